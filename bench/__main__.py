@@ -1,0 +1,54 @@
+"""The command line: `python -m bench VERB`. No heavy import happens before a verb runs."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli import catalogue, doctor, stages
+from bench.cli.settings import Settings, locate
+from bench.core.errors import BenchError
+
+app = typer.Typer(
+    name="bench",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(catalogue.app)
+app.add_typer(catalogue.protocol, name="protocol")
+app.add_typer(doctor.app)
+app.add_typer(stages.app)
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    params: Annotated[Path, typer.Option(help="Parameter file of the profile to work on.")] = Path("params.yaml"),
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only results and errors.")] = False,
+) -> None:
+    """Multi-exposure HDR imaging, benchmarked: the pipeline's stages, and what there is to run.
+
+    `dvc repro` runs the stages in order; each can also be run alone, from any folder.
+
+    Exit codes: 0 done, 1 a check or a training failed, 2 the input is at fault, 130 interrupted.
+
+    Example: python -m bench --params profiles/smoke/params.yaml list variants
+    """
+    context.obj = Settings(locate(params), quiet)
+
+
+def main() -> None:
+    """Run the command line; a failure that the user can mend ends with its sentence, not with a traceback."""
+    try:
+        app(prog_name="python -m bench")
+    except BenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""What there is: `list` and `protocol`."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from typing import Annotated, Any, cast
+
+import typer
+
+from bench.cli.settings import Settings, workplace
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+protocol = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Show or compare evaluation protocols.")
+
+Rows = list[dict[str, Any]]
+
+
+def _methods(_: Settings) -> Rows:
+    from bench.core.registry import methods
+
+    return [asdict(card) for card in methods.values()]
+
+
+def _datasets(_: Settings) -> Rows:
+    from bench.core.registry import datasets
+
+    return [asdict(card) for card in datasets.values()]
+
+
+def _metrics(_: Settings) -> Rows:
+    from bench.core.registry import metrics
+
+    return [asdict(card) for card in metrics.values()]
+
+
+def _protocols(_: Settings) -> Rows:
+    import yaml
+
+    from bench.core.registry import protocols
+
+    texts = {name: (protocols.folder / f"{name}.yaml").read_text(encoding="utf-8") for name in protocols}
+    return [{"name": name, **yaml.safe_load(text)} for name, text in texts.items()]
+
+
+def _variants(settings: Settings) -> Rows:
+    return [{"name": name, **variant.model_dump()} for name, variant in settings.load().variants.items()]
+
+
+KINDS: Mapping[str, tuple[Callable[[Settings], Rows], tuple[str, ...]]] = {
+    "methods": (_methods, ("name", "label", "trains", "requires", "heads", "presets")),
+    "datasets": (_datasets, ("name", "title", "licence", "splits")),
+    "metrics": (_metrics, ("name", "unit", "better", "domain")),
+    "protocols": (_protocols, ("name", "version", "title")),
+    "variants": (_variants, ("name", "method", "preset", "options")),
+}
+
+
+@app.command("list")
+def show_list(
+    context: typer.Context,
+    what: Annotated[str, typer.Argument(metavar="|".join(KINDS))],
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything that is known, as JSON.")] = False,
+) -> None:
+    """List what there is to run and to score.
+
+    Example: python -m bench list methods --json
+    """
+    settings = cast(Settings, context.obj)
+    with workplace(settings):
+        if what not in KINDS:
+            from bench.core.errors import unknown_name
+
+            raise unknown_name("list", what, KINDS)
+        collect, columns = KINDS[what]
+        rows = collect(settings)
+        typer.echo(json.dumps(rows, indent=2, default=str) if as_json else table(rows, columns))
+
+
+def table(rows: Rows, columns: Iterable[str]) -> str:
+    """Align the chosen columns with blanks, under a heading."""
+    lines = [list(columns), *([_text(row.get(column)) for column in columns] for row in rows)]
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping) and any(isinstance(inner, Mapping) for inner in value.values()):
+        value = list(value)
+    if isinstance(value, Mapping):
+        return " ".join(f"{key}={inner}" for key, inner in value.items()) or "-"
+    if isinstance(value, list | tuple):
+        return " ".join(map(str, value)) or "-"
+    return {True: "yes", False: "no", None: "-"}[value] if value is None or isinstance(value, bool) else str(value)
+
+
+@protocol.command("list")
+def protocol_list(context: typer.Context) -> None:
+    """List the protocols.
+
+    Example: python -m bench protocol list
+    """
+    show_list(context, "protocols")
+
+
+@protocol.command("show")
+def protocol_show(context: typer.Context, name: str) -> None:
+    """Print every setting of a protocol.
+
+    Example: python -m bench protocol show whole-float
+    """
+    with workplace(cast(Settings, context.obj)):
+        from bench.core.registry import protocols
+
+        typer.echo(protocols[name].describe())
+
+
+@protocol.command("diff")
+def protocol_diff(context: typer.Context, first: str, second: str) -> None:
+    """Print the settings in which two protocols differ.
+
+    Example: python -m bench protocol diff whole-float sctnet
+    """
+    with workplace(cast(Settings, context.obj)):
+        from bench.core.registry import protocols
+
+        one, two = (dict(flatten(protocols[name].model_dump())) for name in (first, second))
+        keys = [key for key in {**one, **two} if one.get(key) != two.get(key)]
+        rows = [{"setting": key, first: one.get(key), second: two.get(key)} for key in keys]
+        typer.echo(table(rows, ("setting", first, second)) if rows else "no setting differs")
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """Yield the leaves of nested mappings under dotted names."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value

@@ -1,0 +1,132 @@
+"""`doctor`: whether this machine, this checkout and this profile are fit to run."""
+
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple, cast
+
+import typer
+
+from bench.cli.settings import ROOT, Settings, workplace
+from bench.core.errors import UsageError
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+
+DISK_GB = 5
+"""Below this the demo's scenes, weights and the cache may not fit."""
+
+
+class Finding(NamedTuple):
+    """One line of the doctor's report."""
+
+    state: Literal["ok", "note", "fail"]
+    subject: str
+    detail: str
+
+
+@app.command("doctor")
+def doctor(
+    context: typer.Context,
+    stale: Annotated[bool, typer.Option("--stale", help="Also ask DVC which stages are out of date.")] = False,
+) -> None:
+    """Check this machine, checkout and profile.
+
+    Looks at Python, libraries, torch, threads, disk, parameters, data and cache.
+    Exits with 1 if something must be mended.
+
+    Example: python -m bench doctor --stale
+    """
+    settings = cast(Settings, context.obj)
+    with workplace(settings):
+        findings = []
+        for finding in examine(settings, stale):
+            typer.echo(f"{finding.state:<5} {finding.subject:<11} {finding.detail}")
+            findings.append(finding)
+    if any(finding.state == "fail" for finding in findings):
+        raise typer.Exit(1)
+
+
+def examine(settings: Settings, stale: bool) -> Iterator[Finding]:
+    """Yield the findings, cheap ones first."""
+    version = sys.version.split()[0]
+    yield Finding("ok" if sys.version_info >= (3, 11) else "fail", "python", f"{version} at {sys.executable}")
+    yield libraries(ROOT / "requirements.lock")
+    yield torch_build()
+    free = shutil.disk_usage(ROOT).free / 1e9
+    yield Finding("ok" if free >= DISK_GB else "fail", "disk", f"{free:.1f} GB free, {DISK_GB} GB wanted")
+    yield from profile(settings)
+    yield cache()
+    if stale:
+        yield stages(settings.params_file.parent / "dvc.yaml")
+
+
+def libraries(lock: Path) -> Finding:
+    """Compare installed versions with the lock file; other versions are allowed, numbers may then differ."""
+    lines = [line for line in lock.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    installed = {d.name.lower().replace("_", "-"): d.version.split("+")[0] for d in importlib.metadata.distributions()}
+    differing = []
+    for name, wanted in (line.split("==") for line in lines):
+        found = installed.get(name.lower().replace("_", "-"))
+        if found is not None and found != wanted:
+            differing.append(f"{name} {found} (locked: {wanted})")
+    if not differing:
+        return Finding("ok", "libraries", f"as in {lock.name}, where installed")
+    return Finding("note", "libraries", f"differ from {lock.name}: {', '.join(differing)}; numbers may differ")
+
+
+def torch_build() -> Finding:
+    """Tell which torch there is and what it computes on."""
+    try:
+        import torch
+    except ImportError as error:
+        return Finding("fail", "torch", f"can't be imported: {error}; run: make setup")
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return Finding("ok", "torch", f"{torch.__version__}, {', '.join(gpus) or 'no GPU: trains on the CPU'}")
+
+
+def profile(settings: Settings) -> Iterator[Finding]:
+    """Check the parameter file, its threads, and that each of its datasets is there or can be made."""
+    from bench.core.registry import datasets
+
+    try:
+        params = settings.load()
+    except UsageError as error:
+        yield Finding("fail", "parameters", str(error))
+        return
+    yield Finding("ok", "parameters", f"{settings.params_file}: profile {params.profile!r}")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    state: Literal["ok", "note"] = "ok" if params.threads <= cores else "note"
+    yield Finding(state, "threads", f"{params.threads} wanted, {cores} cores")
+    for name, use in params.datasets.items():
+        if name not in datasets:
+            yield Finding("fail", "data", f"{name}: no such dataset in datasets/")
+        elif use.on_disk is None:
+            how = "is simulated" if datasets[name].fetch == "simulate" else "is fetched"
+            yield Finding("ok", "data", f"{name} {how} by the pipeline")
+        else:
+            there = Path(use.on_disk).expanduser().is_dir()
+            yield Finding("ok" if there else "fail", "data", f"{name} at {use.on_disk}{'' if there else ': not found'}")
+
+
+def cache() -> Finding:
+    """Tell how DVC links files from its cache into the work tree."""
+    from dvc.repo import Repo
+
+    types = Repo(str(ROOT)).cache.local.cache_types
+    return Finding("ok", "dvc cache", f"link types in order of preference: {', '.join(types)}")
+
+
+def stages(pipeline: Path) -> Finding:
+    """Ask DVC which stages are out of date."""
+    command = [sys.executable, "-m", "dvc", "status", str(pipeline)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    if answer.returncode != 0:
+        return Finding("fail", "stages", f"dvc status failed: {answer.stderr.strip().splitlines()[-1]}")
+    names = [line.rstrip(":") for line in answer.stdout.splitlines() if line.endswith(":") and line[0] not in " \t"]
+    if not names:
+        return Finding("ok", "stages", "up to date")
+    return Finding("note", "stages", f"{len(names)} out of date: {', '.join(names)}; run: dvc repro {pipeline}")

@@ -1,0 +1,70 @@
+"""What the options before the verb say, and how a verb's work is run."""
+
+import contextlib
+import errno
+import logging
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.core.errors import BenchError, UsageError
+
+if TYPE_CHECKING:
+    from bench.core.params import Params
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Interrupted(BenchError):
+    """The user pressed Ctrl-C."""
+
+    exit_code = 130
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options before the verb: which parameter file, and whether to be quiet."""
+
+    params_file: Path
+    quiet: bool
+
+    def load(self) -> "Params":
+        """Read and check the parameter file."""
+        from bench.core.params import load
+
+        return load(self.params_file)
+
+
+def locate(params_file: Path) -> Path:
+    """Find a parameter file below the current folder, else below the project's root.
+
+    The result is relative to the root where it lies inside, so that messages are the same from everywhere.
+    """
+    path = Path.cwd() / params_file if (Path.cwd() / params_file).exists() else ROOT / params_file
+    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+
+
+@contextlib.contextmanager
+def workplace(settings: Settings) -> Iterator[None]:
+    """Work in the project's root, and turn what a user can cause into one sentence."""
+    os.chdir(ROOT)
+    logging.basicConfig(format="%(message)s", level=logging.WARNING if settings.quiet else logging.INFO)
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise Interrupted("interrupted; the same command goes on from the last checkpoint.") from error
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = f" while writing {error.filename}" if error.filename else ""
+        raise UsageError(f"the disk is full{where}; free some space and run the same command again.") from error
+
+
+def quietly(settings: Settings, work: Callable[[], None]) -> None:
+    """Run `work`; with --quiet what it prints is dropped, and errors still reach stderr."""
+    with contextlib.ExitStack() as stack:
+        if settings.quiet:
+            stack.enter_context(contextlib.redirect_stdout(stack.enter_context(Path(os.devnull).open("w"))))
+        work()

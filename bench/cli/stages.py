@@ -1,0 +1,139 @@
+"""One verb per stage of the pipeline; each calls `bench.stages.<verb>.run`."""
+
+import importlib
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from bench.cli.settings import Settings, quietly, workplace
+
+if TYPE_CHECKING:
+    from bench.core.params import Params
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be read and written, and stop.")]
+
+
+def execute(
+    context: typer.Context,
+    verb: str,
+    dry: bool = False,
+    name: str | None = None,
+    known: "Callable[[Params], Iterable[str]] | None" = None,
+    **options: Any,
+) -> None:
+    """Load the parameters, check `name` against the `known` ones, then plan or run the stage."""
+    settings = cast(Settings, context.obj)
+    with workplace(settings):
+        params = settings.load()
+        names = list(known(params)) if known else []
+        if name is not None and name not in names:
+            from bench.core.errors import unknown_name
+
+            raise unknown_name(f"entry for '{verb}' in {settings.params_file}", name, names)
+        if dry:
+            from bench.cli.plan import plan
+
+            typer.echo("\n".join(plan(settings.params_file, verb, name)))
+        else:
+            run = importlib.import_module(f"bench.stages.{verb}").run
+            quietly(settings, lambda: run(params, *([] if name is None else [name]), **options))
+
+
+@app.command()
+def fetch(context: typer.Context, dataset: str, dry_run: DryRun = False) -> None:
+    """Download or simulate a dataset.
+
+    One whose licence forbids both must be placed by hand; the message then says where.
+
+    Example: python -m bench fetch panoramas
+    """
+    execute(context, "fetch", dry_run, dataset, lambda params: params.datasets)
+
+
+@app.command()
+def prepare(context: typer.Context, dataset: str, dry_run: DryRun = False) -> None:
+    """Write one checked container per scene.
+
+    Example: python -m bench prepare panoramas
+    """
+    execute(context, "prepare", dry_run, dataset, lambda params: params.datasets)
+
+
+@app.command()
+def codebook(context: typer.Context, name: str, dry_run: DryRun = False) -> None:
+    """Train a VQGAN and its codebook (stage 1).
+
+    NAME is an entry of `codebooks` in the parameter file. Goes on from the last checkpoint.
+
+    Example: python -m bench --params profiles/smoke/params.yaml codebook olc-1024
+    """
+    execute(context, "codebook", dry_run, name, lambda params: params.codebooks)
+
+
+@app.command()
+def train(context: typer.Context, run: str, dry_run: DryRun = False) -> None:
+    """Train one HDR network (stage 2).
+
+    RUN is <variant>--<trainset>--s<seed>. Goes on from the last checkpoint.
+
+    Example: python -m bench train ahdrnet--panoramas--s0
+    """
+    execute(context, "train", dry_run, run, lambda params: params.runs)
+
+
+@app.command()
+def evaluate(
+    context: typer.Context,
+    cell: str,
+    limit: Annotated[int | None, typer.Option(min=1, help="Score only the first N scenes, to try things out.")] = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Predict and score one cell of the tables.
+
+    CELL is <run>--<dataset>; a method without training stands for its run.
+
+    Example: python -m bench evaluate triangle-merge--panoramas
+    """
+    options = {} if limit is None else {"limit": limit}
+    execute(context, "evaluate", dry_run, cell, lambda params: params.evaluations, **options)
+
+
+@app.command()
+def inspect(context: typer.Context, name: str, dry_run: DryRun = False) -> None:
+    """Measure the use of a codebook or of a network.
+
+    Example: python -m bench inspect olc-1024
+    """
+    execute(context, "inspect", dry_run, name, lambda params: {**params.codebooks, **params.runs})
+
+
+@app.command()
+def summarize(context: typer.Context, dry_run: DryRun = False) -> None:
+    """Gather the scores of all cells.
+
+    Example: python -m bench summarize
+    """
+    execute(context, "summarize", dry_run)
+
+
+@app.command()
+def report(context: typer.Context, dry_run: DryRun = False) -> None:
+    """Draw tables, figures and the page.
+
+    Example: python -m bench --params profiles/study/params.yaml report
+    """
+    execute(context, "report", dry_run)
+
+
+@app.command()
+def check(context: typer.Context) -> None:
+    """Assert that the trained parts do their work.
+
+    Reads the weights and scores of a profile that has run.
+
+    Example: python -m bench check
+    """
+    execute(context, "check")

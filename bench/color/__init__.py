@@ -1,0 +1,1 @@
+"""Exposure, transfer functions and tone mapping."""

@@ -1,0 +1,1 @@
+"""The nouns of the benchmark and what every layer shares. Nothing here imports torch."""

@@ -1,0 +1,31 @@
+"""Mistakes and failures that end a command with a sentence instead of a traceback."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class BenchError(Exception):
+    """A failure that the user can understand from its message alone.
+
+    The message says what was wrong, where, what was expected and what to do next.
+    """
+
+    exit_code = 1
+
+
+class UsageError(BenchError):
+    """The user's input is at fault: a file, a name, a parameter."""
+
+    exit_code = 2
+
+
+class TrainingFailed(BenchError):
+    """A training can't go on: a loss or a gradient is not finite."""
+
+
+def unknown_name(noun: str, name: str, known: Iterable[str]) -> UsageError:
+    """Return the error for a name that no registry or parameter file holds, with the nearest known names."""
+    names = sorted(known)
+    near = get_close_matches(name, names, n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(repr(n) for n in near)}?" if near else f"Known: {', '.join(names)}."
+    return UsageError(f"no {noun} is called {name!r}. {hint}")

@@ -1,0 +1,92 @@
+"""A method: what turns the exposures of a scene into radiance."""
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bench.core.errors import UsageError, unknown_name
+from bench.core.scene import Radiance, Scene
+
+if TYPE_CHECKING:
+    from torch import nn
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class MethodCard:
+    """What is known of a method without running it. Every field is a literal in the method's file.
+
+    label    : the name in tables.
+    cites    : the publication.
+    trains   : a network with weights (`build`), else plain code (`predict`).
+    requires : what must be trained before it, such as "codebook".
+    heads    : output heads it offers, the published one first.
+    presets  : options of `build` by name; "published" is the full size, "smoke" the smallest.
+    multiple : height and width of the input are padded by reflection to multiples of this.
+    overlap  : pixels that neighbouring tiles share where an image is too large for one pass; 0 means full frame only.
+    recipe   : the published training settings.
+    """
+
+    name: str
+    label: str
+    cites: str
+    trains: bool
+    module: str
+    attribute: str
+    requires: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    multiple: int = 1
+    overlap: int = 0
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+
+    def load(self) -> Any:
+        """Import the method's module and return the class that carries the card."""
+        return getattr(importlib.import_module(self.module), self.attribute)
+
+    def build(self, preset: str = "published", **options: Any) -> "nn.Module":
+        """Build the network: the preset's options, then `options` over them.
+
+        The result maps frames (B, N, 6, H, W), channels [LDR RGB, linear RGB], short to long, t_short = 1,
+        to linear radiance (B, 3, H, W) of the input's size.
+        """
+        if not self.trains:
+            raise UsageError(f"method {self.name!r} has no network to build; call predict(scene).")
+        if preset not in self.presets:
+            raise unknown_name(f"preset of {self.name}", preset, self.presets)
+        try:
+            network: nn.Module = self.load()(**{**self.presets[preset], **options})
+        except TypeError as error:
+            raise UsageError(f"method {self.name!r}, preset {preset!r}: {error}.") from error
+        return network
+
+    def predict(self, scene: Scene) -> Radiance:
+        """Run a method without training on one scene; (H, W, 3) float32, relative radiance."""
+        if self.trains:
+            raise UsageError(f"method {self.name!r} needs trained weights; train it, then evaluate.")
+        radiance: Radiance = self.load()().predict(scene)
+        return radiance
+
+    def load_published(self, network: "nn.Module", state: Mapping[str, Any]) -> None:
+        """Fill `network` with weights under the authors' parameter names (strict)."""
+        loader = getattr(self.load(), "load_published", None)
+        if loader is None:
+            raise UsageError(f"method {self.name!r} has no adapter for published weights.")
+        loader(network, state)
+
+
+def method(name: str, *, label: str, cites: str, trains: bool, **card: Any) -> Callable[[type[T]], type[T]]:
+    """Register the decorated class as method `name`; arguments are literals, the fields of `MethodCard`.
+
+    The registry reads them from the source, so that listing methods runs none of them.
+    """
+
+    def mark(target: type[T]) -> type[T]:
+        target.card = MethodCard(  # type: ignore[attr-defined]
+            name, label, cites, trains, target.__module__, target.__name__, **card
+        )
+        return target
+
+    return mark

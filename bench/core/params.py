@@ -1,0 +1,237 @@
+"""The parameter file: parsed once into frozen models that reject unknown keys."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from bench.core.errors import UsageError, unknown_name
+from bench.core.simulation import Simulation
+
+
+class Section(BaseModel):
+    """A part of the parameter file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def silent(value: Any, reason: str, **limits: Any) -> Any:
+    """Declare a field on which the paper is silent, with our default and the reason for it."""
+    return Field(default=value, json_schema_extra={"decided": reason}, **limits)
+
+
+class DatasetUse(Section):
+    """How the profile uses a dataset: the code that reads it, and where it lies if it isn't made here."""
+
+    code: str
+    on_disk: str | None = Field(default=None, description="folder that holds the unpacked files, read in place")
+
+
+class Patches(Section):
+    """Training patches, cut on the fly on a grid."""
+
+    size: int = Field(default=256, gt=0, multiple_of=8)
+    stride: int = Field(default=64, gt=0)
+    augment: bool = silent(True, "flips and rotations, as in the training codes of the field")
+
+
+class Perceptual(Section):
+    """The VGG-16 that the perceptual losses compare features of."""
+
+    backbone: Literal["none", "random-vgg16", "vgg16"] = silent(
+        "vgg16", "VGG-16 taps relu1_2, 2_2, 3_3, 4_3; without the ImageNet file: a seeded random one, or none"
+    )
+    weights: str | None = Field(default=None, description="path of torchvision's vgg16-397923af.pth")
+
+
+class Optimisation(Section):
+    """Steps, batch and learning rate of one training."""
+
+    steps: int = Field(gt=0)
+    batch: int = silent(8, "batch size isn't printed", gt=0)
+    rate: float = Field(default=1e-4, gt=0)
+    betas: tuple[float, float] = silent((0.9, 0.99), "FeMaSR's, whose other settings coincide with the paper's")
+    schedule: Literal["constant", "one-cycle"] = silent("constant", "no schedule is printed")
+    clip: float | None = silent(None, "gradient clipping isn't mentioned")
+    checkpoint_every: int = Field(default=1000, gt=0, description="steps between checkpoints")
+    log_every: int = Field(default=100, gt=0, description="steps between rows of the learning curve")
+    workers: int = Field(default=0, ge=0, description="processes that cut patches")
+
+
+class Stage1(Optimisation):
+    """Codebook training (spec part 2)."""
+
+    rate_discriminator: float = Field(default=4e-4, gt=0)
+    eta: Literal["per-batch", "per-sample"] = silent("per-batch", "'in every iteration' read as one draw a batch")
+    encoder_domain: Literal["linear", "mu-law"] = silent("linear", "the encoder is printed as E(X)")
+    init: Literal["uniform", "data"] = silent("uniform", "uniform(-1/K, 1/K), as FeMaSR and VQFR")
+    lazy_codebook: bool = silent(False, "dense Adam: rows without gradient still drift on momentum")
+    beta: float = Field(default=0.25, ge=0, description="weight of the commitment term, eq. 7")
+    weight_reconstruction: float = silent(1.0, "loss weights aren't printed", ge=0)
+    weight_perceptual: float = silent(0.1, "a sum over four VGG layers is about ten times an LPIPS value", ge=0)
+    weight_codebook: float = silent(1.0, "loss weights aren't printed", ge=0)
+    weight_adversarial: float = silent(0.1, "FeMaSR's fixed weight", ge=0)
+    adversarial_from: float = silent(0.05, "share of the run before the discriminator joins", ge=0, le=1)
+    discriminator_width: int = silent(64, "70x70 PatchGAN with GroupNorm; its form isn't printed", gt=0)
+
+
+class Stage2(Optimisation):
+    """Training of the HDR networks (spec part 3)."""
+
+    weight_perceptual: float = silent(0.01, "the CA-ViT family's weight for the same sum", ge=0)
+    weight_mapping: float = silent(1.0, "VQFR's weight of its feature match", ge=0)
+
+
+class Codebook(Section):
+    """One codebook run."""
+
+    segments: Literal["olc", "vanilla"]
+    codes: int = Field(gt=0, multiple_of=4)
+    trainset: str
+    seed: int = Field(ge=0)
+
+
+class Variant(Section):
+    """A method with a preset and differences from it."""
+
+    method: str
+    preset: str
+    options: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class Run(Section):
+    """One training of one variant; `code` is what its DVC stage depends on."""
+
+    variant: str
+    trainset: str
+    seed: int = Field(ge=0)
+    code: str
+    codebook: str | None = None
+
+
+class Evaluation(Section):
+    """One run (or one method without training) on the test split of one dataset."""
+
+    run: str
+    dataset: str
+    code: str
+
+
+class Tables(Section):
+    """Which variant stands in which row: the paper's row label to our variant."""
+
+    table1: Mapping[str, str]
+    table2: Mapping[str, str]
+    table3: Mapping[str, str]
+    floors: tuple[str, ...] = ()
+    crops: tuple[str, ...] = Field(default=(), description="variants shown side by side in the crop figures")
+
+
+class Decision(NamedTuple):
+    """A point on which the paper is silent: the field, the value in force, and why."""
+
+    field: str
+    value: Any
+    reason: str
+
+
+class Params(Section):
+    """A profile."""
+
+    profile: str
+    root: str
+    params_file: str
+    threads: int = Field(default=2, gt=0, description="CPU threads: fixed, so that sums associate alike everywhere")
+    protocol: str = "whole-float"
+    head: Literal["published", "mu-residual"] = silent("published", "sigmoid, as the authors' earlier code")
+    tile: int = silent(0, "edge of inference tiles in pixels; 0 = whole image", ge=0, multiple_of=8)
+    olc_preset: str = silent("published", "widths and depths of all networks; C = 32 is printed, blocks aren't")
+    precision: Literal["fp32", "bf16"] = Field(default="fp32", description="autocast on CUDA; the CPU runs fp32")
+    simulate: Simulation | None = None
+    datasets: Mapping[str, DatasetUse]
+    patches: Patches
+    perceptual: Perceptual
+    stage1: Stage1
+    stage2: Stage2
+    codebooks: Mapping[str, Codebook]
+    variants: Mapping[str, Variant]
+    plain_runs: Mapping[str, Run]
+    vq_runs: Mapping[str, Run]
+    classic_evaluations: Mapping[str, Evaluation]
+    plain_evaluations: Mapping[str, Evaluation]
+    vq_evaluations: Mapping[str, Evaluation]
+    tables: Tables
+
+    @property
+    def runs(self) -> dict[str, Run]:
+        """All trainings of HDR networks by run id."""
+        return {**self.plain_runs, **self.vq_runs}
+
+    @property
+    def evaluations(self) -> dict[str, Evaluation]:
+        """All evaluations by key `<run>--<dataset>`."""
+        return {**self.classic_evaluations, **self.plain_evaluations, **self.vq_evaluations}
+
+    @property
+    def work(self) -> Path:
+        """Folder of cached outputs."""
+        return Path("work") / self.profile
+
+    @property
+    def reports(self) -> Path:
+        """Folder of outputs that git tracks."""
+        return Path("reports") / self.profile
+
+    @model_validator(mode="after")
+    def _cross_check(self) -> "Params":
+        for key, codebook in self.codebooks.items():
+            _expect(f"codebooks.{key}.trainset", codebook.trainset, self.datasets)
+        for key, run in self.runs.items():
+            _expect(f"runs.{key}.variant", run.variant, self.variants)
+            _expect(f"runs.{key}.trainset", run.trainset, self.datasets)
+            if key != (wanted := f"{run.variant}--{run.trainset}--s{run.seed}"):
+                raise ValueError(f"run {key!r} should be called {wanted!r} after its fields")
+        for key, run in self.vq_runs.items():
+            _expect(f"vq_runs.{key}.codebook", run.codebook or "", self.codebooks)
+        for key, cell in self.evaluations.items():
+            _expect(f"evaluations.{key}.dataset", cell.dataset, self.datasets)
+            _expect(f"evaluations.{key}.run", cell.run, {**self.runs, **self.variants})
+        return self
+
+
+def _expect(where: str, name: str, known: Mapping[str, Any]) -> None:
+    if name not in known:
+        raise ValueError(f"{where}: {unknown_name('entry', name, known)}")
+
+
+def load(path: Path) -> Params:
+    """Read a parameter file; a missing file, bad YAML, an unknown key or a bad value raises UsageError."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(f"parameter file {str(path)!r} not found; run from the project's root.") from error
+    except yaml.YAMLError as error:
+        raise UsageError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc'])) or 'file'}: {_sentence(e)}" for e in error.errors()[:5]]
+        raise UsageError(f"{path}: " + "; ".join(lines)) from error
+
+
+def _sentence(error: Any) -> str:
+    if error["type"] == "extra_forbidden":
+        return "unknown key; remove it or check its spelling"
+    return str(error["msg"]).removeprefix("Value error, ")
+
+
+def decisions(section: BaseModel, prefix: str = "") -> Iterator[Decision]:
+    """Yield every point on which the paper is silent with the value in force in this profile."""
+    for name, info in type(section).model_fields.items():
+        value, extra = getattr(section, name), info.json_schema_extra
+        if isinstance(extra, dict) and "decided" in extra:
+            yield Decision(prefix + name, value, str(extra["decided"]))
+        elif isinstance(value, BaseModel):
+            yield from decisions(value, f"{prefix}{name}.")

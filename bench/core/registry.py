@@ -1,0 +1,101 @@
+"""Registries: names to cards, read from the source of one file each, without running it."""
+
+import ast
+import importlib
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from bench.core.dataset import DatasetCard
+from bench.core.errors import UsageError, unknown_name
+from bench.core.method import MethodCard
+from bench.core.metric import MetricCard
+
+ROOT = Path(__file__).resolve().parents[2]
+
+Card = TypeVar("Card")
+
+
+class Registry(Mapping[str, Card], Generic[Card]):
+    """The cards of one folder: each class or function decorated with `@<noun>("name", ...)` is an entry."""
+
+    def __init__(self, noun: str, folder: str, card: type[Card]) -> None:
+        """Remember where to look; files are read when the first name is asked for."""
+        self.noun, self.folder, self.card = noun, folder, card
+
+    @cached_property
+    def _cards(self) -> dict[str, Card]:
+        cards: dict[str, Card] = {}
+        for path in sorted((ROOT / self.folder).rglob("*.py")):
+            for card in self._read(path):
+                cards[card.name] = card  # type: ignore[attr-defined]
+        return cards
+
+    def _read(self, path: Path) -> Iterator[Card]:
+        source = path.read_text(encoding="utf-8")
+        if f"@{self.noun}(" not in source:
+            return
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        for node in ast.parse(source).body:
+            for call in getattr(node, "decorator_list", []):
+                if isinstance(call, ast.Call) and getattr(call.func, "id", "") == self.noun:
+                    yield self._card(call, module, node.name, path)  # type: ignore[attr-defined]
+
+    def _card(self, call: ast.Call, module: str, attribute: str, path: Path) -> Card:
+        try:
+            name = ast.literal_eval(call.args[0])
+            fields = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
+            return self.card(name=name, module=module, attribute=attribute, **fields)
+        except (ValueError, TypeError, IndexError) as error:
+            where = f"{path.relative_to(ROOT)}:{call.lineno}"
+            raise UsageError(f"{where}: the card of a {self.noun} must consist of literals: {error}.") from error
+
+    def __getitem__(self, name: str) -> Card:
+        """Return the card called `name`; an unknown name raises UsageError with the nearest known ones."""
+        if name not in self._cards:
+            raise unknown_name(self.noun, name, self._cards)
+        return self._cards[name]
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether a card has this name."""
+        return name in self._cards
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over names, sorted by file."""
+        return iter(self._cards)
+
+    def __len__(self) -> int:
+        """Count the cards."""
+        return len(self._cards)
+
+
+class Protocols(Mapping[str, Any]):
+    """Evaluation protocols: one YAML file each in bench/metrics/protocols."""
+
+    folder = ROOT / "bench" / "metrics" / "protocols"
+
+    def __getitem__(self, name: str) -> Any:
+        """Load and check the protocol called `name` (a `bench.metrics.protocol.Protocol`)."""
+        if name not in set(self):
+            raise unknown_name("protocol", name, self)
+        return importlib.import_module("bench.metrics.protocol").load(self.folder / f"{name}.yaml")
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether a protocol has this name."""
+        return name in set(self)
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over names in alphabetical order."""
+        return (path.stem for path in sorted(self.folder.glob("*.yaml")))
+
+    def __len__(self) -> int:
+        """Count the protocols."""
+        return sum(1 for _ in self)
+
+
+methods: Registry[MethodCard] = Registry("method", "methods", MethodCard)
+datasets: Registry[DatasetCard] = Registry("dataset", "datasets", DatasetCard)
+metrics: Registry[MetricCard] = Registry("metric", "bench/metrics", MetricCard)
+protocols = Protocols()

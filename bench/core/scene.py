@@ -1,0 +1,61 @@
+"""A scene: the exposures of one bracket and, where it is known, the radiance behind them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.core.errors import UsageError
+
+Array = NDArray[Any]
+"""Any array; its shape, dtype and unit stand in the docstring that uses it."""
+
+Radiance = NDArray[np.float32]
+"""(H, W, 3) linear RGB, relative: 1 is the largest radiance that the short exposure holds."""
+
+GAMMA = 2.2
+"""Exponent of the power law that relates stored frames and linear values (Kalantari 2017)."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One bracket, ordered from the short exposure to the long one.
+
+    id        : unique inside its dataset and split.
+    codes     : (N, H, W, 3) uint8 or uint16, RGB, gamma-encoded, the full range of the dtype is [0, 1].
+    times     : (N,) float64, relative exposure times 2^(EV - min EV): the shortest is 1.
+    reference : index of the frame that the result is aligned to (the middle one).
+    radiance  : (H, W, 3) float32 in [0, 1], the truth at the reference's moment, or None.
+    """
+
+    id: str
+    codes: Array
+    times: NDArray[np.float64]
+    reference: int
+    radiance: Radiance | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse arrays that break the contract above."""
+        if self.codes.dtype not in (np.uint8, np.uint16) or self.codes.ndim != 4 or self.codes.shape[-1] != 3:
+            raise UsageError(
+                f"scene {self.id!r}: frames are {self.codes.dtype} of shape {self.codes.shape}; "
+                "expected uint8 or uint16 of shape (N, H, W, 3)."
+            )
+        if len(self.times) != len(self.codes) or not np.isclose(self.times.min(), 1.0):
+            raise UsageError(
+                f"scene {self.id!r}: exposure times {self.times.tolist()} for {len(self.codes)} frames; "
+                "expected one per frame, the shortest equal to 1."
+            )
+
+    @property
+    def ldr(self) -> NDArray[np.float32]:
+        """(N, H, W, 3) float32 in [0, 1], gamma-encoded: codes divided by the full range of their dtype."""
+        return self.codes.astype(np.float32) / np.float32(np.iinfo(self.codes.dtype).max)
+
+    @property
+    def linear(self) -> NDArray[np.float32]:
+        """(N, H, W, 3) float32 relative radiance in [0, 1/t_i]: ldr^2.2 / t_i."""
+        return (self.ldr**GAMMA / self.times.astype(np.float32)[:, None, None, None]).astype(np.float32)

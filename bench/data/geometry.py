@@ -1,0 +1,82 @@
+"""Cameras that look into a panorama: rotations, rays, and where a point of one view lies in another.
+
+Axes of the world and of the camera: x to the right, y up, z ahead. Angles are in degrees.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float64]
+"""(..., 3) float64 directions, of any length."""
+
+
+@dataclass(frozen=True)
+class Lens:
+    """A pinhole camera: size in pixels, horizontal field of view in degrees."""
+
+    width: int
+    height: int
+    field_of_view: float
+
+    @property
+    def focal(self) -> float:
+        """Focal length in pixels."""
+        return self.width / 2 / math.tan(math.radians(self.field_of_view) / 2)
+
+    def rays(self) -> Vectors:
+        """Directions through all pixel centres in camera axes, (H, W, 3), not normalised (z = 1)."""
+        x = (np.arange(self.width) + 0.5 - self.width / 2) / self.focal
+        y = (self.height / 2 - np.arange(self.height) - 0.5) / self.focal
+        xs, ys = np.meshgrid(x, y)
+        return np.stack([xs, ys, np.ones_like(xs)], axis=-1)
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where a camera looks: yaw to the right, pitch up, roll clockwise, in degrees."""
+
+    yaw: float
+    pitch: float
+    roll: float = 0.0
+
+    def to_world(self, rays: Vectors) -> Vectors:
+        """Turn directions from camera axes to world axes, (..., 3)."""
+        x, y, z = rays[..., 0], rays[..., 1], rays[..., 2]
+        # Written out instead of as matrix products: BLAS may round differently from machine to machine.
+        c, s = _turn(self.roll)
+        x, y = c * x + s * y, c * y - s * x
+        c, s = _turn(self.pitch)
+        y, z = c * y + s * z, c * z - s * y
+        c, s = _turn(self.yaw)
+        x, z = c * x + s * z, c * z - s * x
+        return np.stack([x, y, z], axis=-1)
+
+    def angle_to(self, other: "Pose") -> float:
+        """Angle between the two optical axes in degrees."""
+        ahead = np.array([0.0, 0.0, 1.0])
+        cosine = float((self.to_world(ahead) * other.to_world(ahead)).sum())
+        return math.degrees(math.acos(min(1.0, max(-1.0, cosine))))
+
+
+def _turn(degrees: float) -> tuple[float, float]:
+    angle = math.radians(degrees)
+    return math.cos(angle), math.sin(angle)
+
+
+def horizon(lens: Lens, pose: Pose) -> float:
+    """Row of the horizon at the view's centre column, in pixels from the top; may lie outside the view."""
+    return lens.height / 2 + lens.focal * math.tan(math.radians(pose.pitch))
+
+
+def shift(lens: Lens, pose: Pose, other: Pose) -> float:
+    """Median displacement of the picture between two poses, in pixels, from directions seen by `pose`."""
+    rays = lens.rays()[::8, ::8]
+    world = pose.to_world(rays)
+    columns = [other.to_world(axis) for axis in np.eye(3)]
+    seen = np.stack([(world * axis).sum(axis=-1) for axis in columns], axis=-1)
+    ahead = seen[..., 2] > 0.1
+    moved = seen[ahead][:, :2] / seen[ahead][:, 2:] - rays[ahead][:, :2]
+    return float(np.median(np.hypot(moved[:, 0], moved[:, 1]))) * lens.focal

@@ -1,0 +1,1 @@
+"""Files: radiance, frames, prepared scenes, tables. No arithmetic on images."""

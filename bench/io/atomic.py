@@ -1,0 +1,54 @@
+"""Files that appear under their final name whole or not at all."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.core.errors import BenchError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; on success it takes the final name, on any failure it is removed.
+
+    The temporary name may become a file or a folder. A folder replaces an existing folder. Missing parent folders are
+    made. OSError (a full disk, a missing permission) becomes BenchError with one sentence.
+    """
+    path = Path(path)
+    # The process id keeps two processes that write the same scene from sharing one temporary file.
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        if part.is_dir() and path.exists():
+            _swap(part, path)
+        else:
+            os.replace(part, path)
+    except OSError as error:
+        raise BenchError(
+            f"{path}: could not be written ({error.strerror or error}). Nothing was left under this name by this "
+            "attempt; check free space and permissions of its folder, then run the command again."
+        ) from error
+    finally:
+        _remove(part)
+
+
+def _swap(part: Path, path: Path) -> None:
+    # os.replace can't replace a folder that holds files: the old one steps aside first.
+    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    os.rename(path, old)
+    try:
+        os.rename(part, path)
+    except OSError:
+        os.rename(old, path)
+        raise
+    _remove(old)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

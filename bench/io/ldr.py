@@ -1,0 +1,93 @@
+"""8- and 16-bit frames: TIFF, PNG and JPEG in, 16-bit TIFF out. RGB, never BGR."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.core.errors import UsageError
+from bench.io.atomic import replacing
+
+Frame = NDArray[np.uint8] | NDArray[np.uint16]
+"""(H, W, 3) uint8 or uint16, RGB, as stored: the full range of the dtype is [0, 1]."""
+
+TIFF_SUFFIXES = (".tif", ".tiff")
+SUFFIXES = (*TIFF_SUFFIXES, ".png", ".jpg", ".jpeg")
+
+
+def read_frame(path: Path) -> Frame:
+    """Read one frame: (H, W, 3) uint8 or uint16, RGB, values as stored.
+
+    UsageError if the file is missing, damaged, of another kind, not 8 or 16 bits unsigned (such as a float TIFF), or
+    not of three channels (grey, palette, alpha).
+    """
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise UsageError(f"{path}: unknown kind of frame; expected one of {', '.join(SUFFIXES)}.")
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file; expected a frame of a bracket there.")
+    try:
+        pixels = _read_tiff(path) if path.suffix.lower() in TIFF_SUFFIXES else _read_other(path)
+    except Exception as error:  # the readers raise a dozen kinds for damaged files
+        if isinstance(error, UsageError):
+            raise
+        raise UsageError(f"{path}: damaged or cut short ({error}). Copy or download it again.") from error
+    return _checked(path, pixels)
+
+
+def write_tiff16(path: Path, codes: NDArray[np.uint16]) -> None:
+    """Write (H, W, 3) uint16 RGB as an uncompressed TIFF; equal arrays give equal bytes. BenchError if it can't be."""
+    import tifffile
+
+    if codes.dtype != np.uint16 or codes.ndim != 3 or codes.shape[-1] != 3:
+        raise UsageError(f"{path}: frame is {codes.dtype} {codes.shape}; expected uint16 (H, W, 3).")
+    with replacing(Path(path)) as part:
+        # No metadata: date, description and software version would differ between equal frames.
+        tifffile.imwrite(part, codes, photometric="rgb", metadata=None, software=False)
+
+
+def _read_tiff(path: Path) -> NDArray[Any]:
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        page: Any = file.pages[0]
+        channels = page.samplesperpixel
+        if page.dtype is None or page.compression == tifffile.COMPRESSION.NONE or channels != 3:
+            pixels: NDArray[Any] = page.asarray()
+            planar = pixels.ndim == 3 and page.axes == "SYX"
+            return np.moveaxis(pixels, 0, -1) if planar else pixels
+        dtype = np.dtype(page.dtype)
+    # tifffile needs an extra package for LZW and PackBits, which MATLAB writes by default; OpenCV reads them.
+    return _read_opencv(path) if dtype in (np.uint8, np.uint16) else np.empty((1, 1, 3), dtype)
+
+
+def _read_other(path: Path) -> NDArray[Any]:
+    from PIL import Image
+
+    with Image.open(path) as image:
+        # Pillow reduces 16-bit RGB to 8 bits without a word: bit depth is byte 24 of a PNG.
+        if image.format == "PNG" and path.read_bytes()[24] == 16:
+            return _read_opencv(path)
+        if image.mode == "P":
+            raise UsageError(f"{path}: a palette image; expected three channels (RGB) of 8 or 16 bits.")
+        return np.asarray(image)
+
+
+def _read_opencv(path: Path) -> NDArray[Any]:
+    import cv2
+
+    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        raise ValueError("OpenCV can't decode it")
+    colour = pixels.ndim == 3 and pixels.shape[-1] == 3
+    return np.ascontiguousarray(pixels[..., ::-1]) if colour else pixels
+
+
+def _checked(path: Path, pixels: NDArray[Any]) -> Frame:
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise UsageError(f"{path}: pixels are {pixels.dtype}; expected 8 or 16 bits unsigned, gamma-encoded.")
+    if pixels.ndim != 3 or pixels.shape[-1] != 3:
+        channels = 1 if pixels.ndim == 2 else pixels.shape[-1]
+        raise UsageError(f"{path}: {channels} channel(s); expected three (RGB), without alpha.")
+    return np.ascontiguousarray(pixels)

@@ -1,0 +1,118 @@
+"""Radiance files: OpenEXR for what we write, Radiance .hdr for the truth of public sets.
+
+Arrays are (H, W, 3) float32, linear RGB.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.core.errors import BenchError, UsageError
+from bench.core.scene import Radiance
+from bench.io import rgbe
+from bench.io.atomic import replacing
+
+EXR_MAGIC = b"\x76\x2f\x31\x01"
+
+
+def read_exr(path: Path) -> Radiance:
+    """Read the RGB channels of an OpenEXR file: (H, W, 3) float32, values as stored (NaN and inf included).
+
+    Half, float and any compression are read; an alpha channel is dropped. UsageError if the file is missing, isn't
+    OpenEXR, is damaged or has no R, G and B.
+    """
+    import OpenEXR
+
+    path = Path(path)
+    if _bytes(path)[:4] != EXR_MAGIC:
+        raise UsageError(f"{path}: not an OpenEXR file (its first bytes differ); expected linear RGB as .exr.")
+    try:
+        with OpenEXR.File(str(path)) as file:
+            channels = {name: np.array(channel.pixels) for name, channel in file.channels().items()}
+    except Exception as error:  # OpenEXR raises plain RuntimeError, ValueError and more for damaged files
+        raise UsageError(f"{path}: damaged or cut short ({error}). Copy or download it again.") from error
+    found = channels.get("RGB", channels.get("RGBA"))
+    if found is None:
+        raise UsageError(f"{path}: channels are {', '.join(sorted(channels))}; expected R, G and B.")
+    return np.ascontiguousarray(found[..., :3], dtype=np.float32)
+
+
+def write_exr(path: Path, radiance: Radiance) -> None:
+    """Write (H, W, 3) float32 linear RGB, losslessly (ZIP), whole or not at all.
+
+    BenchError if the file can't be written, a full disk included; then nothing stands under `path` that didn't before.
+    """
+    import OpenEXR
+
+    pixels = np.ascontiguousarray(_checked(path, radiance), dtype=np.float32)
+    header: dict[str, Any] = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+    with replacing(Path(path)) as part:
+        try:
+            OpenEXR.File(header, {"RGB": pixels}).write(str(part))
+        except RuntimeError as error:  # how OpenEXR reports every failed write
+            raise OSError(str(error)) from error
+        _verify_complete(part, pixels.shape)
+
+
+def _verify_complete(part: Path, shape: tuple[int, ...]) -> None:
+    # A full disk doesn't always make OpenEXR raise: the header and offset table of the written file are read back.
+    try:
+        if read_exr(part).shape != shape:
+            raise OSError("the file written has another size")
+    except UsageError as error:
+        raise OSError("the file written is incomplete; is the disk full?") from error
+
+
+def read_rgbe(path: Path) -> Radiance:
+    """Read a Radiance .hdr picture: (H, W, 3) float32 RGB >= 0, divided by EXPOSURE if the header holds one.
+
+    Run-length packed ("new") and flat files are read. UsageError if the file is missing, isn't a Radiance picture in
+    RGBE, is damaged, cut short, or not stored row by row from the top left.
+    """
+    path = Path(path)
+    data = _bytes(path)
+    if data[:2] != b"#?":
+        raise UsageError(f"{path}: not a Radiance picture (it doesn't start with '#?'); expected RGBE as .hdr.")
+    header, separator, rest = data.partition(b"\n\n")
+    line, end_of_line, pixels = rest.partition(b"\n")
+    size = re.fullmatch(rb"-Y (\d+) \+X (\d+)", line.strip())
+    if not (separator and end_of_line and size):
+        raise UsageError(f"{path}: no line '-Y <height> +X <width>' after the header; the file is damaged or rotated.")
+    if b"32-bit_rle_xyze" in header:
+        raise UsageError(f"{path}: colours are XYZE; expected RGBE. Convert it, for example with Radiance's ra_xyze -r.")
+    try:
+        codes = rgbe.unpack(pixels, int(size[1]), int(size[2]))
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}. Copy or download it again.") from error
+    exposure = np.prod([float(e) for e in re.findall(rb"^EXPOSURE=\s*([\d.eE+-]+)\s*$", header, re.MULTILINE)])
+    return rgbe.to_float(codes) / np.float32(exposure)
+
+
+def write_rgbe(path: Path, radiance: Radiance) -> None:
+    """Write (H, W, 3) float32 linear RGB, finite and >= 0, as a run-length packed Radiance picture.
+
+    Lossy: see `rgbe.from_float`. UsageError for negative or non-finite values, which RGBE can't hold; BenchError if the
+    file can't be written. Equal arrays give equal bytes.
+    """
+    pixels = _checked(path, radiance)
+    if not np.isfinite(pixels).all() or (pixels < 0).any():
+        raise UsageError(f"{path}: RGBE can't hold negative or non-finite values; clip them, or write OpenEXR.")
+    height, width = pixels.shape[:2]
+    header = f"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y {height} +X {width}\n".encode()
+    with replacing(Path(path)) as part:
+        part.write_bytes(header + rgbe.pack(rgbe.from_float(pixels)))
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: can't be read ({error.strerror}); check the path.") from error
+
+
+def _checked(path: Path, radiance: Radiance) -> Radiance:
+    if radiance.ndim != 3 or radiance.shape[-1] != 3 or 0 in radiance.shape:
+        raise BenchError(f"{path}: radiance to write has shape {radiance.shape}; expected (H, W, 3).")
+    return radiance

@@ -1,0 +1,128 @@
+"""The pixel code of Radiance pictures: 8-bit mantissas, a shared exponent, run-length packed scanlines.
+
+Format: G. Ward, "Real Pixels", Graphics Gems II, 1991, and the Radiance reference manual, "Picture file format".
+Decoding is mantissa * 2^(exponent - 136), as in OpenCV, FreeImage and MATLAB (Radiance's own tools add half a step).
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.core.scene import Radiance
+
+Bytes = NDArray[np.uint8]
+
+MIN_WIDTH, MAX_WIDTH = 8, 32767
+"""Scanlines outside this range can't be run-length packed: their length has 15 bits and 8 is the shortest allowed."""
+
+SMALLEST = 1e-38
+"""Below this the exponent would underflow its byte; such pixels are stored as zero."""
+
+RUN, LITERAL, WORTH = 127, 128, 4
+"""Longest run packet, longest literal packet, and the shortest run that a packet of its own makes smaller."""
+
+
+def from_float(radiance: Radiance) -> Bytes:
+    """Encode (H, W, 3) float32, finite and >= 0, to (H, W, 4) mantissas and exponent, rounded to nearest.
+
+    The error of a channel is at most 1/256 of the pixel's brightest channel: a small channel beside a large one is
+    lost. Pixels darker than 1e-38 become zero; values from 2^127 * 255/256 on become that value.
+    """
+    values = np.minimum(radiance.astype(np.float64), 255 * 2.0**119)
+    brightest = values.max(axis=-1)
+    exponent = np.frexp(brightest)[1]
+    # Rounding the brightest channel up to 256 would overflow its byte: such pixels take the next exponent.
+    exponent += np.rint(np.ldexp(brightest, 8 - exponent)) > 255
+    codes = np.zeros((*values.shape[:2], 4), np.uint8)
+    codes[..., :3] = np.rint(np.ldexp(values, 8 - exponent[..., None]))
+    codes[..., 3] = np.clip(exponent + 128, 0, 255)
+    codes[(brightest < SMALLEST) | (exponent + 128 < 1)] = 0
+    return codes
+
+
+def to_float(codes: Bytes) -> Radiance:
+    """Decode (H, W, 4) mantissas and exponent to (H, W, 3) float32; exponent 0 means black."""
+    scale = np.ldexp(1.0, codes[..., 3].astype(np.int32) - 136)
+    scale[codes[..., 3] == 0] = 0
+    values: Radiance = (codes[..., :3] * scale[..., None]).astype(np.float32)
+    return values
+
+
+def pack(codes: Bytes) -> bytes:
+    """Pack (H, W, 4) codes into run-length scanlines; widths outside 8..32767 are stored flat.
+
+    All packets of the picture are laid out at once, without a loop over pixels.
+    """
+    height, width = codes.shape[:2]
+    if not MIN_WIDTH <= width <= MAX_WIDTH:
+        return codes.tobytes()
+    planes = np.ascontiguousarray(codes.transpose(0, 2, 1)).reshape(-1)
+    start, length, is_run = _packets(planes, width)
+    opens_line = start % (4 * width) == 0
+    size = np.where(is_run, 2, 1 + length) + 4 * opens_line
+    offset = np.cumsum(size) - size + 4 * opens_line
+    out = np.zeros(int(size.sum()), np.uint8)
+    header = offset[opens_line, None] + np.arange(-4, 0)
+    out[header] = np.array([2, 2, width >> 8, width & 255], np.uint8)
+    out[offset] = np.where(is_run, 128 + length, length)
+    out[offset[is_run] + 1] = planes[start[is_run]]
+    source, target, count = start[~is_run], offset[~is_run] + 1, length[~is_run]
+    within = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
+    out[np.repeat(target, count) + within] = planes[np.repeat(source, count) + within]
+    return out.tobytes()
+
+
+def _packets(planes: Bytes, width: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    # Start, length and kind of every packet: equal neighbours make runs, short runs merge into literals, and no packet
+    # crosses from one channel of a scanline into the next.
+    index = np.arange(planes.size)
+    edge = np.ones(planes.size, bool)
+    edge[1:] = planes[1:] != planes[:-1]
+    edge[::width] = True
+    start = index[edge]
+    long = np.diff(start, append=planes.size) >= WORTH
+    opens = long | (start % width == 0)
+    opens[1:] |= long[:-1]
+    start, is_run = start[opens], long[opens]
+    length = np.diff(start, append=planes.size)
+    limit = np.where(is_run, RUN, LITERAL)
+    pieces = -(-length // limit)
+    nth = np.arange(int(pieces.sum())) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    start, length, limit, is_run = (np.repeat(a, pieces) for a in (start, length, limit, is_run))
+    return start + nth * limit, np.minimum(length - nth * limit, limit), is_run
+
+
+def unpack(data: bytes, height: int, width: int) -> Bytes:
+    """Unpack scanlines, run-length packed or flat, to (H, W, 4) codes; ValueError says why it can't be done."""
+    flat = height * width * 4
+    if not MIN_WIDTH <= width <= MAX_WIDTH or data[:2] != b"\x02\x02" or data[2:3] > b"\x7f":
+        if len(data) < flat:
+            raise ValueError(f"{len(data)} bytes of pixels for {flat}: cut short, or in the old run-length form")
+        return np.frombuffer(data, np.uint8, flat).reshape(height, width, 4)
+    header = bytes([2, 2, width >> 8, width & 255])
+    out, place = bytearray(flat), 0
+    for row in range(height):
+        if data[place : place + 4] != header:
+            raise ValueError(f"scanline {row} of {height} is cut short or damaged")
+        place += 4
+        for channel in range(4):
+            begin = (4 * row + channel) * width
+            place = _unpack_channel(data, place, out, begin, begin + width)
+    return np.frombuffer(bytes(out), np.uint8).reshape(height, 4, width).transpose(0, 2, 1)
+
+
+def _unpack_channel(data: bytes, place: int, out: bytearray, begin: int, end: int) -> int:
+    # Where a packet starts depends on the one before it: a loop over packets (about 50 pixels each) can't be avoided.
+    while begin < end:
+        if place + 1 >= len(data):
+            raise ValueError("the pixels are cut short")
+        count = data[place]
+        run = count > 128
+        count -= 128 if run else 0
+        if not 0 < count <= end - begin or (not run and place + count >= len(data)):
+            raise ValueError("the pixels are cut short or damaged")
+        out[begin : begin + count] = data[place + 1 : place + 2] * count if run else data[place + 1 : place + 1 + count]
+        place += 2 if run else 1 + count
+        begin += count
+    return place

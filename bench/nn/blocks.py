@@ -1,0 +1,86 @@
+"""Blocks that several networks share: convolutions, residual blocks, output heads."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from bench.color.transfer import mu_law, mu_law_inverse
+from bench.core.errors import UsageError
+
+
+class ZeroConv2d(nn.Conv2d):
+    """A convolution that starts at zero, so that the branch it ends has no effect before training."""
+
+    def reset_parameters(self) -> None:
+        """Set weight and bias to zero."""
+        for parameter in self.parameters():
+            nn.init.zeros_(parameter)
+
+
+def conv(inputs: int, outputs: int, size: int = 3, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
+    """Return a convolution of odd `size` that keeps height and width (divided by the stride)."""
+    return nn.Conv2d(inputs, outputs, size, stride, padding=dilation * (size // 2), dilation=dilation)
+
+
+def activation() -> nn.Module:
+    """Return the activation of the HDR networks: LeakyReLU with the framework's slope 0.01."""
+    return nn.LeakyReLU(inplace=True)
+
+
+class ResBlock(nn.Module):
+    """x + conv(LeakyReLU(conv(x))), without normalisation."""
+
+    def __init__(self, channels: int) -> None:
+        """Keep `channels`."""
+        super().__init__()
+        self.body = nn.Sequential(conv(channels, channels), activation(), conv(channels, channels))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C, H, W)."""
+        out: Tensor = features + self.body(features)
+        return out
+
+
+class HdrNetwork(nn.Module):
+    """Base of every learned method: frames (B, N, 6, H, W) to linear radiance (B, 3, H, W)."""
+
+    def losses(
+        self, frames: Tensor, truth: Tensor, fidelity: nn.Module, weights: Mapping[str, float]
+    ) -> dict[str, Tensor]:
+        """Return the weighted loss terms of a batch by name.
+
+        `fidelity` compares a prediction with the truth; `weights` holds the weights of terms only some methods have.
+        """
+        terms: dict[str, Tensor] = fidelity(self(frames), truth)
+        return terms
+
+
+class Head(nn.Module):
+    """Last convolution and range of the output.
+
+    "published"   : sigmoid of the convolution, linear radiance in (0, 1).
+    "mu-residual" : the convolution (zero at the start) is added to the reference frame in the mu-law domain,
+                    clamped to [0, 1] there and decoded. Ours, for short trainings.
+    """
+
+    kinds = ("published", "mu-residual")
+
+    def __init__(self, channels: int, kind: str) -> None:
+        """Map `channels` features to RGB."""
+        super().__init__()
+        if kind not in self.kinds:
+            raise UsageError(f"output head {kind!r} is unknown; expected one of {', '.join(self.kinds)}.")
+        self.kind = kind
+        self.last = conv(channels, 3) if kind == "published" else ZeroConv2d(channels, 3, 3, padding=1)
+
+    def forward(self, features: Tensor, frames: Tensor) -> Tensor:
+        """Features (B, C, H, W) and frames (B, N, 6, H, W) to radiance (B, 3, H, W)."""
+        with torch.autocast(features.device.type, enabled=False):
+            out: Tensor = self.last(features.float())
+            if self.kind == "published":
+                return torch.sigmoid(out)
+            reference = frames[:, frames.shape[1] // 2, 3:].float()
+            encoded = torch.clamp(mu_law(reference) + out, 0.0, 1.0)
+            radiance: Tensor = mu_law_inverse(encoded)
+            return radiance

@@ -1,0 +1,68 @@
+"""Captions: what a number in a table was made under."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from bench.core.params import Params
+from bench.core.registry import datasets
+from bench.report.results import Result
+
+Cards = Mapping[str, Mapping[str, Any]]
+
+
+def caption(params: Params, cards: Cards, results: Sequence[Result], tested: Sequence[str]) -> str:
+    """Return the sentences that tell data, sample counts, seeds, protocol, head, backbone, schedule and widths."""
+    if not results:
+        return f"Profile {params.profile}: nothing measured yet."
+    protocol = sorted({result.protocol for result in results})
+    made = [f"Protocol {', '.join(protocol)}", *settings(params, cards)]
+    marks = "Best in bold, second underlined, among learned rows measured here."
+    return f"Profile {params.profile}: {data(params, results, tested)}; {seeds(results)}. {'; '.join(made)}. {marks}"
+
+
+def data(params: Params, results: Sequence[Result], tested: Sequence[str]) -> str:
+    """Return the tested data sets and how many scenes were scored."""
+    titles = [title(params, name) for name in tested]
+    counts = _distinct(result.scenes for result in results)
+    return f"{', '.join(titles)}; {' or '.join(counts)} test scenes"
+
+
+def title(params: Params, name: str) -> str:
+    """Return a data set's name with its title, as far as the registry knows it."""
+    use = params.datasets.get(name)
+    known = use is not None and use.code in datasets
+    return f"{name} ({datasets[use.code].title})" if known and use is not None else name
+
+
+def seeds(results: Sequence[Result]) -> str:
+    """Return how many seeds stand behind a mean."""
+    largest = max((result.seeds for result in results), default=0)
+    if largest <= 1:
+        return "one seed (n = 1, no spread)"
+    return f"up to {largest} seeds (mean ± sample standard deviation over seeds)"
+
+
+def settings(params: Params, cards: Cards) -> list[str]:
+    """Return head, perceptual backbone, schedule and widths as the cards of the weights tell them."""
+    own = list(cards.values())
+    head = _distinct(card["head"] for card in own if card.get("head")) or [params.head]
+    backbone = _distinct(card["perceptual"] for card in own if card.get("perceptual")) or [params.perceptual.backbone]
+    widths = _distinct(card["preset"] for card in own if card.get("preset")) or [params.olc_preset]
+    schedule = _distinct(f"{c['steps']} steps at batch {c['batch']}" for c in own if "steps" in c and "batch" in c)
+    if params.codebooks:
+        schedule.append(f"codebooks {params.stage1.steps} steps at batch {params.stage1.batch}")
+    return [
+        f"output head {' and '.join(head)}",
+        f"perceptual backbone {' and '.join(_short(name) for name in backbone)}",
+        f"training {', '.join(schedule)}",
+        f"widths preset {' and '.join(widths)}",
+    ]
+
+
+def _short(backbone: str) -> str:
+    # A card may end in a sha256; its first twelve digits identify the file well enough for a caption.
+    return " ".join(word[:12] if len(word) > 40 else word for word in backbone.split())
+
+
+def _distinct(values: Iterable[object]) -> list[str]:
+    return sorted({str(value) for value in values})

@@ -1,0 +1,167 @@
+"""The paper's Fig. 7: how codes lie in space and how HDR images use them; and the atlas of single codes."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.color.tonemap import for_display
+from bench.core.scene import Array
+from bench.report.style import GRID, MUTED, QUARTERS, bare, canvas, png
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+HDR = 3
+
+
+@dataclass(frozen=True)
+class Book:
+    """A codebook as `inspect` found it.
+
+    histograms : (4, K) int64, hits of L1, L2, L3 and HDR images.
+    codes      : (K, n_z) float32.
+    atlas      : (K, s, s, 3) float32 linear radiance, decoded from each code alone.
+    """
+
+    name: str
+    segments: str
+    histograms: NDArray[np.int64]
+    codes: NDArray[np.float32]
+    atlas: NDArray[np.float32]
+    report: Mapping[str, Any]
+
+    @property
+    def title(self) -> str:
+        """Name for figures."""
+        kind = "overlapped (OLC)" if self.segments == "olc" else self.segments
+        return f"{kind}, K = {len(self.codes)}"
+
+
+def pairs(books: Sequence[Book]) -> dict[int, list[Book]]:
+    """Group books by size, vanilla first: what stands side by side in a figure."""
+    sizes = sorted({len(book.codes) for book in books})
+    ordered = sorted(books, key=lambda book: (book.segments != "vanilla", book.name))
+    return {size: [book for book in ordered if len(book.codes) == size] for size in sizes}
+
+
+def project(codes: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Project codes (K, n_z) on their two main axes: (K, 2), and the share of variance on each (2,).
+
+    The sign of an axis is arbitrary in an SVD; here its largest component is positive.
+    """
+    centred = np.asarray(codes, np.float64) - np.mean(codes, axis=0, dtype=np.float64)
+    _, lengths, axes = np.linalg.svd(centred, full_matrices=False)
+    signs = np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])
+    axes = axes * np.where(signs == 0, 1, signs)[:, None]
+    shares = lengths**2 / max(float(np.sum(lengths**2)), np.finfo(float).tiny)
+    return centred @ axes[:2].T, shares[:2]
+
+
+def codebook_figure(books: Sequence[Book]) -> bytes:
+    """Draw each book in a column: PCA of its codes above, index distribution of HDR images below, as PNG."""
+    with canvas(5.2 * len(books), 6.6, layout="constrained") as figure:
+        grid = figure.subplots(2, len(books), squeeze=False, height_ratios=(3, 2))
+        for column, book in enumerate(books):
+            _scatter(grid[0, column], book)
+            _histogram(grid[1, column], book)
+        top = max(axes.get_ylim()[1] for axes in grid[1])
+        for axes in grid[1]:
+            axes.set_ylim(0, top)
+        return png(figure)
+
+
+def _scatter(axes: "Axes", book: Book) -> None:
+    places, shares = project(book.codes)
+    hits = book.histograms[HDR]
+    size = 10 + 130 * np.sqrt(hits / max(int(hits.max()), 1))
+    quarter = _quarter(len(hits))
+    unused = hits == 0
+    for index, colour in enumerate(QUARTERS):
+        mine = quarter == index
+        axes.scatter(*places[mine & unused].T, s=9, facecolors="none", edgecolors=colour, linewidths=0.6, alpha=0.8)
+        axes.scatter(*places[mine & ~unused].T, s=size[mine & ~unused], color=colour, alpha=0.65, linewidths=0)
+        axes.scatter([], [], s=28, color=colour, label=f"Q{index + 1}")
+    axes.scatter([], [], s=9, facecolors="none", edgecolors=MUTED, label="no HDR hit")
+    axes.set_title(book.title, fontweight="bold")
+    axes.set_xlabel(f"first axis ({shares[0]:.0%} of variance)")
+    axes.set_ylabel(f"second axis ({shares[1]:.0%})" if len(shares) > 1 else "")
+    axes.legend(ncols=5, loc="upper center", bbox_to_anchor=(0.5, -0.13), handletextpad=0.1, columnspacing=1.0)
+
+
+def _quarter(codes: int) -> NDArray[np.int64]:
+    return np.arange(codes) * len(QUARTERS) // codes
+
+
+def _histogram(axes: "Axes", book: Book) -> None:
+    hits = book.histograms[HDR]
+    share = hits / max(int(hits.sum()), 1)
+    codes = len(share)
+    quarter = _quarter(codes)
+    for index, colour in enumerate(QUARTERS):
+        mine = np.flatnonzero(quarter == index)
+        axes.bar(mine, share[mine], width=1.0 if codes > 200 else 0.85, color=colour, linewidth=0)
+        axes.axvline(mine[0] - 0.5, color=GRID, linewidth=1)
+        middle, hit = (mine[0] + mine[-1]) / 2, share[mine].sum()
+        text = f"Q{index + 1}: {hit:.0%}"
+        axes.annotate(text, (middle, 0.97), xycoords=("data", "axes fraction"), ha="center", va="top", fontsize=7)
+    axes.set_xlim(-0.5, codes - 0.5)
+    axes.margins(y=0.18)
+    axes.grid(axis="x", visible=False)
+    used, perplexity = np.count_nonzero(hits), _perplexity(share)
+    axes.set_title(f"HDR images: {used} of {codes} codes used, perplexity {perplexity:.1f}, {hits.sum()} vectors")
+    axes.set_xlabel("code index")
+    axes.set_ylabel("share of hits")
+
+
+def _perplexity(share: NDArray[np.float64]) -> float:
+    positive = share[share > 0]
+    return float(np.exp(-np.sum(positive * np.log(positive))))
+
+
+def atlas_figure(books: Sequence[Book]) -> bytes:
+    """Draw what each code decodes to on its own, quarter by quarter; codes without an HDR hit are veiled, as PNG.
+
+    Each book is tone-mapped with the 99.5th percentile of its own atlas as white: decoded codes have no truth.
+    """
+    codes = len(books[0].codes)
+    columns = min(32, max(8, 2 ** round(math.log2(max(codes, 4) ** 0.5 * 2))))
+    rows = sum(math.ceil(np.count_nonzero(_quarter(codes) == q) / columns) for q in range(len(QUARTERS)))
+    width = 5.2
+    height = width * rows / columns + 0.9
+    with canvas(width * len(books), height, layout="constrained") as figure:
+        grid = figure.subplots(1, len(books), squeeze=False)
+        for axes, book in zip(grid[0], books, strict=True):
+            _atlas(axes, book, columns)
+        return png(figure)
+
+
+def _atlas(axes: "Axes", book: Book, columns: int) -> None:
+    scale = max(float(np.percentile(book.atlas, 99.5)), 1e-6)
+    tiles = for_display(book.atlas, scale).astype(np.float64)
+    tiles[book.histograms[HDR] == 0] = 0.22 * tiles[book.histograms[HDR] == 0] + 0.78 * 244
+    quarter, bands = _quarter(len(tiles)), []
+    for index in range(len(QUARTERS)):
+        bands.append(_mosaic(tiles[quarter == index], columns))
+    gap = np.full((max(3, bands[0].shape[1] // 120), bands[0].shape[1], 3), 255.0)
+    stacked = np.concatenate([part for band in bands for part in (band, gap)][:-1])
+    axes.imshow(np.rint(stacked).astype(np.uint8), interpolation="nearest" if len(tiles) < 200 else "antialiased")
+    bare(axes)
+    axes.set_title(f"{book.title}; white = {scale:.3g} relative radiance")
+    top = 0
+    for index, band in enumerate(bands):
+        axes.text(-4, top + band.shape[0] / 2, f"Q{index + 1}", color=QUARTERS[index], ha="right", va="center")
+        top += band.shape[0] + gap.shape[0]
+
+
+def _mosaic(tiles: Array, columns: int) -> NDArray[np.float64]:
+    edge = tiles.shape[1] + 1
+    rows = math.ceil(len(tiles) / columns)
+    sheet = np.full((rows * edge, columns * edge, 3), 255.0)
+    for index, tile in enumerate(tiles):
+        y, x = edge * (index // columns), edge * (index % columns)
+        sheet[y : y + edge - 1, x : x + edge - 1] = tile
+    return sheet

@@ -1,0 +1,71 @@
+"""Learning curves and the contact sheet."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bench.report.style import TERMS, canvas, picture, png
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLUMNS = 4
+
+
+def learning_curves(curves: Mapping[str, pd.DataFrame], title: str) -> bytes:
+    """Draw every loss term of every run over its steps, one small panel a run, as PNG.
+
+    curves : run -> columns `step` and one per loss term; values that aren't above 0 leave a gap (logarithmic axis).
+    """
+    terms = list(dict.fromkeys(str(name) for frame in curves.values() for name in frame.columns if name != "step"))
+    colours = {term: TERMS[i % len(TERMS)] for i, term in enumerate(terms)}
+    columns = min(COLUMNS, len(curves))
+    rows = math.ceil(len(curves) / columns)
+    with canvas(10.5, 1.75 * rows + 0.7, layout="constrained") as figure:
+        grid = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
+        for axes, (run, frame) in zip(grid, curves.items(), strict=False):
+            _curve(axes, run, frame, colours)
+        for axes in grid[len(curves) :]:
+            axes.set_visible(False)
+        handles = [grid[0].plot([], [], color=colour)[0] for colour in colours.values()]
+        figure.legend(handles, list(colours), loc="outside upper center", ncols=min(len(colours), 9))
+        figure.supxlabel("step", fontsize=8)
+        figure.supylabel(title, fontsize=8)
+        return png(figure)
+
+
+def _curve(axes: "Axes", run: str, frame: pd.DataFrame, colours: Mapping[str, str]) -> None:
+    axes.set_title(run, fontsize=7)
+    axes.set_yscale("log")
+    for term, colour in colours.items():
+        if term in frame:
+            # Signed terms (the adversarial one) have no logarithm; a gap is honest, an absolute value isn't.
+            values = frame[term].astype("float64").where(frame[term] > 0)
+            axes.plot(frame["step"], values, color=colour, alpha=0.9)
+
+
+def contact_sheet(views: Sequence[tuple[str, Sequence[NDArray[np.uint8]]]]) -> bytes:
+    """Draw the frames of every view, short to long, as a PNG.
+
+    views : (caption, frames), each frame (H, W, 3) uint8, gamma-encoded as stored.
+    """
+    columns = 3 if len(views) > 4 else 2
+    rows = math.ceil(len(views) / columns)
+    height, width = views[0][1][0].shape[:2]
+    frames = len(views[0][1])
+    cell = 10.5 / columns
+    with canvas(10.5, rows * (cell / frames * height / width + 0.25), layout="constrained") as figure:
+        figure.get_layout_engine().set(w_pad=0.01, h_pad=0.02, wspace=0.02, hspace=0.02)  # type: ignore[union-attr]
+        grid = figure.subplots(rows, columns, squeeze=False).ravel()
+        for axes, (caption, shots) in zip(grid, views, strict=False):
+            gap = np.full((shots[0].shape[0], max(1, width // 60), 3), 255, np.uint8)
+            strip = [part for shot in shots for part in (shot, gap)][:-1]
+            picture(axes, np.concatenate(strip, axis=1), smooth=True)
+            axes.set_title(caption, fontsize=7, pad=2)
+        for axes in grid[len(views) :]:
+            axes.set_visible(False)
+        return png(figure)

@@ -1,0 +1,112 @@
+"""Tables of what `inspect` found: use of the codebooks, and whether the network's parts do their work."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from bench.report.table import OURS, Column, Row, Table, Value
+
+QUARTERS = 4
+KINDS = ("L1", "L2", "L3", "H")
+CODEBOOK_COLUMNS = (
+    Column("codebook", "codebook"),
+    Column("segments", "segments"),
+    Column("codes", "K"),
+    Column("image_kind", "images"),
+    Column("used", "used, share", "", 3),
+    Column("perplexity", "perplexity", "", 1),
+    Column("quantisation_error", "quantisation error", "", 5),
+    Column("psnr_mu", "PSNR-μ", OURS, 2),
+    Column("psnr_l", "PSNR-l", OURS, 2),
+    *(Column(f"hits_q{i}", f"hits Q{i + 1}", "hits", 3) for i in range(QUARTERS)),
+    *(Column(f"used_q{i}", f"used Q{i + 1}", "used", 3) for i in range(QUARTERS)),
+    Column("n_images", "images", shown=False),
+    Column("n_vectors", "vectors", shown=False),
+    Column("note", "note", shown=False),
+)
+PART_COLUMNS = (
+    Column("run", "run"),
+    Column("codes", "K"),
+    Column("psnr_mu", "PSNR-μ", "", 2),
+    Column("psnr_mu_permuted_features", "PSNR-μ, F_vq permuted", "", 2),
+    Column("fsm_permuted_change", "change, FSM permuted", "", 5),
+    Column("mapping_loss_first", "mapping loss, first", "", 5),
+    Column("mapping_loss_last", "mapping loss, last", "", 5),
+    Column("hdr_perplexity", "perplexity of HDR images", "", 1),
+    Column("note", "note", shown=False),
+)
+
+
+def codebooks(found: Sequence[Mapping[str, Any]], profile: str) -> Table:
+    """Build the table of codebook use: one row for each codebook and kind of image."""
+    rows = tuple(_codebook_row(report, kind) for report in found for kind in KINDS if kind in report["kinds"])
+    return Table(
+        name="codebooks",
+        title="Use of the codebooks on held-out images",
+        caption=f"Profile {profile}: {_samples(found)}. L1 to L3 are the frames, short to long; H is the truth. "
+        "Used: share of the book's codes hit at least once. Perplexity: exp of the entropy of hits. Quantisation "
+        "error: mean squared distance of a vector to its code. PSNR: reconstruction from the codes alone. "
+        "Hits Q1 to Q4: share of hits that fall in each quarter of the book.",
+        columns=CODEBOOK_COLUMNS,
+        rows=rows,
+        groups={("all", OURS): "reconstruction, dB", ("all", "hits"): "share of hits", ("all", "used"): "share used"},
+    )
+
+
+def _samples(found: Sequence[Mapping[str, Any]]) -> str:
+    counts = sorted({(int(report["images"]), int(report["vectors"])) for report in found})
+    return " and ".join(f"{images} images, {vectors} vectors" for images, vectors in counts) or "nothing inspected yet"
+
+
+def _codebook_row(report: Mapping[str, Any], kind: str) -> Row:
+    values = report["kinds"][kind]
+    cells: dict[str, Value] = {
+        "codebook": str(report["codebook"]),
+        "segments": str(report["segments"]),
+        "codes": int(report["codes"]),
+        "image_kind": kind,
+        "n_images": int(report["images"]),
+        "n_vectors": int(report["vectors"]),
+    }
+    for key in ("used", "perplexity", "quantisation_error", "psnr-mu", "psnr-l"):
+        cells[key.replace("-", "_")] = _number(values.get(key))
+    for name, shares in _by_quarter(report, kind, values):
+        cells |= {f"{name}_q{i}": _number(share) for i, share in enumerate(shares)}
+    reasons = {"used": "reported for HDR images only"}
+    return _row("all", cells, CODEBOOK_COLUMNS, reasons)
+
+
+def _by_quarter(report: Mapping[str, Any], kind: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[Any]]]:
+    yield "hits", values.get("quarters", ())
+    if kind == "H":
+        yield "used", [quarter.get("used") for quarter in report.get("quarters", ())]
+
+
+def parts(found: Sequence[Mapping[str, Any]], profile: str) -> Table:
+    """Build the table that shows whether codebook features, mapping loss and FSM matter to the trained networks."""
+    return Table(
+        name="parts",
+        title="Do the parts do their work?",
+        caption=f"Profile {profile}. F_vq permuted: the codebook decoder's features are shuffled over space, PSNR-μ "
+        "should fall. FSM permuted: the three frames' weights are exchanged, the output should change (mean absolute "
+        "difference). The mapping loss should fall in training; the perplexity of HDR images should reach 10 % of K.",
+        columns=PART_COLUMNS,
+        rows=tuple(_part_row(report) for report in found),
+    )
+
+
+def _part_row(report: Mapping[str, Any]) -> Row:
+    cells: dict[str, Value] = {"run": str(report["run"]), "codes": report.get("codes")}
+    for column in PART_COLUMNS[2:-1]:
+        cells[column.key] = _number(report.get(column.key.replace("_", "-")))
+    return _row("all", cells, PART_COLUMNS, {})
+
+
+def _row(panel: str, cells: Mapping[str, Value], columns: Sequence[Column], reasons: Mapping[str, str]) -> Row:
+    empty = [c for c in columns if cells.get(c.key) is None and c.key != "note"]
+    remarks = {c.key: reasons.get(c.group, "not reported by this inspection") for c in empty}
+    row = Row(panel, cells, remarks)
+    return Row(panel, {**cells, "note": row.note}, remarks)
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)

@@ -1,0 +1,100 @@
+"""The masks table: whole image, where the reference frame is saturated, and where something moves."""
+
+from collections.abc import Sequence
+
+from bench.report.caption import caption
+from bench.report.results import Result, single_protocol
+from bench.report.scored import Measured
+from bench.report.table import OURS, Column, Row, Table, Value, rank
+
+AREAS = {"": "whole", "@saturated": "saturated", "@moving": "moving"}
+SCORES = {"psnr-mu": "PSNR-μ", "psnr-l": "PSNR-l"}
+
+
+def _key(score: str, area: str) -> str:
+    return f"{score}{area}".replace("-", "_").replace("@", "_")
+
+
+VALUES = tuple(
+    Column(_key(score, area), f"{head}, {name}", OURS, 2, "higher")
+    for score, head in SCORES.items()
+    for area, name in AREAS.items()
+)
+COUNTS = tuple(Column(f"scenes{area.replace('@', '_')}", f"scenes, {name}") for area, name in AREAS.items())
+COLUMNS = (
+    Column("dataset", "dataset", shown=False),
+    Column("method", "method"),
+    Column("variant", "variant", shown=False),
+    Column("kind", "kind"),
+    *VALUES,
+    *COUNTS,
+    Column("seeds", "seeds", shown=False),
+    Column("protocol", "protocol", shown=False),
+    Column("note", "note", shown=False),
+)
+
+
+def table(measured: Measured) -> Table:
+    """Build the masks table of every variant that has scores, floors first; two protocols raise BenchError."""
+    floors, results = measured.params.tables.floors, measured.results
+    variants = [*floors, *(name for name in _order(measured) if name not in floors)]
+    tested = dict.fromkeys(cell.dataset for cell in measured.params.evaluations.values())
+    rows = [
+        _row(variant, dataset, results[variant, dataset], measured)
+        for dataset in tested
+        for variant in variants
+        if (variant, dataset) in results
+    ]
+    single_protocol((str(row.cells["protocol"]) for row in rows), "the masks table")
+    return Table(
+        name="masks",
+        title="Where methods differ: saturated and moving areas",
+        caption=f"{caption(measured.params, measured.cards, list(results.values()), list(tested))} {_masks()}",
+        columns=COLUMNS,
+        rows=rank(rows, VALUES, ("dataset", "protocol", "scenes")),
+        headings={name: f"Measured here on {name}" for name in tested},
+        groups={(name, OURS): f"{name}, dB" for name in tested},
+    )
+
+
+def _masks() -> str:
+    return (
+        "Saturated: the reference frame holds no information there. Moving: the scene changed between the frames. "
+        "A scene in which a mask is empty has no value and doesn't enter that mean."
+    )
+
+
+def _order(measured: Measured) -> Sequence[str]:
+    tables = measured.params.tables
+    named = [*tables.table1.values(), *tables.table2.values(), *tables.table3.values()]
+    return list(dict.fromkeys([*named, *sorted({variant for variant, _ in measured.results})]))
+
+
+def _row(variant: str, dataset: str, result: Result, measured: Measured) -> Row:
+    floor = variant in measured.params.tables.floors
+    cells: dict[str, Value] = {"dataset": dataset, "method": label(variant, measured), "variant": variant}
+    cells |= {"kind": "floor" if floor else "measured", "seeds": result.seeds, "protocol": result.protocol}
+    remarks: dict[str, str] = {}
+    spreads: dict[str, float] = {}
+    for score in SCORES:
+        for area in AREAS:
+            key, metric = _key(score, area), score + area
+            if metric in result.values:
+                cells[key] = result.values[metric]
+                spreads |= {key: result.spreads[metric]} if metric in result.spreads else {}
+            else:
+                remarks[key] = "no scene has such an area, or it wasn't scored"
+    for area in AREAS:
+        cells[f"scenes{area.replace('@', '_')}"] = result.counts.get("psnr-mu" + area, 0)
+    row = Row(dataset, cells, remarks, result.notes, spreads, ranked=not floor and bool(measured.card(variant)))
+    return Row(**{**row.__dict__, "cells": {**cells, "note": row.note}})
+
+
+def label(variant: str, measured: Measured) -> str:
+    """Return the paper's label of a variant with ours behind it, or just ours."""
+    tables = measured.params.tables
+    for rows in (tables.table1, tables.table3, tables.table2):
+        for name, ours in rows.items():
+            if ours == variant:
+                return f"{name} ({variant})" if name.lower() != variant else name
+    return variant

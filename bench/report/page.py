@@ -1,0 +1,119 @@
+"""The report page: one HTML file that opens from disk and needs nothing else."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, NamedTuple
+
+from bench.core.errors import BenchError
+from bench.core.params import Decision, Params, decisions
+from bench.report.table import Table
+from bench.report.view import view
+from bench.report.writers import TEMPLATES
+
+LIMIT = 5_000_000
+PHOTO = 150_000
+
+
+class Figure(NamedTuple):
+    """A figure on the page: file name without ending, PNG bytes, what it shows."""
+
+    name: str
+    png: bytes
+    title: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: tables, figures, and a sentence for each thing that is missing."""
+
+    anchor: str
+    title: str
+    intro: str = ""
+    tables: Sequence[Table] = ()
+    figures: Sequence[Figure] = ()
+    missing: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the page says: the profile's parameters, a box of facts about it, and its sections."""
+
+    params: Params
+    facts: Mapping[str, str]
+    findings: Sequence[str] = ()
+    sections: Sequence[Section] = field(default=())
+
+
+KINDS = {
+    "measured": "trained or run here, scored here",
+    "measured-third-party-weights": "others' weights, scored here",
+    "submitted": "scored here from someone's folder of results",
+    "floor": "what no method should fall below",
+    "published": "the paper's number only; its code isn't public",
+    "pending": "not in this version or profile yet",
+}
+
+
+def render(page: Page) -> str:
+    """Return the page as HTML; equal input gives equal bytes. Above 5 MB raises BenchError."""
+    views = {table.name: view(table) for section in page.sections for table in section.tables}
+    html: str = (
+        _environment()
+        .get_template("page.html.j2")
+        .render(page=page, views=views, kinds=KINDS, decided=[_decided(d) for d in decisions(page.params)])
+    )
+    if len(html.encode()) > LIMIT:
+        largest = max((f for s in page.sections for f in s.figures), key=lambda figure: len(figure.png))
+        raise BenchError(
+            f"the report page would be {len(html.encode()) / 1e6:.1f} MB, {LIMIT / 1e6:.0f} MB is the limit; the "
+            f"largest picture is {largest.name}. Name fewer variants under `tables.crops`."
+        )
+    return html
+
+
+def _decided(decision: Decision) -> Decision:
+    return decision._replace(value=_plain(decision.value))
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_plain, value))
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def data_uri(png: bytes) -> str:
+    """Return a picture as data URI: PNG for plots, WebP for photographs, which would be several times larger."""
+    if len(png) < PHOTO:
+        return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.open(io.BytesIO(png)).convert("RGB").save(out, format="WEBP", quality=88, method=4)
+    return f"data:image/webp;base64,{base64.b64encode(out.getvalue()).decode()}"
+
+
+def size(png: bytes) -> tuple[int, int]:
+    """Return width and height in pixels, so that the page doesn't jump while it loads."""
+    return int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
+
+
+@cache
+def _environment() -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    made.filters |= {"data_uri": data_uri, "size": size}
+    return made

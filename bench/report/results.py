@@ -1,0 +1,113 @@
+"""From score rows to means: over scenes first, then over seeds."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from bench.core.errors import BenchError
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one variant reached on one dataset.
+
+    values   : metric -> mean over scenes, then over seeds, in the metric's unit.
+    spreads  : metric -> sample standard deviation of the seeds' means; empty for one seed.
+    counts   : metric -> scenes that have a value (a mask can be empty in a scene).
+    trainset : what the weights were trained on; "" for a method without training.
+    """
+
+    values: Mapping[str, float]
+    spreads: Mapping[str, float]
+    counts: Mapping[str, int]
+    scenes: int
+    seeds: int
+    protocol: str
+    method: str
+    trainset: str = ""
+    notes: tuple[str, ...] = field(default=())
+
+
+Results = Mapping[tuple[str, str], Result]
+"""(variant, dataset) -> result."""
+
+
+def clean(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the score rows with text columns as text ("" where empty), values as float64, sorted by all keys."""
+    keys = [name for name in scores.columns if name != "value"]
+    frame = scores.astype({"value": "float64"})
+    for name in keys:
+        frame[name] = [_text(value) for value in frame[name]]
+    frame["_seed"] = pd.to_numeric(frame["seed"], errors="coerce").fillna(-1)
+    order = ["_seed" if name == "seed" else name for name in keys]
+    return frame.sort_values(order, kind="stable").drop(columns="_seed").reset_index(drop=True)
+
+
+def _text(value: object) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)) or value is pd.NA:
+        return ""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def collect(scores: pd.DataFrame) -> dict[tuple[str, str], Result]:
+    """Average score rows per variant and dataset.
+
+    Where a variant was trained on several sets, the weights trained on the tested dataset count; NaN values
+    (a metric that is undefined on a scene) are left out of means and counted. Two protocols raise BenchError.
+    """
+    frame = clean(scores)
+    groups = frame.groupby(["variant", "dataset"], sort=True)
+    return {(str(key[0]), str(key[1])): _result(rows, str(key[0]), str(key[1])) for key, rows in groups}
+
+
+def _result(rows: pd.DataFrame, variant: str, dataset: str) -> Result:
+    trainsets = sorted(set(rows["trainset"]))
+    trainset = dataset if dataset in trainsets else trainsets[0]
+    rows = rows[rows["trainset"] == trainset]
+    single_protocol(rows["protocol"], f"variant {variant!r} on {dataset!r}")
+    per_seed = rows.groupby(["metric", "seed"])["value"].mean()
+    seeds = int(rows["seed"].nunique())
+    by_metric = per_seed.groupby("metric")
+    spread = by_metric.std() if seeds > 1 else None
+    valid = rows.dropna(subset=["value"]).groupby("metric")["scene"].nunique()
+    return Result(
+        values={str(k): float(v) for k, v in by_metric.mean().items() if not math.isnan(v)},
+        spreads={} if spread is None else {str(k): float(v) for k, v in spread.items() if not math.isnan(v)},
+        counts={str(k): int(v) for k, v in valid.items()},
+        scenes=int(rows["scene"].nunique()),
+        seeds=seeds,
+        protocol=str(rows["protocol"].iloc[0]),
+        method=str(rows["method"].iloc[0]),
+        trainset=trainset,
+        notes=() if trainset in ("", dataset) or _untrained(trainset) else (f"trained on {trainset}",),
+    )
+
+
+def _untrained(trainset: str) -> bool:
+    return trainset in ("-", "none")
+
+
+def single_protocol(protocols: Iterable[str], where: str) -> str:
+    """Return the one protocol of these rows, "" if there are no rows; two of them raise BenchError."""
+    names = sorted(set(protocols))
+    if len(names) > 1:
+        raise BenchError(
+            f"{where}: rows of the protocols {' and '.join(names)} can't stand in one table, their numbers don't "
+            "compare. Evaluate all of them under one protocol (`protocol` in the parameter file)."
+        )
+    return names[0] if names else ""
+
+
+def nested(results: Results) -> dict[str, dict[str, dict[str, float]]]:
+    """Return variant -> dataset -> metric -> mean, rounded to 4 decimals (dB) or 6 (SSIM)."""
+    tree: dict[str, dict[str, dict[str, float]]] = {}
+    for (variant, dataset), result in sorted(results.items()):
+        means = {name: _rounded(name, value) for name, value in sorted(result.values.items()) if math.isfinite(value)}
+        tree.setdefault(variant, {})[dataset] = means
+    return tree
+
+
+def _rounded(metric: str, value: float) -> float:
+    return round(value, 6 if metric.startswith("ssim") else 4)

@@ -1,0 +1,254 @@
+"""Tables 1-3: our scores beside the paper's printed values, and what each row is."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from bench.core.params import Params
+from bench.report.caption import caption
+from bench.report.results import Result, Results, single_protocol
+from bench.report.table import LEARNED_KINDS, OURS, PAPER, Column, Row, Table, Value, rank
+
+DEFAULT_BLOCK = "kalantari"
+NOT_YET = "no implementation in this version yet"
+NO_CODE = "no public implementation (the paper's dagger)"
+ABSENT = {
+    "psnr_pu": "needs the PU21 metric (not in this version)",
+    "ssim_pu": "needs the PU21 metric (not in this version)",
+    "hdrvdp2": "needs HDR-VDP-2 (not in this version)",
+}
+
+METRICS = (
+    Column("psnr_mu", "PSNR-μ", OURS, 2, "higher"),
+    Column("psnr_l", "PSNR-l", OURS, 2, "higher"),
+    Column("psnr_pu", "PSNR-PU", OURS, 2, "higher"),
+    Column("ssim_mu", "SSIM-μ", OURS, 4, "higher"),
+    Column("ssim_l", "SSIM-l", OURS, 4, "higher"),
+    Column("ssim_pu", "SSIM-PU", OURS, 4, "higher"),
+    Column("hdrvdp2", "HDR-VDP-2", OURS, 2, "higher"),
+)
+PRINTED = tuple(Column(f"paper_{c.key}", c.head, PAPER, c.digits) for c in METRICS)
+TAIL = (
+    Column("scenes", "scenes", shown=False),
+    Column("seeds", "seeds", shown=False),
+    Column("protocol", "protocol", shown=False),
+    Column("note", "note", shown=False),
+)
+
+
+def columns(with_variant: bool) -> tuple[Column, ...]:
+    """Return the columns of Table 1, or those of Tables 2 and 3, which name our variant too (the CSV contract)."""
+    variant = (Column("variant", "our variant"),) if with_variant else ()
+    head = (Column("dataset", "dataset", shown=False), Column("method", "method"), *variant)
+    return (*head, Column("kind", "kind"), Column("params_m", "params (M)", "", 3), *METRICS, *PRINTED, *TAIL)
+
+
+@dataclass(frozen=True)
+class Paper:
+    """One of the paper's tables: number, what it shows, its rows as printed and our variant for each label."""
+
+    number: int
+    title: str
+    printed: pd.DataFrame
+    variants: Mapping[str, str]
+
+    @property
+    def blocks(self) -> list[str]:
+        """Data sets the paper reports on, in its order."""
+        return list(dict.fromkeys(self._dataset))
+
+    @property
+    def _dataset(self) -> list[str]:
+        if "dataset" in self.printed:
+            return [str(name) for name in self.printed["dataset"]]
+        return [DEFAULT_BLOCK] * len(self.printed)
+
+    def rows(self, block: str) -> list[dict[str, Any]]:
+        """Return the printed rows of one block as dictionaries, in the paper's order."""
+        records: list[dict[str, Any]] = [
+            {str(key): value for key, value in record.items()} for record in self.printed.to_dict("records")
+        ]
+        return [record for record, dataset in zip(records, self._dataset, strict=True) if dataset == block]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What this profile has: its parameters, means, and the cards of its weights by run."""
+
+    params: Params
+    results: Results
+    cards: Mapping[str, Mapping[str, Any]]
+
+    def card(self, variant: str) -> Mapping[str, Any]:
+        """Return the card of the variant's first run, {} if it has no weights."""
+        found = [self.cards[run] for run in sorted(self.cards) if self.cards[run].get("variant") == variant]
+        return found[0] if found else {}
+
+    def codes(self, variant: str) -> int | None:
+        """Return the number of codes in the codebook of the variant's first run, None without a codebook."""
+        runs = [run for run in self.params.vq_runs.values() if run.variant == variant and run.codebook]
+        return self.params.codebooks[runs[0].codebook or ""].codes if runs else None
+
+
+def table(paper: Paper, measured: Measured) -> Table:
+    """Build one of Tables 1-3: a panel for each measured data set, and one for each printed block left over.
+
+    Rows of two protocols raise BenchError.
+    """
+    panels = _measured_datasets(paper, measured)
+    sources = {panel: _block(paper, measured.params, panel) for panel in panels}
+    rest = [block for block in paper.blocks if block not in sources.values()]
+    rows: list[Row] = []
+    for panel, block in sources.items():
+        if paper.number == 1:
+            rows += [_floor(name, panel, measured) for name in measured.params.tables.floors]
+        rows += [_row(paper, measured, panel, record) for record in paper.rows(block)]
+    for block in rest:
+        rows += [_printed_only(paper, block, record, measured) for record in paper.rows(block)]
+    used = [str(row.cells["protocol"]) for row in rows if row.cells["protocol"]]
+    single_protocol(used, f"Table {paper.number}")
+    shape = columns(paper.number != 1)
+    return Table(
+        name=f"table{paper.number}",
+        title=f"Table {paper.number}. {paper.title}",
+        caption=caption(measured.params, _cards(paper, measured), _used(paper, measured), panels),
+        columns=shape,
+        rows=tuple(_complete(row, shape) for row in rank(rows, METRICS, ("dataset", "protocol", "scenes"))),
+        headings=_headings(sources, rest),
+        groups=_groups(sources, rest),
+    )
+
+
+def _wanted(paper: Paper, measured: Measured) -> set[str]:
+    return {*paper.variants.values(), *(measured.params.tables.floors if paper.number == 1 else ())}
+
+
+def _cards(paper: Paper, measured: Measured) -> dict[str, Mapping[str, Any]]:
+    wanted = _wanted(paper, measured)
+    return {run: card for run, card in measured.cards.items() if card.get("variant") in wanted}
+
+
+def _measured_datasets(paper: Paper, measured: Measured) -> list[str]:
+    wanted = _wanted(paper, measured)
+    tested = dict.fromkeys(cell.dataset for cell in measured.params.evaluations.values())
+    return [name for name in tested if any((variant, name) in measured.results for variant in wanted)]
+
+
+def _block(paper: Paper, params: Params, dataset: str) -> str:
+    code = params.datasets[dataset].code if dataset in params.datasets else dataset
+    return code if code in paper.blocks else DEFAULT_BLOCK
+
+
+def _used(paper: Paper, measured: Measured) -> list[Result]:
+    wanted = _wanted(paper, measured)
+    return [result for (variant, _), result in sorted(measured.results.items()) if variant in wanted]
+
+
+def _headings(sources: Mapping[str, str], rest: Sequence[str]) -> dict[str, str]:
+    own = {panel: f"Measured here on {panel}" for panel in sources}
+    return {**own, **{block: f"{_data(block)}: printed values only, not measured in this profile" for block in rest}}
+
+
+def _groups(sources: Mapping[str, str], rest: Sequence[str]) -> dict[tuple[str, str], str]:
+    names = {(panel, OURS): f"ours, {panel}" for panel in sources}
+    for panel, block in sources.items():
+        apart = "" if panel == block else ": other data, not comparable"
+        names[panel, PAPER] = f"paper, {_data(block)}{apart}"
+    return {**names, **{(block, PAPER): f"paper, {_data(block)}" for block in rest}}
+
+
+def _data(block: str) -> str:
+    return block.capitalize()
+
+
+def _floor(variant: str, panel: str, measured: Measured) -> Row:
+    result = measured.results.get((variant, panel))
+    cells: dict[str, Value] = {"dataset": panel, "method": variant, "variant": variant, "kind": "floor"}
+    remarks = {column.key: "no such row in the paper" for column in PRINTED}
+    remarks["params_m"] = "has no weights"
+    return _scored(Row(panel, cells, remarks), result, "no scores of it in this profile")
+
+
+def _row(paper: Paper, measured: Measured, panel: str, record: Mapping[str, Any]) -> Row:
+    label = str(record["method"])
+    variant = paper.variants.get(label, "")
+    result = measured.results.get((variant, panel))
+    dagger = str(record.get("implementation_unavailable", "no")) == "yes"
+    kind = "measured" if result else "published" if dagger and not variant else "pending"
+    missing = NO_CODE if kind == "published" else "no scores of it in this profile" if variant else NOT_YET
+    card = measured.card(variant)
+    cells: dict[str, Value] = {"dataset": panel, "method": label, "variant": variant or None, "kind": kind}
+    remarks = {} if variant else {"variant": missing}
+    if result and "parameters" in card:
+        cells["params_m"] = card["parameters"] / 1e6
+    elif result:
+        remarks["params_m"] = "no card of its weights" if card else "has no weights"
+    row = Row(panel, cells, remarks, _notes(paper, measured, panel, label, variant), ranked=bool(result and card))
+    return _with_printed(_scored(row, result, missing), paper, record)
+
+
+def _notes(paper: Paper, measured: Measured, panel: str, label: str, variant: str) -> tuple[str, ...]:
+    notes = [] if panel == _block(paper, measured.params, panel) else ["paper_*: other data, not comparable"]
+    codes, printed = measured.codes(variant), re.search(r"K=(\d+)", label)
+    if codes is not None and codes != (int(printed[1]) if printed else 1024):
+        notes.append(f"codebook of K = {codes} here")
+    return tuple(notes)
+
+
+def _scored(row: Row, result: Result | None, missing: str) -> Row:
+    cells, remarks = dict(row.cells), dict(row.remarks)
+    spreads: dict[str, float] = {}
+    for column in METRICS:
+        score = column.key.replace("_", "-")
+        if result and score in result.values:
+            cells[column.key] = result.values[score]
+            spreads |= {column.key: result.spreads[score]} if score in result.spreads else {}
+        else:
+            remarks[column.key] = ABSENT.get(column.key, "not scored") if result else missing
+    for key in ("scenes", "seeds", "protocol"):
+        cells[key] = getattr(result, key) if result else None
+        if not result:
+            remarks[key] = missing
+    if not result:
+        remarks.setdefault("params_m", missing)
+    notes = (*row.notes, *(result.notes if result else ()))
+    return Row(row.panel, cells, remarks, notes, spreads, ranked=row.ranked and row.cells["kind"] in LEARNED_KINDS)
+
+
+def _with_printed(row: Row, paper: Paper, record: Mapping[str, Any]) -> Row:
+    cells, remarks = dict(row.cells), dict(row.remarks)
+    suspected = str(record.get("suspected_copy_error") or "")
+    for column in PRINTED:
+        key = column.key.removeprefix("paper_")
+        if key not in record:
+            remarks[column.key] = f"not in the paper's Table {paper.number}"
+        elif pd.isna(record[key]):
+            remarks[column.key] = "a dash in the paper"
+        else:
+            cells[column.key] = float(record[key])
+            if key in suspected.split():
+                remarks[column.key] = "suspected copy error in the paper (repeats its Kalantari block); as printed"
+    return Row(row.panel, cells, remarks, row.notes, row.spreads, ranked=row.ranked)
+
+
+def _printed_only(paper: Paper, block: str, record: Mapping[str, Any], measured: Measured) -> Row:
+    dagger = str(record.get("implementation_unavailable", "no")) == "yes"
+    missing = f"not measured on {_data(block)}'s data in this profile"
+    label = str(record["method"])
+    variant = paper.variants.get(label)
+    cells: dict[str, Value] = {"dataset": block, "method": label, "variant": variant}
+    cells["kind"] = "published" if dagger and not variant else "pending"
+    remarks = {} if variant else {"variant": NOT_YET}
+    return _with_printed(_scored(Row(block, cells, remarks), None, missing), paper, record)
+
+
+def _complete(row: Row, shape: Sequence[Column]) -> Row:
+    # The CSV's rows hold exactly the contract's columns; remarks on a column that the table lacks go with it.
+    keys = [column.key for column in shape]
+    remarks = {key: row.remarks[key] for key in keys if key in row.remarks}
+    kept = Row(row.panel, row.cells, remarks, row.notes, row.spreads, row.marks, row.ranked)
+    cells = {**{key: row.cells.get(key) for key in keys}, "note": kept.note}
+    return Row(row.panel, cells, remarks, row.notes, row.spreads, row.marks, row.ranked)

@@ -1,0 +1,96 @@
+"""How figures look, and how they become the same bytes each time."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DPI = 110
+INK, MUTED, GRID = "#22262b", "#6b7480", "#e3e6ea"
+QUARTERS = ("#0072b2", "#009e73", "#e69f00", "#cc4c7d")
+"""Colours of the four quarters of a codebook, told apart by colour-blind readers (after Okabe and Ito)."""
+TERMS = ("#22262b", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#7b61ff")
+BOXES = ("#ff5a36", "#22c7f2")
+
+SETTINGS: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.titlesize": 8.5,
+    "axes.labelsize": 8,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.5,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "text.color": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 7.5,
+    "lines.linewidth": 1.1,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "svg.hashsalt": "bench",
+}
+
+
+@contextmanager
+def canvas(width: float, height: float, **options: Any) -> Iterator["Figure"]:
+    """Yield an empty figure of this size in inches under the report's settings, whatever the user's are."""
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    # matplotlibrc files and environment variables of the user's machine must not change a pixel.
+    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **SETTINGS, "backend": "agg"}):
+        figure = Figure(figsize=(width, height), dpi=DPI, **options)
+        FigureCanvasAgg(figure)
+        yield figure
+
+
+def png(figure: "Figure") -> bytes:
+    """Return the figure as PNG without software name or date. Equal figures give equal bytes on one machine."""
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=DPI, metadata={"Software": None}, pil_kwargs={"compress_level": 9})
+    return out.getvalue()
+
+
+def picture(axes: "Axes", pixels: NDArray[np.uint8], title: str = "", smooth: bool = False) -> None:
+    """Show (H, W, 3) uint8 sRGB without axes: pixel by pixel, or smoothly where it is shrunk."""
+    axes.imshow(pixels, interpolation="antialiased" if smooth else "nearest")
+    bare(axes)
+    if title:
+        axes.set_title(title, pad=3)
+
+
+def bare(axes: "Axes") -> None:
+    """Take ticks, grid and frame away."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.grid(False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def shrink(pixels: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
+    """Average (H, W, 3) uint8 over square blocks so that it is not much wider than `width` pixels."""
+    step = max(1, pixels.shape[1] // width)
+    rows, columns = pixels.shape[0] // step, pixels.shape[1] // step
+    blocks = pixels[: rows * step, : columns * step].reshape(rows, step, columns, step, 3)
+    return np.rint(blocks.mean(axis=(1, 3))).astype(np.uint8)

@@ -1,0 +1,121 @@
+"""What a table is, whatever it is written to: columns, rows, remarks on cells, marks."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from bench.core.errors import BenchError
+
+Value = str | int | float | None
+
+OURS, PAPER = "ours", "paper"
+LEARNED_KINDS = ("measured", "measured-third-party-weights", "submitted")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: key in the CSV, heading elsewhere, group ("ours", "paper" or ""), digits shown (None: text)."""
+
+    key: str
+    head: str
+    group: str = ""
+    digits: int | None = None
+    better: str = ""
+    shown: bool = True
+
+    def text(self, value: Value) -> str:
+        """Return the value as shown to people: fixed digits, "" for an empty cell."""
+        if value is None:
+            return ""
+        return f"{value:.{self.digits}f}" if self.digits is not None and not isinstance(value, str) else str(value)
+
+    def exact(self, value: Value) -> str:
+        """Return the value as in the CSV: two digits more than shown."""
+        if value is None or isinstance(value, str) or self.digits is None or isinstance(value, int):
+            return "" if value is None else str(value)
+        return f"{value:.{self.digits if self.group == PAPER else self.digits + 2}f}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row: cells by column key; a remark for each empty or doubtful cell; notes on the row as a whole.
+
+    panel   : the part of the table it stands in, usually the dataset.
+    spreads : standard deviation over seeds, by column key.
+    ranked  : takes part in best and second.
+    """
+
+    panel: str
+    cells: Mapping[str, Value]
+    remarks: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    spreads: Mapping[str, float] = field(default_factory=dict)
+    marks: Mapping[str, str] = field(default_factory=dict)
+    ranked: bool = False
+
+    @property
+    def note(self) -> str:
+        """The CSV's last cell: notes, then each remark after the columns it speaks of."""
+        grouped: dict[str, list[str]] = {}
+        for key, remark in self.remarks.items():
+            grouped.setdefault(remark, []).append(key)
+        return "; ".join([*self.notes, *(f"{' '.join(keys)}: {remark}" for remark, keys in grouped.items())])
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: `headings` says for each panel what it is, `groups` names a column group in each panel."""
+
+    name: str
+    title: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    headings: Mapping[str, str] = field(default_factory=dict)
+    groups: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse an empty cell without a reason: a blank in a table must never be a riddle."""
+        for row in self.rows:
+            for column in self.columns:
+                if row.cells.get(column.key) is None and column.key not in row.remarks:
+                    raise BenchError(f"table {self.name}: empty cell {column.key!r} without a reason in {row.cells}.")
+
+    @property
+    def panels(self) -> list[str]:
+        """Panels in the order of their first row."""
+        return list(dict.fromkeys(row.panel for row in self.rows))
+
+
+def rank(rows: Iterable[Row], columns: Sequence[Column], within: Sequence[str]) -> tuple[Row, ...]:
+    """Mark best and second of each column with `better`, among ranked rows that agree in the cells `within`.
+
+    Values are compared as shown, so equal digits share a mark. Fewer than two ranked rows get none.
+    """
+    done = list(rows)
+    for family in {_family(row, within) for row in done if row.ranked}:
+        places = [i for i, row in enumerate(done) if row.ranked and _family(row, within) == family]
+        for column in columns:
+            if column.better:
+                _mark(done, places, column)
+    return tuple(done)
+
+
+def _family(row: Row, within: Sequence[str]) -> tuple[Value, ...]:
+    return tuple(row.cells.get(key) for key in within)
+
+
+def _mark(rows: list[Row], places: Sequence[int], column: Column) -> None:
+    sign = 1 if column.better == "higher" else -1
+    values: dict[int, float] = {}
+    for place in places:
+        value = rows[place].cells.get(column.key)
+        if isinstance(value, float) and not math.isnan(value):
+            values[place] = sign * float(column.text(value))
+    ranking = sorted(set(values.values()), reverse=True)
+    if len(values) < 2 or len(ranking) < 2:
+        return
+    for place, value in values.items():
+        if value in ranking[:2]:
+            mark = ("best", "second")[ranking.index(value)]
+            rows[place] = replace(rows[place], marks={**rows[place].marks, column.key: mark})

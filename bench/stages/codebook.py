@@ -1,0 +1,66 @@
+"""Codebook: stage 1 of the OLC method on one dataset."""
+
+import torch
+from torch.utils.data import default_collate
+
+from bench.core.errors import unknown_name
+from bench.core.params import Params
+from bench.core.registry import methods
+from bench.core.seeding import derive
+from bench.data.patches import PatchStream
+from bench.nn.losses import Fidelity
+from bench.nn.vgg import VggFeatures
+from bench.stages import layout, training
+from bench.train.loop import fit, seed_parameters, trainable
+from methods.olc.stage1 import CodebookLearner, initialise_from_data
+from methods.olc.vqgan import VQGAN
+
+INITIAL_BATCHES = 8
+"""Batches whose encodings the codes are drawn from where stage1.init is "data"."""
+
+
+def build(params: Params, name: str) -> VQGAN:
+    """Build the VQGAN of a codebook run at the profile's width; its weights are not set."""
+    entry, preset = params.codebooks[name], methods["olc"].presets[params.olc_preset]
+    sizes = {key: preset[key] for key in ("channels", "encoder_blocks", "decoder_blocks", "middle_blocks") if key in preset}
+    return VQGAN(**sizes, codes=entry.codes, segments=entry.segments, encoder_domain=params.stage1.encoder_domain)
+
+
+def run(params: Params, name: str) -> None:
+    """Train codebook `name`; writes weights, card and learning curve."""
+    if name not in params.codebooks:
+        raise unknown_name("codebook", name, params.codebooks)
+    entry, settings, device = params.codebooks[name], params.stage1, training.start(params)
+    patches = training.stream(params, training.read_split(params, entry.trainset, "train"), entry.seed, "stage1")
+    features = training.backbone(params.perceptual, settings.weight_perceptual, entry.seed, device)
+    learner = _learner(params, name, patches, features)
+    for network in learner.networks.values():
+        network.to(device, memory_format=torch.channels_last)
+    card = training.as_json(entry) | {
+        "codebook": name, "preset": params.olc_preset, "settings": training.as_json(settings),
+        "patches": training.as_json(params.patches), "perceptual": features.origin if features else "none",
+        "data": training.data_digest(params, entry.trainset, "train"), "device": training.device_name(device),
+    }  # fmt: skip
+    checkpoint = training.checkpoint(params, f"codebook-{name}", card, "methods/olc")
+    label = f"codebook {name}"
+    curve = fit(learner, patches, settings, checkpoint, label=label, device=device, precision=params.precision)
+    path = layout.codebook(params, name)
+    training.write_curve(path.with_suffix(".csv"), curve)
+    training.write_weights(path, learner.vqgan, card | {"parameters": trainable([learner.vqgan])})
+    checkpoint.remove()
+
+
+def _learner(params: Params, name: str, patches: PatchStream, features: VggFeatures | None) -> CodebookLearner:
+    """Build the networks with initial weights that depend on the seed, not on the book's segments."""
+    seed, settings = params.codebooks[name].seed, params.stage1
+    vqgan = build(params, name)
+    seed_parameters(vqgan, derive(seed, "stage1"))
+    if settings.init == "data":
+        numbers = range(INITIAL_BATCHES * settings.batch)
+        frames, truth = default_collate([patches[number] for number in numbers])
+        initialise_from_data(vqgan, frames, truth, seed)
+    fidelity = Fidelity(features, settings.weight_perceptual, settings.weight_reconstruction)
+    learner = CodebookLearner(vqgan, settings, fidelity, derive(seed, "stage1"))
+    if "discriminator" in learner.networks:
+        seed_parameters(learner.networks["discriminator"], derive(seed, "discriminator"))
+    return learner

@@ -1,0 +1,112 @@
+"""What both training stages share: device, data, perceptual backbone, written results."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save as to_bytes
+from torch import nn
+
+from bench.core.errors import UsageError
+from bench.core.params import Params, Perceptual
+from bench.core.scene import Scene
+from bench.core.seeding import derive
+from bench.data.patches import PatchStream
+from bench.io.container import list_scenes, read_scene
+from bench.io.files import write_bytes_atomic, write_json_atomic, write_text_atomic
+from bench.nn.vgg import VggFeatures
+from bench.stages import layout
+from bench.train.checkpoint import Checkpoint, digest
+
+CODE = ("bench/core", "bench/color", "bench/nn", "bench/train", "bench/data/patches.py")
+"""Sources that decide a training's result, besides the method's own; part of the checkpoint's hash."""
+
+
+def start(params: Params) -> torch.device:
+    """Fix the number of CPU threads and the TF32 policy (off: fp32 means fp32); return the device to train on."""
+    torch.set_num_threads(params.threads)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def read_split(params: Params, dataset: str, split: str) -> list[Scene]:
+    """Return the prepared scenes of a split, frames memory-mapped."""
+    folder = layout.need(layout.scenes(params, dataset, split), f"prepare {dataset}")
+    return [read_scene(path) for path in list_scenes(folder)]
+
+
+def stream(params: Params, scenes: Sequence[Scene], seed: int, stage: str) -> PatchStream:
+    """Return the patches of a training: equal for all variants of one seed and stage."""
+    patches = params.patches
+    return PatchStream(
+        scenes, size=patches.size, stride=patches.stride, augment=patches.augment, seed=derive(seed, stage, "patches")
+    )
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def data_digest(params: Params, dataset: str, split: str) -> str:
+    """Hash the records (with the arrays' sha256) of all scenes of a split."""
+    total = hashlib.sha256()
+    for path in list_scenes(layout.scenes(params, dataset, split)):
+        total.update((path / "scene.json").read_bytes())
+    return total.hexdigest()
+
+
+def backbone(perceptual: Perceptual, weight: float, seed: int, device: torch.device) -> VggFeatures | None:
+    """Return the perceptual backbone, or None where it has no weight or is switched off."""
+    if perceptual.backbone == "none" or weight == 0:
+        return None
+    if perceptual.backbone == "random-vgg16":
+        return VggFeatures(None, seed).to(device)
+    if perceptual.weights is None:
+        raise UsageError(
+            "perceptual.backbone is vgg16 but perceptual.weights is not set: name torchvision's vgg16-397923af.pth, "
+            "or set the backbone to random-vgg16 or none."
+        )
+    return VggFeatures(Path(perceptual.weights)).to(device)
+
+
+def checkpoint(params: Params, name: str, card: Mapping[str, Any], code: str) -> Checkpoint:
+    """Return where a training resumes from: a folder under the hash of its card and of the code that runs it."""
+    return Checkpoint(Path("runs") / params.profile / name / digest(card, [*CODE, code]))
+
+
+def write_weights(path: Path, network: nn.Module, card: Mapping[str, Any]) -> None:
+    """Write weights (safetensors) and their card (JSON), each atomically."""
+    state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    write_bytes_atomic(path, to_bytes(state))
+    write_json_atomic(path.with_suffix(".json"), {**card, "libraries": libraries()})
+
+
+def write_curve(path: Path, curve: Iterable[Mapping[str, float]]) -> None:
+    """Write a learning curve as CSV: a row for each logged step, a column for each loss term."""
+    rows = list(curve)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    lines = [",".join(names)]
+    lines += [",".join(f"{row[name]:.7g}" if name in row else "" for name in names) for row in rows]
+    write_text_atomic(path, "\n".join(lines) + "\n")
+
+
+def libraries() -> dict[str, str]:
+    """Versions that change results."""
+    return {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
+
+
+def device_name(device: torch.device) -> str:
+    """Name the device that a number came from: "cpu", or the GPU's product name."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def as_json(section: Any) -> dict[str, Any]:
+    """Return a parameter section as JSON values."""
+    values: dict[str, Any] = json.loads(section.model_dump_json())
+    return values

@@ -1,0 +1,60 @@
+"""Checkpoints for resuming: outside DVC's outputs, under a hash of everything that decides the result."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.core.errors import UsageError
+from bench.core.registry import ROOT
+
+
+def digest(settings: Mapping[str, Any], code: Iterable[str]) -> str:
+    """Hash settings (JSON values) and the Python sources under the given project paths."""
+    total = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
+    for name in sorted(code):
+        path = ROOT / name
+        for source in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            total.update(source.relative_to(ROOT).as_posix().encode() + source.read_bytes())
+    return total.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The resumable state of one run in `folder`, a name that holds the hash of its parameters."""
+
+    folder: Path
+
+    @property
+    def path(self) -> Path:
+        """File of the last complete state."""
+        return self.folder / "last.pt"
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Write atomically: a kill at any moment leaves the previous state or the new one."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = self.path.with_suffix(".partial")
+        with partial.open("wb") as file:
+            torch.save(dict(state), file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(self.path)
+
+    def load(self) -> dict[str, Any] | None:
+        """Return the last state, or None if there is none; a damaged file raises UsageError."""
+        if not self.path.exists():
+            return None
+        try:
+            state: dict[str, Any] = torch.load(self.path, weights_only=True, map_location="cpu")
+        except Exception as error:
+            raise UsageError(f"checkpoint {self.path} can't be read ({error}); delete it to start afresh.") from error
+        return state
+
+    def remove(self) -> None:
+        """Forget the state of a finished run, so that a later one starts from its own parameters and code."""
+        self.path.unlink(missing_ok=True)

@@ -1,0 +1,170 @@
+"""The training loop of every network: seeded, resumable, guarded against NaN."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from bench.core.errors import TrainingFailed
+from bench.core.params import Optimisation
+from bench.core.progress import track
+from bench.core.seeding import derive
+from bench.data.patches import PatchStream
+from bench.train.checkpoint import Checkpoint
+from bench.train.schedule import rate
+
+
+class Learner(Protocol):
+    """What the loop trains. A phase is one optimiser step; most learners have one, adversarial ones two."""
+
+    networks: Mapping[str, nn.Module]
+    """What a phase updates, by the phase's name, in the order of the phases; saved in checkpoints."""
+
+    rates: Mapping[str, float]
+    """Peak learning rate of each phase."""
+
+    def losses(self, phase: str, frames: Tensor, truth: Tensor, step: int) -> dict[str, Tensor]:
+        """Return the weighted loss terms of a phase; none: the phase is left out at this step."""
+
+
+@dataclass
+class _State:
+    step: int = 0
+    curve: list[dict[str, float]] = field(default_factory=list)
+
+
+def fit(
+    learner: Learner,
+    stream: PatchStream,
+    settings: Optimisation,
+    checkpoint: Checkpoint,
+    *,
+    label: str,
+    device: torch.device,
+    precision: str = "fp32",
+) -> list[dict[str, float]]:
+    """Train to the last step, from the last checkpoint if there is one.
+
+    Returns the learning curve: for every `log_every` steps the mean of each loss term. A loss or gradient that isn't
+    finite raises TrainingFailed with the step and the term; the last checkpoint stays.
+    """
+    optimisers = _optimisers(learner, settings)
+    state = _restore(learner, optimisers, checkpoint)
+    autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16" and device.type == "cuda")
+    sums: dict[str, float] = {}
+    for frames, truth in track(
+        _batches(stream, settings, state.step, device), settings.steps, label, done=state.step
+    ):
+        for phase, optimiser in optimisers.items():
+            _only(learner, phase)
+            with autocast:
+                terms = learner.losses(phase, frames, truth, state.step)
+            if terms:
+                _update(optimiser, terms, settings, learner.rates[phase], state.step, label)
+                for name, term in terms.items():
+                    sums[name] = sums.get(name, 0.0) + float(term.detach())
+        state.step += 1
+        if state.step % settings.log_every == 0 or state.step == settings.steps:
+            count = (state.step - 1) % settings.log_every + 1
+            state.curve.append({"step": float(state.step)} | {name: total / count for name, total in sums.items()})
+            sums = {}
+        if state.step % settings.checkpoint_every == 0 and state.step < settings.steps:
+            _save(learner, optimisers, checkpoint, state)
+    return state.curve
+
+
+def _optimisers(learner: Learner, settings: Optimisation) -> dict[str, torch.optim.Adam]:
+    optimisers = {}
+    for phase, network in learner.networks.items():
+        parameters = [p for p in network.parameters() if p.requires_grad]
+        optimisers[phase] = torch.optim.Adam(parameters, lr=learner.rates[phase], betas=settings.betas)
+    return optimisers
+
+
+def _batches(
+    stream: PatchStream, settings: Optimisation, start: int, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    numbers = range(start * settings.batch, settings.steps * settings.batch)
+    loader: Iterable[tuple[Tensor, Tensor]] = DataLoader(
+        stream,  # type: ignore[arg-type]
+        batch_size=settings.batch,
+        sampler=numbers,
+        num_workers=settings.workers,
+        pin_memory=device.type == "cuda",
+        persistent_workers=False,
+    )
+    for frames, truth in loader:
+        yield frames.to(device, non_blocking=True), truth.to(device, non_blocking=True)
+
+
+def _only(learner: Learner, phase: str) -> None:
+    """Let gradients reach the phase's network alone."""
+    if len(learner.networks) > 1:
+        for name, network in learner.networks.items():
+            network.requires_grad_(name == phase)
+
+
+def _update(
+    optimiser: torch.optim.Adam,
+    terms: Mapping[str, Tensor],
+    settings: Optimisation,
+    peak: float,
+    step: int,
+    label: str,
+) -> None:
+    for name, term in terms.items():
+        if not torch.isfinite(term):
+            raise TrainingFailed(f"{label}: loss term {name!r} is {float(term.detach())} at step {step}. Lower the rate, or clip.")
+    optimiser.zero_grad(set_to_none=True)
+    torch.stack(list(terms.values())).sum().backward()
+    for group in optimiser.param_groups:
+        group["lr"] = rate(settings.schedule, peak, step, settings.steps)
+        if settings.clip is not None:
+            norm = nn.utils.clip_grad_norm_(group["params"], settings.clip)
+            if not torch.isfinite(norm):
+                raise TrainingFailed(f"{label}: the gradient of {' + '.join(terms)} is {float(norm)} at step {step}.")
+    optimiser.step()
+
+
+def _save(
+    learner: Learner, optimisers: Mapping[str, torch.optim.Adam], checkpoint: Checkpoint, state: _State
+) -> None:
+    checkpoint.save(
+        {
+            "step": state.step,
+            "curve": state.curve,
+            "networks": {name: network.state_dict() for name, network in learner.networks.items()},
+            "optimisers": {name: optimiser.state_dict() for name, optimiser in optimisers.items()},
+        }
+    )
+
+
+def _restore(learner: Learner, optimisers: Mapping[str, torch.optim.Adam], checkpoint: Checkpoint) -> _State:
+    saved: dict[str, Any] | None = checkpoint.load()
+    if saved is None:
+        return _State()
+    for name, network in learner.networks.items():
+        network.load_state_dict(saved["networks"][name])
+        optimisers[name].load_state_dict(saved["optimisers"][name])
+    return _State(saved["step"], saved["curve"])
+
+
+def seed_parameters(network: nn.Module, seed: int) -> None:
+    """Draw the initial weights of every module from a seed of its own name.
+
+    Modules of equal name and shape start equal in all variants, so that an ablation changes nothing but its part.
+    """
+    for name, module in network.named_modules():
+        reset = getattr(module, "reset_parameters", None)
+        if callable(reset):
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(derive(seed, "weights", name))
+                reset()
+
+
+def trainable(networks: Sequence[nn.Module]) -> int:
+    """Count the parameters that training changes."""
+    return sum(p.numel() for network in networks for p in network.parameters() if p.requires_grad)

@@ -1,0 +1,119 @@
+"""AHDRNet (Yan et al., CVPR 2019): attention to the reference, then dilated residual dense blocks."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench.core.errors import UsageError
+from bench.core.method import method
+from bench.nn.blocks import Head, HdrNetwork, activation, conv
+
+
+class DilatedDenseBlock(nn.Module):
+    """Dense layers of dilated convolutions, a 1x1 convolution back to the input's width, plus the input."""
+
+    def __init__(self, channels: int, layers: int, growth: int) -> None:
+        """Each of `layers` adds `growth` channels to what the next one sees."""
+        super().__init__()
+        widths = [channels + layer * growth for layer in range(layers + 1)]
+        self.dense = nn.ModuleList(conv(width, growth, dilation=2) for width in widths[:-1])
+        self.fuse = conv(widths[-1], channels, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C, H, W)."""
+        grown = features
+        for layer in self.dense:
+            grown = torch.cat([grown, torch.relu(layer(grown))], 1)
+        out: Tensor = self.fuse(grown) + features
+        return out
+
+
+class Attention(nn.Module):
+    """Sigmoid attention of a short or long frame, from its features and the reference's."""
+
+    def __init__(self, channels: int) -> None:
+        """Attend to maps of `channels`."""
+        super().__init__()
+        self.join = conv(2 * channels, 2 * channels)
+        self.gate = conv(2 * channels, channels)
+        self.act = activation()
+
+    def forward(self, neighbour: Tensor, reference: Tensor) -> Tensor:
+        """Weigh the neighbour's features (B, C, H, W)."""
+        joined = self.act(self.join(torch.cat([neighbour, reference], 1)))
+        return neighbour * torch.sigmoid(self.gate(joined))
+
+
+@method(
+    "ahdrnet",
+    label="AHDRNet",
+    cites="Yan et al.: Attention-Guided Network for Ghost-Free High Dynamic Range Imaging, CVPR 2019",
+    trains=True,
+    heads=("published", "mu-residual"),
+    presets={
+        "published": {"channels": 64, "layers": 6, "growth": 32},
+        "demo": {"channels": 16, "layers": 3, "growth": 8},
+        "smoke": {"channels": 8, "layers": 2, "growth": 4},
+    },
+    overlap=64,
+    recipe={"rate": 1e-4, "batch": 8, "patch": 256, "loss": "L1 on T", "betas": [0.9, 0.999]},
+)
+class AHDRNet(HdrNetwork):
+    """Shared first convolution, attention, three dense blocks, a long skip from the reference."""
+
+    def __init__(self, *, channels: int, layers: int, growth: int, head: str = "published") -> None:
+        """The authors' size is 64 channels, 6 layers, growth 32: 1,441,283 parameters."""
+        super().__init__()
+        self.entry = conv(6, channels)
+        self.short, self.long = Attention(channels), Attention(channels)
+        self.merge = conv(3 * channels, channels)
+        self.blocks = nn.ModuleList(DilatedDenseBlock(channels, layers, growth) for _ in range(3))
+        self.squeeze = conv(3 * channels, channels, 1)
+        self.fuse = conv(channels, channels)
+        self.lift = conv(channels, channels)
+        self.head = Head(channels, head)
+        self.act = activation()
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Frames (B, 3, 6, H, W) to linear radiance (B, 3, H, W)."""
+        short, reference, long = (self.act(self.entry(frames[:, i])) for i in range(3))
+        features = self.merge(torch.cat([self.short(short, reference), reference, self.long(long, reference)], 1))
+        stages = []
+        for block in self.blocks:
+            features = block(features)
+            stages.append(features)
+        fused = self.fuse(self.squeeze(torch.cat(stages, 1))) + reference
+        radiance: Tensor = self.head(self.lift(fused), frames)
+        return radiance
+
+    @staticmethod
+    def load_published(network: nn.Module, state: Mapping[str, Any]) -> None:
+        """Fill the network from the authors' parameter names; `attConv1` and `attConv3`, never used, are dropped."""
+        names = _published_names(network)
+        missing = sorted(set(names.values()) - set(state))
+        extra = sorted(key for key in set(state) - set(names.values()) if not key.startswith(("attConv1.", "attConv3.")))
+        if missing or extra:
+            raise UsageError(f"not AHDRNet's published weights: missing {missing[:5]}, left over {extra[:5]}.")
+        network.load_state_dict({ours: state[theirs] for ours, theirs in names.items()})
+
+
+_PUBLISHED = {
+    "entry": "conv1", "merge": "conv2", "short.join": "att11", "short.gate": "att12", "long.join": "att31",
+    "long.gate": "att32", "squeeze": "GFF_1x1", "fuse": "GFF_3x3", "lift": "conv_up", "head.last": "conv3",
+}
+
+
+def _published_names(network: nn.Module) -> dict[str, str]:
+    """Our parameter names to the authors'."""
+    names = {}
+    for ours in network.state_dict():
+        module, kind = ours.rsplit(".", 1)
+        if module.startswith("blocks."):
+            _, block, *rest = module.split(".")
+            inner = "conv_1x1" if rest == ["fuse"] else f"dense_layers.{rest[-1]}.conv"
+            names[ours] = f"RDB{int(block) + 1}.{inner}.{kind}"
+        else:
+            names[ours] = f"{_PUBLISHED[module]}.{kind}"
+    return names

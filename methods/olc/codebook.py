@@ -1,0 +1,101 @@
+"""The overlapped codebook: one book of K codes, of which each kind of image may use a segment."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench.core.errors import UsageError
+
+KINDS = ("L1", "L2", "L3", "H")
+"""Image kinds in the order of eta = 1..4: short, mid and long exposure, HDR."""
+
+
+class Quantised(NamedTuple):
+    """Result of a look-up.
+
+    straight : (B, n_z, h, w), equal to `codes` in value, with the gradient passed straight to the input.
+    codes    : (B, n_z, h, w), the nearest code vectors, differentiable with respect to the book.
+    indices  : (B, h, w) int64, positions in the whole book, whatever the segment.
+    """
+
+    straight: Tensor
+    codes: Tensor
+    indices: Tensor
+
+
+def segment(kind: int, size: int, layout: str) -> slice:
+    """Return the codes that an image of `kind` (0..3 for L1, L2, L3, H) may use.
+
+    With alpha = size / 4, "olc" gives L_i codes [(i - 1) alpha, (i + 1) alpha) and H all of them: the one reading of
+    eq. 4 and its text that agrees with both. "vanilla" gives every kind the whole book (V-mix).
+    """
+    if size % 4:
+        raise UsageError(f"a codebook of {size} codes can't be split into quarters; K must be a multiple of 4.")
+    if layout not in ("olc", "vanilla"):
+        raise UsageError(f"codebook segments {layout!r} are unknown; expected olc or vanilla.")
+    if layout == "vanilla" or kind == 3:
+        return slice(0, size)
+    quarter = size // 4
+    return slice(kind * quarter, (kind + 2) * quarter)
+
+
+class Codebook(nn.Module):
+    """K code vectors and the nearest-neighbour look-up in a segment of them."""
+
+    def __init__(self, size: int, width: int, layout: str) -> None:
+        """Hold `size` codes of `width` channels, uniform in +-1/K; `layout` is "olc" or "vanilla"."""
+        super().__init__()
+        segment(0, size, layout)
+        self.size, self.width, self.layout = size, width, layout
+        self.weight = nn.Parameter(torch.empty(size, width))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the codes uniformly in +-1/K."""
+        nn.init.uniform_(self.weight, -1 / self.size, 1 / self.size)
+
+    def allowed(self, kinds: Tensor) -> Tensor:
+        """(B,) kinds 0..3 to a (B, K) bool mask of the codes each image may use."""
+        masks = torch.zeros(len(KINDS), self.size, dtype=torch.bool, device=kinds.device)
+        for kind in range(len(KINDS)):
+            masks[kind, segment(kind, self.size, self.layout)] = True
+        return masks[kinds]
+
+    def forward(self, features: Tensor, kinds: Tensor | int = 3) -> Quantised:
+        """Replace each vector of (B, n_z, h, w) by its nearest code, in fp32 also under autocast.
+
+        `kinds` is one kind for the batch (its segment alone is searched) or (B,) kinds (a masked search).
+        """
+        with torch.autocast(features.device.type, enabled=False):
+            features = features.float()
+            vectors = features.permute(0, 2, 3, 1)
+            indices = self._nearest(vectors.detach(), kinds)
+            codes = F.embedding(indices, self.weight.float()).permute(0, 3, 1, 2)
+            straight = features + (codes - features).detach()
+        return Quantised(straight, codes, indices)
+
+    @torch.no_grad()
+    def _nearest(self, vectors: Tensor, kinds: Tensor | int) -> Tensor:
+        book = self.weight.float()
+        if isinstance(kinds, int):
+            part = segment(kinds, self.size, self.layout)
+            return _distances(vectors, book[part]).argmin(-1) + part.start
+        distances = _distances(vectors, book)
+        barred = ~self.allowed(kinds)[:, None, None, :]
+        return distances.masked_fill(barred, torch.inf).argmin(-1)
+
+
+def _distances(vectors: Tensor, book: Tensor) -> Tensor:
+    """Squared L2 distances of (..., n_z) to (K, n_z), less |vector|^2, which doesn't change the nearest: (..., K)."""
+    return book.square().sum(1) - 2 * vectors @ book.T
+
+
+def codebook_losses(features: Tensor, codes: Tensor, beta: float) -> dict[str, Tensor]:
+    """Eq. 7: the codebook term with weight 1, the commitment term with beta; means over all elements."""
+    features, codes = features.float(), codes.float()
+    return {
+        "codebook": F.mse_loss(codes, features.detach()),
+        "commitment": beta * F.mse_loss(features, codes.detach()),
+    }

@@ -1,0 +1,203 @@
+"""Stage 2: the HDR network with all its ablations (Table 3), each a choice of parts."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench.core.errors import UsageError
+from bench.core.method import method
+from bench.nn.blocks import Head, HdrNetwork, ResBlock, conv
+from methods.olc.alignment import PatchAlignment
+from methods.olc.fusing import RF, ConcatFusion
+from methods.olc.merging import FRAMES, FSM, merger
+from methods.olc.vqgan import VQGAN
+
+SCALES = 3
+"""Scales of the fidelity decoder: H, H/2, H/4."""
+
+
+class FrameEncoder(nn.Module):
+    """One frame's encoder: C, 2C, 4C (, 8C) channels at H, H/2, H/4 (, H/8)."""
+
+    def __init__(self, channels: int, levels: int, blocks: int) -> None:
+        """`blocks` residual blocks on each of the `levels`."""
+        super().__init__()
+        self.levels = nn.ModuleList()
+        for level in range(levels):
+            width = channels << level
+            down = [conv(width // 2, width, stride=2)] if level else []
+            self.levels.append(nn.Sequential(*down, *(ResBlock(width) for _ in range(blocks))))
+
+    def forward(self, features: Tensor) -> list[Tensor]:
+        """(B, C, H, W) to one map for each level, finest first."""
+        maps = []
+        for level in self.levels:
+            features = level(features)
+            maps.append(features)
+        return maps
+
+
+class FidelityDecoder(nn.Module):
+    """D_F: from z_m at H/4 to features at H; on every level residual blocks, then fusion, then upsampling."""
+
+    def __init__(self, channels: int, blocks: int, fusion: str, sources: int) -> None:
+        """`fusion` is "rf" or "concat"; `sources` counts the maps fused on each level."""
+        super().__init__()
+        widths = [channels << level for level in reversed(range(SCALES))]
+        self.blocks = nn.ModuleList(nn.Sequential(*(ResBlock(width) for _ in range(blocks))) for width in widths)
+        fuse = RF if fusion == "rf" else ConcatFusion
+        self.fusions = nn.ModuleList(fuse(width, sources) for width in widths)
+        self.ups = nn.ModuleList(
+            nn.Sequential(nn.Upsample(scale_factor=2), conv(width, width // 2)) for width in widths[:-1]
+        )
+
+    def forward(self, features: Tensor, sources: list[list[Tensor]]) -> Tensor:
+        """z_m (B, 4C, H/4, W/4) and, coarsest level first, the maps to fuse, to (B, C, H, W)."""
+        for level, blocks in enumerate(self.blocks):
+            features = self.fusions[level](blocks(features), sources[level])
+            if level < SCALES - 1:
+                features = self.ups[level](features)
+        return features
+
+
+class Prediction(NamedTuple):
+    """Linear radiance (B, 3, H, W) and the vectors z_vq (B, n_z, H/8, W/8) that were quantised, if any."""
+
+    radiance: Tensor
+    vectors: Tensor | None
+    indices: Tensor | None
+
+
+@method(
+    "olc",
+    label="OLC (proposed)",
+    cites="Lee, Park, Cho: Enhancing Multi-Exposure High Dynamic Range Imaging with Overlapped Codebook for "
+    "Improved Representation Learning",
+    trains=True,
+    requires=("codebook",),
+    heads=("published", "mu-residual"),
+    presets={
+        "published": {"channels": 32, "blocks": 2, "deform_groups": 8},
+        "demo": {
+            "channels": 8, "blocks": 1, "deform_groups": 2,
+            "encoder_blocks": 1, "decoder_blocks": 1, "middle_blocks": 1,
+        },
+        "smoke": {
+            "channels": 4, "blocks": 1, "deform_groups": 2,
+            "encoder_blocks": 1, "decoder_blocks": 1, "middle_blocks": 0,
+        },
+    },
+    multiple=8,
+    overlap=64,
+    recipe={"rate": 1e-4, "patch": 256, "stride": 64, "loss": "L1 on T + VGG-16 + mapping"},
+)
+class OLCNet(HdrNetwork):
+    """Three encoders, PA, merging at every scale, frozen codebook decoder, fidelity decoder."""
+
+    def __init__(
+        self,
+        *,
+        channels: int,
+        blocks: int,
+        deform_groups: int,
+        head: str = "published",
+        alignment: str = "pa",
+        skip: str = "fsm",
+        prior: str = "rf",
+        vqgan: Mapping[str, Any] | None = None,
+        **vqgan_size: int,
+    ) -> None:
+        """Choose the parts.
+
+        alignment : "pa" or "none".
+        skip      : "reference", "sum", "concat" or "fsm": what makes the skips U (and z_m; "concat" for "reference").
+        prior     : how F_vq of the frozen decoder enters: "rf", "concat", or "none" (then no H/8 level exists).
+        vqgan     : arguments of the frozen VQGAN (codes, segments, encoder_domain); its sizes come from the preset.
+        """
+        super().__init__()
+        _check(alignment, skip, prior, vqgan)
+        self.entry = nn.ModuleList(conv(6, channels) for _ in range(FRAMES))
+        self.align = nn.ModuleDict()
+        if alignment == "pa":
+            self.align.update({str(i): PatchAlignment(channels, deform_groups) for i in (0, 2)})
+            self.align["1"] = conv(channels, channels)
+        levels = SCALES + (prior != "none")
+        self.encoders = nn.ModuleList(FrameEncoder(channels, levels, blocks) for _ in range(FRAMES))
+        self.skips = nn.ModuleList(merger(skip, channels << level) for level in range(SCALES))
+        self.merge = merger("concat", 4 * channels) if skip == "reference" else None
+        self.vqgan: VQGAN | None = None
+        if prior != "none":
+            self.deep = FSM(8 * channels)
+            self.project = conv(8 * channels, 8 * channels, 1)
+            self.vqgan = VQGAN(channels=channels, **{**vqgan_size, **(vqgan or {})})
+            self.vqgan.requires_grad_(False)
+        self.decoder = FidelityDecoder(channels, blocks, prior, 1 + (prior != "none"))
+        self.head = Head(channels, head)
+        self.probe: Callable[[list[Tensor]], list[Tensor]] = list
+
+    def train(self, mode: bool = True) -> "OLCNet":
+        """Switch the trainable parts; the frozen VQGAN stays in evaluation mode."""
+        super().train(mode)
+        if self.vqgan is not None:
+            self.vqgan.eval()
+        return self
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Frames (B, 3, 6, H, W), H and W multiples of 8, to linear radiance (B, 3, H, W)."""
+        return self.trace(frames).radiance
+
+    def trace(self, frames: Tensor) -> Prediction:
+        """Predict, and return what the mapping loss and inspection need besides the radiance."""
+        maps = self._encode(frames)
+        skips = [skip(maps[level]) for level, skip in enumerate(self.skips)]
+        merged = skips[-1] if self.merge is None else self.merge(maps[SCALES - 1])
+        sources, vectors, indices = [[skip] for skip in reversed(skips)], None, None
+        if self.vqgan is not None:
+            vectors = self.project(self.deep(maps[SCALES])).float()
+            quantised = self.vqgan.codebook(vectors)
+            indices = quantised.indices
+            prior = self.probe(self.vqgan.decoder.features(quantised.straight))
+            sources = [[*skip, extra] for skip, extra in zip(sources, prior, strict=True)]
+        return Prediction(self.head(self.decoder(merged, sources), frames), vectors, indices)
+
+    def losses(
+        self, frames: Tensor, truth: Tensor, fidelity: nn.Module, weights: Mapping[str, float]
+    ) -> dict[str, Tensor]:
+        """Fidelity terms, and the mapping loss: MSE of z_vq and the codes of the encoded truth, sg Q(E(H))."""
+        prediction = self.trace(frames)
+        terms: dict[str, Tensor] = fidelity(prediction.radiance, truth)
+        if self.vqgan is not None and prediction.vectors is not None:
+            terms["mapping"] = weights["mapping"] * F.mse_loss(prediction.vectors, self.target_codes(truth))
+        return terms
+
+    @torch.no_grad()
+    def target_codes(self, truth: Tensor) -> Tensor:
+        """Q(E(H)) of the frozen book, (B, n_z, H/8, W/8), for linear radiance (B, 3, H, W)."""
+        if self.vqgan is None:
+            raise UsageError("this variant of olc has no codebook.")
+        codes: Tensor = self.vqgan.codebook(self.vqgan.encode(truth)).codes.float()
+        return codes
+
+    def _encode(self, frames: Tensor) -> list[list[Tensor]]:
+        """Frames to maps[level][frame]."""
+        shallow = [entry(frames[:, i]) for i, entry in enumerate(self.entry)]
+        if self.align:
+            shallow = [
+                self.align["0"](shallow[0], shallow[1]),
+                self.align["1"](shallow[1]),
+                self.align["2"](shallow[2], shallow[1]),
+            ]
+        by_frame = [encoder(features) for encoder, features in zip(self.encoders, shallow, strict=True)]
+        return [list(maps) for maps in zip(*by_frame, strict=True)]
+
+
+def _check(alignment: str, skip: str, prior: str, vqgan: Mapping[str, Any] | None) -> None:
+    if alignment not in ("pa", "none"):
+        raise UsageError(f"alignment {alignment!r} is unknown; expected pa or none.")
+    if prior not in ("rf", "concat", "none"):
+        raise UsageError(f"prior {prior!r} is unknown; expected rf, concat or none.")
+    if prior != "none" and not vqgan:
+        raise UsageError("this variant of olc needs a codebook: give its number of codes and segments.")

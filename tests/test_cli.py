@@ -1,0 +1,228 @@
+"""The command line: what it says, what it imports, and how it fails."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from bench.__main__ import app, main
+from bench.cli import doctor
+from bench.cli.settings import ROOT, Settings, locate
+from bench.core.errors import BenchError, TrainingFailed
+
+HEAVY = ("torch", "numpy", "pandas", "scipy", "matplotlib", "skimage", "cv2", "numba", "dvc", "OpenEXR", "tifffile")
+
+IMPORTED = """
+import runpy, sys
+sys.argv = ["bench", *sys.argv[1:]]
+try:
+    runpy.run_module("bench", run_name="__main__", alter_sys=True)
+except SystemExit as end:
+    assert not end.code, end.code
+print("\\nimported:", *sorted({name.split(".")[0] for name in sys.modules}))
+"""
+
+
+def commands(command, path=()):
+    """Every verb that runs something, as a tuple of words."""
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        return [path]
+    return [found for name, sub in inner.items() for found in commands(sub, (*path, name))]
+
+
+VERBS = commands(typer.main.get_command(app))
+
+
+@pytest.fixture
+def stage(monkeypatch):
+    """Put a stage called summarize in place, whose work the test gives, and run it with the command line."""
+    monkeypatch.chdir(ROOT)
+
+    def run(work, *options, params):
+        monkeypatch.setitem(sys.modules, "bench.stages.summarize", types.SimpleNamespace(run=work))
+        monkeypatch.setattr(sys, "argv", ["bench", "--params", str(params), *options, "summarize"])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return end.value.code
+
+    return run
+
+
+def test_the_verbs_of_the_pipeline_are_there():
+    wanted = {"fetch", "prepare", "codebook", "train", "evaluate", "inspect", "summarize", "report", "list", "doctor"}
+    assert wanted <= {verb[0] for verb in VERBS}
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
+def test_every_verb_has_help_with_an_example(verb):
+    answer = CliRunner().invoke(app, [*verb, "--help"])
+    assert answer.exit_code == 0
+    assert "Example: python -m bench" in answer.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "forbidden"),
+    [
+        (["--help"], HEAVY),
+        (["train", "--help"], HEAVY),
+        (["list", "methods"], [name for name in HEAVY if name != "numpy"]),
+        (["list", "metrics", "--json"], [name for name in HEAVY if name != "numpy"]),
+    ],
+    ids=" ".join,
+)
+def test_light_commands_import_nothing_heavy(arguments, forbidden):
+    command = [sys.executable, "-c", IMPORTED, *arguments]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    imported = answer.stdout.rpartition("imported:")[2].split()
+    assert "bench" in imported
+    assert not set(forbidden) & set(imported)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["list", "metods"], "Did you mean 'methods'"),
+        (["protocol", "show", "whole-flaot"], "Did you mean 'whole-float'?"),
+        (["--params", "nowhere.yaml", "list", "variants"], "'nowhere.yaml' not found"),
+        (["frobnicate"], "No such command"),
+        (["list", "methods", "--frobnicate"], "No such option"),
+        (["train"], "Missing argument"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_is_one_sentence_and_exit_code_2(bench, arguments, message):
+    answer = bench(*arguments)
+    assert answer.returncode == 2
+    assert message in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert not answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("verb", "name", "meant"),
+    [
+        ("fetch", "panorama", "panoramas"),
+        ("prepare", "panorama", "panoramas"),
+        ("codebook", "ocl-64", "olc-64"),
+        ("train", "ahdrnet--panoramas--s9", "ahdrnet--panoramas--s0"),
+        ("evaluate", "triangle-merge--panorama", "triangle-merge--panoramas"),
+        ("inspect", "ocl-64", "olc-64"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest(bench, write_params, small_params, verb, name, meant):
+    answer = bench("--params", str(write_params(small_params)), verb, name)
+    assert answer.returncode == 2
+    assert f"'{meant}'" in answer.stderr.partition("Did you mean")[2]
+    assert len(answer.stderr.splitlines()) == 1
+
+
+def test_a_stage_gets_the_parameters(stage, write_params, small_params, capsys):
+    path = write_params(small_params)
+    assert stage(lambda params: print(params.profile), params=path) == 0
+    assert capsys.readouterr().out == "small\n"
+    assert stage(lambda params: print(params.profile), "--quiet", params=path) == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "message"),
+    [
+        (BenchError("the sea is dry."), 1, "error: the sea is dry."),
+        (TrainingFailed("step 3: loss is nan."), 1, "error: step 3: loss is nan."),
+        (OSError(errno.ENOSPC, "No space left on device", "scene.exr"), 2, "the disk is full while writing scene.exr"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), 2, "the disk is full; free some space"),
+        (KeyboardInterrupt(), 130, "interrupted; the same command goes on"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
+)
+def test_a_failing_stage_ends_with_its_sentence(stage, write_params, small_params, capsys, failure, code, message):
+    def fail(params):
+        raise failure
+
+    assert stage(fail, params=write_params(small_params)) == code
+    assert message in capsys.readouterr().err
+
+
+def test_other_errors_keep_their_traceback(stage, write_params, small_params):
+    def fail(params):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        stage(fail, params=write_params(small_params))
+
+
+def test_it_works_from_another_folder(tmp_path):
+    command = [sys.executable, "-m", "bench", "list", "methods"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    answer = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert "triangle-merge" in answer.stdout
+
+
+def test_parameter_files_are_looked_for_here_and_in_the_root(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert locate(Path("params.yaml")) == Path("params.yaml")
+    (tmp_path / "params.yaml").touch()
+    assert locate(Path("params.yaml")) == tmp_path / "params.yaml"
+
+
+def test_json_holds_every_field(bench):
+    cards = json.loads(bench("list", "methods", "--json").stdout)
+    card = next(card for card in cards if card["name"] == "triangle-merge")
+    assert card["module"] == "methods.triangle_merge"
+    assert card["trains"] is False
+
+
+@pytest.mark.parametrize("kind", ["methods", "datasets", "metrics", "protocols", "variants"])
+def test_lists_have_a_heading_and_aligned_columns(bench, write_params, small_params, kind):
+    answer = bench("--params", str(write_params(small_params)), "list", kind)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.startswith("name ")
+
+
+def test_protocol_show_states_peak_and_mu(bench):
+    text = bench("protocol", "show", "whole-float").stdout
+    assert "psnr.peak" in text
+    assert "5000" in text
+
+
+def test_protocol_diff_of_equals_is_empty(bench):
+    assert bench("protocol", "diff", "whole-float", "whole-float").stdout == "no setting differs\n"
+
+
+class TestDoctor:
+    def test_a_sound_profile_has_no_failures(self, write_params, small_params):
+        findings = list(doctor.profile(Settings(write_params(small_params), quiet=False)))
+        assert [finding.subject for finding in findings] == ["parameters", "threads", "data"]
+        assert all(finding.state != "fail" for finding in findings), findings
+
+    def test_a_missing_folder_is_named(self, write_params, small_params):
+        small_params["datasets"]["panoramas"]["on_disk"] = "/nowhere/kalantari"
+        findings = list(doctor.profile(Settings(write_params(small_params), quiet=False)))
+        assert findings[-1].state == "fail"
+        assert "/nowhere/kalantari: not found" in findings[-1].detail
+
+    def test_a_bad_parameter_file_is_a_finding(self, tmp_path):
+        (finding,) = doctor.profile(Settings(tmp_path / "none.yaml", quiet=False))
+        assert finding.state == "fail"
+
+    def test_other_versions_than_the_locked_ones_are_named(self, tmp_path):
+        lock = tmp_path / "requirements.lock"
+        lock.write_text("# comment\ntyper==0.0.1\nnot-installed-here==1.0\n")
+        finding = doctor.libraries(lock)
+        assert finding.state == "note"
+        assert "typer" in finding.detail
+        assert "not-installed-here" not in finding.detail
+
+    def test_it_runs(self, bench, write_params, small_params):
+        answer = bench("--params", str(write_params(small_params)), "doctor")
+        subjects = [line.split()[1] for line in answer.stdout.splitlines()]
+        assert {"python", "libraries", "torch", "disk", "parameters", "threads", "data"} <= set(subjects)
+        assert answer.returncode == ("fail" in answer.stdout)

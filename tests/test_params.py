@@ -1,0 +1,139 @@
+"""The parameter file: every mistake is one sentence that names the field."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from bench.core.errors import UsageError
+from bench.core.params import decisions, load
+
+ROOT = Path(__file__).resolve().parents[1]
+REAL = sorted([*ROOT.glob("params.yaml"), *ROOT.glob("profiles/*/params.yaml")])
+
+
+def change(content, dotted, value):
+    """Set a field by its path; keys of the path are separated by slashes."""
+    *path, last = dotted.split("/")
+    for key in path:
+        content = content[key]
+    content[last] = value
+
+
+def test_a_valid_file_is_read(write_params, small_params):
+    params = load(write_params(small_params))
+    assert params.work == Path("work/small")
+    assert params.reports == Path("reports/small")
+    assert set(params.runs) == {"ahdrnet--panoramas--s0", "proposed--panoramas--s0"}
+    assert set(params.evaluations) == {"triangle-merge--panoramas", "ahdrnet--panoramas--s0--panoramas"}
+
+
+def test_parameters_are_frozen(write_params, small_params):
+    params = load(write_params(small_params))
+    with pytest.raises(ValidationError, match="frozen"):
+        params.threads = 4
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("profil", "x", "profil: unknown key"),
+        ("stage2/stepz", 3, "stage2.stepz: unknown key"),
+        ("stage2/steps", 0, "stage2.steps: .*greater than 0"),
+        ("stage2/steps", "many", "stage2.steps: .*integer"),
+        ("patches/size", 30, "patches.size: .*multiple of 8"),
+        ("perceptual/backbone", "vgg19", "perceptual.backbone: .*'vgg16'"),
+        ("codebooks/olc-64/codes", 63, "codebooks.olc-64.codes: .*multiple of 4"),
+        ("codebooks/olc-64/trainset", "panorama", "codebooks.olc-64.trainset: .*Did you mean 'panoramas'"),
+        ("plain_runs/ahdrnet--panoramas--s0/seed", 1, "should be called 'ahdrnet--panoramas--s1'"),
+        ("plain_runs/ahdrnet--panoramas--s0/variant", "ahdr", "variant: .*Did you mean 'ahdrnet'"),
+        ("vq_runs/proposed--panoramas--s0/codebook", "olc-65", "codebook: .*Did you mean 'olc-64'"),
+        ("classic_evaluations/triangle-merge--panoramas/run", "triangle", "run: .*Did you mean 'triangle-merge'"),
+        ("classic_evaluations/triangle-merge--panoramas/dataset", "hu", "dataset: .*Known: panoramas"),
+    ],
+)
+def test_a_mistake_names_the_field(write_params, small_params, field, value, message):
+    change(small_params, field, value)
+    path = write_params(small_params)
+    with pytest.raises(UsageError, match=message) as caught:
+        load(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("a: [1, 2", "not valid YAML"), ("", "valid dictionary|Params"), ("- a\n- b\n", "valid dictionary|Params")],
+)
+def test_a_file_that_is_not_a_mapping_is_refused(write_params, text, message):
+    with pytest.raises(UsageError, match=message):
+        load(write_params(text))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(UsageError, match=r"none\.yaml' not found"):
+        load(tmp_path / "none.yaml")
+
+
+def test_a_folder_in_place_of_the_file_is_refused(tmp_path):
+    with pytest.raises((UsageError, IsADirectoryError)):
+        load(tmp_path)
+
+
+def test_decisions_list_field_value_and_reason(write_params, small_params):
+    small_params["stage1"]["batch"] = 3
+    listed = {decision.field: decision for decision in decisions(load(write_params(small_params)))}
+    assert listed["stage1.batch"].value == 3
+    assert "printed" in listed["stage1.batch"].reason
+    assert listed["head"].value == "published"
+    assert {"stage2.weight_mapping", "stage1.eta", "patches.augment", "perceptual.backbone"} <= set(listed)
+    assert "stage1.beta" not in listed, "beta is printed in the paper"
+    assert all(decision.reason for decision in listed.values())
+
+
+@pytest.mark.parametrize("path", REAL, ids=lambda path: path.parent.name)
+class TestShippedFiles:
+    def test_it_is_valid_and_says_where_it_lies(self, path):
+        params = load(path)
+        assert ROOT / params.params_file == path
+        assert (path.parent / params.root).resolve() == ROOT
+        assert params.profile == ("demo" if path.parent == ROOT else path.parent.name)
+
+    def test_every_name_is_registered(self, path):
+        from bench.core.registry import datasets, methods, protocols
+
+        params = load(path)
+        assert params.protocol in protocols
+        assert set(params.datasets) <= set(datasets)
+        for variant in params.variants.values():
+            card = methods[variant.method]
+            assert variant.preset in card.presets or not card.trains
+
+    def test_code_names_the_file_of_the_method(self, path):
+        from bench.core.registry import methods
+
+        params = load(path)
+        named = [(run.variant, run.code) for run in params.runs.values()]
+        for cell in params.evaluations.values():
+            named.append((params.runs[cell.run].variant if cell.run in params.runs else cell.run, cell.code))
+        for variant, code in named:
+            module = Path(*methods[params.variants[variant].method].module.split("."))
+            assert Path(code) in [module.with_suffix(".py"), *module.parents]
+
+    def test_rows_of_tables_are_variants(self, path):
+        params = load(path)
+        tables = params.tables
+        rows = {*tables.table1.values(), *tables.table2.values(), *tables.table3.values()}
+        assert rows | set(tables.floors) | set(tables.crops) <= set(params.variants)
+
+
+def test_the_paper_profile_holds_the_published_settings():
+    path = ROOT / "profiles/paper/params.yaml"
+    if path not in REAL:
+        pytest.skip("the paper profile is not written yet")
+    params = load(path)
+    assert (params.patches.size, params.patches.stride) == (256, 64)
+    assert (params.stage1.rate, params.stage1.rate_discriminator, params.stage2.rate) == (1e-4, 4e-4, 1e-4)
+    assert (params.stage1.beta, params.head) == (0.25, "published")
+    assert {book.codes for book in params.codebooks.values()} == {512, 1024}
+    assert all(variant.preset == "published" for variant in params.variants.values())
