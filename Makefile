@@ -18,6 +18,7 @@ help: ## print this list
 
 .PHONY: setup
 setup: $(STAMP) ## create .venv with the locked versions (once; about 1 GB to download)
+	@echo "Ready: source .venv/bin/activate"
 
 $(STAMP): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is %d.%d; try: make setup PYTHON=python3.12" \

@@ -17,7 +17,7 @@ SMALL = yaml.safe_load(
     profile: small
     root: .
     params_file: params.yaml
-    datasets: {panoramas: {code: datasets/panoramas.py}}
+    datasets: {panoramas: {code: datasets/panoramas}}
     patches: {size: 32, stride: 32}
     perceptual: {backbone: none}
     stage1: {steps: 2}

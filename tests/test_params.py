@@ -75,11 +75,6 @@ def test_a_missing_file_is_named(tmp_path):
         load(tmp_path / "none.yaml")
 
 
-def test_a_folder_in_place_of_the_file_is_refused(tmp_path):
-    with pytest.raises((UsageError, IsADirectoryError)):
-        load(tmp_path)
-
-
 def test_decisions_list_field_value_and_reason(write_params, small_params):
     small_params["stage1"]["batch"] = 3
     listed = {decision.field: decision for decision in decisions(load(write_params(small_params)))}

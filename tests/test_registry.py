@@ -42,7 +42,7 @@ def test_did_you_mean(mapping, typo, meant):
 
 
 def test_a_name_like_no_other_is_answered_with_all():
-    with pytest.raises(UsageError, match="Known: .*ahdrnet.*triangle-merge"):
+    with pytest.raises(UsageError, match=r"Known: .*ahdrnet.*triangle-merge"):
         methods["zzzzzz"]
 
 

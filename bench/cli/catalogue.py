@@ -66,7 +66,7 @@ def show_list(
     Example: python -m bench list methods --json
     """
     settings = cast(Settings, context.obj)
-    with workplace(settings):
+    with workplace():
         if what not in KINDS:
             from bench.core.errors import unknown_name
 
@@ -103,24 +103,24 @@ def protocol_list(context: typer.Context) -> None:
 
 
 @protocol.command("show")
-def protocol_show(context: typer.Context, name: str) -> None:
+def protocol_show(name: str) -> None:
     """Print every setting of a protocol.
 
     Example: python -m bench protocol show whole-float
     """
-    with workplace(cast(Settings, context.obj)):
+    with workplace():
         from bench.core.registry import protocols
 
         typer.echo(protocols[name].describe())
 
 
 @protocol.command("diff")
-def protocol_diff(context: typer.Context, first: str, second: str) -> None:
+def protocol_diff(first: str, second: str) -> None:
     """Print the settings in which two protocols differ.
 
     Example: python -m bench protocol diff whole-float sctnet
     """
-    with workplace(cast(Settings, context.obj)):
+    with workplace():
         from bench.core.registry import protocols
 
         one, two = (dict(flatten(protocols[name].model_dump())) for name in (first, second))

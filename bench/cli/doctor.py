@@ -1,6 +1,5 @@
 """`doctor`: whether this machine, this checkout and this profile are fit to run."""
 
-import importlib.metadata
 import os
 import shutil
 import subprocess
@@ -41,7 +40,7 @@ def doctor(
     Example: python -m bench doctor --stale
     """
     settings = cast(Settings, context.obj)
-    with workplace(settings):
+    with workplace():
         findings = []
         for finding in examine(settings, stale):
             typer.echo(f"{finding.state:<5} {finding.subject:<11} {finding.detail}")
@@ -66,8 +65,10 @@ def examine(settings: Settings, stale: bool) -> Iterator[Finding]:
 
 def libraries(lock: Path) -> Finding:
     """Compare installed versions with the lock file; other versions are allowed, numbers may then differ."""
+    from importlib.metadata import distributions
+
     lines = [line for line in lock.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
-    installed = {d.name.lower().replace("_", "-"): d.version.split("+")[0] for d in importlib.metadata.distributions()}
+    installed = {d.name.lower().replace("_", "-"): d.version.split("+")[0] for d in distributions()}
     differing = []
     for name, wanted in (line.split("==") for line in lines):
         found = installed.get(name.lower().replace("_", "-"))

@@ -2,13 +2,13 @@
 
 import contextlib
 import errno
-import logging
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.core import progress
 from bench.core.errors import BenchError, UsageError
 
 if TYPE_CHECKING:
@@ -47,10 +47,9 @@ def locate(params_file: Path) -> Path:
 
 
 @contextlib.contextmanager
-def workplace(settings: Settings) -> Iterator[None]:
+def workplace() -> Iterator[None]:
     """Work in the project's root, and turn what a user can cause into one sentence."""
     os.chdir(ROOT)
-    logging.basicConfig(format="%(message)s", level=logging.WARNING if settings.quiet else logging.INFO)
     try:
         yield
     except KeyboardInterrupt as error:
@@ -63,7 +62,8 @@ def workplace(settings: Settings) -> Iterator[None]:
 
 
 def quietly(settings: Settings, work: Callable[[], None]) -> None:
-    """Run `work`; with --quiet what it prints is dropped, and errors still reach stderr."""
+    """Run `work`; with --quiet its progress and what it prints is dropped, and errors still reach stderr."""
+    progress.quiet = settings.quiet
     with contextlib.ExitStack() as stack:
         if settings.quiet:
             stack.enter_context(contextlib.redirect_stdout(stack.enter_context(Path(os.devnull).open("w"))))

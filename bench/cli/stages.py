@@ -26,7 +26,7 @@ def execute(
 ) -> None:
     """Load the parameters, check `name` against the `known` ones, then plan or run the stage."""
     settings = cast(Settings, context.obj)
-    with workplace(settings):
+    with workplace():
         params = settings.load()
         names = list(known(params)) if known else []
         if name is not None and name not in names:
@@ -42,6 +42,12 @@ def execute(
             quietly(settings, lambda: run(params, *([] if name is None else [name]), **options))
 
 
+def _registered(_: "Params") -> Iterable[str]:
+    from bench.core.registry import datasets
+
+    return datasets
+
+
 @app.command()
 def fetch(context: typer.Context, dataset: str, dry_run: DryRun = False) -> None:
     """Download or simulate a dataset.
@@ -50,7 +56,7 @@ def fetch(context: typer.Context, dataset: str, dry_run: DryRun = False) -> None
 
     Example: python -m bench fetch panoramas
     """
-    execute(context, "fetch", dry_run, dataset, lambda params: params.datasets)
+    execute(context, "fetch", dry_run, dataset, _registered)
 
 
 @app.command()
@@ -59,7 +65,7 @@ def prepare(context: typer.Context, dataset: str, dry_run: DryRun = False) -> No
 
     Example: python -m bench prepare panoramas
     """
-    execute(context, "prepare", dry_run, dataset, lambda params: params.datasets)
+    execute(context, "prepare", dry_run, dataset, _registered)
 
 
 @app.command()
@@ -103,11 +109,14 @@ def evaluate(
 
 @app.command()
 def inspect(context: typer.Context, name: str, dry_run: DryRun = False) -> None:
-    """Measure the use of a codebook or of a network.
+    """Measure the use of a codebook, or of a network's parts.
+
+    NAME is a codebook, or network-<run> for a run that has one.
 
     Example: python -m bench inspect olc-1024
     """
-    execute(context, "inspect", dry_run, name, lambda params: {**params.codebooks, **params.runs})
+    networks = "network-{}".format
+    execute(context, "inspect", dry_run, name, lambda params: [*params.codebooks, *map(networks, params.vq_runs)])
 
 
 @app.command()

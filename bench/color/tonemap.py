@@ -15,4 +15,5 @@ def for_display(radiance: Array, scale: float = 1.0) -> NDArray[np.uint8]:
     NaN is shown as black.
     """
     x = np.clip(np.nan_to_num(np.asarray(radiance, np.float32) / scale, nan=0.0, posinf=1.0, neginf=0.0), 0, 1)
-    return np.rint(255 * mu_law(x, MU)).astype(np.uint8)
+    shown: NDArray[np.uint8] = np.rint(255 * mu_law(x, MU)).astype(np.uint8)
+    return shown

@@ -18,25 +18,27 @@ class Simulation(BaseModel):
 
     seed: int = Field(0, ge=0, description="every random stream is derived from it and from the view's name")
     train: tuple[str, ...] = Field(
-        ("city", "forest", "interior", "night", "studio", "sunrise"), description="panoramas of training views"
+        ("city", "courtyard", "night", "studio", "sunrise", "sunset"), description="panoramas of training views"
     )
-    test: tuple[str, ...] = Field(("courtyard", "sunset"), description="panoramas of test views and truthless scenes")
+    test: tuple[str, ...] = Field(("forest", "interior"), description="panoramas of test views and truthless scenes")
     train_views: int = Field(4, ge=0, description="views of each training panorama")
     test_views: int = Field(4, ge=0, description="views of each test panorama")
     no_truth_scenes: int = Field(3, ge=0, description="scenes without truth, dealt round the test panoramas")
 
-    width: int = Field(256, ge=16, description="pixels; sharper than 2.84 px per degree shows the panorama's own pixels")
+    width: int = Field(256, ge=16, description="pixels; beyond 2.84 px per degree views look soft")
     height: int = Field(176, ge=16, description="pixels")
     field_of_view: float = Field(90.0, gt=10, lt=120, description="horizontal, degrees")
     pitch: Range = Field((-12.0, 18.0), description="elevation of the view's centre, degrees, drawn evenly")
     roll: float = Field(1.0, ge=0, description="standard deviation of the camera's roll, degrees")
-    separation: float = Field(12.0, ge=0, description="least angle between two views of one panorama, degrees")
+    separation: float = Field(
+        25.0, ge=0, description="degrees wanted between views of a panorama; relaxed draw by draw"
+    )
     rotation_jitter: float = Field(
         0.5, ge=0, description="typical rotation between a frame and the reference, degrees (deviation about each axis)"
     )
 
     ev_steps: tuple[Literal[1, 2, 3], ...] = Field(
-        (2, 2, 3, 2), min_length=1, description="EV between frames: 2 gives t = 1, 4, 16; draw d of view k tries entry k + d"
+        (2, 2, 3, 2), min_length=1, description="between frames (2: t = 1, 4, 16); draw d of view k tries entry k + d"
     )
     bit_depths: tuple[Literal[8, 10, 12, 14, 16], ...] = Field(
         (14, 8, 16, 16, 14), min_length=1, description="quantisation; files hold 16 bits always; view k takes entry k"

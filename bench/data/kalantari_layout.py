@@ -87,7 +87,7 @@ def read_exposures(path: Path, what: str) -> list[float]:
     try:
         values = [float(word) for word in text.replace(",", " ").split()]
     except ValueError as error:
-        raise UsageError(f"{what}: {path.name} holds {text.strip()[:60]!r}; expected three EVs, numbers only.") from error
+        raise UsageError(f"{what}: {path.name} holds {text.strip()[:60]!r}; expected three numbers (EVs).") from error
     if len(values) != FRAMES or not all(map(math.isfinite, values)):
         raise UsageError(f"{what}: {path.name} holds {len(values)} value(s), {values}; expected {FRAMES} finite EVs.")
     if sorted(set(values)) != values:
@@ -109,7 +109,7 @@ def _frame_names(folder: Path, what: str, dataset: str) -> list[str]:
             f"Missing: {_missing(names)}. The download may be incomplete; try: python -m bench fetch {dataset} --verify"
         )
     if len(names) > FRAMES:
-        raise UsageError(f"{what}: {len(names)} exposures found ({', '.join(names)}), {FRAMES} expected; remove others.")
+        raise UsageError(f"{what}: {len(names)} exposures found ({', '.join(names)}), {FRAMES} expected.")
     return names
 
 
@@ -128,7 +128,7 @@ def _check_alike(frames: Sequence[Frame], names: Sequence[str], what: str) -> No
     for frame, name in zip(frames, names, strict=True):
         if frame.shape != frames[0].shape or frame.dtype != frames[0].dtype:
             raise UsageError(
-                f"{what}: {name} is {_size(frame)}, {names[0]} is {_size(frames[0])}; the frames of a bracket must agree."
+                f"{what}: {name} is {_size(frame)}, {names[0]} is {_size(frames[0])}; a bracket's frames must agree."
             )
 
 

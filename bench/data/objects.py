@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ METRES = {"person": 1.7, "animal": 0.7, "vehicle": 1.5}
 REACH = {"person": 0.45, "animal": 1.0, "vehicle": 1.6}
 """Half length of an object, in heights."""
 
+SIZE = {"person": (0.3, 0.85), "animal": (0.18, 0.4), "vehicle": (0.16, 0.36)}
+"""Smallest and largest height as a share of the frame's."""
+
 CAMERA_HEIGHT = 1.5
 """Metres above the ground: gives an object's size from the place where it stands."""
 
@@ -27,8 +31,11 @@ GROUND_ALBEDO = 0.3
 ALBEDO = {"skin": 0.4, "hair": 0.06, "shoe": 0.07, "tyre": 0.04, "hub": 0.35, "glass": 0.08, "lamp": 0.6}
 """Reflectance of materials that don't vary; the others (coat, trousers, fur, paint) draw theirs."""
 
+PATTERN = {"coat": 0.5, "trousers": 0.4, "fur": 0.3, "paint": 0.15, "hair": 0.2, "skin": 0.1, "shoe": 0.2}
+"""How strongly the texture shows on a material: an exponent of its contrast; 0 for the materials not listed."""
+
 TINT = {"skin": (1.25, 0.95, 0.75), "hair": (1.1, 0.95, 0.85)}
-BLUR_MOMENTS = 9
+BLUR_MOMENTS = 7
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,13 @@ class Mover:
     texture: Panorama
     aim: Pose
 
+    @cached_property
+    def texture_level(self) -> float:
+        """Geometric mean luminance of the texture: one number for all frames, or the object would flicker."""
+        reach = REACH[self.kind]
+        x, y = np.meshgrid(np.linspace(-reach, reach, 24), np.linspace(0, 1, 24))
+        return float(np.exp(np.mean(np.log(luminance(_texture(self, x, y)) + 1e-9))))
+
     def blurred(self, frame: int, share: float) -> list[float]:
         """Displacements during the exposure of frame 0..2: one, or several for the long frame."""
         here, step = self.path[frame], self.path[2]
@@ -65,26 +79,34 @@ class Mover:
         return [here + step * share * (k / (BLUR_MOMENTS - 1) - 0.5) for k in range(BLUR_MOMENTS)]
 
 
-def draw_movers(
-    view: Light, pose: Pose, lens: Lens, settings: Simulation, home: str, others: list[Panorama], rng: np.random.Generator
-) -> list[Mover]:
-    """Draw the objects of one view, far ones first; their texture comes from one of `others`.
+@dataclass(frozen=True)
+class Sight:
+    """What the reference frame sees without objects (1 saturates the short frame), and from where."""
 
-    view : what the reference frame sees without them, on the scale where 1 saturates the short frame.
-    """
+    view: Light
+    pose: Pose
+    lens: Lens
+
+
+def draw_movers(
+    sight: Sight, settings: Simulation, home: str, others: list[Panorama], rng: np.random.Generator
+) -> list[Mover]:
+    """Draw the objects of one view of panorama `home`, far ones first; their texture is from one of `others`."""
     low, high = settings.objects
     kinds = ["person", "person", "animal"] + ([] if home in settings.indoors else ["vehicle"])
-    count = int(rng.integers(low, high + 1))
-    movers = [_draw(view, pose, lens, settings, str(rng.choice(kinds)), others, rng) for _ in range(count)]
+    movers: list[Mover] = []
+    for _ in range(int(rng.integers(low, high + 1))):
+        kind = str(rng.choice(kinds))
+        if kind == "vehicle":  # one is enough: two hide most of the view
+            kinds.remove(kind)
+        movers.append(_draw(sight, settings, kind, others, rng))
     return sorted(movers, key=lambda mover: mover.y)
 
 
-def _draw(
-    view: Light, pose: Pose, lens: Lens, settings: Simulation, kind: str, others: list[Panorama], rng: np.random.Generator
-) -> Mover:
-    level = horizon(lens, pose)
+def _draw(sight: Sight, settings: Simulation, kind: str, others: list[Panorama], rng: np.random.Generator) -> Mover:
+    lens, level = sight.lens, horizon(sight.lens, sight.pose)
     # Feet between a little below the horizon and somewhat below the frame: near people are cut off by its edge.
-    height = lens.height * rng.uniform(0.3, 0.85) * math.sqrt(METRES[kind] / METRES["person"])
+    height = lens.height * rng.uniform(*SIZE[kind])
     foot = max(level, 0.15 * lens.height) + height * CAMERA_HEIGHT / METRES[kind]
     foot = min(foot, 0.7 * lens.height + 0.7 * height)
     facing = int(rng.choice([-1, 1]))
@@ -93,7 +115,7 @@ def _draw(
     x = lens.width * rng.uniform(0.12, 0.88)
     return Mover(
         kind, x, foot, height, path, rng.uniform(-0.06, 0.06), facing, rng.uniform(0, 1), rng.uniform(0, 1),
-        _light(view, x, foot, height), _colours(rng), others[int(rng.integers(len(others)))],
+        _light(sight.view, x, foot, height), _colours(rng), others[int(rng.integers(len(others)))],
         Pose(rng.uniform(0, 360), rng.uniform(-25, 5)),
     )  # fmt: skip
 
@@ -105,14 +127,14 @@ def _light(view: Light, x: float, foot: float, height: float) -> float:
     patch = view[int(bottom - 0.25 * rows) : bottom, left : left + max(8, int(0.8 * height))]
     ground = float(np.median(luminance(patch)))
     # Kept inside what the bracket shows: neither a hole in the long frame nor a lamp.
-    return float(np.clip(ground / GROUND_ALBEDO, 0.02, 1.2))
+    return float(np.clip(ground / GROUND_ALBEDO, 0.02, 0.8))
 
 
 def _colours(rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
     colours = {name: albedo * np.array(TINT.get(name, (1.0, 1.0, 1.0))) for name, albedo in ALBEDO.items()}
     for name in ("coat", "trousers", "fur", "paint"):
         tint = np.exp(rng.normal(0, 0.3 if name != "fur" else 0.08, 3))
-        colours[name] = math.exp(rng.uniform(math.log(0.08), math.log(0.6))) * tint / tint.mean()
+        colours[name] = math.exp(rng.uniform(math.log(0.07), math.log(0.5))) * tint / tint.mean()
     colours["fur"] = colours["fur"] * np.array((1.12, 1.0, 0.85))
     colours["skin"] = colours["skin"] * rng.uniform(0.4, 1.1)
     return colours
@@ -158,15 +180,21 @@ def _cover(
     y = (mover.y + offset[1] + mover.drop * moved - py) / mover.height
     picture = behind * _shadow(mover, x, y)[..., None]
     cloth = _cloth(mover, x, y)
-    phase = mover.phase + abs(moved) / mover.height / STRIDE.get(mover.kind, 1.0) * math.copysign(1, moved * mover.facing)
+    edge = 1 / mover.height  # one pixel of soft edge: the share of a pixel that a shape covers
+    phase = mover.phase + moved * mover.facing / mover.height / STRIDE.get(mover.kind, 1.0)
     for part in outline(mover.kind, phase, mover.build):
-        distance, across = part.distance(x, y)
-        # One pixel of soft edge: the share of the pixel that the shape covers.
+        # Only the part's own rectangle is drawn: most parts are a small share of the object.
+        (left, low), (right, high) = part.bounds()
+        across_columns = (x[0] > left - edge) & (x[0] < right + edge)
+        down_rows = (y[:, 0] > low - edge) & (y[:, 0] < high + edge)
+        window = np.ix_(down_rows, across_columns)
+        distance, across = part.distance(x[window], y[window])
         cover = np.clip(0.5 - distance * mover.height, 0, 1)[..., None]
-        round_ = 0.72 + 0.28 * np.sqrt(np.clip(1 - across**2, 0, 1)) + 0.18 * across * mover.facing
-        plain = part.material in ("glass", "tyre", "lamp", "hub")
-        colour = mover.light * part.shade * mover.colours[part.material] * (1 if plain else cloth)
-        picture = picture * (1 - cover) + cover * colour * round_[..., None]
+        rounding = 0.72 + 0.28 * np.sqrt(1 - across**2) + 0.18 * across * mover.facing
+        colour = (
+            mover.light * part.shade * mover.colours[part.material] * cloth[window] ** PATTERN.get(part.material, 0)
+        )
+        picture[window] += cover * (colour * rounding[..., None] - picture[window])
     return np.asarray(picture)
 
 
@@ -177,8 +205,10 @@ def _shadow(mover: Mover, x: Plane, y: Plane) -> Plane:
 
 
 def _cloth(mover: Mover, x: Plane, y: Plane) -> Light:
-    # A part of the other panorama, about 45 degrees high, in weakened contrast: the pattern of cloth, fur or paint.
+    return np.asarray(np.clip(_texture(mover, x, y) / mover.texture_level, 0.02, 12))
+
+
+def _texture(mover: Mover, x: Plane, y: Plane) -> Light:
+    # A part of the other panorama, about 45 degrees high: the pattern of cloth, fur or paint.
     rays = np.stack([0.8 * (x - 0.1), 0.8 * (y - 0.5), np.ones_like(x)], axis=-1)
-    texture = mover.texture.sample(mover.aim.to_world(rays))
-    level = np.exp(np.mean(np.log(luminance(texture) + 1e-9)))
-    return np.asarray(np.clip(texture / level, 0.02, 12) ** 0.5)
+    return mover.texture.sample(mover.aim.to_world(rays))

@@ -24,7 +24,7 @@ FLAW_FACTOR = 10
 """A light this many times above the cap counts as sun disc or strong lamp; weaker ones are capped and mended."""
 
 HOLE = 0.25
-"""Share of its surroundings' median luminance below which a pixel beside a light is a hole left by compression."""
+"""Share of its surroundings below which a value counts as a hole left by compression."""
 
 
 @dataclass(frozen=True)
@@ -98,25 +98,33 @@ def _prepare(name: str, radiance: Radiance, cap: float) -> Panorama:
     light = luminance(radiance)
     limit = cap * float(np.percentile(light, 99.98))
     capped = radiance * np.minimum(1, limit / np.maximum(light, 1e-30))[..., None]
-    capped = mend(capped, light)
+    capped = mend(capped)
     # The floor keeps the logarithm finite; it lies far below the noise of any exposure.
     floor = 1e-4 * float(np.median(light[light > 0]))
     return Panorama(name, np.log(np.maximum(capped.astype(np.float64), floor)), flaws(light, FLAW_FACTOR * limit))
 
 
-def mend(radiance: Radiance, light: NDArray[np.float64]) -> Radiance:
-    """Fill holes beside lights with the median of their 5x5 surroundings, (H, W, 3); returns a new array.
+def mend(radiance: Radiance) -> Radiance:
+    """Fill holes that lossy compression left, (H, W, 3) to a new (H, W, 3).
 
-    Lossy compression rings: next to a lamp it leaves pixels near zero, which no lens would show.
+    Next to lamps and along bright edges a channel rings down to zero, which no lens would show. A value is a hole if
+    it is far below the lower quarter of its 5x5 surroundings, or, with a light among them, far below their median;
+    it becomes the median.
     """
-    from scipy import ndimage
-
-    around = ndimage.median_filter(light, 5, mode="nearest")
-    lit = ndimage.maximum_filter(light, 9, mode="nearest") > 8 * around
-    holes = lit & (light < HOLE * around)
     mended = radiance.copy()
+    height, width = radiance.shape[:2]
+    offsets = np.stack(np.meshgrid(np.arange(-2, 3), np.arange(-2, 3), indexing="ij")).reshape(2, -1, 1)
     for channel in range(3):
-        mended[holes, channel] = ndimage.median_filter(radiance[..., channel], 5, mode="nearest")[holes]
+        plane = radiance[..., channel]
+        # Most values are ruled out by two neighbours; only the rest is compared with all of its surroundings.
+        beside = np.maximum(np.roll(plane, 2, axis=1), np.roll(plane, -2, axis=1))
+        above = np.maximum(np.roll(plane, 2, axis=0), np.roll(plane, -2, axis=0))
+        rows, columns = np.nonzero(plane < HOLE * np.maximum(beside, above))
+        near = plane[np.clip(rows + offsets[0], 0, height - 1), (columns + offsets[1]) % width]
+        quarter, middle, light = np.sort(near, axis=0)[[6, 12, 24]]
+        value = plane[rows, columns]
+        holes = (value < HOLE * quarter) | ((value < HOLE * middle) & (light > 8 * middle))
+        mended[rows[holes], columns[holes], channel] = middle[holes]
     return mended
 
 
@@ -125,7 +133,9 @@ def flaws(light: NDArray[np.float64], limit: float) -> NDArray[np.bool_]:
     height, width = light.shape
     if height % BLOCK or width % BLOCK:
         raise UsageError(f"panorama of {width}x{height} pixels: expected multiples of {BLOCK}.")
-    blocks = (light > limit).reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK).any(axis=(1, 3))
+    blocks: NDArray[np.bool_] = np.asarray(
+        (light > limit).reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK).any(axis=(1, 3))
+    )
     grown = blocks.copy()
     for down in range(-FLAW_MARGIN, FLAW_MARGIN + 1):
         rows = np.clip(np.arange(len(blocks)) + down, 0, len(blocks) - 1)

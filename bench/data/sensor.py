@@ -24,7 +24,8 @@ def expose(
     electrons = rng.poisson(np.rint(mean * 64) / 64) + read_noise * rng.standard_normal(mean.shape)
     levels = 2**bits - 1
     codes = np.rint(encode(electrons / full_well) * levels)
-    return np.rint(codes * (FULL / levels)).astype(np.uint16)
+    stored: NDArray[np.uint16] = np.rint(codes * (FULL / levels)).astype(np.uint16)
+    return stored
 
 
 def saturated(codes: NDArray[np.uint16]) -> float:

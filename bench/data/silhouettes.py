@@ -35,6 +35,12 @@ class Part:
     end: float = 0.0
     shade: float = 1.0
 
+    def bounds(self) -> tuple[Point, Point]:
+        """Lowest and highest corner of the rectangle that holds the part."""
+        radius = max(self.radius, self.end)
+        xs, ys = zip(*self.points, strict=True)
+        return (min(xs) - radius, min(ys) - radius), (max(xs) + radius, max(ys) + radius)
+
     def distance(self, x: Plane, y: Plane) -> tuple[Plane, Plane]:
         """Signed distance to the outline (negative inside) and position across the part (-1 behind .. 1 ahead)."""
         return self._limb(x, y) if len(self.points) == 2 else self._plate(x, y)

@@ -25,7 +25,7 @@ def replacing(path: Path) -> Iterator[Path]:
         if part.is_dir() and path.exists():
             _swap(part, path)
         else:
-            os.replace(part, path)
+            part.replace(path)
     except OSError as error:
         raise BenchError(
             f"{path}: could not be written ({error.strerror or error}). Nothing was left under this name by this "
@@ -36,13 +36,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def _swap(part: Path, path: Path) -> None:
-    # os.replace can't replace a folder that holds files: the old one steps aside first.
+    # Renaming can't replace a folder that holds files: the old one steps aside first.
     old = path.with_name(f".{path.name}.{os.getpid()}.old")
-    os.rename(path, old)
+    path.rename(old)
     try:
-        os.rename(part, path)
+        part.rename(path)
     except OSError:
-        os.rename(old, path)
+        old.rename(path)
         raise
     _remove(old)
 

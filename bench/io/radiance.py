@@ -32,7 +32,7 @@ def read_exr(path: Path) -> Radiance:
         with OpenEXR.File(str(path)) as file:
             channels = {name: np.array(channel.pixels) for name, channel in file.channels().items()}
     except Exception as error:  # OpenEXR raises plain RuntimeError, ValueError and more for damaged files
-        raise UsageError(f"{path}: damaged or cut short ({error}). Copy or download it again.") from error
+        raise UsageError(f"{path}: this OpenEXR file is damaged or cut short. Copy or download it again.") from error
     found = channels.get("RGB", channels.get("RGBA"))
     if found is None:
         raise UsageError(f"{path}: channels are {', '.join(sorted(channels))}; expected R, G and B.")
@@ -81,7 +81,7 @@ def read_rgbe(path: Path) -> Radiance:
     if not (separator and end_of_line and size):
         raise UsageError(f"{path}: no line '-Y <height> +X <width>' after the header; the file is damaged or rotated.")
     if b"32-bit_rle_xyze" in header:
-        raise UsageError(f"{path}: colours are XYZE; expected RGBE. Convert it, for example with Radiance's ra_xyze -r.")
+        raise UsageError(f"{path}: colours are XYZE; expected RGBE. Convert it, with Radiance's ra_xyze -r.")
     try:
         codes = rgbe.unpack(pixels, int(size[1]), int(size[2]))
     except ValueError as error:

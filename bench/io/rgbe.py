@@ -54,7 +54,7 @@ def pack(codes: Bytes) -> bytes:
 
     All packets of the picture are laid out at once, without a loop over pixels.
     """
-    height, width = codes.shape[:2]
+    width = codes.shape[1]
     if not MIN_WIDTH <= width <= MAX_WIDTH:
         return codes.tobytes()
     planes = np.ascontiguousarray(codes.transpose(0, 2, 1)).reshape(-1)

@@ -35,13 +35,14 @@ def moving(ldr: Array, linear: Array, times: Array, reference: int, rule: MaskRu
     reference : index of the frame that the result is aligned to.
 
     The rule. Each frame bounds the gamma-encoded value that a pixel has at the reference's exposure: a well exposed
-    frame gives that value, a saturated one a lower bound, a dark one an upper bound. Where the bounds of a frame and
-    of the reference leave a gap, its signed width is smoothed (noise and one-pixel misalignments cancel) and compared
-    with `tolerance`, times the gain by which matching the exposures amplifies the noise of a shorter frame. Any frame
-    and any channel may object. Regions thinner than the opening are dropped, the rest is dilated.
+    frame gives that value, a saturated one a lower bound, a dark one an upper bound. The reference's bounds are widened
+    to those of all pixels within `slack`, so that a camera that shook a little isn't motion. Where the bounds of a
+    frame and of the reference leave a gap, its signed width is smoothed (noise cancels) and compared with `tolerance`,
+    times the gain by which matching the exposures amplifies the noise of a shorter frame. Any frame and any channel
+    may object. Regions thinner than the opening are dropped, the rest is dilated.
 
-    What moves inside an area where all frames that show it are saturated or dark can't be seen. A camera that moves
-    by more than the opening marks strong edges too.
+    Not seen: what moves where the frames are saturated or dark, or in front of something of its own colour. A camera
+    that moved by more than `slack` marks textures and edges everywhere.
     """
     rule = rule or MaskRule()
     if ldr.shape != linear.shape or ldr.ndim != 4 or len(times) != len(ldr) or not 0 <= reference < len(ldr):

@@ -43,7 +43,13 @@ def seeds(results: Sequence[Result]) -> str:
 
 
 def settings(params: Params, cards: Cards) -> list[str]:
-    """Return head, perceptual backbone, schedule and widths as the cards of the weights tell them."""
+    """Return head, perceptual backbone, schedule and widths in the words of a caption."""
+    found = made_with(params, cards)
+    return [f"{name} {value}" for name, value in found.items()]
+
+
+def made_with(params: Params, cards: Cards) -> dict[str, str]:
+    """Return head, perceptual backbone, schedule and widths as the cards tell them; without cards, the parameters."""
     own = list(cards.values())
     head = _distinct(card["head"] for card in own if card.get("head")) or [params.head]
     backbone = _distinct(card["perceptual"] for card in own if card.get("perceptual")) or [params.perceptual.backbone]
@@ -51,12 +57,12 @@ def settings(params: Params, cards: Cards) -> list[str]:
     schedule = _distinct(f"{c['steps']} steps at batch {c['batch']}" for c in own if "steps" in c and "batch" in c)
     if params.codebooks:
         schedule.append(f"codebooks {params.stage1.steps} steps at batch {params.stage1.batch}")
-    return [
-        f"output head {' and '.join(head)}",
-        f"perceptual backbone {' and '.join(_short(name) for name in backbone)}",
-        f"training {', '.join(schedule)}",
-        f"widths preset {' and '.join(widths)}",
-    ]
+    return {
+        "output head": " and ".join(head),
+        "perceptual backbone": " and ".join(_short(name) for name in backbone),
+        "training": ", ".join(schedule) or "none",
+        "widths preset": " and ".join(widths),
+    }
 
 
 def _short(backbone: str) -> str:

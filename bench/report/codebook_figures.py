@@ -82,8 +82,11 @@ def _scatter(axes: "Axes", book: Book) -> None:
     unused = hits == 0
     for index, colour in enumerate(QUARTERS):
         mine = quarter == index
-        axes.scatter(*places[mine & unused].T, s=9, facecolors="none", edgecolors=colour, linewidths=0.6, alpha=0.8)
-        axes.scatter(*places[mine & ~unused].T, s=size[mine & ~unused], color=colour, alpha=0.65, linewidths=0)
+        for these, look in (
+            (mine & unused, {"s": 9, "facecolors": "none", "edgecolors": colour, "linewidths": 0.6, "alpha": 0.8}),
+            (mine & ~unused, {"s": size[mine & ~unused], "color": colour, "linewidths": 0, "alpha": 0.65}),
+        ):
+            axes.scatter(places[these, 0], places[these, 1], **look)
         axes.scatter([], [], s=28, color=colour, label=f"Q{index + 1}")
     axes.scatter([], [], s=9, facecolors="none", edgecolors=MUTED, label="no HDR hit")
     axes.set_title(book.title, fontweight="bold")
@@ -128,7 +131,7 @@ def atlas_figure(books: Sequence[Book]) -> bytes:
     Each book is tone-mapped with the 99.5th percentile of its own atlas as white: decoded codes have no truth.
     """
     codes = len(books[0].codes)
-    columns = min(32, max(8, 2 ** round(math.log2(max(codes, 4) ** 0.5 * 2))))
+    columns = min(32, codes // len(QUARTERS), max(8, 2 ** round(math.log2(codes**0.5 * 2))))
     rows = sum(math.ceil(np.count_nonzero(_quarter(codes) == q) / columns) for q in range(len(QUARTERS)))
     width = 5.2
     height = width * rows / columns + 0.9

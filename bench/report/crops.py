@@ -49,9 +49,12 @@ class Exhibit:
 
     @property
     def scale(self) -> float:
-        """Relative radiance shown as white: a percentile of the truth, else of the reference frame."""
+        """Relative radiance shown as white: a percentile of the truth, else of the short frame.
+
+        Not of the reference frame: it is clipped exactly where methods differ.
+        """
         truth = self.scene.radiance
-        source = self.scene.linear[self.scene.reference] if truth is None else truth
+        source = self.scene.linear[0] if truth is None else truth
         return max(float(np.percentile(source, WHITE_PERCENTILE)), 1e-6)
 
 
@@ -93,19 +96,21 @@ def _windows(weight: NDArray[np.float64], edge: int) -> NDArray[np.float64]:
     # Sums of all edge x edge windows from an integral image; rounding hides float noise, so that ties go one way.
     total = np.pad(weight, ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
     sums = total[edge:, edge:] - total[:-edge, edge:] - total[edge:, :-edge] + total[:-edge, :-edge]
-    return np.maximum(np.round(sums, 6), 0.0)
+    rounded: NDArray[np.float64] = np.maximum(np.round(sums, 6), 0.0)
+    return rounded
 
 
 def error(prediction: Array, truth: Array) -> NDArray[np.float64]:
     """Return the absolute difference in the mu-law domain, mean of channels: (H, W), 1 = black against white."""
-    difference: NDArray[np.float64] = np.abs(mu_law(prediction) - mu_law(truth)).mean(axis=-1, dtype=np.float64)
-    return difference
+    difference = np.abs(mu_law(prediction) - mu_law(truth))
+    averaged: NDArray[np.float64] = difference.mean(axis=-1, dtype=np.float64)
+    return averaged
 
 
 def crop_figure(exhibit: Exhibit) -> bytes:
     """Draw inputs, whole picture, and for each crop the methods above their error maps, as PNG.
 
-    Without truth there are no error maps, and white is what the reference frame's percentile says.
+    Without truth there are no error maps, and white is what the short frame's percentile says.
     """
     scene, places = exhibit.scene, boxes(exhibit.scene, exhibit.masks)
     columns = len(exhibit.predictions) + (1 if scene.radiance is None else 2)
@@ -157,9 +162,7 @@ def _outline(axes: "Axes", box: Box, colour: str) -> None:
     axes.add_patch(Rectangle(corner, box.edge, box.edge, fill=False, edgecolor=colour, linewidth=1.4))
 
 
-def _row(
-    figure: "Figure", exhibit: Exhibit, box: Box, top: float, cell: float, colour: str, titled: bool
-) -> None:
+def _row(figure: "Figure", exhibit: Exhibit, box: Box, top: float, cell: float, colour: str, titled: bool) -> None:
     scene = exhibit.scene
     shown: dict[str, Array | None] = {"reference frame": np.rint(scene.ldr[scene.reference] * 255).astype(np.uint8)}
     for label, prediction in exhibit.predictions.items():
@@ -207,7 +210,8 @@ def _errors(figure: "Figure", exhibit: Exhibit, box: Box, top: float, cell: floa
     assert truth is not None
     note = _axes(figure, 0, top, cell, cell)
     bare(note)
-    note.text(0.96, 0.5, f"{box.shows} area\n\nerror maps\nof this crop", ha="right", va="center", fontsize=7, color=INK)
+    text = f"{box.shows} area\n\nerror maps\nof this crop"
+    note.text(0.96, 0.5, text, ha="right", va="center", fontsize=7, color=INK)
     image = None
     for index, prediction in enumerate(exhibit.predictions.values(), start=1):
         axes = _axes(figure, index * (cell + GAP), top, cell, cell)
@@ -224,7 +228,7 @@ def _errors(figure: "Figure", exhibit: Exhibit, box: Box, top: float, cell: floa
 
 def _legend(exhibit: Exhibit) -> str:
     known = exhibit.scene.radiance is not None
-    source = "the truth" if known else "the reference frame (this scene has no truth)"
+    source = "the truth" if known else "the short frame (this scene has no truth)"
     white = f"white = {exhibit.scale:.3g} relative radiance, percentile {WHITE_PERCENTILE:g} of {source}"
     rule = "Crops: the windows where the short frame shows most detail inside the saturated and the moving area."
     maps = " |ΔT|: absolute difference of mu-law values, mean of channels, one scale for all maps." if known else ""

@@ -58,8 +58,10 @@ def contact_sheet(views: Sequence[tuple[str, Sequence[NDArray[np.uint8]]]]) -> b
     height, width = views[0][1][0].shape[:2]
     frames = len(views[0][1])
     cell = 10.5 / columns
-    with canvas(10.5, rows * (cell / frames * height / width + 0.25), layout="constrained") as figure:
-        figure.get_layout_engine().set(w_pad=0.01, h_pad=0.02, wspace=0.02, hspace=0.02)  # type: ignore[union-attr]
+    rise = cell / frames * height / width + 0.25
+    margins = {"left": 0, "right": 1, "bottom": 0, "top": 1 - 0.2 / (rows * rise), "wspace": 0.03, "hspace": 0.25}
+    with canvas(10.5, rows * rise) as figure:
+        figure.subplots_adjust(**margins)
         grid = figure.subplots(rows, columns, squeeze=False).ravel()
         for axes, (caption, shots) in zip(grid, views, strict=False):
             gap = np.full((shots[0].shape[0], max(1, width // 60), 3), 255, np.uint8)

@@ -3,29 +3,30 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bench.report.table import OURS, Column, Row, Table, Value
+from bench.report.table import Column, Row, Table, Value
 
 QUARTERS = 4
 KINDS = ("L1", "L2", "L3", "H")
 CODEBOOK_COLUMNS = (
     Column("codebook", "codebook"),
     Column("segments", "segments"),
-    Column("codes", "K"),
-    Column("image_kind", "images"),
+    Column("codes", "K", "", 0),
+    Column("image_kind", "kind of image"),
+    Column("allowed", "codes allowed", "", 0),
     Column("used", "used, share", "", 3),
     Column("perplexity", "perplexity", "", 1),
     Column("quantisation_error", "quantisation error", "", 5),
-    Column("psnr_mu", "PSNR-μ", OURS, 2),
-    Column("psnr_l", "PSNR-l", OURS, 2),
-    *(Column(f"hits_q{i}", f"hits Q{i + 1}", "hits", 3) for i in range(QUARTERS)),
-    *(Column(f"used_q{i}", f"used Q{i + 1}", "used", 3) for i in range(QUARTERS)),
+    Column("psnr_mu", "PSNR-μ", "rebuilt", 2),
+    Column("psnr_l", "PSNR-l", "rebuilt", 2),
+    *(Column(f"hits_q{i + 1}", f"Q{i + 1}", "hits", 3) for i in range(QUARTERS)),
+    *(Column(f"used_q{i + 1}", f"Q{i + 1}", "used", 3) for i in range(QUARTERS)),
     Column("n_images", "images", shown=False),
     Column("n_vectors", "vectors", shown=False),
     Column("note", "note", shown=False),
 )
 PART_COLUMNS = (
     Column("run", "run"),
-    Column("codes", "K"),
+    Column("codes", "K", "", 0),
     Column("psnr_mu", "PSNR-μ", "", 2),
     Column("psnr_mu_permuted_features", "PSNR-μ, F_vq permuted", "", 2),
     Column("fsm_permuted_change", "change, FSM permuted", "", 5),
@@ -43,12 +44,17 @@ def codebooks(found: Sequence[Mapping[str, Any]], profile: str) -> Table:
         name="codebooks",
         title="Use of the codebooks on held-out images",
         caption=f"Profile {profile}: {_samples(found)}. L1 to L3 are the frames, short to long; H is the truth. "
-        "Used: share of the book's codes hit at least once. Perplexity: exp of the entropy of hits. Quantisation "
-        "error: mean squared distance of a vector to its code. PSNR: reconstruction from the codes alone. "
-        "Hits Q1 to Q4: share of hits that fall in each quarter of the book.",
+        "Used: share of the book's K codes hit at least once (an overlapped book allows L1 to L3 half of them). "
+        "Perplexity: exp of the entropy of hits. Quantisation error: mean squared difference of a vector's component "
+        "and its code's. PSNR: reconstruction from the codes alone. "
+        "Q1 to Q4: the quarters of the book, their share of hits and the share of their codes used.",
         columns=CODEBOOK_COLUMNS,
         rows=rows,
-        groups={("all", OURS): "reconstruction, dB", ("all", "hits"): "share of hits", ("all", "used"): "share used"},
+        groups={
+            ("all", "rebuilt"): "reconstruction, dB",
+            ("all", "hits"): "share of hits",
+            ("all", "used"): "share used",
+        },
     )
 
 
@@ -64,21 +70,21 @@ def _codebook_row(report: Mapping[str, Any], kind: str) -> Row:
         "segments": str(report["segments"]),
         "codes": int(report["codes"]),
         "image_kind": kind,
+        "allowed": values.get("allowed"),
         "n_images": int(report["images"]),
         "n_vectors": int(report["vectors"]),
     }
     for key in ("used", "perplexity", "quantisation_error", "psnr-mu", "psnr-l"):
         cells[key.replace("-", "_")] = _number(values.get(key))
     for name, shares in _by_quarter(report, kind, values):
-        cells |= {f"{name}_q{i}": _number(share) for i, share in enumerate(shares)}
-    reasons = {"used": "reported for HDR images only"}
-    return _row("all", cells, CODEBOOK_COLUMNS, reasons)
+        cells |= {f"{name}_q{i + 1}": _number(share) for i, share in enumerate(shares)}
+    return _row("all", cells, CODEBOOK_COLUMNS)
 
 
 def _by_quarter(report: Mapping[str, Any], kind: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[Any]]]:
     yield "hits", values.get("quarters", ())
-    if kind == "H":
-        yield "used", [quarter.get("used") for quarter in report.get("quarters", ())]
+    whole = [quarter.get("used") for quarter in report.get("quarters", ())] if kind == "H" else ()
+    yield "used", values.get("quarters_used", whole)
 
 
 def parts(found: Sequence[Mapping[str, Any]], profile: str) -> Table:
@@ -87,8 +93,9 @@ def parts(found: Sequence[Mapping[str, Any]], profile: str) -> Table:
         name="parts",
         title="Do the parts do their work?",
         caption=f"Profile {profile}. F_vq permuted: the codebook decoder's features are shuffled over space, PSNR-μ "
-        "should fall. FSM permuted: the three frames' weights are exchanged, the output should change (mean absolute "
-        "difference). The mapping loss should fall in training; the perplexity of HDR images should reach 10 % of K.",
+        "should fall. FSM permuted: the three frames' weights are exchanged, the output should change (largest change "
+        "of relative radiance). The mapping loss should fall in training; the perplexity of HDR images should reach "
+        "10 % of K.",
         columns=PART_COLUMNS,
         rows=tuple(_part_row(report) for report in found),
     )
@@ -98,12 +105,12 @@ def _part_row(report: Mapping[str, Any]) -> Row:
     cells: dict[str, Value] = {"run": str(report["run"]), "codes": report.get("codes")}
     for column in PART_COLUMNS[2:-1]:
         cells[column.key] = _number(report.get(column.key.replace("_", "-")))
-    return _row("all", cells, PART_COLUMNS, {})
+    return _row("all", cells, PART_COLUMNS)
 
 
-def _row(panel: str, cells: Mapping[str, Value], columns: Sequence[Column], reasons: Mapping[str, str]) -> Row:
-    empty = [c for c in columns if cells.get(c.key) is None and c.key != "note"]
-    remarks = {c.key: reasons.get(c.group, "not reported by this inspection") for c in empty}
+def _row(panel: str, cells: Mapping[str, Value], columns: Sequence[Column]) -> Row:
+    empty = [c.key for c in columns if cells.get(c.key) is None and c.key != "note"]
+    remarks = dict.fromkeys(empty, "not reported by this inspection")
     row = Row(panel, cells, remarks)
     return Row(panel, {**cells, "note": row.note}, remarks)
 

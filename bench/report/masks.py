@@ -5,22 +5,19 @@ from collections.abc import Sequence
 from bench.report.caption import caption
 from bench.report.results import Result, single_protocol
 from bench.report.scored import Measured
-from bench.report.table import OURS, Column, Row, Table, Value, rank
+from bench.report.table import Column, Row, Table, Value, rank
 
 AREAS = {"": "whole", "@saturated": "saturated", "@moving": "moving"}
-SCORES = {"psnr-mu": "PSNR-μ", "psnr-l": "PSNR-l"}
+SCORES = ("psnr-mu", "psnr-l")
+GROUPS = {"psnr-mu": "PSNR-μ, dB", "psnr-l": "PSNR-l, dB", "scenes": "scenes with a value"}
 
 
 def _key(score: str, area: str) -> str:
     return f"{score}{area}".replace("-", "_").replace("@", "_")
 
 
-VALUES = tuple(
-    Column(_key(score, area), f"{head}, {name}", OURS, 2, "higher")
-    for score, head in SCORES.items()
-    for area, name in AREAS.items()
-)
-COUNTS = tuple(Column(f"scenes{area.replace('@', '_')}", f"scenes, {name}") for area, name in AREAS.items())
+VALUES = tuple(Column(_key(score, area), name, score, 2, "higher") for score in SCORES for area, name in AREAS.items())
+COUNTS = tuple(Column(f"scenes{area.replace('@', '_')}", name, "scenes", 0) for area, name in AREAS.items())
 COLUMNS = (
     Column("dataset", "dataset", shown=False),
     Column("method", "method"),
@@ -53,7 +50,7 @@ def table(measured: Measured) -> Table:
         columns=COLUMNS,
         rows=rank(rows, VALUES, ("dataset", "protocol", "scenes")),
         headings={name: f"Measured here on {name}" for name in tested},
-        groups={(name, OURS): f"{name}, dB" for name in tested},
+        groups={(name, group): label for name in tested for group, label in GROUPS.items()},
     )
 
 
@@ -96,5 +93,5 @@ def label(variant: str, measured: Measured) -> str:
     for rows in (tables.table1, tables.table3, tables.table2):
         for name, ours in rows.items():
             if ours == variant:
-                return f"{name} ({variant})" if name.lower() != variant else name
+                return f"{name} · {variant}" if name.lower() != variant else name
     return variant

@@ -13,6 +13,7 @@ from bench.report.results import Result, Results, single_protocol
 from bench.report.table import LEARNED_KINDS, OURS, PAPER, Column, Row, Table, Value, rank
 
 DEFAULT_BLOCK = "kalantari"
+PARAMETERS = " Parameters are the trained ones."
 NOT_YET = "no implementation in this version yet"
 NO_CODE = "no public implementation (the paper's dagger)"
 ABSENT = {
@@ -114,7 +115,7 @@ def table(paper: Paper, measured: Measured) -> Table:
     return Table(
         name=f"table{paper.number}",
         title=f"Table {paper.number}. {paper.title}",
-        caption=caption(measured.params, _cards(paper, measured), _used(paper, measured), panels),
+        caption=caption(measured.params, _cards(paper, measured), _used(paper, measured), panels) + PARAMETERS,
         columns=shape,
         rows=tuple(_complete(row, shape) for row in rank(rows, METRICS, ("dataset", "protocol", "scenes"))),
         headings=_headings(sources, rest),
@@ -195,6 +196,9 @@ def _notes(paper: Paper, measured: Measured, panel: str, label: str, variant: st
     codes, printed = measured.codes(variant), re.search(r"K=(\d+)", label)
     if codes is not None and codes != (int(printed[1]) if printed else 1024):
         notes.append(f"codebook of K = {codes} here")
+    frozen = measured.card(variant).get("parameters_frozen")
+    if frozen:
+        notes.append(f"plus {frozen / 1e6:.3f} M frozen parameters (codebook and its decoder)")
     return tuple(notes)
 
 

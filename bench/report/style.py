@@ -58,7 +58,8 @@ def canvas(width: float, height: float, **options: Any) -> Iterator["Figure"]:
     from matplotlib.figure import Figure
 
     # matplotlibrc files and environment variables of the user's machine must not change a pixel.
-    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **SETTINGS, "backend": "agg"}):
+    settings: dict[Any, Any] = {**matplotlib.rcParamsDefault, **SETTINGS, "backend": "agg"}
+    with matplotlib.rc_context(settings):
         figure = Figure(figsize=(width, height), dpi=DPI, **options)
         FigureCanvasAgg(figure)
         yield figure
@@ -93,4 +94,5 @@ def shrink(pixels: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
     step = max(1, pixels.shape[1] // width)
     rows, columns = pixels.shape[0] // step, pixels.shape[1] // step
     blocks = pixels[: rows * step, : columns * step].reshape(rows, step, columns, step, 3)
-    return np.rint(blocks.mean(axis=(1, 3))).astype(np.uint8)
+    averaged: NDArray[np.uint8] = np.rint(blocks.mean(axis=(1, 3))).astype(np.uint8)
+    return averaged

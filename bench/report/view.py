@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from string import ascii_lowercase
 from typing import NamedTuple
 
-from bench.report.table import OURS, PAPER, Column, Row, Table
+from bench.report.table import PAPER, Column, Row, Table
 
-DASH = "–"
+DASH = "\u2013"
 MANY = 3
 
 
@@ -93,10 +93,11 @@ def _panel(table: Table, name: str, notes: _Footnotes) -> Panel:
 def _visible(table: Table, rows: Sequence[Row]) -> Iterator[Column]:
     # A column of ours stays even if empty (its dash tells what is missing), unless this panel measures nothing;
     # a column of the paper goes if the paper doesn't print it.
-    measured = any(row.cells.get(c.key) is not None for row in rows for c in table.columns if c.group == OURS)
+    results = [column for column in table.columns if column.group not in ("", PAPER)]
+    measured = any(row.cells.get(column.key) is not None for row in rows for column in results)
     for column in table.columns:
         filled = any(row.cells.get(column.key) is not None for row in rows)
-        if column.shown and (filled or (column.group == OURS and measured)):
+        if column.shown and (filled or (measured and column in results)):
             yield column
 
 

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bench.report.table import Column, Table
+from bench.report.table import OURS, PAPER, Column, Table
 from bench.report.view import Cell, Panel, view
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -20,7 +20,14 @@ TEX_SPECIAL = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
 }
-TEX_LETTERS = {"μ": r"$\mu$", "±": r"$\pm$", "×": r"$\times$", "–": "--", "Δ": r"$\Delta$", "|": r"\textbar{}"}
+TEX_LETTERS = {
+    "μ": r"$\mu$",
+    "±": r"$\pm$",
+    "\u00d7": r"$\times$",
+    "\u2013": "--",
+    "Δ": r"$\Delta$",
+    "|": r"\textbar{}",
+}
 TEX_ESCAPES = TEX_SPECIAL | TEX_LETTERS
 
 
@@ -43,18 +50,16 @@ def to_markdown(table: Table) -> str:
 
 
 def _md_panel(panel: Panel) -> str:
-    labels = [group.label for group in panel.groups for _ in range(group.span)]
-    several = len({label for label in labels if label}) > 1
-    # Markdown has no spanning headings: the paper's columns say so themselves, the full label stands above.
-    heads = [
-        f"{column.group} {column.head}" if several and column.group else column.head for column in panel.columns
-    ]
-    legend = "; ".join(f"{group.name} = {group.label}" for group in panel.groups if group.label != group.name)
+    # Markdown has no spanning headings: each column names its group; a long label stands above the table instead.
+    long = {group.name: f"{group.name}: {group.label}" for group in panel.groups if group.name in (OURS, PAPER)}
+    prefixes = [group.name if group.name in long else group.label for group in panel.groups for _ in range(group.span)]
+    heads = [f"{prefix} {column.head}".strip() for prefix, column in zip(prefixes, panel.columns, strict=True)]
+    legend = "; ".join(long.values())
     lines = [_md_line(_md(head) for head in heads)]
     lines.append(_md_line("---:" if column.digits is not None else ":---" for column in panel.columns))
     lines += [_md_line(_md_cell(cell) for cell in line.cells) for line in panel.lines]
-    heading = f"*{_md(panel.heading)}*" + (f" ({_md(legend)})" if legend else "") if panel.heading else ""
-    return "\n\n".join(part for part in (heading, "\n".join(lines)) if part)
+    heading = f"*{_md('. '.join(part for part in (panel.heading, legend) if part))}*"
+    return "\n\n".join(part for part in (heading.strip("*") and heading, "\n".join(lines)) if part)
 
 
 def _md_line(cells: Any) -> str:
@@ -74,6 +79,11 @@ def _md_cell(cell: Cell) -> str:
 def tex(text: str) -> str:
     """Escape text for LaTeX, Greek letters and dashes included."""
     return "".join(TEX_ESCAPES.get(letter, letter) for letter in text)
+
+
+def _unnumbered(title: str) -> str:
+    # LaTeX numbers tables itself.
+    return re.sub(r"^Table \d+\. ", "", title)
 
 
 def _tex_cell(cell: Cell) -> str:
@@ -120,7 +130,5 @@ def environment() -> Any:
         comment_start_string="<#",
         comment_end_string="#>",
     )
-    made.filters |= {"tex": tex, "cell": _tex_cell, "align": _tex_align, "rules": _tex_rules}
+    made.filters |= {"unnumbered": _unnumbered, "tex": tex, "cell": _tex_cell, "align": _tex_align, "rules": _tex_rules}
     return made
-
-

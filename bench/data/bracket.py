@@ -1,0 +1,135 @@
+"""One bracket: three frames of a view of a panorama, with moving objects, noise and truth, if it is a usable one."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.color.exposure import encode
+from bench.core.scene import Radiance
+from bench.core.simulation import Simulation
+from bench.data.geometry import Lens, Pose, shift
+from bench.data.objects import Light, Mover, Sight, composite, draw_movers
+from bench.data.panorama import Panorama
+from bench.data.sensor import FULL, dark, expose, saturated
+
+Codes = NDArray[np.uint16]
+"""(H, W, 3) uint16 RGB, gamma-encoded, full range."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What one view shall be.
+
+    number : from 0, among the views of its panorama.
+    bits   : quantisation of its frames.
+    step   : EV between its frames.
+    """
+
+    split: str
+    panorama: str
+    number: int
+    bits: int
+    step: int
+
+    @property
+    def name(self) -> str:
+        """Folder name: panorama and number, from 1."""
+        return f"{self.panorama}-{self.number + 1:02d}"
+
+    @property
+    def exposures(self) -> tuple[int, ...]:
+        """EVs as the exposure file states them: some start at 0, some are centred, as in the real set."""
+        origin = 0 if self.step != 3 and self.number % 2 == 0 else -self.step
+        return tuple(origin + i * self.step for i in range(3))
+
+    @property
+    def times(self) -> list[float]:
+        """Relative exposure times, the shortest is 1."""
+        return [2.0 ** (i * self.step) for i in range(3)]
+
+
+@dataclass(frozen=True)
+class View:
+    """One accepted bracket.
+
+    codes : short, middle, long.
+    truth : (H, W, 3) float32 in [0, 1], what the middle frame sees at its moment; 1 saturates the short frame.
+    row   : what `views.csv` tells of it.
+    """
+
+    codes: list[Codes]
+    truth: Radiance
+    row: dict[str, Any]
+
+
+def photograph(
+    settings: Simulation, lights: dict[str, Panorama], order: Order, pose: Pose, rng: np.random.Generator
+) -> View | None:
+    """Take one bracket with the middle frame's camera at `pose`, or None if the view isn't acceptable."""
+    lens, light = Lens(settings.width, settings.height, settings.field_of_view), lights[order.panorama]
+    poses = [pose if i == 1 else _jittered(pose, settings.rotation_jitter, rng) for i in range(3)]
+    directions = [p.to_world(lens.rays()) for p in poses]
+    if any(light.shows_flaws(d) for d in directions):
+        return None
+    plain = light.sample(directions[1])
+    white = float(np.percentile(plain.max(axis=-1), settings.white_percentile))
+    # Looked at before the costly part: objects and noise change the shares little.
+    if not usable(settings, [_ideal(plain / white, time) for time in order.times]):
+        return None
+    names = settings.train if order.split == "train" else settings.test
+    others = [lights[name] for name in names if name != order.panorama]
+    movers = draw_movers(Sight(plain / white, pose, lens), settings, order.panorama, others, rng)
+    seen = [
+        composite(light.sample(d) / white, movers, i, settings.blur, _offset(lens, pose, poses[i]))
+        for i, d in enumerate(directions)
+    ]
+    codes = [_expose(settings, s, time, order.bits, rng) for s, time in zip(seen, order.times, strict=True)]
+    if not usable(settings, codes):
+        return None
+    truth = np.clip(seen[1], 0, 1).astype(np.float32)
+    return View(codes, truth, _shares(codes) | _motion(lens, poses, movers))
+
+
+def usable(settings: Simulation, codes: list[Codes]) -> bool:
+    """Tell whether a bracket's shares of saturated and dark pixels lie in the accepted ranges."""
+    (low, high), (least, most) = settings.mid_saturated, settings.long_saturated
+    middle, long = saturated(codes[1]), saturated(codes[2])
+    return low <= middle <= high and least <= long <= most and dark(codes[1]) < settings.mid_dark
+
+
+def _jittered(pose: Pose, degrees: float, rng: np.random.Generator) -> Pose:
+    return Pose(*(angle + degrees * rng.standard_normal() for angle in (pose.yaw, pose.pitch, pose.roll)))
+
+
+def _expose(settings: Simulation, view: Light, time: float, bits: int, rng: np.random.Generator) -> Codes:
+    return expose(view, time, full_well=settings.full_well, read_noise=settings.read_noise, bits=bits, rng=rng)
+
+
+def _ideal(view: Light, time: float) -> Codes:
+    codes: Codes = np.rint(FULL * encode(view, time)).astype(np.uint16)
+    return codes
+
+
+def _offset(lens: Lens, pose: Pose, other: Pose) -> tuple[float, float]:
+    # How far the camera's rotation moves the middle of the picture: objects stand in the same world.
+    ahead = pose.to_world(np.array([0.0, 0.0, 1.0]))
+    x, y, z = (float((ahead * other.to_world(axis)).sum()) for axis in np.eye(3))
+    return lens.focal * x / z, -lens.focal * y / z
+
+
+def _shares(codes: list[Codes]) -> dict[str, str]:
+    frames = zip(("short", "mid", "long"), codes, strict=True)
+    return {f"{name}_saturated": f"{saturated(c):.4f}" for name, c in frames} | {"mid_dark": f"{dark(codes[1]):.4f}"}
+
+
+def _motion(lens: Lens, poses: list[Pose], movers: list[Mover]) -> dict[str, str]:
+    return {
+        "yaw_deg": f"{poses[1].yaw:.2f}",
+        "pitch_deg": f"{poses[1].pitch:.2f}",
+        "camera_motion_px": f"{max(shift(lens, poses[1], poses[i]) for i in (0, 2)):.2f}",
+        "objects": " ".join(mover.kind for mover in movers),
+        "textures": " ".join(mover.texture.name for mover in movers),
+        "object_motion_px": f"{max((abs(d) for mover in movers for d in mover.path), default=0):.2f}",
+    }

@@ -1,0 +1,130 @@
+"""The report's pictures of scenes: which to show is decided here from files, how in `bench.report`."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bench.core.params import Params
+from bench.core.registry import datasets, protocols
+from bench.core.scene import Radiance, Scene
+from bench.io.container import list_scenes, read_scene
+from bench.io.radiance import read_exr
+from bench.metrics.masks import moving, reference_saturated
+from bench.report.crops import Exhibit, choose, crop_figure
+from bench.report.figures import contact_sheet
+from bench.report.page import Figure, Section
+from bench.report.style import shrink
+from bench.stages import layout
+
+WITH_TRUTH, WITHOUT_TRUTH = 3, 2
+THUMBNAIL = 130
+
+
+def sections(params: Params, scores: pd.DataFrame) -> list[Section]:
+    """Return crops with truth, crops without, and the contact sheet of each tested data set."""
+    tested = list(dict.fromkeys(cell.dataset for cell in params.evaluations.values()))
+    crops, sheets, missing = [], [], []
+    if not params.tables.crops:
+        missing.append("The parameter file names no variants to show (`tables.crops` is empty).")
+    for dataset in tested:
+        for split, most in _splits(params, dataset):
+            found = _scenes(params, dataset, split) if params.tables.crops else {}
+            crops += [_crops(params, scores, dataset, split, found[name]) for name in _chosen(params, found, most)]
+            if params.tables.crops and not found:
+                missing.append(f"No prepared {split} scenes of {dataset} in this profile.")
+        sheets += _sheet(params, dataset)
+    none = [] if sheets else ["No prepared test scenes in this profile."]
+    intro = (
+        "Scenes are those with the largest saturated and moving shares, from different places first. "
+        "The number under a method is PSNR-μ of the whole picture."
+    )
+    return [
+        Section("crops", "Crops", intro if crops else "", figures=crops, missing=missing),
+        Section("views", "Test views", figures=sheets, missing=none),
+    ]
+
+
+def _splits(params: Params, dataset: str) -> list[tuple[str, int]]:
+    """Return the splits that are predicted, and how many of their scenes to show."""
+    code = params.datasets[dataset].code
+    roles = datasets[code].splits if code in datasets else {"test": "test", "no-truth": "no-truth"}
+    most = {"test": WITH_TRUTH, "no-truth": WITHOUT_TRUTH}
+    return [(split, most[role]) for split, role in roles.items() if role in most]
+
+
+def _scenes(params: Params, dataset: str, split: str) -> dict[str, Path]:
+    folder = layout.scenes(params, dataset, split)
+    return {path.name: path for path in list_scenes(folder)} if folder.exists() else {}
+
+
+def _areas(params: Params, scene: Scene) -> dict[str, NDArray[np.bool_]]:
+    rule = protocols[params.protocol].masks
+    ldr = scene.ldr
+    return {
+        "saturated": reference_saturated(ldr[scene.reference], rule.bright),
+        "moving": moving(ldr, scene.linear, scene.times, scene.reference, rule),
+    }
+
+
+def _chosen(params: Params, found: dict[str, Path], most: int) -> list[str]:
+    interest = {}
+    for name, path in found.items():
+        areas = _areas(params, read_scene(path))
+        interest[name] = (_place(name), float(sum(mask.mean() for mask in areas.values())))
+    return choose(interest, most)
+
+
+def _place(scene: str) -> str:
+    # Views of one place differ in a trailing number: courtyard-03. A name that is only a number is its own place.
+    return re.sub(r"[-_]?\d+$", "", scene) or scene
+
+
+def _crops(params: Params, scores: pd.DataFrame, dataset: str, split: str, path: Path) -> Figure:
+    scene = read_scene(path)
+    predictions = {
+        _label(params, scores, variant, dataset, scene): _prediction(params, variant, dataset, split, path.name)
+        for variant in params.tables.crops
+    }
+    figure = crop_figure(Exhibit(scene, _areas(params, scene), predictions))
+    truth = "with truth and error maps" if scene.radiance is not None else "a scene without truth, so no error maps"
+    return Figure(
+        f"crops_{dataset}_{split}_{path.name}",
+        figure,
+        f"{dataset}, {path.name}",
+        f"{path.name}: {truth}. After the paper's Figs. {'5 and 6' if scene.radiance is not None else '8 and 9'}.",
+    )
+
+
+def _run(params: Params, variant: str, dataset: str) -> str:
+    runs = [(run.trainset != dataset, run.seed, name) for name, run in params.runs.items() if run.variant == variant]
+    return min(runs)[2] if runs else variant
+
+
+def _label(params: Params, scores: pd.DataFrame, variant: str, dataset: str, scene: Scene) -> str:
+    run = params.runs.get(_run(params, variant, dataset))
+    rows = scores[(scores["variant"] == variant) & (scores["dataset"] == dataset) & (scores["scene"] == scene.id)]
+    rows = rows[rows["metric"] == "psnr-mu"]
+    if run is not None:
+        rows = rows[(rows["trainset"] == run.trainset) & (rows["seed"] == run.seed)]
+    return f"{variant}\n{rows['value'].iloc[0]:.2f} dB" if len(rows) and scene.radiance is not None else variant
+
+
+def _prediction(params: Params, variant: str, dataset: str, split: str, scene: str) -> Radiance | None:
+    folder = layout.predictions(params, _run(params, variant, dataset), dataset)
+    path = folder / split / f"{scene}.exr"
+    return read_exr(path) if path.exists() else None
+
+
+def _sheet(params: Params, dataset: str) -> list[Figure]:
+    views = []
+    tested = [name for name, _ in _splits(params, dataset) if name != "no-truth"]
+    for name, path in [item for split in tested for item in _scenes(params, dataset, split).items()]:
+        scene = read_scene(path)
+        frames = [shrink(np.rint(frame * 255).astype(np.uint8), THUMBNAIL) for frame in scene.ldr]
+        times = ", ".join(f"{time:g}" for time in scene.times)
+        views.append((f"{name}, t = {times}", frames))
+    caption = "Each test view's frames as stored, short to long; t is the relative exposure time."
+    return [Figure(f"contact_{dataset}", contact_sheet(views), f"Test views of {dataset}", caption)] if views else []

@@ -1,0 +1,180 @@
+"""Report: tables, figures and the page, all from files that other stages wrote."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.core.params import Params
+from bench.core.registry import ROOT
+from bench.io.files import write_bytes_atomic, write_text_atomic
+from bench.io.tables import read_scores
+from bench.report import inspection, masks, scored
+from bench.report.codebook_figures import Book, atlas_figure, codebook_figure, pairs
+from bench.report.figures import learning_curves
+from bench.report.page import Figure, Page, Section, render
+from bench.report.results import collect
+from bench.report.scored import Measured, Paper
+from bench.report.summary import facts, findings
+from bench.report.table import Table
+from bench.report.writers import to_csv, to_latex, to_markdown
+from bench.stages import layout, pictures
+
+TITLES = {1: "All methods", 2: "Codebooks: vanilla and overlapped, two sizes", 3: "Ablation of the network's parts"}
+
+
+def run(params: Params) -> None:
+    """Write reports/<profile>/{tables,figures} and index.html; a part whose input is missing says so on the page."""
+    scores = read_scores([layout.need(params.reports / "scores.csv", "summarize")])
+    measured = Measured(params, collect(scores), _cards(params))
+    tables = [scored.table(paper, measured) for paper in _papers(params)]
+    sections = [
+        *_scored_sections(tables),
+        Section("masks", "Where methods differ", tables=[masks.table(measured)]),
+        _codebooks(params),
+        *pictures.sections(params, scores),
+        _curves(params),
+    ]
+    _write_tables(params, [table for section in sections for table in section.tables])
+    _write_figures(params, [figure for section in sections for figure in section.figures])
+    page = Page(params, facts(measured), findings(tables[0]), sections)
+    write_text_atomic(params.reports / "index.html", render(page))
+
+
+def _papers(params: Params) -> list[Paper]:
+    rows = (params.tables.table1, params.tables.table2, params.tables.table3)
+    return [
+        Paper(number, TITLES[number], _printed(ROOT / "reports" / "printed" / f"table{number}.csv"), variants)
+        for number, variants in enumerate(rows, start=1)
+    ]
+
+
+def _printed(path: Path) -> pd.DataFrame:
+    # Empty text cells stay empty text; only numbers may be missing.
+    text = ("dataset", "method", "reference_number", "implementation_unavailable", "suspected_copy_error")
+    frame = pd.read_csv(path, dtype="str", keep_default_na=False)
+    return frame.assign(**{c: pd.to_numeric(frame[c].replace("", None)) for c in frame.columns if c not in text})
+
+
+def _cards(params: Params) -> dict[str, dict[str, Any]]:
+    cards = {run: layout.weights(params, run).with_suffix(".json") for run in params.runs}
+    return {run: _json(path) for run, path in cards.items() if path.exists()}
+
+
+def _json(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def _scored_sections(tables: Sequence[Table]) -> list[Section]:
+    intros = (
+        "Floors first, then the paper's rows in its order. The paper's columns are printed values: another data set, "
+        "an unknown protocol, larger networks, longer training. They are there to be looked up, not to be compared.",
+        "Each row is the full network (row 7 of Table 3) on another frozen codebook.",
+        "Each row adds a part to the one before. Rows differ in size, so this isn't a comparison at equal capacity.",
+    )
+    names = [(f"table{n}", f"Table {n}") for n in (1, 2, 3)]
+    return [Section(*name, intro, [table]) for name, intro, table in zip(names, intros, tables, strict=True)]
+
+
+def _codebooks(params: Params) -> Section:
+    found = [path for name in params.codebooks if (path := layout.inspection(params, name)).exists()]
+    networks = [path for run in params.vq_runs if (path := _network_inspection(params, run)).exists()]
+    tables, missing = [], []
+    if found:
+        tables.append(inspection.codebooks([_json(path) for path in found], params.profile))
+    else:
+        missing.append("No codebook was inspected in this profile, so there is no table of its use and no Fig. 7.")
+    if networks:
+        tables.append(inspection.parts([_json(path) for path in networks], params.profile))
+    else:
+        missing.append("No network with a codebook was inspected in this profile.")
+    books = [_book(path) for path in found if path.with_suffix(".npz").exists()]
+    figures = [figure for size, pair in pairs(books).items() for figure in _book_figures(size, pair)]
+    return Section("codebooks", "Codebooks", tables=tables, figures=figures, missing=missing)
+
+
+def _network_inspection(params: Params, run: str) -> Path:
+    path = layout.inspection(params, f"network-{run}")
+    return path if path.exists() else layout.inspection(params, run)
+
+
+def _book(path: Path) -> Book:
+    import numpy as np
+
+    report = _json(path)
+    with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
+        parts = {name: arrays[name] for name in ("histograms", "codes", "atlas")}
+    return Book(name=str(report["codebook"]), segments=str(report["segments"]), report=report, **parts)
+
+
+def _book_figures(size: int, books: Sequence[Book]) -> Iterable[Figure]:
+    kinds = " beside ".join(dict.fromkeys(book.segments for book in books))
+    yield Figure(
+        f"fig7_k{size}",
+        codebook_figure(books),
+        f"Codes in space and their use by HDR images, K = {size} (after the paper's Fig. 7)",
+        f"{kinds}. Above: codes on the two main axes of each book's own PCA; the area of a dot grows with the HDR "
+        "hits of its code, an open ring had none. Below: share of the HDR images' vectors that each code took, and "
+        "each quarter's sum. In an overlapped codebook L1 uses Q1 and Q2, L2 Q2 and Q3, L3 Q3 and Q4, HDR all.",
+    )
+    yield Figure(
+        f"atlas_k{size}",
+        atlas_figure(books),
+        f"What each code alone decodes to, K = {size}",
+        "One tile a code, in the order of the book, shown by mu-law (mu = 5000). Veiled: no HDR image used it. White "
+        "is the 99.5th percentile of the book's own tiles, as decoded codes have no truth.",
+    )
+
+
+def _curves(params: Params) -> Section:
+    groups = {
+        "curves": ("networks", {run: layout.curve(params, run) for run in params.runs}),
+        "curves_codebooks": ("codebooks", {name: _book_curve(params, name) for name in params.codebooks}),
+    }
+    figures, missing = [], []
+    for name, (what, paths) in groups.items():
+        curves = {run: pd.read_csv(path) for run, path in paths.items() if path.exists()}
+        if curves:
+            caption = "Loss terms as logged; one logarithmic axis for all panels, values that aren't positive are gaps."
+            figures.append(Figure(name, learning_curves(curves, "loss"), f"Learning curves of the {what}", caption))
+        else:
+            missing.append(f"No learning curves of {what} in this profile.")
+    return Section("curves", "Learning curves", figures=figures, missing=missing)
+
+
+def _book_curve(params: Params, name: str) -> Path:
+    return layout.codebook(params, name).with_suffix(".csv")
+
+
+def _write_tables(params: Params, tables: Iterable[Table]) -> None:
+    folder = params.reports / "tables"
+    files: dict[str, str] = {}
+    for table in tables:
+        files |= {f"{table.name}.csv": to_csv(table), f"{table.name}.md": to_markdown(table)}
+        files[f"{table.name}.tex"] = to_latex(table)
+    views = {name: layout.raw(params, name) / "views.csv" for name in params.datasets}
+    present = {name: path for name, path in views.items() if path.exists()}
+    for name, path in present.items():
+        files["views.csv" if len(present) == 1 else f"views-{name}.csv"] = path.read_text(encoding="utf-8")
+    for file, text in files.items():
+        write_text_atomic(folder / file, text)
+    _sweep(folder, files)
+
+
+def _write_figures(params: Params, figures: Iterable[Figure]) -> None:
+    folder = params.reports / "figures"
+    files = {f"{figure.name}.png": figure.png for figure in figures}
+    for file, content in files.items():
+        write_bytes_atomic(folder / file, content)
+    _sweep(folder, files)
+
+
+def _sweep(folder: Path, written: Iterable[str]) -> None:
+    # A table or figure of an earlier run that this one doesn't make would look current; DVC clears them, a call by
+    # hand wouldn't.
+    for path in folder.glob("*") if folder.exists() else ():
+        if path.name not in set(written) and path.suffix in (".csv", ".md", ".tex", ".png"):
+            path.unlink()

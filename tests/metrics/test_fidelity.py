@@ -1,0 +1,244 @@
+"""PSNR and SSIM against hand-computed values, two independent libraries, public code's numbers, and invariances."""
+
+import csv
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from bench.core.errors import UsageError
+from bench.core.registry import metrics, protocols
+from bench.metrics.fidelity import psnr, psnr_linear, psnr_mu, ssim, ssim_linear, ssim_map, ssim_mu
+from bench.metrics.settings import SsimWindow
+
+GOLDEN = Path(__file__).parent / "golden"
+UNIFORM = SsimWindow(kind="uniform", size=7, sample_covariance=True)
+
+
+def _images(seed=0, shape=(37, 45, 3), noise=0.05):
+    rng = np.random.default_rng(seed)
+    truth = rng.random(shape)
+    return np.clip(truth + noise * rng.standard_normal(shape), 0, 1), truth
+
+
+def _golden_pair(name):
+    """The pair as float32. The file holds float16 bit patterns as byte planes: the truth's, and prediction - truth."""
+    with np.load(GOLDEN / f"{name}.npz") as planes:
+        words = {k: (v[0].astype(np.uint16) | v[1].astype(np.uint16) << 8) for k, v in planes.items()}
+    truth = words["truth"].transpose(1, 2, 0).copy()
+    pred = truth + words["difference"].transpose(1, 2, 0)
+    return pred.view(np.float16).astype(np.float32), truth.view(np.float16).astype(np.float32)
+
+
+def _golden_rows():
+    with (GOLDEN / "results.csv").open() as file:
+        return [tuple(row.values()) for row in csv.DictReader(file)]
+
+
+# --- hand-computed -------------------------------------------------------------------------------------------------
+
+
+def test_psnr_of_a_constant_error():
+    truth = np.zeros((4, 5, 3))
+    assert psnr(truth + 0.1, truth, peak=1.0) == pytest.approx(20.0, abs=1e-12)
+    assert psnr(truth + 0.1, truth, peak=2.0) == pytest.approx(20 + 20 * math.log10(2), abs=1e-12)
+
+
+def test_psnr_takes_one_mean_over_channels_before_the_logarithm():
+    pred = np.zeros((2, 2, 3))
+    pred[..., 0] = 0.3  # mean square 0.09 / 3
+    assert psnr(pred, np.zeros((2, 2, 3)), peak=1.0) == pytest.approx(-10 * math.log10(0.03), abs=1e-12)
+
+
+def test_identical_images_are_infinitely_good_without_epsilon():
+    _, truth = _images()
+    assert psnr(truth, truth, peak=1.0) == math.inf
+    assert ssim(truth, truth, peak=1.0) == 1.0
+    tiny = np.full((4, 4, 3), 1e-12)
+    assert psnr(tiny, np.zeros((4, 4, 3)), peak=1.0) == pytest.approx(240.0)
+
+
+def test_ssim_of_two_constant_images():
+    # No variance: only the luminance term (2ab + c1) / (a^2 + b^2 + c1) is left.
+    a, b, c1 = 0.2, 0.6, 0.01**2
+    expected = (2 * a * b + c1) / (a * a + b * b + c1)
+    assert ssim(np.full((12, 13, 3), a), np.full((12, 13, 3), b), peak=1.0) == pytest.approx(expected, abs=1e-12)
+
+
+def test_mu_domain_by_hand():
+    # T(0) = 0 and T(1/5000) = log 2 / log 5001.
+    pred, truth = np.full((2, 2, 3), 1 / 5000), np.zeros((2, 2, 3))
+    assert psnr_mu(pred, truth) == pytest.approx(-20 * math.log10(math.log(2) / math.log(5001)), abs=1e-9)
+
+
+# --- independent implementations -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("peak", [1.0, 255.0])
+def test_against_scikit_image(peak):
+    pred, truth = (image * peak for image in _images())
+    expected = structural_similarity(
+        pred, truth, data_range=peak, channel_axis=2, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+    )
+    # Both in float64; they differ in the order of sums only.
+    assert ssim(pred, truth, peak=peak) == pytest.approx(expected, abs=1e-12)
+    assert psnr(pred, truth, peak=peak) == pytest.approx(peak_signal_noise_ratio(truth, pred, data_range=peak))
+
+
+def test_uniform_window_against_scikit_image():
+    pred, truth = _images(1)
+    expected = structural_similarity(pred, truth, data_range=1.0, channel_axis=2)
+    assert ssim(pred, truth, peak=1.0, window=UNIFORM) == pytest.approx(expected, abs=1e-12)
+
+
+def test_replicated_border_against_scipy():
+    from scipy.ndimage import gaussian_filter
+
+    x, y = _images(2, (20, 23, 3))
+
+    def blur(z):
+        return gaussian_filter(z, (1.5, 1.5, 0), mode="nearest", radius=(5, 5, 0))
+
+    mx, my = blur(x), blur(y)
+    numerator = (2 * mx * my + 1e-4) * (2 * (blur(x * y) - mx * my) + 9e-4)
+    denominator = (mx**2 + my**2 + 1e-4) * (blur(x * x) - mx**2 + blur(y * y) - my**2 + 9e-4)
+    expected = (numerator / denominator).mean(-1)
+    np.testing.assert_allclose(ssim_map(x, y, peak=1.0, area="replicate").numpy(), expected, atol=1e-12)
+
+
+def test_against_torchmetrics():
+    from torchmetrics.functional.image import peak_signal_noise_ratio as tm_psnr
+    from torchmetrics.functional.image import structural_similarity_index_measure as tm_ssim
+
+    pred, truth = _images(3)
+    a, b = (torch.from_numpy(image).permute(2, 0, 1)[None] for image in (pred, truth))
+    _, local = tm_ssim(a, b, data_range=1.0, return_full_image=True)
+    # Its own mean includes a border of reflected pixels; the same windows as ours are 5 px inside.
+    assert ssim(pred, truth, peak=1.0) == pytest.approx(float(local[..., 5:-5, 5:-5].mean()), abs=1e-9)
+    assert psnr(pred, truth, peak=1.0) == pytest.approx(float(tm_psnr(a, b, data_range=1.0)), abs=1e-5)
+
+
+# --- public code ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("pair", "origin", "name", "value"), _golden_rows())
+def test_public_code_gives_the_same_numbers(pair, origin, name, value):
+    """Rows that the repositories' own functions returned where their settings and ours coincide.
+
+    Procedural images with values in [0, 1]: HDR-Transformer-PyTorch scales to 255 and clips before SSIM, which is the
+    same there. RFG-HDR's row is scikit-image's uniform 7x7 window on float64 input. Some of them work in float32, which
+    moves PSNR by up to 3e-6 dB and SSIM by up to 1e-7: hence 1e-5 dB and 1e-6.
+    """
+    pred, truth = _golden_pair(pair)
+    if origin == "RFG-HDR":
+        found = ssim(pred, truth, peak=1.0, window=UNIFORM)
+    else:
+        found = protocols["whole-float"].evaluate(pred, truth)[name]
+    assert found == pytest.approx(float(value), abs=1e-5 if name.startswith("psnr") else 1e-6)
+
+
+# --- invariances ---------------------------------------------------------------------------------------------------
+
+UNIT = st.floats(0, 1, width=32)
+
+
+@settings(max_examples=25, deadline=None)
+@given(arrays(np.float32, (2, 12, 11, 3), elements=UNIT), st.floats(0.01, 1000))
+def test_scale_flip_and_exchange_change_nothing(pair, scale):
+    pred, truth = pair.astype(np.float64)
+    for score in (psnr, ssim):
+        value = score(pred, truth, peak=1.0)
+        assert score(pred * scale, truth * scale, peak=scale) == pytest.approx(value, rel=1e-7, abs=1e-7)
+        assert score(truth, pred, peak=1.0) == pytest.approx(value, rel=1e-9)
+        for axis in (0, 1, 2):
+            assert score(np.flip(pred, axis), np.flip(truth, axis), peak=1.0) == pytest.approx(value, rel=1e-9)
+    assert -1 - 1e-9 <= ssim(pred, truth, peak=1.0) <= 1 + 1e-9
+
+
+@settings(max_examples=25, deadline=None)
+@given(arrays(np.float64, (4, 5, 3), elements=st.floats(0.01, 1)), st.floats(1.1, 10))
+def test_psnr_falls_with_the_error(error, factor):
+    truth = np.zeros_like(error)
+    drop = psnr(error, truth, peak=1.0) - psnr(factor * error, truth, peak=1.0)
+    assert drop == pytest.approx(20 * math.log10(factor), abs=1e-9)
+
+
+def test_strips_leave_no_seams():
+    pred, truth = _images(4, (150, 20, 3))
+    whole = ssim_map(pred, truth, peak=1.0)
+    part = ssim_map(pred[40:], truth[40:], peak=1.0)
+    np.testing.assert_allclose(whole[40:].numpy(), part.numpy(), atol=1e-12)
+
+
+# --- masks, types and errors ---------------------------------------------------------------------------------------
+
+
+def test_mask_selects_pixels_and_window_centres():
+    pred, truth = _images(5)
+    mask = np.zeros(truth.shape[:2], bool)
+    mask[10:20, 12:30] = True
+    inside = psnr(pred[10:20, 12:30], truth[10:20, 12:30], peak=1.0)
+    assert psnr(pred, truth, peak=1.0, mask=mask) == pytest.approx(inside, abs=1e-12)
+    # Windows centred in the region reach 5 px beyond it.
+    around = ssim(pred[5:25, 7:35], truth[5:25, 7:35], peak=1.0)
+    assert ssim(pred, truth, peak=1.0, mask=mask) == pytest.approx(around, abs=1e-12)
+    assert ssim(pred, truth, peak=1.0, mask=torch.from_numpy(mask)) == pytest.approx(around, abs=1e-12)
+    everywhere = np.ones_like(mask)
+    assert ssim(pred, truth, peak=1.0, mask=everywhere) == pytest.approx(ssim(pred, truth, peak=1.0), abs=1e-12)
+
+
+@pytest.mark.parametrize("score", [psnr, ssim])
+def test_an_empty_mask_gives_nan(score):
+    pred, truth = _images()
+    assert math.isnan(score(pred, truth, peak=1.0, mask=np.zeros(truth.shape[:2], bool)))
+
+
+def test_tensors_views_and_read_only_arrays_score_alike():
+    pred, truth = (image.astype(np.float32) for image in _images(6))
+    value = ssim(pred, truth, peak=1.0)
+    assert ssim(torch.from_numpy(pred), truth, peak=1.0) == value
+    frozen = truth.copy()
+    frozen.setflags(write=False)
+    assert ssim(pred[::-1], frozen[::-1], peak=1.0) == pytest.approx(value, abs=1e-12)
+
+
+@pytest.mark.parametrize("score", [psnr_linear, psnr_mu, ssim_linear, ssim_mu])
+def test_bad_images_end_in_a_sentence(score):
+    pred, truth = _images()
+    for bad in (np.nan, np.inf, -np.inf):
+        broken = pred.copy()
+        broken[3, 4, 1] = bad
+        with pytest.raises(UsageError, match="prediction holds 1 values"):
+            score(broken, truth)
+        with pytest.raises(UsageError, match="truth holds 1 values"):
+            score(truth, broken)
+    with pytest.raises(UsageError, match="must be equal"):
+        score(pred[1:], truth)
+    with pytest.raises(UsageError, match="expected \\(height, width, 3\\)"):
+        score(pred[..., 0], truth[..., 0])
+    with pytest.raises(UsageError, match="mask"):
+        score(pred, truth, mask=np.ones((3, 3), bool))
+    with pytest.raises(UsageError, match="mask"):
+        score(pred, truth, mask=np.ones(truth.shape[:2]))
+    with pytest.raises(UsageError, match="peak"):
+        score(pred, truth, peak=0.0)
+
+
+def test_an_image_smaller_than_the_window_is_refused():
+    with pytest.raises(UsageError, match="10x30 pixels holds no 11x11"):
+        ssim(np.zeros((10, 30, 3)), np.zeros((10, 30, 3)), peak=1.0)
+
+
+def test_registered_metrics_are_what_the_default_protocol_computes():
+    pred, truth = (image.astype(np.float32) for image in _images(7))
+    expected = protocols["whole-float"].evaluate(pred, truth)
+    for name, value in expected.items():
+        card = metrics[name]
+        assert card.load()(pred, truth) == value
+        assert card.load().card == card

@@ -1,0 +1,187 @@
+"""A small invented profile: scores, cards, curves, inspections, scenes and predictions as other stages write them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.core.params import Params
+from bench.core.scene import Scene
+from bench.core.seeding import generator
+from bench.io.container import write_scene
+from bench.io.npz import to_npz
+from bench.io.radiance import write_exr
+from bench.io.tables import ScoreRow, write_scores
+
+SCENES = ("courtyard-00", "courtyard-01", "sunset-00")
+QUALITY = {
+    "reference-only": 31.6, "triangle-merge": 26.8, "ahdrnet": 33.1, "vanilla-16": 33.4, "olc-16": 33.9,
+    "vanilla-32": 33.5, "full": 34.2, "baseline": 32.9,
+}  # fmt: skip
+BOOKS = {"vanilla-32-book": "vanilla", "olc-32-book": "olc"}
+HEIGHT, WIDTH = 48, 64
+
+
+def parameters(**changes: object) -> Params:
+    trained = [name for name in QUALITY if name not in ("reference-only", "triangle-merge")]
+    vq = [name for name in trained if name not in ("ahdrnet", "baseline")]
+    runs = {name: f"{name}--panoramas--s0" for name in trained}
+
+    def run(name: str) -> dict[str, object]:
+        book = "vanilla-32-book" if name == "vanilla-32" else "olc-32-book"
+        entry = {"variant": name, "trainset": "panoramas", "seed": 0, "code": "methods"}
+        return entry | ({"codebook": book} if name in vq else {})
+
+    def cells(names: list[str]) -> dict[str, object]:
+        found = [(runs.get(name, name), name) for name in names]
+        return {f"{run}--panoramas": {"run": run, "dataset": "panoramas", "code": "methods"} for run, _ in found}
+
+    content: dict[str, object] = {
+        "profile": "tiny", "root": ".", "params_file": "params.yaml", "head": "mu-residual",
+        "datasets": {"panoramas": {"code": "panoramas"}}, "patches": {"size": 64}, "olc_preset": "narrow",
+        "perceptual": {"backbone": "random-vgg16"},
+        "stage1": {"steps": 40, "batch": 4}, "stage2": {"steps": 60, "batch": 4},
+        "codebooks": {
+            name: {"segments": kind, "codes": 32, "trainset": "panoramas", "seed": 0} for name, kind in BOOKS.items()
+        },
+        "variants": {name: {"method": name, "preset": "narrow"} for name in QUALITY},
+        "plain_runs": {runs[name]: run(name) for name in trained if name not in vq},
+        "vq_runs": {runs[name]: run(name) for name in vq},
+        "classic_evaluations": cells(["reference-only", "triangle-merge"]),
+        "plain_evaluations": cells(["ahdrnet", "baseline"]), "vq_evaluations": cells(vq),
+        "tables": {
+            "table1": {"AHDRNet": "ahdrnet", "Proposed": "full"},
+            "table2": {
+                "Vanilla (K=512)": "vanilla-16", "OLC (K=512)": "olc-16", "Vanilla (K=1024)": "vanilla-32",
+                "OLC (K=1024)": "full",
+            },
+            "table3": {"1. Baseline": "baseline", "7. + PA + FMU + D_VQ + RF": "full"},
+            "floors": ["reference-only", "triangle-merge"],
+            "crops": ["reference-only", "ahdrnet", "full"],
+        },
+    }  # fmt: skip
+    return Params.model_validate({**content, **changes})
+
+
+def score_rows(protocol: str = "whole-float@1") -> dict[str, list[ScoreRow]]:
+    found: dict[str, list[ScoreRow]] = {}
+    for name, quality in QUALITY.items():
+        classic = name in ("reference-only", "triangle-merge")
+        run = name if classic else f"{name}--panoramas--s0"
+        scores = {
+            "psnr-mu": quality, "psnr-l": quality + 2, "ssim-mu": quality / 36, "ssim-l": quality / 35.5,
+            "psnr-mu@saturated": quality - 6, "psnr-l@saturated": quality - 8, "psnr-mu@moving": quality - 3,
+        }  # fmt: skip
+        found[f"{run}--panoramas"] = [
+            ScoreRow(
+                profile="tiny", method=name, variant=name, trainset="" if classic else "panoramas",
+                seed=None if classic else 0, dataset="panoramas", scene=scene, metric=metric,
+                value=float("nan") if metric.endswith("moving") and scene == "sunset-00" else value + shift,
+                protocol=protocol,
+            )
+            for scene, shift in zip(SCENES, (-1.0, 0.25, 0.75), strict=True)
+            for metric, value in scores.items()
+        ]  # fmt: skip
+    return found
+
+
+def scene(name: str, truth: bool = True) -> Scene:
+    rng = generator(0, name)
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float64)
+    sun = np.exp(-((x - rng.integers(14, 50)) ** 2 + (y - 14) ** 2) / 60)
+    base = 0.02 + 0.1 * (np.sin(x / 5) * np.cos(y / 4) + 1) / 2 + sun * (0.7 + 0.2 * np.sin(x))
+    radiance = np.clip(base[..., None] * np.array([1.0, 0.9, 0.7]), 0, 1).astype(np.float32)
+    times = np.array([1.0, 4.0, 16.0])
+    frames = []
+    for i, time in enumerate(times):
+        frame = radiance.copy()
+        frame[28:44, 6 + 12 * i : 20 + 12 * i] = (0.05, 0.02, 0.02)
+        frames.append(np.rint(np.clip(frame * time, 0, 1) ** (1 / 2.2) * 65535).astype(np.uint16))
+    still = radiance.copy()
+    still[28:44, 18:32] = (0.05, 0.02, 0.02)
+    return Scene(name, np.stack(frames), times, 1, still if truth else None, {"capture": name})
+
+
+def book_arrays(name: str) -> dict[str, np.ndarray]:
+    rng = generator(1, name)
+    hits = rng.poisson(9, (4, 32)) * (rng.random((4, 32)) < (0.35 if name.startswith("vanilla") else 0.8))
+    atlas = np.repeat(rng.random((32, 1, 1, 3)), 8, 1).repeat(8, 2) ** 3
+    codes = rng.normal(size=(32, 16)).astype(np.float32)
+    return {"histograms": hits.astype(np.int64), "codes": codes, "atlas": atlas.astype(np.float32)}
+
+
+def book_report(name: str) -> dict[str, object]:
+    kind = {
+        "used": 0.4, "perplexity": 7.25, "quantisation_error": 0.0123, "psnr-mu": 24.5, "psnr-l": 28.0,
+        "quarters": [0.1, 0.2, 0.3, 0.4],
+    }  # fmt: skip
+    quarters = [{"used": 0.5, "hits": 0.25}] * 4
+    return {
+        "codebook": name, "segments": BOOKS[name], "codes": 32, "images": 3, "vectors": 144,
+        "kinds": dict.fromkeys(("L1", "L2", "L3", "H"), kind), "quarters": quarters,
+    }  # fmt: skip
+
+
+def network_report(run: str) -> dict[str, object]:
+    return {
+        "run": run, "codes": 32, "psnr-mu": 34.2, "psnr-mu-permuted-features": 33.0, "fsm-permuted-change": 0.04,
+        "mapping-loss-first": 0.9, "mapping-loss-last": 0.2, "hdr-perplexity": 7.25,
+    }  # fmt: skip
+
+
+def write_json(path: Path, content: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def write_curve(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = [f"{step},{0.3 / step:.5f},{1 / step:.5f},{-0.1:.5f},{1.3 / step:.5f}" for step in range(1, 60, 6)]
+    path.write_text("\n".join(["step,reconstruction,mapping,adversarial,total", *rows]) + "\n", encoding="utf-8")
+
+
+def write_pictures(params: Params) -> None:
+    for split, names in (("test", SCENES), ("no-truth", ("street-00",))):
+        for name in names:
+            made = scene(name, truth=split == "test")
+            write_scene(params.work / "scenes" / "panoramas" / split / name, made)
+            for run in ("reference-only", "full--panoramas--s0", "ahdrnet--panoramas--s0"):
+                if (run, name) != ("ahdrnet--panoramas--s0", "street-00"):
+                    noise = generator(2, run).normal(0, 0.01, made.linear[1].shape)
+                    radiance = np.clip(made.linear[1] + noise, 0, 1).astype(np.float32)
+                    write_exr(params.work / "predictions" / run / "panoramas" / split / f"{name}.exr", radiance)
+
+
+def card(params: Params, run: str) -> dict[str, object]:
+    entry = params.runs[run]
+    return {
+        "run": run, "variant": entry.variant, "method": entry.variant, "label": entry.variant, "preset": "narrow",
+        "head": "mu-residual", "parameters": 123456, "steps": 60, "batch": 4, "trainset": "panoramas",
+        "data": "0" * 64, "perceptual": "random-vgg16 (seeded)", "codebook": entry.codebook, "libraries": {},
+        "parameters_frozen": 65432 if entry.codebook else 0,
+    }  # fmt: skip
+
+
+def fill(params: Params) -> None:
+    """Write what the stages before `summarize` leave, below the current folder."""
+    for cell, rows in score_rows().items():
+        write_scores(params.work / "scores" / f"{cell}.csv", rows)
+    for run in params.runs:
+        write_json(params.work / "weights" / f"{run}.json", card(params, run))
+        write_curve(params.work / "curves" / f"{run}.csv")
+    for name in BOOKS:
+        write_curve(params.work / "codebooks" / f"{name}.csv")
+        write_json(params.work / "inspect" / f"{name}.json", book_report(name))
+        (params.work / "inspect" / f"{name}.npz").write_bytes(to_npz(book_arrays(name)))
+    write_json(params.work / "inspect" / "network-full--panoramas--s0.json", network_report("full--panoramas--s0"))
+    write_pictures(params)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
+    """A profile with every input, in an empty folder that is now the current one."""
+    monkeypatch.chdir(tmp_path)
+    params = parameters()
+    fill(params)
+    return params

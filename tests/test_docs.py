@@ -1,0 +1,180 @@
+"""The documents: their commands exist, and their examples run."""
+
+import copy
+import importlib
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+import bench
+import datasets
+import methods
+from bench.__main__ import app
+from bench.core import registry
+from bench.core.dataset import DatasetCard
+from bench.core.method import MethodCard
+from bench.core.params import Params, load
+from bench.core.registry import Registry
+from bench.core.scene import Scene
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = ("README.md", "CONTRIBUTING.md")
+TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in DOCUMENTS}
+COMMANDS = sorted(
+    {line for text in TEXTS.values() for line in re.findall(r"^(?:python -m bench|make) .+$", text, re.M)}
+)
+TARGETS = sorted({target for text in TEXTS.values() for target in re.findall(r"`make ([a-z-]+)`", text)})
+FILES = dict(re.findall(r"<!-- test: (\S+\.py) -->\n```python\n(.*?)```", TEXTS["CONTRIBUTING.md"], re.S))
+ENTRIES = re.findall(r"<!-- test: params -->\n```yaml\n(.*?)```", TEXTS["CONTRIBUTING.md"], re.S)
+
+
+def targets():
+    return re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+
+
+def merge(tree, addition):
+    """Put the leaves of `addition` into a copy of `tree`."""
+    merged = copy.deepcopy(tree)
+    for key, value in addition.items():
+        merged[key] = merge(merged.get(key, {}), value) if isinstance(value, dict) else value
+    return merged
+
+
+@pytest.fixture
+def example(tmp_path, monkeypatch):
+    """Write an example of CONTRIBUTING.md into a copy of the tree, and return its card."""
+    monkeypatch.setattr(registry, "ROOT", tmp_path)
+
+    def install(path, package, card):
+        target = tmp_path / path
+        target.parent.mkdir()
+        target.write_text(FILES[path], encoding="utf-8")
+        monkeypatch.setattr(package, "__path__", [str(target.parent), *package.__path__])
+        monkeypatch.delitem(sys.modules, ".".join(Path(path).with_suffix("").parts), raising=False)
+        importlib.invalidate_caches()
+        (found,) = Registry(card.__name__.removesuffix("Card").lower(), package.__name__, card).values()
+        return found
+
+    return install
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_exist(command):
+    program, *words = shlex.split(command, comments=True)
+    if program == "make":
+        assert set(words) <= set(targets())
+        return
+    words = words[2:]
+    while words[0].startswith("--"):
+        words = words[2:]
+    verb = words[:2] if words[0] == "protocol" else words[:1]
+    answer = CliRunner().invoke(app, [*verb, "--help"])
+    assert answer.exit_code == 0, answer.output
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_targets_exist(target):
+    assert target in targets()
+
+
+@pytest.mark.parametrize(
+    "command", [line for line in COMMANDS if re.search(r"bench (list (?!variants)|protocol)", line)]
+)
+def test_cheap_commands_run(command):
+    words = [sys.executable, *shlex.split(command, comments=True)[1:]]
+    answer = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert answer.returncode == 0, answer.stderr
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_named_files_exist(name):
+    text = re.sub(r"```.*?```", "", TEXTS[name], flags=re.S)
+    places = re.findall(r"`((?:bench|methods|datasets|profiles|\.ci)/[\w./-]+)`", text)
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
+    missing = [place for place in {*places, *links} - set(FILES) if not (ROOT / place).exists()]
+    assert not missing
+
+
+def test_python_of_the_readme_runs(capsys):
+    blocks = re.findall(r"```python\n(.*?)```", TEXTS["README.md"], re.S)
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), {})
+    assert blocks
+    assert "psnr-mu" in capsys.readouterr().out
+
+
+def test_a_method_without_training_in_one_file(example, tiny_bracket):
+    card = example("methods/hat_merge.py", methods, MethodCard)
+    radiance = card.predict(tiny_bracket)
+    assert radiance.dtype == np.float32
+    assert radiance.shape == tiny_bracket.codes.shape[1:]
+    assert (radiance >= 0).all()
+    assert np.abs(radiance - 0.2).max() < 0.01
+
+
+def test_a_learned_method_in_one_file(example):
+    import torch
+
+    card = example("methods/three_layers.py", methods, MethodCard)
+    for head in card.heads:
+        network = card.build("smoke", head=head)
+        assert network(torch.rand(2, 3, 6, 16, 24)).shape == (2, 3, 16, 24)
+    fidelity = importlib.import_module("bench.nn.losses").Fidelity(None, 0.0)
+    terms = network.losses(torch.rand(1, 3, 6, 16, 16), torch.rand(1, 3, 16, 16), fidelity, {})
+    sum(terms.values()).backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+def test_a_dataset_in_one_file(example, tmp_path):
+    from PIL import Image
+
+    card = example("datasets/snapshots.py", datasets, DatasetCard)
+    folder = tmp_path / "snapshots" / "garden"
+    folder.mkdir(parents=True)
+    for value, name in enumerate(("short.png", "middle.png")):
+        Image.new("RGB", (8, 6), (40 * value,) * 3).save(folder / name)
+    with pytest.raises(bench.core.errors.UsageError, match=r"scene 'garden' of snapshots: long\.png missing"):
+        list(card.scenes(folder.parent, "all"))
+    Image.new("RGB", (8, 6), (255, 255, 255)).save(folder / "long.png")
+    (scene,) = card.scenes(folder.parent, "all")
+    assert scene.codes.shape == (3, 6, 8, 3)
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_entries_for_the_parameter_file_are_valid(entry, small_params):
+    Params.model_validate(merge(small_params, yaml.safe_load(entry)))
+
+
+@pytest.mark.skipif(not (ROOT / "params.yaml").exists(), reason="params.yaml is not there")
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_entries_fit_the_shipped_parameter_file(entry, write_params):
+    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    addition = yaml.safe_load(entry)
+    params = load(write_params(merge(content, addition)))
+    assert set(addition["variants"]) <= set(params.variants)
+
+
+def test_citation_is_complete_and_of_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors", "license", "references"} <= set(citation)
+    assert citation["version"] == bench.__version__
+    assert citation["references"][0]["title"] in " ".join(TEXTS["README.md"].split())
+
+
+def test_changelog_has_an_unreleased_section():
+    assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def tiny_bracket():
+    """Three 8-bit frames of a grey wall of radiance 0.2 that suit the times 1, 2 and 4."""
+    times = np.array([1.0, 2.0, 4.0])
+    codes = np.rint(255 * (0.2 * times) ** (1 / 2.2)).astype(np.uint8)
+    return Scene("wall", np.broadcast_to(codes[:, None, None, None], (3, 4, 5, 3)), times, reference=1)

@@ -1,0 +1,209 @@
+"""dvc.yaml: stages depend on the code that they run, profiles share it, and outputs lie where they should."""
+
+import json
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import grimp
+import pytest
+import yaml
+
+from bench.core.params import load
+from bench.core.registry import datasets, methods
+
+ROOT = Path(__file__).resolve().parents[1]
+PROFILES = [path for path in (ROOT / "dvc.yaml", *sorted(ROOT.glob("profiles/*/dvc.yaml"))) if path.exists()]
+VERBS = ("fetch", "prepare", "codebook", "train", "evaluate", "inspect", "summarize", "report")
+PACKAGES = ("bench", "methods", "datasets")
+
+pytestmark = pytest.mark.skipif(not PROFILES, reason="dvc.yaml is not there")
+
+RESOLVE = """
+import json
+from pathlib import Path
+from dvc.repo import Repo
+from dvc.stage import PipelineStage
+print(json.dumps([
+    {
+        "pipeline": stage.path_in_repo, "name": stage.name, "cmd": stage.cmd,
+        "deps": [str(dep.def_path) for dep in stage.deps if type(dep).__name__ != "ParamsDependency"],
+        "params": [str(dep.def_path) for dep in stage.deps if type(dep).__name__ == "ParamsDependency"],
+        "outs": {str(out.def_path): bool(out.use_cache) for out in stage.outs},
+        "wdir": str(Path(stage.wdir).relative_to(Path.cwd())),
+    }
+    for stage in Repo().index.stages if isinstance(stage, PipelineStage)
+]))
+"""
+
+LOADED = """
+import importlib, sys
+importlib.import_module(sys.argv[1])
+print("\\nloaded:", *sorted(name for name in sys.modules if name.split(".")[0] in {"bench", "methods", "datasets"}))
+"""
+
+
+@pytest.fixture(scope="module")
+def stages():
+    """All stages of all profiles, their variables resolved by DVC."""
+    command = [sys.executable, "-W", "ignore", "-c", RESOLVE]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert answer.returncode == 0, answer.stderr
+    return json.loads(answer.stdout.splitlines()[-1])
+
+
+@cache
+def graph():
+    return grimp.build_graph(*PACKAGES, exclude_type_checking_imports=True, cache_dir=None)
+
+
+def source(module):
+    path = ROOT.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() and (path / "__init__.py").exists() else path.with_suffix(".py")
+
+
+@cache
+def closure(*entries):
+    """Files that the modules import, directly or not, at once or inside a function; empty packages are left out."""
+    modules = set(entries).union(*(graph().find_upstream_modules(entry) for entry in entries))
+    files = {source(module) for module in modules}
+    return {str(path.relative_to(ROOT)) for path in files if path.name != "__init__.py" or "import" in path.read_text()}
+
+
+def verb(stage):
+    return stage["name"].split("@")[0].split("_")[0]
+
+
+def key(stage):
+    return stage["name"].partition("@")[2].removeprefix("network-")
+
+
+def entries(stage, params):
+    """Modules that a stage starts from: its own, and what registries load by name while it runs."""
+    found = [f"bench.stages.{verb(stage)}"]
+    if verb(stage) in {"fetch", "prepare"}:
+        found.append(datasets[key(stage)].module)
+    if verb(stage) in {"train", "evaluate"}:
+        run = params.evaluations[key(stage)].run if verb(stage) == "evaluate" else key(stage)
+        variant = params.runs[run].variant if run in params.runs else run
+        found.append(methods[params.variants[variant].method].module)
+    if verb(stage) == "evaluate":
+        found.append("bench.metrics.protocol")
+    return found
+
+
+def covered(path, deps):
+    return any(path == dep or path.startswith(f"{dep}/") for dep in deps)
+
+
+@pytest.mark.parametrize("pipeline", PROFILES, ids=lambda path: path.parent.name)
+class TestProfile:
+    @pytest.fixture
+    def own(self, stages, pipeline):
+        return [stage for stage in stages if ROOT / stage["pipeline"] == pipeline]
+
+    @pytest.fixture
+    def params(self, pipeline):
+        return load(pipeline.with_name("params.yaml"))
+
+    def test_it_is_the_one_pipeline(self, pipeline):
+        assert pipeline.resolve() == ROOT / "dvc.yaml"
+
+    def test_every_stage_runs_in_the_root_under_its_own_parameters(self, own, params):
+        assert own
+        for stage in own:
+            assert stage["wdir"] == "."
+            assert stage["params"] == [params.params_file], stage["name"]
+            assert f"python -m bench --params {params.params_file} " in stage["cmd"]
+
+    def test_every_entry_of_the_parameter_file_has_its_stage(self, own, params):
+        names = {stage["name"] for stage in own}
+        wanted = {
+            *(f"{step}@{name}" for step in ("fetch", "prepare") for name in params.datasets),
+            *(f"codebook@{name}" for name in params.codebooks),
+            *(f"train_plain@{name}" for name in params.plain_runs),
+            *(f"train_vq@{name}" for name in params.vq_runs),
+            *(f"evaluate_classic@{name}" for name in params.classic_evaluations),
+            *(f"evaluate_plain@{name}" for name in params.plain_evaluations),
+            *(f"evaluate_vq@{name}" for name in params.vq_evaluations),
+            *("summarize", "report"),
+        }
+        assert wanted <= names
+        assert {name.split("_")[0].split("@")[0] for name in names - wanted} <= {"inspect"}
+
+    def test_outputs_lie_in_the_profiles_folders(self, own, params):
+        for stage in own:
+            for path, cached in stage["outs"].items():
+                place = Path(path)
+                assert place.is_relative_to(params.work) or place.is_relative_to(params.reports), path
+                assert cached == (not place.is_relative_to(params.reports)), path
+                assert cached or verb(stage) in {"summarize", "report"}, path
+
+    def test_no_stage_depends_on_a_folder_that_several_write(self, own):
+        for stage in own:
+            for dep in stage["deps"]:
+                writers = [other["name"] for other in own if any(out.startswith(f"{dep}/") for out in other["outs"])]
+                assert not writers, f"{stage['name']} depends on {dep}, which holds outs of {writers}"
+
+    def test_dependencies_that_no_stage_makes_are_in_the_repository(self, own, params):
+        made = {out for stage in own for out in stage["outs"]}
+        for stage in own:
+            for dep in stage["deps"]:
+                if not covered(dep, made) and not Path(dep).is_relative_to(params.work):
+                    assert (ROOT / dep).exists(), f"{stage['name']}: {dep}"
+
+    def test_work_that_a_stage_depends_on_is_made_by_another(self, own, params):
+        made = {out for stage in own for out in stage["outs"]}
+        lost = {dep for stage in own for dep in stage["deps"] if Path(dep).is_relative_to(params.work)}
+        assert not {dep for dep in lost if not covered(dep, made)}
+
+    def test_stages_depend_on_the_code_that_they_run(self, own, params):
+        missing = {}
+        for stage in own:
+            lacking = {path for path in closure(*entries(stage, params)) if not covered(path, stage["deps"])}
+            if lacking:
+                missing.setdefault(stage["name"].split("@")[0], set()).update(lacking)
+        assert not missing, "\n".join(f"{group} lacks {sorted(files)}" for group, files in missing.items())
+
+    def test_cheap_code_retrains_nothing(self, own):
+        for stage in own:
+            if verb(stage) in {"codebook", "train"}:
+                for folder in ("bench/report", "bench/metrics", "bench/cli", "tests"):
+                    assert not covered(f"{folder}/x.py", stage["deps"]), f"{stage['name']} depends on {folder}"
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_what_a_stage_loads_is_what_the_source_says(name):
+    command = [sys.executable, "-c", LOADED, f"bench.stages.{name}"]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert answer.returncode == 0, answer.stderr
+    modules = answer.stdout.rpartition("loaded:")[2].split()
+    files = {source(module) for module in modules}
+    loaded = {str(path.relative_to(ROOT)) for path in files if path.name != "__init__.py"}
+    assert loaded <= closure(f"bench.stages.{name}")
+
+
+def test_profiles_never_differ_in_code():
+    named = {}
+    for pipeline in PROFILES:
+        content = yaml.safe_load(pipeline.with_name("params.yaml").read_text(encoding="utf-8"))
+        for group in ("plain_runs", "vq_runs"):
+            for run in (content.get(group) or {}).values():
+                named.setdefault((group, run["variant"]), set()).add(run["code"])
+        for name, variant in content["variants"].items():
+            named.setdefault(("variants", name), set()).add(variant["method"])
+    assert not {what: codes for what, codes in named.items() if len(codes) > 1}
+
+
+def test_dry_run_prints_what_is_read_and_written(bench):
+    answer = bench("summarize", "--dry-run")
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.startswith("run    python -m bench")
+    assert "write  reports/demo/metrics.json" in answer.stdout
+
+
+def test_dry_run_of_an_unknown_name_is_answered(bench):
+    answer = bench("train", "ahdr--panoramas--s0", "--dry-run")
+    assert answer.returncode == 2
+    assert "Did you mean" in answer.stderr
