@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from bench.core.errors import UsageError
 from bench.core.method import method
-from bench.nn.blocks import Head, HdrNetwork, activation, conv
+from bench.nn.blocks import HdrNetwork, Head, activation, conv
 
 
 class DilatedDenseBlock(nn.Module):
@@ -93,15 +93,25 @@ class AHDRNet(HdrNetwork):
         """Fill the network from the authors' parameter names; `attConv1` and `attConv3`, never used, are dropped."""
         names = _published_names(network)
         missing = sorted(set(names.values()) - set(state))
-        extra = sorted(key for key in set(state) - set(names.values()) if not key.startswith(("attConv1.", "attConv3.")))
+        extra = sorted(
+            key for key in set(state) - set(names.values()) if not key.startswith(("attConv1.", "attConv3."))
+        )
         if missing or extra:
             raise UsageError(f"not AHDRNet's published weights: missing {missing[:5]}, left over {extra[:5]}.")
         network.load_state_dict({ours: state[theirs] for ours, theirs in names.items()})
 
 
 _PUBLISHED = {
-    "entry": "conv1", "merge": "conv2", "short.join": "att11", "short.gate": "att12", "long.join": "att31",
-    "long.gate": "att32", "squeeze": "GFF_1x1", "fuse": "GFF_3x3", "lift": "conv_up", "head.last": "conv3",
+    "entry": "conv1",
+    "merge": "conv2",
+    "short.join": "att11",
+    "short.gate": "att12",
+    "long.join": "att31",
+    "long.gate": "att32",
+    "squeeze": "GFF_1x1",
+    "fuse": "GFF_3x3",
+    "lift": "conv_up",
+    "head.last": "conv3",
 }
 
 

@@ -10,4 +10,5 @@ class ReferenceOnly:
 
     def predict(self, scene: Scene) -> Radiance:
         """Return the reference frame's radiance (H, W, 3) in [0, 1 / t_ref]."""
-        return scene.linear[scene.reference]
+        radiance: Radiance = scene.linear[scene.reference]
+        return radiance

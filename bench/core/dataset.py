@@ -4,10 +4,12 @@ import importlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bench.core.errors import unknown_name
-from bench.core.scene import Scene
+
+if TYPE_CHECKING:  # listing datasets doesn't import NumPy
+    from bench.core.scene import Scene
 
 T = TypeVar("T")
 
@@ -35,7 +37,7 @@ class DatasetCard:
         """Import the dataset's module and return the class that carries the card."""
         return getattr(importlib.import_module(self.module), self.attribute)
 
-    def scenes(self, root: Path, split: str) -> Iterator[Scene]:
+    def scenes(self, root: Path, split: str) -> "Iterator[Scene]":
         """Yield the checked scenes of one split from the files under `root`."""
         if split not in self.splits:
             raise unknown_name(f"split of {self.name}", split, self.splits)

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bench.core.errors import UsageError, unknown_name
-from bench.core.scene import Radiance, Scene
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # listing methods imports neither torch nor NumPy
     from torch import nn
+
+    from bench.core.scene import Radiance, Scene
 
 T = TypeVar("T")
 
@@ -62,7 +63,7 @@ class MethodCard:
             raise UsageError(f"method {self.name!r}, preset {preset!r}: {error}.") from error
         return network
 
-    def predict(self, scene: Scene) -> Radiance:
+    def predict(self, scene: "Scene") -> "Radiance":
         """Run a method without training on one scene; (H, W, 3) float32, relative radiance."""
         if self.trains:
             raise UsageError(f"method {self.name!r} needs trained weights; train it, then evaluate.")

@@ -14,7 +14,7 @@ from bench.core.metric import MetricCard
 
 ROOT = Path(__file__).resolve().parents[2]
 
-Card = TypeVar("Card")
+Card = TypeVar("Card", bound=MethodCard | DatasetCard | MetricCard)
 
 
 class Registry(Mapping[str, Card], Generic[Card]):
@@ -29,7 +29,7 @@ class Registry(Mapping[str, Card], Generic[Card]):
         cards: dict[str, Card] = {}
         for path in sorted((ROOT / self.folder).rglob("*.py")):
             for card in self._read(path):
-                cards[card.name] = card  # type: ignore[attr-defined]
+                cards[card.name] = card
         return cards
 
     def _read(self, path: Path) -> Iterator[Card]:

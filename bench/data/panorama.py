@@ -108,23 +108,21 @@ def mend(radiance: Radiance) -> Radiance:
     """Fill holes that lossy compression left, (H, W, 3) to a new (H, W, 3).
 
     Next to lamps and along bright edges a channel rings down to zero, which no lens would show. A value is a hole if
-    it is far below the lower quarter of its 5x5 surroundings, or, with a light among them, far below their median;
-    it becomes the median.
+    it is far below the lower quarter of its 5x5 surroundings, or, with a light among them, far below their median.
+    The whole pixel takes the median: one channel alone would leave a coloured speck.
     """
     mended = radiance.copy()
     height, width = radiance.shape[:2]
-    offsets = np.stack(np.meshgrid(np.arange(-2, 3), np.arange(-2, 3), indexing="ij")).reshape(2, -1, 1)
-    for channel in range(3):
-        plane = radiance[..., channel]
-        # Most values are ruled out by two neighbours; only the rest is compared with all of its surroundings.
-        beside = np.maximum(np.roll(plane, 2, axis=1), np.roll(plane, -2, axis=1))
-        above = np.maximum(np.roll(plane, 2, axis=0), np.roll(plane, -2, axis=0))
-        rows, columns = np.nonzero(plane < HOLE * np.maximum(beside, above))
-        near = plane[np.clip(rows + offsets[0], 0, height - 1), (columns + offsets[1]) % width]
-        quarter, middle, light = np.sort(near, axis=0)[[6, 12, 24]]
-        value = plane[rows, columns]
-        holes = (value < HOLE * quarter) | ((value < HOLE * middle) & (light > 8 * middle))
-        mended[rows[holes], columns[holes], channel] = middle[holes]
+    # Most pixels are ruled out by four neighbours; only the rest is compared with all of its surroundings.
+    beside = np.maximum(np.roll(radiance, 2, axis=1), np.roll(radiance, -2, axis=1))
+    above = np.maximum(np.roll(radiance, 2, axis=0), np.roll(radiance, -2, axis=0))
+    rows, columns = np.nonzero((radiance < HOLE * np.maximum(beside, above)).any(axis=-1))
+    down, right = np.stack(np.meshgrid(np.arange(-2, 3), np.arange(-2, 3), indexing="ij")).reshape(2, -1, 1)
+    near = radiance[np.clip(rows + down, 0, height - 1), (columns + right) % width]
+    quarter, middle, light = np.sort(near, axis=0)[[6, 12, 24]]
+    value = radiance[rows, columns]
+    holes = ((value < HOLE * quarter) | ((value < HOLE * middle) & (light > 8 * middle))).any(axis=-1)
+    mended[rows[holes], columns[holes]] = middle[holes]
     return mended
 
 

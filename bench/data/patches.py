@@ -48,7 +48,7 @@ class PatchStream:
         self.places = [
             (index, *corner)
             for index, scene in enumerate(scenes)
-            for corner in grid(*scene.codes.shape[1:3], size, stride)
+            for corner in grid(scene.codes.shape[1], scene.codes.shape[2], size, stride)
         ]
         if not self.places:
             raise UsageError(f"no {size}x{size} patch fits into any of the {len(scenes)} training scenes.")

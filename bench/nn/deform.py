@@ -14,27 +14,29 @@ def deform_conv3x3(features: Tensor, offsets: Tensor, mask: Tensor, weight: Tens
     offsets  : (B, 2 * G * 9, H, W) pixels; group g, tap k (row-major): vertical in channel 18g + 2k, horizontal next.
     mask     : (B, G * 9, H, W), the factor of each sample.
     weight   : (C_out, C, 3, 3); bias (C_out,) or None.
-    Returns (B, C_out, H, W). One sampling call serves all taps and groups: nine calls took three times as long.
+    Returns (B, C_out, H, W). Sampling is done in fp32 at least, also under autocast. One sampling call serves all taps
+    and groups: nine calls took three times as long.
     """
     batch, channels, height, width = features.shape
     groups = mask.shape[1] // 9
     if channels % groups:
         raise UsageError(f"deformable convolution: {channels} channels can't be split into {groups} groups.")
-    grid = _sampling_grid(offsets.float().reshape(batch * groups, 9, 2, height, width))
-    grouped = features.float().reshape(batch * groups, channels // groups, height, width)
+    precise = torch.promote_types(features.dtype, torch.float32)
+    grid = _sampling_grid(offsets.to(precise).reshape(batch * groups, 9, 2, height, width))
+    grouped = features.to(precise).reshape(batch * groups, channels // groups, height, width)
     sampled = F.grid_sample(grouped, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     sampled = sampled.view(batch, groups, channels // groups, 9, height, width)
-    columns = sampled * mask.float().reshape(batch, groups, 1, 9, height, width)
+    columns = sampled * mask.to(precise).reshape(batch, groups, 1, 9, height, width)
     kernel = weight.reshape(weight.shape[0], channels * 9, 1, 1)
     return F.conv2d(columns.reshape(batch, channels * 9, height, width).to(weight.dtype), kernel, bias)
 
 
 def _sampling_grid(offsets: Tensor) -> Tensor:
-    """(M, 9, 2, H, W) offsets in pixels to normalised coordinates (M, 9 * H, W, 2) in float32."""
+    """(M, 9, 2, H, W) offsets in pixels to normalised coordinates (M, 9 * H, W, 2) of the same dtype."""
     height, width = offsets.shape[-2:]
     taps = torch.arange(9, device=offsets.device)
-    rows = torch.arange(height, device=offsets.device, dtype=torch.float32)[None, :, None] + (taps // 3 - 1)[:, None, None]
-    columns = torch.arange(width, device=offsets.device, dtype=torch.float32)[None, None] + (taps % 3 - 1)[:, None, None]
+    rows = torch.arange(height, device=offsets.device)[:, None] + (taps // 3 - 1)[:, None, None]
+    columns = torch.arange(width, device=offsets.device) + (taps % 3 - 1)[:, None, None]
     y = (2 * (rows + offsets[:, :, 0]) + 1) / height - 1
     x = (2 * (columns + offsets[:, :, 1]) + 1) / width - 1
     return torch.stack([x, y], dim=-1).view(len(offsets), 9 * height, width, 2)
@@ -51,5 +53,5 @@ class DeformConv3x3(nn.Module):
 
     def forward(self, features: Tensor, steering: Tensor) -> Tensor:
         """Sample `features` (B, C, H, W) as `steering` (B, 27 G, H, W) says: 18 G offsets, then 9 G mask logits."""
-        offsets, logits = steering.split([18 * self.groups, 9 * self.groups], dim=1)
+        offsets, logits = torch.split(steering, [18 * self.groups, 9 * self.groups], dim=1)
         return deform_conv3x3(features, offsets, torch.sigmoid(logits), self.kernel.weight, self.kernel.bias)

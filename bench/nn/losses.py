@@ -10,7 +10,9 @@ from bench.nn.vgg import VggFeatures
 class Fidelity(nn.Module):
     """L1 in the mu-law domain, plus the L1 of VGG-16 features where a backbone is given."""
 
-    def __init__(self, features: VggFeatures | None, weight_perceptual: float, weight_reconstruction: float = 1.0) -> None:
+    def __init__(
+        self, features: VggFeatures | None, weight_perceptual: float, weight_reconstruction: float = 1.0
+    ) -> None:
         """Take the weights of both terms; a weight of zero or no backbone drops the perceptual term."""
         super().__init__()
         self.features = features if weight_perceptual > 0 else None

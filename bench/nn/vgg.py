@@ -74,7 +74,9 @@ class VggFeatures(nn.Module):
             layer.weight.data = state[f"features.{position}.weight"].reshape(layer.weight.shape)
             layer.bias.data = state[f"features.{position}.bias"].reshape(-1)  # type: ignore[union-attr]
         except (KeyError, RuntimeError) as error:
-            raise UsageError(f"{path} doesn't hold VGG-16 layer features.{position}; expected torchvision's file.") from error
+            raise UsageError(
+                f"{path} doesn't hold VGG-16 layer features.{position}; expected torchvision's file."
+            ) from error
 
     def _convolutions(self) -> Iterator[nn.Conv2d]:
         return (layer for layer in self.blocks.modules() if isinstance(layer, nn.Conv2d))

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLUMNS = 4
+SHEET = 8.4
+"""Width of the contact sheet in inches: photographs weigh, and git keeps every version."""
 
 
 def learning_curves(curves: Mapping[str, pd.DataFrame], title: str) -> bytes:
@@ -57,10 +59,10 @@ def contact_sheet(views: Sequence[tuple[str, Sequence[NDArray[np.uint8]]]]) -> b
     rows = math.ceil(len(views) / columns)
     height, width = views[0][1][0].shape[:2]
     frames = len(views[0][1])
-    cell = 10.5 / columns
+    cell = SHEET / columns
     rise = cell / frames * height / width + 0.25
     margins = {"left": 0, "right": 1, "bottom": 0, "top": 1 - 0.2 / (rows * rise), "wspace": 0.03, "hspace": 0.25}
-    with canvas(10.5, rows * rise) as figure:
+    with canvas(SHEET, rows * rise) as figure:
         figure.subplots_adjust(**margins)
         grid = figure.subplots(rows, columns, squeeze=False).ravel()
         for axes, (caption, shots) in zip(grid, views, strict=False):

@@ -1,7 +1,7 @@
 """From score rows to means: over scenes first, then over seeds."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -72,21 +72,26 @@ def _result(rows: pd.DataFrame, variant: str, dataset: str) -> Result:
     by_metric = per_seed.groupby("metric")
     spread = by_metric.std() if seeds > 1 else None
     valid = rows.dropna(subset=["value"]).groupby("metric")["scene"].nunique()
+    counts, scenes = {str(k): int(v) for k, v in valid.items()}, int(rows["scene"].nunique())
     return Result(
         values={str(k): float(v) for k, v in by_metric.mean().items() if not math.isnan(v)},
         spreads={} if spread is None else {str(k): float(v) for k, v in spread.items() if not math.isnan(v)},
-        counts={str(k): int(v) for k, v in valid.items()},
-        scenes=int(rows["scene"].nunique()),
+        counts=counts,
+        scenes=scenes,
         seeds=seeds,
         protocol=str(rows["protocol"].iloc[0]),
         method=str(rows["method"].iloc[0]),
         trainset=trainset,
-        notes=() if trainset in ("", dataset) or _untrained(trainset) else (f"trained on {trainset}",),
+        notes=tuple(_notes(trainset, dataset, counts, scenes)),
     )
 
 
-def _untrained(trainset: str) -> bool:
-    return trainset in ("-", "none")
+def _notes(trainset: str, dataset: str, counts: Mapping[str, int], scenes: int) -> Iterator[str]:
+    if trainset not in ("", dataset):
+        yield f"trained on {trainset}"
+    for metric, count in sorted(counts.items()):
+        if count < scenes and "@" not in metric:
+            yield f"{metric} is undefined on {scenes - count} of {scenes} scenes"
 
 
 def single_protocol(protocols: Iterable[str], where: str) -> str:

@@ -15,6 +15,7 @@ from bench.report.table import LEARNED_KINDS, OURS, PAPER, Column, Row, Table, V
 DEFAULT_BLOCK = "kalantari"
 PARAMETERS = " Parameters are the trained ones."
 NOT_YET = "no implementation in this version yet"
+NO_ROW = "no such row in the paper"
 NO_CODE = "no public implementation (the paper's dagger)"
 ABSENT = {
     "psnr_pu": "needs the PU21 metric (not in this version)",
@@ -74,6 +75,10 @@ class Paper:
         ]
         return [record for record, dataset in zip(records, self._dataset, strict=True) if dataset == block]
 
+    def extra(self, block: str) -> list[str]:
+        """Return labels of ours that this block doesn't print: methods that someone added."""
+        return [label for label in self.variants if label not in {str(row["method"]) for row in self.rows(block)}]
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -107,6 +112,7 @@ def table(paper: Paper, measured: Measured) -> Table:
         if paper.number == 1:
             rows += [_floor(name, panel, measured) for name in measured.params.tables.floors]
         rows += [_row(paper, measured, panel, record) for record in paper.rows(block)]
+        rows += [_row(paper, measured, panel, {"method": label}) for label in paper.extra(block)]
     for block in rest:
         rows += [_printed_only(paper, block, record, measured) for record in paper.rows(block)]
     used = [str(row.cells["protocol"]) for row in rows if row.cells["protocol"]]
@@ -168,7 +174,7 @@ def _data(block: str) -> str:
 def _floor(variant: str, panel: str, measured: Measured) -> Row:
     result = measured.results.get((variant, panel))
     cells: dict[str, Value] = {"dataset": panel, "method": variant, "variant": variant, "kind": "floor"}
-    remarks = {column.key: "no such row in the paper" for column in PRINTED}
+    remarks = {column.key: NO_ROW for column in PRINTED}
     remarks["params_m"] = "has no weights"
     return _scored(Row(panel, cells, remarks), result, "no scores of it in this profile")
 
@@ -227,7 +233,9 @@ def _with_printed(row: Row, paper: Paper, record: Mapping[str, Any]) -> Row:
     suspected = str(record.get("suspected_copy_error") or "")
     for column in PRINTED:
         key = column.key.removeprefix("paper_")
-        if key not in record:
+        if len(record) == 1:
+            remarks[column.key] = NO_ROW
+        elif key not in record:
             remarks[column.key] = f"not in the paper's Table {paper.number}"
         elif pd.isna(record[key]):
             remarks[column.key] = "a dash in the paper"

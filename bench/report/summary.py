@@ -1,8 +1,10 @@
 """What stands at the top of the page: facts about the profile, and what Table 1 says in a sentence."""
 
+from collections.abc import Sequence
+
 from bench.report.caption import data, made_with, seeds
 from bench.report.scored import Measured
-from bench.report.table import Table
+from bench.report.table import Row, Table
 
 
 def facts(measured: Measured) -> dict[str, str]:
@@ -37,6 +39,6 @@ def findings(table: Table) -> list[str]:
     return sentences
 
 
-def _scenes(rows: list) -> str:  # type: ignore[type-arg]
-    counts = sorted({int(row.cells["scenes"]) for row in rows})
-    return " or ".join(map(str, counts)) + (" scene" if counts == [1] else " scenes")
+def _scenes(rows: Sequence[Row]) -> str:
+    counts = sorted({str(row.cells["scenes"]) for row in rows})
+    return " or ".join(counts) + (" scene" if counts == ["1"] else " scenes")

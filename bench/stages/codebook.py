@@ -1,6 +1,5 @@
 """Codebook: stage 1 of the OLC method on one dataset."""
 
-import torch
 from torch.utils.data import default_collate
 
 from bench.core.errors import unknown_name
@@ -22,7 +21,9 @@ INITIAL_BATCHES = 8
 def build(params: Params, name: str) -> VQGAN:
     """Build the VQGAN of a codebook run at the profile's width; its weights are not set."""
     entry, preset = params.codebooks[name], methods["olc"].presets[params.olc_preset]
-    sizes = {key: preset[key] for key in ("channels", "encoder_blocks", "decoder_blocks", "middle_blocks") if key in preset}
+    sizes = {
+        key: preset[key] for key in ("channels", "encoder_blocks", "decoder_blocks", "middle_blocks") if key in preset
+    }
     return VQGAN(**sizes, codes=entry.codes, segments=entry.segments, encoder_domain=params.stage1.encoder_domain)
 
 
@@ -35,7 +36,7 @@ def run(params: Params, name: str) -> None:
     features = training.backbone(params.perceptual, settings.weight_perceptual, entry.seed, device)
     learner = _learner(params, name, patches, features)
     for network in learner.networks.values():
-        network.to(device, memory_format=torch.channels_last)
+        training.place(network, device)
     card = training.as_json(entry) | {
         "codebook": name, "preset": params.olc_preset, "settings": training.as_json(settings),
         "patches": training.as_json(params.patches), "perceptual": features.origin if features else "none",

@@ -51,7 +51,7 @@ def _predictor(params: Params, run: str) -> Predictor:
     if run in params.variants:
         return methods[params.variants[run].method].predict
     device = training.start(params)
-    network = networks.read(params, run).to(device, memory_format=torch.channels_last)
+    network = training.place(networks.read(params, run), device)
     card = methods[params.variants[params.runs[run].variant].method]
 
     def predictor(scene: Scene) -> Radiance:

@@ -56,7 +56,8 @@ def inspect_codebook(params: Params, name: str) -> None:
     vqgan = codebook.build(params, name).eval()
     vqgan.load_state_dict(load_file(layout.need(layout.codebook(params, name), f"codebook {name}")))
     entry, images = params.codebooks[name], [tensors(s) for s in test_scenes(params, params.codebooks[name].trainset)]
-    kinds, histograms = {}, []
+    kinds: dict[str, Any] = {}
+    histograms: list[Any] = []
     for kind, label in enumerate(KINDS):
         statistics, counts = _use_by_kind(vqgan, images, kind)
         kinds[label], histograms = statistics, [*histograms, counts]
@@ -104,7 +105,7 @@ def _use_by_kind(vqgan: VQGAN, images: list[tuple[Tensor, Tensor]], kind: int) -
 def _atlas(vqgan: VQGAN) -> Any:
     """Decode every code alone: the centre of a flat patch of it, (K, 16, 16, 3) float32 linear radiance."""
     codes = vqgan.codebook.weight[:, :, None, None].expand(-1, -1, ATLAS_CELLS, ATLAS_CELLS)
-    decoded = torch.cat([vqgan.decoder(part) for part in codes.split(64)])
+    decoded = torch.cat([vqgan.decoder(part) for part in torch.split(codes, 64)])
     edge = ATLAS_CELLS * 8
     centre = decoded[..., edge // 4 : -edge // 4, edge // 4 : -edge // 4]
     return centre.permute(0, 2, 3, 1).contiguous().numpy()

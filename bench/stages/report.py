@@ -70,8 +70,8 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _scored_sections(tables: Sequence[Table]) -> list[Section]:
     intros = (
-        "Floors first, then the paper's rows in its order. The paper's columns are printed values: another data set, "
-        "an unknown protocol, larger networks, longer training. They are there to be looked up, not to be compared.",
+        "Floors first, then the paper's rows in its order. The paper's columns hold its printed values, made under a "
+        "protocol that it doesn't state. Where their heading says other data, they are there to be looked up only.",
         "Each row is the full network (row 7 of Table 3) on another frozen codebook.",
         "Each row adds a part to the one before. Rows differ in size, so this isn't a comparison at equal capacity.",
     )

@@ -19,7 +19,7 @@ def run(params: Params, name: str) -> None:
     network = networks.build(params, entry)
     seed_parameters(network, derive(entry.seed, "stage2"))
     networks.load_prior(params, entry, network)
-    network.to(device, memory_format=torch.channels_last)
+    training.place(network, device)
     features = training.backbone(params.perceptual, settings.weight_perceptual, entry.seed, device)
     learner = HdrLearner(network, settings, features)
     card = _card(params, name, entry, features) | {"device": training.device_name(device)}

@@ -1,7 +1,7 @@
 """The training loop of every network: seeded, resumable, guarded against NaN."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -20,11 +20,13 @@ from bench.train.schedule import rate
 class Learner(Protocol):
     """What the loop trains. A phase is one optimiser step; most learners have one, adversarial ones two."""
 
-    networks: Mapping[str, nn.Module]
-    """What a phase updates, by the phase's name, in the order of the phases; saved in checkpoints."""
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """What a phase updates, by the phase's name, in the order of the phases; saved in checkpoints."""
 
-    rates: Mapping[str, float]
-    """Peak learning rate of each phase."""
+    @property
+    def rates(self) -> Mapping[str, float]:
+        """Peak learning rate of each phase."""
 
     def losses(self, phase: str, frames: Tensor, truth: Tensor, step: int) -> dict[str, Tensor]:
         """Return the weighted loss terms of a phase; none: the phase is left out at this step."""
@@ -32,8 +34,24 @@ class Learner(Protocol):
 
 @dataclass
 class _State:
+    """Where a training stands: steps done, the curve so far, and each term's sum and count since its last row."""
+
     step: int = 0
     curve: list[dict[str, float]] = field(default_factory=list)
+    sums: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def record(self, terms: Mapping[str, Tensor]) -> None:
+        for name, term in terms.items():
+            self.sums[name] = self.sums.get(name, 0.0) + float(term.detach())
+            self.counts[name] = self.counts.get(name, 0) + 1
+
+    def advance(self, settings: Optimisation) -> None:
+        self.step += 1
+        if self.step % settings.log_every == 0 or self.step == settings.steps:
+            means = {name: total / self.counts[name] for name, total in self.sums.items()}
+            self.curve.append({"step": float(self.step)} | means)
+            self.sums, self.counts = {}, {}
 
 
 def fit(
@@ -54,25 +72,18 @@ def fit(
     optimisers = _optimisers(learner, settings)
     state = _restore(learner, optimisers, checkpoint)
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16" and device.type == "cuda")
-    sums: dict[str, float] = {}
-    for frames, truth in track(
-        _batches(stream, settings, state.step, device), settings.steps, label, done=state.step
-    ):
+    for frames, truth in track(_batches(stream, settings, state.step, device), settings.steps, label, done=state.step):
         for phase, optimiser in optimisers.items():
-            _only(learner, phase)
+            _only(optimisers, phase)
             with autocast:
                 terms = learner.losses(phase, frames, truth, state.step)
             if terms:
                 _update(optimiser, terms, settings, learner.rates[phase], state.step, label)
-                for name, term in terms.items():
-                    sums[name] = sums.get(name, 0.0) + float(term.detach())
-        state.step += 1
-        if state.step % settings.log_every == 0 or state.step == settings.steps:
-            count = (state.step - 1) % settings.log_every + 1
-            state.curve.append({"step": float(state.step)} | {name: total / count for name, total in sums.items()})
-            sums = {}
+                state.record(terms)
+        state.advance(settings)
         if state.step % settings.checkpoint_every == 0 and state.step < settings.steps:
             _save(learner, optimisers, checkpoint, state)
+    _only(optimisers, *optimisers)
     return state.curve
 
 
@@ -100,11 +111,12 @@ def _batches(
         yield frames.to(device, non_blocking=True), truth.to(device, non_blocking=True)
 
 
-def _only(learner: Learner, phase: str) -> None:
-    """Let gradients reach the phase's network alone."""
-    if len(learner.networks) > 1:
-        for name, network in learner.networks.items():
-            network.requires_grad_(name == phase)
+def _only(optimisers: Mapping[str, torch.optim.Adam], *phases: str) -> None:
+    """Let gradients reach what these phases train and nothing else; what is frozen stays frozen."""
+    for name, optimiser in optimisers.items():
+        for group in optimiser.param_groups:
+            for parameter in group["params"]:
+                parameter.requires_grad_(name in phases)
 
 
 def _update(
@@ -117,25 +129,25 @@ def _update(
 ) -> None:
     for name, term in terms.items():
         if not torch.isfinite(term):
-            raise TrainingFailed(f"{label}: loss term {name!r} is {float(term.detach())} at step {step}. Lower the rate, or clip.")
+            raise TrainingFailed(
+                f"{label}: loss term {name!r} is {float(term.detach())} at step {step}. Lower the rate, or clip."
+            )
     optimiser.zero_grad(set_to_none=True)
-    torch.stack(list(terms.values())).sum().backward()
+    torch.autograd.backward(torch.stack(list(terms.values())).sum())
     for group in optimiser.param_groups:
         group["lr"] = rate(settings.schedule, peak, step, settings.steps)
+        norm = nn.utils.get_total_norm([p.grad for p in group["params"] if p.grad is not None])
+        if not torch.isfinite(norm):
+            raise TrainingFailed(f"{label}: the gradient of {' + '.join(terms)} is {float(norm)} at step {step}.")
         if settings.clip is not None:
-            norm = nn.utils.clip_grad_norm_(group["params"], settings.clip)
-            if not torch.isfinite(norm):
-                raise TrainingFailed(f"{label}: the gradient of {' + '.join(terms)} is {float(norm)} at step {step}.")
+            nn.utils.clip_grads_with_norm_(group["params"], settings.clip, norm)
     optimiser.step()
 
 
-def _save(
-    learner: Learner, optimisers: Mapping[str, torch.optim.Adam], checkpoint: Checkpoint, state: _State
-) -> None:
+def _save(learner: Learner, optimisers: Mapping[str, torch.optim.Adam], checkpoint: Checkpoint, state: _State) -> None:
     checkpoint.save(
         {
-            "step": state.step,
-            "curve": state.curve,
+            "state": asdict(state),
             "networks": {name: network.state_dict() for name, network in learner.networks.items()},
             "optimisers": {name: optimiser.state_dict() for name, optimiser in optimisers.items()},
         }
@@ -149,7 +161,7 @@ def _restore(learner: Learner, optimisers: Mapping[str, torch.optim.Adam], check
     for name, network in learner.networks.items():
         network.load_state_dict(saved["networks"][name])
         optimisers[name].load_state_dict(saved["optimisers"][name])
-    return _State(saved["step"], saved["curve"])
+    return _State(**saved["state"])
 
 
 def seed_parameters(network: nn.Module, seed: int) -> None:

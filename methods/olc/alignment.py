@@ -8,7 +8,7 @@ from bench.nn.deform import DeformConv3x3
 
 
 class SelectiveKernel(nn.Module):
-    """Fuse branches of different receptive field by channel weights that come from their pooled sum (Li et al. 2019)."""
+    """Fuse branches of different receptive field by channel weights from their pooled sum (Li et al. 2019)."""
 
     def __init__(self, channels: int, branches: int) -> None:
         """Fuse `branches` maps of `channels`."""

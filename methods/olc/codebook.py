@@ -79,12 +79,15 @@ class Codebook(nn.Module):
     @torch.no_grad()
     def _nearest(self, vectors: Tensor, kinds: Tensor | int) -> Tensor:
         book = self.weight.float()
+        indices: Tensor
         if isinstance(kinds, int):
             part = segment(kinds, self.size, self.layout)
-            return _distances(vectors, book[part]).argmin(-1) + part.start
+            indices = _distances(vectors, book[part]).argmin(-1) + part.start
+            return indices
         distances = _distances(vectors, book)
         barred = ~self.allowed(kinds)[:, None, None, :]
-        return distances.masked_fill(barred, torch.inf).argmin(-1)
+        indices = distances.masked_fill(barred, torch.inf).argmin(-1)
+        return indices
 
 
 def _distances(vectors: Tensor, book: Tensor) -> Tensor:

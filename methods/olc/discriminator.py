@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 
 class PatchGAN(nn.Module):
-    """4x4 convolutions width-2w-4w-8w-1, LeakyReLU 0.2; GroupNorm instead of BatchNorm, so that N processes equal one."""
+    """4x4 convolutions width-2w-4w-8w-1, LeakyReLU 0.2; GroupNorm, not BatchNorm, so that N processes equal one."""
 
     def __init__(self, width: int = 64) -> None:
         """`width` is the number of channels after the first convolution; 64 gives the usual 2.77 M parameters."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from bench.core.errors import UsageError
 from bench.core.method import method
-from bench.nn.blocks import Head, HdrNetwork, ResBlock, conv
+from bench.nn.blocks import HdrNetwork, Head, ResBlock, conv
 from methods.olc.alignment import PatchAlignment
 from methods.olc.fusing import RF, ConcatFusion
 from methods.olc.merging import FRAMES, FSM, merger
@@ -82,12 +82,20 @@ class Prediction(NamedTuple):
     presets={
         "published": {"channels": 32, "blocks": 2, "deform_groups": 8},
         "demo": {
-            "channels": 8, "blocks": 1, "deform_groups": 2,
-            "encoder_blocks": 1, "decoder_blocks": 1, "middle_blocks": 1,
+            "channels": 8,
+            "blocks": 1,
+            "deform_groups": 2,
+            "encoder_blocks": 1,
+            "decoder_blocks": 1,
+            "middle_blocks": 1,
         },
         "smoke": {
-            "channels": 4, "blocks": 1, "deform_groups": 2,
-            "encoder_blocks": 1, "decoder_blocks": 1, "middle_blocks": 0,
+            "channels": 4,
+            "blocks": 1,
+            "deform_groups": 2,
+            "encoder_blocks": 1,
+            "decoder_blocks": 1,
+            "middle_blocks": 0,
         },
     },
     multiple=8,
@@ -120,10 +128,7 @@ class OLCNet(HdrNetwork):
         super().__init__()
         _check(alignment, skip, prior, vqgan)
         self.entry = nn.ModuleList(conv(6, channels) for _ in range(FRAMES))
-        self.align = nn.ModuleDict()
-        if alignment == "pa":
-            self.align.update({str(i): PatchAlignment(channels, deform_groups) for i in (0, 2)})
-            self.align["1"] = conv(channels, channels)
+        self.align = _aligners(channels, deform_groups) if alignment == "pa" else nn.ModuleDict()
         levels = SCALES + (prior != "none")
         self.encoders = nn.ModuleList(FrameEncoder(channels, levels, blocks) for _ in range(FRAMES))
         self.skips = nn.ModuleList(merger(skip, channels << level) for level in range(SCALES))
@@ -192,6 +197,13 @@ class OLCNet(HdrNetwork):
             ]
         by_frame = [encoder(features) for encoder, features in zip(self.encoders, shallow, strict=True)]
         return [list(maps) for maps in zip(*by_frame, strict=True)]
+
+
+def _aligners(channels: int, groups: int) -> nn.ModuleDict:
+    """PA of its own for the short and the long frame (0 and 2), a convolution for the reference (1)."""
+    aligners = nn.ModuleDict({str(i): PatchAlignment(channels, groups) for i in (0, 2)})
+    aligners["1"] = conv(channels, channels)
+    return aligners
 
 
 def _check(alignment: str, skip: str, prior: str, vqgan: Mapping[str, Any] | None) -> None:

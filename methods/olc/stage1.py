@@ -61,7 +61,9 @@ class CodebookLearner:
         }
         real, fake = mu_law(images.float()), mu_law(result.radiance)
         if joined:
-            terms["adversarial"] = -self.settings.weight_adversarial * self.networks["discriminator"](fake).float().mean()
+            terms["adversarial"] = (
+                -self.settings.weight_adversarial * self.networks["discriminator"](fake).float().mean()
+            )
         self.pair = (real, fake.detach())
         return terms
 

@@ -1,9 +1,11 @@
 """A small invented profile: scores, cards, curves, inspections, scenes and predictions as other stages write them."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bench.core.params import Params
@@ -13,8 +15,13 @@ from bench.io.container import write_scene
 from bench.io.npz import to_npz
 from bench.io.radiance import write_exr
 from bench.io.tables import ScoreRow, write_scores
+from bench.report.codebook_figures import Book
+from bench.report.crops import Exhibit
+from bench.report.results import collect
+from bench.report.scored import Measured, Paper
+from bench.stages import report, summarize
 
-SCENES = ("courtyard-00", "courtyard-01", "sunset-00")
+SCENES = ("courtyard-00", "sunset-00")
 QUALITY = {
     "reference-only": 31.6, "triangle-merge": 26.8, "ahdrnet": 33.1, "vanilla-16": 33.4, "olc-16": 33.9,
     "vanilla-32": 33.5, "full": 34.2, "baseline": 32.9,
@@ -80,7 +87,7 @@ def score_rows(protocol: str = "whole-float@1") -> dict[str, list[ScoreRow]]:
                 value=float("nan") if metric.endswith("moving") and scene == "sunset-00" else value + shift,
                 protocol=protocol,
             )
-            for scene, shift in zip(SCENES, (-1.0, 0.25, 0.75), strict=True)
+            for scene, shift in zip(SCENES, (-1.0, 1.0), strict=True)
             for metric, value in scores.items()
         ]  # fmt: skip
     return found
@@ -118,7 +125,7 @@ def book_report(name: str) -> dict[str, object]:
     }  # fmt: skip
     quarters = [{"used": 0.5, "hits": 0.25}] * 4
     return {
-        "codebook": name, "segments": BOOKS[name], "codes": 32, "images": 3, "vectors": 144,
+        "codebook": name, "segments": BOOKS[name], "codes": 32, "images": 2, "vectors": 144,
         "kinds": dict.fromkeys(("L1", "L2", "L3", "H"), kind), "quarters": quarters,
     }  # fmt: skip
 
@@ -185,3 +192,74 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
     params = parameters()
     fill(params)
     return params
+
+
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
+    """A profile of which nothing but scores exists: no cards, curves, inspections, scenes or predictions."""
+    monkeypatch.chdir(tmp_path)
+    params = parameters()
+    for cell, rows in score_rows().items():
+        write_scores(params.work / "scores" / f"{cell}.csv", rows)
+    return params
+
+
+@pytest.fixture(scope="session")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Params, Path, Path]:
+    """The reports of two runs over the same input in two folders."""
+    params = parameters()
+    folders = []
+    for _ in range(2):
+        folder = tmp_path_factory.mktemp("repeat")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            fill(params)
+            summarize.run(params)
+            report.run(params)
+        folders.append(folder / params.reports)
+    return params, folders[0], folders[1]
+
+
+@pytest.fixture
+def measured() -> Callable[..., Measured]:
+    """What a profile measured, from score rows that a test may change."""
+
+    def make(rows: list[ScoreRow] | None = None, **changes: object) -> Measured:
+        params = parameters(**changes)
+        chosen = rows if rows is not None else [row for part in score_rows().values() for row in part]
+        scores = pd.DataFrame(chosen, columns=list(ScoreRow._fields))
+        return Measured(params, collect(scores), {run: card(params, run) for run in params.runs})
+
+    return make
+
+
+@pytest.fixture
+def rows() -> list[ScoreRow]:
+    """Every score row of the invented profile."""
+    return [row for part in score_rows().values() for row in part]
+
+
+@pytest.fixture
+def papers() -> dict[int, Paper]:
+    """The paper's tables with the invented profile's variants."""
+    return {paper.number: paper for paper in report._papers(parameters())}
+
+
+@pytest.fixture
+def books() -> list[Book]:
+    """Two codebooks of one size."""
+    return [Book(name, kind, report=book_report(name), **book_arrays(name)) for name, kind in BOOKS.items()]
+
+
+@pytest.fixture
+def exhibits() -> dict[str, Exhibit]:
+    """A scene with truth, and one without, with one method that has no prediction."""
+    made = {}
+    for name, truth in (("truth", True), ("no-truth", False)):
+        shown = scene(name, truth)
+        mask = shown.ldr[1].max(axis=-1) > 0.95
+        moved = np.zeros_like(mask)
+        moved[28:44, 18:32] = True
+        predictions = {"floor": shown.linear[1], "missing": None}
+        made[name] = Exhibit(shown, {"saturated": mask, "moving": moved}, predictions)
+    return made

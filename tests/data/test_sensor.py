@@ -1,0 +1,49 @@
+"""The sensor's noise has the variance that its model states."""
+
+import numpy as np
+import pytest
+
+from bench.color.exposure import linearise
+from bench.data.sensor import FULL, dark, expose, saturated
+
+WELL, READ = 2500.0, 4.0
+
+
+def shot(radiance: float, time: float, bits: int = 16, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return expose(np.full((120, 120, 3), radiance), time, full_well=WELL, read_noise=READ, bits=bits, rng=rng)
+
+
+@pytest.mark.parametrize(("radiance", "time"), [(0.02, 1.0), (0.02, 16.0), (0.3, 1.0), (0.05, 4.0)])
+def test_mean_and_variance_follow_the_model(radiance: float, time: float) -> None:
+    electrons = linearise(shot(radiance, time) / FULL) * WELL
+    mean = radiance * time * WELL
+    deviation = np.sqrt(mean + READ**2)
+    count = electrons.size
+    # Four standard errors of a mean and of a variance.
+    assert abs(electrons.mean() - mean) < 4 * deviation / np.sqrt(count)
+    assert electrons.var() == pytest.approx(deviation**2, rel=4 * np.sqrt(2 / count))
+
+
+def test_longer_exposures_are_cleaner() -> None:
+    relative = [np.std(linearise(shot(0.01, t) / FULL) / t) / 0.01 for t in (1.0, 4.0, 16.0)]
+    assert relative[0] > 1.8 * relative[1] > 3 * relative[2]
+
+
+@pytest.mark.parametrize("bits", [8, 14, 16])
+def test_codes_are_levels_spread_over_the_full_range(bits: int) -> None:
+    rng = np.random.default_rng(0)
+    ramp = np.linspace(0, 1.3, 90_000).reshape(300, 100, 3)
+    codes = expose(ramp, 1.0, full_well=1e7, read_noise=0, bits=bits, rng=rng)
+    levels = codes / FULL * (2**bits - 1)
+    assert np.abs(levels - np.rint(levels)).max() <= 0.5 * 2**bits / 65536
+    assert codes.min() == 0
+    assert codes.max() == FULL
+    assert len(np.unique(codes)) <= 2**bits
+
+
+def test_light_far_beyond_the_well_saturates() -> None:
+    codes = shot(1e9, 16.0)
+    assert saturated(codes) == 1
+    assert dark(codes) == 0
+    assert dark(np.zeros_like(codes)) == 1

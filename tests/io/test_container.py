@@ -1,0 +1,90 @@
+"""Prepared scenes: what is written is read, once, whole, and altered files are noticed."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.core.errors import BenchError, UsageError
+from bench.core.scene import Scene
+from bench.io.container import list_scenes, read_scene, write_scene
+
+
+@pytest.fixture
+def scene() -> Scene:
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 65536, (3, 10, 12, 3), np.uint16)
+    truth = rng.random((10, 12, 3), np.float32)
+    return Scene("city-01", codes, np.array([1.0, 4.0, 16.0]), 1, truth, {"capture": "city"})
+
+
+@pytest.mark.parametrize("with_truth", [True, False])
+def test_round_trip(tmp_path: Path, scene: Scene, with_truth: bool) -> None:
+    scene = scene if with_truth else replace(scene, radiance=None)
+    write_scene(tmp_path / "s", scene)
+    back = read_scene(tmp_path / "s", verify=True)
+    assert (back.id, back.reference, dict(back.metadata)) == (scene.id, scene.reference, dict(scene.metadata))
+    np.testing.assert_array_equal(back.codes, scene.codes)
+    np.testing.assert_array_equal(back.times, scene.times)
+    assert isinstance(back.codes, np.memmap)
+    assert (tmp_path / "s" / "radiance.npy").is_file() == with_truth
+    if with_truth:
+        np.testing.assert_array_equal(back.radiance, scene.radiance)
+
+
+def test_writing_again_changes_nothing(tmp_path: Path, scene: Scene) -> None:
+    write_scene(tmp_path / "s", scene)
+    before = {p.name: (p.stat().st_mtime_ns, p.read_bytes()) for p in (tmp_path / "s").iterdir()}
+    write_scene(tmp_path / "s", scene)
+    assert {p.name: (p.stat().st_mtime_ns, p.read_bytes()) for p in (tmp_path / "s").iterdir()} == before
+
+
+def test_an_altered_or_other_scene_is_replaced(tmp_path: Path, scene: Scene) -> None:
+    write_scene(tmp_path / "s", scene)
+    (tmp_path / "s" / "radiance.npy").unlink()
+    write_scene(tmp_path / "s", scene)
+    write_scene(tmp_path / "s", replace(scene, radiance=None))
+    assert {p.name for p in (tmp_path / "s").iterdir()} == {"ldr.npy", "scene.json"}
+    assert [p.name for p in tmp_path.iterdir()] == ["s"]
+
+
+def test_a_failure_leaves_what_was_there(tmp_path: Path, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_scene(tmp_path / "s", scene)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(BenchError, match=r"could not be written \(No space left on device\)"):
+        write_scene(tmp_path / "s", replace(scene, reference=0))
+    assert read_scene(tmp_path / "s", verify=True).reference == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["s"]
+
+
+def test_altered_pixels_are_noticed(tmp_path: Path, scene: Scene) -> None:
+    write_scene(tmp_path / "s", scene)
+    codes = scene.codes.copy()
+    codes[0, 0, 0, 0] ^= 1
+    np.save(tmp_path / "s" / "ldr.npy", codes)
+    with pytest.raises(UsageError, match="differ from their sha256"):
+        read_scene(tmp_path / "s", verify=True)
+
+
+@pytest.mark.parametrize("name", ["ldr.npy", "radiance.npy", "scene.json"])
+@pytest.mark.parametrize("content", [None, b"", b"{}", b"\x93NUMPY"])
+def test_incomplete_scenes_are_refused(tmp_path: Path, scene: Scene, name: str, content: bytes | None) -> None:
+    write_scene(tmp_path / "s", scene)
+    (tmp_path / "s" / name).unlink()
+    if content is not None:
+        (tmp_path / "s" / name).write_bytes(content)
+    with pytest.raises(UsageError, match="not a complete prepared scene"):
+        read_scene(tmp_path / "s")
+
+
+def test_listing_is_sorted_and_never_empty(tmp_path: Path, scene: Scene) -> None:
+    with pytest.raises(UsageError, match="no prepared scenes"):
+        list_scenes(tmp_path)
+    for name in ("b", "a", "c"):
+        write_scene(tmp_path / name, scene)
+    assert [p.name for p in list_scenes(tmp_path)] == ["a", "b", "c"]

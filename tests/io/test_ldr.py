@@ -1,0 +1,100 @@
+"""Frames: RGB order, both bit depths, every container, and sentences for what isn't a frame."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from bench.core.errors import UsageError
+from bench.io.ldr import read_frame, write_tiff16
+
+
+def codes(dtype: type, height: int = 12, width: int = 17) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (height, width, 3), dtype, endpoint=True)
+
+
+def test_tiff_round_trip_is_exact_and_bytes_repeat(tmp_path: Path) -> None:
+    frame = codes(np.uint16)
+    for name in ("a.tif", "b.tif"):
+        write_tiff16(tmp_path / name, frame)
+    np.testing.assert_array_equal(read_frame(tmp_path / "a.tif"), frame)
+    assert (tmp_path / "a.tif").read_bytes() == (tmp_path / "b.tif").read_bytes()
+    np.testing.assert_array_equal(cv2.imread(str(tmp_path / "a.tif"), cv2.IMREAD_UNCHANGED)[..., ::-1], frame)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_png_keeps_its_bit_depth(tmp_path: Path, dtype: type) -> None:
+    frame = codes(dtype)
+    cv2.imwrite(str(tmp_path / "a.png"), frame[..., ::-1])
+    np.testing.assert_array_equal(read_frame(tmp_path / "a.png"), frame)
+
+
+@pytest.mark.parametrize("compression", [1, 5, 8, 32773], ids=["none", "lzw", "deflate", "packbits"])
+def test_tiff_compressions_of_other_writers_are_read(tmp_path: Path, compression: int) -> None:
+    frame = codes(np.uint16)
+    cv2.imwrite(str(tmp_path / "a.tif"), frame[..., ::-1], [cv2.IMWRITE_TIFF_COMPRESSION, compression])
+    np.testing.assert_array_equal(read_frame(tmp_path / "a.tif"), frame)
+
+
+def test_planes_stored_one_after_the_other_are_read(tmp_path: Path) -> None:
+    frame = codes(np.uint16)
+    planes = np.ascontiguousarray(np.moveaxis(frame, -1, 0))
+    tifffile.imwrite(tmp_path / "a.tif", planes, photometric="rgb", planarconfig="separate")
+    np.testing.assert_array_equal(read_frame(tmp_path / "a.tif"), frame)
+
+
+def test_jpeg_is_read_as_rgb(tmp_path: Path) -> None:
+    Image.new("RGB", (16, 16), (250, 10, 10)).save(tmp_path / "red.jpg")
+    assert read_frame(tmp_path / "red.jpg")[..., 0].min() > 240
+
+
+@pytest.mark.parametrize(
+    ("pixels", "sentence"),
+    [
+        (np.zeros((8, 8, 3), np.float32), "pixels are float32; expected 8 or 16 bits unsigned"),
+        (np.zeros((8, 8, 3), np.int16), "pixels are int16"),
+        (np.zeros((8, 8), np.uint16), r"1 channel\(s\); expected three"),
+        (np.zeros((8, 8, 4), np.uint16), r"4 channel\(s\); expected three"),
+    ],
+)
+def test_other_tiffs_are_refused(tmp_path: Path, pixels: np.ndarray, sentence: str) -> None:
+    kind = "rgb" if pixels.ndim == 3 else "minisblack"
+    extra = {"extrasamples": ["unassalpha"]} if pixels.shape[-1] == 4 else {}
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric=kind, **extra)
+    with pytest.raises(UsageError, match=sentence):
+        read_frame(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize(("mode", "sentence"), [("L", "1 channel"), ("RGBA", "4 channel"), ("P", "palette")])
+def test_other_pngs_are_refused(tmp_path: Path, mode: str, sentence: str) -> None:
+    Image.new(mode, (8, 8)).save(tmp_path / "a.png")
+    with pytest.raises(UsageError, match=sentence):
+        read_frame(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png", ".jpg"])
+def test_damaged_files_are_refused(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    frame = codes(np.uint8, 64, 64)
+    cv2.imwrite(str(path), frame)
+    path.write_bytes(path.read_bytes()[:700])
+    with pytest.raises(UsageError, match="damaged or cut short"):
+        read_frame(path)
+    path.write_text("not an image")
+    with pytest.raises(UsageError, match="damaged or cut short"):
+        read_frame(path)
+
+
+def test_missing_and_unknown_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"1\.tif: no such file"):
+        read_frame(tmp_path / "1.tif")
+    with pytest.raises(UsageError, match=r"1\.raw: unknown kind of frame; expected one of \.tif"):
+        read_frame(tmp_path / "1.raw")
+
+
+def test_only_16_bit_frames_are_written(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="frame is uint8"):
+        write_tiff16(tmp_path / "a.tif", codes(np.uint8))

@@ -1,0 +1,103 @@
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from bench.report.codebook_figures import atlas_figure, codebook_figure, pairs, project
+from bench.report.crops import Box, boxes, choose, crop_figure, error
+from bench.report.figures import contact_sheet, learning_curves
+from bench.report.style import shrink
+
+
+def pixels(png):
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+
+
+def test_png_is_deterministic_and_names_no_software(books):
+    first, second = codebook_figure(books), codebook_figure(books)
+    assert first == second
+    assert b"matplotlib" not in first.lower()
+    assert b"tEXt" not in first
+
+
+def test_figures_ignore_the_users_settings(books):
+    import matplotlib
+
+    expected = atlas_figure(books)
+    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red"}):
+        assert atlas_figure(books) == expected
+
+
+def test_pairs_put_vanilla_first(books):
+    assert [book.segments for book in pairs(books[::-1])[32]] == ["vanilla", "olc"]
+
+
+def test_projection_has_fixed_signs():
+    codes = np.random.default_rng(0).normal(size=(40, 8)) * np.arange(1, 9)
+    places, shares = project(codes)
+    assert places.shape == (40, 2)
+    assert shares[0] > shares[1]
+    # The sign of an axis doesn't depend on the order of the codes.
+    np.testing.assert_allclose(project(codes[::-1])[0][::-1], places, atol=1e-9)
+
+
+def test_projection_survives_equal_codes():
+    places, shares = project(np.ones((8, 4)))
+    assert np.isfinite(places).all()
+    assert np.isfinite(shares).all()
+
+
+def test_crops_lie_in_their_areas_and_apart(exhibits):
+    exhibit = exhibits["truth"]
+    first, second = boxes(exhibit.scene, exhibit.masks)
+    assert (first.shows, second.shows) == ("saturated", "moving")
+    for box in (first, second):
+        assert box.cut(exhibit.masks[box.shows]).mean() > 0.5
+    assert abs(first.top - second.top) >= first.edge or abs(first.left - second.left) >= first.edge
+
+
+def test_crops_without_any_area_show_the_centre(exhibits):
+    scene = exhibits["truth"].scene
+    empty = {"moving": np.zeros(scene.codes.shape[1:3], bool)}
+    assert boxes(scene, empty) == [Box("centre", 17, 25, 14)]
+
+
+def test_error_is_zero_for_the_truth_and_one_for_black_against_white():
+    white = np.ones((2, 2, 3), np.float32)
+    assert error(white, white).max() == 0
+    np.testing.assert_allclose(error(np.zeros_like(white), white), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["truth", "no-truth"])
+def test_crop_figure(name, exhibits):
+    assert pixels(crop_figure(exhibits[name])).std() > 10
+
+
+def test_scale_comes_from_the_truth_or_the_short_frame(exhibits):
+    truth = exhibits["truth"]
+    assert truth.scale == pytest.approx(np.percentile(truth.scene.radiance, 99.9))
+    assert exhibits["no-truth"].scale == pytest.approx(np.percentile(exhibits["no-truth"].scene.linear[0], 99.9))
+
+
+def test_chosen_scenes_come_from_different_places_first():
+    interest = {"a-1": ("a", 0.9), "a-2": ("a", 0.8), "b-1": ("b", 0.3), "a-3": ("a", 0.1)}
+    assert choose(interest, 3) == ["a-1", "b-1", "a-2"]
+
+
+def test_learning_curves_leave_gaps_for_values_without_logarithm():
+    frame = pd.DataFrame({"step": [1, 2, 3], "total": [1.0, 0.5, float("nan")], "adversarial": [-1.0, -1.0, 0.1]})
+    assert pixels(learning_curves({"run": frame}, "loss")).ndim == 3
+
+
+def test_contact_sheet_is_deterministic():
+    frame = np.tile(np.arange(60, dtype=np.uint8)[None, :, None], (40, 1, 3))
+    views = [("view", [frame, frame])] * 5
+    assert contact_sheet(views) == contact_sheet(views)
+
+
+def test_shrink_averages_blocks():
+    image = np.zeros((4, 4, 3), np.uint8)
+    image[:2, :2] = 100
+    assert shrink(image, 2)[:, :, 0].tolist() == [[100, 0], [0, 0]]
