@@ -98,7 +98,11 @@ class AHDRNet(HdrNetwork):
         )
         if missing or extra:
             raise UsageError(f"not AHDRNet's published weights: missing {missing[:5]}, left over {extra[:5]}.")
-        network.load_state_dict({ours: state[theirs] for ours, theirs in names.items()})
+        try:
+            network.load_state_dict({ours: state[theirs] for ours, theirs in names.items()})
+        except RuntimeError as error:
+            lines = [line.strip() for line in str(error).splitlines()[1:3]]
+            raise UsageError(f"not AHDRNet's published weights for this size: {' '.join(lines)}") from error
 
 
 _PUBLISHED = {

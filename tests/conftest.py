@@ -7,8 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
+
+from bench.core.scene import GAMMA, Scene
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -69,3 +72,23 @@ def bench() -> Callable[..., subprocess.CompletedProcess[str]]:
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def tiny_scene() -> Scene:
+    """A bracket of 40x56 pixels, times 1, 4, 16: smooth light with a bright spot that the long frame shows elsewhere.
+
+    The truth reaches 1; the reference saturates where it exceeds 1/4, the long frame where it exceeds 1/16.
+    """
+    rows, columns = np.mgrid[:40, :56]
+    base = np.stack([0.03 + 0.1 * (1 + np.sin(rows / 5 + c) * np.cos(columns / 7 - c)) for c in range(3)], -1)
+
+    def light(centre: int) -> Any:
+        spot = np.exp(-((rows - 20) ** 2 + (columns - centre) ** 2) / 40)
+        return np.minimum(base + spot[..., None], 1).astype(np.float32)
+
+    times = np.array([1.0, 4.0, 16.0])
+    moments = [light(20), light(24), light(30)]
+    ldr = [np.clip(moment * time, 0, 1) ** (1 / GAMMA) for moment, time in zip(moments, times, strict=True)]
+    codes = np.round(np.stack(ldr) * 65535).astype(np.uint16)
+    return Scene("tiny", codes, times, 1, moments[1])

@@ -5,8 +5,12 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from bench.color.transfer import MU
+from bench.core.decisions import decisions
 from bench.core.errors import UsageError
-from bench.core.params import decisions, load
+from bench.core.params import load
+from bench.core.registry import methods
+from bench.core.scene import GAMMA
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = sorted([*ROOT.glob("params.yaml"), *ROOT.glob("profiles/*/params.yaml")])
@@ -75,6 +79,14 @@ def test_a_missing_file_is_named(tmp_path):
         load(tmp_path / "none.yaml")
 
 
+def test_what_is_no_text_file_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"can't be read \(Is a directory\); name a YAML file"):
+        load(tmp_path)
+    (tmp_path / "params.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match=r"can't be read \(not UTF-8 text\)"):
+        load(tmp_path / "params.yaml")
+
+
 def test_decisions_list_field_value_and_reason(write_params, small_params):
     small_params["stage1"]["batch"] = 3
     listed = {decision.field: decision for decision in decisions(load(write_params(small_params)))}
@@ -131,4 +143,7 @@ def test_the_paper_profile_holds_the_published_settings():
     assert (params.stage1.rate, params.stage1.rate_discriminator, params.stage2.rate) == (1e-4, 4e-4, 1e-4)
     assert (params.stage1.beta, params.head) == (0.25, "published")
     assert {book.codes for book in params.codebooks.values()} == {512, 1024}
-    assert all(variant.preset == "published" for variant in params.variants.values())
+    assert all(params.variants[run.variant].preset == "published" for run in params.runs.values())
+    assert params.olc_preset == "published"
+    assert methods["olc"].presets["published"]["channels"] == 32
+    assert (MU, GAMMA) == (5000.0, 2.2)

@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -146,3 +147,20 @@ def check(context: typer.Context) -> None:
     Example: python -m bench check
     """
     execute(context, "check")
+
+
+@app.command()
+def score(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="Folder of <scene>.exr, .hdr or .npy: linear RGB, relative radiance.")],
+    dataset: Annotated[str, typer.Option(help="Dataset whose test scenes the files belong to.")],
+    protocol: Annotated[str, typer.Option(help="How to score; see: bench protocol list.")] = "whole-float",
+    out: Annotated[Path | None, typer.Option(help="CSV file to write the score rows to.")] = None,
+) -> None:
+    """Score your own results, without our models.
+
+    Example: python -m bench score work/demo/predictions/triangle-merge/panoramas/test --dataset panoramas
+    """
+    # Commands run in the project's root; the user's paths are relative to where the command was typed.
+    target = out.absolute() if out else None
+    execute(context, "score", folder=folder.absolute(), dataset=dataset, protocol=protocol, out=target)

@@ -1,8 +1,8 @@
 """The parameter file: parsed once into frozen models that reject unknown keys."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -59,6 +59,12 @@ class Optimisation(Section):
     log_every: int = Field(default=100, gt=0, description="steps between rows of the learning curve")
     workers: int = Field(default=0, ge=0, description="processes that cut patches")
 
+    @model_validator(mode="after")
+    def _whole_rows(self) -> "Optimisation":
+        if self.checkpoint_every % self.log_every:
+            raise ValueError("checkpoint_every must be a multiple of log_every, so that resumed curves have whole rows")
+        return self
+
 
 class Stage1(Optimisation):
     """Codebook training (spec part 2)."""
@@ -67,6 +73,7 @@ class Stage1(Optimisation):
     eta: Literal["per-batch", "per-sample"] = silent("per-batch", "'in every iteration' read as one draw a batch")
     encoder_domain: Literal["linear", "mu-law"] = silent("linear", "the encoder is printed as E(X)")
     init: Literal["uniform", "data"] = silent("uniform", "uniform(-1/K, 1/K), as FeMaSR and VQFR")
+    quantise_from: float = silent(0.0, "share of the run in which E and D train without quantisation", ge=0, lt=1)
     lazy_codebook: bool = silent(False, "dense Adam: rows without gradient still drift on momentum")
     beta: float = Field(default=0.25, ge=0, description="weight of the commitment term, eq. 7")
     weight_reconstruction: float = silent(1.0, "loss weights aren't printed", ge=0)
@@ -127,14 +134,6 @@ class Tables(Section):
     table3: Mapping[str, str]
     floors: tuple[str, ...] = ()
     crops: tuple[str, ...] = Field(default=(), description="variants shown side by side in the crop figures")
-
-
-class Decision(NamedTuple):
-    """A point on which the paper is silent: the field, the value in force, and why."""
-
-    field: str
-    value: Any
-    reason: str
 
 
 class Params(Section):
@@ -228,13 +227,3 @@ def _sentence(error: Any) -> str:
     if error["type"] == "extra_forbidden":
         return "unknown key; remove it or check its spelling"
     return str(error["msg"]).removeprefix("Value error, ")
-
-
-def decisions(section: BaseModel, prefix: str = "") -> Iterator[Decision]:
-    """Yield every point on which the paper is silent with the value in force in this profile."""
-    for name, info in type(section).model_fields.items():
-        value, extra = getattr(section, name), info.json_schema_extra
-        if isinstance(extra, dict) and "decided" in extra:
-            yield Decision(prefix + name, value, str(extra["decided"]))
-        elif isinstance(value, BaseModel):
-            yield from decisions(value, f"{prefix}{name}.")

@@ -15,7 +15,7 @@ def deform_conv3x3(features: Tensor, offsets: Tensor, mask: Tensor, weight: Tens
     mask     : (B, G * 9, H, W), the factor of each sample.
     weight   : (C_out, C, 3, 3); bias (C_out,) or None.
     Returns (B, C_out, H, W). Sampling is done in fp32 at least, also under autocast. One sampling call serves all taps
-    and groups: nine calls took three times as long.
+    and groups, which is faster than a call for each tap.
     """
     batch, channels, height, width = features.shape
     groups = mask.shape[1] // 9

@@ -1,8 +1,9 @@
 """VGG-16 features for perceptual losses, from a local weight file or from a seed."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,8 @@ from bench.core.seeding import derive
 
 LAYERS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512))
 """Channels of the convolutions before each pooling, as far as relu4_3 (Simonyan and Zisserman 2015)."""
+
+FILE = "vgg16-397923af.pth"
 
 TAPS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 
@@ -61,22 +64,14 @@ class VggFeatures(nn.Module):
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
     def _read(self, path: Path) -> None:
-        state = torch.load(path, weights_only=True, map_location="cpu")
-        index = 0
-        for block in LAYERS:
-            for _ in block:
-                self._fill(index, state, path)
-                index += 1
-
-    def _fill(self, index: int, state: dict[str, Tensor], path: Path) -> None:
-        layer, position = list(self._convolutions())[index], _POSITIONS[index]
-        try:
-            layer.weight.data = state[f"features.{position}.weight"].reshape(layer.weight.shape)
-            layer.bias.data = state[f"features.{position}.bias"].reshape(-1)  # type: ignore[union-attr]
-        except (KeyError, RuntimeError) as error:
-            raise UsageError(
-                f"{path} doesn't hold VGG-16 layer features.{position}; expected torchvision's file."
-            ) from error
+        state = _state(path)
+        for layer, position in zip(self._convolutions(), _POSITIONS, strict=True):
+            try:
+                layer.load_state_dict({kind: state[f"features.{position}.{kind}"] for kind in ("weight", "bias")})
+            except (KeyError, RuntimeError) as error:
+                raise UsageError(
+                    f"{path} doesn't hold VGG-16 layer features.{position}; expected torchvision's {FILE}."
+                ) from error
 
     def _convolutions(self) -> Iterator[nn.Conv2d]:
         return (layer for layer in self.blocks.modules() if isinstance(layer, nn.Conv2d))
@@ -99,7 +94,17 @@ def _blocks() -> Iterator[nn.Sequential]:
 def _sha256(path: Path) -> str:
     if not path.is_file():
         raise UsageError(
-            f"VGG-16 weights {str(path)!r} not found. Expected torchvision's vgg16-397923af.pth; "
+            f"VGG-16 weights {str(path)!r} not found. Expected torchvision's {FILE}; "
             "set perceptual.weights, or perceptual.backbone to random-vgg16 or none."
         )
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _state(path: Path) -> Mapping[str, Any]:
+    try:
+        state = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # the unpickler raises whatever the damage leads to
+        raise UsageError(f"{path} can't be read as PyTorch weights; expected torchvision's {FILE}.") from error
+    if not isinstance(state, Mapping):
+        raise UsageError(f"{path} holds a {type(state).__name__}, not named weights; expected torchvision's {FILE}.")
+    return state

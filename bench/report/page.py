@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NamedTuple
 
+from bench.core.decisions import Decision, decisions
 from bench.core.errors import BenchError
-from bench.core.params import Decision, Params, decisions
+from bench.core.params import Params
 from bench.report.table import Table
 from bench.report.view import view
 from bench.report.writers import TEMPLATES

@@ -61,7 +61,8 @@ def _against_floors(params: Params) -> Iterator[Finding]:
         yield Finding(f"{subject}, PSNR-mu", scores["psnr-mu"], best + MU_GAIN, "dB")
         yield Finding(f"{subject}, PSNR-l", scores["psnr-l"], math.nextafter(reference["psnr-l"], 0), "dB")
         saturated = "psnr-mu@saturated"
-        yield Finding(f"{subject}, PSNR-mu where saturated", scores[saturated], reference[saturated] + SATURATED_GAIN, "dB")
+        bound = reference[saturated] + SATURATED_GAIN
+        yield Finding(f"{subject}, PSNR-mu where saturated", scores[saturated], bound, "dB")
 
 
 def _means(params: Params) -> dict[tuple[str, str], Mapping[str, float]]:

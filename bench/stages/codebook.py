@@ -1,21 +1,15 @@
 """Codebook: stage 1 of the OLC method on one dataset."""
 
-from torch.utils.data import default_collate
-
 from bench.core.errors import unknown_name
 from bench.core.params import Params
 from bench.core.registry import methods
 from bench.core.seeding import derive
-from bench.data.patches import PatchStream
 from bench.nn.losses import Fidelity
 from bench.nn.vgg import VggFeatures
 from bench.stages import layout, training
 from bench.train.loop import fit, seed_parameters, trainable
-from methods.olc.stage1 import CodebookLearner, initialise_from_data
+from methods.olc.stage1 import CodebookLearner
 from methods.olc.vqgan import VQGAN
-
-INITIAL_BATCHES = 8
-"""Batches whose encodings the codes are drawn from where stage1.init is "data"."""
 
 
 def build(params: Params, name: str) -> VQGAN:
@@ -34,7 +28,7 @@ def run(params: Params, name: str) -> None:
     entry, settings, device = params.codebooks[name], params.stage1, training.start(params)
     patches = training.stream(params, training.read_split(params, entry.trainset, "train"), entry.seed, "stage1")
     features = training.backbone(params.perceptual, settings.weight_perceptual, entry.seed, device)
-    learner = _learner(params, name, patches, features)
+    learner = _learner(params, name, features)
     for network in learner.networks.values():
         training.place(network, device)
     card = training.as_json(entry) | {
@@ -51,15 +45,11 @@ def run(params: Params, name: str) -> None:
     checkpoint.remove()
 
 
-def _learner(params: Params, name: str, patches: PatchStream, features: VggFeatures | None) -> CodebookLearner:
+def _learner(params: Params, name: str, features: VggFeatures | None) -> CodebookLearner:
     """Build the networks with initial weights that depend on the seed, not on the book's segments."""
     seed, settings = params.codebooks[name].seed, params.stage1
     vqgan = build(params, name)
     seed_parameters(vqgan, derive(seed, "stage1"))
-    if settings.init == "data":
-        numbers = range(INITIAL_BATCHES * settings.batch)
-        frames, truth = default_collate([patches[number] for number in numbers])
-        initialise_from_data(vqgan, frames, truth, seed)
     fidelity = Fidelity(features, settings.weight_perceptual, settings.weight_reconstruction)
     learner = CodebookLearner(vqgan, settings, fidelity, derive(seed, "stage1"))
     if "discriminator" in learner.networks:

@@ -12,6 +12,7 @@ import torch
 
 from bench.core.errors import UsageError
 from bench.core.registry import ROOT
+from bench.io.atomic import replacing
 
 
 def digest(settings: Mapping[str, Any], code: Iterable[str]) -> str:
@@ -36,14 +37,14 @@ class Checkpoint:
         return self.folder / "last.pt"
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Write atomically: a kill at any moment leaves the previous state or the new one."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_suffix(".partial")
-        with partial.open("wb") as file:
+        """Write atomically: a kill at any moment leaves the previous state or the new one.
+
+        A full disk raises UsageError, and the previous state stays.
+        """
+        with replacing(self.path) as part, part.open("wb") as file:
             torch.save(dict(state), file)
             file.flush()
             os.fsync(file.fileno())
-        partial.replace(self.path)
 
     def load(self) -> dict[str, Any] | None:
         """Return the last state, or None if there is none; a damaged file raises UsageError."""
@@ -51,10 +52,12 @@ class Checkpoint:
             return None
         try:
             state: dict[str, Any] = torch.load(self.path, weights_only=True, map_location="cpu")
-        except Exception as error:
-            raise UsageError(f"checkpoint {self.path} can't be read ({error}); delete it to start afresh.") from error
+        except Exception as error:  # PyTorch's own text advises to read the file unsafely
+            reason = type(error).__name__
+            raise UsageError(f"checkpoint {self.path} is damaged ({reason}); delete it to start afresh.") from error
         return state
 
     def remove(self) -> None:
         """Forget the state of a finished run, so that a later one starts from its own parameters and code."""
-        self.path.unlink(missing_ok=True)
+        for path in (self.path, *self.folder.glob(f".{self.path.name}.*")):
+            path.unlink(missing_ok=True)

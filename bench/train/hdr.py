@@ -24,3 +24,6 @@ class HdrLearner:
         """Weighted terms of frames (B, N, 6, H, W) and truth (B, 3, H, W)."""
         terms: dict[str, Tensor] = self.network.losses(frames, truth, self.fidelity, self.weights)  # type: ignore[operator]
         return terms
+
+    def updated(self, phase: str) -> None:
+        """Nothing follows a step."""

@@ -31,6 +31,9 @@ class Learner(Protocol):
     def losses(self, phase: str, frames: Tensor, truth: Tensor, step: int) -> dict[str, Tensor]:
         """Return the weighted loss terms of a phase; none: the phase is left out at this step."""
 
+    def updated(self, phase: str) -> None:
+        """Hear that the optimiser has just changed what this phase trains; the gradients are still there."""
+
 
 @dataclass
 class _State:
@@ -79,6 +82,7 @@ def fit(
                 terms = learner.losses(phase, frames, truth, state.step)
             if terms:
                 _update(optimiser, terms, settings, learner.rates[phase], state.step, label)
+                learner.updated(phase)
                 state.record(terms)
         state.advance(settings)
         if state.step % settings.checkpoint_every == 0 and state.step < settings.steps:

@@ -73,7 +73,8 @@ class Codebook(nn.Module):
             vectors = features.permute(0, 2, 3, 1)
             indices = self._nearest(vectors.detach(), kinds)
             codes = F.embedding(indices, self.weight.float()).permute(0, 3, 1, 2)
-            straight = features + (codes - features).detach()
+            # Added in this order, the input cancels out: the value is the code's to the last bit.
+            straight = codes.detach() + (features - features.detach())
         return Quantised(straight, codes, indices)
 
     @torch.no_grad()

@@ -30,7 +30,9 @@ class CodebookLearner:
         if settings.weight_adversarial > 0:
             self.networks["discriminator"] = PatchGAN(settings.discriminator_width)
             self.rates["discriminator"] = settings.rate_discriminator
+        self.first_quantised = round(settings.quantise_from * settings.steps)
         self.pair: tuple[Tensor, Tensor] | None = None
+        self.book: Tensor | None = None
 
     def kinds(self, step: int, batch: int) -> Tensor | int:
         """Draw eta for a step: one kind for the batch, or (B,) kinds."""
@@ -51,21 +53,39 @@ class CodebookLearner:
         joined = "discriminator" in self.networks and step >= self.settings.adversarial_from * self.settings.steps
         if phase == "discriminator":
             return self._judge() if joined else {}
+        self._initialise(frames, truth, step)
+        if self.settings.lazy_codebook:
+            self.book = self.vqgan.codebook.weight.detach().clone()
         kinds = self.kinds(step, len(frames))
         images = self.images(frames, truth, kinds)
-        result = self.vqgan(images, kinds.to(frames.device) if isinstance(kinds, Tensor) else kinds)
-        terms: dict[str, Tensor] = self.fidelity(result.radiance, images)
-        terms |= {
-            name: self.settings.weight_codebook * term
-            for name, term in codebook_losses(result.features, result.quantised.codes, self.settings.beta).items()
-        }
-        real, fake = mu_law(images.float()), mu_law(result.radiance)
+        if step < self.first_quantised:
+            radiance = self.vqgan.decoder(self.vqgan.encode(images))
+            terms: dict[str, Tensor] = self.fidelity(radiance, images)
+        else:
+            result = self.vqgan(images, kinds.to(frames.device) if isinstance(kinds, Tensor) else kinds)
+            radiance, terms = result.radiance, self.fidelity(result.radiance, images)
+            losses = codebook_losses(result.features, result.quantised.codes, self.settings.beta)
+            terms |= {name: self.settings.weight_codebook * term for name, term in losses.items()}
+        real, fake = mu_law(images.float()), mu_law(radiance)
         if joined:
             terms["adversarial"] = (
                 -self.settings.weight_adversarial * self.networks["discriminator"](fake).float().mean()
             )
         self.pair = (real, fake.detach())
         return terms
+
+    @torch.no_grad()
+    def updated(self, phase: str) -> None:
+        """With `lazy_codebook`, give codes without gradient back what Adam's momentum moved them by."""
+        weight = self.vqgan.codebook.weight
+        if phase == "generator" and self.book is not None and weight.grad is not None:
+            idle = (weight.grad == 0).all(1)
+            weight[idle] = self.book[idle]
+
+    def _initialise(self, frames: Tensor, truth: Tensor, step: int) -> None:
+        """Draw the codes from the first batch that is quantised, where `init` is "data"."""
+        if self.settings.init == "data" and step == self.first_quantised:
+            initialise_from_data(self.vqgan, frames, truth, self.seed)
 
     def _judge(self) -> dict[str, Tensor]:
         """Hinge loss of the discriminator on the last real and reconstructed images."""

@@ -3,8 +3,8 @@ from html.parser import HTMLParser
 
 import pytest
 
+from bench.core.decisions import decisions
 from bench.core.errors import BenchError
-from bench.core.params import decisions
 from bench.report import page
 from bench.report.page import Figure, Page, Section, data_uri, render, size
 

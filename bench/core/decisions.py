@@ -1,0 +1,52 @@
+"""What we had to decide: every point on which the paper is silent or contradicts itself, with the choice in force."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+
+from bench.core.params import Params
+
+
+class Decision(NamedTuple):
+    """One point: the parameter or part it concerns, the value in force, and the reason."""
+
+    field: str
+    value: Any
+    reason: str
+
+
+READINGS = (
+    Decision("segments", "Z_i = codes[(i-1)K/4 : (i+1)K/4], H: all", "the one reading on which eq. 4 and text agree"),
+    Decision("n_z", "8C", "z_vq has 8C channels and is quantised directly"),
+    Decision("VQGAN", "variant A: C, 2C, 4C, 8C, no attention", "matches the fidelity decoder; whole images fit"),
+    Decision("output of D and D_F", "sigmoid", "not printed; the authors' earlier code uses it"),
+    Decision("discriminator's normalisation", "GroupNorm", "BatchNorm would make N processes differ from one"),
+    Decision("adversarial loss", "hinge", "the printed generator term fits hinge and Wasserstein alike"),
+    Decision("entry convolutions", "one for each frame", "'a convolution layer to all frames' leaves it open"),
+    Decision("PA", "3x3 and 5x5 branches, selective-kernel fusion", "order and form of the fusion aren't printed"),
+    Decision("FSM", "at all scales, reduction max(c/2, 16)", "reduction isn't printed; H/8 and H/4 are in the text"),
+    Decision("encoders of stage 2", "random initial weights", "the paper uses E for the target only"),
+    Decision("gradient through Q", "straight-through", "as FeMaSR and VQFR"),
+    Decision("Table 3, rows 1-5", "no H/8 level; their merging makes z_m too", "nothing would use that level"),
+    Decision("Table 3, rows 1-6", "U and F_vq enter by concat + 3x3 convolution", "'without RF' names no operator"),
+    Decision("RF", "gamma and beta start at zero", "the fusion then starts as the identity"),
+    Decision("eq. 2's triangle functions", "max(2x-1,0), 1-|2x-1|, max(1-2x,0)", "Kalantari's, of the reference"),
+    Decision("vanilla", "V-mix: the same mixture of images, whole book", "isolates the segmentation"),
+)
+"""Readings that are built in, because a choice would have no second sensible value."""
+
+
+def decisions(params: Params) -> Iterator[Decision]:
+    """Yield the built-in readings, then every silent parameter with its value in this profile."""
+    yield from READINGS
+    yield from _silent(params, "")
+
+
+def _silent(section: BaseModel, prefix: str) -> Iterator[Decision]:
+    for name, info in type(section).model_fields.items():
+        value, extra = getattr(section, name), info.json_schema_extra
+        if isinstance(extra, dict) and "decided" in extra:
+            yield Decision(prefix + name, value, str(extra["decided"]))
+        elif isinstance(value, BaseModel):
+            yield from _silent(value, f"{prefix}{name}.")

@@ -1,0 +1,65 @@
+"""Files that appear whole or not at all: a full disk, other failures, and what is left behind."""
+
+import errno
+from collections import namedtuple
+
+import pytest
+
+from bench.core.errors import BenchError, UsageError
+from bench.io import atomic
+from bench.io.atomic import replacing
+
+
+def write(path, error=None):
+    with replacing(path) as part:
+        part.write_text("new")
+        if error:
+            raise error
+
+
+@pytest.fixture
+def old(tmp_path):
+    path = tmp_path / "scores.csv"
+    path.write_text("old")
+    return path
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_the_users_to_mend(old, number):
+    with pytest.raises(UsageError, match=r"scores\.csv: could not be written .*the disk is full, [\d.]+ MB are free"):
+        write(old, OSError(number, "No space left"))
+    assert old.read_text() == "old" and list(old.parent.iterdir()) == [old]
+
+
+@pytest.mark.parametrize(("free", "kind"), [(1000, UsageError), (10**9, BenchError)])
+def test_a_short_write_without_a_number_is_judged_by_the_free_space(old, monkeypatch, free, kind):
+    """NumPy reports one as: OSError("810000 requested and 102336 written")."""
+    monkeypatch.setattr(atomic.shutil, "disk_usage", lambda _: namedtuple("Usage", "free")(free))
+    with pytest.raises(BenchError, match="810000 requested") as caught:
+        write(old, OSError("810000 requested and 102336 written"))
+    assert type(caught.value) is kind
+    assert list(old.parent.iterdir()) == [old]
+
+
+def test_another_failure_is_no_fault_of_the_input(old):
+    with pytest.raises(BenchError, match="check free space and permissions") as caught:
+        write(old, PermissionError(errno.EACCES, "Permission denied"))
+    assert caught.value.exit_code == 1
+    assert old.read_text() == "old" and list(old.parent.iterdir()) == [old]
+
+
+def test_an_interrupt_leaves_nothing_either(old):
+    with pytest.raises(KeyboardInterrupt):
+        write(old, KeyboardInterrupt())
+    assert old.read_text() == "old" and list(old.parent.iterdir()) == [old]
+
+
+def test_success_replaces_files_and_folders(old, tmp_path):
+    write(old)
+    assert old.read_text() == "new"
+    for content in ("one", "two"):
+        with replacing(tmp_path / "scene") as part:
+            part.mkdir()
+            (part / content).touch()
+    assert [path.name for path in (tmp_path / "scene").iterdir()] == ["two"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["scene", "scores.csv"]
