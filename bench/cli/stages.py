@@ -29,6 +29,7 @@ def execute(
     settings = cast(Settings, context.obj)
     with workplace():
         params = settings.load()
+        check_names(params, settings.params_file)
         names = list(known(params)) if known else []
         if name is not None and name not in names:
             from bench.core.errors import unknown_name
@@ -41,6 +42,24 @@ def execute(
         else:
             run = importlib.import_module(f"bench.stages.{verb}").run
             quietly(settings, lambda: run(params, *([] if name is None else [name]), **options))
+
+
+def check_names(params: "Params", file: Path) -> None:
+    """Refuse a method, preset or protocol that doesn't exist, before hours of training lead up to its first use."""
+    from bench.core.errors import unknown_name
+    from bench.core.registry import methods, protocols
+
+    if params.protocol not in protocols:
+        raise unknown_name(f"protocol (protocol in {file})", params.protocol, protocols)
+    if params.codebooks and params.olc_preset not in methods["olc"].presets:
+        raise unknown_name(f"preset of olc (olc_preset in {file})", params.olc_preset, methods["olc"].presets)
+    for name, variant in params.variants.items():
+        where = f"(variants.{name} in {file})"
+        if variant.method not in methods:
+            raise unknown_name(f"method {where}", variant.method, methods)
+        card = methods[variant.method]
+        if card.trains and variant.preset not in card.presets:
+            raise unknown_name(f"preset of {card.name} {where}", variant.preset, card.presets)
 
 
 def _registered(_: "Params") -> Iterable[str]:

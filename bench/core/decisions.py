@@ -21,7 +21,7 @@ READINGS = (
     Decision("n_z", "8C", "z_vq has 8C channels and is quantised directly"),
     Decision("VQGAN", "variant A: C, 2C, 4C, 8C, no attention", "matches the fidelity decoder; whole images fit"),
     Decision("output of D and D_F", "sigmoid", "not printed; the authors' earlier code uses it"),
-    Decision("discriminator's normalisation", "GroupNorm", "BatchNorm would make N processes differ from one"),
+    Decision("normalisation of the discriminator", "GroupNorm", "BatchNorm would make N processes differ from one"),
     Decision("adversarial loss", "hinge", "the printed generator term fits hinge and Wasserstein alike"),
     Decision("entry convolutions", "one for each frame", "'a convolution layer to all frames' leaves it open"),
     Decision("PA", "3x3 and 5x5 branches, selective-kernel fusion", "order and form of the fusion aren't printed"),
@@ -31,7 +31,7 @@ READINGS = (
     Decision("Table 3, rows 1-5", "no H/8 level; their merging makes z_m too", "nothing would use that level"),
     Decision("Table 3, rows 1-6", "U and F_vq enter by concat + 3x3 convolution", "'without RF' names no operator"),
     Decision("RF", "gamma and beta start at zero", "the fusion then starts as the identity"),
-    Decision("eq. 2's triangle functions", "max(2x-1,0), 1-|2x-1|, max(1-2x,0)", "Kalantari's, of the reference"),
+    Decision("triangle functions of eq. 2", "max(2x-1,0), 1-|2x-1|, max(1-2x,0)", "Kalantari's, of the reference"),
     Decision("vanilla", "V-mix: the same mixture of images, whole book", "isolates the segmentation"),
 )
 """Readings that are built in, because a choice would have no second sensible value."""

@@ -1,7 +1,6 @@
 """Training patches: cut on the fly from prepared scenes, a function of the seed and the sample's number alone."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -52,7 +51,7 @@ class PatchStream:
         ]
         if not self.places:
             raise UsageError(f"no {size}x{size} patch fits into any of the {len(scenes)} training scenes.")
-        self._permutation = lru_cache(maxsize=2)(self._shuffled)
+        self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
 
     def __len__(self) -> int:
         """Count the patches of one epoch, without symmetries."""
@@ -71,5 +70,8 @@ class PatchStream:
             frames, truth = dihedral(frames, symmetry), dihedral(truth, symmetry)
         return Patch(np.ascontiguousarray(frames), np.ascontiguousarray(truth, dtype=np.float32))
 
-    def _shuffled(self, epoch: int) -> NDArray[np.int64]:
-        return generator(self.seed, "epoch", epoch).permutation(len(self.places))
+    def _permutation(self, epoch: int) -> NDArray[np.int64]:
+        """Order of the patches in one epoch; the latest is kept, since samples are asked for in turn."""
+        if self._order[0] != epoch:
+            self._order = epoch, generator(self.seed, "epoch", epoch).permutation(len(self.places))
+        return self._order[1]

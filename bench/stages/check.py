@@ -42,6 +42,8 @@ class Finding(NamedTuple):
 def run(params: Params) -> None:
     """Print every requirement with its measured value; raise BenchError if one isn't met."""
     findings = [*_against_floors(params), *_parts(params)]
+    if not findings:
+        raise BenchError(f"profile {params.profile!r} has no learned row and floor to compare: nothing was checked.")
     for finding in findings:
         print(finding)
     if failed := [finding for finding in findings if not finding.holds]:
@@ -67,7 +69,7 @@ def _against_floors(params: Params) -> Iterator[Finding]:
 
 def _means(params: Params) -> dict[tuple[str, str], Mapping[str, float]]:
     """Mean over scenes and seeds: (variant, dataset) to metric to value."""
-    scores = read_scores([layout.need(params.reports / "scores.csv", "summarize")])
+    scores = read_scores([layout.need(params, params.reports / "scores.csv", "summarize")])
     table = scores.pivot_table(index=["variant", "dataset"], columns="metric", values="value", aggfunc="mean")
     return {(str(key[0]), str(key[1])): row for key, row in table.to_dict("index").items()}
 
@@ -90,6 +92,6 @@ def _fall(facts: Mapping[str, Any]) -> float:
 
 
 def _facts(params: Params, run: str) -> dict[str, Any]:
-    path = layout.need(layout.inspection(params, f"network-{run}"), f"inspect network-{run}")
+    path = layout.need(params, layout.inspection(params, f"network-{run}"), f"inspect network-{run}")
     facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return facts

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from bench.core.errors import unknown_name
@@ -54,7 +53,7 @@ def tensors(scene: Scene) -> tuple[Tensor, Tensor]:
 def inspect_codebook(params: Params, name: str) -> None:
     """Write statistics of each image kind and quarter (JSON), and histograms, codes and atlas (NPZ)."""
     vqgan = codebook.build(params, name).eval()
-    vqgan.load_state_dict(load_file(layout.need(layout.codebook(params, name), f"codebook {name}")))
+    networks.fill(params, vqgan, layout.codebook(params, name), f"codebook {name}")
     entry, images = params.codebooks[name], [tensors(s) for s in test_scenes(params, params.codebooks[name].trainset)]
     kinds: dict[str, Any] = {}
     histograms: list[Any] = []
@@ -174,6 +173,6 @@ def _permuted_frames(network: OLCNet, images: list[tuple[Tensor, Tensor]], intac
 
 
 def _mapping_curve(params: Params, run: str) -> list[float]:
-    lines = layout.need(layout.curve(params, run), f"train {run}").read_text(encoding="utf-8").splitlines()
+    lines = layout.need(params, layout.curve(params, run), f"train {run}").read_text(encoding="utf-8").splitlines()
     column = lines[0].split(",").index("mapping")
     return [float(line.split(",")[column]) for line in lines[1:]]

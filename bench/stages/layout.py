@@ -46,8 +46,16 @@ def inspection(params: Params, name: str) -> Path:
     return params.work / "inspect" / f"{name}.json"
 
 
-def need(path: Path, command: str) -> Path:
-    """Return `path` if it exists; else raise UsageError with the command that makes it."""
+def need(params: Params, path: Path, verb: str) -> Path:
+    """Return `path` if it exists; else raise UsageError with the command that makes it, such as `verb` "train x"."""
     if not path.exists():
-        raise UsageError(f"{path} doesn't exist yet. Make it with: python -m bench {command}, or run: dvc repro")
+        raise UsageError(f"{path} doesn't exist yet. Make it with: {remake(params, verb)}")
     return path
+
+
+def remake(params: Params, verb: str) -> str:
+    """Return the commands that make the result of `verb` in this profile, for error messages."""
+    file = Path(params.params_file)
+    default = file == Path("params.yaml")
+    one, all_ = ("", "") if default else (f"--params {file} ", f" {file.with_name('dvc.yaml')}")
+    return f"python -m bench {one}{verb}, or run: dvc repro{all_}"

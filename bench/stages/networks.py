@@ -1,12 +1,14 @@
 """Networks of the profile's runs: built from their variant, filled from their files."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from bench.core.errors import unknown_name
+from bench.core.errors import UsageError, unknown_name
 from bench.core.params import Params, Run
 from bench.core.registry import methods
 from bench.stages import layout
@@ -35,17 +37,29 @@ def build(params: Params, run: Run) -> nn.Module:
 
 def read(params: Params, name: str) -> nn.Module:
     """Build the network of run `name` and load its trained weights, in evaluation mode."""
-    run = find_run(params, name)
-    network = build(params, run)
-    network.load_state_dict(load_file(layout.need(layout.weights(params, name), f"train {name}")))
+    network = build(params, find_run(params, name))
+    fill(params, network, layout.weights(params, name), f"train {name}")
     return network.eval()
 
 
 def load_prior(params: Params, run: Run, network: Any) -> None:
     """Load the frozen VQGAN of a run that needs a codebook."""
     if run.codebook is not None:
-        path = layout.need(layout.codebook(params, run.codebook), f"codebook {run.codebook}")
-        network.vqgan.load_state_dict(load_file(path))
+        fill(params, network.vqgan, layout.codebook(params, run.codebook), f"codebook {run.codebook}")
+
+
+def fill(params: Params, network: nn.Module, path: Path, verb: str) -> None:
+    """Load a weight file, strictly; one that is missing, damaged or of another network raises UsageError.
+
+    `verb` is the command that makes the file, such as "train x".
+    """
+    again = f"Delete it, then make it with: {layout.remake(params, verb)}"
+    try:
+        network.load_state_dict(load_file(layout.need(params, path, verb)))
+    except SafetensorError as error:
+        raise UsageError(f"{path} is damaged ({error}). {again}") from error
+    except RuntimeError as error:  # what torch raises for names and shapes that differ
+        raise UsageError(f"{path} holds the weights of another network than the parameters name. {again}") from error
 
 
 @torch.no_grad()

@@ -27,7 +27,7 @@ TITLES = {1: "All methods", 2: "Codebooks: vanilla and overlapped, two sizes", 3
 
 def run(params: Params) -> None:
     """Write reports/<profile>/{tables,figures} and index.html; a part whose input is missing says so on the page."""
-    scores = read_scores([layout.need(params.reports / "scores.csv", "summarize")])
+    scores = read_scores([layout.need(params, params.reports / "scores.csv", "summarize")])
     measured = Measured(params, collect(scores), _cards(params))
     tables = [scored.table(paper, measured) for paper in _papers(params)]
     sections = [

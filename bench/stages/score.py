@@ -19,7 +19,7 @@ def _read_array(path: Path) -> Radiance:
     """Read (H, W, 3) floats from a .npy file."""
     try:
         array = np.load(path, allow_pickle=False)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, EOFError) as error:
         raise UsageError(f"{path} isn't a readable .npy file of numbers: {error}.") from error
     if array.ndim != 3 or array.shape[-1] != 3 or array.dtype.kind != "f":
         raise UsageError(f"{path} holds {array.dtype} of shape {array.shape}; expected floats of shape (H, W, 3).")
@@ -40,7 +40,7 @@ def run(params: Params, folder: Path, dataset: str, protocol: str, out: Path | N
     split = next((name for name, role in datasets[dataset].splits.items() if role == "test"), None)
     if split is None:
         raise unknown_name(f"split of {dataset} with role", "test", datasets[dataset].splits.values())
-    paths = list_scenes(layout.need(layout.scenes(params, dataset, split), f"prepare {dataset}"))
+    paths = list_scenes(layout.need(params, layout.scenes(params, dataset, split), f"prepare {dataset}"))
     files = _find(folder, [path.name for path in paths])
     blank = ScoreRow(params.profile, "submitted", folder.resolve().name, "", None, dataset, "", "", 0.0, rule.id)
     rows = []

@@ -13,7 +13,9 @@ def run(params: Params) -> None:
     Files of evaluations that the parameter file doesn't name are left out; one that it names and that is missing
     raises UsageError.
     """
-    files = [layout.need(layout.scores(params, cell), f"evaluate {cell}") for cell in sorted(params.evaluations)]
+    files = [
+        layout.need(params, layout.scores(params, cell), f"evaluate {cell}") for cell in sorted(params.evaluations)
+    ]
     scores = clean(read_scores(files))
     write_text_atomic(params.reports / "scores.csv", scores.to_csv(index=False, lineterminator="\n", na_rep="nan"))
     write_json_atomic(params.reports / "metrics.json", nested(collect(scores)))

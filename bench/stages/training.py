@@ -43,7 +43,7 @@ def place(network: Network, device: torch.device) -> Network:
 
 def read_split(params: Params, dataset: str, split: str) -> list[Scene]:
     """Return the prepared scenes of a split, frames memory-mapped."""
-    folder = layout.need(layout.scenes(params, dataset, split), f"prepare {dataset}")
+    folder = layout.need(params, layout.scenes(params, dataset, split), f"prepare {dataset}")
     return [read_scene(path) for path in list_scenes(folder)]
 
 

@@ -91,7 +91,7 @@ def test_the_loss_falls_on_one_tiny_scene(tiny_scene, tmp_path):
     _, curve = train(tiny_scene, tmp_path, steps=80, log_every=10)
     losses = [row["reconstruction"] for row in curve]
     assert [row["step"] for row in curve] == [10.0 * n for n in range(1, 9)]
-    assert losses[-1] < 0.75 * losses[0]
+    assert losses[-1] < 0.8 * losses[0]
 
 
 @pytest.mark.parametrize("at", [9, 16, 19])

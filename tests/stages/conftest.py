@@ -1,0 +1,171 @@
+"""A workshop: a copy of the project in a temporary folder, with a tiny profile whose pipeline has run once.
+
+The copy makes the command line work there and not in the checkout, since commands run where their code lies.
+"""
+
+import importlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+import yaml
+
+from bench.core.params import Params, load
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = ("bench", "methods", "datasets", "reports/printed", "dvc.yaml", "requirements.lock")
+
+
+class Workshop(NamedTuple):
+    """A folder with a project in it, its parameters, and the names that tests ask for."""
+
+    folder: Path
+    params: Params
+    codebook: str
+    plain: str
+    vq: str
+
+    @property
+    def stages(self) -> list[tuple[str, ...]]:
+        """Verb and name of every stage, in the order of the pipeline."""
+        p = self.params
+        cells = [("evaluate", cell) for cell in p.evaluations]
+        inspections = [("inspect", self.codebook), ("inspect", f"network-{self.vq}")]
+        trainings = [("codebook", self.codebook), ("train", self.plain), ("train", self.vq)]
+        data = [("fetch", "panoramas"), ("prepare", "panoramas")]
+        return [*data, *trainings, *cells, *inspections, ("summarize",), ("report",)]
+
+    def run(self, verb: str, *names: str, **options: Any) -> None:
+        """Run one stage in this process; the current folder must be this one."""
+        importlib.import_module(f"bench.stages.{verb}").run(self.params, *names, **options)
+
+    def change(self, **sections: Any) -> "Workshop":
+        """Write changed sections to the parameter file: mappings are merged, other values replaced."""
+        path = self.folder / "params.yaml"
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        for name, value in sections.items():
+            content[name] = {**content[name], **value} if isinstance(value, dict) else value
+        path.write_text(yaml.safe_dump(content), encoding="utf-8")
+        return self._replace(params=load(path))
+
+
+def tiny() -> tuple[dict[str, Any], str, str, str]:
+    """Reduce the smoke profile to a codebook, a run without one and a run on it; name these three."""
+    content = yaml.safe_load((ROOT / "profiles/smoke/params.yaml").read_text(encoding="utf-8"))
+    rows = content["tables"]["table1"]
+    plain = next(name for name, run in content["plain_runs"].items() if run["variant"] == rows["AHDRNet"])
+    vq = next(name for name, run in content["vq_runs"].items() if run["variant"] == rows["Proposed"])
+    codebook = content["vq_runs"][vq]["codebook"]
+    content |= {"profile": "tiny", "root": ".", "params_file": "params.yaml", "threads": 1}
+    content["codebooks"] = {codebook: content["codebooks"][codebook]}
+    for kind, run in (("plain", plain), ("vq", vq)):
+        content[f"{kind}_runs"] = {run: content[f"{kind}_runs"][run]}
+        cells = content[f"{kind}_evaluations"].items()
+        content[f"{kind}_evaluations"] = {name: cell for name, cell in cells if cell["run"] == run}
+    return content, codebook, plain, vq
+
+
+def found(folder: Path) -> Workshop:
+    """Copy the project to `folder` and write the tiny profile's parameters."""
+    for name in PROJECT:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        copy(ROOT / name, folder / name)
+    content, *names = tiny()
+    (folder / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    return Workshop(folder, load(folder / "params.yaml"), *names)
+
+
+@pytest.fixture(autouse=True)
+def cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep to the CPU, where results are the same to the bit."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    """A workshop whose stages have all run in this process; to be read, not changed."""
+    made = found(tmp_path_factory.mktemp("workshop"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(made.folder)
+        patch.setattr(torch.cuda, "is_available", lambda: False)
+        for words in made.stages:
+            made.run(*words)
+    return made
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Workshop:
+    """A workshop in which no stage has run."""
+    return found(tmp_path / "fresh")
+
+
+@pytest.fixture
+def site(workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workshop]:
+    """A copy of the finished workshop, free to be damaged; the current folder."""
+    folder = tmp_path / "site"
+    shutil.copytree(workshop.folder, folder)
+    monkeypatch.chdir(folder)
+    yield workshop._replace(folder=folder)
+    shutil.rmtree(folder)
+
+
+Answer = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="session")
+def environment() -> dict[str, str]:
+    """Variables for a process that works in a copy: no GPU, one thread, this Python's `python` first."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    return {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PATH": path, "PYTHONHASHSEED": "7"}
+
+
+@pytest.fixture
+def command(environment: dict[str, str]) -> Callable[..., Answer]:
+    """Run `python -m bench` in a workshop, in a process of its own."""
+
+    def run(place: Workshop, *words: str) -> Answer:
+        line = [sys.executable, "-m", "bench", *words]
+        return subprocess.run(
+            line, cwd=place.folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    return run
+
+
+@pytest.fixture
+def refused(command: Callable[..., Answer]) -> Callable[..., str]:
+    """Run a command that must end with exit code 2 and no traceback; return what it said."""
+
+    def run(place: Workshop, *words: str) -> str:
+        answer = command(place, *words)
+        assert answer.returncode == 2, answer.stderr
+        assert "Traceback" not in answer.stderr
+        assert answer.stderr.startswith("error: ")
+        assert len(answer.stderr.splitlines()) <= 2
+        return answer.stderr
+
+    return run
+
+
+@pytest.fixture
+def main_in(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Run the command line in this process, as if the project lay in a workshop; return its exit code."""
+    from bench import __main__
+    from bench.cli import settings
+
+    def run(place: Workshop, *words: str) -> int:
+        monkeypatch.setattr(settings, "ROOT", place.folder)
+        monkeypatch.setattr(sys, "argv", ["bench", *words])
+        with pytest.raises(SystemExit) as end:
+            __main__.main()
+        return int(end.value.code or 0)
+
+    return run

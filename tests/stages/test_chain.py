@@ -1,0 +1,302 @@
+"""The chain of stages: what each leaves behind, and that two runs from scratch leave the same bytes."""
+
+import csv
+import json
+import platform
+import re
+import shutil
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.torch import load_file
+
+from bench.core.errors import BenchError, UsageError
+from bench.core.registry import protocols
+from bench.io.container import list_scenes, read_scene
+from bench.io.radiance import read_exr
+from bench.io.tables import read_scores
+from bench.stages import layout
+
+SCORE_COLUMNS = "profile,method,variant,trainset,seed,dataset,scene,metric,value,protocol"
+METRICS = "psnr_mu,psnr_l,psnr_pu,ssim_mu,ssim_l,ssim_pu,hdrvdp2".split(",")
+TAIL = ["scenes", "seeds", "protocol", "note"]
+TABLE_1 = ["dataset", "method", "kind", "params_m", *METRICS, *(f"paper_{name}" for name in METRICS), *TAIL]
+KINDS = {"measured", "measured-third-party-weights", "submitted", "published", "floor", "pending"}
+CARD = {
+    "run", "variant", "trainset", "seed", "method", "label", "preset", "options", "head", "settings", "steps", "batch",
+    "patches", "codebook", "codebook_sha256", "data", "perceptual", "device", "parameters", "parameters_frozen",
+    "macs_per_pixel", "libraries",
+}  # fmt: skip
+
+CHAIN = """
+import json, sys
+from bench.__main__ import main
+for words in json.loads(sys.argv[1]):
+    sys.argv = ["bench", "--quiet", *words]
+    try:
+        main()
+    except SystemExit as end:
+        if end.code:
+            raise
+"""
+
+
+def files(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def header(path):
+    return path.read_text(encoding="utf-8").splitlines()[0]
+
+
+@pytest.fixture
+def inside(workshop, monkeypatch):
+    """The finished workshop as the current folder."""
+    monkeypatch.chdir(workshop.folder)
+    return workshop
+
+
+def test_every_stage_leaves_its_files_where_the_layout_says(inside):
+    p, name = inside.params, "panoramas"
+    assert (layout.raw(p, name) / "views.csv").is_file()
+    assert [len(list_scenes(layout.scenes(p, name, split))) for split in ("train", "test", "no-truth")] == [2, 2, 1]
+    paths = [layout.codebook(p, inside.codebook).with_suffix(suffix) for suffix in (".safetensors", ".json", ".csv")]
+    paths += [layout.inspection(p, inside.codebook).with_suffix(suffix) for suffix in (".json", ".npz")]
+    paths += [layout.inspection(p, f"network-{inside.vq}")]
+    for run in (inside.plain, inside.vq):
+        paths += [layout.weights(p, run), layout.weights(p, run).with_suffix(".json"), layout.curve(p, run)]
+    paths += [layout.scores(p, cell) for cell in p.evaluations]
+    paths += [p.reports / file for file in ("scores.csv", "metrics.json", "index.html", "tables/table1.csv")]
+    assert not [str(path) for path in paths if not path.is_file()]
+
+
+def test_nothing_half_written_and_no_checkpoint_is_left(inside):
+    assert not [path for path in inside.folder.rglob("*") if path.name.endswith((".part", ".old"))]
+    assert not list((inside.folder / "runs").rglob("*.pt"))
+
+
+def test_score_rows_keep_the_contract(inside):
+    p = inside.params
+    for cell, entry in p.evaluations.items():
+        path = layout.scores(p, cell)
+        assert header(path) == SCORE_COLUMNS
+        rows = read_scores([path])
+        assert set(rows["protocol"]) == {protocols[p.protocol].id} == {"whole-float@1"}
+        assert set(rows["profile"]) == {"tiny"}
+        assert set(rows["dataset"]) == {"panoramas"}
+        assert {"psnr-mu", "psnr-l", "ssim-mu", "ssim-l", "psnr-mu@saturated", "psnr-mu@moving"} <= set(rows["metric"])
+        assert not rows.duplicated(["scene", "metric"]).any()
+        run = p.runs.get(entry.run)
+        assert set(rows["variant"]) == {run.variant if run else entry.run}
+        assert set(rows["trainset"]) == ({"panoramas"} if run else {""})
+        assert rows["seed"].isna().all() if run is None else set(rows["seed"]) == {0}
+
+
+def test_every_scene_is_predicted_and_only_those_with_truth_are_scored(inside):
+    p = inside.params
+    splits = ("test", "no-truth")
+    scenes = {split: {path.name for path in list_scenes(layout.scenes(p, "panoramas", split))} for split in splits}
+    for cell, entry in p.evaluations.items():
+        folder = layout.predictions(p, entry.run, "panoramas")
+        assert {split: {path.stem for path in (folder / split).iterdir()} for split in scenes} == scenes
+        assert set(read_scores([layout.scores(p, cell)])["scene"]) == scenes["test"]
+
+
+def test_predictions_are_radiance_of_the_scene_s_size(inside):
+    p = inside.params
+    for entry in p.evaluations.values():
+        for split in ("test", "no-truth"):
+            for path in list_scenes(layout.scenes(p, "panoramas", split)):
+                radiance = read_exr(layout.predictions(p, entry.run, "panoramas") / split / f"{path.name}.exr")
+                assert radiance.shape == read_scene(path).codes.shape[1:]
+                assert np.isfinite(radiance).all()
+                assert (radiance >= 0).all()
+
+
+def test_table_1_has_the_columns_that_others_rely_on(inside):
+    with (inside.params.reports / "tables" / "table1.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == TABLE_1
+    assert {row["kind"] for row in rows} <= KINDS
+    for row in rows:
+        empty = [column for column in TABLE_1 if row[column] == "" and column != "note"]
+        assert not empty or row["note"], row
+    (ours,) = (row for row in rows if row["method"] == "AHDRNet" and row["dataset"] == "panoramas")
+    assert (ours["kind"], ours["scenes"], ours["seeds"], ours["protocol"]) == ("measured", "2", "1", "whole-float@1")
+    assert "PU21" in ours["note"] and "HDR-VDP-2" in ours["note"]
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_tables_2_and_3_name_the_variant_too(inside, number):
+    columns = header(inside.params.reports / "tables" / f"table{number}.csv").split(",")
+    assert columns == [*TABLE_1[:2], "variant", *TABLE_1[2:]]
+
+
+def test_table_1_shows_the_mean_of_the_score_rows(inside):
+    table = pd.read_csv(inside.params.reports / "tables" / "table1.csv").query("dataset == 'panoramas'")
+    shown = table.set_index("method")["psnr_mu"]["Proposed"]
+    cell = next(name for name, entry in inside.params.evaluations.items() if entry.run == inside.vq)
+    rows = read_scores([layout.scores(inside.params, cell)]).query("metric == 'psnr-mu'")
+    assert shown == pytest.approx(rows["value"].mean(), abs=1e-4)
+
+
+def test_the_card_of_weights_is_complete(inside):
+    p = inside.params
+    for run in (inside.plain, inside.vq):
+        card = json.loads(layout.weights(p, run).with_suffix(".json").read_text(encoding="utf-8"))
+        assert set(card) == CARD
+        stored = sum(array.numel() for array in load_file(layout.weights(p, run)).values())
+        assert card["parameters"] + card["parameters_frozen"] == stored
+        assert card["macs_per_pixel"] > 0
+        assert card["steps"] == p.stage2.steps == card["settings"]["steps"]
+        assert re.fullmatch(r"[0-9a-f]{64}", card["data"])
+        assert card["perceptual"] not in ("", None)
+        assert set(card["libraries"]) == {"python", "torch", "numpy"}
+        assert (card["codebook"] is None) == (card["codebook_sha256"] is None) == (run == inside.plain)
+
+
+def test_a_frozen_prior_is_the_codebook_to_the_bit(inside):
+    prior = load_file(layout.codebook(inside.params, inside.codebook))
+    network = load_file(layout.weights(inside.params, inside.vq))
+    assert prior
+    assert all((network[f"vqgan.{name}"] == values).all() for name, values in prior.items())
+
+
+def test_no_output_holds_a_date_a_host_or_a_folder(inside):
+    written = [*files(inside.folder / "work").items(), *files(inside.folder / "reports" / "tiny").items()]
+    texts = {name: content.decode() for name, content in written if name.endswith((".json", ".csv", ".md", ".tex"))}
+    assert len(texts) > 20
+    for name, text in texts.items():
+        for word in (socket.gethostname(), platform.release(), str(inside.folder)):
+            assert not re.search(rf"\b{re.escape(word)}\b", text), name
+        assert not re.search(r"\b20\d\d-\d\d-\d\d\b|\b\d\d:\d\d\b", text), name
+
+
+@pytest.fixture(scope="module")
+def again(workshop, environment, tmp_path_factory):
+    """The whole chain once more: another folder, another process, through the command line, other hash seed."""
+    folder = tmp_path_factory.mktemp("again")
+    left_out = shutil.ignore_patterns("work", "runs", "tiny")
+    shutil.copytree(workshop.folder, folder, ignore=left_out, dirs_exist_ok=True)
+    line = [sys.executable, "-c", CHAIN, json.dumps(workshop.stages)]
+    answer = subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert answer.returncode == 0, answer.stderr
+    return folder
+
+
+@pytest.mark.parametrize("place", ["work", "reports/tiny"])
+def test_two_runs_from_scratch_leave_the_same_bytes(workshop, again, place):
+    first, second = files(workshop.folder / place), files(again / place)
+    assert set(first) == set(second)
+    assert not [name for name in first if first[name] != second[name]]
+
+
+def test_preparing_twice_changes_nothing(site):
+    folder = layout.scenes(site.params, "panoramas")
+    before = {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in folder.rglob("*") if path.is_file()}
+    site.run("prepare", "panoramas")
+    assert before == {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in folder.rglob("*") if p.is_file()}
+
+
+def test_preparing_removes_scenes_that_the_dataset_no_longer_holds(site):
+    kept, gone = list_scenes(layout.scenes(site.params, "panoramas", "train"))
+    shutil.rmtree(layout.raw(site.params, "panoramas") / "Training" / gone.name)
+    (gone.parent / ".killed.1.part").mkdir()
+    site.run("prepare", "panoramas")
+    assert [path.name for path in gone.parent.iterdir()] == [kept.name]
+
+
+def test_a_limit_scores_the_first_scenes_only(site):
+    cell = next(iter(site.params.classic_evaluations))
+    full = read_scores([layout.scores(site.params, cell)])
+    first = list_scenes(layout.scenes(site.params, "panoramas", "test"))[0].name
+    shutil.rmtree(layout.predictions(site.params, site.params.evaluations[cell].run, "panoramas"))
+    site.run("evaluate", cell, limit=1)
+    some = read_scores([layout.scores(site.params, cell)])
+    pd.testing.assert_frame_equal(some, full[full["scene"] == first].reset_index(drop=True))
+    folder = layout.predictions(site.params, site.params.evaluations[cell].run, "panoramas")
+    assert [path.stem for path in (folder / "test").iterdir()] == [first]
+
+
+class TestCheck:
+    """`check` on a profile that learned nothing, and on one that did."""
+
+    @pytest.fixture
+    def learned(self, site):
+        """Make the learned rows' scores and the networks' inspection as good as they should be."""
+        path = site.params.reports / "scores.csv"
+        rows = read_scores([path])
+        rows.loc[rows["method"].isin(["ahdrnet", "olc"]), "value"] = 60.0
+        rows.to_csv(path, index=False)
+        found = layout.inspection(site.params, f"network-{site.vq}")
+        facts = json.loads(found.read_text(encoding="utf-8"))
+        facts |= {"mapping-loss-first": 2.0, "mapping-loss-last": 1.0, "fsm-permuted-change": 0.1}
+        facts |= {"psnr-mu": 60.0, "psnr-mu-permuted-features": 59.0, "hdr-perplexity": 0.2 * facts["codes"]}
+        found.write_text(json.dumps(facts), encoding="utf-8")
+        return site
+
+    def test_an_untrained_profile_fails_and_every_finding_is_printed(self, site, capsys):
+        with pytest.raises(BenchError, match=r"\d+ of \d+ requirements of profile 'tiny' are not met") as failure:
+            site.run("check")
+        assert failure.value.exit_code == 1
+        lines = capsys.readouterr().out.splitlines()
+        assert all(line.startswith(("ok  ", "FAIL")) for line in lines)
+        # Three comparisons with the floors for each of two runs, four parts of the network with a codebook.
+        assert len(lines) == 2 * 3 + 4
+        assert sum(line.startswith("FAIL") for line in lines) == int(str(failure.value).split()[0])
+
+    def test_a_profile_that_learned_passes(self, learned, capsys):
+        learned.run("check")
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[-1] == "all 10 requirements of profile 'tiny' hold"
+        assert not any(line.startswith("FAIL") for line in lines)
+
+    @pytest.mark.parametrize(
+        ("fact", "value", "subject"),
+        [
+            ("mapping-loss-last", 3.0, "mapping loss"),
+            ("fsm-permuted-change", 0.0, "permuted FSM weights"),
+            ("hdr-perplexity", 1.0, "perplexity"),
+            ("psnr-mu-permuted-features", 60.0, "F_vq is permuted"),
+        ],
+    )
+    def test_a_part_that_does_nothing_is_found(self, learned, capsys, fact, value, subject):
+        path = layout.inspection(learned.params, f"network-{learned.vq}")
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps(facts | {fact: value}), encoding="utf-8")
+        with pytest.raises(BenchError, match="1 of 10"):
+            learned.run("check")
+        (failed,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("FAIL"))
+        assert subject in failed
+
+    @pytest.mark.parametrize(
+        ("metric", "gain", "subject"),
+        [("psnr-mu", 0.9, "PSNR-mu"), ("psnr-l", -0.1, "PSNR-l"), ("psnr-mu@saturated", 2.9, "where saturated")],
+    )
+    def test_a_row_too_close_to_the_floors_is_found(self, learned, capsys, metric, gain, subject):
+        path = learned.params.reports / "scores.csv"
+        rows = read_scores([path])
+        means = rows[rows["metric"] == metric].groupby("variant")["value"].mean()
+        floors = ["reference-only", "triangle-merge"] if metric == "psnr-mu" else ["reference-only"]
+        rows.loc[(rows["method"] == "ahdrnet") & (rows["metric"] == metric), "value"] = means[floors].max() + gain
+        rows.to_csv(path, index=False)
+        with pytest.raises(BenchError, match="1 of 10"):
+            learned.run("check")
+        (failed,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("FAIL"))
+        assert subject in failed
+
+    def test_nothing_to_check_is_no_success(self, site):
+        nothing = {"plain_runs", "plain_evaluations", "vq_runs", "vq_evaluations"}
+        bare = site._replace(params=site.params.model_copy(update=dict.fromkeys(nothing, {})))
+        bare.run("summarize")
+        with pytest.raises(BenchError, match="nothing was checked"):
+            bare.run("check")
+
+    def test_before_summarize_it_says_what_to_run(self, site):
+        (site.params.reports / "scores.csv").unlink()
+        with pytest.raises(UsageError, match="python -m bench summarize"):
+            site.run("check")
