@@ -142,15 +142,20 @@ def command(environment: dict[str, str]) -> Callable[..., Answer]:
 
 @pytest.fixture
 def refused(command: Callable[..., Answer]) -> Callable[..., str]:
-    """Run a command that must end with exit code 2 and no traceback; return what it said."""
+    """Run a command that must end with exit code 2 and no traceback; return its sentence.
 
-    def run(place: Workshop, *words: str) -> str:
+    before : what the lines before the sentence must hold, where a library writes some of its own.
+    """
+
+    def run(place: Workshop, *words: str, before: str = "") -> str:
         answer = command(place, *words)
         assert answer.returncode == 2, answer.stderr
         assert "Traceback" not in answer.stderr
-        assert answer.stderr.startswith("error: ")
-        assert len(answer.stderr.splitlines()) <= 2
-        return answer.stderr
+        noise, mark, sentence = answer.stderr.partition("error: ")
+        assert mark
+        assert all(before and before in line for line in noise.splitlines())
+        assert len(sentence.splitlines()) <= 2
+        return sentence
 
     return run
 

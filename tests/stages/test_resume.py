@@ -1,0 +1,135 @@
+"""A training that is killed goes on from its last checkpoint, and ends as if nothing had happened."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from bench.stages import layout
+
+STEPS, EVERY = 24, 4
+PATIENCE = 90
+"""Seconds to wait for the first checkpoint on a busy machine."""
+
+MARK = 12345.0
+"""Written into a checkpoint's learning curve: what goes on from it shows the mark, what starts afresh doesn't."""
+
+
+@pytest.fixture
+def long(site):
+    """The workshop with trainings that last long enough to be killed."""
+    steps = {"steps": STEPS, "log_every": EVERY, "checkpoint_every": EVERY}
+    return site.change(stage1=steps, stage2=steps)
+
+
+def name(site, verb):
+    return site.codebook if verb == "codebook" else site.plain
+
+
+def outs(site, verb):
+    """Weights, card and curve."""
+    if verb == "codebook":
+        path = layout.codebook(site.params, site.codebook)
+        return [path, path.with_suffix(".json"), path.with_suffix(".csv")]
+    path = layout.weights(site.params, site.plain)
+    return [path, path.with_suffix(".json"), layout.curve(site.params, site.plain)]
+
+
+def checkpoints(site):
+    return sorted((site.folder / "runs").rglob("last.pt"))
+
+
+def kill_at_first_checkpoint(line, site, environment):
+    """Start a command, send SIGKILL to it and its children when a checkpoint appears; return the checkpoint."""
+    with subprocess.Popen(
+        line, cwd=site.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    ) as process:
+        end = time.monotonic() + PATIENCE
+        while not checkpoints(site) and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.005)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        output = process.stdout.read().decode()
+    assert process.returncode == -signal.SIGKILL, output
+    (path,) = checkpoints(site)
+    return path
+
+
+def mark(path):
+    """Write the mark into the curve's first row; return the steps done."""
+    saved = torch.load(path, weights_only=True)
+    row = saved["state"]["curve"][0]
+    row[next(key for key in row if key != "step")] = MARK
+    torch.save(saved, path)
+    return saved["state"]["step"]
+
+
+def marked(curve):
+    return f"{MARK:g}" in curve.splitlines()[1].split(",")
+
+
+@pytest.mark.parametrize("verb", ["train", "codebook"])
+def test_a_killed_training_goes_on_and_ends_as_an_uninterrupted_one(long, environment, command, verb):
+    weights, card, curve = outs(long, verb)
+    long.run(verb, name(long, verb))
+    whole = [path.read_bytes() for path in (weights, card, curve)]
+    for path in (weights, card, curve):
+        path.unlink()
+
+    line = [sys.executable, "-m", "bench", verb, name(long, verb)]
+    checkpoint = kill_at_first_checkpoint(line, long, environment)
+    assert not weights.exists()
+    assert EVERY <= mark(checkpoint) < STEPS
+
+    answer = command(long, verb, name(long, verb))
+    assert answer.returncode == 0, answer.stderr
+    assert [weights.read_bytes(), card.read_bytes()] == whole[:2]
+    lines = curve.read_text(encoding="utf-8").splitlines()
+    assert marked(curve.read_text(encoding="utf-8"))
+    assert [line for number, line in enumerate(lines) if number != 1] == [
+        line for number, line in enumerate(whole[2].decode().splitlines()) if number != 1
+    ]
+    assert not checkpoints(long)
+
+
+def test_a_checkpoint_of_other_parameters_is_left_alone(long, environment):
+    weights, _, curve = outs(long, "train")
+    line = [sys.executable, "-m", "bench", "train", long.plain]
+    checkpoint = kill_at_first_checkpoint(line, long, environment)
+    mark(checkpoint)
+    before = checkpoint.read_bytes()
+    changed = long.change(stage2={"rate": 0.002})
+    changed.run("train", changed.plain)
+    assert not marked(curve.read_text(encoding="utf-8"))
+    assert checkpoint.read_bytes() == before
+    resumed = weights.read_bytes()
+    weights.unlink()
+    checkpoint.unlink()
+    changed.run("train", changed.plain)
+    assert weights.read_bytes() == resumed
+
+
+def test_a_checkpoint_survives_that_dvc_removes_outputs(long, environment):
+    """`dvc repro` deletes a stage's outs before it runs it; the checkpoint lies outside of them."""
+    results = outs(long, "train")
+    long.run("train", long.plain)
+    whole = [path.read_bytes() for path in results]
+
+    def dvc(*words):
+        return [sys.executable, "-m", "dvc", *words]
+
+    quiet = {"cwd": long.folder, "env": environment, "check": True, "capture_output": True}
+    subprocess.run(dvc("init", "--no-scm", "--quiet"), **quiet)
+    repro = dvc("repro", "--single-item", "--force", f"train_plain@{long.plain}")
+    checkpoint = kill_at_first_checkpoint(repro, long, environment)
+    assert not [path for path in results if path.exists()]
+    assert EVERY <= mark(checkpoint) < STEPS
+
+    subprocess.run(repro, **quiet)
+    assert [path.read_bytes() for path in results[:2]] == whole[:2]
+    assert marked(results[2].read_text(encoding="utf-8"))
+    assert not checkpoints(long)
