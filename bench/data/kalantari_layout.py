@@ -106,7 +106,7 @@ def _frame_names(folder: Path, what: str, dataset: str) -> list[str]:
     if len(names) < FRAMES:
         raise UsageError(
             f"{what}: {len(names)} exposures found, {FRAMES} expected.\n"
-            f"Missing: {_missing(names)}. The download may be incomplete; try: python -m bench fetch {dataset} --verify"
+            f"Missing: {_missing(names)}. The download may be incomplete; get it again: python -m bench fetch {dataset}"
         )
     if len(names) > FRAMES:
         raise UsageError(f"{what}: {len(names)} exposures found ({', '.join(names)}), {FRAMES} expected.")

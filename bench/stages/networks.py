@@ -46,6 +46,7 @@ def load_prior(params: Params, run: Run, network: Any) -> None:
     """Load the frozen VQGAN of a run that needs a codebook."""
     if run.codebook is not None:
         fill(params, network.vqgan, layout.codebook(params, run.codebook), f"codebook {run.codebook}")
+        network.calibrate()
 
 
 def fill(params: Params, network: nn.Module, path: Path, verb: str) -> None:

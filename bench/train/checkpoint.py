@@ -13,6 +13,7 @@ import torch
 from bench.core.errors import UsageError
 from bench.core.registry import ROOT
 from bench.io.atomic import replacing
+from bench.io.files import write_json_atomic
 
 
 def digest(settings: Mapping[str, Any], code: Iterable[str]) -> str:
@@ -56,6 +57,10 @@ class Checkpoint:
             reason = type(error).__name__
             raise UsageError(f"checkpoint {self.path} is damaged ({reason}); delete it to start afresh.") from error
         return state
+
+    def note_time(self, steps: int, seconds: float) -> None:
+        """Write how long the last call took; timings stay here, because no result may depend on a machine's speed."""
+        write_json_atomic(self.folder / "timing.json", {"steps": steps, "seconds": round(seconds, 2)})
 
     def remove(self) -> None:
         """Forget the state of a finished run, so that a later one starts from its own parameters and code."""

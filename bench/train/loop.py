@@ -1,5 +1,7 @@
 """The training loop of every network: seeded, resumable, guarded against NaN."""
 
+import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
@@ -8,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from bench.core import progress
 from bench.core.errors import TrainingFailed
 from bench.core.params import Optimisation
 from bench.core.progress import track
@@ -73,7 +76,8 @@ def fit(
     finite raises TrainingFailed with the step and the term; the last checkpoint stays.
     """
     optimisers = _optimisers(learner, settings)
-    state = _restore(learner, optimisers, checkpoint)
+    state = _restore(learner, optimisers, checkpoint, label)
+    first, start = state.step, time.monotonic()
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16" and device.type == "cuda")
     for frames, truth in track(_batches(stream, settings, state.step, device), settings.steps, label, done=state.step):
         for phase, optimiser in optimisers.items():
@@ -88,6 +92,7 @@ def fit(
         if state.step % settings.checkpoint_every == 0 and state.step < settings.steps:
             _save(learner, optimisers, checkpoint, state)
     _only(optimisers, *optimisers)
+    checkpoint.note_time(state.step - first, time.monotonic() - start)
     return state.curve
 
 
@@ -158,14 +163,19 @@ def _save(learner: Learner, optimisers: Mapping[str, torch.optim.Adam], checkpoi
     )
 
 
-def _restore(learner: Learner, optimisers: Mapping[str, torch.optim.Adam], checkpoint: Checkpoint) -> _State:
+def _restore(
+    learner: Learner, optimisers: Mapping[str, torch.optim.Adam], checkpoint: Checkpoint, label: str
+) -> _State:
     saved: dict[str, Any] | None = checkpoint.load()
     if saved is None:
         return _State()
     for name, network in learner.networks.items():
         network.load_state_dict(saved["networks"][name])
         optimisers[name].load_state_dict(saved["optimisers"][name])
-    return _State(**saved["state"])
+    state = _State(**saved["state"])
+    if not progress.quiet:
+        print(f"{label}: goes on after step {state.step}", file=sys.stderr, flush=True)
+    return state
 
 
 def seed_parameters(network: nn.Module, seed: int) -> None:

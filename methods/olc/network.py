@@ -105,6 +105,8 @@ class Prediction(NamedTuple):
 class OLCNet(HdrNetwork):
     """Three encoders, PA, merging at every scale, frozen codebook decoder, fidelity decoder."""
 
+    prior_scale: Tensor
+
     def __init__(
         self,
         *,
@@ -139,9 +141,25 @@ class OLCNet(HdrNetwork):
             self.project = conv(8 * channels, 8 * channels, 1)
             self.vqgan = VQGAN(channels=channels, **{**vqgan_size, **(vqgan or {})})
             self.vqgan.requires_grad_(False)
+            self.register_buffer("prior_scale", torch.ones(SCALES))
         self.decoder = FidelityDecoder(channels, blocks, prior, 1 + (prior != "none"))
         self.head = Head(channels, head)
         self.probe: Callable[[list[Tensor]], list[Tensor]] = list
+
+    @torch.no_grad()
+    def calibrate(self) -> None:
+        """Set each level's factor of F_vq to one over its RMS when all codes are decoded side by side.
+
+        Call it once the frozen VQGAN has its weights. A constant factor can be absorbed by the fusion's first
+        convolution, so it changes no function the network can learn, only where training starts: D_VQ's features are
+        not normalised and may be hundreds of times larger than U.
+        """
+        if self.vqgan is None:
+            return
+        book = self.vqgan.codebook
+        codes = book.weight.view(4, -1, book.width).permute(2, 0, 1)[None]
+        levels = self.vqgan.decoder.features(codes)
+        self.prior_scale.copy_(torch.stack([level.square().mean().rsqrt() for level in levels]))
 
     def train(self, mode: bool = True) -> "OLCNet":
         """Switch the trainable parts; the frozen VQGAN stays in evaluation mode."""
@@ -164,7 +182,8 @@ class OLCNet(HdrNetwork):
             vectors = self.project(self.deep(maps[SCALES])).float()
             quantised = self.vqgan.codebook(vectors)
             indices = quantised.indices
-            prior = self.probe(self.vqgan.decoder.features(quantised.straight))
+            features = self.vqgan.decoder.features(quantised.straight)
+            prior = self.probe([scale * level for scale, level in zip(self.prior_scale, features, strict=True)])
             sources = [[*skip, extra] for skip, extra in zip(sources, prior, strict=True)]
         return Prediction(self.head(self.decoder(merged, sources), frames), vectors, indices)
 

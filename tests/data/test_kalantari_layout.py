@@ -142,7 +142,7 @@ def test_missing_frames_are_named(golden: Callable[[], Path], gone: list[str], m
         read_scene(folder)
     assert str(caught.value) == (
         f'scene "ev_0_2_4" of kalantari: {3 - len(gone)} exposures found, 3 expected.\n'
-        f"Missing: {missing}. The download may be incomplete; try: python -m bench fetch kalantari --verify"
+        f"Missing: {missing}. The download may be incomplete; get it again: python -m bench fetch kalantari"
     )
 
 
