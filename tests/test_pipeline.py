@@ -30,6 +30,7 @@ print(json.dumps([
         "pipeline": stage.path_in_repo, "name": stage.name, "cmd": stage.cmd,
         "deps": [str(dep.def_path) for dep in stage.deps if type(dep).__name__ != "ParamsDependency"],
         "params": [str(dep.def_path) for dep in stage.deps if type(dep).__name__ == "ParamsDependency"],
+        "keys": [key for dep in stage.deps if type(dep).__name__ == "ParamsDependency" for key in dep.params],
         "outs": {str(out.def_path): bool(out.use_cache) for out in stage.outs},
         "wdir": str(Path(stage.wdir).relative_to(Path.cwd())),
     }
@@ -116,6 +117,15 @@ class TestProfile:
             assert stage["wdir"] == "."
             assert set(stage["params"]) <= {params.params_file}, stage["name"]
             assert f"python -m bench --params {params.params_file} " in stage["cmd"]
+
+    def test_parameters_that_stages_depend_on_are_written_in_the_file(self, own, pipeline):
+        """DVC reads the file, not our defaults, and stops at a key that isn't there."""
+        content = yaml.safe_load(pipeline.with_name("params.yaml").read_text(encoding="utf-8"))
+        for key in {key for stage in own for key in stage["keys"]}:
+            part = content
+            for name in key.split("."):
+                assert name in part, key
+                part = part[name]
 
     def test_every_entry_of_the_parameter_file_has_its_stage(self, own, params):
         names = {stage["name"] for stage in own}

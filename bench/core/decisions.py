@@ -30,9 +30,7 @@ READINGS = (
     Decision("gradient through Q", "straight-through", "as FeMaSR and VQFR"),
     Decision("Table 3, rows 1-5", "no H/8 level; their merging makes z_m too", "nothing would use that level"),
     Decision("Table 3, rows 1-6", "U and F_vq enter by concat + 3x3 convolution", "'without RF' names no operator"),
-    Decision(
-        "scale of F_vq", "divided by its RMS over the book, a constant", "D_VQ's features have no set scale"
-    ),
+    Decision("scale of F_vq", "divided by its RMS over the book, a constant", "D_VQ's features have no set scale"),
     Decision("RF", "gamma and beta start at zero", "the fusion then starts as the identity"),
     Decision("triangle functions of eq. 2", "max(2x-1,0), 1-|2x-1|, max(1-2x,0)", "Kalantari's, of the reference"),
     Decision("vanilla", "V-mix: the same mixture of images, whole book", "isolates the segmentation"),

@@ -17,21 +17,19 @@ def caption(params: Params, cards: Cards, results: Sequence[Result], tested: Seq
     protocol = sorted({result.protocol for result in results})
     made = [f"Protocol {', '.join(protocol)}", *settings(params, cards)]
     marks = "Best in bold, second underlined, among learned rows measured here."
-    return f"Profile {params.profile}: {data(params, results, tested)}; {seeds(results)}. {'; '.join(made)}. {marks}"
+    return f"Profile {params.profile}: {data(results, tested)}; {seeds(results)}. {'; '.join(made)}. {marks}"
 
 
-def data(params: Params, results: Sequence[Result], tested: Sequence[str]) -> str:
+def data(results: Sequence[Result], tested: Sequence[str]) -> str:
     """Return the tested data sets and how many scenes were scored."""
-    titles = [title(params, name) for name in tested]
+    titles = [title(name) for name in tested]
     counts = _distinct(result.scenes for result in results)
     return f"{', '.join(titles)}; {' or '.join(counts)} test scenes"
 
 
-def title(params: Params, name: str) -> str:
+def title(name: str) -> str:
     """Return a data set's name with its title, as far as the registry knows it."""
-    use = params.datasets.get(name)
-    known = use is not None and use.code in datasets
-    return f"{name} ({datasets[use.code].title})" if known and use is not None else name
+    return f"{name} ({datasets[name].title})" if name in datasets else name
 
 
 def seeds(results: Sequence[Result]) -> str:

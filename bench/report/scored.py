@@ -105,7 +105,7 @@ def table(paper: Paper, measured: Measured) -> Table:
     Rows of two protocols raise BenchError.
     """
     panels = _measured_datasets(paper, measured)
-    sources = {panel: _block(paper, measured.params, panel) for panel in panels}
+    sources = {panel: _block(paper, panel) for panel in panels}
     rest = [block for block in paper.blocks if block not in sources.values()]
     rows: list[Row] = []
     for panel, block in sources.items():
@@ -144,9 +144,8 @@ def _measured_datasets(paper: Paper, measured: Measured) -> list[str]:
     return [name for name in tested if any((variant, name) in measured.results for variant in wanted)]
 
 
-def _block(paper: Paper, params: Params, dataset: str) -> str:
-    code = params.datasets[dataset].code if dataset in params.datasets else dataset
-    return code if code in paper.blocks else DEFAULT_BLOCK
+def _block(paper: Paper, dataset: str) -> str:
+    return dataset if dataset in paper.blocks else DEFAULT_BLOCK
 
 
 def _used(paper: Paper, measured: Measured) -> list[Result]:
@@ -198,7 +197,7 @@ def _row(paper: Paper, measured: Measured, panel: str, record: Mapping[str, Any]
 
 
 def _notes(paper: Paper, measured: Measured, panel: str, label: str, variant: str) -> tuple[str, ...]:
-    notes = [] if panel == _block(paper, measured.params, panel) else ["paper_*: other data, not comparable"]
+    notes = [] if panel == _block(paper, panel) else ["paper_*: other data, not comparable"]
     codes, printed = measured.codes(variant), re.search(r"K=(\d+)", label)
     if codes is not None and codes != (int(printed[1]) if printed else 1024):
         notes.append(f"codebook of K = {codes} here")

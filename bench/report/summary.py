@@ -14,7 +14,7 @@ def facts(measured: Measured) -> dict[str, str]:
     trained = sorted({run.trainset for run in params.runs.values()})
     protocol = ", ".join(sorted({result.protocol for result in results}))
     return {
-        "tested on": data(params, results, tested) if results else "nothing yet",
+        "tested on": data(results, tested) if results else "nothing yet",
         "trained on": ", ".join(trained) or "nothing",
         "seeds": seeds(results),
         "protocol": protocol or params.protocol,
