@@ -2,6 +2,7 @@
 
 import copy
 import importlib
+import io
 import re
 import shlex
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -178,3 +180,26 @@ def tiny_bracket():
     times = np.array([1.0, 2.0, 4.0])
     codes = np.rint(255 * (0.2 * times) ** (1 / 2.2)).astype(np.uint8)
     return Scene("wall", np.broadcast_to(codes[:, None, None, None], (3, 4, 5, 3)), times, reference=1)
+
+
+def test_results_in_the_readme_are_those_of_the_committed_demo():
+    """Compared with the commit, because another machine's `make repro` rounds differently and rewrites the reports."""
+    show = ["git", "show", "HEAD:reports/demo/scores.csv"]
+    answer = subprocess.run(show, cwd=ROOT, capture_output=True, text=True, check=False)
+    if answer.returncode:
+        pytest.skip("not a git checkout with a committed demo")
+    scores = pd.read_csv(io.StringIO(answer.stdout))
+    means = scores.groupby(["variant", "metric"])["value"].mean()
+    region = TEXTS["README.md"].split("<!-- results:begin -->")[1].split("<!-- results:end -->")[0]
+    head, _, *rows = [line.strip("| ").split(" | ") for line in region.splitlines() if line.startswith("|")]
+    metrics = [re.search(r"`(.+)`", cell)[1] for cell in head[2:]]
+    assert len(rows) >= 4
+    for _, variant, *cells in rows:
+        for metric, cell in zip(metrics, cells, strict=True):
+            assert cell == f"{means[variant.strip('`'), metric]:.2f}", (variant, metric)
+
+
+def test_pictures_in_the_readme_exist():
+    pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", TEXTS["README.md"])
+    assert pictures
+    assert all((ROOT / path).is_file() for path in pictures)

@@ -169,6 +169,15 @@ def check(context: typer.Context) -> None:
 
 
 @app.command()
+def time(context: typer.Context) -> None:
+    """Print how long the trainings took on this machine.
+
+    Example: python -m bench time
+    """
+    execute(context, "time")
+
+
+@app.command()
 def score(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="Folder of <scene>.exr, .hdr or .npy: linear RGB, relative radiance.")],

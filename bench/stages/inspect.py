@@ -30,9 +30,11 @@ def run(params: Params, name: str) -> None:
     """Inspect codebook `name`, or network `name` (a run with a codebook) where it starts with "network-"."""
     training.start(params)
     if name.startswith("network-") and (run := name.removeprefix("network-")) in params.vq_runs:
-        write_json_atomic(layout.inspection(params, name), inspect_network(params, run))
+        facts = inspect_network(params, run)
+        write_json_atomic(layout.inspection(params, name), facts)
+        print("\n".join(f"{fact}: {value}" for fact, value in facts.items()))
     elif name in params.codebooks:
-        inspect_codebook(params, name)
+        _tell(inspect_codebook(params, name))
     else:
         raise unknown_name("inspection", name, [*params.codebooks, *(f"network-{run}" for run in params.vq_runs)])
 
@@ -50,8 +52,8 @@ def tensors(scene: Scene) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def inspect_codebook(params: Params, name: str) -> None:
-    """Write statistics of each image kind and quarter (JSON), and histograms, codes and atlas (NPZ)."""
+def inspect_codebook(params: Params, name: str) -> dict[str, Any]:
+    """Write statistics of each image kind and quarter (JSON; returned), and histograms, codes and atlas (NPZ)."""
     vqgan = codebook.build(params, name).eval()
     networks.fill(params, vqgan, layout.codebook(params, name), f"codebook {name}")
     entry, images = params.codebooks[name], [tensors(s) for s in test_scenes(params, params.codebooks[name].trainset)]
@@ -76,6 +78,15 @@ def inspect_codebook(params: Params, name: str) -> None:
     path = layout.inspection(params, name)
     write_bytes_atomic(path.with_suffix(".npz"), to_npz(arrays))
     write_json_atomic(path, facts)
+    return facts
+
+
+def _tell(facts: dict[str, Any]) -> None:
+    """Print what was found of a codebook, one line for each image kind."""
+    print(f"{facts['codebook']}: {facts['images']} images, {facts['vectors']} vectors of each kind")
+    for label, found in facts["kinds"].items():
+        shown = {fact: found[fact] for fact in ("used", "perplexity", "quantisation_error", "psnr-mu", "psnr-l")}
+        print(f"{label}: " + ", ".join(f"{fact} {value:.4g}" for fact, value in shown.items()))
 
 
 def _use_by_kind(vqgan: VQGAN, images: list[tuple[Tensor, Tensor]], kind: int) -> tuple[dict[str, Any], Any]:
