@@ -10,6 +10,8 @@ from bench.core.params import Params
 from bench.io.tables import read_scores
 from bench.stages import layout
 
+SATURATED = "psnr-mu@saturated"
+
 MU_GAIN = 1.0
 """dB of mean PSNR-mu that a learned row must lie above both floors."""
 
@@ -59,12 +61,13 @@ def _against_floors(params: Params) -> Iterator[Finding]:
         if variant in floors or "reference-only" not in floors:
             continue
         reference, subject = floors["reference-only"], f"{variant} on {dataset}"
+        if lacking := {"psnr-mu", "psnr-l", SATURATED} - set(scores):
+            raise BenchError(f"{subject}: no scores of {', '.join(sorted(lacking))}; the protocol must give them.")
         best = max(floor["psnr-mu"] for floor in floors.values())
         yield Finding(f"{subject}, PSNR-mu", scores["psnr-mu"], best + MU_GAIN, "dB")
         yield Finding(f"{subject}, PSNR-l", scores["psnr-l"], math.nextafter(reference["psnr-l"], 0), "dB")
-        saturated = "psnr-mu@saturated"
-        bound = reference[saturated] + SATURATED_GAIN
-        yield Finding(f"{subject}, PSNR-mu where saturated", scores[saturated], bound, "dB")
+        bound = reference[SATURATED] + SATURATED_GAIN
+        yield Finding(f"{subject}, PSNR-mu where saturated", scores[SATURATED], bound, "dB")
 
 
 def _means(params: Params) -> dict[tuple[str, str], Mapping[str, float]]:

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.core.params import Params
-from bench.core.registry import protocols
+from bench.core.registry import datasets, protocols
 from bench.core.scene import Radiance, Scene
 from bench.io.container import list_scenes, read_scene
 from bench.io.radiance import read_exr
@@ -20,7 +20,7 @@ from bench.report.style import shrink
 from bench.stages import layout
 
 SHOWN = {"test": 3, "no-truth": 2}
-"""Splits that are predicted, and how many of their scenes to show."""
+"""Roles of the splits that are predicted, and how many of their scenes to show."""
 
 THUMBNAIL = 130
 
@@ -32,7 +32,7 @@ def sections(params: Params, scores: pd.DataFrame) -> list[Section]:
     if not params.tables.crops:
         missing.append("The parameter file names no variants to show (`tables.crops` is empty).")
     for dataset in tested:
-        for split, most in SHOWN.items():
+        for split, most in _splits(dataset, *SHOWN).items():
             found = _scenes(params, dataset, split) if params.tables.crops else {}
             crops += [_crops(params, scores, dataset, split, found[name]) for name in _chosen(params, found, most)]
             if params.tables.crops and not found:
@@ -47,6 +47,11 @@ def sections(params: Params, scores: pd.DataFrame) -> list[Section]:
         Section("crops", "Crops", intro if crops else "", figures=crops, missing=missing),
         Section("views", "Test views", figures=sheets, missing=none),
     ]
+
+
+def _splits(dataset: str, *roles: str) -> dict[str, int]:
+    """Return the dataset's splits that have one of these roles, and how many of their scenes to show."""
+    return {split: SHOWN[role] for split, role in datasets[dataset].splits.items() if role in roles}
 
 
 def _scenes(params: Params, dataset: str, split: str) -> dict[str, Path]:
@@ -114,7 +119,7 @@ def _prediction(params: Params, variant: str, dataset: str, split: str, scene: s
 
 def _sheet(params: Params, dataset: str) -> list[Figure]:
     views = []
-    for name, path in _scenes(params, dataset, "test").items():
+    for name, path in [item for split in _splits(dataset, "test") for item in _scenes(params, dataset, split).items()]:
         scene = read_scene(path)
         frames = [shrink(np.rint(frame * 255).astype(np.uint8), THUMBNAIL) for frame in scene.ldr]
         times = ", ".join(f"{time:g}" for time in scene.times)
