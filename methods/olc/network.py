@@ -131,8 +131,7 @@ class OLCNet(HdrNetwork):
         _check(alignment, skip, prior, vqgan)
         self.entry = nn.ModuleList(conv(6, channels) for _ in range(FRAMES))
         self.align = _aligners(channels, deform_groups) if alignment == "pa" else nn.ModuleDict()
-        levels = SCALES + (prior != "none")
-        self.encoders = nn.ModuleList(FrameEncoder(channels, levels, blocks) for _ in range(FRAMES))
+        self.encoders = nn.ModuleList(FrameEncoder(channels, SCALES + (prior != "none"), blocks) for _ in range(FRAMES))
         self.skips = nn.ModuleList(merger(skip, channels << level) for level in range(SCALES))
         self.merge = merger("concat", 4 * channels) if skip == "reference" else None
         self.vqgan: VQGAN | None = None
