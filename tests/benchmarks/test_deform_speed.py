@@ -1,7 +1,5 @@
 """Speed of the fused sampling call, as a ratio to nine separate calls in the same run."""
 
-import time
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -27,14 +25,6 @@ def inputs():
     )
 
 
-@pytest.fixture
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def separate(features, offsets, mask, weight):
     """One sampling call and one 1x1 convolution for each tap."""
     grouped = features.view(BATCH * GROUPS, CHANNELS // GROUPS, EDGE, EDGE)
@@ -56,18 +46,10 @@ def step(function, inputs):
     function(*inputs).sum().backward()
 
 
-def seconds(function, inputs):
-    start = time.perf_counter()
-    step(function, inputs)
-    return time.perf_counter() - start
-
-
 @pytest.mark.usefixtures("one_thread")
-def test_one_fused_call_is_not_slower_than_nine(inputs):
+def test_one_fused_call_is_not_slower_than_nine(inputs, race):
     torch.testing.assert_close(fused(*inputs), separate(*inputs), rtol=1e-4, atol=1e-4)
-    # Alternating, and the best of each: a busy machine slows both.
-    pairs = [(seconds(fused, inputs), seconds(separate, inputs)) for _ in range(8)]
-    ours, theirs = (min(column) for column in zip(*pairs, strict=True))
+    ours, theirs = race(lambda: step(fused, inputs), lambda: step(separate, inputs), rounds=8)
     assert ours < 1.1 * theirs
 
 

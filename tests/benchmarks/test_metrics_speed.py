@@ -1,10 +1,7 @@
 """Speed of SSIM, as a ratio to scikit-image in the same run: seconds would only measure the machine."""
 
-import time
-
 import numpy as np
 import pytest
-import torch
 from skimage.metrics import structural_similarity
 
 from bench.metrics.fidelity import ssim
@@ -17,14 +14,6 @@ def images():
     return np.clip(truth + 0.02 * rng.standard_normal(truth.shape), 0, 1), truth
 
 
-@pytest.fixture
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def _reference(pred, truth):
     return structural_similarity(
         pred, truth, data_range=1.0, channel_axis=2, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
@@ -35,18 +24,10 @@ def _ours(pred, truth):
     return ssim(pred, truth, peak=1.0)
 
 
-def _seconds(function, *arguments):
-    start = time.perf_counter()
-    function(*arguments)
-    return time.perf_counter() - start
-
-
 @pytest.mark.usefixtures("one_thread")
-def test_ssim_is_not_slower_than_twice_scikit_image(images):
+def test_ssim_is_not_slower_than_twice_scikit_image(images, race):
     _ours(*images)
-    # Alternating, and the best of each: a busy machine slows both.
-    pairs = [(_seconds(_ours, *images), _seconds(_reference, *images)) for _ in range(5)]
-    ours, reference = (min(column) for column in zip(*pairs, strict=True))
+    ours, reference = race(lambda: _ours(*images), lambda: _reference(*images), rounds=5)
     assert ours < 2 * reference
 
 

@@ -200,7 +200,17 @@ class TestFullDisk:
             pytest.skip("mounting isn't permitted here")
         return words
 
-    def test_a_really_full_disk(self, site, namespace, environment):
+    @pytest.fixture
+    def on_small_disk(self, site, namespace, environment):
+        """Run a script that mounts its own disk, in the site's folder."""
+
+        def run(script):
+            words = [*namespace, script]
+            return subprocess.run(words, cwd=site.folder, env=environment, capture_output=True, text=True, check=False)
+
+        return run
+
+    def test_a_really_full_disk(self, site, on_small_disk):
         cell, entry = next(iter(site.params.classic_evaluations.items()))
         folder = layout.predictions(site.params, entry.run, entry.dataset)
         first, second = sorted((folder / "test").iterdir())
@@ -211,9 +221,7 @@ class TestFullDisk:
             f"mount -t tmpfs -o size={room} tmpfs work/tiny/predictions && '{sys.executable}' -m bench evaluate {cell};"
             "code=$?; cp -R work/tiny/predictions survivors; exit $code"
         )
-        answer = subprocess.run(
-            [*namespace, script], cwd=site.folder, env=environment, capture_output=True, text=True, check=False
-        )
+        answer = on_small_disk(script)
         assert answer.returncode == 2, answer.stderr
         assert len(answer.stderr.splitlines()) == 1
         assert f"error: {second}: could not be written" in answer.stderr
@@ -244,14 +252,12 @@ class TestFullDisk:
         assert len(written) == 2
         assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
-    def test_a_full_disk_leaves_no_half_written_checkpoint(self, site, namespace, environment):
+    def test_a_full_disk_leaves_no_half_written_checkpoint(self, site, on_small_disk):
         script = (
             f"mount -t tmpfs -o size=16k tmpfs runs && '{sys.executable}' -m bench train {site.plain};"
             "code=$?; find runs -type f; exit $code"
         )
-        answer = subprocess.run(
-            [*namespace, script], cwd=site.folder, env=environment, capture_output=True, text=True, check=False
-        )
+        answer = on_small_disk(script)
         assert answer.returncode == 2, answer.stderr
         assert "last.pt: could not be written" in answer.stderr
         assert not answer.stdout
