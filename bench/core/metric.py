@@ -12,9 +12,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 class MetricCard:
     """What is known of a metric without running it. Every field is a literal in the metric's file.
 
-    unit    : of the value, "dB" or "1".
+    unit    : of the value, "dB" or "1"; "Q" is HDR-VDP-2's quality correlate.
     better  : "higher" or "lower".
-    domain  : what the images are encoded to before the comparison: "mu", "linear" or "pu21".
+    domain  : what the images are encoded to before the comparison: "mu", "linear", "pu21" or "vision" (a model of it).
     """
 
     name: str

@@ -144,6 +144,9 @@ class Params(Section):
     params_file: str
     threads: int = Field(default=2, gt=0, description="CPU threads: fixed, so that sums associate alike everywhere")
     protocol: str = "whole-float"
+    sensitivity: Literal["all"] | tuple[str, ...] = Field(
+        default="all", description="protocols that the same predictions are also scored under, to be compared"
+    )
     head: Literal["published", "mu-residual"] = silent("published", "sigmoid, as the authors' earlier code")
     tile: int = silent(0, "edge of inference tiles in pixels; 0 = whole image", ge=0, multiple_of=8)
     olc_preset: str = silent("published", "widths and depths of all networks; C = 32 is printed, blocks aren't")

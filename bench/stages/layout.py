@@ -41,6 +41,16 @@ def scores(params: Params, cell: str) -> Path:
     return params.work / "scores" / f"{cell}.csv"
 
 
+def sensitivity(params: Params, cell: str) -> Path:
+    """Score rows of one evaluation under every protocol that the parameter file compares."""
+    return params.work / "sensitivity" / f"{cell}.csv"
+
+
+def submissions() -> Path:
+    """Score rows of other people's results, one CSV a submission; git tracks them."""
+    return Path("reports") / "submissions"
+
+
 def inspection(params: Params, name: str) -> Path:
     """What inspection found of a codebook, or of a network (`network-<run>`)."""
     return params.work / "inspect" / f"{name}.json"
