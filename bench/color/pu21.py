@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from bench.core.errors import unknown_name
