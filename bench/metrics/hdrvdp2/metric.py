@@ -1,0 +1,169 @@
+"""HDR-VDP-2.2.2: predicts whether people see a difference between two images, and how much it disturbs them.
+
+Mantiuk, Kim, Rempel, Heidrich, "HDR-VDP-2", ACM TOG 30(4), 2011; quality weights of Narwaria, Mantiuk, Perreira Da
+Silva, Le Callet, J. Electronic Imaging 24(1), 2015. Q is that of releases 2.2.1 and 2.2.2; that of 2.2.0 is another.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.core.errors import UsageError
+from bench.core.metric import metric
+from bench.core.scene import Array
+from bench.metrics.hdrvdp2 import display, pyramid
+from bench.metrics.hdrvdp2.pooling import pooled, visibility
+from bench.metrics.hdrvdp2.vision import Viewing, bands, seen
+
+Image = Array | Tensor
+"""(H, W) or (H, W, 3) real numbers, in the unit of the colour encoding."""
+
+Precision = Literal["fast", "double"]
+DTYPES: dict[str, torch.dtype] = {"fast": torch.float32, "double": torch.float64}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What HDR-VDP-2 says of a pair.
+
+    q     : quality correlate; 100 for identical images, lower is worse, without a lower bound.
+    p_map : (H, W) probability in [0, 1] that the difference is seen there; None without maps.
+    c_map : (H, W) difference in units of the detection threshold, >= 0; None without maps.
+    p_det : probability that the difference is seen anywhere, the largest of p_map.
+    c_max : the largest of c_map.
+    Maps are NumPy arrays or tensors, as the test image was.
+    """
+
+    q: float
+    p_map: Any = None
+    c_map: Any = None
+    p_det: float | None = None
+    c_max: float | None = None
+
+
+def hdrvdp2(
+    test: Image,
+    reference: Image,
+    *,
+    color_encoding: str,
+    pixels_per_degree: float,
+    surround_l: float = 1e-5,
+    rgb_display: str | None = None,
+    maps: bool = True,
+    precision: Precision = "fast",
+) -> Result:
+    """Compare a test image with its reference by HDR-VDP-2.2.2.
+
+    test, reference   : (H, W, 3), or (H, W) for the encodings of one channel; NumPy arrays or tensors, computed on the
+                        device of the test image. At least 17 pixels a side.
+    color_encoding    : `luminance` (cd/m2), `luma-display` (99 V^2.2 + 1 cd/m2), `sRGB-display` (sRGB on a display of
+                        1 to 100 cd/m2), `rgb-bt.709` (linear, cd/m2) or `XYZ`; upper and lower case are one.
+    pixels_per_degree : of the visual angle; see `pixels_per_degree`.
+    surround_l        : luminance around the image in cd/m2; -1 takes the geometric mean of each reference channel.
+    rgb_display       : emission spectra, `ccfl-lcd` (default for three channels), `led-lcd` or `crt`.
+    maps              : False computes Q only, in half the time.
+    precision         : "double" is float64 throughout; "fast" has float32 after the optical stage, which moves Q by
+                        less than 1e-4 (2e-5 at most on the 35 golden cases).
+
+    Nothing is clipped. NaN pixels count as 1e-5 cd/m2, after the display model. Infinite pixels, unequal or small
+    images and unknown names raise UsageError. Values that should be cd/m2 and don't exceed 1 give a warning. Q depends
+    on the size of the image: it doesn't compare between crops and whole images.
+    """
+    viewing = _viewing(color_encoding, pixels_per_degree, surround_l, rgb_display, precision)
+    with torch.inference_mode():
+        view = seen(*_pair(test, reference, viewing), viewing)
+        found = pooled(bands(view, pixels_per_degree), view, maps)
+        if not maps:
+            return Result(float(found.q))
+        drawn = visibility(found.bands)
+        p_det, c_max = float(drawn.probability.max()), float(drawn.contrast.max())
+    shown = [plane if isinstance(test, Tensor) else plane.numpy() for plane in drawn]
+    return Result(float(found.q), shown[0], shown[1], p_det, c_max)
+
+
+def hdrvdp2_batch(pairs: Iterable[tuple[Image, Image]], **settings: Any) -> Iterator[Result]:
+    """Yield the result of each (test, reference) pair, one after the other, with the settings of `hdrvdp2`.
+
+    Pairs of one size share what depends on size and viewing conditions only. One pair at a time is held.
+    """
+    return (hdrvdp2(test, reference, **settings) for test, reference in pairs)
+
+
+def hdrvdp2_loss(
+    test: Tensor,
+    reference: Tensor,
+    *,
+    color_encoding: str,
+    pixels_per_degree: float,
+    surround_l: float = 1e-5,
+    rgb_display: str | None = None,
+    precision: Precision = "fast",
+) -> Tensor:
+    """Return 100 - Q as a tensor without dimension (float64) that can be differentiated; settings as in `hdrvdp2`.
+
+    test : (H, W, 3) or (H, W), in the unit of the colour encoding; gradients are finite everywhere, and 0 where both
+           images are identical. They also reach the reference.
+    Not smooth: where a pixel's difference crosses 0.1 % (the set of changed pixels counts as constant); where the
+    absolute values of both images are equal in a band; at the nodes of the tabulated functions; at the clamps of
+    luminance. At identical images the loss has the slope of a logarithm at 1e-12: it drops by tens within a millionth.
+    """
+    viewing = _viewing(color_encoding, pixels_per_degree, surround_l, rgb_display, precision)
+    view = seen(*_pair(test, reference, viewing), viewing)
+    return 100 - pooled(bands(view, pixels_per_degree), view, maps=False).q
+
+
+@metric("hdrvdp2", unit="Q", better="higher", domain="vision")
+def quality(
+    pred: Image, truth: Image, *, color_encoding: str = "sRGB-display", pixels_per_degree: float = 26.7627
+) -> float:
+    """Q of HDR-VDP-2.2.2 for relative radiance (H, W, 3), viewed as protocol `whole-float` says; see `hdrvdp2`."""
+    return hdrvdp2(pred, truth, color_encoding=color_encoding, pixels_per_degree=pixels_per_degree, maps=False).q
+
+
+def _viewing(encoding: str, ppd: float, surround: float, rgb_display: str | None, precision: str) -> Viewing:
+    name = display.encoding(encoding)
+    display.spectral_matrix(name, rgb_display)
+    if not 0 < ppd < math.inf:
+        raise UsageError(f"HDR-VDP-2 at {ppd} pixels per degree; expected a positive number, such as 30.")
+    if not (surround == -1 or 0 <= surround < math.inf):
+        raise UsageError(f"a surround of {surround} cd/m2; expected a luminance, or -1 for the reference's mean.")
+    if precision not in DTYPES:
+        raise UsageError(f"precision {precision!r}; expected 'fast' or 'double'.")
+    return Viewing(name, float(ppd), float(surround), rgb_display, DTYPES[precision])
+
+
+def _pair(test: Image, reference: Image, viewing: Viewing) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the channels (H, W) of both images in float64 on the device of the test image, checked."""
+    first, second = _tensor(test, "test", viewing), _tensor(reference, "reference", viewing)
+    if first.shape != second.shape:
+        sizes = [f"{image.shape[0]}x{image.shape[1]}" for image in (first, second)]
+        raise UsageError(f"the test image has {sizes[0]} pixels, the reference {sizes[1]}; they must be equal.")
+    return _channels(first, "test", viewing), _channels(second.to(first.device), "reference", viewing)
+
+
+def _tensor(image: Image, role: str, viewing: Viewing) -> Tensor:
+    tensor = image if isinstance(image, Tensor) else torch.from_numpy(np.array(image, order="C"))
+    single = display.ENCODINGS[viewing.color_encoding].channels == 1
+    if tensor.ndim != (2 if single else 3) or (not single and tensor.shape[-1] != 3):
+        wanted = "(height, width)" if single else "(height, width, 3)"
+        raise UsageError(f"the {role} image has shape {tuple(tensor.shape)}; {viewing.color_encoding} needs {wanted}.")
+    if min(tensor.shape[:2]) < pyramid.SMALLEST:
+        raise UsageError(
+            f"the {role} image has {tensor.shape[0]}x{tensor.shape[1]} pixels; HDR-VDP-2 splits images into bands and "
+            f"needs {pyramid.SMALLEST} a side at least."
+        )
+    return tensor
+
+
+def _channels(image: Tensor, role: str, viewing: Viewing) -> list[Tensor]:
+    planes = [image] if image.ndim == 2 else list(image.unbind(-1))
+    planes = [plane.double().contiguous() for plane in planes]
+    if any(bool(torch.isinf(plane).any()) for plane in planes):
+        raise UsageError(f"the {role} image holds infinite values; HDR-VDP-2 compares finite luminances.")
+    display.warn_if_relative(planes, viewing.color_encoding)
+    return planes

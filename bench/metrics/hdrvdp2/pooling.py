@@ -1,0 +1,85 @@
+"""From normalised differences to numbers: the quality correlate Q, and the maps of visibility."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.metrics.hdrvdp2 import csf, pyramid
+from bench.metrics.hdrvdp2.masking import Band, differences, for_map
+from bench.metrics.hdrvdp2.resize import resized
+from bench.metrics.hdrvdp2.vision import Seen
+
+FLOOR = 1e-12
+"""Added to pooled errors before the logarithm; Q counts from its logarithm."""
+
+FREQUENCIES = (0.1172, 0.2344, 0.4688, 0.9375, 1.875, 3.75, 7.5, 15.0, 30.0, 60.0)
+WEIGHTS = (0.0, 0.0, 0.0003, 0.0003, 0.0398, 0.2690, 0.2142, 0.2832, 0.2832, 0.0)
+"""Weight in Q by a band's centre frequency in cycles per degree, linear in between, constant outside."""
+
+
+class Pooled(NamedTuple):
+    """Q as float64 without dimension, and for the maps the differences of each band (empty without maps)."""
+
+    q: Tensor
+    bands: list[Tensor]
+
+
+def pooled(bands: list[Band], view: Seen, maps: bool) -> Pooled:
+    """Compare the bands of both images.
+
+    Q = 100 - sum of w (ln(e + 1e-12) - ln 1e-12) over bands and orientations, e = root of the summed squares of D where
+    the images differ, divided by the number of values.
+    """
+    masks = [band.mutual_mask() for band in bands]
+    q = view.test_mean.new_tensor(100.0)
+    kept = []
+    for band in bands:
+        weight = float(np.interp(band.frequency, FREQUENCIES, WEIGHTS))
+        if weight == 0 and not maps:
+            continue
+        energy, strips = _energy(band, masks, view, maps)
+        if maps:
+            kept.append(torch.cat(strips, dim=1))
+        errors = _root(energy) / band.reference[0].numel()
+        q = q - weight * ((errors + FLOOR).log() - math.log(FLOOR)).sum()
+    return Pooled(q, kept)
+
+
+def _energy(band: Band, masks: list[Tensor], view: Seen, maps: bool) -> tuple[Tensor, list[Tensor]]:
+    """Return the sum of squares of each orientation (float64), and with maps the strips of their map values."""
+    shape = (band.reference.shape[-2], band.reference.shape[-1])
+    changed = resized(view.changed, shape)
+    logs = resized(view.logs, shape).clamp(csf.LOWEST, csf.HIGHEST) if band.number < len(masks) else None
+    energy = view.test_mean.new_zeros(len(band.reference))
+    strips = []
+    for top, strip in differences(band, masks, logs):
+        counted = strip * changed[top : top + strip.shape[1]]
+        energy = energy + counted.double().square().sum((1, 2))
+        if maps:
+            strips.append(for_map(strip, band.scale))
+    return energy, strips
+
+
+def _root(energy: Tensor) -> Tensor:
+    # The slope of the root is infinite at 0, where equal images lie; it counts as 0 there.
+    return torch.where(energy > 0, torch.where(energy > 0, energy, 1.0).sqrt(), 0.0)
+
+
+class Maps(NamedTuple):
+    """Visibility of the differences: (H, W), and its maximum without dimension."""
+
+    probability: Tensor
+    contrast: Tensor
+
+
+def visibility(differences: list[Tensor]) -> Maps:
+    """Put the bands' differences together to the threshold-normalised contrast and the probability of detection.
+
+    The pooling makes the maximum of the contrast about equal to the sum over the image.
+    """
+    signal = pyramid.join(differences).abs()
+    contrast = signal * (signal.sum() / (signal.max() + FLOOR))
+    return Maps(1 - 0.5**contrast, contrast)

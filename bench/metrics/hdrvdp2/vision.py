@@ -1,0 +1,114 @@
+"""From light to bands: what both images look like behind the eye's optics, its receptors and the visual cortex."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from bench.metrics.hdrvdp2 import csf, display, optics, pyramid, receptors
+from bench.metrics.hdrvdp2.masking import Band
+
+VISIBLE = 1e-3
+"""Relative difference of any channel from which on a pixel counts as changed."""
+
+DIMMEST, BRIGHTEST = 1e-5, 1e5
+"""cd/m2 that the adapting luminance is clamped to."""
+
+
+@dataclass(frozen=True)
+class Viewing:
+    """How a pair is looked at; see `hdrvdp2`. `dtype` is what everything after the optics is computed in."""
+
+    color_encoding: str
+    pixels_per_degree: float
+    surround: float
+    rgb_display: str | None
+    dtype: torch.dtype
+
+
+class Seen(NamedTuple):
+    """What the bands and the masking are computed from; planes are (H, W).
+
+    difference, reference : receptor responses, in units of just noticeable differences, mean 0.
+    logs                  : log10 of the luminance that the eye adapts to, mean of both images, cd/m2.
+    test_mean, reference_mean : mean adapting luminance of each image, cd/m2, float64 without dimension.
+    changed               : 1 where the light of the images differs visibly, else 0.
+    """
+
+    difference: Tensor
+    reference: Tensor
+    logs: Tensor
+    test_mean: Tensor
+    reference_mean: Tensor
+    changed: Tensor
+
+
+def seen(test: list[Tensor], reference: list[Tensor], viewing: Viewing) -> Seen:
+    """Pass two images, each a list of (H, W) float64 channels, through display, optics and receptors."""
+    lights = [display.emitted(image, viewing.color_encoding) for image in (test, reference)]
+    surround = [_surround(plane, viewing.surround) for plane in lights[1]]
+    changed = _changed(*lights)
+    adapted, joint = zip(*(_received(light, surround, viewing) for light in lights), strict=True)
+    both = ((adapted[0] + adapted[1]) / 2).clamp(DIMMEST, BRIGHTEST).log10().to(viewing.dtype)
+    means = adapted[0].mean(), adapted[1].mean()
+    return Seen(joint[0] - joint[1], joint[1], both, *means, changed.to(viewing.dtype))
+
+
+def _changed(test: list[Tensor], reference: list[Tensor]) -> Tensor:
+    # A reference of 0 gives infinity, which is changed, or 0/0, which isn't: as in the original program.
+    channels = zip(test, reference, strict=True)
+    ratios = ((one.detach() - two).abs_().div_(two) > VISIBLE for one, two in channels)
+    return reduce(torch.logical_or, ratios)
+
+
+def _surround(plane: Tensor, surround: float) -> Tensor:
+    return plane.log().mean().exp() if surround == -1 else plane.new_tensor(surround)
+
+
+def _received(light: list[Tensor], surround: list[Tensor], viewing: Viewing) -> tuple[Tensor, Tensor]:
+    """Return the adapting luminance (H, W) float64 and the joint receptor response (H, W)."""
+    height, width = light[0].shape
+    transfer = optics.transfer(optics.Lattice(height, width, viewing.pixels_per_degree, light[0].device))
+    channels = zip(light, surround, strict=True)
+    spectra = [optics.filtered_rows(plane - around, transfer) for plane, around in channels]
+    matrix = display.spectral_matrix(viewing.color_encoding, viewing.rgb_display)
+    adapted, joint = [], []
+    for part in optics.blocks(height, width, light[0].device):
+        rows = [optics.blurred(s[part], around, width) for s, around in zip(spectra, surround, strict=True)]
+        long, middle, rod = (_mixed(rows, weights) for weights in zip(*matrix, strict=True))
+        adapted.append(long + middle)
+        joint.append(receptors.response(*(signal.to(viewing.dtype) for signal in (long, middle, rod))))
+    response = torch.cat(joint)
+    return torch.cat(adapted), response - response.mean(dtype=torch.float64).to(response.dtype)
+
+
+def _mixed(rows: list[Tensor], weights: Sequence[float]) -> Tensor:
+    first, *rest = (plane * weight for plane, weight in zip(rows, weights, strict=True))
+    return sum(rest, first)
+
+
+def bands(view: Seen, pixels_per_degree: float) -> list[Band]:
+    """Split what is seen into bands, fine to coarse; the last, the base band, is filtered with the sensitivity."""
+    parts = list(zip(pyramid.split(view.difference), pyramid.split(view.reference), strict=True))
+    frequencies = [pixels_per_degree / 2 ** (index + 1) for index in range(len(parts))]
+    parts[-1] = _base(*parts[-1], view, frequencies[-1])
+    return [
+        Band(difference, reference, frequency, number)
+        for number, ((difference, reference), frequency) in enumerate(zip(parts, frequencies, strict=True), start=1)
+    ]
+
+
+def _base(difference: Tensor, reference: Tensor, view: Seen, frequency: float) -> tuple[Tensor, Tensor]:
+    plane = reference[0].double()
+    around = plane.mean()
+    lattice = optics.Lattice(plane.shape[0], plane.shape[1], frequency * 2 * 2**0.5, plane.device)
+    rho = lattice.frequencies()
+    filtered = []
+    for image, luminance in ((plane + difference[0].double(), view.test_mean), (plane, view.reference_mean)):
+        response = lattice.unfold(csf.on_lattice(rho, luminance.log10()))
+        spectra = optics.filtered_rows(image - around, response)
+        filtered.append(optics.cut(spectra, lattice.width).to(view.reference.dtype))
+    return (filtered[0] - filtered[1])[None], filtered[1][None]
