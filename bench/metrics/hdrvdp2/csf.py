@@ -48,7 +48,7 @@ def on_lattice(rho: Tensor, log_luminance: Tensor) -> Tensor:
     right = torch.searchsorted(logs, log_luminance.detach()).clamp(1, len(LUMINANCES) - 1)
     share = ((log_luminance - logs[right - 1]) / (logs[right] - logs[right - 1])).clamp(0, 1)
     p1, p2, p3, p4 = (torch.lerp(row[right - 1], row[right], share) for row in rho.new_tensor(PARAMETERS))
-    low_cut = -torch.expm1(-((rho / 7) ** 2))
-    # At rho = 0 every factor is 0 and so is every derivative; the power's own would be infinite.
-    safe = low_cut.clamp(min=1e-300)
-    return torch.where(low_cut > 0, p4 * (safe**p3 / (1 + (p1 * rho) ** p2)).sqrt(), 0.0)
+    # The derivative of a power of 0 by its exponent is NaN, so frequency 0 never gets to see the powers.
+    safe = torch.where(rho > 0, rho, 1.0)
+    low_cut = -torch.expm1(-((safe / 7) ** 2))
+    return torch.where(rho > 0, p4 * (low_cut**p3 / (1 + (p1 * safe) ** p2)).sqrt(), 0.0)

@@ -105,7 +105,7 @@ def _srgb_decoded(encoded: Tensor) -> Tensor:
 
 def warn_if_relative(image: list[Tensor], color_encoding: str) -> None:
     """Warn where values that should be cd/m2 end at 1 or below: they look like relative radiance."""
-    if color_encoding in ("luminance", "rgb-bt.709") and max(float(plane.max()) for plane in image) <= 1:
+    if color_encoding in ("luminance", "rgb-bt.709") and max(float(plane.detach().max()) for plane in image) <= 1:
         warnings.warn(
             f"HDR-VDP-2 with {color_encoding} takes cd/m2, but no value is above 1: multiply relative radiance by the "
             "luminance that 1 stands for.",

@@ -9,6 +9,7 @@ from torch.nn.functional import avg_pool2d
 
 from bench.metrics.hdrvdp2 import csf
 from bench.metrics.hdrvdp2.resize import resized
+from bench.metrics.hdrvdp2.strips import strips
 
 P = 10**0.544068
 Q = 10**0.49576
@@ -17,9 +18,6 @@ K_SELF, K_ORIENTATIONS, K_BANDS = 10**0.189065, 10**0.449199, 10**1.52512
 
 SLOPE = 3.5 / P
 """Exponent that turns D into the difference map."""
-
-STRIP = 1 << 16
-"""Values of one orientation computed at a time on a CPU, so that they stay in its cache."""
 
 
 class Band(NamedTuple):
@@ -61,20 +59,17 @@ def _oriented(mask: Tensor, own: Tensor) -> Tensor:
     return mask[: len(own)]
 
 
-def differences(band: Band, masks: Sequence[Tensor], logs: Tensor | None) -> Iterator[tuple[int, Tensor]]:
-    """Yield the first row and the normalised difference D (orientations, rows, w) of the band, strip by strip.
+def differences(band: Band, masks: Sequence[Tensor], logs: Tensor | None) -> Iterator[tuple[slice, Tensor]]:
+    """Yield rows of the band and their normalised difference D (orientations, rows, w), strip by strip.
 
     logs : (h, w) log10 of the adapting luminance in cd/m2; None for the base band, whose sensitivity is applied before.
     """
     own, beside = masks[band.number - 1], neighbours(masks, band.number)
-    rows, columns = own.shape[-2:]
-    step = max(1, STRIP // columns) if own.device.type == "cpu" else rows
     table = csf.table(band.frequency, own.dtype, own.device)
-    for top in range(0, rows, step):
-        part = slice(top, top + step)
+    for part in strips(own.shape[1], own.shape[2], own.device):
         seen = None if logs is None else table(logs[part])
         around = None if beside is None else beside[:, part]
-        yield top, _normalised(band.difference[:, part], own[:, part], around, seen, band.scale)
+        yield part, _normalised(band.difference[:, part], own[:, part], around, seen, band.scale)
 
 
 def _normalised(difference: Tensor, own: Tensor, around: Tensor | None, seen: Tensor | None, n: float) -> Tensor:
@@ -89,9 +84,11 @@ def _normalised(difference: Tensor, own: Tensor, around: Tensor | None, seen: Te
     if seen is not None:
         power = seen**P
         mask, excess = mask * (seen**Q * power), excess * power
-    return excess / (1 + mask * mask).sqrt()
+    normalised: Tensor = excess / (1 + mask * mask).sqrt()
+    return normalised
 
 
 def for_map(difference: Tensor, n: float) -> Tensor:
     """Return the values of D that the difference map is put together from."""
-    return difference.sign() * n * (difference.abs() / n) ** SLOPE
+    values: Tensor = difference.sign() * n * (difference.abs() / n) ** SLOPE
+    return values

@@ -138,12 +138,12 @@ def _viewing(encoding: str, ppd: float, surround: float, rgb_display: str | None
 
 
 def _pair(test: Image, reference: Image, viewing: Viewing) -> tuple[list[Tensor], list[Tensor]]:
-    """Return the channels (H, W) of both images in float64 on the device of the test image, checked."""
+    """Return the light of both images, lists of channels (H, W) in cd/m2, float64, on the test image's device."""
     first, second = _tensor(test, "test", viewing), _tensor(reference, "reference", viewing)
     if first.shape != second.shape:
         sizes = [f"{image.shape[0]}x{image.shape[1]}" for image in (first, second)]
         raise UsageError(f"the test image has {sizes[0]} pixels, the reference {sizes[1]}; they must be equal.")
-    return _channels(first, "test", viewing), _channels(second.to(first.device), "reference", viewing)
+    return _light(first, "test", viewing), _light(second.to(first.device), "reference", viewing)
 
 
 def _tensor(image: Image, role: str, viewing: Viewing) -> Tensor:
@@ -160,10 +160,10 @@ def _tensor(image: Image, role: str, viewing: Viewing) -> Tensor:
     return tensor
 
 
-def _channels(image: Tensor, role: str, viewing: Viewing) -> list[Tensor]:
+def _light(image: Tensor, role: str, viewing: Viewing) -> list[Tensor]:
     planes = [image] if image.ndim == 2 else list(image.unbind(-1))
     planes = [plane.double().contiguous() for plane in planes]
     if any(bool(torch.isinf(plane).any()) for plane in planes):
         raise UsageError(f"the {role} image holds infinite values; HDR-VDP-2 compares finite luminances.")
     display.warn_if_relative(planes, viewing.color_encoding)
-    return planes
+    return display.emitted(planes, viewing.color_encoding)

@@ -1,11 +1,12 @@
 """Light scattered in the eye: the modulation transfer function, applied in float64 to each channel of a display."""
 
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from bench.metrics.hdrvdp2.strips import strips
 
 DARKEST, BRIGHTEST = 1e-5, 1e10
 """cd/m2 that blurred channels are clamped to."""
@@ -14,9 +15,6 @@ SCATTER, DIRECT = 0.9972737002377707, 0.061466549455263
 WEIGHTS = (0.426 * SCATTER, 0.574 * SCATTER, (1 - SCATTER) * DIRECT, (1 - SCATTER) * (1 - DIRECT))
 DECAYS = (0.028, 0.37, 37.0, 360.0)
 """MTF(rho) = sum of WEIGHTS[k] exp(-DECAYS[k] rho), rho in cycles per degree; they sum to 1 at rho = 0."""
-
-BLOCK = 1 << 17
-"""Numbers that a CPU works on at a time: they stay in its cache, and their memory is used again at once."""
 
 
 class Lattice(NamedTuple):
@@ -38,18 +36,14 @@ class Lattice(NamedTuple):
         return torch.cat([quadrant, quadrant[1:-1].flip(0)])
 
 
-def blocks(lines: int, length: int, device: torch.device) -> Iterator[slice]:
-    """Yield slices of `lines` rows (or columns) of `length` numbers to work on one after the other; a GPU takes all."""
-    step = max(1, BLOCK // length) if device.type == "cpu" else lines
-    return (slice(first, first + step) for first in range(0, lines, step))
-
-
 @lru_cache(maxsize=4)
 def transfer(lattice: Lattice) -> Tensor:
     """Return the MTF on the half spectrum of the doubled image: (2H, W + 1) float64, 1 at frequency 0."""
     rho = lattice.frequencies()
-    terms = (a * torch.exp(-b * rho) for a, b in zip(WEIGHTS, DECAYS, strict=True))
-    return lattice.unfold(sum(terms, torch.zeros_like(rho)))
+    response = torch.zeros_like(rho)
+    for weight, decay in zip(WEIGHTS, DECAYS, strict=True):
+        response += weight * torch.exp(-decay * rho)
+    return lattice.unfold(response)
 
 
 def filtered_rows(plane: Tensor, response: Tensor) -> Tensor:
@@ -59,10 +53,10 @@ def filtered_rows(plane: Tensor, response: Tensor) -> Tensor:
     it or cropped after it are never transformed.
     """
     height, width = plane.shape
-    parts = blocks(height, 2 * width, plane.device)
+    parts = strips(height, 2 * width, plane.device)
     rows = torch.cat([torch.fft.rfft(plane[part], n=2 * width) for part in parts])
     columns = []
-    for part in blocks(width + 1, 4 * height, plane.device):
+    for part in strips(width + 1, 4 * height, plane.device):
         spectrum = torch.fft.fft(rows[:, part], n=2 * height, dim=0).mul_(response[:, part])
         columns.append(torch.fft.ifft(spectrum, dim=0)[:height])
     return torch.cat(columns, dim=1)
@@ -70,7 +64,8 @@ def filtered_rows(plane: Tensor, response: Tensor) -> Tensor:
 
 def cut(spectra: Tensor, width: int) -> Tensor:
     """Return the first `width` columns of rows given by the spectra of twice that length."""
-    return torch.fft.irfft(spectra, n=2 * width)[:, :width]
+    rows: Tensor = torch.fft.irfft(spectra, n=2 * width)
+    return rows[:, :width]
 
 
 def blurred(spectra: Tensor, surround: Tensor, width: int) -> Tensor:

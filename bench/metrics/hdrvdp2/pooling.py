@@ -54,13 +54,12 @@ def _energy(band: Band, masks: list[Tensor], view: Seen, maps: bool) -> tuple[Te
     changed = resized(view.changed, shape)
     logs = resized(view.logs, shape).clamp(csf.LOWEST, csf.HIGHEST) if band.number < len(masks) else None
     energy = view.test_mean.new_zeros(len(band.reference))
-    strips = []
-    for top, strip in differences(band, masks, logs):
-        counted = strip * changed[top : top + strip.shape[1]]
-        energy = energy + counted.double().square().sum((1, 2))
+    kept = []
+    for rows, strip in differences(band, masks, logs):
+        energy = energy + (strip * changed[rows]).double().square().sum((1, 2))
         if maps:
-            strips.append(for_map(strip, band.scale))
-    return energy, strips
+            kept.append(for_map(strip, band.scale))
+    return energy, kept
 
 
 def _root(energy: Tensor) -> Tensor:

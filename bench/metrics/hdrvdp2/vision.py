@@ -10,6 +10,7 @@ from torch import Tensor
 
 from bench.metrics.hdrvdp2 import csf, display, optics, pyramid, receptors
 from bench.metrics.hdrvdp2.masking import Band
+from bench.metrics.hdrvdp2.strips import strips
 
 VISIBLE = 1e-3
 """Relative difference of any channel from which on a pixel counts as changed."""
@@ -20,7 +21,7 @@ DIMMEST, BRIGHTEST = 1e-5, 1e5
 
 @dataclass(frozen=True)
 class Viewing:
-    """How a pair is looked at; see `hdrvdp2`. `dtype` is what everything after the optics is computed in."""
+    """How a pair is looked at; see `hdrvdp2`. `dtype` is what everything after the receptors is computed in."""
 
     color_encoding: str
     pixels_per_degree: float
@@ -47,14 +48,13 @@ class Seen(NamedTuple):
 
 
 def seen(test: list[Tensor], reference: list[Tensor], viewing: Viewing) -> Seen:
-    """Pass two images, each a list of (H, W) float64 channels, through display, optics and receptors."""
-    lights = [display.emitted(image, viewing.color_encoding) for image in (test, reference)]
-    surround = [_surround(plane, viewing.surround) for plane in lights[1]]
-    changed = _changed(*lights)
-    adapted, joint = zip(*(_received(light, surround, viewing) for light in lights), strict=True)
-    both = ((adapted[0] + adapted[1]) / 2).clamp(DIMMEST, BRIGHTEST).log10().to(viewing.dtype)
-    means = adapted[0].mean(), adapted[1].mean()
-    return Seen(joint[0] - joint[1], joint[1], both, *means, changed.to(viewing.dtype))
+    """Pass the light of two images, lists of channels (H, W) in cd/m2, float64, through optics and receptors."""
+    surround = [_surround(plane, viewing.surround) for plane in reference]
+    changed = _changed(test, reference)
+    adapted, joint = zip(*(_received(light, surround, viewing) for light in (test, reference)), strict=True)
+    both = ((adapted[0] + adapted[1]) / 2).clamp(DIMMEST, BRIGHTEST).log10()
+    difference, known, logs, mask = (x.to(viewing.dtype) for x in (joint[0] - joint[1], joint[1], both, changed))
+    return Seen(difference, known, logs, adapted[0].mean(), adapted[1].mean(), mask)
 
 
 def _changed(test: list[Tensor], reference: list[Tensor]) -> Tensor:
@@ -69,20 +69,20 @@ def _surround(plane: Tensor, surround: float) -> Tensor:
 
 
 def _received(light: list[Tensor], surround: list[Tensor], viewing: Viewing) -> tuple[Tensor, Tensor]:
-    """Return the adapting luminance (H, W) float64 and the joint receptor response (H, W)."""
+    """Return the adapting luminance and the joint receptor response, (H, W) float64."""
     height, width = light[0].shape
     transfer = optics.transfer(optics.Lattice(height, width, viewing.pixels_per_degree, light[0].device))
     channels = zip(light, surround, strict=True)
     spectra = [optics.filtered_rows(plane - around, transfer) for plane, around in channels]
     matrix = display.spectral_matrix(viewing.color_encoding, viewing.rgb_display)
     adapted, joint = [], []
-    for part in optics.blocks(height, width, light[0].device):
+    for part in strips(height, width, light[0].device):
         rows = [optics.blurred(s[part], around, width) for s, around in zip(spectra, surround, strict=True)]
         long, middle, rod = (_mixed(rows, weights) for weights in zip(*matrix, strict=True))
         adapted.append(long + middle)
-        joint.append(receptors.response(*(signal.to(viewing.dtype) for signal in (long, middle, rod))))
+        joint.append(receptors.response(long, middle, rod))
     response = torch.cat(joint)
-    return torch.cat(adapted), response - response.mean(dtype=torch.float64).to(response.dtype)
+    return torch.cat(adapted), response - response.mean()
 
 
 def _mixed(rows: list[Tensor], weights: Sequence[float]) -> Tensor:

@@ -1,0 +1,96 @@
+"""The golden cases: what the authors' program returned for 35 pairs, and an independent program to compare with."""
+
+import csv
+import importlib.util
+import json
+import warnings
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bench.metrics.hdrvdp2 import hdrvdp2
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@cache
+def rows(name):
+    with (GOLDEN / name).open() as file:
+        return list(csv.DictReader(file))
+
+
+CASES = {row["case_id"]: row for row in rows("results.csv")}
+
+
+class Case:
+    """One golden case: images as the reference program saw them, its settings and its answers."""
+
+    def __init__(self, name):
+        self.row = CASES[name]
+        self.terms = [row for row in rows("q_terms.csv") if row["case_id"] == name]
+        with np.load(GOLDEN / self.row["pair_file"]) as pair:
+            scale = float(self.row["input_scale"])
+            self.test, self.reference = (pair[key].astype(np.float64) * scale for key in ("test", "reference"))
+        self.settings = {
+            "color_encoding": self.row["color_encoding"],
+            "pixels_per_degree": float(self.row["pixels_per_degree"]),
+            "surround_l": float(self.row["surround_l"]),
+            "rgb_display": None if self.row["rgb_display"] == "default" else self.row["rgb_display"],
+        }
+
+    def __getitem__(self, column):
+        return float(self.row[column])
+
+    def result(self, **options):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # some pairs are in [0, 1] on purpose
+            return hdrvdp2(self.test, self.reference, **self.settings, **options)
+
+
+@pytest.fixture(scope="session")
+def golden():
+    return cache(Case)
+
+
+@pytest.fixture(scope="session")
+def tables():
+    return json.loads((GOLDEN / "tables.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def oracle():
+    """The slow program of oracle.py, which shares nothing with the product."""
+    spec = importlib.util.spec_from_file_location("hdrvdp2_oracle", Path(__file__).with_name("oracle.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def scene():
+    """Make a pair of relative images in [0, 1]: light over five decades, a ghost, noise and a clipped area."""
+
+    def make(height, width, seed=0, channels=3):
+        rng = np.random.default_rng(seed)
+        rows, columns = np.mgrid[:height, :width] / max(height, width)
+        waves = [np.sin(20 * (a * rows + b * columns) + c) for a, b, c in rng.uniform(-1, 1, (4, 3)) * [1, 1, 6]]
+        truth = 10.0 ** (-2.5 + sum(waves)[..., None] + rng.normal(0, 0.1, (height, width, channels)))
+        truth = np.clip(truth, 1e-6, 1)
+        test = truth * (1 + rng.normal(0, 0.03, truth.shape))
+        test[: height // 3, : width // 3] = np.roll(truth, (3, 5), (0, 1))[: height // 3, : width // 3]
+        test = np.minimum(test, 0.5)
+        return (test, truth) if channels == 3 else (test[..., 0], truth[..., 0])
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Small images are computed faster by one thread, and the same everywhere."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
