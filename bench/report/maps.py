@@ -1,5 +1,6 @@
 """Where a prediction is wrong and where people would see it: maps with a colour bar each."""
 
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -56,7 +57,7 @@ def map_figure(maps: Maps) -> bytes:
         _map(left, np.clip(differences, 0, limit), limit, "error", "|ΔT|, mu-law values (1: black against white)")
         if maps.visibility is None:
             bare(right)
-            right.text(0.5, 0.5, f"no visibility map:\n{maps.reason}", ha="center", va="center", color=MUTED)
+            right.text(0.5, 0.5, fill(f"no visibility map: {maps.reason}", 50), ha="center", va="center", color=MUTED)
         else:
             _map(right, maps.visibility, 1.0, "visibility", "probability of seeing a difference, 0 to 1")
         figure.text(0.005, 1 - 0.06 / height, maps.title, va="top")

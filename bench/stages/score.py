@@ -79,9 +79,9 @@ def run(params: Params, request: Request) -> Result:
     scored. If nothing can be scored, no file is written.
     """
     rules = _rules(params, request)
-    scenes, known = _scenes(params, request)
     if request.submit:
         _check_submission(params, request, rules)
+    scenes, known = _scenes(params, request)
     matched = match(request.folder, scenes, known)
     tasks = [Task(scene, file, scenes[scene]) for scene, file in matched.files.items()]
     workers = request.jobs or min(_cores(), MOST_WORKERS)

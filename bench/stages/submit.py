@@ -4,8 +4,6 @@ import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from bench.core.errors import UsageError
 from bench.core.params import Params
 from bench.io.tables import ScoreRow, read_scores, write_scores
@@ -49,6 +47,5 @@ def keep(name: str, rows: Sequence[ScoreRow]) -> Path:
 
 
 def _rows(name: str) -> list[ScoreRow]:
-    frame = read_scores([path(name)])
-    rows = (ScoreRow(*cells) for cells in frame.itertuples(index=False))
-    return [row._replace(seed=None) for row in rows]
+    rows = (ScoreRow(*cells) for cells in read_scores([path(name)]).itertuples(index=False))
+    return [row._replace(seed=None) for row in rows]  # what others submit has no seed

@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 from bench.io.container import list_scenes
-from bench.io.radiance import read_exr, write_exr, write_rgbe
+from bench.io.radiance import write_exr, write_rgbe
 from bench.io.tables import COLUMNS, read_scores
 from bench.stages import layout
 
