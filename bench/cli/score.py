@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -48,28 +48,24 @@ def score(
     Example: python -m bench score work/demo/predictions/triangle-merge/panoramas/test --dataset panoramas
     """
     # Commands run in the project's root; the user's paths are relative to where the command was typed.
-    paths = {"out": out, "maps": maps, "truth": truth}
-    absolute = {name: path.absolute() if path else None for name, path in paths.items()}
-    place = folder.absolute()
+    paths = {"folder": folder, "out": out, "maps": maps, "truth": truth}
+    options: dict[str, Any] = {name: path.absolute() for name, path in paths.items() if path}
+    options |= {"dataset": dataset, "protocols": tuple(protocol or ()), "submit": submit, "force": force}
+    options |= {"trust": trust, "limit": limit, "jobs": jobs, "device": device}
     with workplace():
-        from bench.stages.score import Request
-
-        request = Request(
-            place, dataset, tuple(protocol or ()), submit=submit, force=force, limit=limit, jobs=jobs, device=device,
-            trust=trust, **absolute,
-        )  # fmt: skip
-        result = _run(cast(Settings, context.obj), request)
-    _show(result, request, as_json)
+        request, result = _run(cast(Settings, context.obj), options)
+        _show(result, request, as_json)
 
 
-def _run(settings: Settings, request: "Request") -> "Result":
+def _run(settings: Settings, options: dict[str, Any]) -> "tuple[Request, Result]":
     from bench.core import progress
-    from bench.stages.score import run
+    from bench.stages.score import Request, run
 
+    request = Request(**options)
     progress.quiet = settings.quiet
     params = settings.load()
     check_names(params, settings.params_file)
-    return run(params, request)
+    return request, run(params, request)
 
 
 def _show(result: "Result", request: "Request", as_json: bool) -> None:
