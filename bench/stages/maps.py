@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from bench.core.errors import UsageError
 from bench.core.registry import protocols
@@ -53,4 +54,5 @@ def visible(prediction: Array, truth: Array, viewing: Protocol, device: str = "c
     model = importlib.import_module("bench.metrics.hdrvdp2")
     images = (placed(prediction, device), placed(truth, device))
     result = model.hdrvdp2(*images, color_encoding=settings.encoding, pixels_per_degree=settings.pixels_per_degree)
-    return np.nan_to_num(np.clip(np.asarray(result.p_map.cpu(), np.float64), 0, 1))
+    seen = torch.as_tensor(result.p_map, dtype=torch.float64).cpu().numpy()
+    return np.nan_to_num(np.clip(seen, 0, 1))

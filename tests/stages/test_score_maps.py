@@ -14,15 +14,16 @@ from bench.io.radiance import read_exr, write_exr
 from bench.stages import maps
 
 
-@pytest.fixture
-def model(monkeypatch):
+@pytest.fixture(params=[np.asarray, torch.from_numpy], ids=["array", "tensor"])
+def model(monkeypatch, request):
     """A stand-in for HDR-VDP-2 that sees every difference above 0.01; it notes how it was called."""
-    calls = []
+    calls, kind = [], request.param
 
     def hdrvdp2(test, reference, **settings):
         calls.append((test, reference, settings))
         seen = np.abs(np.asarray(test) - np.asarray(reference)).max(-1) > 0.01
-        return types.SimpleNamespace(p_map=torch.from_numpy(seen.astype(np.float32)))
+        values = seen.astype(np.float32)
+        return types.SimpleNamespace(p_map=kind(values))
 
     monkeypatch.setitem(sys.modules, "bench.metrics.hdrvdp2", types.SimpleNamespace(hdrvdp2=hdrvdp2))
     return calls
