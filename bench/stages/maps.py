@@ -55,4 +55,5 @@ def visible(prediction: Array, truth: Array, viewing: Protocol, device: str = "c
     images = (placed(prediction, device), placed(truth, device))
     result = model.hdrvdp2(*images, color_encoding=settings.encoding, pixels_per_degree=settings.pixels_per_degree)
     seen = torch.as_tensor(result.p_map, dtype=torch.float64).cpu().numpy()
-    return np.nan_to_num(np.clip(seen, 0, 1))
+    visibility: Array = np.nan_to_num(np.clip(seen, 0, 1))
+    return visibility
