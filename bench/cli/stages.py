@@ -51,6 +51,9 @@ def check_names(params: "Params", file: Path) -> None:
 
     if params.protocol not in protocols:
         raise unknown_name(f"protocol (protocol in {file})", params.protocol, protocols)
+    for name in () if params.sensitivity == "all" else params.sensitivity:
+        if name not in protocols:
+            raise unknown_name(f"protocol (sensitivity in {file})", name, protocols)
     if params.codebooks and params.olc_preset not in methods["olc"].presets:
         raise unknown_name(f"preset of olc (olc_preset in {file})", params.olc_preset, methods["olc"].presets)
     for name, variant in params.variants.items():
@@ -114,7 +117,7 @@ def train(context: typer.Context, run: str, dry_run: DryRun = False) -> None:
 def evaluate(
     context: typer.Context,
     cell: str,
-    limit: Annotated[int | None, typer.Option(min=1, help="Score only the first N scenes, to try things out.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only print the scores of the first N scenes.")] = None,
     dry_run: DryRun = False,
 ) -> None:
     """Predict and score one cell of the tables.
@@ -175,20 +178,3 @@ def time(context: typer.Context) -> None:
     Example: python -m bench time
     """
     execute(context, "time")
-
-
-@app.command()
-def score(
-    context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="Folder of <scene>.exr, .hdr or .npy: linear RGB, relative radiance.")],
-    dataset: Annotated[str, typer.Option(help="Dataset whose test scenes the files belong to.")],
-    protocol: Annotated[str, typer.Option(help="How to score; see: bench protocol list.")] = "whole-float",
-    out: Annotated[Path | None, typer.Option(help="CSV file to write the score rows to.")] = None,
-) -> None:
-    """Score your own results, without our models.
-
-    Example: python -m bench score work/demo/predictions/triangle-merge/panoramas/test --dataset panoramas
-    """
-    # Commands run in the project's root; the user's paths are relative to where the command was typed.
-    target = out.absolute() if out else None
-    execute(context, "score", folder=folder.absolute(), dataset=dataset, protocol=protocol, out=target)

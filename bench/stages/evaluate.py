@@ -1,19 +1,25 @@
-"""Evaluate: predict the scenes of a dataset with one run, and score them under the profile's protocol."""
+"""Evaluate: predict the scenes of a dataset with one run, and score them under the profile's protocol and others."""
 
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
+import numpy as np
 import torch
 
-from bench.core.errors import unknown_name
-from bench.core.params import Params
+from bench.core.errors import UsageError, unknown_name
+from bench.core.params import Evaluation, Params
 from bench.core.progress import track
 from bench.core.registry import datasets, methods, protocols
 from bench.core.scene import Radiance, Scene
 from bench.data.patches import to_network
+from bench.io.container import list_scenes, read_scene
 from bench.io.radiance import write_exr
 from bench.io.tables import ScoreRow, write_scores
+from bench.metrics.protocol import Protocol
 from bench.nn.tiling import predict
 from bench.stages import layout, networks, training
+from bench.stages.scoring import Outcome, Rules, Task, cache_folder, score_all
 
 Predictor = Callable[[Scene], Radiance]
 
@@ -24,33 +30,52 @@ SPLITS = ("test", "no-truth")
 def run(params: Params, cell: str, limit: int | None = None) -> None:
     """Write predictions (EXR) and score rows of evaluation `cell`, a key of the parameter file.
 
-    `limit` stops after as many scenes of each split, for a quick look.
+    Rows under the profile's protocol, with masks, go to scores/; those of the whole pictures under every protocol of
+    `sensitivity` go to sensitivity/. `limit` stops after as many scenes of each split and prints their scores: a quick
+    look, which writes nothing.
     """
     if cell not in params.evaluations:
         raise unknown_name("evaluation", cell, params.evaluations)
     entry = params.evaluations[cell]
-    predictor, row = _predictor(params, entry.run), _row(params, entry.run, entry.dataset)
-    protocol, rows = protocols[params.protocol], []
-    for split, scene in track(_scenes(params, entry.dataset, limit), 0, f"evaluate {cell}"):
-        radiance = predictor(scene)
-        write_exr(layout.predictions(params, entry.run, entry.dataset) / split / f"{scene.id}.exr", radiance)
+    device = training.start(params)
+    if limit is None:
+        tasks = _predict(params, cell, layout.predictions(params, entry.run, entry.dataset), device)
+        _write(params, cell, tasks, _score(params, cell, tasks, device))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        tasks = _predict(params, cell, Path(folder), device, limit)
+        _print(params, tasks, _score(params, cell, tasks, device))
+
+
+def compared(params: Params) -> list[str]:
+    """Names of the protocols that the same predictions are scored under, to be compared."""
+    return list(protocols) if params.sensitivity == "all" else list(params.sensitivity)
+
+
+def _predict(params: Params, cell: str, folder: Path, device: torch.device, limit: int | None = None) -> list[Task]:
+    """Write a prediction for every scene; return what there is to score."""
+    entry, tasks = params.evaluations[cell], []
+    predictor = _predictor(params, entry.run, device)
+    scenes = list(_scenes(params, entry, limit))
+    for split, path in track(scenes, len(scenes), f"evaluate {cell}"):
+        scene, file = read_scene(path), folder / split / f"{path.name}.exr"
+        write_exr(file, predictor(scene))
         if scene.radiance is not None:
-            scores = protocol.evaluate_scene(radiance, scene)
-            rows += [row._replace(scene=scene.id, metric=name, value=value) for name, value in scores.items()]
-    write_scores(layout.scores(params, cell), rows)
+            tasks.append(Task(scene.id, file, path))
+    return tasks
 
 
-def _scenes(params: Params, dataset: str, limit: int | None) -> Iterator[tuple[str, Scene]]:
-    for split, role in datasets[dataset].splits.items():
+def _scenes(params: Params, entry: Evaluation, limit: int | None) -> Iterator[tuple[str, Path]]:
+    for split, role in datasets[entry.dataset].splits.items():
         if role in SPLITS:
-            for scene in training.read_split(params, dataset, split)[:limit]:
-                yield split, scene
+            folder = layout.scenes(params, entry.dataset, split)
+            paths = list_scenes(layout.need(params, folder, f"prepare {entry.dataset}"))
+            yield from ((split, path) for path in paths[:limit])
 
 
-def _predictor(params: Params, run: str) -> Predictor:
+def _predictor(params: Params, run: str, device: torch.device) -> Predictor:
     if run in params.variants:
         return methods[params.variants[run].method].predict
-    device = training.start(params)
     network = training.place(networks.read(params, run), device)
     card = methods[params.variants[params.runs[run].variant].method]
 
@@ -63,19 +88,55 @@ def _predictor(params: Params, run: str) -> Predictor:
     return predictor
 
 
-def _row(params: Params, run: str, dataset: str) -> ScoreRow:
+def _score(params: Params, cell: str, tasks: Sequence[Task], device: torch.device) -> list[Outcome]:
+    own = protocols[params.protocol]
+    others = tuple(protocols[name] for name in compared(params) if name != own.name)
+    rules = Rules((own,), others, cache_folder(params), device.type)
+    outcomes = score_all(tasks, rules, workers=params.threads, label=f"score {cell}")
+    for task, outcome in zip(tasks, outcomes, strict=True):
+        for finding in outcome.findings:
+            if own.name not in outcome.scores:
+                raise UsageError(f"scene {task.scene!r}: {finding.said}")
+            print(f"{task.scene}: {finding.said}")
+    return outcomes
+
+
+def _write(params: Params, cell: str, tasks: Sequence[Task], outcomes: Sequence[Outcome]) -> None:
+    own, blank = protocols[params.protocol], _row(params, params.evaluations[cell])
+    rows = _rows(blank, own, tasks, outcomes)
+    write_scores(layout.scores(params, cell), rows)
+    whole = [row for name in compared(params) for row in _rows(blank, protocols[name], tasks, outcomes)]
+    write_scores(layout.sensitivity(params, cell), [row for row in whole if "@" not in row.metric])
+
+
+def _rows(blank: ScoreRow, protocol: Protocol, tasks: Sequence[Task], outcomes: Sequence[Outcome]) -> list[ScoreRow]:
+    return [
+        blank._replace(scene=task.scene, metric=metric, value=value, protocol=protocol.id)
+        for task, outcome in zip(tasks, outcomes, strict=True)
+        for metric, value in outcome.scores.get(protocol.name, {}).items()
+    ]
+
+
+def _row(params: Params, evaluation: Evaluation) -> ScoreRow:
     """The cells that all score rows of an evaluation share."""
-    entry = params.runs.get(run)
-    variant = entry.variant if entry else run
+    entry = params.runs.get(evaluation.run)
+    variant = entry.variant if entry else evaluation.run
     return ScoreRow(
         profile=params.profile,
         method=params.variants[variant].method,
         variant=variant,
         trainset=entry.trainset if entry else "",
         seed=entry.seed if entry else None,
-        dataset=dataset,
+        dataset=evaluation.dataset,
         scene="",
         metric="",
         value=0.0,
-        protocol=protocols[params.protocol].id,
+        protocol="",
     )
+
+
+def _print(params: Params, tasks: Sequence[Task], outcomes: Sequence[Outcome]) -> None:
+    own = protocols[params.protocol]
+    print(f"{len(tasks)} scenes under {own.id}; nothing was written")
+    for metric in own.metrics:
+        print(f"{metric:<12} {np.mean([outcome.scores[own.name][metric] for outcome in outcomes]):.4f}")

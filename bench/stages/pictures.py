@@ -1,6 +1,5 @@
 """The report's pictures of scenes: which to show is decided here from files, how in `bench.report`."""
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from bench.core.registry import datasets, protocols
 from bench.core.scene import Radiance, Scene
 from bench.io.container import list_scenes, read_scene
 from bench.io.radiance import read_exr
+from bench.metrics.intervals import place
 from bench.metrics.masks import moving, reference_saturated
 from bench.report.crops import Exhibit, choose, crop_figure
 from bench.report.figures import contact_sheet
@@ -72,13 +72,8 @@ def _chosen(params: Params, found: dict[str, Path], most: int) -> list[str]:
     interest = {}
     for name, path in found.items():
         areas = _areas(params, read_scene(path))
-        interest[name] = (_place(name), float(sum(mask.mean() for mask in areas.values())))
+        interest[name] = (place(name), float(sum(mask.mean() for mask in areas.values())))
     return choose(interest, most)
-
-
-def _place(scene: str) -> str:
-    # Views of one place differ in a trailing number: courtyard-03. A name that is only a number is its own place.
-    return re.sub(r"[-_]?\d+$", "", scene) or scene
 
 
 def _crops(params: Params, scores: pd.DataFrame, dataset: str, split: str, path: Path) -> Figure:

@@ -1,76 +1,185 @@
-"""Score: anyone's results, from a folder of radiance files, under a named protocol."""
+"""Score: anyone's results, from a folder of radiance files, under named protocols."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-import numpy as np
 
 from bench.core.errors import UsageError, unknown_name
 from bench.core.params import Params
 from bench.core.registry import datasets, protocols
-from bench.core.scene import Radiance
-from bench.io.container import list_scenes, read_scene
-from bench.io.radiance import read_exr, read_rgbe
+from bench.io.container import list_scenes
+from bench.io.submission import READERS, Match, match, names
 from bench.io.tables import ScoreRow, write_scores
-from bench.stages import layout
+from bench.metrics.checks import Finding
+from bench.metrics.protocol import Protocol
+from bench.stages import layout, maps, submit
+from bench.stages.scoring import Outcome, Rules, Task, cache_folder, score_all
+
+MOST_WORKERS = 8
+"""Processes started unless the user wants more: each needs about 1 GB for a large picture."""
 
 
-def _read_array(path: Path) -> Radiance:
-    """Read (H, W, 3) floats from a .npy file."""
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise UsageError(f"{path} isn't a readable .npy file of numbers: {error}.") from error
-    if array.ndim != 3 or array.shape[-1] != 3 or array.dtype.kind != "f":
-        raise UsageError(f"{path} holds {array.dtype} of shape {array.shape}; expected floats of shape (H, W, 3).")
-    return np.asarray(array, dtype=np.float32)
+@dataclass(frozen=True)
+class Request:
+    """What to score, and where to leave what.
 
-
-READERS: dict[str, Callable[[Path], Radiance]] = {".exr": read_exr, ".hdr": read_rgbe, ".npy": _read_array}
-"""What a submitted file may be, by suffix; the first that exists is taken."""
-
-
-def run(params: Params, folder: Path, dataset: str, protocol: str, out: Path | None = None) -> None:
-    """Score `<scene>.exr|.hdr|.npy` in `folder` against the prepared test scenes of `dataset`.
-
-    Prints one line a scene and the mean; with `out`, writes score rows of variant `folder`'s name. A scene without a
-    file, or a file that doesn't fit, raises UsageError before anything is written.
+    folder    : the predictions, <scene>.exr and so on.
+    dataset   : registered, with prepared scenes; with `truth`, any label.
+    protocols : names; empty for the profile's own, ("all",) for every one.
+    truth     : folder of the true pictures, instead of a dataset's prepared scenes.
+    out, maps : CSV file and folder of pictures to write, if any.
+    submit    : name of the submission to keep, "" for none; `force` replaces an earlier one.
+    limit     : first scenes only.
+    jobs      : processes; None for as many as there are cores, up to 8.
+    trust     : score files that look mis-scaled or tone-mapped too.
     """
-    rule = protocols[protocol]
-    split = next((name for name, role in datasets[dataset].splits.items() if role == "test"), None)
-    if split is None:
-        raise unknown_name(f"split of {dataset} with role", "test", datasets[dataset].splits.values())
-    paths = list_scenes(layout.need(params, layout.scenes(params, dataset, split), f"prepare {dataset}"))
-    files = _find(folder, [path.name for path in paths])
-    blank = ScoreRow(params.profile, "submitted", folder.resolve().name, "", None, dataset, "", "", 0.0, rule.id)
-    rows = []
-    for path, file in zip(paths, files, strict=True):
-        scores = rule.evaluate_scene(READERS[file.suffix.lower()](file), read_scene(path))
-        rows += [blank._replace(scene=path.name, metric=name, value=value) for name, value in scores.items()]
-    _print(rows, rule.metrics, rule.id)
-    if out is not None:
-        write_scores(out, rows)
+
+    folder: Path
+    dataset: str
+    protocols: tuple[str, ...] = ()
+    truth: Path | None = None
+    out: Path | None = None
+    maps: Path | None = None
+    submit: str = ""
+    force: bool = False
+    limit: int | None = None
+    jobs: int | None = None
+    device: str = "cpu"
+    trust: bool = False
 
 
-def _find(folder: Path, scenes: list[str]) -> list[Path]:
-    """Return one file for each scene, in their order."""
-    if not folder.is_dir():
-        raise UsageError(f"{str(folder)!r} is no folder; expected one that holds <scene>.exr, .hdr or .npy.")
-    there = {path.stem: path for path in sorted(folder.iterdir(), reverse=True) if path.suffix.lower() in READERS}
-    if missing := [scene for scene in scenes if scene not in there]:
+@dataclass(frozen=True)
+class Result:
+    """What came of it.
+
+    rows      : one score each, scenes in alphabetical order.
+    findings  : (file or scene, finding), in the same order.
+    protocols : in the order asked for.
+    scenes    : how many were asked for.
+    kept      : file of the submission, None if none was kept.
+    """
+
+    rows: tuple[ScoreRow, ...]
+    findings: tuple[tuple[str, Finding], ...]
+    protocols: tuple[Protocol, ...]
+    scenes: int
+    kept: Path | None = None
+
+    @property
+    def bad(self) -> bool:
+        """Whether any file is missing, extra or faulty."""
+        return any(finding.bad for _, finding in self.findings)
+
+
+def run(params: Params, request: Request) -> Result:
+    """Score the files of a folder; bad ones are left out and named in the result's findings.
+
+    Unknown names, folders that aren't there, and a submission that can't be kept raise UsageError before anything is
+    scored. If nothing can be scored, no file is written.
+    """
+    rules = _rules(params, request)
+    if request.submit:
+        _check_submission(params, request, rules)
+    scenes, known = _scenes(params, request)
+    matched = match(request.folder, scenes, known)
+    tasks = [Task(scene, file, scenes[scene]) for scene, file in matched.files.items()]
+    workers = request.jobs or min(_cores(), MOST_WORKERS)
+    outcomes = score_all(tasks, rules, workers=workers, label="score")
+    findings = (*_matching(matched), *_faults(tasks, outcomes))
+    used = (*rules.masked, *rules.whole)
+    rows = _rows(params, request, used, tasks, outcomes)
+    result = Result(tuple(rows), findings, used, len(scenes))
+    return _write(request, result, [t for t, o in zip(tasks, outcomes, strict=True) if o.scores], workers)
+
+
+def _check_submission(params: Params, request: Request, rules: Rules) -> None:
+    if request.limit is not None:
+        raise UsageError("a submission covers every test scene; leave --limit out, or --submit.")
+    if request.truth is not None and request.dataset in datasets:
         raise UsageError(
-            f"{folder}: {len(missing)} of {len(scenes)} scenes have no file: {', '.join(missing[:5])}. "
-            "Expected <scene>.exr, .hdr or .npy for each, linear RGB, 1 = the short exposure's largest radiance."
+            f"a submission to {request.dataset} is scored on its prepared scenes; leave --truth out, or give the "
+            "dataset another name."
         )
-    return [there[scene] for scene in scenes]
+    used = {protocol.id for protocol in (*rules.masked, *rules.whole)}
+    submit.check(params, request.submit, request.dataset, used, request.force)
 
 
-def _print(rows: list[ScoreRow], metrics: tuple[str, ...], protocol: str) -> None:
-    values: dict[str, dict[str, float]] = {}
-    for row in rows:
-        values.setdefault(row.scene, {})[row.metric] = row.value
-    width = max(len(scene) for scene in [*values, "mean"])
-    print(f"protocol {protocol}\n{'scene':<{width}}  " + "  ".join(f"{name:>8}" for name in metrics))
-    means = {name: float(np.mean([scores[name] for scores in values.values()])) for name in metrics}
-    for scene, scores in {**values, "mean": means}.items():
-        print(f"{scene:<{width}}  " + "  ".join(f"{scores[name]:8.4f}" for name in metrics))
+def _rules(params: Params, request: Request) -> Rules:
+    import torch
+
+    if request.device not in ("cpu", "cuda"):
+        raise unknown_name("device", request.device, ("cpu", "cuda"))
+    if request.device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("no CUDA device is available here; leave --device out to score on the CPU.")
+    wanted = request.protocols or (params.protocol,)
+    chosen = tuple(protocols[name] for name in (protocols if "all" in wanted else dict.fromkeys(wanted)))
+    masked, whole = (chosen, ()) if request.truth is None else ((), chosen)
+    return Rules(masked, whole, cache_folder(params), request.device, examined=True, trusted=request.trust)
+
+
+def _scenes(params: Params, request: Request) -> tuple[dict[str, Path], set[str]]:
+    """Return scene -> where its truth lies, and the names of other scenes whose files are no surprise."""
+    if request.truth is not None:
+        truths = match(request.truth, names(request.truth)).files
+        return _first(truths, request.limit)
+    card = datasets[request.dataset]
+    split = next((name for name, role in card.splits.items() if role == "test"), None)
+    if split is None:
+        raise unknown_name(f"split of {request.dataset} with role", "test", card.splits.values())
+    folder = layout.need(params, layout.scenes(params, request.dataset, split), f"prepare {request.dataset}")
+    scenes, known = _first({path.name: path for path in list_scenes(folder)}, request.limit)
+    others = (layout.scenes(params, request.dataset, name) for name, role in card.splits.items() if role == "no-truth")
+    return scenes, known | {path.name for other in others if other.exists() for path in other.iterdir()}
+
+
+def _first(scenes: Mapping[str, Path], limit: int | None) -> tuple[dict[str, Path], set[str]]:
+    kept = dict(list(scenes.items())[:limit])
+    return kept, set(scenes) - set(kept)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _matching(matched: Match) -> list[tuple[str, Finding]]:
+    found = [(scene, Finding("missing", "missing: the folder has no file of this scene.")) for scene in matched.missing]
+    for path in matched.extra:
+        said = (
+            "extra: no scene has this name." if path.suffix.lower() in READERS else "a picture kind without radiance."
+        )
+        found.append((path.name, Finding("extra", said)))
+    return found + [
+        (path.name, Finding("spare", f"not scored, {taken.name} of the same scene is.", scored=True))
+        for path, taken in matched.spare.items()
+    ]
+
+
+def _faults(tasks: Sequence[Task], outcomes: Sequence[Outcome]) -> list[tuple[str, Finding]]:
+    pairs = zip(tasks, outcomes, strict=True)
+    return [(task.prediction.name, finding) for task, outcome in pairs for finding in outcome.findings]
+
+
+def _rows(
+    params: Params, request: Request, used: Sequence[Protocol], tasks: Sequence[Task], outcomes: Sequence[Outcome]
+) -> list[ScoreRow]:
+    variant = request.submit or request.folder.resolve().name
+    blank = ScoreRow(params.profile, "submitted", variant, "", None, request.dataset, "", "", 0.0, "")
+    return [
+        blank._replace(scene=task.scene, metric=metric, value=value, protocol=protocol.id)
+        for protocol in used
+        for task, outcome in zip(tasks, outcomes, strict=True)
+        for metric, value in outcome.scores.get(protocol.name, {}).items()
+    ]
+
+
+def _write(request: Request, result: Result, scored: Sequence[Task], workers: int) -> Result:
+    if not result.rows:
+        return result
+    if request.out is not None:
+        write_scores(request.out, result.rows)
+    if request.maps is not None:
+        maps.draw(request.maps, scored, result.protocols[0], workers=workers, device=request.device)
+    if request.submit and not result.bad:
+        return replace(result, kept=submit.keep(request.submit, result.rows))
+    return result

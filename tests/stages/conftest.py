@@ -12,11 +12,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 import yaml
 
 from bench.core.params import Params, load
+from bench.io.radiance import read_exr
+from bench.io.tables import read_scores
+from bench.stages import layout
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ("bench", "methods", "datasets", "reports/printed", "dvc.yaml", "requirements.lock")
@@ -174,3 +179,48 @@ def main_in(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
         return int(end.value.code or 0)
 
     return run
+
+
+@pytest.fixture
+def ours(site: Workshop) -> tuple[Path, pd.DataFrame]:
+    """Predictions of one run, and the score rows of its evaluation."""
+    cell, entry = next(iter(site.params.plain_evaluations.items()))
+    folder = layout.predictions(site.params, entry.run, entry.dataset) / "test"
+    return folder, read_scores([layout.scores(site.params, cell)])
+
+
+@pytest.fixture
+def score(site: Workshop, main_in: Callable[..., int]) -> Callable[..., int]:
+    """Score a folder through the command line; return its exit code."""
+
+    def run(folder: Path | str, *options: str) -> int:
+        return main_in(site, "score", str(folder), "--dataset", "panoramas", *options)
+
+    return run
+
+
+@pytest.fixture
+def rewritten(ours: tuple[Path, pd.DataFrame], tmp_path: Path) -> Callable[..., Path]:
+    """Write predictions to a folder of another kind of file."""
+
+    def write(suffix: str, writer: Callable[[Path, Any], object], source: Path | None = None) -> Path:
+        folder = tmp_path / "theirs"
+        folder.mkdir()
+        for path in sorted((source or ours[0]).iterdir()):
+            writer(folder / f"{path.stem}{suffix}", read_exr(path))
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def textured() -> Callable[..., Any]:
+    """Make pictures (H, W, 3) float32 with detail, from 0.001 to 1."""
+
+    def make(seed: int, rows: int = 48, columns: int = 64) -> Any:
+        rng = np.random.default_rng(seed)
+        coarse = rng.normal(size=(-(-rows // 8), -(-columns // 8), 3)).repeat(8, axis=0).repeat(8, axis=1)
+        exponent = coarse[:rows, :columns] - 1.5 + 0.1 * rng.normal(size=(rows, columns, 3))
+        return (10.0 ** np.clip(exponent, -3, 0)).astype(np.float32)
+
+    return make

@@ -68,7 +68,7 @@ def test_every_stage_leaves_its_files_where_the_layout_says(inside):
     paths += [layout.inspection(p, f"network-{inside.vq}")]
     for run in (inside.plain, inside.vq):
         paths += [layout.weights(p, run), layout.weights(p, run).with_suffix(".json"), layout.curve(p, run)]
-    paths += [layout.scores(p, cell) for cell in p.evaluations]
+    paths += [place(p, cell) for cell in p.evaluations for place in (layout.scores, layout.sensitivity)]
     paths += [p.reports / file for file in ("scores.csv", "metrics.json", "index.html", "tables/table1.csv")]
     assert not [str(path) for path in paths if not path.is_file()]
 
@@ -210,15 +210,3 @@ def test_preparing_removes_scenes_that_the_dataset_no_longer_holds(site):
     (gone.parent / ".killed.1.part").mkdir()
     site.run("prepare", "panoramas")
     assert [path.name for path in gone.parent.iterdir()] == [kept.name]
-
-
-def test_a_limit_scores_the_first_scenes_only(site):
-    cell = next(iter(site.params.classic_evaluations))
-    full = read_scores([layout.scores(site.params, cell)])
-    first = list_scenes(layout.scenes(site.params, "panoramas", "test"))[0].name
-    shutil.rmtree(layout.predictions(site.params, site.params.evaluations[cell].run, "panoramas"))
-    site.run("evaluate", cell, limit=1)
-    some = read_scores([layout.scores(site.params, cell)])
-    pd.testing.assert_frame_equal(some, full[full["scene"] == first].reset_index(drop=True))
-    folder = layout.predictions(site.params, site.params.evaluations[cell].run, "panoramas")
-    assert [path.stem for path in (folder / "test").iterdir()] == [first]

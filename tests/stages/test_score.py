@@ -1,47 +1,17 @@
 """`bench score`: anyone's results get the numbers that our own evaluation would give them."""
 
+import json
 import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 
 from bench.io.container import list_scenes
-from bench.io.radiance import read_exr, write_exr, write_rgbe
+from bench.io.radiance import write_exr, write_rgbe
 from bench.io.tables import COLUMNS, read_scores
 from bench.stages import layout
-
-
-@pytest.fixture
-def ours(site):
-    """Predictions of one run, and the score rows of its evaluation."""
-    cell, entry = next(iter(site.params.plain_evaluations.items()))
-    folder = layout.predictions(site.params, entry.run, entry.dataset) / "test"
-    return folder, read_scores([layout.scores(site.params, cell)])
-
-
-@pytest.fixture
-def score(site, main_in):
-    """Score a folder through the command line; return its exit code."""
-
-    def run(folder, *options):
-        return main_in(site, "score", str(folder), "--dataset", "panoramas", *options)
-
-    return run
-
-
-@pytest.fixture
-def rewritten(ours, tmp_path):
-    """Write the predictions to a folder of another kind of file."""
-
-    def write(suffix, writer):
-        folder = tmp_path / "theirs"
-        folder.mkdir()
-        for path in sorted(ours[0].iterdir()):
-            writer(folder / f"{path.stem}{suffix}", read_exr(path))
-        return folder
-
-    return write
 
 
 def numbers(rows):
@@ -58,10 +28,22 @@ def test_exr_files_score_as_in_our_evaluation(score, ours, tmp_path):
     assert (tmp_path / "out.csv").read_text().splitlines()[0] == ",".join(COLUMNS)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_npy_files_score_as_in_our_evaluation(score, ours, rewritten, tmp_path, dtype):
-    folder = rewritten(".npy", lambda path, radiance: np.save(path, radiance.astype(dtype)))
-    assert score(folder, "--out", str(tmp_path / "out.csv")) == 0
+def tiff(path, radiance):
+    tifffile.imwrite(path, radiance, photometric="rgb")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "write"),
+    [
+        (".npy", np.save),
+        (".npy", lambda path, radiance: np.save(path, radiance.astype(np.float64))),
+        (".tif", tiff),
+        (".TIFF", tiff),
+    ],
+    ids=["npy", "float64", "tif", "TIFF"],
+)
+def test_other_kinds_score_as_in_our_evaluation(score, ours, rewritten, tmp_path, suffix, write):
+    assert score(rewritten(suffix, write), "--out", str(tmp_path / "out.csv")) == 0
     pd.testing.assert_frame_equal(numbers(read_scores([tmp_path / "out.csv"])), numbers(ours[1]), check_exact=True)
 
 
@@ -74,28 +56,41 @@ def test_hdr_files_are_accepted(score, ours, rewritten, tmp_path):
     assert (rows["value"] != exact["value"]).any()
 
 
-def test_scenes_and_their_mean_are_printed_under_the_protocol(score, ours, capsys):
+def test_scenes_mean_and_interval_are_printed_under_the_protocol(score, ours, capsys):
     assert score(ours[0]) == 0
-    protocol, heading, *lines = capsys.readouterr().out.splitlines()
+    protocol, heading, *lines, note = capsys.readouterr().out.splitlines()
     assert protocol == "protocol whole-float@1"
-    assert heading.split()[:2] == ["scene", "psnr-mu"] or "psnr-mu" in heading
-    assert [line.split()[0] for line in lines] == [*sorted(set(ours[1]["scene"])), "mean"]
-    mean = ours[1].query("metric == 'psnr-mu'")["value"].mean()
-    column = heading.split().index("psnr-mu")
-    assert float(lines[-1].split()[column]) == pytest.approx(mean, abs=1e-4)
+    values = ours[1].query("metric == 'psnr-mu'").set_index("scene")["value"]
+    assert [line.split()[0] for line in lines] == [*sorted(values.index), "mean", "low,", "high,"]
+    column = heading.split().index("psnr-mu") - len(heading.split())
+    mean, low, high = (float(line.split()[column]) for line in lines[-3:])
+    assert mean == pytest.approx(values.mean(), abs=1e-4)
+    assert [low, high] == pytest.approx(sorted(values), abs=1e-4)  # two places: the means of drawing one twice
+    assert "over 2 places" in note
 
 
-def test_the_truth_itself_scores_infinity(site, score, tmp_path):
+def test_one_place_has_no_interval(score, ours, capsys):
+    assert score(ours[0], "--limit", "1") == 0
+    said = capsys.readouterr()
+    assert "no interval: all scenes show one place" in said.out
+    assert "low" not in said.out
+    assert not [line for line in said.err.splitlines() if line.startswith("bad")]
+
+
+def test_the_truth_itself_scores_infinity(site, score, tmp_path, capsys):
     folder = tmp_path / "truth"
     for path in list_scenes(layout.scenes(site.params, "panoramas", "test")):
         write_exr(folder / f"{path.name}.exr", np.load(path / "radiance.npy"))
-    assert score(folder, "--out", str(tmp_path / "out.csv")) == 0
+    assert score(folder, "--out", str(tmp_path / "out.csv"), "--json") == 0
     rows = read_scores([tmp_path / "out.csv"]).set_index("metric")["value"]
     assert (rows["psnr-mu"] == np.inf).all()
     assert (rows["ssim-mu"] == 1).all()
+    means = json.loads(capsys.readouterr().out)["protocols"]["whole-float@1"]["means"]
+    assert {means["psnr-mu"][end] for end in ("mean", "low", "high")} == {"inf"}
+    assert means["ssim-mu"]["mean"] == 1
 
 
-def test_files_of_other_names_and_truthless_scenes_are_ignored(site, score, ours, rewritten, tmp_path):
+def test_files_of_other_kinds_and_truthless_scenes_are_ignored(score, ours, rewritten, tmp_path):
     folder = rewritten(".exr", write_exr)
     shutil.copy2(next(iter((ours[0].parent / "no-truth").iterdir())), folder)
     (folder / "notes.txt").write_text("mine")
@@ -103,78 +98,46 @@ def test_files_of_other_names_and_truthless_scenes_are_ignored(site, score, ours
     assert set(read_scores([tmp_path / "out.csv"])["scene"]) == set(ours[1]["scene"])
 
 
-def without_one(folder):
-    next(iter(folder.iterdir())).unlink()
+def test_several_protocols_are_scored_one_after_another(site, score, ours, tmp_path, capsys):
+    words = ["--protocol", "hdr-transformer", "--protocol", "whole-float"]
+    assert score(ours[0], *words, "--out", str(tmp_path / "out.csv")) == 0
+    rows = read_scores([tmp_path / "out.csv"])
+    ids = list(dict.fromkeys(rows["protocol"]))
+    assert ids == ["hdr-transformer@1", "whole-float@1"]
+    assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("protocol")] == [
+        f"protocol {name}" for name in ids
+    ]
+    own = numbers(rows[rows["protocol"] == "whole-float@1"]).reset_index(drop=True)
+    pd.testing.assert_frame_equal(own, numbers(ours[1]), check_exact=True)
 
 
-def other(change):
-    """Replace the first file by a changed one."""
-
-    def apply(folder):
-        path = min(folder.iterdir())
-        write_exr(path, np.ascontiguousarray(change(read_exr(path)), dtype=np.float32))
-
-    return apply
-
-
-def poked(value):
-    def change(radiance):
-        radiance[3, 4, 1] = value
-        return radiance
-
-    return other(change)
+def test_json_holds_what_the_table_holds(score, ours, capsys):
+    assert score(ours[0], "--json") == 0
+    content = json.loads(capsys.readouterr().out)
+    card = content["protocols"]["whole-float@1"]
+    value = ours[1].query("metric == 'psnr-mu'").set_index("scene")["value"]
+    assert {scene: scores["psnr-mu"] for scene, scores in card["scenes"].items()} == value.to_dict()
+    assert card["means"]["psnr-mu"]["places"] == card["means"]["psnr-mu"]["scenes"] == 2
+    assert content["findings"] == [] and content["submission"] is None
 
 
-def as_array(array):
-    """Replace the first file by an array in NumPy's format."""
-
-    def apply(folder):
-        path = min(folder.iterdir())
-        np.save(path.with_suffix(".npy"), array)
-        path.unlink()
-
-    return apply
-
-
-def empty_array(folder):
-    path = min(folder.iterdir())
-    path.with_suffix(".npy").touch()
-    path.unlink()
-
-
-@pytest.mark.parametrize(
-    ("damage", "words"),
-    [
-        (without_one, ["1 of 2 scenes have no file", "Expected <scene>.exr, .hdr or .npy"]),
-        (shutil.rmtree, ["is no folder"]),
-        (other(lambda radiance: radiance[:-8]), ["courtyard-01", "96"]),
-        (poked(np.nan), ["courtyard-01", "NaN"]),
-        (poked(np.inf), ["courtyard-01", "infinit"]),
-        (lambda folder: min(folder.iterdir()).write_bytes(b"P6 4 4 255"), ["courtyard-01", "not an OpenEXR file"]),
-        (as_array(np.zeros((64, 96), np.float32)), ["courtyard-01.npy", "expected floats of shape (H, W, 3)"]),
-        (as_array(np.zeros((64, 96, 3), np.uint8)), ["courtyard-01.npy", "uint8", "expected floats"]),
-        (as_array(np.array([{"a": 1}])), ["courtyard-01.npy", "isn't a readable .npy file"]),
-        (empty_array, ["courtyard-01.npy", "isn't a readable .npy file"]),
-    ],
-    ids=["missing scene", "no folder", "shape", "NaN", "infinity", "no EXR", "grey", "integers", "pickle", "empty"],
-)
-def test_what_does_not_fit_is_one_sentence(score, rewritten, tmp_path, capsys, damage, words):
-    folder = rewritten(".exr", write_exr)
-    damage(folder)
-    assert score(folder, "--out", str(tmp_path / "out.csv")) == 2
-    said = capsys.readouterr()
-    assert said.err.startswith("error: ")
-    assert len(said.err.splitlines()) == 1
-    assert not [word for word in words if word not in said.err], said.err
-    assert not said.out
-    assert not (tmp_path / "out.csv").exists()
+def test_paths_are_relative_to_where_the_command_was_typed(site, score, ours, rewritten, tmp_path, monkeypatch):
+    rewritten(".exr", write_exr)
+    monkeypatch.chdir(tmp_path)
+    assert score("theirs", "--out", "mine/out.csv") == 0
+    assert (tmp_path / "mine" / "out.csv").exists()
 
 
 @pytest.mark.parametrize(
     ("options", "meant"),
-    [(["--protocol", "whole-flaot"], "Did you mean 'whole-float'"), (["--dataset", "panorama"], "mean 'panoramas'")],
+    [
+        (["--protocol", "whole-flaot"], "Did you mean 'whole-float'"),
+        (["--dataset", "panorama"], "mean 'panoramas'"),
+        (["--device", "cdua"], "Did you mean 'cuda'"),
+        (["--device", "cuda"], "no CUDA device is available"),
+    ],
 )
-def test_an_unknown_name_is_answered_with_the_nearest(score, ours, capsys, options, meant):
+def test_a_wrong_option_is_answered(score, ours, capsys, options, meant):
     assert score(ours[0], *options) == 2
     assert meant in capsys.readouterr().err
 
@@ -183,3 +146,40 @@ def test_unprepared_scenes_are_said_with_the_command_that_makes_them(site, score
     shutil.rmtree(layout.scenes(site.params, "panoramas"))
     assert score(ours[0]) == 2
     assert "python -m bench prepare panoramas" in capsys.readouterr().err
+
+
+class TestOtherData:
+    @pytest.fixture
+    def pair(self, tmp_path, textured):
+        """A folder of truth and one of predictions that nobody prepared."""
+        for index in range(3):
+            truth = textured(index)
+            np.save(tmp_path / f"hall-{index}.npy", truth)
+            write_exr(tmp_path / "truth" / f"hall-{index}.exr", truth)
+            (tmp_path / "theirs").mkdir(exist_ok=True)
+            np.save(tmp_path / "theirs" / f"hall-{index}.npy", truth * np.float32(1.05))
+        return tmp_path / "theirs", tmp_path / "truth"
+
+    def test_it_needs_no_preparation_and_has_no_masks(self, fresh, main_in, pair, tmp_path, monkeypatch):
+        monkeypatch.chdir(fresh.folder)
+        out = tmp_path / "out.csv"
+        words = ["--dataset", "my-lab", "--truth", str(pair[1]), "--out", str(out), "--protocol", "whole-float"]
+        assert main_in(fresh, "score", str(pair[0]), *words) == 0
+        rows = read_scores([out])
+        assert set(rows["dataset"]) == {"my-lab"}
+        assert set(rows["scene"]) == {"hall-0", "hall-1", "hall-2"}
+        assert not rows["metric"].str.contains("@").any()
+
+    def test_a_damaged_truth_is_one_bad_file(self, site, score, pair, capsys):
+        (pair[1] / "hall-1.exr").write_bytes(b"junk")
+        assert score(pair[0], "--truth", str(pair[1])) == 1
+        said = capsys.readouterr()
+        assert "bad: hall-1.npy: its truth is unusable" in said.err
+        assert "means of 2 of 3 scenes" in said.out
+
+    @pytest.mark.parametrize(("make", "words"), [(False, "is no folder"), (True, "holds no radiance file")])
+    def test_a_folder_without_truth(self, site, score, pair, tmp_path, capsys, make, words):
+        if make:
+            (tmp_path / "none").mkdir()
+        assert score(pair[0], "--truth", str(tmp_path / "none")) == 2
+        assert words in capsys.readouterr().err

@@ -1,0 +1,140 @@
+"""What can be wrong with a submitted prediction: faults that make its scores meaningless, each said in a sentence."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.color.transfer import mu_law
+from bench.core.scene import Array
+from bench.metrics.encoding import Fit, misfit
+
+AGREES = 0.9
+"""Correlation from which on a smaller picture counts as a part of the larger one."""
+
+
+class Finding(NamedTuple):
+    """Something that a check found.
+
+    kind   : "missing", "extra", "unreadable", "size", "not-finite", "zero", "negative", "scale", "tone-mapped",
+             "truth" or "refused"; "spare" for a file passed over, which is no fault.
+    said   : one sentence, without the file's name.
+    scored : whether the file is scored all the same.
+    """
+
+    kind: str
+    said: str
+    scored: bool = False
+
+    @property
+    def bad(self) -> bool:
+        """Whether it is a fault, and not just worth knowing."""
+        return self.kind != "spare"
+
+
+def examine(prediction: Array, truth: Array, trusted: bool = False) -> list[Finding]:
+    """Check a prediction against the truth, both (H, W, 3) linear relative radiance.
+
+    trusted : leave out what is a judgement (wrong scale, tone-mapped) and not a fact.
+    Returns nothing for a sound prediction. A fault that hides the others is returned alone.
+    """
+    checks = [_size(prediction, truth), _not_finite(prediction), _zero(prediction)]
+    first = next((finding for finding in checks if finding), None)
+    if first:
+        return [first]
+    found = [_negative(prediction), None if trusted else _encoding(prediction, truth)]
+    return [finding for finding in found if finding]
+
+
+def _size(prediction: Array, truth: Array) -> Finding | None:
+    if prediction.shape == truth.shape:
+        return None
+    ours, theirs = prediction.shape[:2], truth.shape[:2]
+    said = f"{ours[0]}x{ours[1]} pixels (rows x columns), the truth has {theirs[0]}x{theirs[1]}"
+    if ours == theirs[::-1]:
+        return Finding("size", f"{said}: rows and columns are swapped; transpose it.")
+    if where := _cropped(prediction, truth):
+        return Finding("size", f"{said}: it is cropped ({where}); predict the whole picture.")
+    ratios = [mine / true for mine, true in zip(ours, theirs, strict=True)]
+    if abs(ratios[0] / ratios[1] - 1) < 0.01:
+        return Finding("size", f"{said}: it is {math.sqrt(ratios[0] * ratios[1]):.3g} times as large; undo the resize.")
+    return Finding("size", f"{said}; write the prediction at the truth's size.")
+
+
+def _cropped(prediction: Array, truth: Array) -> str:
+    """Tell which part of the truth a smaller prediction shows: "" if none of the usual ones."""
+    rows, columns = prediction.shape[:2]
+    down, across = truth.shape[0] - rows, truth.shape[1] - columns
+    if min(down, across) < 0:
+        return ""
+    places = {
+        "the centre is left": (down // 2, across // 2), "the upper left part is left": (0, 0),
+        "the lower right part is left": (down, across), "the lower left part is left": (down, 0),
+        "the upper right part is left": (0, across),
+    }  # fmt: skip
+    fits = {
+        name: _correlation(prediction, truth[top : top + rows, left : left + columns])
+        for name, (top, left) in places.items()
+    }
+    best = max(fits, key=lambda name: fits[name])
+    return best if fits[best] >= AGREES else ""
+
+
+def _correlation(one: Array, other: Array) -> float:
+    x, y = (mu_law(np.nan_to_num(image).mean(axis=-1)) for image in (one, other))
+    x, y = x - x.mean(), y - y.mean()
+    norm = math.sqrt(float((x * x).sum() * (y * y).sum()))
+    return float((x * y).sum()) / norm if norm > 0 else 0.0
+
+
+def _not_finite(prediction: Array) -> Finding | None:
+    bad: NDArray[np.bool_] = ~np.isfinite(prediction)
+    if not bad.any():
+        return None
+    row, column, channel = np.unravel_index(int(bad.argmax()), bad.shape)
+    nans = int(np.isnan(prediction).sum())
+    parts = [f"{count} {name}" for count, name in ((nans, "NaN"), (int(bad.sum()) - nans, "infinite")) if count]
+    where = f"the first in row {row}, column {column}, {'RGB'[channel]}"
+    return Finding("not-finite", f"{' and '.join(parts)} of {bad.size} values, {where}; only finite ones are scored.")
+
+
+def _zero(prediction: Array) -> Finding | None:
+    return None if prediction.any() else Finding("zero", "every value is 0; nothing was predicted or written.")
+
+
+def _negative(prediction: Array) -> Finding | None:
+    if (low := float(prediction.min())) >= 0:
+        return None
+    share = float((prediction < 0).mean())
+    return Finding("negative", f"{share:.2%} of its values are below 0, down to {low:.4g}; set them to 0.", scored=True)
+
+
+KNOWN: Mapping[float, str] = {
+    255.0: ", as 8-bit code values would be",
+    65535.0: ", as 16-bit code values would be",
+    4000.0: ", as cd/m2 at 4000 for 1 would be",
+}
+
+
+def _encoding(prediction: Array, truth: Array) -> Finding | None:
+    fit = misfit(prediction, truth)
+    if fit is None:
+        return None
+    if fit.curve:
+        unit = f" and division by {fit.factor:g}" if fit.factor != 1 else ""
+        said = f"looks tone-mapped: it fits the truth far better after the inverse of {fit.curve}{unit}; write linear"
+        return Finding("tone-mapped", f"{said} radiance (if it is linear, score it with --trust).")
+    said = f"looks mis-scaled: about {fit.factor:.4g} times the truth{_reason(fit, prediction, truth)}"
+    return Finding("scale", f"{said}; divide by it (if it is meant so, score it with --trust).")
+
+
+def _reason(fit: Fit, prediction: Array, truth: Array) -> str:
+    return next(_reasons(fit, prediction, truth), "")
+
+
+def _reasons(fit: Fit, prediction: Array, truth: Array) -> Iterator[str]:
+    yield from (words for factor, words in KNOWN.items() if abs(fit.factor / factor - 1) < 0.03)
+    if abs(float(prediction.max()) - 1) < 1e-3 and abs(fit.factor * float(truth.max()) - 1) < 0.1:
+        yield ", as after division by its own maximum"

@@ -1,0 +1,78 @@
+"""Scores that were computed before, each under a hash of everything that decides it."""
+
+import hashlib
+import json
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from bench.core.registry import ROOT
+from bench.core.scene import Array
+from bench.io.files import write_text_atomic
+from bench.metrics.protocol import LIBRARIES, Protocol
+
+CODE = ("bench/metrics", "bench/color", "bench/core/scene.py")
+"""Sources that decide a score; the protocols' files aren't code, their settings are hashed one by one."""
+
+Scores = dict[str, float]
+"""Metric -> value."""
+
+
+def pixels_digest(image: Array) -> str:
+    """sha256 of an image's shape and float32 values."""
+    pixels = np.ascontiguousarray(image, dtype=np.float32)
+    return hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
+
+
+def key(prediction: str, truth: str, protocol: Protocol, masked: bool, device: str) -> str:
+    """Name the scores of a prediction: sha256 over all that they depend on.
+
+    prediction : hash of its pixels.
+    truth      : hash of the scene's record, which holds its arrays' sha256, or of the truth's pixels.
+    masked     : whether scores inside masks are among them.
+    device     : "cpu" or "cuda"; they round differently.
+    """
+    parts = (prediction, truth, protocol.model_dump_json(), masked, device, code_digest(), *map(version, LIBRARIES))
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def code_digest() -> str:
+    """sha256 over the sources that decide a score."""
+    return _digest(tuple(CODE))
+
+
+@cache
+def _digest(code: tuple[str, ...]) -> str:
+    total = hashlib.sha256()
+    for name in code:
+        for path in sorted([ROOT / name] if (ROOT / name).is_file() else (ROOT / name).rglob("*")):
+            if path.is_file() and not {"__pycache__", "protocols"} & set(path.parts):
+                total.update(f"{path.relative_to(ROOT)}\n{path.stat().st_size}\n".encode() + path.read_bytes())
+    return total.hexdigest()
+
+
+def read(folder: Path, name: str) -> Scores | None:
+    """Return the scores kept under `name`, None if there are none or their file is damaged."""
+    try:
+        content = json.loads(_path(folder, name).read_text(encoding="utf-8"))
+        scores = {str(metric): float(value) for metric, value in content["scores"].items()}
+        return scores if content["sha256"] == _seal(name, content["scores"]) else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def write(folder: Path, name: str, scores: Scores) -> None:
+    """Keep scores under `name`, whole or not at all. A full disk raises UsageError."""
+    texts = {metric: repr(float(value)) for metric, value in scores.items()}  # JSON has no infinity and no NaN
+    content = {"scores": texts, "sha256": _seal(name, texts)}
+    write_text_atomic(_path(folder, name), json.dumps(content, indent=1) + "\n")
+
+
+def _path(folder: Path, name: str) -> Path:
+    return folder / name[:2] / f"{name}.json"
+
+
+def _seal(name: str, texts: dict[str, str]) -> str:
+    return hashlib.sha256(json.dumps([name, texts]).encode()).hexdigest()

@@ -1,0 +1,126 @@
+"""Other people's files: which belongs to which scene, and what can be read."""
+
+import numpy as np
+import pytest
+import tifffile
+
+from bench.core.errors import UsageError
+from bench.io.radiance import write_exr, write_rgbe
+from bench.io.submission import match, names, read_radiance
+
+PIXELS = np.random.default_rng(0).random((5, 7, 3), np.float32)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Make a folder of empty files."""
+
+    def make(*files):
+        for file in files:
+            (tmp_path / file).touch()
+        return tmp_path
+
+    return make
+
+
+def test_files_are_matched_by_name(folder):
+    matched = match(folder("b.exr", "a.npy", "c.TIF", "notes.txt", ".b.exr", "._a.npy"), ["a", "b", "c", "d"])
+    assert {scene: path.name for scene, path in matched.files.items()} == {"a": "a.npy", "b": "b.exr", "c": "c.TIF"}
+    assert list(matched.files) == ["a", "b", "c"]
+    assert matched.missing == ("d",)
+    assert matched.extra == () and matched.spare == {}
+
+
+def test_case_may_differ_unless_it_tells_scenes_apart(folder):
+    made = folder("barbequeday.exr", "HALL.exr")
+    assert match(made, ["BarbequeDay", "hall", "Hall"]).files == {"BarbequeDay": made / "barbequeday.exr"}
+    assert match(made, ["BarbequeDay", "hall", "Hall"]).extra == (made / "HALL.exr",)
+
+
+def test_of_two_kinds_the_first_in_the_list_is_taken_and_the_other_named(folder):
+    made = folder("a.hdr", "a.npy", "a.exr")
+    matched = match(made, ["a"])
+    assert matched.files == {"a": made / "a.exr"}
+    assert matched.spare == {made / "a.hdr": made / "a.exr", made / "a.npy": made / "a.exr"}
+
+
+def test_what_no_scene_asks_for_is_extra_unless_known(folder):
+    made = folder("a.exr", "z.exr", "quiet.exr", "a.png", "photo.jpg")
+    matched = match(made, ["a"], known={"quiet"})
+    assert {path.name for path in matched.extra} == {"z.exr", "a.png", "photo.jpg"}
+
+
+def test_a_folder_that_is_none(tmp_path):
+    with pytest.raises(UsageError, match="is no folder"):
+        match(tmp_path / "none", [])
+    with pytest.raises(UsageError, match="holds no radiance file"):
+        names(tmp_path)
+
+
+def test_names_are_sorted_and_unique(folder):
+    assert names(folder("b.exr", "a.hdr", "a.exr", "x.txt", ".c.exr")) == ["a", "b"]
+
+
+def planar(path, pixels):
+    tifffile.imwrite(path, np.moveaxis(pixels, -1, 0), photometric="rgb", planarconfig="separate")
+
+
+def with_alpha(path, pixels):
+    tifffile.imwrite(path, np.concatenate([pixels, pixels[..., :1]], -1), photometric="rgb", extrasamples=[2])
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("a.exr", write_exr),
+        ("a.npy", np.save),
+        ("a.npy", lambda path, pixels: np.save(path, pixels.astype(np.float64))),
+        ("a.npy", lambda path, pixels: np.save(path, np.asfortranarray(pixels))),
+        ("a.tif", lambda path, pixels: tifffile.imwrite(path, pixels, photometric="rgb")),
+        ("a.TIFF", lambda path, pixels: tifffile.imwrite(path, pixels, photometric="rgb", compression="zlib")),
+        ("a.tiff", planar),
+        ("a.tif", with_alpha),
+    ],
+    ids=["exr", "npy", "float64", "fortran", "tif", "deflate", "planar", "alpha"],
+)
+def test_every_kind_reads_back_to_the_bit(tmp_path, name, write):
+    write(tmp_path / name, PIXELS)
+    read = read_radiance(tmp_path / name)
+    assert read.dtype == np.float32 and read.flags.c_contiguous
+    np.testing.assert_array_equal(read, PIXELS)
+
+
+def test_rgbe_reads_to_its_precision(tmp_path):
+    write_rgbe(tmp_path / "a.hdr", PIXELS)
+    assert np.abs(read_radiance(tmp_path / "a.hdr") - PIXELS).max() < 1 / 128
+
+
+def test_what_float32_cannot_hold_is_infinite_and_no_warning(tmp_path):
+    np.save(tmp_path / "a.npy", np.full((2, 2, 3), 1e300))
+    assert np.isinf(read_radiance(tmp_path / "a.npy")).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "words"),
+    [
+        ("a.tif", lambda p: tifffile.imwrite(p, PIXELS.astype(np.uint8), photometric="rgb"), "uint8.*linear float32"),
+        ("a.tif", lambda p: tifffile.imwrite(p, PIXELS.astype(np.uint16), photometric="rgb"), "uint16.*linear float32"),
+        ("a.tif", lambda p: tifffile.imwrite(p, PIXELS[..., 0]), r"expected floats of shape \(H, W, 3\)"),
+        ("a.tif", lambda p: p.write_bytes(b"II*\0junk"), "can't be read as a TIFF"),
+        ("a.npy", lambda p: np.save(p, PIXELS.astype(np.uint8)), "uint8.*expected floats"),
+        ("a.npy", lambda p: np.save(p, np.array([{"a": 1}])), "isn't a readable .npy file"),
+        ("a.npy", lambda p: p.touch(), "isn't a readable .npy file"),
+        ("a.npy", lambda p: np.save(p, PIXELS[:0]), "expected floats of shape"),
+        ("a.exr", lambda p: p.write_bytes(b"P6 4 4 255"), "not an OpenEXR file"),
+        ("a.hdr", lambda p: p.write_bytes(b"P6 4 4 255"), "not a Radiance picture"),
+        ("a.png", lambda p: p.touch(), "no kind of radiance file"),
+        ("a.npy", lambda p: None, "isn't a readable .npy file"),
+    ],
+    ids=["8 bits", "16 bits", "grey", "junk", "integers", "pickle", "empty", "no pixels", "exr", "hdr", "png", "gone"],
+)
+def test_what_cannot_be_read_is_one_sentence(tmp_path, name, write, words):
+    write(tmp_path / name)
+    with pytest.raises(UsageError, match=words) as caught:
+        read_radiance(tmp_path / name)
+    assert name in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1

@@ -1,0 +1,91 @@
+"""The checks of submitted predictions: each fault in one sentence, and none where there is none."""
+
+import numpy as np
+import pytest
+
+from bench.metrics.checks import examine
+
+
+@pytest.fixture(scope="module")
+def truth():
+    """(40, 60, 3) with texture, from 0.001 to 1."""
+    rng = np.random.default_rng(0)
+    smooth = rng.normal(size=(5, 6, 3)).repeat(8, axis=0).repeat(10, axis=1)
+    return (10.0 ** np.clip(smooth - 1.5 + 0.1 * rng.normal(size=(40, 60, 3)), -3, 0)).astype(np.float32)
+
+
+def test_a_sound_prediction_has_no_fault(truth):
+    assert examine(truth, truth) == []
+    assert examine(truth * np.float32(1.1), truth) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda x: x.transpose(1, 0, 2), ["60x40 pixels", "40x60", "swapped"]),
+        (lambda x: x[4:-4, 5:-5], ["32x50 pixels", "cropped", "centre"]),
+        (lambda x: x[:-8, :-10] * 1.1, ["32x50 pixels", "cropped", "upper left"]),
+        (lambda x: x[8:], ["32x60 pixels", "cropped", "lower"]),
+        (lambda x: x[::2, ::2], ["20x30 pixels", "0.5 times as large", "resize"]),
+        (lambda x: x.repeat(2, 0).repeat(2, 1), ["80x120 pixels", "2 times as large"]),
+        (lambda x: np.zeros((33, 60, 3), np.float32), ["33x60 pixels", "40x60", "at the truth's size"]),
+    ],
+    ids=["transposed", "centre", "corner", "rows", "half", "double", "other"],
+)
+def test_another_size_is_said_with_both_and_why(truth, change, words):
+    (finding,) = examine(change(truth), truth)
+    assert (finding.kind, finding.scored) == ("size", False)
+    assert not [word for word in words if word not in finding.said], finding.said
+
+
+def test_values_that_are_no_numbers_are_counted_and_located(truth):
+    changed = truth.copy()
+    changed[7, 9, 2] = np.nan
+    changed[20, 1] = np.inf
+    (finding,) = examine(changed, truth)
+    assert (finding.kind, finding.scored) == ("not-finite", False)
+    assert "1 NaN and 3 infinite of 7200 values, the first in row 7, column 9, B" in finding.said
+
+
+def test_only_zeros_are_named_and_not_called_mis_scaled(truth):
+    (finding,) = examine(np.zeros_like(truth), truth)
+    assert (finding.kind, finding.scored) == ("zero", False)
+
+
+def test_negative_values_are_named_and_scored(truth):
+    changed = truth.copy()
+    changed[:2] = -0.25
+    (finding,) = examine(changed, truth)
+    assert (finding.kind, finding.scored) == ("negative", True)
+    assert "5.00% of its values are below 0, down to -0.25" in finding.said
+
+
+@pytest.mark.parametrize(
+    ("factor", "words"),
+    [(4000, "cd/m2 at 4000"), (255, "8-bit"), (65535, "16-bit"), (16, "times the truth; divide by it")],
+)
+def test_a_wrong_scale_is_said_with_the_factor(truth, factor, words):
+    (finding,) = examine(truth * np.float32(factor), truth)
+    assert (finding.kind, finding.scored) == ("scale", False)
+    said = float(finding.said.split("about ")[1].split(" times")[0])
+    assert said == pytest.approx(factor, rel=1e-3)
+    assert words in finding.said
+
+
+def test_division_by_the_maximum_is_recognised(truth):
+    small = np.minimum(truth, 1) * np.float32(0.2)
+    (finding,) = examine(small / small.max(), small)
+    assert "after division by its own maximum" in finding.said
+
+
+def test_a_tone_curve_is_said(truth):
+    (finding,) = examine(truth ** (1 / 2.2), truth)
+    assert (finding.kind, finding.scored) == ("tone-mapped", False)
+    assert "gamma 2.2" in finding.said
+    (finding,) = examine(255 * truth ** (1 / 2.2), truth)
+    assert "gamma 2.2 and division by 255" in finding.said
+
+
+def test_judgements_can_be_overruled_and_facts_not(truth):
+    assert examine(truth * np.float32(4000), truth, trusted=True) == []
+    assert [finding.kind for finding in examine(-truth, truth, trusted=True)] == ["negative"]

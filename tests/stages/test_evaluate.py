@@ -1,0 +1,103 @@
+"""Evaluate: scores under the profile's protocol, the same predictions under others, and a quick look."""
+
+import pandas as pd
+import pytest
+
+from bench.core.registry import protocols
+from bench.io.container import list_scenes
+from bench.io.tables import read_scores
+from bench.metrics.protocol import Protocol
+from bench.stages import layout
+
+
+@pytest.fixture
+def cell(site):
+    """An evaluation of a method without training."""
+    return next(iter(site.params.classic_evaluations))
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and "score_cache" not in path.parts}
+
+
+def sensitivity(site, cell):
+    return read_scores([layout.sensitivity(site.params, cell)])
+
+
+def test_every_cell_has_rows_under_the_compared_protocols(workshop, monkeypatch):
+    monkeypatch.chdir(workshop.folder)
+    wanted = [protocols[name] for name in workshop.params.sensitivity]
+    assert len(wanted) >= 2
+    for cell in workshop.params.evaluations:
+        rows = sensitivity(workshop, cell)
+        assert list(dict.fromkeys(rows["protocol"])) == [protocol.id for protocol in wanted]
+        for protocol in wanted:
+            mine = rows[rows["protocol"] == protocol.id]
+            assert set(mine["metric"]) == set(protocol.metrics)
+            assert set(mine["scene"]) == set(read_scores([layout.scores(workshop.params, cell)])["scene"])
+
+
+def test_rows_of_the_profile_s_protocol_are_those_of_the_score_file(workshop, monkeypatch):
+    monkeypatch.chdir(workshop.folder)
+    for cell in workshop.params.evaluations:
+        own = read_scores([layout.scores(workshop.params, cell)])
+        assert own["metric"].str.contains("@").any()
+        rows = sensitivity(workshop, cell)
+        rows = rows[rows["protocol"] == protocols[workshop.params.protocol].id].reset_index(drop=True)
+        whole = own[~own["metric"].str.contains("@")].reset_index(drop=True)
+        pd.testing.assert_frame_equal(rows, whole, check_exact=True)
+
+
+def test_all_means_every_protocol_and_none_leaves_an_empty_file(site, cell, capsys):
+    site.change(sensitivity="all").run("evaluate", cell)
+    wanted, said = {protocol.id for protocol in protocols.values()}, capsys.readouterr().out
+    refusing = {name for name in wanted if f"can't be scored under {name}" in said}  # they crop more than there is
+    assert set(sensitivity(site, cell)["protocol"]) == wanted - refusing
+    assert len(wanted - refusing) > 1
+    scores = layout.scores(site.params, cell).read_bytes()
+    site.change(sensitivity=[]).run("evaluate", cell)
+    assert sensitivity(site, cell).empty
+    assert layout.scores(site.params, cell).read_bytes() == scores
+
+
+def test_a_protocol_that_cannot_be_applied_is_said_and_left_out(site, cell, monkeypatch, capsys):
+    other = next(name for name in site.params.sensitivity if name != site.params.protocol)
+    real = Protocol.evaluate
+
+    def evaluate(self, pred, truth):
+        deep = self.model_copy(update={"region": self.region.model_copy(update={"crop": 40})})
+        return real(deep if self.name == other else self, pred, truth)
+
+    monkeypatch.setattr(Protocol, "evaluate", evaluate)
+    for path in (site.params.work / "score_cache").rglob("*.json"):
+        path.unlink()
+    site.run("evaluate", cell)
+    assert set(sensitivity(site, cell)["protocol"]) == {protocols[site.params.protocol].id}
+    assert f"can't be scored under {protocols[other].id}" in capsys.readouterr().out
+
+
+def test_evaluating_again_from_the_cache_leaves_the_same_bytes(site, cell):
+    before = contents(site.params.work)
+    site.run("evaluate", cell)
+    assert contents(site.params.work) == before
+
+
+def test_a_limit_prints_the_first_scenes_and_writes_nothing(site, cell, capsys):
+    before = contents(site.params.work)
+    site.run("evaluate", cell, limit=1)
+    assert contents(site.params.work) == before
+    first = list_scenes(layout.scenes(site.params, "panoramas", "test"))[0].name
+    rows = read_scores([layout.scores(site.params, cell)]).set_index(["scene", "metric"])["value"]
+    said = capsys.readouterr().out
+    assert "1 scenes under whole-float@1; nothing was written" in said
+    shown = dict(line.split() for line in said.splitlines()[1:])
+    assert {"psnr-mu", "ssim-l"} <= set(shown)
+    for metric, value in shown.items():
+        assert float(value) == pytest.approx(rows[first, metric], abs=1e-4)
+
+
+def test_an_unknown_protocol_to_compare_is_said_before_anything_runs(fresh, refused):
+    changed = fresh.change(sensitivity=["whole-float", "whole-flaot"])
+    said = refused(changed, "fetch", "panoramas")
+    assert "protocol (sensitivity in params.yaml)" in said
+    assert "Did you mean 'whole-float'" in said

@@ -1,0 +1,150 @@
+"""`bench score` on a folder that somebody else made: each bad file in one line, the others scored, exit code 1."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from bench.color.transfer import mu_law
+from bench.io.radiance import read_exr, write_exr
+from bench.io.tables import read_scores
+from bench.stages import layout
+
+FIRST, OTHER = "courtyard-01", "sunset-01"
+"""The test scenes of the workshop."""
+
+
+def other(change):
+    """Replace the first file by a changed one."""
+
+    def apply(folder):
+        path = folder / f"{FIRST}.exr"
+        write_exr(path, np.ascontiguousarray(change(read_exr(path)), dtype=np.float32))
+
+    return apply
+
+
+def poked(value):
+    def change(radiance):
+        radiance[3, 4, 1] = value
+        return radiance
+
+    return other(change)
+
+
+def as_array(array):
+    """Replace the first file by an array in NumPy's format."""
+
+    def apply(folder):
+        np.save(folder / f"{FIRST}.npy", array)
+        (folder / f"{FIRST}.exr").unlink()
+
+    return apply
+
+
+def extra(name):
+    return lambda folder: shutil.copy2(folder / f"{FIRST}.exr", folder / name)
+
+
+UNSCORED = {
+    "missing": (lambda folder: (folder / f"{FIRST}.exr").unlink(), f"bad: {FIRST}: missing"),
+    "cropped": (other(lambda x: x[:-8]), f"bad: {FIRST}.exr: 56x96 pixels (rows x columns), the truth has 64x96"),
+    "transposed": (other(lambda x: x.transpose(1, 0, 2)), "rows and columns are swapped"),
+    "NaN": (poked(np.nan), "1 NaN of 18432 values, the first in row 3, column 4, G"),
+    "infinity": (poked(np.inf), "1 infinite of 18432 values"),
+    "all zero": (other(np.zeros_like), "every value is 0"),
+    "mis-scaled": (other(lambda x: x * 4000), "looks mis-scaled: about"),
+    "tone-mapped": (other(mu_law), "looks tone-mapped: it fits the truth far better after the inverse of the mu-law"),
+    "no EXR": (lambda folder: (folder / f"{FIRST}.exr").write_bytes(b"P6 4 4 255"), "not an OpenEXR file"),
+    "grey": (as_array(np.zeros((64, 96), np.float32)), "expected floats of shape (H, W, 3)"),
+    "integers": (as_array(np.zeros((64, 96, 3), np.uint8)), "uint8"),
+    "pickle": (as_array(np.array([{"a": 1}])), "isn't a readable .npy file"),
+}
+SCORED = {
+    "negative": (poked(-0.25), f"bad: {FIRST}.exr: 0.01% of its values are below 0, down to -0.25"),
+    "extra": (extra("elsewhere-01.exr"), "bad: elsewhere-01.exr: extra"),
+    "encoded": (lambda folder: (folder / f"{FIRST}.png").touch(), f"bad: {FIRST}.png: "),
+}
+
+
+@pytest.fixture
+def floor(site, rewritten, tmp_path):
+    """A folder of a floor method's predictions: poor, but honest."""
+    folder = layout.predictions(site.params, "triangle-merge", "panoramas") / "test"
+    return rewritten(".exr", write_exr, folder)
+
+
+def bad_lines(text):
+    return [line for line in text.splitlines() if line.startswith("bad: ")]
+
+
+@pytest.mark.parametrize(("damage", "words"), UNSCORED.values(), ids=UNSCORED)
+def test_a_bad_file_is_one_line_and_the_others_are_scored(score, floor, tmp_path, capsys, damage, words):
+    damage(floor)
+    assert score(floor, "--out", str(tmp_path / "out.csv")) == 1
+    said = capsys.readouterr()
+    (line,) = bad_lines(said.err)
+    assert words in line
+    assert FIRST in line
+    assert "Traceback" not in said.err
+    assert "means of 1 of 2 scenes" in said.out
+    assert set(read_scores([tmp_path / "out.csv"])["scene"]) == {OTHER}
+
+
+@pytest.mark.parametrize(("damage", "words"), SCORED.values(), ids=SCORED)
+def test_what_can_be_scored_is_named_and_scored(score, floor, tmp_path, capsys, damage, words):
+    damage(floor)
+    assert score(floor, "--out", str(tmp_path / "out.csv")) == 1
+    (line,) = bad_lines(capsys.readouterr().err)
+    assert line.startswith(words)
+    assert set(read_scores([tmp_path / "out.csv"])["scene"]) == {FIRST, OTHER}
+
+
+@pytest.mark.parametrize("run", ["reference-only", "triangle-merge", "plain", "vq"])
+def test_a_poor_but_honest_prediction_has_no_fault(site, score, capsys, run):
+    folder = layout.predictions(site.params, getattr(site, run, run), "panoramas") / "test"
+    assert score(folder) == 0
+    assert not bad_lines(capsys.readouterr().err)
+
+
+def test_the_factor_is_said(score, floor, capsys):
+    other(lambda x: x * 4000)(floor)
+    assert score(floor) == 1
+    (line,) = bad_lines(capsys.readouterr().err)
+    assert float(line.split("about ")[1].split()[0]) == pytest.approx(4000, rel=0.03)
+
+
+def test_judgements_can_be_overruled(score, floor, capsys):
+    other(lambda x: x * 4000)(floor)
+    assert score(floor, "--trust") == 0
+    assert not bad_lines(capsys.readouterr().err)
+
+
+def test_of_two_files_for_a_scene_the_taken_one_is_said_and_nothing_is_bad(score, floor, capsys):
+    np.save(floor / f"{FIRST}.npy", np.zeros((2, 2, 3), np.float32))
+    assert score(floor) == 0
+    assert f"note: {FIRST}.npy: not scored, {FIRST}.exr of the same scene is." in capsys.readouterr().err
+
+
+def test_several_bad_files_are_as_many_lines(score, floor, capsys):
+    other(np.zeros_like)(floor)
+    extra("elsewhere-01.exr")(floor)
+    (floor / "elsewhere-02.npy").touch()
+    assert score(floor) == 1
+    assert len(bad_lines(capsys.readouterr().err)) == 3
+
+
+def test_nothing_to_score_is_exit_code_2(score, floor, tmp_path, capsys):
+    other(np.zeros_like)(floor)
+    (floor / f"{OTHER}.exr").unlink()
+    assert score(floor, "--out", str(tmp_path / "out.csv"), "--maps", str(tmp_path / "maps")) == 2
+    said = capsys.readouterr()
+    assert len(bad_lines(said.err)) == 2
+    assert "could be scored" in said.err.splitlines()[-1]
+    assert not said.out
+    assert not (tmp_path / "out.csv").exists() and not (tmp_path / "maps").exists()
+
+
+def test_no_folder_is_exit_code_2(score, tmp_path, capsys):
+    assert score(tmp_path / "none") == 2
+    assert capsys.readouterr().err.startswith("error: ")
