@@ -17,8 +17,8 @@ from bench.io.radiance import write_exr
 from bench.io.tables import ScoreRow, write_scores
 from bench.report.codebook_figures import Book
 from bench.report.crops import Exhibit
+from bench.report.inputs import Measured, Paper
 from bench.report.results import collect
-from bench.report.scored import Measured, Paper
 from bench.stages import report, summarize
 
 SCENES = ("courtyard-00", "sunset-00")
