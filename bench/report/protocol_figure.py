@@ -85,6 +85,11 @@ def charted(grids: Sequence[Grid]) -> dict[str, list[Grid]]:
     return {name: kept for name, kept in (("protocols", first if shown else []), ("protocols_more", rest)) if kept}
 
 
+def path_of(columns: Sequence[Stop], variant: str) -> list[tuple[int, int]]:
+    """Return (column, height) of a method wherever it is ranked."""
+    return [(x, stop.heights[variant]) for x, stop in enumerate(columns) if variant in stop.heights]
+
+
 def protocol_figure(grids: Sequence[Grid], floors: Sequence[str]) -> bytes:
     """Draw ranks and shifts of the grids of one data set, a row of panels for each metric, as PNG.
 
@@ -113,17 +118,16 @@ def _colours(grid: Grid, columns: Sequence[Stop], floors: Sequence[str]) -> dict
 
 
 def _bump(axes: "Axes", grid: Grid, columns: Sequence[Stop], colours: Mapping[str, str]) -> None:
-    heights = [stop.heights for stop in columns]
     for name in grid.variants:
-        there = [x for x, found in enumerate(heights) if name in found]
-        for a, b in pairwise(there):
+        points = path_of(columns, name)
+        for (a, here), (b, there) in pairwise(points):
             style = ":" if b - a > 1 or columns[a].metric != columns[b].metric else "-"
-            axes.plot([a, b], [heights[a][name], heights[b][name]], style, color=colours[name], lw=1.7, zorder=2)
-        for x in there:
-            axes.plot(x, heights[x][name], "o", color=colours[name], ms=10.5, zorder=3)
+            axes.plot([a, b], [here, there], style, color=colours[name], lw=1.7, zorder=2)
+        for x, y in points:
+            axes.plot(x, y, "o", color=colours[name], ms=10.5, zorder=3)
             rank = str(columns[x].places[name].rank)
-            axes.text(x, heights[x][name] + 0.03, rank, ha="center", va="center", color="white", fontsize=7, zorder=4)
-        _name(axes, name, [(x, heights[x][name]) for x in there if x in (0, len(columns) - 1)], colours[name])
+            axes.text(x, y + 0.03, rank, ha="center", va="center", color="white", fontsize=7, zorder=4)
+        _name(axes, name, [(x, y) for x, y in points if x in (0, len(columns) - 1)], colours[name])
     for x, stop in enumerate(columns):
         text = f"τ {stop.likeness:.2f}" if stop.likeness is not None else ""
         axes.text(x, len(grid.variants) + 1, text if x else "Kendall's τ", ha="center", va="center", color=MUTED)

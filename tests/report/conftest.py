@@ -93,6 +93,14 @@ def score_rows(protocol: str = "whole-float@1") -> dict[str, list[ScoreRow]]:
     return found
 
 
+def sensitivity_rows(rows: list[ScoreRow]) -> list[ScoreRow]:
+    """The same predictions under three protocols: the profile's, an equal one, and one that turns the order round."""
+    whole = [row for row in rows if "@" not in row.metric]
+    equal = [row._replace(protocol="equal@1") for row in whole]
+    turned = [row._replace(protocol="turned@2", value=70 - row.value) for row in whole if row.metric == "psnr-mu"]
+    return [*whole, *equal, *turned]
+
+
 def scene(name: str, truth: bool = True) -> Scene:
     rng = generator(0, name)
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float64)
@@ -174,6 +182,7 @@ def fill(params: Params) -> None:
     """Write what the stages before `summarize` leave, below the current folder."""
     for cell, rows in score_rows().items():
         write_scores(params.work / "scores" / f"{cell}.csv", rows)
+        write_scores(params.work / "sensitivity" / f"{cell}.csv", sensitivity_rows(rows))
     for run in params.runs:
         write_json(params.work / "weights" / f"{run}.json", card(params, run))
         write_curve(params.work / "curves" / f"{run}.csv")
