@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bench.report.caption import caption
+from bench.report.caption import SUBMITTED, caption
 from bench.report.inputs import Measured
 from bench.report.results import Result, single_protocol
 from bench.report.table import Column, Row, Table, Value, rank
@@ -48,7 +48,7 @@ def table(measured: Measured) -> Table:
     return Table(
         name="masks",
         title="Where methods differ: saturated and moving areas",
-        caption=f"{caption(measured.params, measured.cards, list(results.values()), list(tested))} {_masks()}",
+        caption=f"{caption(measured.params, measured.cards, list(results.values()), list(tested))} {_masks(rows)}",
         columns=COLUMNS,
         rows=rank(rows, VALUES, ("dataset", "protocol", "scenes")),
         headings={name: f"Measured here on {name}" for name in tested},
@@ -56,10 +56,11 @@ def table(measured: Measured) -> Table:
     )
 
 
-def _masks() -> str:
+def _masks(rows: Sequence[Row]) -> str:
+    others = f" {SUBMITTED}" if any(row.cells["kind"] == "submitted" for row in rows) else ""
     return (
         "Saturated: the reference frame holds no information there. Moving: the scene changed between the frames. "
-        "A scene in which a mask is empty has no value and doesn't enter that mean."
+        "A scene in which a mask is empty has no value and doesn't enter that mean." + others
     )
 
 

@@ -6,14 +6,13 @@ from typing import Any
 
 import pandas as pd
 
-from bench.report.caption import caption
+from bench.report.caption import SUBMITTED, caption
 from bench.report.inputs import DEFAULT_BLOCK, Measured, Paper
 from bench.report.results import Result, single_protocol
 from bench.report.rules import absent, conditions
 from bench.report.table import LEARNED_KINDS, OURS, PAPER, Column, Row, Table, Value, rank
 
 PARAMETERS = " Parameters are the trained ones."
-SUBMITTED = " Submitted rows are others' results, scored here and ranked with the learned rows."
 NOT_YET = "no implementation in this version yet"
 NO_ROW = "no such row in the paper"
 NO_CODE = "no public implementation (the paper's dagger)"
@@ -78,8 +77,8 @@ def _caption(paper: Paper, measured: Measured, panels: Sequence[str], rows: Sequ
     used = _used(paper, measured)
     text = caption(measured.params, _cards(paper, measured), used, panels) + PARAMETERS
     if any(row.cells["kind"] == "submitted" for row in rows):
-        text += SUBMITTED
-    scored = {name for result in used for name in result.values}
+        text += f" {SUBMITTED}"
+    scored = {column.key.replace("_", "-") for column in METRICS} & {name for result in used for name in result.values}
     return f"{text} {conditions(used[0].protocol, scored, measured.params)}".strip() if used else text
 
 
