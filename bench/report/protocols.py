@@ -159,9 +159,10 @@ def _orders(grid: Grid, others: Sequence[str], learned: Sequence[str]) -> Iterat
         value = tau(own, {name: grid.places[name, protocol] for name in learned}, grid.metric.digits)
         found |= {protocol: value} if value is not None else {}
     differ = {protocol: value for protocol, value in found.items() if value < 1}
-    total = len(others)
-    text = f"{len(differ)} of the {total} other protocols" if total > 1 else f"{len(differ)} of 1 other protocol"
-    text += f" that define it order the {len(learned)} learned rows otherwise than {grid.own}"
+    text = (
+        f"The order of the {len(learned)} learned rows differs from that under {grid.own} for {len(differ)} of "
+        f"{len(others)} other {'protocols' if len(others) > 1 else 'protocol'} with {grid.metric.head}"
+    )
     if differ:
         worst = min(differ, key=lambda name: differ[name])
         text += f"; least alike is {worst} (Kendall's tau {differ[worst]:.2f}; 1 is the same order)"
@@ -172,6 +173,6 @@ def _same(grid: Grid) -> Iterator[str]:
     family = next(names for names in grid.families if grid.own in names)
     if twins := [name for name in family if name != grid.own]:
         yield (
-            f"{len(twins)} of them ({', '.join(twins)}) give every method the same {grid.metric.head} as {grid.own}, "
-            f"to {grid.metric.digits} decimals."
+            f"{len(twins)} of them ({', '.join(twins)}) {'give' if len(twins) > 1 else 'gives'} every method the same "
+            f"{grid.metric.head} as {grid.own}, to {grid.metric.digits} decimals."
         )

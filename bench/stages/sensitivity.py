@@ -44,12 +44,15 @@ def section(params: Params, scores: pd.DataFrame, measured: Measured) -> Section
     if not made:
         none = "No other protocol was scored in this profile, so there is nothing to compare."
         return Section(*name, missing=[none, *missing])
+    figures = _figures(params, made)
+    if not figures:
+        missing.append("No figure: these protocols give every method the same values, to the digits shown.")
     first = [grid for grid in made if grid.metric.name == made[0].metric.name]
     return Section(
         *name,
         INTRO,
         tables=[protocols.table(made, results, measured)],
-        figures=_figures(params, made),
+        figures=figures,
         missing=missing,
         findings=[sentence for grid in first for sentence in protocols.findings(grid, measured)],
     )

@@ -48,6 +48,12 @@ def test_one_protocol_only(section):
     assert made.missing == ["No other protocol was scored in this profile, so there is nothing to compare."]
 
 
+def test_equal_protocols_make_a_table_and_no_figure(section):
+    made = section(lambda rows: [row for row in rows if row.protocol != "turned@2"], sensitivity=["equal"])
+    assert (len(made.tables), made.figures) == (1, [])
+    assert made.missing == ["No figure: these protocols give every method the same values, to the digits shown."]
+
+
 def test_a_cell_without_its_file_is_named_and_its_cells_are_dashes(section):
     made = section(lambda rows: None if rows[0].variant == "ahdrnet" else rows, sensitivity=["equal"])
     assert made.missing == [
