@@ -12,30 +12,33 @@ from bench.stages import layout
 METHOD = "submitted"
 
 
+KEYS = ["profile", "dataset", "protocol"]
+
+
 def read(scores: pd.DataFrame) -> tuple[dict[tuple[str, str], Result], list[str]]:
     """Return (name, dataset) -> result of every submission that suits the profile's `scores`, and notes on the rest.
 
-    It suits where data set and protocol are the profile's. A damaged file raises UsageError.
+    It suits where profile, data set and protocol are the same: a data set of one name has other views in another
+    profile. A damaged file raises UsageError.
     """
-    tables = set(zip(scores["dataset"], scores["protocol"], strict=True))
+    tables = {tuple(cells) for cells in scores[KEYS].drop_duplicates().itertuples(index=False)}
     found: dict[tuple[str, str], Result] = {}
     notes: list[str] = []
     for path in sorted(layout.submissions().glob("*.csv")):
-        groups = dict(list(_rows(path).groupby(["dataset", "protocol"], sort=True)))
-        for key, rows in groups.items():
-            if key in tables:
-                found |= collect(rows)
-        if left := [f"{dataset} under {protocol}" for dataset, protocol in groups if (dataset, protocol) not in tables]:
-            notes.append(_note(path.stem, left, sorted(tables)))
+        groups = {tuple(key): rows for key, rows in _rows(path).groupby(KEYS, sort=True)}
+        for key in tables & groups.keys():
+            found |= collect(groups[key])
+        if left := [_where(*key) for key in groups if key not in tables]:
+            ours = ", ".join(_where(*key) for key in sorted(tables))
+            notes.append(
+                f"Rows of the submission {path.stem} for {', '.join(left)} stand in no table: here is {ours}, and no "
+                "table mixes profiles or protocols."
+            )
     return found, notes
 
 
-def _note(name: str, left: list[str], tables: list[tuple[str, str]]) -> str:
-    ours = ", ".join(f"{dataset} under {protocol}" for dataset, protocol in tables)
-    return (
-        f"Rows of the submission {name} for {', '.join(left)} stand in no table: this profile measures {ours}, and "
-        "no table mixes protocols."
-    )
+def _where(profile: str, dataset: str, protocol: str) -> str:
+    return f"{dataset} of profile {profile} under {protocol}"
 
 
 def _rows(path: Path) -> pd.DataFrame:

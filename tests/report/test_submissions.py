@@ -57,18 +57,21 @@ def test_a_submission_of_the_profiles_data_and_protocol_is_read(scores, rows):
 
 @pytest.mark.parametrize(
     ("changes", "where"),
-    [({"protocol": "sctnet@1"}, "panoramas under sctnet@1"), ({"dataset": "hu"}, "hu under whole-float@1")],
+    [
+        ({"protocol": "sctnet@1"}, "panoramas of profile tiny under sctnet@1"),
+        ({"dataset": "hu"}, "hu of profile tiny under whole-float@1"),
+        ({"profile": "smoke"}, "panoramas of profile smoke under whole-float@1"),
+    ],
 )
-def test_rows_of_another_protocol_or_data_set_stay_out_with_a_note(scores, rows, changes, where):
-    save([*submission(rows), *submission(rows, **changes)])
+def test_rows_of_another_protocol_data_set_or_profile_stay_out_with_a_note(scores, rows, changes, where):
+    save([*submission(rows), *(row._replace(value=1.0) for row in submission(rows, **changes))])
     save(submission(rows, "other", **changes), "other")
     found, notes = submitted.read(scores)
     assert list(found) == [("my-net", "panoramas")]
     assert found["my-net", "panoramas"].values["psnr-mu"] == pytest.approx(37.2)
     assert [note.split(" for ")[0].rpartition(" ")[2] for note in notes] == ["my-net", "other"]
-    assert all(
-        f"for {where} stand in no table: this profile measures panoramas under whole-float@1" in n for n in notes
-    )
+    here = "here is panoramas of profile tiny under whole-float@1"
+    assert all(f"for {where} stand in no table: {here}" in note for note in notes)
 
 
 def test_damaged_files_end_in_one_sentence(scores, rows):
@@ -142,7 +145,7 @@ def test_page_and_files(bare, rows):
     report.run(bare)
     html = (bare.reports / "index.html").read_text(encoding="utf-8")
     assert '<span class="kind submitted">submitted</span></td>' in html
-    assert "Rows of the submission my-net for panoramas under sctnet@1 stand in no table" in html
+    assert "Rows of the submission my-net for panoramas of profile tiny under sctnet@1 stand in no table" in html
     assert "my-net" not in (bare.reports / "scores.csv").read_text()
     assert "my-net" not in json.loads((bare.reports / "metrics.json").read_text())
     assert len(read_scores([layout.submissions() / "my-net.csv"])) > 0
