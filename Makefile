@@ -55,6 +55,10 @@ where:
 test: $(STAMP) ## run the tests
 	@$(BIN)/python -m pytest
 
+.PHONY: readme
+readme: $(STAMP) ## put the demo's results into README.md
+	@$(BIN)/python tests/readme_block.py
+
 .PHONY: benchmark
 benchmark: $(STAMP) ## time the hot spots
 	@$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only

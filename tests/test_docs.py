@@ -2,7 +2,6 @@
 
 import copy
 import importlib
-import io
 import re
 import shlex
 import subprocess
@@ -25,6 +24,8 @@ from bench.core.method import MethodCard
 from bench.core.params import Params, load
 from bench.core.registry import Registry
 from bench.core.scene import Scene
+
+from . import readme_block
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = ("README.md", "CONTRIBUTING.md")
@@ -184,19 +185,31 @@ def tiny_bracket():
 
 def test_results_in_the_readme_are_those_of_the_committed_demo():
     """Compared with the commit, because another machine's `make repro` rounds differently and rewrites the reports."""
-    show = ["git", "show", "HEAD:reports/demo/scores.csv"]
-    answer = subprocess.run(show, cwd=ROOT, capture_output=True, text=True, check=False)
-    if answer.returncode:
+    if readme_block.committed(readme_block.SCORES) is None:
         pytest.skip("not a git checkout with a committed demo")
-    scores = pd.read_csv(io.StringIO(answer.stdout))
-    means = scores.groupby(["variant", "metric"])["value"].mean()
-    region = TEXTS["README.md"].split("<!-- results:begin -->")[1].split("<!-- results:end -->")[0]
-    head, _, *rows = [line.strip("| ").split(" | ") for line in region.splitlines() if line.startswith("|")]
-    metrics = [re.search(r"`(.+)`", cell)[1] for cell in head[2:]]
-    assert len(rows) >= 4
-    for _, variant, *cells in rows:
-        for metric, cell in zip(metrics, cells, strict=True):
-            assert cell == f"{means[variant.strip('`'), metric]:.2f}", (variant, metric)
+    wanted = readme_block.block(readme_block.committed)
+    assert readme_block.standing(TEXTS["README.md"]) == wanted, f"run `make readme`; expected is:\n{wanted}"
+
+
+def test_results_for_the_readme_follow_the_reports():
+    values = {"psnr-mu": 30.126, "hdrvdp2": 61.5, "ssim-mu": 0.9}
+    scenes = [(name, metric, scene) for name in readme_block.ROWS for metric in values for scene in "ab"]
+    scores = pd.DataFrame(scenes, columns=["variant", "metric", "scene"]).assign(seed=0, protocol="own@1")
+    scores["value"] = scores["metric"].map(values) + scores["scene"].map({"a": -1, "b": 1})
+    compared = pd.DataFrame(
+        [
+            ("x", "own@1", 30, 1, 0), ("x", "z@2", 31, 2, -1), ("x", "v@1", 30, 1, 0),
+            ("y", "own@1", 29, 2, 0), ("y", "z@2", 33, 1, 1), ("y", "w@1", None, None, None),
+        ],
+        columns=["variant", "protocol", "value", "rank", "rank_change"],
+    ).assign(metric="psnr-mu", change_against="psnr-mu own@1")  # fmt: skip
+    files = {readme_block.SCORES: scores.to_csv(index=False), readme_block.PROTOCOLS: compared.to_csv(index=False)}
+    text = readme_block.block(files.get)
+    assert "| AHDRNet | `ahdrnet` | 30.13 | 61.50 |" in text
+    assert "means of 2 test views, one seed" in text
+    assert "`y` have 29.00 dB PSNR-μ under `own` and\n33.00 under `z`" in text
+    assert "1 of the 2 other protocols that define PSNR-μ rank the 2 methods" in text
+    assert "What the protocol alone does" not in readme_block.block({readme_block.SCORES: scores.to_csv()}.get)
 
 
 def test_pictures_in_the_readme_exist():

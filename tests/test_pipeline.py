@@ -168,6 +168,14 @@ class TestProfile:
         assert scores
         assert all(covered(path, summarize["deps"]) for path in scores)
 
+    def test_report_waits_for_comparisons_and_sees_new_submissions(self, own, params):
+        (report,) = (stage for stage in own if verb(stage) == "report")
+        compared = {out for stage in own for out in stage["outs"] if "/sensitivity/" in out}
+        assert all(covered(path, report["deps"]) for path in compared)
+        assert {f"work/{params.profile}/sensitivity", "reports/submissions"} <= set(report["deps"])
+        others = [stage["name"] for stage in own if stage is not report and "reports/submissions" in stage["deps"]]
+        assert not others, "a new submission must rerun the report only"
+
     def test_dependencies_that_no_stage_makes_are_in_the_repository(self, own, params):
         made = {out for stage in own for out in stage["outs"]}
         for stage in own:

@@ -70,6 +70,8 @@ def _read(path: Path) -> list[ScoreRow]:
             header, *lines = list(csv.reader(file)) or [[]]
     except OSError as error:
         raise UsageError(f"score file {str(path)!r} can't be read: {error.strerror}.") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"score file {str(path)!r} isn't a CSV file in UTF-8: {error}. Score again.") from error
     if tuple(header) != COLUMNS:
         raise UsageError(f"{path}: columns are {','.join(header) or 'absent'}; expected {','.join(COLUMNS)}.")
     return [_row(cells, f"{path}, line {number}") for number, cells in enumerate(lines, start=2)]

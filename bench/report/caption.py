@@ -7,6 +7,8 @@ from bench.core.params import Params
 from bench.core.registry import datasets
 from bench.report.results import Result
 
+SUBMITTED = "Submitted rows are others' results, scored here and ranked with the learned rows."
+
 Cards = Mapping[str, Mapping[str, Any]]
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from bench.report.caption import caption
+from bench.report.caption import SUBMITTED, caption
+from bench.report.inputs import Measured
 from bench.report.results import Result, single_protocol
-from bench.report.scored import Measured
 from bench.report.table import Column, Row, Table, Value, rank
 
 AREAS = {"": "whole", "@saturated": "saturated", "@moving": "moving"}
@@ -42,11 +42,13 @@ def table(measured: Measured) -> Table:
         for variant in variants
         if (variant, dataset) in results
     ]
+    rows += [_submitted(name, dataset, measured) for name, dataset in sorted(measured.submitted)]
+    rows = [row for dataset in tested for row in rows if row.panel == dataset and _has_areas(row)]
     single_protocol((str(row.cells["protocol"]) for row in rows), "the masks table")
     return Table(
         name="masks",
         title="Where methods differ: saturated and moving areas",
-        caption=f"{caption(measured.params, measured.cards, list(results.values()), list(tested))} {_masks()}",
+        caption=f"{caption(measured.params, measured.cards, list(results.values()), list(tested))} {_masks(rows)}",
         columns=COLUMNS,
         rows=rank(rows, VALUES, ("dataset", "protocol", "scenes")),
         headings={name: f"Measured here on {name}" for name in tested},
@@ -54,10 +56,11 @@ def table(measured: Measured) -> Table:
     )
 
 
-def _masks() -> str:
+def _masks(rows: Sequence[Row]) -> str:
+    others = f" {SUBMITTED}" if any(row.cells["kind"] == "submitted" for row in rows) else ""
     return (
         "Saturated: the reference frame holds no information there. Moving: the scene changed between the frames. "
-        "A scene in which a mask is empty has no value and doesn't enter that mean."
+        "A scene in which a mask is empty has no value and doesn't enter that mean." + others
     )
 
 
@@ -69,8 +72,25 @@ def _order(measured: Measured) -> Sequence[str]:
 
 def _row(variant: str, dataset: str, result: Result, measured: Measured) -> Row:
     floor = variant in measured.params.tables.floors
-    cells: dict[str, Value] = {"dataset": dataset, "method": label(variant, measured), "variant": variant}
-    cells |= {"kind": "floor" if floor else "measured", "seeds": result.seeds, "protocol": result.protocol}
+    named: dict[str, Value] = {"method": label(variant, measured), "kind": "floor" if floor else "measured"}
+    ranked = not floor and bool(measured.card(variant))
+    return _scored(Row(dataset, {"dataset": dataset, "variant": variant, **named}, ranked=ranked), result)
+
+
+def _submitted(name: str, dataset: str, measured: Measured) -> Row:
+    cells: dict[str, Value] = {"dataset": dataset, "method": name, "variant": name, "kind": "submitted"}
+    fewer = measured.fewer(name, dataset)
+    return _scored(Row(dataset, cells, notes=fewer, ranked=not fewer), measured.submitted[name, dataset])
+
+
+def _has_areas(row: Row) -> bool:
+    # Results scored against truths alone have no frames, so no masks.
+    keys = [column.key for column in VALUES if "saturated" in column.key or "moving" in column.key]
+    return row.cells["kind"] != "submitted" or any(row.cells.get(key) is not None for key in keys)
+
+
+def _scored(row: Row, result: Result) -> Row:
+    cells: dict[str, Value] = {**row.cells, "seeds": result.seeds, "protocol": result.protocol}
     remarks: dict[str, str] = {}
     spreads: dict[str, float] = {}
     for score in SCORES:
@@ -83,8 +103,8 @@ def _row(variant: str, dataset: str, result: Result, measured: Measured) -> Row:
                 remarks[key] = "no scene has such an area, or it wasn't scored"
     for area in AREAS:
         cells[f"scenes{area.replace('@', '_')}"] = result.counts.get("psnr-mu" + area, 0)
-    row = Row(dataset, cells, remarks, result.notes, spreads, ranked=not floor and bool(measured.card(variant)))
-    return Row(**{**row.__dict__, "cells": {**cells, "note": row.note}})
+    made = Row(row.panel, cells, remarks, (*row.notes, *result.notes), spreads, ranked=row.ranked)
+    return Row(**{**made.__dict__, "cells": {**cells, "note": made.note}})
 
 
 def label(variant: str, measured: Measured) -> str:

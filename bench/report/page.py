@@ -29,7 +29,7 @@ class Figure(NamedTuple):
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: tables, figures, and a sentence for each thing that is missing."""
+    """A part of the page: what it shows in sentences, tables, figures, and a sentence for each thing missing."""
 
     anchor: str
     title: str
@@ -37,6 +37,7 @@ class Section:
     tables: Sequence[Table] = ()
     figures: Sequence[Figure] = ()
     missing: Sequence[str] = ()
+    findings: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

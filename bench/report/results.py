@@ -16,6 +16,7 @@ class Result:
     values   : metric -> mean over scenes, then over seeds, in the metric's unit.
     spreads  : metric -> sample standard deviation of the seeds' means; empty for one seed.
     counts   : metric -> scenes that have a value (a mask can be empty in a scene).
+    unknown  : metric -> scores, one a scene and seed, that are NaN; only where there are any.
     trainset : what the weights were trained on; "" for a method without training.
     """
 
@@ -28,6 +29,7 @@ class Result:
     method: str
     trainset: str = ""
     notes: tuple[str, ...] = field(default=())
+    unknown: Mapping[str, int] = field(default_factory=dict)
 
 
 Results = Mapping[tuple[str, str], Result]
@@ -83,6 +85,7 @@ def _result(rows: pd.DataFrame, variant: str, dataset: str) -> Result:
         method=str(rows["method"].iloc[0]),
         trainset=trainset,
         notes=tuple(_notes(trainset, dataset, counts, scenes)),
+        unknown={str(k): int(v) for k, v in rows[rows["value"].isna()].groupby("metric").size().items()},
     )
 
 
@@ -106,7 +109,7 @@ def single_protocol(protocols: Iterable[str], where: str) -> str:
 
 
 def nested(results: Results) -> dict[str, dict[str, dict[str, float]]]:
-    """Return variant -> dataset -> metric -> mean, rounded to 4 decimals (dB) or 6 (SSIM)."""
+    """Return variant -> dataset -> metric -> mean, rounded to 6 decimals (SSIM) or 4 (all others)."""
     tree: dict[str, dict[str, dict[str, float]]] = {}
     for (variant, dataset), result in sorted(results.items()):
         means = {name: _rounded(name, value) for name, value in sorted(result.values.items()) if math.isfinite(value)}

@@ -2,27 +2,20 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from bench.core.params import Params
-from bench.report.caption import caption
-from bench.report.results import Result, Results, single_protocol
+from bench.report.caption import SUBMITTED, caption
+from bench.report.inputs import DEFAULT_BLOCK, Measured, Paper
+from bench.report.results import Result, single_protocol
+from bench.report.rules import absent, conditions
 from bench.report.table import LEARNED_KINDS, OURS, PAPER, Column, Row, Table, Value, rank
 
-DEFAULT_BLOCK = "kalantari"
 PARAMETERS = " Parameters are the trained ones."
 NOT_YET = "no implementation in this version yet"
 NO_ROW = "no such row in the paper"
 NO_CODE = "no public implementation (the paper's dagger)"
-ABSENT = {
-    "psnr_pu": "needs the PU21 metric (not in this version)",
-    "ssim_pu": "needs the PU21 metric (not in this version)",
-    "hdrvdp2": "needs HDR-VDP-2 (not in this version)",
-}
-
 METRICS = (
     Column("psnr_mu", "PSNR-μ", OURS, 2, "higher"),
     Column("psnr_l", "PSNR-l", OURS, 2, "higher"),
@@ -48,57 +41,6 @@ def columns(with_variant: bool) -> tuple[Column, ...]:
     return (*head, Column("kind", "kind"), Column("params_m", "params (M)", "", 3), *METRICS, *PRINTED, *TAIL)
 
 
-@dataclass(frozen=True)
-class Paper:
-    """One of the paper's tables: number, what it shows, its rows as printed and our variant for each label."""
-
-    number: int
-    title: str
-    printed: pd.DataFrame
-    variants: Mapping[str, str]
-
-    @property
-    def blocks(self) -> list[str]:
-        """Data sets the paper reports on, in its order."""
-        return list(dict.fromkeys(self._dataset))
-
-    @property
-    def _dataset(self) -> list[str]:
-        if "dataset" in self.printed:
-            return [str(name) for name in self.printed["dataset"]]
-        return [DEFAULT_BLOCK] * len(self.printed)
-
-    def rows(self, block: str) -> list[dict[str, Any]]:
-        """Return the printed rows of one block as dictionaries, in the paper's order."""
-        records: list[dict[str, Any]] = [
-            {str(key): value for key, value in record.items()} for record in self.printed.to_dict("records")
-        ]
-        return [record for record, dataset in zip(records, self._dataset, strict=True) if dataset == block]
-
-    def extra(self, block: str) -> list[str]:
-        """Return labels of ours that this block doesn't print: methods that someone added."""
-        return [label for label in self.variants if label not in {str(row["method"]) for row in self.rows(block)}]
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What this profile has: its parameters, means, and the cards of its weights by run."""
-
-    params: Params
-    results: Results
-    cards: Mapping[str, Mapping[str, Any]]
-
-    def card(self, variant: str) -> Mapping[str, Any]:
-        """Return the card of the variant's first run, {} if it has no weights."""
-        found = [self.cards[run] for run in sorted(self.cards) if self.cards[run].get("variant") == variant]
-        return found[0] if found else {}
-
-    def codes(self, variant: str) -> int | None:
-        """Return the number of codes in the codebook of the variant's first run, None without a codebook."""
-        runs = [run for run in self.params.vq_runs.values() if run.variant == variant and run.codebook]
-        return self.params.codebooks[runs[0].codebook or ""].codes if runs else None
-
-
 def table(paper: Paper, measured: Measured) -> Table:
     """Build one of Tables 1-3: a panel for each measured data set, and one for each printed block left over.
 
@@ -113,6 +55,8 @@ def table(paper: Paper, measured: Measured) -> Table:
             rows += [_floor(name, panel, measured) for name in measured.params.tables.floors]
         rows += [_row(paper, measured, panel, record) for record in paper.rows(block)]
         rows += [_row(paper, measured, panel, {"method": label}) for label in paper.extra(block)]
+        if paper.number == 1:
+            rows += [_submitted(name, panel, measured) for name, data in sorted(measured.submitted) if data == panel]
     for block in rest:
         rows += [_printed_only(paper, block, record, measured) for record in paper.rows(block)]
     used = [str(row.cells["protocol"]) for row in rows if row.cells["protocol"]]
@@ -121,12 +65,21 @@ def table(paper: Paper, measured: Measured) -> Table:
     return Table(
         name=f"table{paper.number}",
         title=f"Table {paper.number}. {paper.title}",
-        caption=caption(measured.params, _cards(paper, measured), _used(paper, measured), panels) + PARAMETERS,
+        caption=_caption(paper, measured, panels, rows),
         columns=shape,
         rows=tuple(_complete(row, shape) for row in rank(rows, METRICS, ("dataset", "protocol", "scenes"))),
         headings=_headings(sources, rest),
         groups=_groups(sources, rest),
     )
+
+
+def _caption(paper: Paper, measured: Measured, panels: Sequence[str], rows: Sequence[Row]) -> str:
+    used = _used(paper, measured)
+    text = caption(measured.params, _cards(paper, measured), used, panels) + PARAMETERS
+    if any(row.cells["kind"] == "submitted" for row in rows):
+        text += f" {SUBMITTED}"
+    scored = {column.key.replace("_", "-") for column in METRICS} & {name for result in used for name in result.values}
+    return f"{text} {conditions(used[0].protocol, scored, measured.params)}".strip() if used else text
 
 
 def _wanted(paper: Paper, measured: Measured) -> set[str]:
@@ -216,7 +169,7 @@ def _scored(row: Row, result: Result | None, missing: str) -> Row:
             cells[column.key] = result.values[score]
             spreads |= {column.key: result.spreads[score]} if score in result.spreads else {}
         else:
-            remarks[column.key] = ABSENT.get(column.key, "not scored") if result else missing
+            remarks[column.key] = _absent(score, result) if result else missing
     for key in ("scenes", "seeds", "protocol"):
         cells[key] = getattr(result, key) if result else None
         if not result:
@@ -225,6 +178,17 @@ def _scored(row: Row, result: Result | None, missing: str) -> Row:
         remarks.setdefault("params_m", missing)
     notes = (*row.notes, *(result.notes if result else ()))
     return Row(row.panel, cells, remarks, notes, spreads, ranked=row.ranked and row.cells["kind"] in LEARNED_KINDS)
+
+
+def _absent(score: str, result: Result) -> str:
+    return "undefined on every scene" if score in result.unknown else absent(score, result.protocol)
+
+
+def _submitted(name: str, panel: str, measured: Measured) -> Row:
+    remarks = {"params_m": "not told by a submission", **{column.key: NO_ROW for column in PRINTED}}
+    cells: dict[str, Value] = {"dataset": panel, "method": name, "variant": name, "kind": "submitted"}
+    fewer = measured.fewer(name, panel)
+    return _scored(Row(panel, cells, remarks, fewer, ranked=not fewer), measured.submitted[name, panel], "")
 
 
 def _with_printed(row: Row, paper: Paper, record: Mapping[str, Any]) -> Row:

@@ -27,12 +27,16 @@ class Column:
         """Return the value as shown to people: fixed digits, "" for an empty cell."""
         if value is None:
             return ""
+        if isinstance(value, float) and math.isnan(value):
+            return "NaN"
         return f"{value:.{self.digits}f}" if self.digits is not None and not isinstance(value, str) else str(value)
 
     def exact(self, value: Value) -> str:
         """Return the value as in the CSV: two digits more than shown."""
         if value is None or isinstance(value, str) or self.digits is None or isinstance(value, int):
             return "" if value is None else str(value)
+        if math.isnan(value):
+            return "NaN"
         return f"{value:.{self.digits if self.group == PAPER else self.digits + 2}f}"
 
 
@@ -43,6 +47,8 @@ class Row:
     panel   : the part of the table it stands in, usually the dataset.
     spreads : standard deviation over seeds, by column key.
     ranked  : takes part in best and second.
+    tails   : what people read behind a value, such as its rank, by column key.
+    digits  : shown instead of the columns' own, where the panels of a table hold different metrics.
     """
 
     panel: str
@@ -52,6 +58,8 @@ class Row:
     spreads: Mapping[str, float] = field(default_factory=dict)
     marks: Mapping[str, str] = field(default_factory=dict)
     ranked: bool = False
+    tails: Mapping[str, str] = field(default_factory=dict)
+    digits: int | None = None
 
     @property
     def note(self) -> str:
@@ -64,7 +72,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: `headings` says for each panel what it is, `groups` names a column group in each panel."""
+    """A table: `headings` says for each panel what it is, `groups` names a column group in each panel.
+
+    tidy : what the CSV holds, where people and programs need different shapes.
+    """
 
     name: str
     title: str
@@ -73,6 +84,7 @@ class Table:
     rows: tuple[Row, ...]
     headings: Mapping[str, str] = field(default_factory=dict)
     groups: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    tidy: "Table | None" = None
 
     def __post_init__(self) -> None:
         """Refuse an empty cell without a reason: a blank in a table must never be a riddle."""

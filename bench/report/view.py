@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from string import ascii_lowercase
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ MANY = 3
 
 
 class Cell(NamedTuple):
-    """A cell: its text, "best" or "second" or "", letters of its footnotes, and what it sorts by."""
+    """A cell: its text, its mark ("best", "second", "up", "down" or ""), letters of its footnotes, what it sorts by."""
 
     text: str
     mark: str = ""
@@ -132,8 +132,12 @@ def _cell(row: Row, column: Column, remark: str, letters: str) -> Cell:
     value = row.cells.get(column.key)
     if value is None:
         return Cell(DASH, "", letters, "", remark)
+    if row.digits is not None and column.digits is not None:
+        column = replace(column, digits=row.digits)
     text = column.text(value)
     if column.key in row.spreads:
         text += f" ± {row.spreads[column.key]:.{column.digits}f}"
+    text += row.tails.get(column.key, "")
     sort = column.exact(value) if column.digits is not None else text.lower()
+    sort = "" if sort == "NaN" else sort  # last, beside the dashes
     return Cell(text, row.marks.get(column.key, ""), letters, sort, remark)

@@ -27,12 +27,16 @@ TEX_LETTERS = {
     "\u2013": "--",
     "Δ": r"$\Delta$",
     "|": r"\textbar{}",
+    # Triangles that need no package.
+    "▲": r"$\bigtriangleup$",
+    "▼": r"$\bigtriangledown$",
 }
 TEX_ESCAPES = TEX_SPECIAL | TEX_LETTERS
 
 
 def to_csv(table: Table) -> str:
     """Write every column in the contract's order; an empty cell has its reason in `note`."""
+    table = table.tidy or table
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([column.key for column in table.columns])

@@ -14,13 +14,13 @@ from bench.io.tables import read_scores
 from bench.report import inspection, masks, scored
 from bench.report.codebook_figures import Book, atlas_figure, codebook_figure, pairs
 from bench.report.figures import learning_curves
+from bench.report.inputs import Measured, Paper
 from bench.report.page import Figure, Page, Section, render
 from bench.report.results import collect
-from bench.report.scored import Measured, Paper
 from bench.report.summary import facts, findings
 from bench.report.table import Table
 from bench.report.writers import to_csv, to_latex, to_markdown
-from bench.stages import layout, pictures
+from bench.stages import layout, pictures, sensitivity, submitted
 
 TITLES = {1: "All methods", 2: "Codebooks: vanilla and overlapped, two sizes", 3: "Ablation of the network's parts"}
 
@@ -28,11 +28,13 @@ TITLES = {1: "All methods", 2: "Codebooks: vanilla and overlapped, two sizes", 3
 def run(params: Params) -> None:
     """Write reports/<profile>/{tables,figures} and index.html; a part whose input is missing says so on the page."""
     scores = read_scores([layout.need(params, params.reports / "scores.csv", "summarize")])
-    measured = Measured(params, collect(scores), _cards(params))
+    others, notes = submitted.read(scores)
+    measured = Measured(params, collect(scores), _cards(params), others)
     tables = [scored.table(paper, measured) for paper in _papers(params)]
     sections = [
-        *_scored_sections(tables),
+        *_scored_sections(tables, notes),
         Section("masks", "Where methods differ", tables=[masks.table(measured)]),
+        sensitivity.section(params, scores, measured),
         _codebooks(params),
         *pictures.sections(params, scores),
         _curves(params),
@@ -68,7 +70,7 @@ def _json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _scored_sections(tables: Sequence[Table]) -> list[Section]:
+def _scored_sections(tables: Sequence[Table], notes: Sequence[str]) -> list[Section]:
     intros = (
         "Floors first, then the paper's rows in its order. The paper's columns hold its printed values, made under a "
         "protocol that it doesn't state. Where their heading says other data, they are there to be looked up only.",
@@ -76,7 +78,9 @@ def _scored_sections(tables: Sequence[Table]) -> list[Section]:
         "Each row adds a part to the one before. Rows differ in size, so this isn't a comparison at equal capacity.",
     )
     names = [(f"table{n}", f"Table {n}") for n in (1, 2, 3)]
-    return [Section(*name, intro, [table]) for name, intro, table in zip(names, intros, tables, strict=True)]
+    first, *rest = zip(names, intros, tables, strict=True)
+    made = [Section(*name, intro, [table]) for name, intro, table in rest]
+    return [Section(*first[0], first[1], [first[2]], missing=notes), *made]
 
 
 def _codebooks(params: Params) -> Section:

@@ -17,8 +17,8 @@ from bench.io.radiance import write_exr
 from bench.io.tables import ScoreRow, write_scores
 from bench.report.codebook_figures import Book
 from bench.report.crops import Exhibit
+from bench.report.inputs import Measured, Paper
 from bench.report.results import collect
-from bench.report.scored import Measured, Paper
 from bench.stages import report, summarize
 
 SCENES = ("courtyard-00", "sunset-00")
@@ -91,6 +91,14 @@ def score_rows(protocol: str = "whole-float@1") -> dict[str, list[ScoreRow]]:
             for metric, value in scores.items()
         ]  # fmt: skip
     return found
+
+
+def sensitivity_rows(rows: list[ScoreRow]) -> list[ScoreRow]:
+    """The same predictions under three protocols: the profile's, an equal one, and one that turns the order round."""
+    whole = [row for row in rows if "@" not in row.metric]
+    equal = [row._replace(protocol="equal@1") for row in whole]
+    turned = [row._replace(protocol="turned@2", value=70 - row.value) for row in whole if row.metric == "psnr-mu"]
+    return [*whole, *equal, *turned]
 
 
 def scene(name: str, truth: bool = True) -> Scene:
@@ -174,6 +182,7 @@ def fill(params: Params) -> None:
     """Write what the stages before `summarize` leave, below the current folder."""
     for cell, rows in score_rows().items():
         write_scores(params.work / "scores" / f"{cell}.csv", rows)
+        write_scores(params.work / "sensitivity" / f"{cell}.csv", sensitivity_rows(rows))
     for run in params.runs:
         write_json(params.work / "weights" / f"{run}.json", card(params, run))
         write_curve(params.work / "curves" / f"{run}.csv")

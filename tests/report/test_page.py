@@ -53,7 +53,18 @@ def test_page_parses_and_loads_nothing(html):
 
 
 def test_page_has_all_sections_and_every_decision(html, reported):
-    for anchor in ("table1", "table2", "table3", "masks", "codebooks", "crops", "views", "curves", "repeat"):
+    for anchor in (
+        "table1",
+        "table2",
+        "table3",
+        "masks",
+        "protocols",
+        "codebooks",
+        "crops",
+        "views",
+        "curves",
+        "repeat",
+    ):
         assert f'id="{anchor}"' in html
     for decision in decisions(reported[0]):
         assert f"<code>{decision.field}</code>" in html

@@ -24,9 +24,16 @@ def test_two_runs_give_the_same_bytes(reported):
 
 def test_what_is_written(reported):
     found = set(files(reported[1]))
-    tables = ("table1", "table2", "table3", "masks", "codebooks", "parts")
+    tables = ("table1", "table2", "table3", "masks", "codebooks", "parts", "protocols")
     assert {f"tables/{name}.{kind}" for name in tables for kind in ("csv", "md", "tex")} <= found
-    assert {"index.html", "metrics.json", "scores.csv", "figures/fig7_k32.png", "figures/curves.png"} <= found
+    assert {
+        "index.html",
+        "metrics.json",
+        "scores.csv",
+        "figures/fig7_k32.png",
+        "figures/curves.png",
+        "figures/protocols.png",
+    } <= found
     assert "figures/crops_panoramas_no-truth_street-00.png" in found
     assert not any(name.endswith(".part") for name in found)
 

@@ -6,6 +6,7 @@ import pytest
 
 from bench.core.errors import BenchError
 from bench.report import inspection, masks, scored
+from bench.report.inputs import Paper
 from bench.report.table import Column, Row, Table, rank
 from bench.report.view import view
 from bench.report.writers import tex, to_csv, to_latex, to_markdown
@@ -77,7 +78,7 @@ def test_measuring_on_the_papers_own_data_makes_no_such_warning(papers, measured
 
 def test_an_added_method_gets_a_row_of_its_own(papers, measured):
     paper = papers[1]
-    added = scored.Paper(1, paper.title, paper.printed, {**paper.variants, "My net": "baseline"})
+    added = Paper(1, paper.title, paper.printed, {**paper.variants, "My net": "baseline"})
     row = next(r for r in records(scored.table(added, measured())) if r["method"] == "My net")
     assert (row["dataset"], row["kind"], row["psnr_mu"]) == ("panoramas", "measured", "32.9000")
     assert "paper_hdrvdp2: no such row in the paper" in row["note"]

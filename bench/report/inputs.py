@@ -1,0 +1,74 @@
+"""What tables are made from: the paper's printed rows, and what a profile measured."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from bench.core.params import Params
+from bench.report.results import Results
+
+DEFAULT_BLOCK = "kalantari"
+"""Data set of a printed table that names none."""
+
+
+@dataclass(frozen=True)
+class Paper:
+    """One of the paper's tables: number, what it shows, its rows as printed and our variant for each label."""
+
+    number: int
+    title: str
+    printed: pd.DataFrame
+    variants: Mapping[str, str]
+
+    @property
+    def blocks(self) -> list[str]:
+        """Data sets the paper reports on, in its order."""
+        return list(dict.fromkeys(self._dataset))
+
+    @property
+    def _dataset(self) -> list[str]:
+        if "dataset" in self.printed:
+            return [str(name) for name in self.printed["dataset"]]
+        return [DEFAULT_BLOCK] * len(self.printed)
+
+    def rows(self, block: str) -> list[dict[str, Any]]:
+        """Return the printed rows of one block as dictionaries, in the paper's order."""
+        records: list[dict[str, Any]] = [
+            {str(key): value for key, value in record.items()} for record in self.printed.to_dict("records")
+        ]
+        return [record for record, dataset in zip(records, self._dataset, strict=True) if dataset == block]
+
+    def extra(self, block: str) -> list[str]:
+        """Return labels of ours that this block doesn't print: methods that someone added."""
+        return [label for label in self.variants if label not in {str(row["method"]) for row in self.rows(block)}]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What this profile has: its parameters, means, the cards of its weights by run, and others' results.
+
+    submitted : (name, dataset) -> result, under the profile's protocol.
+    """
+
+    params: Params
+    results: Results
+    cards: Mapping[str, Mapping[str, Any]]
+    submitted: Results = field(default_factory=dict)
+
+    def card(self, variant: str) -> Mapping[str, Any]:
+        """Return the card of the variant's first run, {} if it has no weights."""
+        found = [self.cards[run] for run in sorted(self.cards) if self.cards[run].get("variant") == variant]
+        return found[0] if found else {}
+
+    def fewer(self, name: str, dataset: str) -> tuple[str, ...]:
+        """Return a note if a submission holds another number of scenes than were measured here."""
+        own = max(found.scenes for (_, tested), found in self.results.items() if tested == dataset)
+        scenes = self.submitted[name, dataset].scenes
+        return (f"scored on {scenes} scenes, {own} were measured here; not ranked",) if scenes != own else ()
+
+    def codes(self, variant: str) -> int | None:
+        """Return the number of codes in the codebook of the variant's first run, None without a codebook."""
+        runs = [run for run in self.params.vq_runs.values() if run.variant == variant and run.codebook]
+        return self.params.codebooks[runs[0].codebook or ""].codes if runs else None

@@ -1,0 +1,129 @@
+"""The results in README.md, made from the demo's reports; `make readme` puts them there, a test compares them.
+
+No number of this block is typed: after the demo was run again, run `make readme` and commit both.
+"""
+
+import io
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+SCORES, PROTOCOLS = "reports/demo/scores.csv", "reports/demo/tables/protocols.csv"
+BEGIN, END = "<!-- results:begin -->\n", "<!-- results:end -->"
+ROWS = {
+    "reference-only": "Reference only (floor)",
+    "triangle-merge": "Triangle merge (floor)",
+    "ahdrnet": "AHDRNet",
+    "olc-baseline": "OLC, row 1 of Table 3: baseline",
+    "olc-pa-fsm": "OLC, row 5: + PA + FSM",
+    "olc-64": "OLC, row 7: proposed",
+}
+METRICS = {
+    "psnr-mu": "PSNR-μ",
+    "psnr-l": "PSNR-l",
+    "psnr-pu": "PSNR-PU",
+    "hdrvdp2": "HDR-VDP-2",
+    "psnr-mu@saturated": "PSNR-μ where the reference is saturated",
+    "psnr-mu@moving": "PSNR-μ where something moves",
+}
+"""Shown if the demo has them, with two decimals."""
+
+INTRO = """\
+The demo as committed: dB{q}, means of {scenes} test views, {seeds}, {steps} steps for each network, protocol
+`{protocol}`. The rest is in [Table 1](reports/demo/tables/table1.md), [Table 2](reports/demo/tables/table2.md) and
+[Table 3](reports/demo/tables/table3.md).
+"""
+OUTRO = """\
+Trainings of a minute show that the chain works; they don't rank methods. `make study` adds seeds, `make paper` the
+published schedules.
+"""
+COMPARED = """\
+What the protocol alone does: the same predictions of `{variant}` have {low:.2f} dB PSNR-μ under `{under}` and
+{high:.2f} under `{over}`, and {changed} of the {others} other protocols that define PSNR-μ rank the {methods} methods
+otherwise than `{own}`. [Every method under every protocol](reports/demo/tables/protocols.md):
+
+![Ranks under each protocol, and how far each shifts PSNR-μ](reports/demo/figures/protocols.png)
+"""
+
+Read = Callable[[str], str | None]
+
+
+def on_disk(path: str) -> str | None:
+    """Return the text of a file of the working tree, None if it isn't there."""
+    file = ROOT / path
+    return file.read_text(encoding="utf-8") if file.exists() else None
+
+
+def committed(path: str) -> str | None:
+    """Return the text of a file as of the last commit, None if it isn't there."""
+    show = ["git", "show", f"HEAD:{path}"]
+    answer = subprocess.run(show, cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
+    return None if answer.returncode else answer.stdout
+
+
+def block(read: Read) -> str:
+    """Return what stands between the marks."""
+    scores = pd.read_csv(io.StringIO(read(SCORES) or ""))
+    compared = read(PROTOCOLS)
+    parts = [_intro(scores), _table(scores), _compared(compared) if compared else "", OUTRO]
+    return "\n".join(part for part in parts if part)
+
+
+def _intro(scores: pd.DataFrame) -> str:
+    (protocol,) = set(scores["protocol"])
+    seeds = scores["seed"].nunique()
+    return INTRO.format(
+        q=" (HDR-VDP-2: Q)" if "hdrvdp2" in set(scores["metric"]) else "",
+        scenes=scores["scene"].nunique(),
+        seeds="one seed" if seeds == 1 else f"{seeds} seeds",
+        steps=yaml.safe_load(on_disk("params.yaml") or "")["stage2"]["steps"],
+        protocol=protocol.partition("@")[0],
+    )
+
+
+def _table(scores: pd.DataFrame) -> str:
+    means = scores.groupby(["variant", "metric"])["value"].mean()
+    shown = [name for name in METRICS if name in set(scores["metric"])]
+    lines = [f"| method | variant | {' | '.join(f'{METRICS[name]} `{name}`' for name in shown)} |"]
+    lines += [f"|:--|:--|{'--:|' * len(shown)}"]
+    for variant, label in ROWS.items():
+        lines.append(f"| {label} | `{variant}` | {' | '.join(f'{means[variant, name]:.2f}' for name in shown)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _compared(text: str) -> str:
+    rows = pd.read_csv(io.StringIO(text))
+    rows = rows[(rows["metric"] == "psnr-mu") & rows["rank"].notna()].assign(
+        protocol=lambda frame: frame["protocol"].str.partition("@")[0]
+    )
+    own = rows["change_against"].iloc[0].split()[1].partition("@")[0]
+    spans = rows.groupby("variant")["value"].agg(lambda values: values.max() - values.min())
+    found = rows[rows["variant"] == spans.idxmax()].set_index("protocol")["value"]
+    others = rows[rows["protocol"] != own]
+    moved = others.groupby("protocol")["rank_change"].agg(lambda places: (places.fillna(0) != 0).any())
+    return COMPARED.format(
+        variant=spans.idxmax(), own=own, low=found.min(), under=found.idxmin(), high=found.max(), over=found.idxmax(),
+        changed=int(moved.sum()), others=len(moved), methods=rows["variant"].nunique(),
+    )  # fmt: skip
+
+
+def standing(readme: str) -> str:
+    """Return what stands between the marks of a README now."""
+    return readme.split(BEGIN)[1].split(END)[0]
+
+
+def main() -> None:
+    """Put the block made from the working tree's reports into README.md."""
+    path = ROOT / "README.md"
+    pattern = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.S)
+    text = pattern.sub(lambda _: BEGIN + block(on_disk) + END, path.read_text(encoding="utf-8"))
+    path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
