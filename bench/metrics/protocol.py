@@ -1,22 +1,21 @@
 """A protocol: everything that decides a score besides the two images. A number without its protocol is a bug."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from bench.core.errors import UsageError
 from bench.core.scene import Scene
-from bench.metrics.masks import Mask, moving, reference_saturated
-from bench.metrics.settings import Hdrvdp2, MaskRule, MetricName, Mu, Psnr, Pu21, Region, Section, Ssim, Values
+from bench.metrics.masks import moving, reference_saturated
+from bench.metrics.settings import MaskRule, MetricName, Mu, Psnr, Region, Section, Ssim, Tanh, Values
+from bench.metrics.viewing import Hdrvdp2, Pu21
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from bench.metrics.fidelity import Image
+    from bench.metrics.images import Image
 
 LIBRARIES = ("torch", "numpy", "scipy")
 """Libraries whose arithmetic stands behind the numbers."""
@@ -34,11 +33,22 @@ class Protocol(Section):
     region: Region = Region()
     values: Values = Values()
     mu: Mu = Mu()
+    tanh: Tanh | None = Field(default=None, description="None: not part of this protocol")
     psnr: Psnr = Psnr()
     ssim: Ssim = Ssim()
     pu21: Pu21 | None = Field(default=None, description="None: not part of this protocol")
     hdrvdp2: Hdrvdp2 | None = Field(default=None, description="None: not part of this protocol")
     masks: MaskRule = MaskRule()
+    notes: tuple[str, ...] = Field(default=(), description="what else a reader should know")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        needed = {"tanh": "psnr-mu-tanh", "hdrvdp2": "hdrvdp2", "pu21": "-pu"}
+        for section, part in needed.items():
+            users = [name for name in self.metrics if part in name]
+            if users and getattr(self, section) is None:
+                raise ValueError(f"{users[0]} needs the section {section}")
+        return self
 
     @property
     def id(self) -> str:
@@ -48,10 +58,13 @@ class Protocol(Section):
     def evaluate(self, pred: "Image", truth: "Image") -> dict[str, float]:
         """Score a prediction against the truth, both (H, W, 3) linear relative radiance.
 
-        Returns metric name -> value; dB for PSNR (+inf for identical images), at most 1 for SSIM.
-        NaN, infinity or unequal shapes raise UsageError. Values below 0 count as 0 in the mu domain.
+        Returns metric name -> value; dB for PSNR (+inf for identical images unless `psnr.identical` says otherwise), at
+        most 1 for SSIM, at most 100 for HDR-VDP-2. NaN, infinity, unequal shapes or an image too small for a metric
+        raise UsageError. Where `mu.negative` is "nan", values below -1/mu give NaN, as public code does.
         """
-        return self._scores(pred, truth, {})
+        from bench.metrics.comparison import Comparison  # torch: only once something is scored
+
+        return Comparison(pred, truth).scores(self)
 
     def evaluate_scene(self, pred: "Image", scene: Scene) -> dict[str, float]:
         """Score a prediction (H, W, 3) of one scene, whole and inside the masks that its frames give.
@@ -59,6 +72,8 @@ class Protocol(Section):
         Adds "<metric>@saturated" and "<metric>@moving" for the metrics listed under `masks`; NaN where a mask is
         empty. A scene without truth, or a prediction of another shape, raises UsageError.
         """
+        from bench.metrics.comparison import Comparison
+
         if scene.radiance is None:
             raise UsageError(f"scene {scene.id!r} has no truth, so nothing can be scored on it.")
         ldr = scene.ldr
@@ -67,73 +82,30 @@ class Protocol(Section):
             "moving": moving(ldr, scene.linear, scene.times, scene.reference, self.masks),
         }
         try:
-            return self._scores(pred, scene.radiance, masks)
+            return Comparison(pred, scene.radiance).scores(self, masks)
         except UsageError as error:
             raise UsageError(f"scene {scene.id!r}: {error}") from error
 
-    def _scores(self, pred: "Image", truth: "Image", masks: Mapping[str, Mask]) -> dict[str, float]:
-        from bench.metrics import fidelity  # torch: only once something is scored
-
-        linear = self._prepare(pred, "prediction"), self._prepare(truth, "truth")
-        domains = {"l": linear, "mu": tuple(fidelity.encode_mu(values, mu=self.mu.constant) for values in linear)}
-        scores: dict[str, float] = {}
-        for name in self.metrics:
-            kind, domain = name.split("-")
-            x, y = domains[domain]
-            average = self._psnr(x, y) if kind == "psnr" else self._ssim(x, y)
-            scores[name] = average(None)
-            if name in self.masks.metrics:
-                scores |= {f"{name}@{mask}": average(self._cropped(area)) for mask, area in masks.items()}
-        return scores
-
-    def _psnr(self, x: "Tensor", y: "Tensor") -> Callable[[Mask | None], float]:
-        from bench.metrics.fidelity import decibels, pool, square_error_map
-
-        values = square_error_map(x, y)
-        return lambda mask: decibels(pool(values, mask), self.psnr.peak)
-
-    def _ssim(self, x: "Tensor", y: "Tensor") -> Callable[[Mask | None], float]:
-        from bench.metrics.fidelity import pool, ssim_map
-
-        window, area = self.ssim.window, self.ssim.area
-        values = ssim_map(x, y, peak=self.ssim.peak, window=window, area=area)
-        return lambda mask: pool(values, mask, window.border(area))
-
-    def _prepare(self, image: "Image", role: str) -> "Tensor":
-        from bench.metrics.fidelity import to_tensor
-
-        tensor = self._cropped(to_tensor(image, role)).float()
-        if self.values.clip == role:
-            tensor = tensor.clamp(0, 1)
-        return to_tensor(tensor, role)
-
-    def _cropped(self, image: Any) -> Any:
-        border = self.region.crop
-        rows, columns = image.shape[:2]
-        if min(rows, columns) <= 2 * border:
-            raise UsageError(f"protocol {self.id} crops {border} px on every side of {rows}x{columns}: none are left.")
-        return image[border : rows - border, border : columns - border]
-
     def describe(self) -> str:
         """Every setting with its meaning, one a line, then the versions of the libraries that compute the numbers."""
-        rows = list(_settings(self))
-        width = max(len(key) for key, _, _ in rows)
-        lines = [f"{self.id}: {self.title}", ""]
-        lines += [f"{key:<{width}}  {value}" + (f"  ({note})" if note else "") for key, value, note in rows]
-        lines += ["", "psnr-pu, ssim-pu: needs the PU21 metric, not in this version"]
-        lines += ["hdrvdp2: needs the HDR-VDP-2 metric, not in this version", ""]
-        return "\n".join([*lines, "computed with " + ", ".join(f"{name} {version(name)}" for name in LIBRARIES)])
+        from bench.metrics.legend import rows, table
+
+        libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+        return f"{self.id}: {self.title}\n\n{table(rows(self))}\n\ncomputed with {libraries}"
 
 
-def _settings(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, str, str]]:
-    """Yield dotted key, value and meaning of every field that isn't a section itself."""
-    for name, info in type(section).model_fields.items():
-        value = getattr(section, name)
-        if isinstance(value, BaseModel):
-            yield from _settings(value, f"{prefix}{name}.")
-        else:
-            shown = " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            yield prefix + name, shown, info.description or ""
+def evaluate_all(rules: Iterable[Protocol], pred: "Image", truth: "Image") -> dict[str, dict[str, float]]:
+    """Score one pair under many protocols: protocol id -> what its `evaluate` returns.
+
+    What protocols share (a region, an encoding, a metric with all its settings) is computed once. Errors as in
+    `evaluate`; the first one ends the comparison.
+    """
+    from bench.metrics.comparison import Comparison
+
+    rules = list(rules)
+    comparison = Comparison(pred, truth)
+    found = {r.id: comparison.scores(r) for r in sorted(rules, key=lambda r: f"{r.region} {r.values}")}
+    return {rule.id: found[rule.id] for rule in rules}
 
 
 def load(path: Path) -> Protocol:

@@ -1,15 +1,18 @@
 """What a protocol may set: frozen models that reject unknown keys and settings nobody has implemented.
 
-A choice that public code makes and that isn't implemented yet (resizing, RGBE rounding, a peak taken from the truth,
-SSIM over a volume) widens the type of its field here, beside the code and the test that make it true.
+A choice of public code that isn't here yet widens the type of its field, beside the code and the test that make it
+true. Viewing conditions, which PU21 and HDR-VDP-2 need, are in `bench.metrics.viewing`.
 """
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-MetricName = Literal["psnr-l", "psnr-mu", "ssim-l", "ssim-mu"]
+MetricName = Literal[
+    "psnr-l", "psnr-mu", "psnr-mu-tanh", "psnr-pu", "psnr-pu-y", "ssim-l", "ssim-mu", "ssim-pu", "hdrvdp2"
+]
 SsimArea = Literal["valid", "replicate"]
+SsimChannels = Literal["separate", "volume"]
 
 
 class Section(BaseModel):
@@ -19,31 +22,58 @@ class Section(BaseModel):
 
 
 class Region(Section):
-    """Which pixels are compared."""
+    """Which pixels are compared: cropped first, then resampled."""
 
     crop: int = Field(default=0, ge=0, description="pixels dropped on every side before anything else")
-    resize: Literal["none"] = Field(default="none", description="resampling before the comparison")
+    resize: Literal["none", "bilinear"] = Field(
+        default="none", description="resampling of both images; bilinear: half-pixel centres, no low-pass (OpenCV)"
+    )
+    scale: float = Field(default=1.0, gt=0, description="factor of the resampling in each axis; sizes are rounded")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.resize == "none" and self.scale != 1:
+            raise ValueError(f"scale {self.scale} needs resize: bilinear")
+        return self
 
 
 class Values(Section):
-    """What happens to the numbers before they are encoded."""
+    """What happens to the numbers before they are encoded: rounded to the precision, clipped, quantised."""
 
     precision: Literal["float32"] = Field(default="float32", description="both images are rounded to it first")
-    clip: Literal["none", "prediction"] = Field(default="none", description="what is clipped to [0, 1]")
-    quantise: Literal["none"] = Field(default="none", description="rounding to a file format's code values")
+    clip: Literal["none", "prediction", "both"] = Field(default="none", description="what is clipped to [0, clip_high]")
+    clip_high: float | None = Field(default=1.0, gt=0, description="upper end of the clip; None: only negatives go")
+    quantise: Literal["none", "rgbe", "png16"] = Field(
+        default="none",
+        description="rounding of both images to a file's values; rgbe: 8-bit mantissa, cut off; png16: 16 bit, "
+        "each image scaled to its own maximum",
+    )
 
 
 class Mu(Section):
     """The mu-law encoding T(x) = log(1 + mu x) / log(1 + mu)."""
 
     constant: float = Field(default=5000.0, gt=0, description="mu")
-    negative: Literal["clamp"] = Field(default="clamp", description="values below 0 count as 0 inside T")
+    negative: Literal["clamp", "nan"] = Field(
+        default="clamp", description="clamp: values below 0 count as 0 inside T; nan: the plain logarithm, NaN < -1/mu"
+    )
+
+
+class Tanh(Section):
+    """What psnr-mu-tanh does before T: tanh(x^exponent / percentile of such values)."""
+
+    exponent: float = Field(default=2.24, gt=0, description="power that the values are raised to first")
+    percentile: float = Field(default=99.0, gt=0, le=100, description="per cent; the value there divides both images")
+    of: Literal["prediction", "truth"] = Field(default="truth", description="image that the percentile is taken of")
 
 
 class Psnr(Section):
     """Peak signal-to-noise ratio, the mean square taken over all pixels and channels together."""
 
-    peak: float = Field(default=1.0, gt=0, description="peak value, in the linear and the mu domain")
+    peak: Literal["max-of-truth"] | Annotated[float, Field(gt=0)] = Field(
+        default=1.0, description="peak value in the linear and the mu domain; max-of-truth: its largest value there"
+    )
+    identical: Literal["inf"] | float = Field(default="inf", description="dB that two identical images get")
 
 
 class SsimWindow(Section):
@@ -70,26 +100,24 @@ class Ssim(Section):
 
     peak: float = Field(default=1.0, gt=0, description="range L of the constants (0.01 L)^2 and (0.03 L)^2")
     window: SsimWindow = SsimWindow()
+    clip: Literal["none", "both"] = Field(default="none", description="both: encoded values are clipped to [0, L]")
     area: SsimArea = Field(default="valid", description="valid: whole windows only; replicate: border repeated")
-    channels: Literal["separate"] = Field(default="separate", description="filtered one by one, then one mean")
-
-
-class Pu21(Section):
-    """The PU21 encoding that psnr-pu and ssim-pu take."""
-
-    variant: Literal["banding_glare"] = Field(default="banding_glare", description="set of fitted parameters")
-    cd_m2: float = Field(default=4000.0, gt=0, description="luminance of linear 1.0, cd/m2")
-
-
-class Hdrvdp2(Section):
-    """The viewing conditions of HDR-VDP-2."""
-
-    version: Literal["2.2.2"] = Field(default="2.2.2", description="release whose results are repeated")
-    encoding: Literal["sRGB-display"] = Field(default="sRGB-display", description="colour encoding option")
-    values: Literal["linear"] = Field(default="linear", description="what is handed over, in [0, 1]")
-    pixels_per_degree: float = Field(
-        default=26.7627, gt=0, description="24 in, 1500x1000, seen from 0.5 m; fixed, whatever the image's size"
+    channels: SsimChannels = Field(
+        default="separate", description="separate: one by one, then one mean; volume: the window spans channels too"
     )
+
+    arithmetic: Literal["float64", "float32-direct"] = Field(
+        default="float64",
+        description="float32-direct: the rounding of public code, one convolution with the whole volume; slow",
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.channels == "volume" and self.area != "replicate":
+            raise ValueError("channels: volume repeats the outer channels, and needs area: replicate")
+        if self.arithmetic == "float32-direct" and (self.channels != "volume" or self.window.sample_covariance):
+            raise ValueError("arithmetic: float32-direct needs channels: volume and no sample covariance")
+        return self
 
 
 class MaskRule(Section):
@@ -105,3 +133,9 @@ class MaskRule(Section):
     smoothing: float = Field(default=1.0, ge=0, description="sigma in pixels of the filter on the differences")
     opening: int = Field(default=2, ge=0, description="radius in pixels; thinner regions are dropped")
     dilation: int = Field(default=2, ge=0, description="pixels added around what is left")
+
+    @model_validator(mode="after")
+    def _local(self) -> Self:
+        if "hdrvdp2" in self.metrics:
+            raise ValueError("hdrvdp2 has no value inside a mask")
+        return self

@@ -1,0 +1,99 @@
+"""What every comparison of two images needs: one form for arrays and tensors, the checks, and means over masks."""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.core.errors import UsageError
+from bench.core.scene import Array
+
+Image = Array | Tensor
+"""(H, W, 3) real numbers, RGB; the unit and range are the caller's. Where a metric says so, also (H, W): luminance."""
+
+SHAPES = {3: "(height, width, 3)", 2: "(height, width)"}
+
+
+def to_floating(image: Image, role: str = "image", dims: tuple[int, ...] = (3,)) -> Tensor:
+    """Return the image on its own device as float32 if it is float32, else as float64, NaN and infinity included.
+
+    dims : allowed numbers of dimensions, 3 for (H, W, 3) and 2 for (H, W); another shape raises UsageError.
+    The result may share memory with the image: it must not be changed in place.
+    """
+    tensor = image.detach() if isinstance(image, Tensor) else _from_array(image)
+    tensor = tensor if tensor.dtype == torch.float32 else tensor.to(torch.float64)
+    if tensor.ndim not in dims or (tensor.ndim == 3 and tensor.shape[-1] != 3):
+        expected = " or ".join(SHAPES[count] for count in dims)
+        raise UsageError(f"the {role} has shape {tuple(tensor.shape)}; expected {expected}.")
+    return tensor
+
+
+def to_tensor(image: Image, role: str = "image") -> Tensor:
+    """Return (H, W, 3) float64 on the image's device; another shape, NaN or infinity raises UsageError."""
+    return refuse_non_finite(to_floating(image, role), role).to(torch.float64)
+
+
+def _from_array(image: Array) -> Tensor:
+    image = np.asarray(image)
+    usable = image.flags.writeable and image.flags.c_contiguous and image.dtype in (np.float32, np.float64)
+    if not usable:  # torch takes neither read-only memory maps, negative strides nor foreign byte orders
+        image = np.array(image, dtype=np.float32 if image.dtype == np.float32 else np.float64, order="C")
+    return torch.from_numpy(image)
+
+
+def refuse_non_finite(tensor: Tensor, role: str) -> Tensor:
+    """Return a tensor of any shape as it is; NaN or infinity in it raises UsageError."""
+    if math.isfinite(float(tensor.sum())):  # ten times as fast as looking at each value, and never true with one
+        return tensor
+    if bad := int((~torch.isfinite(tensor)).sum()):
+        raise UsageError(f"the {role} holds {bad} values that are NaN or infinite; only finite images can be scored.")
+    return tensor
+
+
+def pair(pred: Image, truth: Image, dims: tuple[int, ...] = (3,), *, finite: bool = True) -> tuple[Tensor, Tensor]:
+    """Both images on the prediction's device in one precision: float32 if both are, else float64.
+
+    finite : refuse NaN and infinity here; False if the caller does.
+    Errors of `to_floating`; unequal shapes raise UsageError.
+    """
+    first = to_floating(pred, "prediction", dims)
+    second = to_floating(truth, "truth", dims).to(first.device)
+    if first.shape != second.shape:
+        raise UsageError(
+            f"the prediction has shape {tuple(first.shape)}, the truth {tuple(second.shape)}; they must be equal."
+        )
+    if finite:
+        refuse_non_finite(first, "prediction")
+        refuse_non_finite(second, "truth")
+    common = torch.promote_types(first.dtype, second.dtype)
+    return first.to(common), second.to(common)
+
+
+def check_peak(peak: float) -> None:
+    """Raise UsageError unless the peak value is positive and finite."""
+    if not 0 < peak < math.inf:
+        raise UsageError(f"the peak value is {peak}; expected a positive number.")
+
+
+def planes(image: Tensor) -> Tensor:
+    """View (H, W, 3) as (3, H, W) and (H, W) as (1, H, W)."""
+    return image.permute(2, 0, 1) if image.ndim == 3 else image[None]
+
+
+def pool(values: Tensor, mask: Image | None = None, border: int = 0) -> float:
+    """Average a map in float64 over the pixels that a mask (H, W), bool, selects; NaN if it selects none.
+
+    values : (H - 2 border, W - 2 border): the map of an image whose border has no values.
+    """
+    if mask is None:
+        return float(values.mean(dtype=torch.float64))
+    chosen = torch.as_tensor(np.array(mask) if isinstance(mask, np.ndarray) else mask, device=values.device)
+    rows, columns = values.shape
+    if chosen.dtype != torch.bool or chosen.shape != (rows + 2 * border, columns + 2 * border):
+        raise UsageError(
+            f"the mask is {chosen.dtype} of shape {tuple(chosen.shape)}; "
+            f"expected torch.bool of shape {(rows + 2 * border, columns + 2 * border)}."
+        )
+    selected = values[chosen[border : border + rows, border : border + columns]]
+    return float(selected.mean(dtype=torch.float64)) if selected.numel() else math.nan

@@ -1,0 +1,108 @@
+"""PU21 metrics: PSNR and SSIM of absolute luminance in steps that are about equally visible.
+
+As defined with the encoding (Mantiuk & Azimi, PCS 2021; gfxdisp/pu21, August 2022): the peak and the range are 256,
+whatever the largest encoded value. Each colour channel is encoded by itself for `pu21_psnr`; for the other two the
+luminance of linear RGB is taken first.
+"""
+
+import torch
+from torch import Tensor
+
+from bench.color.pu21 import pu21_decode as decode
+from bench.color.pu21 import pu21_encode as encode
+from bench.core.errors import UsageError
+from bench.core.metric import metric
+from bench.metrics.fidelity import decibels, mean_square_error
+from bench.metrics.images import Image, pair, planes, pool
+from bench.metrics.settings import SsimWindow
+from bench.metrics.similarity import similarity_map
+
+__all__ = ["decode", "encode", "luminance", "pu21_psnr", "pu21_psnr_y", "pu21_ssim"]
+
+PEAK = 256.0
+"""Of PSNR and SSIM; about the encoding of 100 cd/m2. Encoded values may exceed it."""
+
+RED, GREEN, BLUE = 0.212656, 0.715158, 0.072186
+"""Luminance of linear BT.709 RGB."""
+
+PEAK_LUMINANCE = 4000.0
+"""Luminance in cd/m2 of linear 1.0 in the default protocol."""
+
+
+def luminance(linear: Tensor) -> Tensor:
+    """Luminance (H, W) of linear RGB (H, W, 3); (H, W) is luminance already."""
+    if linear.ndim == 2:
+        return linear
+    return RED * linear[..., 0] + GREEN * linear[..., 1] + BLUE * linear[..., 2]
+
+
+def similarity(x: Tensor, y: Tensor) -> Tensor:
+    """Local SSIM of encoded luminance (H, W): (H, W) float64. MATLAB's `ssim` with range 256, edges repeated."""
+    return similarity_map(planes(x), planes(y), peak=PEAK, window=SsimWindow(), area="replicate")
+
+
+def _absolute(pred: Image, truth: Image, peak_luminance: float | None) -> tuple[Tensor, Tensor]:
+    """Both images in cd/m2 and float64."""
+    x, y = (image.to(torch.float64) for image in pair(pred, truth, (2, 3)))
+    if peak_luminance is None:
+        if (largest := max(float(x.max()), float(y.max()))) <= 1:
+            raise UsageError(
+                f"the largest value is {largest:g}, which as cd/m2 is nearly dark: PU21 takes absolute luminance. "
+                "Say how bright linear 1.0 is, for example peak_luminance=4000."
+            )
+        return x, y
+    if not 0 < peak_luminance < float("inf"):
+        raise UsageError(f"peak_luminance is {peak_luminance}; expected a positive number of cd/m2.")
+    return x * peak_luminance, y * peak_luminance
+
+
+def pu21_psnr(
+    pred: Image, truth: Image, *, peak_luminance: float | None = None, variant: str = "banding_glare"
+) -> float:
+    """PU21-PSNR in dB, peak 256, of linear RGB (H, W, 3), every channel encoded, or of luminance (H, W).
+
+    peak_luminance : cd/m2 of linear 1.0; None if the values are cd/m2 already, which is refused for images that
+                     nowhere exceed 1.
+    variant        : of the encoding; see `bench.color.pu21.VARIANTS`.
+    +inf for images that are equal after encoding. Values outside [0.005, 10000] cd/m2 count as the nearer end. NaN,
+    infinity, unequal shapes or an unknown variant raise UsageError.
+    """
+    x, y = (encode(image, variant) for image in _absolute(pred, truth, peak_luminance))
+    return decibels(mean_square_error(x, y), PEAK)
+
+
+def pu21_psnr_y(
+    pred: Image, truth: Image, *, peak_luminance: float | None = None, variant: str = "banding_glare"
+) -> float:
+    """PU21-PSNR-Y in dB, peak 256: luminance of linear RGB first, then the encoding. Arguments as in `pu21_psnr`."""
+    x, y = (encode(luminance(image), variant) for image in _absolute(pred, truth, peak_luminance))
+    return decibels(mean_square_error(x, y), PEAK)
+
+
+def pu21_ssim(
+    pred: Image, truth: Image, *, peak_luminance: float | None = None, variant: str = "banding_glare"
+) -> float:
+    """PU21-SSIM, at most 1: luminance, encoding, then MATLAB's `ssim` with range 256. Arguments as in `pu21_psnr`.
+
+    That is an 11x11 Gaussian of sigma 1.5, edges repeated, population variances, the mean over all pixels.
+    """
+    x, y = (encode(luminance(image), variant) for image in _absolute(pred, truth, peak_luminance))
+    return pool(similarity(x, y))
+
+
+@metric("psnr-pu", unit="dB", better="higher", domain="pu21")
+def psnr_pu(pred: Image, truth: Image, *, peak_luminance: float = PEAK_LUMINANCE) -> float:
+    """PU21-PSNR of linear relative radiance (H, W, 3), 1.0 = 4000 cd/m2; see `pu21_psnr`."""
+    return pu21_psnr(pred, truth, peak_luminance=peak_luminance)
+
+
+@metric("psnr-pu-y", unit="dB", better="higher", domain="pu21")
+def psnr_pu_y(pred: Image, truth: Image, *, peak_luminance: float = PEAK_LUMINANCE) -> float:
+    """PU21-PSNR-Y of linear relative radiance (H, W, 3), 1.0 = 4000 cd/m2; see `pu21_psnr_y`."""
+    return pu21_psnr_y(pred, truth, peak_luminance=peak_luminance)
+
+
+@metric("ssim-pu", unit="1", better="higher", domain="pu21")
+def ssim_pu(pred: Image, truth: Image, *, peak_luminance: float = PEAK_LUMINANCE) -> float:
+    """PU21-SSIM of linear relative radiance (H, W, 3), 1.0 = 4000 cd/m2; see `pu21_ssim`."""
+    return pu21_ssim(pred, truth, peak_luminance=peak_luminance)
