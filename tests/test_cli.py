@@ -75,6 +75,7 @@ def test_every_verb_has_help_with_an_example(verb):
         (["train", "--help"], HEAVY),
         (["list", "methods"], [name for name in HEAVY if name != "numpy"]),
         (["list", "metrics", "--json"], [name for name in HEAVY if name != "numpy"]),
+        (["list", "protocols"], HEAVY),
     ],
     ids=" ".join,
 )
@@ -187,14 +188,37 @@ def test_lists_have_a_heading_and_aligned_columns(bench, write_params, small_par
     assert answer.stdout.startswith("name ")
 
 
-def test_protocol_show_states_peak_and_mu(bench):
-    text = bench("protocol", "show", "whole-float").stdout
-    assert "psnr.peak" in text
-    assert "5000" in text
+def test_protocol_show_states_settings_source_and_libraries(bench):
+    lines = bench("protocol", "show", "safnet-matlab").stdout.splitlines()
+    shown = {line.split("  ")[0].strip(): line for line in lines if "  " in line}
+    assert "1.0  (peak value" in shown["psnr.peak"]
+    assert "volume  (" in shown["ssim.channels"]
+    assert "0.55  (from eye to screen)" in shown["hdrvdp2.pixels_per_degree.distance_m"]
+    assert "MATLAB evaluation of SAFNet" in shown["source"]
+    assert lines[-1].startswith("computed with torch 2.")
 
 
-def test_protocol_diff_of_equals_is_empty(bench):
-    assert bench("protocol", "diff", "whole-float", "whole-float").stdout == "no setting differs\n"
+def test_protocol_list_names_the_metrics(bench):
+    heading, *rows = bench("protocol", "list").stdout.splitlines()
+    assert heading.split() == ["name", "version", "title", "metrics"]
+    start = heading.index("metrics")
+    assert {row.split()[0]: row[start:] for row in rows}["lrt-hdr"] == "psnr-mu hdrvdp2"
+    assert len(rows) == 15
+
+
+def test_protocol_diff_is_aligned_and_holds_settings_only(bench):
+    heading, *rows = bench("protocol", "diff", "safnet", "deephdr").stdout.splitlines()
+    assert heading.split() == ["setting", "safnet@1", "deephdr@1"]
+    columns = [heading.index(word) for word in heading.split()]
+    cells = {row[: columns[1]].strip(): (row[columns[1] : columns[2]].strip(), row[columns[2] :]) for row in rows}
+    assert cells["values.clip"] == ("prediction", "none")
+    assert cells["psnr.identical"] == ("inf", "100.0")
+    assert set(cells) == {"metrics", "values.clip", "psnr.identical", "masks.metrics"}
+
+
+@pytest.mark.parametrize("pair", [("whole-float", "whole-float"), ("sctnet", "afunet")])
+def test_protocol_diff_of_equals_is_empty(bench, pair):
+    assert bench("protocol", "diff", *pair).stdout == "no setting differs\n"
 
 
 class TestDoctor:

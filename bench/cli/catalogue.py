@@ -14,6 +14,9 @@ protocol = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Show o
 
 Rows = list[dict[str, Any]]
 
+ABOUT = {"name", "version", "title", "source", "notes"}
+"""What a protocol says of itself, which decides no number."""
+
 
 def _methods(_: Settings) -> Rows:
     from bench.core.registry import methods
@@ -38,8 +41,9 @@ def _protocols(_: Settings) -> Rows:
 
     from bench.core.registry import protocols
 
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it was compiled
     texts = {name: (protocols.folder / f"{name}.yaml").read_text(encoding="utf-8") for name in protocols}
-    return [{"name": name, **yaml.safe_load(text)} for name, text in texts.items()]
+    return [{"name": name, **yaml.load(text, Loader=loader)} for name, text in texts.items()]
 
 
 def _variants(settings: Settings) -> Rows:
@@ -50,7 +54,7 @@ KINDS: Mapping[str, tuple[Callable[[Settings], Rows], tuple[str, ...]]] = {
     "methods": (_methods, ("name", "label", "trains", "requires", "heads", "presets")),
     "datasets": (_datasets, ("name", "title", "licence", "splits")),
     "metrics": (_metrics, ("name", "unit", "better", "domain")),
-    "protocols": (_protocols, ("name", "version", "title")),
+    "protocols": (_protocols, ("name", "version", "title", "metrics")),
     "variants": (_variants, ("name", "method", "preset", "options")),
 }
 
@@ -104,7 +108,7 @@ def protocol_list(context: typer.Context) -> None:
 
 @protocol.command("show")
 def protocol_show(name: str) -> None:
-    """Print every setting of a protocol.
+    """Print every setting of a protocol with its meaning, whose habit it is, and the libraries that compute it.
 
     Example: python -m bench protocol show whole-float
     """
@@ -123,10 +127,12 @@ def protocol_diff(first: str, second: str) -> None:
     with workplace():
         from bench.core.registry import protocols
 
-        one, two = (dict(flatten(protocols[name].model_dump())) for name in (first, second))
+        rules = protocols[first], protocols[second]
+        one, two = (dict(flatten(rule.model_dump(exclude=ABOUT))) for rule in rules)
+        left, right = (rule.id for rule in rules)
         keys = [key for key in {**one, **two} if one.get(key) != two.get(key)]
-        rows = [{"setting": key, first: one.get(key), second: two.get(key)} for key in keys]
-        typer.echo(table(rows, ("setting", first, second)) if rows else "no setting differs")
+        rows = [{"setting": key, left: one.get(key), right: two.get(key)} for key in keys]
+        typer.echo(table(rows, ("setting", left, right)) if rows else "no setting differs")
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:

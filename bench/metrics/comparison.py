@@ -1,7 +1,7 @@
 """One pair of images under protocols. What two metrics or two protocols share is computed once."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,9 +14,9 @@ from bench.core.errors import UsageError
 from bench.metrics import pu21, rounding
 from bench.metrics.direct import volume_map
 from bench.metrics.fidelity import decibels, mean_square_error
-from bench.metrics.images import Image, pair, planes, pool, refuse_non_finite
+from bench.metrics.images import Image, by_rows, pair, planes, pool, refuse_non_finite
 from bench.metrics.masks import Mask
-from bench.metrics.settings import Mu, Region, Tanh
+from bench.metrics.settings import Mu, Region
 from bench.metrics.similarity import similarity_map
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Pair = tuple[Tensor, Tensor]
 """Prediction and truth in one domain, (H, W, 3) or, as luminance, (H, W)."""
+
+Encoder = Callable[[Tensor], Tensor]
 
 METRICS = {
     "psnr-l": ("psnr", "l"),
@@ -75,6 +77,8 @@ class Comparison:
         if kind == "hdrvdp2":
             return _hdrvdp2(rule, x, y)
         if kind == "ssim":
+            if domain == "mu" and rule.ssim.arithmetic == "float32-direct":  # then the encoding is float32 too
+                x, y = (_mu_encoder(rule.mu)(image) for image in self._domain(rule, "l"))
             return _ssim(rule, domain, x, y, mask)
         return _psnr(rule, domain, x, y, mask)
 
@@ -103,33 +107,38 @@ def _sections(rule: "Protocol", name: str) -> Any:
 
 
 def _encode(rule: "Protocol", domain: str, linear: Pair) -> Pair:
-    x, y = (image.to(torch.float64) for image in linear)
+    """Encode both images in float64."""
     if domain == "mu":
-        return _mu(x, rule.mu), _mu(y, rule.mu)
-    if domain == "mu-tanh":
-        assert rule.tanh is not None  # a protocol with this metric has the section
-        scale = _percentile(x if rule.tanh.of == "prediction" else y, rule.tanh)
-        return _mu(_tanh(x, rule.tanh, scale), rule.mu), _mu(_tanh(y, rule.tanh, scale), rule.mu)
-    assert rule.pu21 is not None  # a protocol with these metrics has the section
-    x, y = (image * rule.pu21.peak_luminance for image in (x, y))
-    if domain == "pu-y":
-        x, y = pu21.luminance(x), pu21.luminance(y)
-    return pu21.encode(x, rule.pu21.variant), pu21.encode(y, rule.pu21.variant)
+        steps = _mu_encoder(rule.mu)
+    elif domain == "mu-tanh":
+        steps = _tanh_encoder(rule, linear)
+    else:
+        steps = _pu_encoder(rule, domain)
+    x, y = (by_rows(lambda rows: steps(rows.to(torch.float64)), image) for image in linear)
+    return x, y
 
 
-def _mu(image: Tensor, mu: Mu) -> Tensor:
+def _mu_encoder(mu: Mu) -> Encoder:
     if mu.negative == "clamp":
-        return mu_law(image, mu.constant)
-    return (image * mu.constant).log1p() / math.log1p(mu.constant)
+        return lambda image: mu_law(image, mu.constant)
+    return lambda image: (1 + image * mu.constant).log() / math.log1p(mu.constant)
 
 
-def _percentile(image: Tensor, tanh: Tanh) -> float:
-    return float(np.percentile((image**tanh.exponent).cpu().numpy(), tanh.percentile))
+def _pu_encoder(rule: "Protocol", domain: str) -> Encoder:
+    view = rule.pu21
+    assert view is not None  # a protocol with these metrics has the section
+    if domain == "pu":
+        return lambda image: pu21.encode(image * view.peak_luminance, view.variant)
+    return lambda image: pu21.encode(pu21.luminance(image * view.peak_luminance), view.variant)
 
 
-def _tanh(image: Tensor, tanh: Tanh, scale: float) -> Tensor:
-    """A scale of 0 gives NaN for values of 0, as public code does."""
-    return (image**tanh.exponent / torch.tensor(scale, dtype=image.dtype, device=image.device)).tanh()
+def _tanh_encoder(rule: "Protocol", linear: Pair) -> Encoder:
+    """Tanh, then the mu-law. A percentile of 0 gives NaN for values of 0, as public code does."""
+    tanh, mu = rule.tanh, _mu_encoder(rule.mu)
+    assert tanh is not None  # a protocol with this metric has the section
+    base = linear[0 if tanh.of == "prediction" else 1].to(torch.float64)
+    scale = base.new_tensor(np.percentile((base**tanh.exponent).cpu().numpy(), tanh.percentile))
+    return lambda image: mu((image**tanh.exponent / scale).tanh())
 
 
 def _psnr(rule: "Protocol", domain: str, x: Tensor, y: Tensor, mask: Tensor | None) -> float:
@@ -170,7 +179,7 @@ def _ssim(rule: "Protocol", domain: str, x: Tensor, y: Tensor, mask: Tensor | No
 
 
 def _hdrvdp2(rule: "Protocol", x: Tensor, y: Tensor) -> float:
-    from bench.metrics.hdrvdp2 import hdrvdp2
+    from bench.metrics.hdrvdp2 import hdrvdp2  # only for protocols that have it
 
     view = rule.hdrvdp2
     assert view is not None  # a protocol with this metric has the section

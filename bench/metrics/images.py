@@ -1,6 +1,8 @@
 """What every comparison of two images needs: one form for arrays and tensors, the checks, and means over masks."""
 
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -38,7 +40,8 @@ def _from_array(image: Array) -> Tensor:
     image = np.asarray(image)
     usable = image.flags.writeable and image.flags.c_contiguous and image.dtype in (np.float32, np.float64)
     if not usable:  # torch takes neither read-only memory maps, negative strides nor foreign byte orders
-        image = np.array(image, dtype=np.float32 if image.dtype == np.float32 else np.float64, order="C")
+        single = image.dtype.kind == "f" and image.dtype.itemsize == 4
+        image = np.array(image, dtype=np.float32 if single else np.float64, order="C")
     return torch.from_numpy(image)
 
 
@@ -79,6 +82,37 @@ def check_peak(peak: float) -> None:
 def planes(image: Tensor) -> Tensor:
     """View (H, W, 3) as (3, H, W) and (H, W) as (1, H, W)."""
     return image.permute(2, 0, 1) if image.ndim == 3 else image[None]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread, and afterwards as many as before.
+
+    For work on strips of rows: they are too small to share, and on a busy machine threads that wait for each other at
+    each strip can take fifty times as long. Whoever scores many scenes has better things to do with the other cores.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def by_rows(function: Callable[[Tensor], Tensor], image: Tensor, rows: int = 16) -> Tensor:
+    """Apply a function of single pixels to (H, W, ...), a few rows at a time: on a CPU they stay in the cache.
+
+    The result has H rows, the shape of the function's result and its dtype.
+    """
+    if image.device.type != "cpu":
+        return function(image)
+    with one_thread():
+        first = function(image[:rows])
+        result = first.new_empty(len(image), *first.shape[1:])
+        result[:rows] = first
+        for top in range(rows, len(image), rows):
+            result[top : top + rows] = function(image[top : top + rows])
+    return result
 
 
 def pool(values: Tensor, mask: Image | None = None, border: int = 0) -> float:

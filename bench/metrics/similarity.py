@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from bench.core.errors import UsageError
+from bench.metrics.images import one_thread
 from bench.metrics.settings import SsimArea, SsimChannels, SsimWindow
 
 CPU_STRIP, DEVICE_STRIP = 16, 128
@@ -67,10 +68,11 @@ def similarity_map(
         c2 *= 1 - 1 / window.size**2
     step = CPU_STRIP if x.device.type == "cpu" else DEVICE_STRIP
     strips = []
-    for top in range(0, rows, step):
-        x_strip, y_strip = (p[:, top : top + step + reach].to(precision) for p in (x, y))
-        statistics, centre = _statistics(x_strip, y_strip, window, channels)
-        strips.append(_index(statistics, centre, c1, c2)[:, :columns])
+    with one_thread():
+        for top in range(0, rows, step):
+            x_strip, y_strip = (p[:, top : top + step + reach].to(precision) for p in (x, y))
+            statistics, centre = _statistics(x_strip, y_strip, window, channels)
+            strips.append(_index(statistics, centre, c1, c2)[:, :columns])
     return torch.cat(strips)
 
 

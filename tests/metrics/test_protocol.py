@@ -4,9 +4,9 @@ import math
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from bench.core.errors import UsageError
@@ -14,8 +14,12 @@ from bench.core.registry import ROOT, protocols
 from bench.core.scene import Scene
 from bench.metrics.fidelity import psnr, ssim
 from bench.metrics.protocol import Protocol, load
+from bench.metrics.pu21 import pu21_psnr, pu21_psnr_y, pu21_ssim
 
 FILE = ROOT / "bench/metrics/protocols/whole-float.yaml"
+
+
+FOUR = ("psnr-l", "psnr-mu", "ssim-l", "ssim-mu")
 
 
 @pytest.fixture
@@ -23,8 +27,16 @@ def default():
     return protocols["whole-float"]
 
 
+@pytest.fixture
+def plain(default):
+    """The default without models of vision."""
+    return _variant(default, metrics=FOUR)
+
+
 def _variant(protocol, **sections):
-    return Protocol.model_validate({**protocol.model_dump(), **sections})
+    content = protocol.model_dump()
+    merged = {k: {**content[k], **v} if isinstance(v, dict) else v for k, v in sections.items()}
+    return Protocol.model_validate({**content, **merged})
 
 
 def _images(seed=0):
@@ -45,50 +57,72 @@ def _scene(radiance, moved=False):
 
 
 def test_the_default_states_what_the_design_states(default):
-    assert default.id == "whole-float@1"
+    assert default.id == "whole-float@1"  # the settings of its first four metrics are those of its first version
     assert (default.region.crop, default.region.resize) == (0, "none")
     assert (default.values.precision, default.values.clip, default.values.quantise) == ("float32", "none", "none")
     assert (default.mu.constant, default.psnr.peak, default.ssim.peak) == (5000, 1, 1)
     window = default.ssim.window
     assert (window.kind, window.size, window.sigma, window.sample_covariance) == ("gaussian", 11, 1.5, False)
-    assert default.ssim.area == "valid"
-    assert (default.pu21.variant, default.pu21.cd_m2) == ("banding_glare", 4000)
+    assert (default.ssim.area, default.ssim.channels) == ("valid", "separate")
+    assert (default.pu21.variant, default.pu21.peak_luminance) == ("banding_glare", 4000)
     assert (default.hdrvdp2.version, default.hdrvdp2.pixels_per_degree) == ("2.2.2", 26.7627)
 
 
-def test_the_file_writes_every_setting_out(default):
-    # What a file leaves to a default could change its meaning without a change of the file.
-    assert yaml.safe_load(FILE.read_text()) == default.model_dump(mode="json")
-
-
-def test_evaluate_gives_the_four_metrics(default):
+def test_evaluate_gives_all_metrics(default, vision):
     pred, truth = _images()
     scores = default.evaluate(pred, truth)
-    assert list(scores) == ["psnr-l", "psnr-mu", "ssim-l", "ssim-mu"]
-    assert scores["psnr-l"] == psnr(pred, truth, peak=1.0)
-    assert scores["ssim-l"] == ssim(pred, truth, peak=1.0)
+    assert tuple(scores) == default.metrics == (*FOUR, "psnr-pu", "psnr-pu-y", "ssim-pu", "hdrvdp2")
+    assert scores["psnr-l"] == psnr(pred.astype(np.float64), truth.astype(np.float64), peak=1.0)
+    assert scores["ssim-l"] == ssim(pred.astype(np.float64), truth.astype(np.float64), peak=1.0)
+    for name, score in (("psnr-pu", pu21_psnr), ("psnr-pu-y", pu21_psnr_y), ("ssim-pu", pu21_ssim)):
+        assert scores[name] == score(pred, truth, peak_luminance=4000.0)
+    assert scores["hdrvdp2"] == 50
+    assert len(vision) == 1
 
 
-def test_negative_values_count_as_zero_in_the_mu_domain_only(default):
+def test_negative_values_count_as_zero_in_the_mu_domain_only(plain):
     pred, truth = np.full((12, 12, 3), -0.5), np.zeros((12, 12, 3))
-    scores = default.evaluate(pred, truth)
+    scores = plain.evaluate(pred, truth)
     assert scores["psnr-mu"] == math.inf
     assert scores["psnr-l"] == pytest.approx(20 * math.log10(2))
+    public = _variant(plain, mu={"negative": "nan"}).evaluate(pred, truth)
+    assert math.isnan(public["psnr-mu"])
+    assert math.isnan(public["ssim-mu"])
+    assert public["psnr-l"] == scores["psnr-l"]
 
 
-def test_both_images_are_rounded_to_float32(default):
+def test_both_images_are_rounded_to_float32(plain):
     _, truth = _images()
-    assert default.evaluate(truth.astype(np.float64) * (1 + 1e-10), truth)["psnr-l"] == math.inf
+    assert plain.evaluate(truth.astype(np.float64) * (1 + 1e-10), truth)["psnr-l"] == math.inf
+    with pytest.raises(UsageError, match="prediction holds 1 values that are NaN or infinite"):
+        plain.evaluate(np.where(truth == truth.max(), 1e300, truth.astype(np.float64)), truth)
 
 
-def test_clip_and_crop(default):
+def test_clip_and_crop(plain):
     pred, truth = _images()
-    clipped = _variant(default, values={"clip": "prediction"}).evaluate(pred, truth)
-    assert clipped == default.evaluate(np.clip(pred, 0, 1), truth)
-    cropped = _variant(default, region={"crop": 5}).evaluate(pred, truth)
-    assert cropped == default.evaluate(pred[5:-5, 5:-5], truth[5:-5, 5:-5])
+    clipped = _variant(plain, values={"clip": "prediction"}).evaluate(pred, truth)
+    assert clipped == plain.evaluate(np.clip(pred, 0, 1), truth)
+    positive = _variant(plain, values={"clip": "both", "clip_high": None}).evaluate(pred - 0.1, truth - 0.1)
+    assert positive == plain.evaluate(np.maximum(pred - 0.1, 0), np.maximum(truth - 0.1, 0))
+    cropped = _variant(plain, region={"crop": 5}).evaluate(pred, truth)
+    assert cropped == plain.evaluate(pred[5:-5, 5:-5], truth[5:-5, 5:-5])
     with pytest.raises(UsageError, match="crops 12 px"):
-        _variant(default, region={"crop": 12}).evaluate(pred, truth)
+        _variant(plain, region={"crop": 12}).evaluate(pred, truth)
+
+
+def test_resizing_is_opencvs(plain):
+    pred, truth = _images()
+    found = _variant(plain, region={"resize": "bilinear", "scale": 0.7}).evaluate(pred, truth)
+    small = [cv2.resize(image, (21, 17), interpolation=cv2.INTER_LINEAR) for image in (pred, truth)]
+    assert found == pytest.approx(plain.evaluate(*small), abs=1e-5)
+
+
+def test_a_peak_from_the_truth(plain):
+    pred, truth = (0.25 * image for image in _images())
+    found = _variant(plain, psnr={"peak": "max-of-truth"}).evaluate(pred, truth)
+    assert found["psnr-l"] == pytest.approx(plain.evaluate(pred / truth.max(), truth / truth.max())["psnr-l"], abs=1e-4)
+    with pytest.raises(UsageError, match="takes the truth's largest value as peak"):
+        _variant(plain, psnr={"peak": "max-of-truth"}).evaluate(pred, 0 * truth)
 
 
 def test_a_protocol_returns_only_what_it_defines(default):
@@ -96,27 +130,32 @@ def test_a_protocol_returns_only_what_it_defines(default):
     assert list(_variant(default, metrics=["psnr-mu"]).evaluate(pred, truth)) == ["psnr-mu"]
 
 
+@pytest.mark.usefixtures("vision")
 def test_evaluate_scene_adds_masked_scores(default):
     scene = _scene(lambda light: light.astype(np.float32), moved=True)
     pred = scene.radiance.copy()
     pred[:20, :20] += 0.1
     scores = default.evaluate_scene(pred, scene)
     names = {"psnr-l", "psnr-mu", "ssim-mu"}
-    assert set(scores) == {*names, "ssim-l"} | {f"{n}@{m}" for n in names for m in ("saturated", "moving")}
+    assert set(scores) == {*default.metrics} | {f"{n}@{m}" for n in names for m in ("saturated", "moving")}
     assert scores["psnr-l@saturated"] == pytest.approx(20, abs=1e-4)
     assert scores["psnr-l@moving"] == math.inf
     assert scores["ssim-mu@saturated"] < scores["ssim-mu"] < 1
-    cropped = _variant(default, region={"crop": 3}).evaluate_scene(pred, scene)
-    assert cropped["psnr-l@saturated"] == pytest.approx(20, abs=1e-4)
+    for region in ({"crop": 3}, {"resize": "bilinear", "scale": 0.5}):
+        changed = _variant(default, region=region).evaluate_scene(pred, scene)
+        assert changed["psnr-l@saturated"] == pytest.approx(20, abs=0.5)
+    pu = _variant(default, masks={"metrics": ["ssim-pu", "psnr-pu", "psnr-pu-y"]}).evaluate_scene(pred, scene)
+    assert pu["ssim-pu@saturated"] < pu["ssim-pu"] < 1
+    assert pu["psnr-pu@moving"] == pu["psnr-pu-y@moving"] == math.inf
 
 
-def test_an_empty_mask_gives_nan_and_a_scene_without_truth_a_sentence(default):
+def test_an_empty_mask_gives_nan_and_a_scene_without_truth_a_sentence(plain):
     scene = _scene(lambda light: light.astype(np.float32))
-    assert math.isnan(default.evaluate_scene(scene.radiance, scene)["psnr-mu@moving"])
+    assert math.isnan(plain.evaluate_scene(scene.radiance, scene)["psnr-mu@moving"])
     with pytest.raises(UsageError, match="'test-01' has no truth"):
-        default.evaluate_scene(scene.radiance, _scene(None))
+        plain.evaluate_scene(scene.radiance, _scene(None))
     with pytest.raises(UsageError, match="'test-01': the prediction has shape"):
-        default.evaluate_scene(scene.radiance[1:], scene)
+        plain.evaluate_scene(scene.radiance[1:], scene)
 
 
 def test_protocols_cant_be_changed_in_place(default):
@@ -129,11 +168,22 @@ def test_protocols_cant_be_changed_in_place(default):
     [
         ("sigma: 1.5", "sgima: 1.5", "ssim.window.sgima: no such setting"),
         ("size: 11", "size: 10", "size 10 has no centre"),
-        ("resize: none", "resize: 960x1440", "region.resize: Input should be 'none', not '960x1440'"),
-        ("quantise: none", "quantise: rgbe", "values.quantise: Input should be 'none', not 'rgbe'"),
-        ("peak: 1.0", "peak: max-of-truth", "psnr.peak: .* not 'max-of-truth'"),
+        ("resize: none", "resize: 960x1440", "region.resize: Input should be 'none' or 'bilinear', not '960x1440'"),
+        ("scale: 1.0}", "scale: 0.96}", "scale 0.96 needs resize: bilinear"),
+        ("quantise: none", "quantise: jpeg", "values.quantise: Input should be .*'rgbe' or 'png16', not 'jpeg'"),
+        ("peak: 1.0", "peak: largest", "psnr.peak.*: .* not 'largest'"),
+        ("channels: separate", "channels: volume", "needs area: replicate"),
+        ("arithmetic: float64", "arithmetic: float32-direct", "needs channels: volume"),
+        ("metrics: [psnr-l, psnr-mu, ssim-mu]", "metrics: [hdrvdp2]", "hdrvdp2 has no value inside a mask"),
+        ("pu21: {variant: banding_glare, peak_luminance: 4000.0}", "pu21: null", "psnr-pu needs the section pu21"),
+        ("variant: banding_glare", "variant: glare", "pu21.variant: .* not 'glare'"),
+        ("pixels_per_degree: 26.7627", "pixels_per_degree: {diagonal_inches: 24.0}", "pixels_per_degree.*: missing"),
         ("schema_version: 1\n", "", "schema_version: missing"),
-        ("[psnr-l, psnr-mu, ssim-l, ssim-mu]", "[psnr-y]", "metrics.0: .* not 'psnr-y'"),
+        (
+            "[psnr-l, psnr-mu, ssim-l, ssim-mu, psnr-pu, psnr-pu-y, ssim-pu, hdrvdp2]",
+            "[psnr-y]",
+            "metrics.0: .* not 'psnr-y'",
+        ),
         ("{crop: 0", "{crop: [", "is not valid YAML"),
         ("name: whole-float", "name: other", "calls itself 'other'"),
     ],
@@ -159,12 +209,12 @@ def _leaves(section, prefix=""):
         yield from _leaves(value, f"{prefix}{name}.") if isinstance(value, BaseModel) else [prefix + name]
 
 
-def test_describe_shows_every_setting_and_what_is_missing(default):
-    text = default.describe()
-    assert all(f"\n{leaf} " in text for leaf in _leaves(default))
-    assert "26.7627" in text
+@pytest.mark.parametrize("name", protocols)
+def test_describe_shows_every_setting_and_the_libraries(name):
+    text = protocols[name].describe()
+    assert all(f"\n{leaf} " in text for leaf in _leaves(protocols[name]))
+    assert protocols[name].source in text
     assert "torch 2." in text
-    assert "needs the PU21 metric, not in this version" in text
 
 
 def test_loading_a_protocol_needs_no_torch():

@@ -1,0 +1,114 @@
+"""Many protocols on one pair, and what HDR-VDP-2 is handed."""
+
+import math
+
+import numpy as np
+import pytest
+
+from bench.core.errors import UsageError
+from bench.core.registry import protocols
+from bench.metrics import comparison
+from bench.metrics.protocol import Protocol, evaluate_all
+from bench.metrics.viewing import Display
+
+
+@pytest.fixture
+def images():
+    rng = np.random.default_rng(0)
+    truth = rng.random((120, 130, 3)).astype(np.float32)
+    return (truth + rng.normal(0, 0.02, truth.shape)).astype(np.float32), truth
+
+
+@pytest.mark.usefixtures("vision")
+def test_all_at_once_gives_what_each_gives(images):
+    rules = [rule for name, rule in protocols.items() if name != "deephdrvideo"]
+    found = evaluate_all(rules, *images)
+    assert list(found) == [rule.id for rule in rules]
+    for rule in rules:
+        assert found[rule.id] == pytest.approx(rule.evaluate(*images), abs=0, nan_ok=True)
+
+
+def test_shared_work_is_done_once(images, monkeypatch):
+    calls = []
+    original = comparison.similarity_map
+    monkeypatch.setattr(comparison, "similarity_map", lambda *a, **k: calls.append(k) or original(*a, **k))
+    names = ("hdr-transformer", "safnet", "sctnet", "rfg-hdr", "afunet")
+    evaluate_all([protocols[name] for name in names], *images)
+    assert len(calls) == 4  # linear and mu, for the first family and for RFG-HDR's window
+
+
+def test_a_non_finite_prediction_is_refused_whatever_the_protocol(images):
+    pred, truth = images
+    broken = pred.copy()
+    broken[0, 0, 0] = np.nan  # inside the border that lrt-hdr crops
+    for rule in protocols.values():
+        with pytest.raises(UsageError, match="prediction holds 1 values that are NaN or infinite"):
+            rule.evaluate(broken, truth)
+
+
+def _call(name, images, vision):
+    scores = protocols[name].evaluate(*images)
+    assert scores["hdrvdp2"] == 50
+    (call,) = vision
+    return call
+
+
+def test_the_default_hands_linear_values_to_hdrvdp2(images, vision):
+    call = _call("whole-float", images, vision)
+    np.testing.assert_array_equal(call.test.numpy(), images[0].astype(np.float64))
+    np.testing.assert_array_equal(call.reference.numpy(), images[1].astype(np.float64))
+    assert call.options == {
+        "color_encoding": "sRGB-display", "pixels_per_degree": 26.7627, "surround_l": 1e-5, "maps": False,
+        "precision": "fast",
+    }  # fmt: skip
+
+
+def test_a_preset_hands_over_what_its_script_does(images, vision):
+    call = _call("lrt-hdr", images, vision)
+    np.testing.assert_array_equal(call.test.numpy(), 65535.0 * images[0][50:-50, 50:-50].astype(np.float64))
+    assert (call.options["color_encoding"], call.options["pixels_per_degree"]) == ("rgb-bt.709", 30)
+
+
+def test_a_display_that_follows_the_image(images, vision):
+    call = _call("safnet-matlab", images, vision)
+    assert call.options["pixels_per_degree"] == Display(
+        diagonal_inches=28, resolution="image", distance_m=0.55
+    ).pixels_per_degree(130, 120)
+    assert float(call.test.max()) <= 1  # clipped, then rounded to RGBE
+
+
+@pytest.mark.parametrize(
+    ("diagonal", "resolution", "distance", "expected"),
+    [
+        (24, (1920, 1080), 0.5, 32.4529519503),
+        (24, (1500, 1000), 0.5, 26.7626964626),
+        (28, (1500, 1000), 0.55, 25.3423652421),
+        (30, (3840, 2160), 0.5, 52.7224414273),
+        (24, (300, 200), 0.5, 5.3525392925),
+        (21, (1920, 1080), 1.0, 72.4898739568),
+    ],
+)
+def test_pixels_per_degree_are_the_reference_programs(diagonal, resolution, distance, expected):
+    fixed = Display(diagonal_inches=diagonal, resolution=resolution, distance_m=distance)
+    assert fixed.pixels_per_degree(7, 5) == pytest.approx(expected, abs=1e-9)
+    own = Display(diagonal_inches=diagonal, resolution="image", distance_m=distance)
+    assert own.pixels_per_degree(*resolution) == pytest.approx(expected, abs=1e-9)
+
+
+def test_hdrvdp2_gives_the_reference_programs_q(pytestconfig):
+    """Golden cases p14_1 and p15_1; whole-float's ppd is that of p15_1 to 5 digits."""
+    pytest.importorskip("bench.metrics.hdrvdp2")
+    folder = pytestconfig.rootpath / "tests/metrics/hdrvdp2/golden/pairs"
+    cases = (("p14_unit_ghost", "deephdrvideo", 96.165129849903), ("p15_unit_noise", "whole-float", 74.823863298935))
+    for pair, name, expected in cases:
+        with np.load(folder / f"{pair}.npz") as file:
+            pred, truth = (file[key].astype(np.float32) for key in ("test", "reference"))
+        rule = Protocol.model_validate({**protocols[name].model_dump(), "metrics": ["hdrvdp2"]})
+        assert rule.evaluate(pred, truth)["hdrvdp2"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_black_prediction_has_no_tanh_score_where_its_percentile_divides(images):
+    _, truth = images
+    black = np.zeros_like(truth)
+    assert math.isnan(protocols["adnet-validation"].evaluate(black, truth)["psnr-mu-tanh"])
+    assert math.isfinite(protocols["ntire21"].evaluate(black, truth)["psnr-mu-tanh"])
