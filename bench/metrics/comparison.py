@@ -95,6 +95,11 @@ class Comparison:
         return _prepare(x, rule, "prediction"), _prepare(y, rule, "truth")
 
 
+def preparation(rule: "Protocol") -> str:
+    """Return what protocols are sorted by so that those sharing region and values come one after the other."""
+    return f"{rule.region} {rule.values}"
+
+
 def _encoding(rule: "Protocol", domain: str) -> Any:
     """Return the sections that decide how a domain is encoded."""
     return {"l": None, "mu": rule.mu, "mu-tanh": (rule.mu, rule.tanh)}.get(domain, rule.pu21)

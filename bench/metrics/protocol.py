@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from bench.core.errors import UsageError
 from bench.core.scene import Scene
-from bench.metrics.masks import moving, reference_saturated
+from bench.metrics.masks import Mask, moving, reference_saturated
 from bench.metrics.settings import MaskRule, MetricName, Mu, Psnr, Region, Section, Ssim, Tanh, Values
 from bench.metrics.viewing import Hdrvdp2, Pu21
 
@@ -76,15 +76,18 @@ class Protocol(Section):
 
         if scene.radiance is None:
             raise UsageError(f"scene {scene.id!r} has no truth, so nothing can be scored on it.")
+        try:
+            return Comparison(pred, scene.radiance).scores(self, self.areas(scene))
+        except UsageError as error:
+            raise UsageError(f"scene {scene.id!r}: {error}") from error
+
+    def areas(self, scene: Scene) -> dict[str, Mask]:
+        """Return the masks of a scene by name, (H, W) bool each, as the thresholds of this protocol find them."""
         ldr = scene.ldr
-        masks = {
+        return {
             "saturated": reference_saturated(ldr[scene.reference], self.masks.bright),
             "moving": moving(ldr, scene.linear, scene.times, scene.reference, self.masks),
         }
-        try:
-            return Comparison(pred, scene.radiance).scores(self, masks)
-        except UsageError as error:
-            raise UsageError(f"scene {scene.id!r}: {error}") from error
 
     def describe(self) -> str:
         """Every setting with its meaning, one a line, then the versions of the libraries that compute the numbers."""
@@ -100,11 +103,11 @@ def evaluate_all(rules: Iterable[Protocol], pred: "Image", truth: "Image") -> di
     What protocols share (a region, an encoding, a metric with all its settings) is computed once. Errors as in
     `evaluate`; the first one ends the comparison.
     """
-    from bench.metrics.comparison import Comparison
+    from bench.metrics.comparison import Comparison, preparation
 
     rules = list(rules)
     comparison = Comparison(pred, truth)
-    found = {r.id: comparison.scores(r) for r in sorted(rules, key=lambda r: f"{r.region} {r.values}")}
+    found = {r.id: comparison.scores(r) for r in sorted(rules, key=preparation)}
     return {rule.id: found[rule.id] for rule in rules}
 
 

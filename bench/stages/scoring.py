@@ -13,6 +13,7 @@ from bench.core.scene import Array, Radiance, Scene
 from bench.io.container import CARD, read_scene
 from bench.io.submission import read_radiance
 from bench.metrics.checks import Finding, examine
+from bench.metrics.comparison import Comparison, preparation
 from bench.metrics.protocol import Protocol
 from bench.stages import score_cache
 from bench.stages.parallel import interrupted, spread
@@ -120,24 +121,22 @@ class Truth(NamedTuple):
 
 def _under_all(rules: Rules, prediction: Radiance, truth: Truth, findings: list[Finding]) -> Outcome:
     digest, scores = score_cache.pixels_digest(prediction), {}
-    for protocol in (*rules.masked, *rules.whole):
+    pair: Comparison | None = None
+    for protocol in (*rules.masked, *sorted(rules.whole, key=preparation)):
         interrupted()
         scene = truth.scene if protocol in rules.masked else None
         name = score_cache.key(digest, truth.digest, protocol, scene is not None, rules.device)
-        known = score_cache.read(rules.cache, name)
-        try:
-            scores[protocol.name] = known or _evaluate(protocol, prediction, truth.radiance, scene, rules.device)
-        except UsageError as error:
-            findings.append(Finding("refused", f"can't be scored under {protocol.id}: {error}"))
-            continue
-        if known is None:
-            score_cache.write(rules.cache, name, scores[protocol.name])
+        found = score_cache.read(rules.cache, name)
+        if found is None:
+            try:
+                pair = pair or Comparison(placed(prediction, rules.device), placed(truth.radiance, rules.device))
+                found = pair.scores(protocol, protocol.areas(scene) if scene else None)
+            except UsageError as error:
+                findings.append(Finding("refused", f"can't be scored under {protocol.id}: {error}"))
+                continue
+            score_cache.write(rules.cache, name, found)
+        scores[protocol.name] = found
     return Outcome(scores, tuple(findings))
-
-
-def _evaluate(protocol: Protocol, prediction: Radiance, truth: Array, scene: Scene | None, device: str) -> Scores:
-    pred, true = placed(prediction, device), placed(truth, device)
-    return protocol.evaluate(pred, true) if scene is None else protocol.evaluate_scene(pred, scene)
 
 
 def placed(image: Array, device: str) -> Any:
