@@ -79,7 +79,7 @@ def stages(test, truth):
         nonlocal clock
         seconds[name], clock = time.perf_counter() - clock, time.perf_counter()
 
-    with torch.inference_mode():
+    with torch.no_grad():
         pair = _pair(test, truth, viewing)
         lap("display model")
         view = seen(*pair, viewing)

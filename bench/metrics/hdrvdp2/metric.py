@@ -75,7 +75,7 @@ def hdrvdp2(
     on the size of the image: it doesn't compare between crops and whole images.
     """
     viewing = _viewing(color_encoding, pixels_per_degree, surround_l, rgb_display, precision)
-    with torch.inference_mode():
+    with torch.no_grad():
         view = seen(*_pair(test, reference, viewing), viewing)
         found = pooled(bands(view, pixels_per_degree), view, maps)
         if not maps:

@@ -20,6 +20,15 @@ def test_the_loss_is_what_quality_lacks(scene, precision):
     assert float(loss) == pytest.approx(100 - hdrvdp2(test, truth, **LINEAR, precision=precision).q, abs=1e-12)
 
 
+def test_scoring_first_leaves_nothing_behind_that_a_gradient_cant_pass(scene):
+    """Filters and tables are kept between calls: they must not come from a mode that forbids gradients."""
+    test, truth = tensors(scene, 43, 31)
+    hdrvdp2(test, truth, **LINEAR)
+    test.requires_grad_()
+    hdrvdp2_loss(test, truth, **LINEAR).backward()
+    assert test.grad.any()
+
+
 @pytest.mark.parametrize("encoding", ["rgb-bt.709", "sRGB-display", "luminance"])
 def test_gradient_against_finite_differences(scene, encoding):
     test, truth = tensors(scene, factor=1.0 if "display" in encoding else 3000.0)
