@@ -2,7 +2,7 @@
 
 Adding 1331 float32 products in a row rounds in one direction where an image is smooth: up to 5e-6 from the float64
 value of `bench.metrics.similarity`. A protocol that repeats such code to the sixth digit has to repeat the rounding, at
-some thirty times the cost.
+a hundred times the cost.
 """
 
 import torch

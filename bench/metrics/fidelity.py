@@ -32,8 +32,8 @@ def mean_square_error(pred: Tensor, truth: Tensor, precision: torch.dtype = torc
     """
     total = 0.0
     with one_thread():
-        for top in range(0, len(pred), ROWS):
-            x, y = (image[top : top + ROWS].to(precision) for image in (pred, truth))
+        for row in range(0, len(pred), ROWS):
+            x, y = (image[row : row + ROWS].to(precision) for image in (pred, truth))
             difference = (x - y).to(torch.float64).reshape(-1)
             total += float(torch.dot(difference, difference))
     return total / pred.numel()

@@ -17,6 +17,21 @@ Image = Array | Tensor
 SHAPES = {3: "(height, width, 3)", 2: "(height, width)"}
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread, and afterwards as many as before.
+
+    For sums, and for work on strips of rows: they are too small to share, and on a busy machine threads that wait for
+    each other at each operation take up to fifty times as long. Scoring has other cores do other scenes.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def to_floating(image: Image, role: str = "image", dims: tuple[int, ...] = (3,)) -> Tensor:
     """Return the image on its own device as float32 if it is float32, else as float64, NaN and infinity included.
 
@@ -45,6 +60,7 @@ def _from_array(image: Array) -> Tensor:
     return torch.from_numpy(image)
 
 
+@one_thread()
 def refuse_non_finite(tensor: Tensor, role: str) -> Tensor:
     """Return a tensor of any shape as it is; NaN or infinity in it raises UsageError."""
     if math.isfinite(float(tensor.sum())):  # ten times as fast as looking at each value, and never true with one
@@ -84,37 +100,22 @@ def planes(image: Tensor) -> Tensor:
     return image.permute(2, 0, 1) if image.ndim == 3 else image[None]
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch use one thread, and afterwards as many as before.
-
-    For work on strips of rows: they are too small to share, and on a busy machine threads that wait for each other at
-    each strip can take fifty times as long. Whoever scores many scenes has better things to do with the other cores.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-def by_rows(function: Callable[[Tensor], Tensor], image: Tensor, rows: int = 16) -> Tensor:
+def by_rows(function: Callable[[Tensor], Tensor], image: Tensor, step: int = 16) -> Tensor:
     """Apply a function of single pixels to (H, W, ...), a few rows at a time: on a CPU they stay in the cache.
 
     The result has H rows, the shape of the function's result and its dtype.
     """
     if image.device.type != "cpu":
         return function(image)
+    pixel = function(image[:1, :1])
+    result = pixel.new_empty(*image.shape[:2], *pixel.shape[2:])
     with one_thread():
-        first = function(image[:rows])
-        result = first.new_empty(len(image), *first.shape[1:])
-        result[:rows] = first
-        for top in range(rows, len(image), rows):
-            result[top : top + rows] = function(image[top : top + rows])
+        for row in range(0, len(image), step):
+            result[row : row + step] = function(image[row : row + step])
     return result
 
 
+@one_thread()
 def pool(values: Tensor, mask: Image | None = None, border: int = 0) -> float:
     """Average a map in float64 over the pixels that a mask (H, W), bool, selects; NaN if it selects none.
 

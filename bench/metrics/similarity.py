@@ -63,38 +63,59 @@ def similarity_map(
         raise UsageError(
             f"an image of {rows + reach}x{columns + reach} pixels holds no {window.size}x{window.size} SSIM window."
         )
-    c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
-    if window.sample_covariance:  # variances times n/(n - 1): the factor cancels if C2 is divided by it
-        c2 *= 1 - 1 / window.size**2
+    index = x.new_empty(rows, columns, dtype=precision)
     step = CPU_STRIP if x.device.type == "cpu" else DEVICE_STRIP
-    strips = []
+    strip: _Strip | None = None
     with one_thread():
-        for top in range(0, rows, step):
-            x_strip, y_strip = (p[:, top : top + step + reach].to(precision) for p in (x, y))
-            statistics, centre = _statistics(x_strip, y_strip, window, channels)
-            strips.append(_index(statistics, centre, c1, c2)[:, :columns])
-    return torch.cat(strips)
+        for row in range(0, rows, step):
+            height = min(step, rows - row)
+            if strip is None or strip.rows != height:
+                strip = _Strip(len(x), height, window, channels, index)
+            inside = slice(row, row + height + reach)
+            index[row : row + height] = strip(x[:, inside], y[:, inside], *_constants(peak, window))
+    return index
 
 
-def _statistics(x: Tensor, y: Tensor, window: SsimWindow, channels: SsimChannels) -> tuple[Tensor, Tensor]:
-    """Window means of s, d, s^2 and d^2 less their centre, for a strip (C, rows + reach, W), and the centre.
+def _constants(peak: float, window: SsimWindow) -> tuple[float, float]:
+    """C1 and C2. Variances times n/(n - 1) are C2 divided by that factor, which then cancels."""
+    factor = 1 - 1 / window.size**2 if window.sample_covariance else 1.0
+    return (0.01 * peak) ** 2, (0.03 * peak) ** 2 * factor
 
-    (blocks, 4, C, rows, BLOCK) and (2, 1, 1, 1), the mean of s and of d over the strip.
-    """
-    count, height, width = x.shape
-    reach = window.size - 1
-    blocks = -(-(width - reach) // BLOCK)
-    stack = x.new_zeros(4, count, height, blocks * BLOCK + reach)  # columns beyond the image: dropped later
-    torch.add(x, y, out=stack[0, :, :, :width])
-    torch.sub(x, y, out=stack[1, :, :, :width])
-    centre = stack[:2, ..., :width].mean((1, 2, 3), keepdim=True)
-    stack[:2].sub_(centre)
-    torch.mul(stack[:2], stack[:2], out=stack[2:])
-    down = _down(window, height - reach, count if channels == "volume" else 1, x.dtype, x.device)
-    tall = torch.matmul(down, stack.view(-1, down.shape[1], stack.shape[-1])).view(-1, stack.shape[-1])
-    wide = tall.as_strided((blocks, len(tall), BLOCK + reach), (BLOCK, tall.shape[1], 1))
-    across = _band(window, BLOCK, x.dtype, x.device).T.expand(blocks, -1, -1)
-    return torch.bmm(wide, across).view(blocks, 4, count, height - reach, BLOCK), centre
+
+class _Strip:
+    """Buffers for strips of one height: to allocate them for each strip would cost more than the arithmetic."""
+
+    def __init__(self, count: int, rows: int, window: SsimWindow, channels: SsimChannels, like: Tensor) -> None:
+        """Prepare for `count` planes, with the columns, the precision and the device of `like`."""
+        reach, columns = window.size - 1, like.shape[-1]
+        blocks = -(-columns // BLOCK)  # the last one reaches over columns of zeros, whose result is dropped
+        self.rows, self.columns, self.width = rows, columns, columns + reach
+        self.down = _down(window, rows, count if channels == "volume" else 1, like.dtype, like.device)
+        self.stack = like.new_zeros(4, count, rows + reach, blocks * BLOCK + reach)
+        batch = 4 * count * rows // len(self.down)
+        self.tall = like.new_empty(batch, len(self.down), self.stack.shape[-1])
+        flat = self.tall.view(-1, self.stack.shape[-1])
+        self.overlapping = flat.as_strided((blocks, len(flat), BLOCK + reach), (BLOCK, flat.shape[1], 1))
+        self.across = _band(window, BLOCK, like.dtype, like.device).T.expand(blocks, -1, -1)
+        self.wide = like.new_empty(blocks, len(flat), BLOCK)
+        self.means = self.wide.view(blocks, 4, count, rows, BLOCK)
+
+    def __call__(self, x: Tensor, y: Tensor, c1: float, c2: float) -> Tensor:
+        """The index of a strip (C, rows + reach, W), mean over channels: (rows, columns)."""
+        x, y = x.to(self.stack.dtype), y.to(self.stack.dtype)
+        sum_and_difference = self.stack[:2, ..., : self.width]
+        torch.add(x, y, out=sum_and_difference[0])
+        torch.sub(x, y, out=sum_and_difference[1])
+        centre = sum_and_difference.mean((1, 2, 3), keepdim=True)
+        sum_and_difference.sub_(centre)
+        s, d, s_square, d_square = self.stack
+        torch.addcmul(s.new_tensor(2 * c2), s, s, out=s_square)
+        torch.mul(d, d, out=d_square)
+        tiles = self.stack.view(len(self.tall), -1, self.stack.shape[-1])
+        torch.bmm(self.down.expand(len(tiles), -1, -1), tiles, out=self.tall)
+        torch.bmm(self.overlapping, self.across, out=self.wide)
+        index = _index(self.means, centre, c1)
+        return index.permute(1, 0, 2).reshape(self.rows, -1)[:, : self.columns]
 
 
 @lru_cache(maxsize=32)
@@ -118,14 +139,18 @@ def _down(window: SsimWindow, rows: int, mixed: int, dtype: torch.dtype, device:
     return torch.kron(mix.to(dtype=dtype, device=device), _band(window, rows, dtype, device))
 
 
-def _index(statistics: Tensor, centre: Tensor, c1: float, c2: float) -> Tensor:
-    """The index of a strip, mean over channels: (rows, blocks * BLOCK). Works in place on (blocks, 4, C, rows, 16)."""
-    s, d, s_square, d_square = statistics.unbind(1)
-    s_square.sub_(s.square())
-    d_square.sub_(d.square())
-    s.add_(centre[0]).square_()
-    d.add_(centre[1]).square_()
-    luminance = d.div_(s.add_(d).add_(2 * c1)).mul_(-2).add_(1)
-    structure = d_square.div_(s_square.add_(d_square).add_(2 * c2)).mul_(-2).add_(1)
-    index = luminance.mul_(structure).mean(1)
-    return index.permute(1, 0, 2).reshape(index.shape[1], -1)
+def _index(means: Tensor, centre: Tensor, c1: float) -> Tensor:
+    """The index, mean over channels, from the window means of s, d, s^2 + 2 C2 and d^2, less the centre of s and d.
+
+    Works in place: (blocks, 4, C, rows, BLOCK) to (blocks, rows, BLOCK).
+    """
+    first, second = means[:, :2], means[:, 2:]
+    second.addcmul_(first, first, value=-1)
+    first.add_(centre)
+    s, d, s_variance, d_variance = means.unbind(1)
+    torch.addcmul(s.new_tensor(2 * c1), s, s, out=s)
+    d.square_()
+    u = d.div_(s.add_(d))
+    v = d_variance.div_(s_variance.add_(d_variance))
+    # (1 - 2 u) (1 - 2 v)
+    return torch.add(u, v, out=s).addcmul_(u, v, value=-2).mean(1).mul_(-2).add_(1)
