@@ -57,6 +57,7 @@ class Comparison:
         self._scores: dict[Any, float] = {}
         self._state: Any = None
         self._domains: dict[Any, Pair] = {}
+        self._local: tuple[Any, Tensor | None, int] = (None, None, 0)
 
     def scores(self, rule: "Protocol", masks: Mapping[str, Mask] | None = None) -> dict[str, float]:
         """Values of the protocol's metrics, and for those listed under its `masks` "<metric>@<mask>" for each mask."""
@@ -64,23 +65,29 @@ class Comparison:
         for name in rule.metrics:
             key = name, *_sections(rule, name)
             if key not in self._scores:
-                self._scores[key] = self._score(rule, name, None)
+                self._scores[key] = self._score(rule, key, None)
             found[name] = self._scores[key]
             if name in rule.masks.metrics:
                 areas = {label: _region_of_mask(mask, rule) for label, mask in (masks or {}).items()}
-                found |= {f"{name}@{label}": self._score(rule, name, area) for label, area in areas.items()}
+                found |= {f"{name}@{label}": self._score(rule, key, area) for label, area in areas.items()}
         return found
 
-    def _score(self, rule: "Protocol", name: str, mask: Tensor | None) -> float:
-        kind, domain = METRICS[name]
-        x, y = self._domain(rule, domain)
-        if kind == "hdrvdp2":
-            return _hdrvdp2(rule, x, y)
+    def _score(self, rule: "Protocol", key: tuple[Any, ...], mask: Tensor | None) -> float:
+        kind, domain = METRICS[key[0]]
         if kind == "ssim":
-            if domain == "mu" and rule.ssim.arithmetic == "float32-direct":  # then the encoding is float32 too
-                x, y = (_mu_encoder(rule.mu)(image) for image in self._domain(rule, "l"))
-            return _ssim(rule, domain, x, y, mask)
-        return _psnr(rule, domain, x, y, mask)
+            if self._local[0] != key:  # the map of one metric serves all masks
+                self._local = key, *self._similarity(rule, domain)
+            _, values, border = self._local
+            assert values is not None
+            return pool(values, mask, border)
+        x, y = self._domain(rule, domain)
+        return _hdrvdp2(rule, x, y) if kind == "hdrvdp2" else _psnr(rule, domain, x, y, mask)
+
+    def _similarity(self, rule: "Protocol", domain: str) -> tuple[Tensor, int]:
+        x, y = self._domain(rule, domain)
+        if domain == "mu" and rule.ssim.arithmetic == "float32-direct":  # then the encoding is float32 too
+            x, y = (_mu_encoder(rule.mu)(image) for image in self._domain(rule, "l"))
+        return _ssim(rule, domain, x, y)
 
     def _domain(self, rule: "Protocol", domain: str) -> Pair:
         if self._state != (rule.region, rule.values):
@@ -169,9 +176,10 @@ def _peak(rule: "Protocol", domain: str, truth: Tensor) -> float:
     return largest
 
 
-def _ssim(rule: "Protocol", domain: str, x: Tensor, y: Tensor, mask: Tensor | None) -> float:
+def _ssim(rule: "Protocol", domain: str, x: Tensor, y: Tensor) -> tuple[Tensor, int]:
+    """Return the local similarity and the width of the border without values."""
     if domain == "pu-y":
-        return pool(pu21.similarity(x, y), mask)
+        return pu21.similarity(x, y), 0
     how = rule.ssim
     if how.clip == "both":  # clamping keeps NaN, as public code's clip does
         x, y = x.clamp(0, how.peak), y.clamp(0, how.peak)
@@ -180,7 +188,7 @@ def _ssim(rule: "Protocol", domain: str, x: Tensor, y: Tensor, mask: Tensor | No
         values = volume_map(x, y, peak=how.peak, window=how.window)
     else:
         values = similarity_map(x, y, peak=how.peak, window=how.window, area=how.area, channels=how.channels)
-    return pool(values, mask, how.window.border(how.area))
+    return values, how.window.border(how.area)
 
 
 def _hdrvdp2(rule: "Protocol", x: Tensor, y: Tensor) -> float:

@@ -1,10 +1,10 @@
 """Settings of the metrics that model vision: luminance for PU21, luminance and display for HDR-VDP-2."""
 
-import math
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from bench.metrics.geometry import pixels_per_degree
 from bench.metrics.settings import Section
 
 Positive = Annotated[float, Field(gt=0)]
@@ -29,9 +29,8 @@ class Display(Section):
 
     def pixels_per_degree(self, columns: int, rows: int) -> float:
         """Pixels per degree of visual angle for an image of this size, by HDR-VDP-2.2's rule."""
-        width, height = (columns, rows) if self.resolution == "image" else self.resolution
-        tall = 25.4 * self.diagonal_inches / math.hypot(1, width / height)  # mm
-        return height / math.degrees(2 * math.atan(0.5 * tall / (1000 * self.distance_m)))
+        size = (columns, rows) if self.resolution == "image" else self.resolution
+        return pixels_per_degree(self.diagonal_inches, size, self.distance_m)
 
 
 class Hdrvdp2(Section):

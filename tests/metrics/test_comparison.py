@@ -97,7 +97,6 @@ def test_pixels_per_degree_are_the_reference_programs(diagonal, resolution, dist
 
 def test_hdrvdp2_gives_the_reference_programs_q(pytestconfig):
     """Golden cases p14_1 and p15_1; whole-float's ppd is that of p15_1 to 5 digits."""
-    pytest.importorskip("bench.metrics.hdrvdp2")
     folder = pytestconfig.rootpath / "tests/metrics/hdrvdp2/golden/pairs"
     cases = (("p14_unit_ghost", "deephdrvideo", 96.165129849903), ("p15_unit_noise", "whole-float", 74.823863298935))
     for pair, name, expected in cases:

@@ -2,13 +2,12 @@
 
 import math
 import warnings
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from bench.core.errors import UsageError, unknown_name
+from bench.core.errors import unknown_name
 
 PEAK, BLACK = 99.0, 1.0
 """cd/m2 that the built-in display adds for a full channel, and emits for an empty one."""
@@ -111,21 +110,3 @@ def warn_if_relative(image: list[Tensor], color_encoding: str) -> None:
             "luminance that 1 stands for.",
             stacklevel=3,
         )
-
-
-def pixels_per_degree(diagonal: float, resolution: Sequence[int], distance: float) -> float:
-    """Return the pixels that one degree of visual angle covers on a display with square pixels.
-
-    diagonal   : of the display, in inches.
-    resolution : (width, height) of the display, in pixels.
-    distance   : of the eye, in metres.
-    A value that isn't positive raises UsageError.
-    """
-    width, height = resolution
-    if not (min(diagonal, width, height, distance) > 0 and math.isfinite(diagonal + width + height + distance)):
-        raise UsageError(
-            f"a display of {diagonal} in and {width}x{height} pixels at {distance} m; expected positive numbers."
-        )
-    ratio = width / height
-    height_mm = math.sqrt((diagonal * 25.4) ** 2 / (1 + ratio**2))
-    return height / math.degrees(2 * math.atan(0.5 * height_mm / (1000 * distance)))
