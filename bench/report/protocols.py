@@ -38,7 +38,7 @@ def table(grids: Sequence[Grid], results: Mapping[str, Results], measured: Measu
     columns = (
         Column("method", "method"),
         Column("kind", "kind"),
-        *(Column(name, head, GROUP, 2, "higher") for name, head in heads.items()),
+        *(Column(name, head, GROUP, 2, "higher", optional=True) for name, head in heads.items()),
     )
     return Table(
         name="protocols",
@@ -69,7 +69,9 @@ def _caption(own: str, results: Mapping[str, Results], measured: Measured) -> st
 def _heading(grid: Grid) -> str:
     unit = f", {grid.metric.unit}" if grid.metric.unit else ""
     twin = f": {OTHER.format(twin='PSNR-μ', own=grid.own)}" if grid.metric.twin else ""
-    return f"{grid.metric.head}{unit}, on {grid.dataset}{twin}"
+    lacking = [name for name in grid.protocols if name not in grid.defined]
+    rest = f" (not defined by {', '.join(lacking)})" if lacking else ""
+    return f"{grid.metric.head}{unit}, on {grid.dataset}{rest}{twin}"
 
 
 def _kind(variant: str, measured: Measured) -> str:

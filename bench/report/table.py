@@ -14,7 +14,10 @@ LEARNED_KINDS = ("measured", "measured-third-party-weights", "submitted")
 
 @dataclass(frozen=True)
 class Column:
-    """A column: key in the CSV, heading elsewhere, group ("ours", "paper" or ""), digits shown (None: text)."""
+    """A column: key in the CSV, heading elsewhere, group ("ours", "paper" or ""), digits shown (None: text).
+
+    An optional column goes from a panel that has nothing in it; the panel's heading says why.
+    """
 
     key: str
     head: str
@@ -22,6 +25,7 @@ class Column:
     digits: int | None = None
     better: str = ""
     shown: bool = True
+    optional: bool = False
 
     def text(self, value: Value) -> str:
         """Return the value as shown to people: fixed digits, "" for an empty cell."""

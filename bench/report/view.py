@@ -97,7 +97,7 @@ def _visible(table: Table, rows: Sequence[Row]) -> Iterator[Column]:
     measured = any(row.cells.get(column.key) is not None for row in rows for column in results)
     for column in table.columns:
         filled = any(row.cells.get(column.key) is not None for row in rows)
-        if column.shown and (filled or (measured and column in results)):
+        if column.shown and (filled or (measured and column in results and not column.optional)):
             yield column
 
 

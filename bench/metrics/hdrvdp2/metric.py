@@ -66,9 +66,9 @@ def hdrvdp2(
     pixels_per_degree : of the visual angle; see `pixels_per_degree`.
     surround_l        : luminance around the image in cd/m2; -1 takes the geometric mean of each reference channel.
     rgb_display       : emission spectra, `ccfl-lcd` (default for three channels), `led-lcd` or `crt`.
-    maps              : False computes Q only, in half the time.
-    precision         : "double" is float64 throughout; "fast" has float32 after the optical stage, which moves Q by
-                        less than 1e-4 (2e-5 at most on the 35 golden cases).
+    maps              : False computes Q only, in less time and memory.
+    precision         : "double" is float64 throughout; "fast" has float32 after optics and receptors, which moves Q by
+                        less than 1e-4 (2.2e-5 at most on the 35 golden cases).
 
     Nothing is clipped. NaN pixels count as 1e-5 cd/m2, after the display model. Infinite pixels, unequal or small
     images and unknown names raise UsageError. Values that should be cd/m2 and don't exceed 1 give a warning. Q depends
