@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from multiprocessing.connection import wait
 from multiprocessing.synchronize import Event
 from os import _exit
@@ -17,6 +16,7 @@ import torch
 
 from bench.core.errors import BenchError
 from bench.core.progress import track
+from bench.metrics.images import one_thread
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -41,17 +41,6 @@ def spread(work: Callable[[Item], Result], items: Sequence[Item], workers: int, 
         for index, result in track(_each(work, items, workers), len(items), label):
             results[index] = result
     return [results[index] for index in range(len(items))]
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch compute on one CPU thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def interrupted() -> None:

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from bench.core.errors import BenchError, UsageError
+from bench.metrics.images import one_thread
 from bench.stages import parallel
-from bench.stages.parallel import interrupted, one_thread, spread
+from bench.stages.parallel import interrupted, spread
 
 
 def where(item):

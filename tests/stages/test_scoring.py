@@ -12,6 +12,7 @@ from bench.core.registry import protocols
 from bench.core.scene import Scene
 from bench.io.container import write_scene
 from bench.metrics.comparison import Comparison
+from bench.metrics.images import one_thread
 from bench.stages import parallel, score_cache, scoring
 from bench.stages.scoring import Rules, Task, score_all
 
@@ -70,7 +71,7 @@ def score(tasks, rules, workers=1):
 def test_scores_are_those_of_the_protocols(tasks, rules, default, second):
     scores = score(tasks, rules)
     prediction, truth = np.load(tasks[0].prediction), np.load(tasks[0].truth / "radiance.npy")
-    with parallel.one_thread():  # as scoring does: sums associate differently with another number of threads
+    with one_thread():  # as scoring does: sums associate differently with another number of threads
         assert scores[0]["cropped"] == second.evaluate(prediction, truth)
         whole = default.evaluate(prediction, truth)
     assert {name: scores[0]["whole-float"][name] for name in whole} == whole

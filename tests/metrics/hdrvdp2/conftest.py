@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from bench.metrics.hdrvdp2 import hdrvdp2
+from bench.metrics.images import one_thread
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -90,7 +90,5 @@ def scene():
 @pytest.fixture(autouse=True)
 def _one_thread():
     """Small images are computed faster by one thread, and the same everywhere."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    with one_thread():
+        yield
