@@ -1,6 +1,7 @@
 """One pair of images under protocols. What two metrics or two protocols share is computed once."""
 
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from bench.metrics.settings import Mu, Region
 from bench.metrics.similarity import similarity_map
 
 if TYPE_CHECKING:
+    from bench.metrics.hdrvdp2 import Result
     from bench.metrics.protocol import Protocol
 
 Pair = tuple[Tensor, Tensor]
@@ -57,7 +59,7 @@ class Comparison:
         self._scores: dict[Any, float] = {}
         self._state: Any = None
         self._domains: dict[Any, Pair] = {}
-        self._local: tuple[Any, Tensor | None, int] = (None, None, 0)
+        self._local: tuple[Any, Tensor, int] | None = None
 
     def scores(self, rule: "Protocol", masks: Mapping[str, Mask] | None = None) -> dict[str, float]:
         """Values of the protocol's metrics, and for those listed under its `masks` "<metric>@<mask>" for each mask."""
@@ -72,16 +74,23 @@ class Comparison:
                 found |= {f"{name}@{label}": self._score(rule, key, area) for label, area in areas.items()}
         return found
 
+    def visibility(self, rule: "Protocol") -> Tensor:
+        """HDR-VDP-2's probability in [0, 1] that the difference is seen: (H, W), of what the protocol compares.
+
+        A protocol without viewing conditions, or a picture that is too small, raises UsageError.
+        """
+        visible: Tensor = _viewed(rule, *self._domain(rule, "l"), maps=True).p_map
+        return visible
+
     def _score(self, rule: "Protocol", key: tuple[Any, ...], mask: Tensor | None) -> float:
         kind, domain = METRICS[key[0]]
         if kind == "ssim":
-            if self._local[0] != key:  # the map of one metric serves all masks
+            if self._local is None or self._local[0] != key:  # the map of one metric serves all masks
                 self._local = key, *self._similarity(rule, domain)
             _, values, border = self._local
-            assert values is not None
             return pool(values, mask, border)
         x, y = self._domain(rule, domain)
-        return _hdrvdp2(rule, x, y) if kind == "hdrvdp2" else _psnr(rule, domain, x, y, mask)
+        return _viewed(rule, x, y, maps=False).q if kind == "hdrvdp2" else _psnr(rule, domain, x, y, mask)
 
     def _similarity(self, rule: "Protocol", domain: str) -> tuple[Tensor, int]:
         x, y = self._domain(rule, domain)
@@ -191,22 +200,25 @@ def _ssim(rule: "Protocol", domain: str, x: Tensor, y: Tensor) -> tuple[Tensor, 
     return values, how.window.border(how.area)
 
 
-def _hdrvdp2(rule: "Protocol", x: Tensor, y: Tensor) -> float:
+def _viewed(rule: "Protocol", x: Tensor, y: Tensor, maps: bool) -> "Result":
+    """Compare linear images by HDR-VDP-2 as the protocol says."""
     from bench.metrics.hdrvdp2 import hdrvdp2  # only for protocols that have it
 
     view = rule.hdrvdp2
-    assert view is not None  # a protocol with this metric has the section
+    if view is None:
+        raise UsageError(f"protocol {rule.id} says nothing of HDR-VDP-2's viewing conditions.")
     rows, columns = x.shape[:2]
-    result = hdrvdp2(
-        x.to(torch.float64) * view.scale,
-        y.to(torch.float64) * view.scale,
-        color_encoding=view.encoding,
-        pixels_per_degree=view.density(columns, rows),
-        surround_l=view.surround,
-        maps=False,
-        precision=view.precision,
-    )
-    return float(result.q)
+    with warnings.catch_warnings():  # that a scale looks odd is for those to hear who chose it: here the protocol did
+        warnings.simplefilter("ignore", UserWarning)
+        return hdrvdp2(
+            x.to(torch.float64) * view.scale,
+            y.to(torch.float64) * view.scale,
+            color_encoding=view.encoding,
+            pixels_per_degree=view.density(columns, rows),
+            surround_l=view.surround,
+            maps=maps,
+            precision=view.precision,
+        )
 
 
 def _prepare(image: Tensor, rule: "Protocol", role: str) -> Tensor:

@@ -38,11 +38,15 @@ def to_floating(image: Image, role: str = "image", dims: tuple[int, ...] = (3,))
     dims : allowed numbers of dimensions, 3 for (H, W, 3) and 2 for (H, W); another shape raises UsageError.
     The result may share memory with the image: it must not be changed in place.
     """
-    tensor = image.detach() if isinstance(image, Tensor) else _from_array(image)
+    tensor = image.detach() if isinstance(image, Tensor) else from_array(image, role)
+    if tensor.is_complex():
+        raise UsageError(f"the {role} holds {tensor.dtype}; expected real numbers.")
     tensor = tensor if tensor.dtype == torch.float32 else tensor.to(torch.float64)
     if tensor.ndim not in dims or (tensor.ndim == 3 and tensor.shape[-1] != 3):
         expected = " or ".join(SHAPES[count] for count in dims)
         raise UsageError(f"the {role} has shape {tuple(tensor.shape)}; expected {expected}.")
+    if 0 in tensor.shape:
+        raise UsageError(f"the {role} has shape {tuple(tensor.shape)}: it has no pixels.")
     return tensor
 
 
@@ -51,13 +55,22 @@ def to_tensor(image: Image, role: str = "image") -> Tensor:
     return refuse_non_finite(to_floating(image, role), role).to(torch.float64)
 
 
-def _from_array(image: Array) -> Tensor:
-    image = np.asarray(image)
-    usable = image.flags.writeable and image.flags.c_contiguous and image.dtype in (np.float32, np.float64)
+def from_array(image: Array, role: str = "image") -> Tensor:
+    """Return an array (or nested lists) of real numbers as a tensor, float32 if it is float32, else float64.
+
+    Other things, such as complex numbers, text or objects, raise UsageError.
+    """
+    try:
+        array = np.asarray(image)
+    except ValueError as error:  # lists of unequal length
+        raise UsageError(f"the {role} isn't an array: {error}.") from error
+    if array.dtype.kind not in "fiub":
+        raise UsageError(f"the {role} holds {array.dtype}; expected real numbers.")
+    usable = array.flags.writeable and array.flags.c_contiguous and array.dtype in (np.float32, np.float64)
     if not usable:  # torch takes neither read-only memory maps, negative strides nor foreign byte orders
-        single = image.dtype.kind == "f" and image.dtype.itemsize == 4
-        image = np.array(image, dtype=np.float32 if single else np.float64, order="C")
-    return torch.from_numpy(image)
+        single = array.dtype.newbyteorder("=") == np.float32
+        array = np.array(array, dtype=np.float32 if single else np.float64, order="C")
+    return torch.from_numpy(array)
 
 
 @one_thread()

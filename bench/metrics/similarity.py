@@ -11,6 +11,7 @@ rounded. Together this keeps float32 within 1e-7 of float64 for values in [0, L]
 
 import math
 from functools import lru_cache
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -55,6 +56,7 @@ def similarity_map(
     NaN in the planes gives NaN in all windows that hold it, and in those of the rows around. An image smaller than the
     window raises UsageError.
     """
+    _check_rules(area, channels)
     reach = window.size - 1
     if area == "replicate":
         x, y = (torch.nn.functional.pad(p[None], (reach // 2,) * 4, mode="replicate")[0] for p in (x, y))
@@ -74,6 +76,14 @@ def similarity_map(
             inside = slice(row, row + height + reach)
             index[row : row + height] = strip(x[:, inside], y[:, inside], *_constants(peak, window))
     return index
+
+
+def _check_rules(area: str, channels: str) -> None:
+    if area not in get_args(SsimArea) or channels not in get_args(SsimChannels):
+        raise UsageError(
+            f"SSIM with area {area!r} and channels {channels!r}; expected {' or '.join(get_args(SsimArea))}, "
+            f"and {' or '.join(get_args(SsimChannels))}."
+        )
 
 
 def _constants(peak: float, window: SsimWindow) -> tuple[float, float]:

@@ -4,11 +4,14 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from bench.core.errors import UsageError
 from bench.core.registry import protocols
 from bench.metrics import comparison
+from bench.metrics.comparison import Comparison
 from bench.metrics.protocol import Protocol, evaluate_all
+from bench.metrics.rounding import rgbe
 from bench.metrics.viewing import Display
 
 
@@ -111,3 +114,38 @@ def test_a_black_prediction_has_no_tanh_score_where_its_percentile_divides(image
     black = np.zeros_like(truth)
     assert math.isnan(protocols["adnet-validation"].evaluate(black, truth)["psnr-mu-tanh"])
     assert math.isfinite(protocols["ntire21"].evaluate(black, truth)["psnr-mu-tanh"])
+
+
+@pytest.mark.parametrize("name", [name for name in protocols if protocols[name].hdrvdp2 is not None])
+def test_the_map_is_of_what_the_score_is_of(name):
+    """The same images, scaled and cropped as the protocol says, under the same conditions."""
+    from bench.metrics.hdrvdp2 import hdrvdp2, pixels_per_degree
+
+    rng = np.random.default_rng(0)
+    truth = rng.random((130, 150, 3)).astype(np.float32) ** 3
+    pred = np.clip(truth * rng.normal(1, 0.05, truth.shape), 0, 1).astype(np.float32)
+    calls = {
+        "whole-float": (1, 0, {"color_encoding": "sRGB-display", "pixels_per_degree": 26.7627}),
+        "deephdrvideo": (
+            1, 0, {"color_encoding": "sRGB-display", "pixels_per_degree": pixels_per_degree(24, (150, 130), 0.5)}
+        ),
+        "safnet-matlab": (
+            1, 0, {"color_encoding": "sRGB-display", "pixels_per_degree": pixels_per_degree(28, (150, 130), 0.55)}
+        ),
+        "lrt-hdr": (65535, 50, {"color_encoding": "rgb-bt.709", "pixels_per_degree": 30}),
+    }  # fmt: skip
+    scale, crop, settings = calls[name]
+    rule = protocols[name]
+    comparison = Comparison(pred, truth)
+    x, y = (image.astype(np.float64) for image in (pred, truth))
+    if rule.values.quantise == "rgbe":
+        x, y = (rgbe(torch.from_numpy(image.astype(np.float32))).numpy().astype(np.float64) for image in (x, y))
+    x, y = (image[crop : 130 - crop, crop : 150 - crop] * scale for image in (x, y))
+    expected = hdrvdp2(x, y, **settings)
+    np.testing.assert_allclose(comparison.visibility(rule).numpy(), expected.p_map, atol=1e-6)
+    assert comparison.scores(rule)["hdrvdp2"] == pytest.approx(expected.q, abs=1e-6)
+
+
+def test_a_protocol_without_viewing_conditions_has_no_map(images):
+    with pytest.raises(UsageError, match="safnet@1 says nothing of HDR-VDP-2's viewing conditions"):
+        Comparison(*images).visibility(protocols["safnet"])

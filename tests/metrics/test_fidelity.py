@@ -198,6 +198,14 @@ def test_bad_images_end_in_a_sentence(score):
         score(pred, truth, peak=0.0)
 
 
+@pytest.mark.parametrize("score", [psnr_linear, psnr_mu, ssim_linear, ssim_mu])
+def test_what_isnt_an_image_of_real_numbers_is_refused(score):
+    pred, truth = _images()
+    for bad in (pred + 1j, torch.from_numpy(pred + 1j), pred.astype(str), None, [[1, 2], [3]], pred[:0]):
+        with pytest.raises(UsageError, match="prediction"):
+            score(bad, truth if bad is None or len(bad) else truth[:0])
+
+
 def test_an_image_smaller_than_the_window_is_refused():
     with pytest.raises(UsageError, match="10x30 pixels holds no 11x11"):
         ssim(np.zeros((10, 30, 3)), np.zeros((10, 30, 3)), peak=1.0)

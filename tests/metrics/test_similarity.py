@@ -10,6 +10,7 @@ from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from bench.core.errors import UsageError
 from bench.metrics.direct import volume_map
 from bench.metrics.fidelity import ssim, ssim_map
 from bench.metrics.settings import SsimWindow
@@ -148,3 +149,9 @@ def test_threads_are_given_back():
     before = torch.get_num_threads()
     ssim(*_images(), peak=1.0)
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("options", [{"area": "same"}, {"channels": "all"}])
+def test_an_unknown_rule_is_refused(options):
+    with pytest.raises(UsageError, match="expected valid or replicate, and separate or volume"):
+        ssim(*_images(), peak=1.0, **options)

@@ -1,12 +1,11 @@
 """Contrast sensitivity: how well gratings are seen, by their frequency and the luminance they are seen at."""
 
-from functools import lru_cache
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bench.metrics.hdrvdp2.keeping import kept
 from bench.metrics.hdrvdp2.receptors import Table
 
 LOWEST, HIGHEST, NODES = -5.0, 5.0, 256
@@ -35,7 +34,7 @@ def sensitivity(frequency: float | Numbers, logs: float | Numbers) -> Numbers:
     return curve
 
 
-@lru_cache(maxsize=64)
+@kept(64)
 def table(frequency: float, dtype: torch.dtype, device: torch.device) -> Table:
     """Return the sensitivity at one frequency by log10 luminance, at NODES luminances of 1e-5 to 1e5 cd/m2."""
     like = torch.empty(0, dtype=dtype, device=device)

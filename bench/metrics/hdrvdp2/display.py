@@ -18,6 +18,9 @@ KNEE = 0.04045
 NOT_A_NUMBER = 1e-5
 """What a NaN pixel counts as, cd/m2."""
 
+FAR_ABOVE = 10.0
+"""Largest value of a display encoding that can still be an overshoot of [0, 1]."""
+
 XYZ_TO_RGB = ((3.240708, -1.537259, -0.498570), (-0.969257, 1.875995, 0.041555), (0.055636, -0.203996, 1.057069))
 
 
@@ -71,8 +74,10 @@ def spectral_matrix(color_encoding: str, rgb_display: str | None) -> list[list[f
     rgb_display : ccfl-lcd (what None means for three channels), led-lcd or crt. One channel without a display has the
     spectrum D65; with one, all three primaries carry it.
     """
-    if rgb_display is not None and rgb_display not in SPECTRA:
-        raise unknown_name("display", rgb_display, SPECTRA)
+    if rgb_display is not None:
+        rgb_display = rgb_display.lower()
+        if rgb_display not in SPECTRA:
+            raise unknown_name("display", rgb_display, SPECTRA)
     if ENCODINGS[color_encoding].channels == 3:
         return [list(row) for row in SPECTRA[rgb_display or "ccfl-lcd"]]
     if rgb_display is None:
@@ -86,14 +91,15 @@ def emitted(image: list[Tensor], color_encoding: str) -> list[Tensor]:
     `luma-display` is 99 V^2.2 + 1, `sRGB-display` 99 sRGB^-1(V) + 1 for each channel; the others are absolute.
     """
     if color_encoding == "luma-display":
-        light = [PEAK * plane**2.2 + BLACK for plane in image]
+        # Below 0 there is no power; NaN goes the same way, and neither gets a slope.
+        light = [torch.where(v >= 0, PEAK * v.clamp(min=0) ** 2.2 + BLACK, NOT_A_NUMBER) for v in image]
     elif color_encoding == "sRGB-display":
         light = [PEAK * _srgb_decoded(plane) + BLACK for plane in image]
     elif color_encoding == "XYZ":
         light = [x * image[0] + y * image[1] + z * image[2] for x, y, z in XYZ_TO_RGB]
     else:
         light = image
-    return [plane.nan_to_num(nan=NOT_A_NUMBER) for plane in light]
+    return [plane.nan_to_num(nan=NOT_A_NUMBER, posinf=math.inf, neginf=-math.inf) for plane in light]
 
 
 def _srgb_decoded(encoded: Tensor) -> Tensor:
@@ -102,11 +108,13 @@ def _srgb_decoded(encoded: Tensor) -> Tensor:
     return torch.where(encoded <= KNEE, encoded / 12.92, power)
 
 
-def warn_if_relative(image: list[Tensor], color_encoding: str) -> None:
-    """Warn where values that should be cd/m2 end at 1 or below: they look like relative radiance."""
-    if color_encoding in ("luminance", "rgb-bt.709") and max(float(plane.detach().max()) for plane in image) <= 1:
-        warnings.warn(
-            f"HDR-VDP-2 with {color_encoding} takes cd/m2, but no value is above 1: multiply relative radiance by the "
-            "luminance that 1 stands for.",
-            stacklevel=3,
-        )
+def warn_of_scale(image: list[Tensor], color_encoding: str) -> None:
+    """Warn where values look like those of another encoding: relative radiance for luminance, or code values."""
+    largest = max(float(plane.detach().max()) for plane in image)
+    takes = f"HDR-VDP-2 with {color_encoding} takes"
+    if ENCODINGS[color_encoding].absolute and color_encoding != "XYZ" and largest <= 1:
+        advice = "multiply relative radiance by the luminance that 1 stands for"
+        warnings.warn(f"{takes} cd/m2, but no value is above 1: {advice}.", stacklevel=4)
+    if not ENCODINGS[color_encoding].absolute and largest > FAR_ABOVE:
+        advice = "divide code values by the largest code"
+        warnings.warn(f"{takes} [0, 1], but values reach {largest:g}: {advice}.", stacklevel=4)

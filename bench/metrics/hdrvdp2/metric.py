@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,11 +18,16 @@ from bench.core.scene import Array
 from bench.metrics.hdrvdp2 import display, pyramid
 from bench.metrics.hdrvdp2.pooling import pooled, visibility
 from bench.metrics.hdrvdp2.vision import Viewing, bands, seen
+from bench.metrics.images import from_array
+from bench.metrics.viewing import Hdrvdp2
 
 Image = Array | Tensor
 """(H, W) or (H, W, 3) real numbers, in the unit of the colour encoding."""
 
 Precision = Literal["fast", "double"]
+DEFAULT = Hdrvdp2()
+"""The viewing conditions of protocol `whole-float`."""
+
 DTYPES: dict[str, torch.dtype] = {"fast": torch.float32, "double": torch.float64}
 
 
@@ -70,14 +74,15 @@ def hdrvdp2(
     precision         : "double" is float64 throughout; "fast" has float32 after optics and receptors, which moves Q by
                         less than 1e-4 (2.2e-5 at most on the 35 golden cases).
 
-    Nothing is clipped. NaN pixels count as 1e-5 cd/m2, after the display model. Infinite pixels, unequal or small
-    images and unknown names raise UsageError. Values that should be cd/m2 and don't exceed 1 give a warning. Q depends
-    on the size of the image: it doesn't compare between crops and whole images.
+    Pixels aren't clipped. Behind the optics light is kept within [1e-5, 1e10] cd/m2; receptors and sensitivities end at
+    1e-5 and 1e5. NaN pixels count as 1e-5 cd/m2, after the display model. Infinite light, unequal or small images and
+    unknown names raise UsageError. Values that should be cd/m2 and don't exceed 1, or that should lie in [0, 1] and
+    exceed 10, give a warning. Q depends on the size of the image: it doesn't compare between crops and whole images.
     """
     viewing = _viewing(color_encoding, pixels_per_degree, surround_l, rgb_display, precision)
-    with torch.no_grad():
+    with torch.no_grad(), _exactly(test):
         view = seen(*_pair(test, reference, viewing), viewing)
-        found = pooled(bands(view, pixels_per_degree), view, maps)
+        found = pooled(bands(view, viewing), view, maps)
         if not maps:
             return Result(float(found.q))
         drawn = visibility(found.bands)
@@ -113,28 +118,45 @@ def hdrvdp2_loss(
     luminance. At identical images the loss has the slope of a logarithm at 1e-12: it drops by tens within a millionth.
     """
     viewing = _viewing(color_encoding, pixels_per_degree, surround_l, rgb_display, precision)
-    view = seen(*_pair(test, reference, viewing), viewing)
-    return 100 - pooled(bands(view, pixels_per_degree), view, maps=False).q
+    with _exactly(test):
+        view = seen(*_pair(test, reference, viewing), viewing)
+        return 100 - pooled(bands(view, viewing), view, maps=False).q
 
 
 @metric("hdrvdp2", unit="Q", better="higher", domain="vision")
-def quality(
-    pred: Image, truth: Image, *, color_encoding: str = "sRGB-display", pixels_per_degree: float = 26.7627
-) -> float:
+def quality(pred: Image, truth: Image) -> float:
     """Q of HDR-VDP-2.2.2 for relative radiance (H, W, 3), viewed as protocol `whole-float` says; see `hdrvdp2`."""
-    return hdrvdp2(pred, truth, color_encoding=color_encoding, pixels_per_degree=pixels_per_degree, maps=False).q
+    ppd = DEFAULT.density(0, 0)
+    return hdrvdp2(pred, truth, color_encoding=DEFAULT.encoding, pixels_per_degree=ppd, maps=False).q
 
 
 def _viewing(encoding: str, ppd: float, surround: float, rgb_display: str | None, precision: str) -> Viewing:
+    for name, value in (("color_encoding", encoding), ("rgb_display", rgb_display or "")):
+        if not isinstance(value, str):
+            raise UsageError(f"{name} is {value!r}; expected a name.")
+    numbers = (_number("pixels_per_degree", ppd), _number("surround_l", surround))
     name = display.encoding(encoding)
     display.spectral_matrix(name, rgb_display)
-    if not 0 < ppd < math.inf:
+    if not 0 < numbers[0] < math.inf:
         raise UsageError(f"HDR-VDP-2 at {ppd} pixels per degree; expected a positive number, such as 30.")
-    if not (surround == -1 or 0 <= surround < math.inf):
+    if not (numbers[1] == -1 or 0 <= numbers[1] < math.inf):
         raise UsageError(f"a surround of {surround} cd/m2; expected a luminance, or -1 for the reference's mean.")
     if precision not in DTYPES:
         raise UsageError(f"precision {precision!r}; expected 'fast' or 'double'.")
-    return Viewing(name, float(ppd), float(surround), rgb_display, DTYPES[precision])
+    return Viewing(name, *numbers, rgb_display, DTYPES[precision])
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{name} is {value!r}; expected a number.") from error
+
+
+def _exactly(image: Image) -> torch.autocast:
+    """Keep `torch.autocast` out: in half precision Q would be another number."""
+    device = image.device.type if isinstance(image, Tensor) else "cpu"
+    return torch.autocast(device, enabled=False)
 
 
 def _pair(test: Image, reference: Image, viewing: Viewing) -> tuple[list[Tensor], list[Tensor]]:
@@ -147,7 +169,7 @@ def _pair(test: Image, reference: Image, viewing: Viewing) -> tuple[list[Tensor]
 
 
 def _tensor(image: Image, role: str, viewing: Viewing) -> Tensor:
-    tensor = image if isinstance(image, Tensor) else torch.from_numpy(np.array(image, order="C"))
+    tensor = image if isinstance(image, Tensor) else from_array(image, f"{role} image")
     single = display.ENCODINGS[viewing.color_encoding].channels == 1
     if tensor.ndim != (2 if single else 3) or (not single and tensor.shape[-1] != 3):
         wanted = "(height, width)" if single else "(height, width, 3)"
@@ -157,13 +179,16 @@ def _tensor(image: Image, role: str, viewing: Viewing) -> Tensor:
             f"the {role} image has {tensor.shape[0]}x{tensor.shape[1]} pixels; HDR-VDP-2 splits images into bands and "
             f"needs {pyramid.SMALLEST} a side at least."
         )
+    if tensor.is_complex():
+        raise UsageError(f"the {role} image holds {tensor.dtype}; expected real numbers.")
     return tensor
 
 
 def _light(image: Tensor, role: str, viewing: Viewing) -> list[Tensor]:
     planes = [image] if image.ndim == 2 else list(image.unbind(-1))
     planes = [plane.double().contiguous() for plane in planes]
-    if any(bool(torch.isinf(plane).any()) for plane in planes):
-        raise UsageError(f"the {role} image holds infinite values; HDR-VDP-2 compares finite luminances.")
-    display.warn_if_relative(planes, viewing.color_encoding)
-    return display.emitted(planes, viewing.color_encoding)
+    light = display.emitted(planes, viewing.color_encoding)
+    if not all(math.isfinite(float(plane.detach().sum())) for plane in light):
+        raise UsageError(f"the {role} image holds infinite or far too large values; HDR-VDP-2 compares finite light.")
+    display.warn_of_scale(planes, viewing.color_encoding)
+    return light

@@ -1,11 +1,11 @@
 """Light scattered in the eye: the modulation transfer function, applied in float64 to each channel of a display."""
 
-from functools import lru_cache
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from bench.metrics.hdrvdp2.keeping import kept
 from bench.metrics.hdrvdp2.strips import strips
 
 DARKEST, BRIGHTEST = 1e-5, 1e10
@@ -36,7 +36,7 @@ class Lattice(NamedTuple):
         return torch.cat([quadrant, quadrant[1:-1].flip(0)])
 
 
-@lru_cache(maxsize=4)
+@kept(4)
 def transfer(lattice: Lattice) -> Tensor:
     """Return the MTF on the half spectrum of the doubled image: (2H, W + 1) float64, 1 at frequency 0."""
     rho = lattice.frequencies()

@@ -68,7 +68,7 @@ def _root(energy: Tensor) -> Tensor:
 
 
 class Maps(NamedTuple):
-    """Visibility of the differences: (H, W), and its maximum without dimension."""
+    """Visibility of the differences: (H, W) each."""
 
     probability: Tensor
     contrast: Tensor

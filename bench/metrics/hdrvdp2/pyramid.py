@@ -1,13 +1,12 @@
 """Simoncelli's steerable pyramid in the space domain, its filters applied by FFT to mirrored images."""
 
-from functools import lru_cache
-
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 from bench.metrics.hdrvdp2 import taps
+from bench.metrics.hdrvdp2.keeping import kept
 from bench.metrics.hdrvdp2.taps import Taps
 
 SMALLEST = 17
@@ -41,7 +40,7 @@ def _radius(group: str) -> int:
     return max(len(kernel) for kernel in FILTERS[group]) // 2
 
 
-@lru_cache(maxsize=32)
+@kept(32)
 def _responses(
     group: str, rows: int, columns: int, flipped: bool, dtype: torch.dtype, device: torch.device
 ) -> list[Tensor]:

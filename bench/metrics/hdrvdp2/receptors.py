@@ -1,13 +1,14 @@
 """Photoreceptors: responses of cones and rods to the light that reaches them, from their sensitivities."""
 
 import math
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from bench.metrics.hdrvdp2.keeping import kept
 
 Curve = NDArray[np.float64]
 
@@ -73,7 +74,7 @@ class Table(NamedTuple):
         return torch.addcmul(self.values[index], self.slopes[index], place - node)
 
 
-@lru_cache(maxsize=4)
+@kept(4)
 def tables(dtype: torch.dtype, device: torch.device) -> tuple[Table, Table]:
     """Return the response tables of cones and rods."""
     like = torch.empty(0, dtype=dtype, device=device)

@@ -1,11 +1,11 @@
 """MATLAB's `imresize`: bicubic with anti-aliasing and mirrored edges, as two products with sparse, banded matrices."""
 
-from functools import lru_cache
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from bench.metrics.hdrvdp2.keeping import kept
 
 BLOCK = 64
 """Rows of the result computed by one small matrix product: each needs few rows of the input only."""
@@ -39,7 +39,7 @@ def weights(size: int, target: int) -> NDArray[np.float64]:
     return matrix
 
 
-@lru_cache(maxsize=128)
+@kept(128)
 def _blocks(size: int, target: int, dtype: torch.dtype, device: torch.device) -> list[tuple[int, int, Tensor]]:
     matrix = weights(size, target)
     found = []

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from bench.core.errors import UsageError
 from bench.metrics.hdrvdp2 import csf, display, optics, pyramid, receptors
 from bench.metrics.hdrvdp2.masking import Band
 from bench.metrics.hdrvdp2.strips import strips
@@ -58,14 +59,19 @@ def seen(test: list[Tensor], reference: list[Tensor], viewing: Viewing) -> Seen:
 
 
 def _changed(test: list[Tensor], reference: list[Tensor]) -> Tensor:
-    # A reference of 0 gives infinity, which is changed, or 0/0, which isn't: as in the original program.
+    # As in the original program: a reference of 0 gives infinity, which is changed, or 0/0, which isn't; where the
+    # reference is negative, nothing counts as changed.
     channels = zip(test, reference, strict=True)
     ratios = ((one.detach() - two).abs_().div_(two) > VISIBLE for one, two in channels)
     return reduce(torch.logical_or, ratios)
 
 
 def _surround(plane: Tensor, surround: float) -> Tensor:
-    return plane.log().mean().exp() if surround == -1 else plane.new_tensor(surround)
+    if surround != -1:
+        return plane.new_tensor(surround)
+    if bool((plane < 0).any()):
+        raise UsageError("the reference has negative light, so there is no geometric mean for the surround to take.")
+    return plane.log().mean().exp()
 
 
 def _received(light: list[Tensor], surround: list[Tensor], viewing: Viewing) -> tuple[Tensor, Tensor]:
@@ -90,10 +96,10 @@ def _mixed(rows: list[Tensor], weights: Sequence[float]) -> Tensor:
     return sum(rest, first)
 
 
-def bands(view: Seen, pixels_per_degree: float) -> list[Band]:
+def bands(view: Seen, viewing: Viewing) -> list[Band]:
     """Split what is seen into bands, fine to coarse; the last, the base band, is filtered with the sensitivity."""
     parts = list(zip(pyramid.split(view.difference), pyramid.split(view.reference), strict=True))
-    frequencies = [pixels_per_degree / 2 ** (index + 1) for index in range(len(parts))]
+    frequencies = [viewing.pixels_per_degree / 2 ** (index + 1) for index in range(len(parts))]
     parts[-1] = _base(*parts[-1], view, frequencies[-1])
     return [
         Band(difference, reference, frequency, number)

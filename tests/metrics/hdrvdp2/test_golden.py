@@ -64,7 +64,7 @@ def seen_by(case):
     viewing = _viewing(
         *(settings[key] for key in ("color_encoding", "pixels_per_degree", "surround_l")), None, "double"
     )
-    return seen(*_pair(case.test, case.reference, viewing), viewing)
+    return seen(*_pair(case.test, case.reference, viewing), viewing), viewing
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name not in ("p01_3", "p05_3", "p09_2")])
@@ -72,8 +72,8 @@ def seen_by(case):
 def test_every_term_of_q(golden, name):
     """Norms, means and the error of each sub-band (all but the three cases of other displays, whose Q is tested)."""
     case = golden(name)
-    view = seen_by(case)
-    found = bands(view, case["pixels_per_degree"])
+    view, viewing = seen_by(case)
+    found = bands(view, viewing)
     masks = [band.mutual_mask() for band in found]
     terms = iter(case.terms)
     for band in found:
@@ -116,8 +116,8 @@ def test_every_term_of_q(golden, name):
 def test_stages_before_the_masking(golden, name):
     case = golden(name)
     stages = json.loads((GOLDEN / f"intermediates_{name}.json").read_text())
-    view = seen_by(case)
-    found = bands(view, case["pixels_per_degree"])
+    view, viewing = seen_by(case)
+    found = bands(view, viewing)
     assert view.changed.mean() == pytest.approx(stages["diff_mask_mean"], abs=1e-12)
     for side, mean in (("test", view.test_mean), ("reference", view.reference_mean)):
         expected = stages[side]

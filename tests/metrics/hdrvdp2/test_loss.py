@@ -20,12 +20,25 @@ def test_the_loss_is_what_quality_lacks(scene, precision):
     assert float(loss) == pytest.approx(100 - hdrvdp2(test, truth, **LINEAR, precision=precision).q, abs=1e-12)
 
 
-def test_scoring_first_leaves_nothing_behind_that_a_gradient_cant_pass(scene):
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_scoring_first_leaves_nothing_behind_that_a_gradient_cant_pass(scene, mode):
     """Filters and tables are kept between calls: they must not come from a mode that forbids gradients."""
-    test, truth = tensors(scene, 43, 31)
-    hdrvdp2(test, truth, **LINEAR)
+    test, truth = tensors(scene, 43 if mode is torch.no_grad else 47, 31)
+    with mode():
+        hdrvdp2(test, truth, color_encoding="rgb-bt.709", pixels_per_degree=31.25)
     test.requires_grad_()
-    hdrvdp2_loss(test, truth, **LINEAR).backward()
+    hdrvdp2_loss(test, truth, color_encoding="rgb-bt.709", pixels_per_degree=31.25).backward()
+    assert test.grad.any()
+
+
+def test_negative_luma_has_no_slope_and_no_nan(scene):
+    test, truth = (torch.from_numpy(image[..., 0]) for image in scene(30, 40))
+    test[:5] = -0.1
+    test[5] = 0
+    test.requires_grad_()
+    hdrvdp2_loss(test, truth, color_encoding="luma-display", pixels_per_degree=30.0).backward()
+    assert torch.isfinite(test.grad).all()
+    assert not test.grad[:5].any()
     assert test.grad.any()
 
 

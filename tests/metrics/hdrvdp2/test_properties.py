@@ -72,7 +72,7 @@ def test_exchange_turns_differences_round(scene, height, width, seed):
     """Only the base band's padding and the set of changed pixels depend on which image is the reference."""
     viewing = _viewing("sRGB-display", 26.7627, 1e-5, None, "double")
     pairs = [_pair(*images, viewing) for images in (scene(height, width, seed), scene(height, width, seed)[::-1])]
-    one, two = (bands(seen(*pair, viewing), 26.7627) for pair in pairs)
+    one, two = (bands(seen(*pair, viewing), viewing) for pair in pairs)
     for first, second in zip(one[:-1], two[:-1], strict=True):
         np.testing.assert_allclose(first.difference.numpy(), -second.difference.numpy(), atol=1e-10)
         np.testing.assert_allclose(first.mutual_mask().numpy(), second.mutual_mask().numpy(), atol=1e-10)
@@ -148,7 +148,11 @@ def test_registered_with_the_default_protocols_viewing_conditions(scene):
     [
         ({"color_encoding": "sRGB"}, "Did you mean 'sRGB-display'"),
         ({"color_encoding": "luminance"}, r"shape \(40, 50, 3\); luminance needs \(height, width\)"),
+        ({"color_encoding": None}, "color_encoding is None; expected a name"),
         ({"rgb_display": "oled"}, "no display is called 'oled'"),
+        ({"rgb_display": 3}, "rgb_display is 3; expected a name"),
+        ({"pixels_per_degree": "wide"}, "pixels_per_degree is 'wide'; expected a number"),
+        ({"surround_l": None}, "surround_l is None; expected a number"),
         ({"pixels_per_degree": 0}, "pixels per degree; expected a positive number"),
         ({"surround_l": -2}, "surround of -2 cd/m2"),
         ({"precision": "half"}, "expected 'fast' or 'double'"),
@@ -172,11 +176,46 @@ def test_bad_images_are_refused(scene):
             hdrvdp2(test, broken, **SRGB)
     with pytest.raises(UsageError, match="the test image has shape"):
         hdrvdp2(test[..., 0], truth[..., 0], **SRGB)
+    for bad in (test + 1j, torch.from_numpy(test + 1j), test.astype(str), None, [[1, 2], [3]]):
+        with pytest.raises(UsageError, match="test image"):
+            hdrvdp2(bad, truth, **SRGB)
+    linear = {"color_encoding": "rgb-bt.709", "pixels_per_degree": 30}
+    with pytest.raises(UsageError, match="far too large"):
+        hdrvdp2(test * 1e308, truth * 1e308, **linear)
+    truth[3, 3] = -1e-4
+    with pytest.raises(UsageError, match="negative light, so there is no geometric mean"):
+        hdrvdp2(test * 1000, truth * 1000, surround_l=-1, **linear)
+
+
+def test_numbers_of_any_kind_and_names_of_any_case_are_taken(scene):
+    test, truth = (np.rint(image * 200) for image in scene(40, 50, channels=1))
+    settings = {"color_encoding": "Luminance", "rgb_display": "CRT"}
+    expected = hdrvdp2(test, truth, **settings, pixels_per_degree=30).q
+    kinds = [
+        (test.astype(dtype), truth.astype(dtype)) for dtype in (np.uint8, np.int32, np.float16, ">f4", np.longdouble)
+    ]
+    kinds.append((test.tolist(), truth.tolist()))
+    for pair in kinds:
+        assert hdrvdp2(*pair, **settings, pixels_per_degree=torch.tensor(30.0)).q == expected
 
 
 def test_relative_values_where_luminance_is_due_give_a_warning(scene):
     with pytest.warns(UserWarning, match="takes cd/m2, but no value is above 1"):
         hdrvdp2(*scene(40, 50), color_encoding="rgb-bt.709", pixels_per_degree=30, maps=False)
+
+
+def test_code_values_where_display_values_are_due_give_a_warning(scene):
+    test, truth = (np.rint(image * 255).astype(np.uint8) for image in scene(40, 50))
+    with pytest.warns(UserWarning, match=r"takes \[0, 1\], but values reach \d+: divide code values"):
+        hdrvdp2(test, truth, **SRGB, maps=False)
+
+
+def test_autocast_leaves_numbers_alone(scene):
+    expected = hdrvdp2(*scene(64, 80), **SRGB)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = hdrvdp2(*scene(64, 80), **SRGB)
+    assert found.q == expected.q
+    np.testing.assert_array_equal(found.p_map, expected.p_map)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
