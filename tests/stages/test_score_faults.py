@@ -1,5 +1,6 @@
 """`bench score` on a folder that somebody else made: each bad file in one line, the others scored, exit code 1."""
 
+import json
 import shutil
 
 import numpy as np
@@ -112,6 +113,16 @@ def test_the_factor_is_said(score, floor, capsys):
     assert score(floor) == 1
     (line,) = bad_lines(capsys.readouterr().err)
     assert float(line.split("about ")[1].split()[0]) == pytest.approx(4000, rel=0.03)
+
+
+def test_a_cut_exr_is_one_line_and_json_stays_json(score, floor, capfd):
+    path = floor / f"{FIRST}.exr"
+    path.write_bytes(path.read_bytes()[:5000])
+    assert score(floor, "--json") == 1
+    said = capfd.readouterr()
+    assert list(json.loads(said.out)["protocols"]["whole-float@1"]["scenes"]) == [OTHER]
+    (line,) = [line for line in said.err.splitlines() if path.name in line or "EXR" in line]
+    assert line == f"bad: {path.name}: this OpenEXR file is damaged or cut short. Copy or download it again."
 
 
 def test_judgements_can_be_overruled(score, floor, capsys):
