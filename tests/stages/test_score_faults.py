@@ -137,6 +137,14 @@ def test_of_two_files_for_a_scene_the_taken_one_is_said_and_nothing_is_bad(score
     assert f"note: {FIRST}.npy: not scored, {FIRST}.exr of the same scene is." in capsys.readouterr().err
 
 
+def test_several_findings_of_a_file_are_one_line(score, floor, capsys):
+    poked(-0.25)(floor)
+    other(lambda x: x * 4000)(floor)
+    assert score(floor) == 1
+    (line,) = bad_lines(capsys.readouterr().err)
+    assert "0.01% of its values are below 0, down to -1000; set them to 0; looks mis-scaled: about" in line
+
+
 def test_several_bad_files_are_as_many_lines(score, floor, capsys):
     other(np.zeros_like)(floor)
     extra("elsewhere-01.exr")(floor)
