@@ -72,8 +72,8 @@ def _show(result: "Result", request: "Request", as_json: bool) -> None:
     from bench.core.errors import UsageError
     from bench.stages import scorecard
 
-    for name, finding in result.findings:
-        print(f"{'bad' if finding.bad else 'note'}: {name}: {finding.said}", file=sys.stderr)
+    for line in scorecard.complaints(result):
+        print(line, file=sys.stderr)
     if as_json:
         typer.echo(scorecard.as_json(result))
     elif result.rows:
@@ -82,5 +82,6 @@ def _show(result: "Result", request: "Request", as_json: bool) -> None:
         raise UsageError(f"nothing in {request.folder} could be scored.")
     if request.submit and result.kept is None:
         print(f"no submission was kept: {request.submit} needs every scene and no bad file.", file=sys.stderr)
+        raise typer.Exit(1)
     if result.bad:
         raise typer.Exit(1)

@@ -13,6 +13,7 @@ from bench.core.errors import BenchError, UsageError
 from bench.core.scene import Radiance
 from bench.io import rgbe
 from bench.io.atomic import replacing
+from bench.io.quiet import silenced
 
 EXR_MAGIC = b"\x76\x2f\x31\x01"
 
@@ -21,7 +22,7 @@ def read_exr(path: Path) -> Radiance:
     """Read the RGB channels of an OpenEXR file: (H, W, 3) float32, values as stored (NaN and inf included).
 
     Half, float and any compression are read; an alpha channel is dropped. UsageError if the file is missing, isn't
-    OpenEXR, is damaged or has no R, G and B.
+    OpenEXR, is damaged or has no R, G and B; nothing else is printed then.
     """
     import OpenEXR
 
@@ -29,7 +30,7 @@ def read_exr(path: Path) -> Radiance:
     if _bytes(path)[:4] != EXR_MAGIC:
         raise UsageError(f"{path}: not an OpenEXR file (its first bytes differ); expected linear RGB as .exr.")
     try:
-        with OpenEXR.File(str(path)) as file:
+        with silenced(), OpenEXR.File(str(path)) as file:  # it prints what it raises, in part to stdout
             channels = {name: np.array(channel.pixels) for name, channel in file.channels().items()}
     except Exception as error:  # OpenEXR raises plain RuntimeError, ValueError and more for damaged files
         raise UsageError(f"{path}: this OpenEXR file is damaged or cut short. Copy or download it again.") from error

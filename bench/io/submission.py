@@ -52,7 +52,7 @@ def _floats(path: Path, array: NDArray[Any]) -> Radiance:
 READERS: Mapping[str, Callable[[Path], Radiance]] = {
     ".exr": read_exr, ".hdr": read_rgbe, ".npy": _read_npy, ".tif": _read_tiff, ".tiff": _read_tiff,
 }  # fmt: skip
-"""Readers by suffix; of several files for one scene, the kind named first here is taken."""
+"""Readers by suffix; of several files of one name, the kind named first here is taken."""
 
 ENCODED = (".png", ".jpg", ".jpeg", ".bmp")
 """Kinds of picture that can't hold linear radiance; they are named instead of being passed over."""
@@ -88,7 +88,8 @@ class Match:
 def match(folder: Path, scenes: Iterable[str], known: Collection[str] = ()) -> Match:
     """Match the files of a folder with scenes, by name without suffix; no file is opened.
 
-    Upper and lower case may differ where no other scene has that name. Hidden files, files of other kinds and files of
+    Upper and lower case may differ where no other scene has that name; of several files of a scene the one of exactly
+    its name is taken, then the one whose kind `READERS` names first. Hidden files, files of other kinds and files of
     the scenes in `known`, which nobody asks for, are passed over. UsageError if there is no such folder.
     """
     if not folder.is_dir():
@@ -98,7 +99,7 @@ def match(folder: Path, scenes: Iterable[str], known: Collection[str] = ()) -> M
     there = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in order and path.name[0] != "."]
     found: dict[str, list[Path]] = {scene: [] for scene in wanted}
     extra = []
-    for path in sorted(there, key=lambda path: order[path.suffix.lower()]):
+    for path in sorted(there, key=lambda path: (path.stem not in found, order[path.suffix.lower()])):
         scene = _scene(path.stem, [*wanted, *known])
         if scene in found and path.suffix.lower() in READERS:
             found[scene].append(path)

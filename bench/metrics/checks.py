@@ -14,12 +14,16 @@ from bench.metrics.encoding import Fit, misfit
 AGREES = 0.9
 """Correlation from which on a smaller picture counts as a part of the larger one."""
 
+GUESSABLE = 0.01
+"""Share of negative values up to which a scale or tone curve is looked for: neither makes values negative."""
+
 
 class Finding(NamedTuple):
     """Something that a check found.
 
     kind   : "missing", "extra", "unreadable", "size", "not-finite", "zero", "negative", "scale", "tone-mapped",
-             "truth" or "refused"; "spare" for a file passed over, which is no fault.
+             "truth" or "refused"; "spare" for a file passed over and "unsuited" for a protocol that can't be applied
+             to such a scene, whatever is predicted: these are no faults of a file.
     said   : one sentence, without the file's name.
     scored : whether the file is scored all the same.
     """
@@ -31,7 +35,7 @@ class Finding(NamedTuple):
     @property
     def bad(self) -> bool:
         """Whether it is a fault, and not just worth knowing."""
-        return self.kind != "spare"
+        return self.kind not in ("spare", "unsuited")
 
 
 def examine(prediction: Array, truth: Array, trusted: bool = False) -> list[Finding]:
@@ -44,7 +48,9 @@ def examine(prediction: Array, truth: Array, trusted: bool = False) -> list[Find
     first = next((finding for finding in checks if finding), None)
     if first:
         return [first]
-    found = [_negative(prediction), None if trusted else _encoding(prediction, truth)]
+    negative = _negative(prediction)
+    judged = not trusted and float((prediction < 0).mean()) <= GUESSABLE
+    found = [negative, _encoding(prediction, truth) if judged else None]
     return [finding for finding in found if finding]
 
 
@@ -107,8 +113,14 @@ def _zero(prediction: Array) -> Finding | None:
 def _negative(prediction: Array) -> Finding | None:
     if (low := float(prediction.min())) >= 0:
         return None
-    share = float((prediction < 0).mean())
-    return Finding("negative", f"{share:.2%} of its values are below 0, down to {low:.4g}; set them to 0.", scored=True)
+    count = int((prediction < 0).sum())
+    share = f"{count / prediction.size:.2%} of its values are"
+    if share.startswith("0.00%"):
+        share = f"{count} of its {prediction.size} values {'is' if count == 1 else 'are'}"
+    said = f"{share} below 0, down to {low:.4g}"
+    if 2 * count >= prediction.size:
+        return Finding("negative", f"{said}: this is no linear radiance; write what light each pixel shows.")
+    return Finding("negative", f"{said}; set them to 0.", scored=True)
 
 
 KNOWN: Mapping[float, str] = {

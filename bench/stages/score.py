@@ -14,6 +14,7 @@ from bench.io.tables import ScoreRow, write_scores
 from bench.metrics.checks import Finding
 from bench.metrics.protocol import Protocol
 from bench.stages import layout, maps, submit
+from bench.stages.destinations import check_file, check_folder
 from bench.stages.scoring import Outcome, Rules, Task, cache_folder, score_all
 
 MOST_WORKERS = 8
@@ -75,12 +76,13 @@ class Result:
 def run(params: Params, request: Request) -> Result:
     """Score the files of a folder; bad ones are left out and named in the result's findings.
 
-    Unknown names, folders that aren't there, and a submission that can't be kept raise UsageError before anything is
-    scored. If nothing can be scored, no file is written.
+    Unknown names, folders that aren't there, destinations that can't be written and a submission that can't be kept
+    raise UsageError before anything is scored. If nothing can be scored, no file is written.
     """
     rules = _rules(params, request)
     if request.submit:
         _check_submission(params, request, rules)
+    _check_destinations(request)
     scenes, known = _scenes(params, request)
     matched = match(request.folder, scenes, known)
     tasks = [Task(scene, file, scenes[scene]) for scene, file in matched.files.items()]
@@ -103,6 +105,17 @@ def _check_submission(params: Params, request: Request, rules: Rules) -> None:
         )
     used = {protocol.id for protocol in (*rules.masked, *rules.whole)}
     submit.check(params, request.submit, request.dataset, used, request.force)
+
+
+def _check_destinations(request: Request) -> None:
+    if request.out is not None:
+        check_file("--out", request.out)
+    if request.maps is not None:
+        check_folder("--maps", request.maps)
+        if request.out in (request.maps, *request.maps.parents):
+            raise UsageError(f"--out {request.out} is a file, and --maps {request.maps} needs a folder of this name.")
+    if request.submit:
+        check_file("--submit", submit.path(request.submit))
 
 
 def _rules(params: Params, request: Request) -> Rules:
@@ -180,6 +193,12 @@ def _write(request: Request, result: Result, scored: Sequence[Task], workers: in
         write_scores(request.out, result.rows)
     if request.maps is not None:
         maps.draw(request.maps, scored, result.protocols[0], workers=workers, device=request.device)
-    if request.submit and not result.bad:
+    if request.submit and not result.bad and _complete(result):
         return replace(result, kept=submit.keep(request.submit, result.rows))
     return result
+
+
+def _complete(result: Result) -> bool:
+    """Whether each protocol that could be applied scores every scene."""
+    scored = {(row.protocol, row.scene) for row in result.rows}
+    return len(scored) == result.scenes * len({protocol for protocol, _ in scored})

@@ -2,9 +2,10 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from bench.metrics.checks import Finding
 from bench.metrics.intervals import Interval, bootstrap, place
 from bench.metrics.protocol import Protocol
 from bench.stages.score import Result
@@ -24,6 +25,23 @@ def text(result: Result) -> str:
     return "\n".join([*"\n\n".join(blocks).splitlines(), *last])
 
 
+def complaints(result: Result) -> list[str]:
+    """Return one line for each file or scene with findings: "bad: ..." or, where none is a fault, "note: ..."."""
+    found: dict[str, list[Finding]] = {}
+    for name, finding in result.findings:
+        found.setdefault(name, []).append(finding)
+    return [f"{_mark(those)}: {name}: {_joined([finding.said for finding in those])}" for name, those in found.items()]
+
+
+def _mark(findings: Sequence[Finding]) -> str:
+    return "bad" if any(finding.bad for finding in findings) else "note"
+
+
+def _joined(sentences: Sequence[str]) -> str:
+    *first, last = sentences
+    return "; ".join([*(sentence.removesuffix(".") for sentence in first), last])
+
+
 def _block(protocol: Protocol, result: Result) -> str:
     values, means = _values(protocol, result), intervals(protocol, result)
     columns = [name for name in protocol.metrics if name in means]
@@ -35,12 +53,19 @@ def _block(protocol: Protocol, result: Result) -> str:
     width = max(map(len, [*body, "scene"]))
     lines = [f"protocol {protocol.id}", f"{'scene':<{width}}" + "".join(f"  {name:>9}" for name in columns)]
     lines += [f"{name:<{width}}" + "".join(f"  {cell:9.4f}" for cell in cells) for name, cells in body.items()]
-    return "\n".join([*lines, *_notes(places, len(values), result.scenes)])
+    shown: dict[str, int] = {name: means[name].scenes for name in columns}
+    return "\n".join([*lines, *_notes(places, len(values), result.scenes, shown)])
 
 
-def _notes(places: int, scored: int, asked: int) -> Iterator[str]:
+def _notes(places: int, scored: int, asked: int, defined: Mapping[str, int]) -> Iterator[str]:
+    """Say what the means are over; defined : metric -> scenes whose value is no NaN."""
     if scored < asked:
         yield f"means of {scored} of {asked} scenes: not comparable with means of all"
+    for name, count in defined.items():
+        if count == 0:
+            yield f"{name}: no mean, undefined (NaN) in each scene"
+        elif count < scored:
+            yield f"{name}: mean of {count} of {scored} scenes (undefined, NaN, in the others)"
     if places < 2:
         yield "no interval: all scenes show one place"
     else:
@@ -68,7 +93,10 @@ def _values(protocol: Protocol, result: Result) -> Values:
 
 
 def as_json(result: Result) -> str:
-    """Return everything as JSON: infinite values as "inf", undefined ones as null."""
+    """Return everything as JSON: infinite values as "inf", undefined ones as null.
+
+    A mean holds how many scenes it is over, and in how many scored ones its metric is undefined.
+    """
     content = {
         "protocols": {protocol.id: _card(protocol, result) for protocol in result.protocols},
         "findings": [
@@ -81,8 +109,12 @@ def as_json(result: Result) -> str:
 
 
 def _card(protocol: Protocol, result: Result) -> dict[str, Any]:
-    means = {metric: interval._asdict() for metric, interval in intervals(protocol, result).items()}
-    return {"scenes": _values(protocol, result), "means": means, "level": LEVEL}
+    values = _values(protocol, result)
+    means = {
+        metric: {**interval._asdict(), "undefined": len(values) - interval.scenes}
+        for metric, interval in intervals(protocol, result).items()
+    }
+    return {"scenes": values, "means": means, "level": LEVEL, "asked": result.scenes}
 
 
 def _plain(value: Any) -> Any:

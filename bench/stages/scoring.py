@@ -90,12 +90,16 @@ def score_one(rules: Rules, task: Task) -> Outcome:
     except UsageError as error:
         if not rules.examined:
             raise
-        said = str(error).removeprefix(str(task.prediction)).lstrip(": ")
-        return Outcome(findings=(Finding("unreadable", said),))
+        return Outcome(findings=(Finding("unreadable", _without_name(str(error), task.prediction)),))
     findings = examine(prediction, truth.radiance, rules.trusted) if rules.examined else []
     if not all(finding.scored for finding in findings):
         return Outcome(findings=tuple(findings))
     return _under_all(rules, prediction, truth, findings)
+
+
+def _without_name(said: str, path: Path) -> str:
+    """Cut the path that a sentence begins with, and shorten it to the file's name further on."""
+    return said.removeprefix(str(path)).removeprefix(":").strip().replace(str(path), path.name)
 
 
 class Truth(NamedTuple):
@@ -107,9 +111,9 @@ class Truth(NamedTuple):
 
     @classmethod
     def read(cls, path: Path) -> "Truth":
-        """Read a prepared scene's folder or a radiance file; UsageError if it can't be or isn't finite."""
+        """Read a prepared scene's folder or a radiance file; UsageError if it can't be, was altered or isn't finite."""
         if path.is_dir():
-            scene = read_scene(path)
+            scene = read_scene(path, verify=True)  # the digest below stands for the pixels only if they match it
             if scene.radiance is None:
                 raise UsageError(f"scene {scene.id!r} has no truth, so nothing can be scored on it.")
             return cls(scene.radiance, scene, sha256((path / CARD).read_bytes()).hexdigest())
@@ -121,8 +125,9 @@ class Truth(NamedTuple):
 
 def _under_all(rules: Rules, prediction: Radiance, truth: Truth, findings: list[Finding]) -> Outcome:
     digest, scores = score_cache.pixels_digest(prediction), {}
+    refusals: list[tuple[Protocol, UsageError]] = []
     pair: Comparison | None = None
-    for protocol in (*rules.masked, *sorted(rules.whole, key=preparation)):
+    for protocol in sorted((*rules.masked, *rules.whole), key=preparation):
         interrupted()
         scene = truth.scene if protocol in rules.masked else None
         name = score_cache.key(digest, truth.digest, protocol, scene is not None, rules.device)
@@ -132,11 +137,28 @@ def _under_all(rules: Rules, prediction: Radiance, truth: Truth, findings: list[
                 pair = pair or Comparison(placed(prediction, rules.device), placed(truth.radiance, rules.device))
                 found = pair.scores(protocol, protocol.areas(scene) if scene else None)
             except UsageError as error:
-                findings.append(Finding("refused", f"can't be scored under {protocol.id}: {error}"))
+                refusals.append((protocol, error))
                 continue
             score_cache.write(rules.cache, name, found)
         scores[protocol.name] = found
-    return Outcome(scores, tuple(findings))
+    refused = (_refusal(protocol, error, bool(scores), truth, rules.device) for protocol, error in refusals)
+    return Outcome(scores, (*findings, *refused))
+
+
+def _refusal(protocol: Protocol, error: UsageError, scored: bool, truth: Truth, device: str) -> Finding:
+    """Tell a prediction that a protocol refuses from a protocol that doesn't suit the scene, whatever is predicted.
+
+    scored : whether other protocols could be applied; if none could, the file is bad either way.
+    """
+    said = f"can't be scored under {protocol.id}: {error}"
+    if not scored:
+        return Finding("refused", said)
+    try:
+        image = placed(truth.radiance, device)
+        Comparison(image, image).scores(protocol)
+    except UsageError:
+        return Finding("unsuited", said, scored=True)
+    return Finding("refused", said)
 
 
 def placed(image: Array, device: str) -> Any:

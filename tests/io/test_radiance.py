@@ -50,12 +50,28 @@ def test_exr_without_colours_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", [0.02, 0.5, 0.95])
-def test_a_cut_exr_is_refused(tmp_path: Path, keep: float) -> None:
+def test_a_cut_exr_is_refused_and_nothing_is_printed(
+    tmp_path: Path, keep: float, capfd: pytest.CaptureFixture[str]
+) -> None:
     write_exr(tmp_path / "whole.exr", picture())
     data = (tmp_path / "whole.exr").read_bytes()
     (tmp_path / "cut.exr").write_bytes(data[: int(keep * len(data))])
     with pytest.raises(UsageError, match=r"cut\.exr: this OpenEXR file is damaged or cut short"):
         read_exr(tmp_path / "cut.exr")
+    os.write(2, b"afterwards")
+    assert tuple(capfd.readouterr()) == ("", "afterwards")
+
+
+def test_an_exr_is_read_without_stderr(tmp_path: Path) -> None:
+    write_exr(tmp_path / "a.exr", picture())
+    kept = os.dup(2)
+    os.close(2)
+    try:
+        pixels = read_exr(tmp_path / "a.exr")
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+    np.testing.assert_array_equal(pixels, picture())
 
 
 def test_what_is_not_exr_or_not_there_is_named(tmp_path: Path) -> None:

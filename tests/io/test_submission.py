@@ -44,6 +44,14 @@ def test_of_two_kinds_the_first_in_the_list_is_taken_and_the_other_named(folder)
     assert matched.spare == {made / "a.hdr": made / "a.exr", made / "a.npy": made / "a.exr"}
 
 
+@pytest.mark.parametrize("exact", ["forest-01.EXR", "forest-01.npy"])
+def test_a_file_of_exactly_the_scene_s_name_is_taken_before_others(folder, exact):
+    made = folder("FOREST-01.exr", exact)
+    matched = match(made, ["forest-01"])
+    assert matched.files == {"forest-01": made / exact}
+    assert matched.spare == {made / "FOREST-01.exr": made / exact}
+
+
 def test_what_no_scene_asks_for_is_extra_unless_known(folder):
     made = folder("a.exr", "z.exr", "quiet.exr", "a.png", "photo.jpg")
     matched = match(made, ["a"], known={"quiet"})

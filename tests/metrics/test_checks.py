@@ -61,6 +61,33 @@ def test_negative_values_are_named_and_scored(truth):
 
 
 @pytest.mark.parametrize(
+    ("count", "words"),
+    [(1, "1 of its 120000 values is below 0"), (3, "3 of its 120000 values are"), (6, "0.01% of its values are")],
+)
+def test_few_negative_values_are_counted(count, words):
+    changed = np.ones((200, 200, 3), np.float32)
+    changed.flat[:count] = -0.25
+    (finding,) = examine(changed, np.ones_like(changed))
+    assert words in finding.said
+
+
+@pytest.mark.parametrize(("rows", "scored"), [(19, True), (20, False), (40, False)])
+def test_half_negative_is_no_radiance(truth, rows, scored):
+    changed = truth.copy()
+    changed[:rows] *= -1
+    (finding,) = examine(changed, truth)
+    assert (finding.kind, finding.scored) == ("negative", scored)
+    assert ("no linear radiance" in finding.said) is not scored
+
+
+@pytest.mark.parametrize(("share", "kinds"), [(0.009, ["negative", "scale"]), (0.011, ["negative"])])
+def test_with_many_negative_values_no_scale_is_guessed(truth, share, kinds):
+    changed = truth * np.float32(4000)
+    changed.flat[: int(share * changed.size)] *= -1
+    assert [finding.kind for finding in examine(changed, truth)] == kinds
+
+
+@pytest.mark.parametrize(
     ("factor", "words"),
     [(4000, "cd/m2 at 4000"), (255, "8-bit"), (65535, "16-bit"), (16, "times the truth; divide by it")],
 )

@@ -1,5 +1,6 @@
 """`bench score` on a folder that somebody else made: each bad file in one line, the others scored, exit code 1."""
 
+import json
 import shutil
 
 import numpy as np
@@ -114,6 +115,16 @@ def test_the_factor_is_said(score, floor, capsys):
     assert float(line.split("about ")[1].split()[0]) == pytest.approx(4000, rel=0.03)
 
 
+def test_a_cut_exr_is_one_line_and_json_stays_json(score, floor, capfd):
+    path = floor / f"{FIRST}.exr"
+    path.write_bytes(path.read_bytes()[:5000])
+    assert score(floor, "--json") == 1
+    said = capfd.readouterr()
+    assert list(json.loads(said.out)["protocols"]["whole-float@1"]["scenes"]) == [OTHER]
+    (line,) = [line for line in said.err.splitlines() if path.name in line or "EXR" in line]
+    assert line == f"bad: {path.name}: this OpenEXR file is damaged or cut short. Copy or download it again."
+
+
 def test_judgements_can_be_overruled(score, floor, capsys):
     other(lambda x: x * 4000)(floor)
     assert score(floor, "--trust") == 0
@@ -124,6 +135,14 @@ def test_of_two_files_for_a_scene_the_taken_one_is_said_and_nothing_is_bad(score
     np.save(floor / f"{FIRST}.npy", np.zeros((2, 2, 3), np.float32))
     assert score(floor) == 0
     assert f"note: {FIRST}.npy: not scored, {FIRST}.exr of the same scene is." in capsys.readouterr().err
+
+
+def test_several_findings_of_a_file_are_one_line(score, floor, capsys):
+    poked(-0.25)(floor)
+    other(lambda x: x * 4000)(floor)
+    assert score(floor) == 1
+    (line,) = bad_lines(capsys.readouterr().err)
+    assert "0.01% of its values are below 0, down to -1000; set them to 0; looks mis-scaled: about" in line
 
 
 def test_several_bad_files_are_as_many_lines(score, floor, capsys):

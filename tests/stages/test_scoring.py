@@ -1,6 +1,7 @@
 """Scoring: what is computed again and what isn't, the same by one process and by several, and in little memory."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,20 @@ def test_a_changed_truth_rescores(tasks, rules, computed, textured):
     assert computed == ["whole-float@", "cropped"]
 
 
+@pytest.mark.parametrize("name", ["radiance.npy", "ldr.npy"])
+def test_altered_arrays_of_a_scene_are_refused_and_not_scored_from_the_cache(tasks, rules, default, name):
+    score(tasks, rules)
+    array = np.load(tasks[1].truth / name)
+    array[0, 0, 0] += 1
+    np.save(tasks[1].truth / name, array)
+    with pytest.raises(UsageError, match="arrays differ from their sha256"):
+        score(tasks, rules)
+    outcomes = score_all(tasks, replace(rules, examined=True), workers=1, label="score")
+    assert [bool(outcome.scores) for outcome in outcomes] == [True, False, True]
+    (finding,) = outcomes[1].findings
+    assert finding.kind == "truth" and "hall-1: arrays differ" in finding.said
+
+
 def test_a_changed_protocol_rescores_under_that_one_only(tasks, rules, second, computed):
     score(tasks, rules)
     computed.clear()
@@ -224,9 +239,55 @@ def test_files_of_our_own_that_cannot_be_read_end_the_stage(tasks, rules):
         score(tasks, rules)
 
 
-def test_a_protocol_that_refuses_is_a_finding(tasks, rules, second):
-    deep = second.model_copy(update={"region": second.region.model_copy(update={"crop": 24})})
-    (outcome, *_) = score_all(tasks, Rules(rules.masked, (deep,), rules.cache), workers=1, label="score")
+def deep(rule):
+    """A protocol that crops all of a small picture."""
+    return rule.model_copy(update={"region": rule.region.model_copy(update={"crop": 24})})
+
+
+def test_a_protocol_that_suits_no_such_picture_is_no_fault_of_the_file(tasks, rules, second):
+    (outcome, *_) = score_all(tasks, replace(rules, whole=(deep(second),)), workers=1, label="score")
     assert set(outcome.scores) == {"whole-float"}
     (finding,) = outcome.findings
-    assert finding.kind == "refused" and "can't be scored under cropped@1" in finding.said
+    assert (finding.kind, finding.bad) == ("unsuited", False)
+    assert "can't be scored under cropped@1" in finding.said
+
+
+def test_it_is_one_if_nothing_could_be_scored(tasks, rules, second):
+    (outcome, *_) = score_all(tasks, replace(rules, masked=(), whole=(deep(second),)), workers=1, label="score")
+    (finding,) = outcome.findings
+    assert not outcome.scores and (finding.kind, finding.bad) == ("refused", True)
+
+
+def test_a_prediction_that_a_protocol_refuses_is_a_fault(tasks, rules, second, monkeypatch):
+    real = Comparison.scores
+
+    def scores(self, rule, masks=None):
+        x, y = self._images
+        if rule.name == "cropped" and not torch.equal(x, y):
+            raise UsageError("too unlike the truth.")
+        return real(self, rule, masks)
+
+    monkeypatch.setattr(Comparison, "scores", scores)
+    (outcome, *_) = score_all(tasks, rules, workers=1, label="score")
+    (finding,) = outcome.findings
+    assert set(outcome.scores) == {"whole-float"} and (finding.kind, finding.bad) == ("refused", True)
+
+
+def test_protocols_that_share_a_preparation_come_one_after_the_other(tasks, rules, default, second, computed):
+    alike = default.model_copy(update={"name": "alike"})
+    score(tasks[:1], replace(rules, masked=(default, second, alike), whole=()))
+    assert computed == ["whole-float@", "alike@", "cropped@"]
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ("{path}: cut short.", "cut short."),
+        ("{path} holds uint8.", "holds uint8."),
+        ("no such file: '{path}'.", "no such file: 'a.npy'."),
+        ("{path}: : odd", ": odd"),
+    ],
+)
+def test_the_path_before_a_sentence_is_cut_off(said, left):
+    path = Path("/results/a.npy")
+    assert scoring._without_name(said.format(path=path), path) == left
