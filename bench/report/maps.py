@@ -61,7 +61,10 @@ def map_figure(maps: Maps) -> bytes:
         else:
             _map(right, maps.visibility, 1.0, "visibility", "probability of seeing a difference, 0 to 1")
         figure.text(0.005, 1 - 0.06 / height, maps.title, va="top")
-        note = f"Shown by mu-law (mu = 5000), white = {scale:.3g} relative radiance. Error: mean of channels."
+        note = (
+            f"Shown by mu-law (mu = 5000), white = {scale:.3g} relative radiance. Error: mean of channels. HDR-VDP-2 "
+            "scales its map by the sum over the picture, so it saturates where much differs: it locates, Q compares."
+        )
         figure.text(0.005, 0.08 / height, note, color=MUTED, fontsize=6.5)
         return png(figure)
 
