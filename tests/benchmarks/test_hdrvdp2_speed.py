@@ -30,7 +30,7 @@ from bench.metrics.hdrvdp2 import hdrvdp2
 stream = np.random.default_rng(0)
 truth = stream.random((1000, 1500, 3), dtype=np.float32)
 peaks = []
-for _ in range(6):
+for _ in range(10):
     test = truth * (1 + 0.05 * stream.standard_normal(truth.shape, dtype=np.float32))
     hdrvdp2(test, truth, color_encoding="sRGB-display", pixels_per_degree=26.7627, maps=False)
     peaks.append(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
@@ -86,7 +86,7 @@ def stages(test, truth):
         lap("display model")
         view = seen(*pair, viewing)
         lap("optics and receptors, float64")
-        split = bands(view, viewing.pixels_per_degree)
+        split = bands(view, viewing)
         lap("pyramid")
         found = pooled(split, view, maps=True)
         lap("masking and pooling")
@@ -113,6 +113,7 @@ def test_memory_of_full_size_pairs_stays_below_a_gigabyte():
     """Peak resident memory of a whole process, in which 230 MB are torch; it doesn't grow with the number of pairs."""
     done = subprocess.run([sys.executable, "-c", MEMORY], cwd=ROOT, capture_output=True, text=True, check=True)
     peaks = [int(kilobytes) / 1e6 for kilobytes in done.stdout.split()]
-    print(f"\npeak resident memory after each of 6 pairs, GB: {peaks}")
+    print(f"\npeak resident memory after each of 10 pairs, GB: {peaks}")
     assert peaks[-1] < 1.0
-    assert peaks[-1] < peaks[2] + 0.02
+    # The heap settles within a few pairs; a pair kept each time would add 0.036 GB, 0.18 over the last five.
+    assert peaks[-1] < peaks[4] + 0.05

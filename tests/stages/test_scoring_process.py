@@ -41,7 +41,10 @@ def test_memory_does_not_grow_with_the_number_of_scenes(tmp_path, environment):
     assert float(answer.stdout) < 4
 
 
+# A process started in the background may inherit that Ctrl-C is ignored; one at a terminal doesn't.
 SLOW = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import sys
 from pathlib import Path
 from bench.core.registry import protocols
