@@ -4,6 +4,7 @@
 """
 
 import importlib.util
+import os
 import subprocess
 import sys
 import time
@@ -111,9 +112,12 @@ def test_hdrvdp2_of_a_full_size_pair(benchmark):
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the memory of a process from /proc")
 def test_memory_of_full_size_pairs_stays_below_a_gigabyte():
     """Peak resident memory of a whole process, in which 230 MB are torch; it doesn't grow with the number of pairs."""
-    done = subprocess.run([sys.executable, "-c", MEMORY], cwd=ROOT, capture_output=True, text=True, check=True)
+    # With a fixed threshold, freed planes go back to the system at once and the peak tells what is really needed; by
+    # default the C library keeps some, which adds 0.2 to 0.3 GB that differ from run to run.
+    env = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "1048576"}
+    line = [sys.executable, "-c", MEMORY]
+    done = subprocess.run(line, cwd=ROOT, env=env, capture_output=True, text=True, check=True)
     peaks = [int(kilobytes) / 1e6 for kilobytes in done.stdout.split()]
     print(f"\npeak resident memory after each of 10 pairs, GB: {peaks}")
     assert peaks[-1] < 1.0
-    # The heap settles within a few pairs; a pair kept each time would add 0.036 GB, 0.18 over the last five.
-    assert peaks[-1] < peaks[4] + 0.05
+    assert peaks[-1] < peaks[3] + 0.02  # a pair kept each time would add 0.036 GB, 0.22 over the last six
