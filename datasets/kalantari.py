@@ -3,11 +3,10 @@
 N. K. Kalantari, R. Ramamoorthi, "Deep High Dynamic Range Imaging of Dynamic Scenes", ACM Trans. Graph. 36 (4), 2017.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from bench.core.dataset import dataset
+from bench.core.dataset import LAYOUT, Listing, dataset
 from bench.core.scene import Scene
 from bench.data.kalantari_layout import find_scenes, read_scene
 
@@ -35,8 +34,13 @@ from bench.data.kalantari_layout import find_scenes, read_scene
 class Kalantari:
     """Official layout: Training/001..074, Test/EXTRA/001..010, Test/PAPER/<five names>; 1500x1000, 16 bits."""
 
-    def scenes(self, root: Path, split: str) -> Iterator[Scene]:
-        """Yield the scenes of "train" or "test"; each is a capture of its own."""
-        for folder in find_scenes(root, split, "kalantari"):
-            scene = read_scene(folder, dataset="kalantari")
-            yield replace(scene, metadata={"capture": folder.name})
+    def __init__(self, layout: str | None = None) -> None:
+        """There is one layout."""
+
+    def find(self, root: Path, split: str) -> Listing:
+        """List the scene folders of "train" or "test"."""
+        return Listing(LAYOUT, find_scenes(root, split, "kalantari"))
+
+    def read(self, folder: Path, split: str) -> Scene:
+        """Read one scene; each is a capture of its own."""
+        return replace(read_scene(folder, dataset="kalantari"), metadata={"capture": folder.name})

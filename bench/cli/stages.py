@@ -83,6 +83,15 @@ def fetch(context: typer.Context, dataset: str, dry_run: DryRun = False) -> None
 
 
 @app.command()
+def backbone(context: typer.Context, dry_run: DryRun = False) -> None:
+    """Fetch and convert the VGG-16 of perceptual losses.
+
+    Example: python -m bench --params profiles/paper/params.yaml backbone
+    """
+    execute(context, "backbone", dry_run)
+
+
+@app.command()
 def prepare(context: typer.Context, dataset: str, dry_run: DryRun = False) -> None:
     """Write one checked container per scene.
 

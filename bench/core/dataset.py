@@ -1,10 +1,10 @@
 """A dataset: a source of scenes."""
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from bench.core.errors import unknown_name
 
@@ -13,14 +13,42 @@ if TYPE_CHECKING:  # listing datasets doesn't import NumPy
 
 T = TypeVar("T")
 
+LAYOUT = "folders"
+"""Name of the layout of a dataset that has only one."""
+
+
+class Listing(NamedTuple):
+    """The scenes of one split: the layout they were found in, and the folder of each, in order."""
+
+    layout: str
+    folders: Sequence[Path]
+
+
+class Reader(Protocol):
+    """What a dataset's file defines: where scenes are, and how one of them is read.
+
+    It is made with the name of the layout to expect, or None to detect it.
+    """
+
+    def find(self, root: Path, split: str) -> Listing:
+        """List the scene folders of a split, in order; UsageError if there is none or the layout isn't known."""
+
+    def read(self, folder: Path, split: str) -> "Scene":
+        """Read and check one of these folders; UsageError, with one sentence, for whatever is wrong with it."""
+
 
 @dataclass(frozen=True)
 class DatasetCard:
     """What is known of a dataset without touching its files. Every field is a literal in the dataset's file.
 
-    splits  : split name -> role: "train", "test" or "no-truth".
-    sources : official files: url, bytes (None if not published), sha256 ("recorded at first download" if not).
-    fetch   : "simulate" (made from files of this repository) or "manual" (placed by the user).
+    splits   : split name -> role: "train", "test" or "no-truth".
+    sources  : official files: name, url ("" if no plain address exists), mirrors (more addresses), bytes (None if not
+               published), sha256 (None: recorded at first download).
+    fetch    : "simulate" (made from files of this repository), "download" (by machine) or "manual" (by hand).
+    page     : the dataset's home page.
+    steps    : what to do by hand where no machine can fetch it, a sentence each.
+    layouts  : names of the layouts it is found in; the parameter file may force one.
+    expected : split -> published number of scenes.
     """
 
     name: str
@@ -32,17 +60,33 @@ class DatasetCard:
     splits: Mapping[str, str] = field(default_factory=dict)
     sources: tuple[Mapping[str, Any], ...] = ()
     fetch: str = "manual"
+    page: str = ""
+    steps: tuple[str, ...] = ()
+    layouts: tuple[str, ...] = (LAYOUT,)
+    expected: Mapping[str, int] = field(default_factory=dict)
 
     def load(self) -> Any:
         """Import the dataset's module and return the class that carries the card."""
         return getattr(importlib.import_module(self.module), self.attribute)
 
-    def scenes(self, root: Path, split: str) -> "Iterator[Scene]":
-        """Yield the checked scenes of one split from the files under `root`."""
+    def reader(self, layout: str | None = None) -> Reader:
+        """Return the dataset's reader, for the layout of this name or, with None, for whichever it finds."""
+        if layout is not None and layout not in self.layouts:
+            raise unknown_name(f"layout of {self.name}", layout, self.layouts)
+        reader: Reader = self.load()(layout)
+        return reader
+
+    def find(self, root: Path, split: str, layout: str | None = None) -> Listing:
+        """List the scene folders of one split under `root`."""
         if split not in self.splits:
             raise unknown_name(f"split of {self.name}", split, self.splits)
-        scenes: Iterator[Scene] = self.load()().scenes(Path(root), split)
-        return scenes
+        return self.reader(layout).find(Path(root), split)
+
+    def scenes(self, root: Path, split: str, layout: str | None = None) -> "Iterator[Scene]":
+        """Yield the checked scenes of one split from the files under `root`."""
+        found = self.find(root, split, layout)
+        reader = self.reader(found.layout)
+        return (reader.read(folder, split) for folder in found.folders)
 
 
 def dataset(name: str, *, title: str, licence: str, cites: str, **card: Any) -> Callable[[type[T]], type[T]]:

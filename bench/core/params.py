@@ -23,10 +23,20 @@ def silent(value: Any, reason: str, **limits: Any) -> Any:
 
 
 class DatasetUse(Section):
-    """How the profile uses a dataset: the code that reads it, and where it lies if it isn't made here."""
+    """How the profile uses a dataset: the code that reads it, and where its files come from."""
 
     code: str
     on_disk: str | None = Field(default=None, description="folder that holds the unpacked files, read in place")
+    layout: str | None = Field(default=None, description="layout to expect; none: detected")
+    mirror: str | None = Field(default=None, description="address of a folder that serves the official files")
+    accept_licence: bool = Field(default=False, description="the licence was read and is accepted")
+
+
+class Downloads(Section):
+    """Where downloads are kept, outside the pipeline's outputs, and where their checksums are recorded."""
+
+    folder: str = "downloads"
+    checksums: str = "datasets/checksums.json"
 
 
 class Patches(Section):
@@ -43,7 +53,11 @@ class Perceptual(Section):
     backbone: Literal["none", "random-vgg16", "vgg16"] = silent(
         "vgg16", "VGG-16 taps relu1_2, 2_2, 3_3, 4_3; without the ImageNet file: a seeded random one, or none"
     )
-    weights: str | None = Field(default=None, description="path of torchvision's vgg16-397923af.pth")
+    weights: str | None = Field(
+        default=None, description="torchvision's vgg16-397923af.pth on this disk; none: download"
+    )
+    url: str = Field(default="https://download.pytorch.org/models/vgg16-397923af.pth", description="where to get it")
+    sha256: str | None = Field(default="397923af", description="how its sha256 must begin; torchvision names it so")
 
 
 class Optimisation(Section):
@@ -151,6 +165,7 @@ class Params(Section):
     tile: int = silent(0, "edge of inference tiles in pixels; 0 = whole image", ge=0, multiple_of=8)
     olc_preset: str = silent("published", "widths and depths of all networks; C = 32 is printed, blocks aren't")
     precision: Literal["fp32", "bf16"] = Field(default="fp32", description="autocast on CUDA; the CPU runs fp32")
+    downloads: Downloads = Downloads()
     simulate: Simulation | None = None
     datasets: Mapping[str, DatasetUse]
     patches: Patches

@@ -1,7 +1,7 @@
 """Evaluate: predict the scenes of a dataset with one run, and score them under the profile's protocol and others."""
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +11,13 @@ from bench.core.errors import UsageError, unknown_name
 from bench.core.params import Evaluation, Params
 from bench.core.progress import track
 from bench.core.registry import datasets, methods, protocols
-from bench.core.scene import Radiance, Scene
-from bench.data.patches import to_network
 from bench.io.container import list_scenes, read_scene
 from bench.io.radiance import write_exr
 from bench.io.tables import ScoreRow, write_scores
 from bench.metrics.protocol import Protocol
-from bench.nn.tiling import predict
 from bench.stages import layout, networks, training
+from bench.stages.predict import Predictor, predictor
 from bench.stages.scoring import Outcome, Rules, Task, cache_folder, score_all
-
-Predictor = Callable[[Scene], Radiance]
 
 SPLITS = ("test", "no-truth")
 """Roles of the splits that are predicted; only test scenes can be scored."""
@@ -55,11 +51,11 @@ def compared(params: Params) -> list[str]:
 def _predict(params: Params, cell: str, folder: Path, device: torch.device, limit: int | None = None) -> list[Task]:
     """Write a prediction for every scene; return what there is to score."""
     entry, tasks = params.evaluations[cell], []
-    predictor = _predictor(params, entry.run, device)
+    predict = _predictor(params, entry.run, device)
     scenes = list(_scenes(params, entry, limit))
     for split, path in track(scenes, len(scenes), f"evaluate {cell}"):
         scene, file = read_scene(path), folder / split / f"{path.name}.exr"
-        write_exr(file, predictor(scene))
+        write_exr(file, predict(scene))
         if scene.radiance is not None:
             tasks.append(Task(scene.id, file, path))
     return tasks
@@ -75,17 +71,9 @@ def _scenes(params: Params, entry: Evaluation, limit: int | None) -> Iterator[tu
 
 def _predictor(params: Params, run: str, device: torch.device) -> Predictor:
     if run in params.variants:
-        return methods[params.variants[run].method].predict
-    network = training.place(networks.read(params, run), device)
+        return predictor(methods[params.variants[run].method], None, device)
     card = methods[params.variants[params.runs[run].variant].method]
-
-    def predictor(scene: Scene) -> Radiance:
-        frames = torch.from_numpy(to_network(scene))[None].to(device)
-        radiance = predict(network, frames, multiple=card.multiple, tile=params.tile, overlap=card.overlap)
-        image: Radiance = radiance[0].permute(1, 2, 0).float().cpu().numpy()
-        return image
-
-    return predictor
+    return predictor(card, networks.read(params, run), device, params.tile)
 
 
 def _score(params: Params, cell: str, tasks: Sequence[Task], device: torch.device) -> list[Outcome]:

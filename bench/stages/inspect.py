@@ -10,11 +10,11 @@ from bench.core.errors import unknown_name
 from bench.core.params import Params
 from bench.core.scene import Scene
 from bench.core.seeding import derive
-from bench.data.patches import to_network
 from bench.io.files import write_bytes_atomic, write_json_atomic
 from bench.io.npz import to_npz
 from bench.metrics import codebook as use
 from bench.metrics.fidelity import psnr_linear, psnr_mu
+from bench.nn.frames import scene_input
 from bench.nn.tiling import pad_reflect
 from bench.stages import codebook, layout, networks, training
 from methods.olc.codebook import KINDS, segment
@@ -46,7 +46,7 @@ def test_scenes(params: Params, dataset: str) -> list[Scene]:
 
 def tensors(scene: Scene) -> tuple[Tensor, Tensor]:
     """Return frames (1, N, 6, H, W) and truth (1, 3, H, W) of a scene, padded to multiples of 8."""
-    frames = torch.from_numpy(to_network(scene))[None]
+    frames = scene_input(scene)
     truth = torch.from_numpy(np.array(scene.radiance)).permute(2, 0, 1)[None, None]
     return pad_reflect(frames, 8), pad_reflect(truth, 8)[:, 0]
 

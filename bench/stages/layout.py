@@ -11,6 +11,11 @@ def raw(params: Params, dataset: str) -> Path:
     return params.work / "raw" / dataset
 
 
+def backbone(params: Params) -> Path:
+    """Folder of the perceptual losses' network: `card.json`, and `vgg16.safetensors` where one is used."""
+    return params.work / "backbone"
+
+
 def scenes(params: Params, dataset: str, split: str = "") -> Path:
     """Prepared scenes of a dataset, one folder each below its split."""
     return params.work / "scenes" / dataset / split

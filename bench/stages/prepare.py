@@ -23,7 +23,9 @@ def run(params: Params, dataset: str) -> None:
     source = _source(layout.need(params, layout.raw(params, dataset), f"fetch {dataset}"))
     for split in card.splits:
         folder, names = layout.scenes(params, dataset, split), set()
-        for scene in track(card.scenes(source, split), 0, f"prepare {dataset}/{split}"):
+        for scene in track(
+            card.scenes(source, split, params.datasets[dataset].layout), 0, f"prepare {dataset}/{split}"
+        ):
             write_scene(folder / scene.id, scene)
             names.add(scene.id)
         if not names:

@@ -1,10 +1,9 @@
 """Simulated brackets from the CC0 panoramas in this folder: what the benchmark runs on without any download."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from bench.core.dataset import dataset
+from bench.core.dataset import LAYOUT, Listing, dataset
 from bench.core.scene import Scene
 from bench.data.kalantari_layout import find_scenes, read_scene
 
@@ -20,8 +19,14 @@ from bench.data.kalantari_layout import find_scenes, read_scene
 class Panoramas:
     """Brackets that `bench.data.simulate` made: views of real places, moving objects, a noisy sensor, exact truth."""
 
-    def scenes(self, root: Path, split: str) -> Iterator[Scene]:
-        """Yield the scenes of "train", "test" or "no-truth"; metadata "capture" is the panorama they show."""
-        for folder in find_scenes(root, split, "panoramas"):
-            scene = read_scene(folder, split != "no-truth", "panoramas")
-            yield replace(scene, metadata={"capture": folder.name.rpartition("-")[0]})
+    def __init__(self, layout: str | None = None) -> None:
+        """There is one layout."""
+
+    def find(self, root: Path, split: str) -> Listing:
+        """List the scene folders of "train", "test" or "no-truth"."""
+        return Listing(LAYOUT, find_scenes(root, split, "panoramas"))
+
+    def read(self, folder: Path, split: str) -> Scene:
+        """Read one scene; metadata "capture" is the panorama that it shows."""
+        scene = read_scene(folder, split != "no-truth", "panoramas")
+        return replace(scene, metadata={"capture": folder.name.rpartition("-")[0]})
