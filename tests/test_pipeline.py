@@ -15,7 +15,7 @@ from bench.core.registry import datasets, methods
 
 ROOT = Path(__file__).resolve().parents[1]
 PROFILES = [path for path in (ROOT / "dvc.yaml", *sorted(ROOT.glob("profiles/*/dvc.yaml"))) if path.exists()]
-VERBS = ("fetch", "prepare", "codebook", "train", "evaluate", "inspect", "summarize", "report")
+VERBS = ("fetch", "backbone", "prepare", "codebook", "train", "evaluate", "inspect", "summarize", "report")
 PACKAGES = ("bench", "methods", "datasets")
 
 pytestmark = pytest.mark.skipif(not PROFILES, reason="dvc.yaml is not there")
@@ -140,7 +140,7 @@ class TestProfile:
             *("summarize", "report"),
         }
         assert wanted <= names
-        assert {name.split("_")[0].split("@")[0] for name in names - wanted} <= {"inspect"}
+        assert {name.split("_")[0].split("@")[0] for name in names - wanted} <= {"inspect", "backbone"}
 
     def test_outputs_lie_in_the_profiles_folders(self, own, params):
         for stage in own:

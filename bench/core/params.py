@@ -30,6 +30,7 @@ class DatasetUse(Section):
     layout: str | None = Field(default=None, description="layout to expect; none: detected")
     mirror: str | None = Field(default=None, description="address of a folder that serves the official files")
     accept_licence: bool = Field(default=False, description="the licence was read and is accepted")
+    allow_duplicates: bool = Field(default=False, description="scenes of train and test that look the same are others")
 
 
 class Downloads(Section):

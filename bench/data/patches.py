@@ -7,14 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.core.errors import UsageError
-from bench.core.scene import GAMMA, Array, Scene
+from bench.core.scene import Array, Scene
 from bench.core.seeding import generator
 
 
 class Patch(NamedTuple):
-    """frames (N, 6, S, S) float32, channels [LDR RGB, linear RGB], short to long; truth (3, S, S) float32 linear."""
+    """A sample as it is stored; what is done to it arithmetically is done on the training device.
 
-    frames: NDArray[np.float32]
+    codes : (N, S, S, 3) uint16, RGB, gamma-encoded, short to long, 65535 is 1; a batch (B, N, S, S, 3).
+    times : (N,) float32, relative exposure times, the shortest is 1; a batch (B, N).
+    truth : (S, S, 3) float32, linear relative radiance in [0, 1]; a batch (B, S, S, 3).
+    """
+
+    codes: NDArray[np.uint16]
+    times: NDArray[np.float32]
     truth: NDArray[np.float32]
 
 
@@ -30,12 +36,17 @@ def dihedral(image: Array, symmetry: int) -> Array:
     return turned[..., ::-1] if symmetry >= 4 else turned
 
 
-def to_network(scene: Scene, window: tuple[slice, slice] = (slice(None), slice(None))) -> NDArray[np.float32]:
-    """Return a window of the scene's frames as network input: (N, 6, H, W) float32, [ldr, ldr^2.2 / t]."""
-    codes = scene.codes[(slice(None), *window)]
-    ldr = np.moveaxis(codes, -1, 1).astype(np.float32) / np.float32(np.iinfo(codes.dtype).max)
-    linear = ldr**GAMMA / scene.times.astype(np.float32)[:, None, None, None]
-    return np.concatenate([ldr, linear], axis=1, dtype=np.float32)
+def shares(batch: int, first: int, steps: int, *, rank: int = 0, world: int = 1) -> list[int]:
+    """Numbers of the samples that process `rank` of `world` draws from step `first` to the last, in order.
+
+    Together the processes draw what one would: each takes its share of every batch. UsageError if `world` doesn't
+    divide the batch.
+    """
+    if batch % world:
+        raise UsageError(f"a batch of {batch} can't be shared by {world} processes; make it a multiple of {world}.")
+    share = batch // world
+    begins = (step * batch + rank * share for step in range(first, steps))
+    return [begin + offset for begin in begins for offset in range(share)]
 
 
 class PatchStream:
@@ -59,19 +70,55 @@ class PatchStream:
 
     def __getitem__(self, number: int) -> Patch:
         """Return sample `number` (0, 1, ...): epoch number // len(self), every patch once an epoch."""
-        epoch, position = divmod(number, len(self.places))
-        index, top, left = self.places[self._permutation(epoch)[position]]
-        scene, window = self.scenes[index], (slice(top, top + self.size), slice(left, left + self.size))
+        return Patch(*(part[0] for part in self.__getitems__([number])))
+
+    def __getitems__(self, numbers: Sequence[int]) -> Patch:
+        """Return a batch, cut straight into its arrays; all its scenes must have as many frames."""
+        frames, size = len(self._scene(numbers[0]).codes), self.size
+        batch = Patch(
+            np.empty((len(numbers), frames, size, size, 3), np.uint16),
+            np.empty((len(numbers), frames), np.float32),
+            np.empty((len(numbers), size, size, 3), np.float32),
+        )
+        for place, number in enumerate(numbers):
+            self.cut(number, Patch(batch.codes[place], batch.times[place], batch.truth[place]))
+        return batch
+
+    def cut(self, number: int, out: Patch) -> None:
+        """Write sample `number` to the arrays of `out`."""
+        _, top, left = self._place(number)
+        scene, window = self._scene(number), (slice(top, top + self.size), slice(left, left + self.size))
         if scene.radiance is None:
             raise UsageError(f"scene {scene.id!r} has no truth and can't be trained on.")
-        frames, truth = to_network(scene, window), np.moveaxis(scene.radiance[window], -1, 0)
-        if self.augment:
-            symmetry = int(generator(self.seed, "symmetry", number).integers(8))
-            frames, truth = dihedral(frames, symmetry), dihedral(truth, symmetry)
-        return Patch(np.ascontiguousarray(frames), np.ascontiguousarray(truth, dtype=np.float32))
+        if len(scene.codes) != len(out.codes):
+            raise UsageError(
+                f"scene {scene.id!r} has {len(scene.codes)} frames, another of its batch {len(out.codes)}; "
+                "a training set needs brackets of one length."
+            )
+        symmetry = int(generator(self.seed, "symmetry", number).integers(8)) if self.augment else 0
+        _pixels(out.codes)[...] = dihedral(_pixels(_sixteen_bits(scene.codes[:, *window])), symmetry)
+        _pixels(out.truth)[...] = dihedral(_pixels(scene.radiance[window]), symmetry)
+        out.times[...] = scene.times
+
+    def _place(self, number: int) -> tuple[int, int, int]:
+        epoch, position = divmod(number, len(self.places))
+        return self.places[int(self._permutation(epoch)[position])]
+
+    def _scene(self, number: int) -> Scene:
+        return self.scenes[self._place(number)[0]]
 
     def _permutation(self, epoch: int) -> NDArray[np.int64]:
         """Order of the patches in one epoch; the latest is kept, since samples are asked for in turn."""
         if self._order[0] != epoch:
             self._order = epoch, generator(self.seed, "epoch", epoch).permutation(len(self.places))
         return self._order[1]
+
+
+def _sixteen_bits(codes: Array) -> Array:
+    # 257 * 255 = 65535: the same shares of the full range, to the last bit.
+    return codes if codes.dtype == np.uint16 else codes.astype(np.uint16) * np.uint16(257)
+
+
+def _pixels(image: Array) -> Array:
+    # A pixel's three channels as one item: turning a patch then moves whole pixels, several times as fast.
+    return image.view(f"V{3 * image.itemsize}")[..., 0]

@@ -2,11 +2,12 @@
 
 - `<scene>/ldr.npy`: (N, H, W, 3) uint8 or uint16, RGB codes as stored by the dataset
 - `<scene>/radiance.npy`: (H, W, 3) float32, the truth; absent without one
-- `<scene>/scene.json`: id, times, reference, metadata, units and the sha256 of each array's bytes
+- `<scene>/scene.json`: id, times, reference, metadata, units, sha256 of each array's bytes, what the caller adds
 """
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,15 @@ LDR, RADIANCE, CARD = "ldr.npy", "radiance.npy", "scene.json"
 UNITS = {"ldr": "code, gamma 2.2, full range of the dtype is 1", "radiance": "relative, 1 saturates the short exposure"}
 
 
-def write_scene(folder: Path, scene: Scene) -> None:
+def write_scene(folder: Path, scene: Scene, record: Mapping[str, Any] | None = None) -> None:
     """Write one scene to `folder`, whole or not at all; a folder that already holds it is left untouched.
 
+    record : JSON values that `scene.json` holds besides, such as the checks that the scene passed.
     Equal scenes give equal bytes. BenchError if it can't be written.
     """
     folder = Path(folder)
     arrays = {LDR: scene.codes} | ({} if scene.radiance is None else {RADIANCE: scene.radiance.astype(np.float32)})
-    card = _card(scene, {name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    card = _card(scene, {name: np.ascontiguousarray(array) for name, array in arrays.items()}, record or {})
     if _holds(folder, card, arrays):
         return
     with replacing(folder) as part:
@@ -46,7 +48,7 @@ def read_scene(folder: Path, verify: bool = False) -> Scene:
     """
     folder = Path(folder)
     try:
-        card: dict[str, Any] = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        card = _read_json(folder / CARD)
         arrays = {name: _map(folder / name) for name in card["sha256"]}
         radiance = arrays.get(RADIANCE)
         times = np.asarray(card["times"], np.float64)
@@ -60,6 +62,14 @@ def read_scene(folder: Path, verify: bool = False) -> Scene:
     return scene
 
 
+def read_card(folder: Path) -> dict[str, Any]:
+    """Return everything that a prepared scene's `scene.json` holds; UsageError if it can't be read."""
+    try:
+        return _read_json(Path(folder) / CARD)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{folder}: not a complete prepared scene ({error}); run prepare again.") from error
+
+
 def list_scenes(folder: Path) -> list[Path]:
     """List the prepared scenes right under `folder`, sorted by name; UsageError if there are none."""
     scenes = sorted(path.parent for path in Path(folder).glob(f"*/{CARD}") if path.parent.name[0] != ".")
@@ -68,8 +78,14 @@ def list_scenes(folder: Path) -> list[Path]:
     return scenes
 
 
-def _card(scene: Scene, arrays: dict[str, Array]) -> str:
+def _read_json(path: Path) -> dict[str, Any]:
+    card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return card
+
+
+def _card(scene: Scene, arrays: dict[str, Array], record: Mapping[str, Any]) -> str:
     card = {
+        **record,
         "id": scene.id,
         "times": scene.times.tolist(),
         "reference": scene.reference,

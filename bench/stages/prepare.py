@@ -1,43 +1,203 @@
-"""Prepare: read a dataset's files through its checks and write one container for each scene."""
+"""Prepare: read a dataset's files through its checks and write one container for each scene.
 
+Scenes are read by several processes into a folder outside the pipeline's outputs and move to their place when all are
+there: an interrupted call goes on where it was, and a dataset with one bad scene leaves nothing half-made.
+"""
+
+import hashlib
 import json
 import shutil
-from collections.abc import Collection
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from bench.core.errors import UsageError
-from bench.core.params import Params
-from bench.core.progress import track
-from bench.core.registry import datasets
-from bench.io.container import write_scene
+from bench.core.parallel import interrupted, spread
+from bench.core.params import DatasetUse, Params
+from bench.core.registry import ROOT, datasets
+from bench.data import checks
+from bench.io.atomic import replacing
+from bench.io.container import read_card, read_scene, write_scene
+from bench.io.files import write_json_atomic
 from bench.stages import layout
 from bench.stages.fetch import NOTE
 
+CODE = ("bench/core", "bench/color", "bench/io", "bench/data", "bench/stages/prepare.py", "datasets")
+"""Sources that decide what a prepared scene holds: scenes that other code left behind aren't taken over."""
+
+DONE, SOURCES = "done.json", "sources.json"
+
+SHOWN = 10
+"""Scenes that a refusal names."""
+
+
+class Task(NamedTuple):
+    """One scene to read: of which dataset, layout and split, from which folder, to which folder."""
+
+    dataset: str
+    layout: str
+    split: str
+    folder: Path
+    out: Path
+
+
+class Read(NamedTuple):
+    """What became of one scene: its id, fingerprint and source files, or the sentence that says why it was refused."""
+
+    id: str = ""
+    fingerprint: str = ""
+    sources: Mapping[str, str] = {}
+    refusal: str = ""
+
+
+Done = Mapping[tuple[str, str], tuple[Task, Read]]
+"""(split, scene id) -> what was asked for and what became of it."""
+
 
 def run(params: Params, dataset: str) -> None:
-    """Write work/<profile>/scenes/<dataset>/<split>/<scene>/ for every split of the dataset.
+    """Write work/<profile>/scenes/<dataset>/<split>/<scene>/ for every split, and `sources.json` beside them.
 
-    Scenes of an earlier call that the dataset no longer holds are removed, or a training would still read them.
+    Nothing is written there unless every scene of every split passes its checks; then scenes of an earlier call that
+    the dataset no longer holds are removed, or a training would still read them. UsageError names the bad ones.
     """
-    card = datasets[dataset]
     source = _source(layout.need(params, layout.raw(params, dataset), f"fetch {dataset}"))
+    staging = Path("runs") / params.profile / "prepare" / dataset / _code()
+    tasks = _tasks(params, dataset, source, staging)
+    results = spread(read, tasks, params.threads, f"prepare {dataset}")
+    _refuse_bad(dataset, tasks, results)
+    done = _by_name(dataset, tasks, results)
+    _refuse_twins(params, dataset, done)
+    for split in dict.fromkeys(task.split for task in tasks):
+        _publish(
+            layout.scenes(params, dataset, split), {name: task for (of, name), (task, _) in done.items() if of == split}
+        )
+    write_json_atomic(layout.scenes(params, dataset) / SOURCES, _provenance(done))
+    shutil.rmtree(staging.parent, ignore_errors=True)
+
+
+def read(task: Task) -> Read:
+    """Read and check one scene and write it to `task.out`, unless an earlier call has done so from the same files."""
+    interrupted()
+    try:
+        sources = _digests(task.folder)
+        if (earlier := _earlier(task.out, sources)) is not None:
+            return earlier
+        scene = datasets[task.dataset].reader(task.layout).read(task.folder, task.split)
+        result = Read(scene.id, checks.fingerprint(scene), sources)
+        write_scene(task.out / "scene", scene, {"checks": checks.run(scene), "fingerprint": result.fingerprint})
+    except UsageError as error:
+        return Read(refusal=str(error))
+    write_json_atomic(task.out / DONE, {"id": result.id, "fingerprint": result.fingerprint, "sources": sources})
+    return result
+
+
+def _tasks(params: Params, dataset: str, source: Path, staging: Path) -> list[Task]:
+    card, tasks = datasets[dataset], []
     for split in card.splits:
-        folder, names = layout.scenes(params, dataset, split), set()
-        for scene in track(
-            card.scenes(source, split, params.datasets[dataset].layout), 0, f"prepare {dataset}/{split}"
-        ):
-            write_scene(folder / scene.id, scene)
-            names.add(scene.id)
-        if not names:
-            raise UsageError(f"{source} holds no scene of {dataset}/{split}; is it the unpacked dataset?")
-        _sweep(folder, names)
-        print(f"{dataset}/{split}: {len(names)} scenes")
+        found = card.find(source, split, _use(params, dataset).layout)
+        print(f"{dataset}/{split}: {len(found.folders)} scenes, layout {found.layout}", flush=True)
+        tasks += [
+            Task(dataset, found.layout, split, folder, staging / split / f"{number:05d}-{folder.name}")
+            for number, folder in enumerate(found.folders)
+        ]
+    if not tasks:
+        raise UsageError(f"{source} holds no scene of {dataset}; is it the unpacked dataset?")
+    return tasks
 
 
-def _sweep(folder: Path, names: Collection[str]) -> None:
+def _digests(folder: Path) -> dict[str, str]:
+    """sha256 of each file right in a scene's folder."""
+    try:
+        files = sorted(path for path in folder.iterdir() if path.is_file())
+        return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    except OSError as error:
+        raise UsageError(f"{folder}: can't be read ({error.strerror}); check the disk and permissions.") from error
+
+
+def _earlier(out: Path, sources: Mapping[str, str]) -> Read | None:
+    try:
+        record: dict[str, Any] = json.loads((out / DONE).read_text(encoding="utf-8"))
+        read_scene(out / "scene", verify=True)
+    except (OSError, ValueError, UsageError):
+        return None
+    return Read(record["id"], record["fingerprint"], sources) if record["sources"] == sources else None
+
+
+def _refuse_bad(dataset: str, tasks: Sequence[Task], results: Iterable[Read]) -> None:
+    bad = [result.refusal for result in results if result.refusal]
+    if len(bad) == 1:
+        raise UsageError(bad[0])
+    if bad:
+        more = f"\n... and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
+        lines = "\n".join(f"- {sentence}" for sentence in bad[:SHOWN])
+        raise UsageError(f"{len(bad)} of {len(tasks)} scenes of {dataset} were refused:\n{lines}{more}")
+
+
+def _by_name(dataset: str, tasks: Sequence[Task], results: Sequence[Read]) -> Done:
+    done: dict[tuple[str, str], tuple[Task, Read]] = {}
+    for task, result in zip(tasks, results, strict=True):
+        if (key := (task.split, result.id)) in done:
+            raise UsageError(
+                f"{dataset}/{task.split}: two scenes are called {result.id!r}, {done[key][0].folder} and "
+                f"{task.folder}; rename one of them."
+            )
+        done[key] = task, result
+    return done
+
+
+def _refuse_twins(params: Params, dataset: str, done: Done) -> None:
+    splits: dict[str, dict[str, str]] = {}
+    for (split, name), (_, result) in done.items():
+        splits.setdefault(split, {})[name] = result.fingerprint
+    found = checks.duplicates(splits)
+    if found and not _use(params, dataset).allow_duplicates:
+        raise UsageError(
+            f"{dataset}: {' '.join(found[:SHOWN])} A test on what was trained on means nothing: remove one of them, "
+            f"or, if they are different pictures, set datasets.{dataset}.allow_duplicates in {params.params_file}."
+        )
+    for sentence in found:
+        print(f"note: {sentence}")
+
+
+def _publish(folder: Path, tasks: Mapping[str, Task]) -> None:
+    """Move scenes to their place; what stands there already and is the same stays, anything else is replaced."""
+    folder.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():
-        if path.name not in names:
-            shutil.rmtree(path)
+        if path.name not in tasks:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for name, task in tasks.items():
+        staged = task.out / "scene"
+        if not _same(staged, folder / name):
+            with replacing(folder / name) as part:
+                shutil.move(staged, part)
+
+
+def _same(staged: Path, place: Path) -> bool:
+    try:
+        read_scene(place, verify=True)
+        return read_card(staged) == read_card(place)
+    except UsageError:
+        return False
+
+
+def _provenance(done: Done) -> dict[str, Any]:
+    record: dict[str, Any] = {}
+    for (split, name), (task, result) in sorted(done.items()):
+        record.setdefault(split, {})[name] = {"layout": task.layout, "files": dict(result.sources)}
+    return record
+
+
+def _use(params: Params, dataset: str) -> DatasetUse:
+    return params.datasets.get(dataset, DatasetUse(code=datasets[dataset].module.replace(".", "/")))
+
+
+def _code() -> str:
+    total = hashlib.sha256()
+    for name in CODE:
+        path = ROOT / name
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            total.update(file.relative_to(ROOT).as_posix().encode() + file.read_bytes())
+    return total.hexdigest()[:16]
 
 
 def _source(raw: Path) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.core.errors import UsageError
+from bench.core.parallel import interrupted
 from bench.core.params import Params
 from bench.core.scene import Array, Radiance, Scene
 from bench.io.container import CARD, read_scene
@@ -16,7 +17,7 @@ from bench.metrics.checks import Finding, examine
 from bench.metrics.comparison import Comparison, preparation
 from bench.metrics.protocol import Protocol
 from bench.stages import score_cache
-from bench.stages.parallel import interrupted, spread
+from bench.stages.parallel import spread
 from bench.stages.score_cache import Scores
 
 

@@ -15,7 +15,8 @@ from bench.core.errors import TrainingFailed
 from bench.core.params import Optimisation
 from bench.core.progress import track
 from bench.core.seeding import derive
-from bench.data.patches import PatchStream
+from bench.data.patches import Patch, PatchStream, shares
+from bench.nn.frames import to_network
 from bench.train.checkpoint import Checkpoint
 from bench.train.schedule import rate
 
@@ -107,17 +108,23 @@ def _optimisers(learner: Learner, settings: Optimisation) -> dict[str, torch.opt
 def _batches(
     stream: PatchStream, settings: Optimisation, start: int, device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    numbers = range(start * settings.batch, settings.steps * settings.batch)
-    loader: Iterable[tuple[Tensor, Tensor]] = DataLoader(
+    """Batches from step `start` on, cut in the background and linearised on the device."""
+    loader: Iterable[tuple[Tensor, Tensor, Tensor]] = DataLoader(
         stream,  # type: ignore[arg-type]
         batch_size=settings.batch,
-        sampler=numbers,
+        sampler=shares(settings.batch, start, settings.steps),
         num_workers=settings.workers,
+        collate_fn=_tensors,  # type: ignore[arg-type]  # the stream hands over whole batches
         pin_memory=device.type == "cuda",
-        persistent_workers=False,
+        multiprocessing_context="fork" if settings.workers else None,  # another start would copy the mapped scenes
     )
-    for frames, truth in loader:
-        yield frames.to(device, non_blocking=True), truth.to(device, non_blocking=True)
+    for codes, times, truth in loader:
+        stored, wanted = codes.to(device, non_blocking=True), truth.to(device, non_blocking=True)
+        yield to_network(stored, times.to(device, non_blocking=True)), wanted.movedim(-1, 1).contiguous()
+
+
+def _tensors(batch: Patch) -> tuple[Tensor, ...]:
+    return tuple(map(torch.from_numpy, batch))
 
 
 def _only(optimisers: Mapping[str, torch.optim.Adam], *phases: str) -> None:

@@ -7,7 +7,7 @@ import torch
 from bench.core.errors import UsageError
 from bench.core.registry import methods
 from bench.core.scene import Scene
-from bench.data.patches import to_network
+from bench.nn.frames import scene_input
 from bench.nn.tiling import predict
 from methods.triangle_merge import triangle
 
@@ -31,7 +31,7 @@ def run(name, scene, head=""):
     card = methods[name]
     if not card.trains:
         return card.predict(scene)
-    frames = torch.from_numpy(to_network(scene))[None]
+    frames = scene_input(scene)
     radiance = predict(build(name, head=head).eval(), frames, multiple=card.multiple)
     return radiance[0].permute(1, 2, 0).numpy()
 
@@ -62,7 +62,7 @@ def test_a_network_takes_any_size(name, head, size):
 
 @pytest.mark.parametrize("name", LEARNED)
 def test_a_network_can_be_tiled(name, tiny_scene):
-    card, frames = methods[name], torch.from_numpy(to_network(tiny_scene))[None]
+    card, frames = methods[name], scene_input(tiny_scene)
     network = build(name).eval()
     tiled = predict(network, frames, multiple=card.multiple, tile=32, overlap=min(card.overlap, 8))
     whole = predict(network, frames, multiple=card.multiple)
@@ -80,7 +80,7 @@ def test_the_residual_head_starts_as_the_reference(name, tiny_scene):
 @pytest.mark.parametrize("name", LEARNED)
 def test_a_network_depends_on_every_frame(name, tiny_scene):
     network = build(name, head=methods[name].heads[0] if methods[name].heads else "").eval()
-    frames = torch.from_numpy(to_network(tiny_scene))[None, :, :, :16, :16].clone().requires_grad_()
+    frames = scene_input(tiny_scene)[..., :16, :16].clone().requires_grad_()
     network(frames).sum().backward()
     assert (frames.grad.abs().sum((0, 2, 3, 4)) > 0).all()
 

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from bench.core import parallel
 from bench.core.errors import BenchError, UsageError
+from bench.core.parallel import interrupted
 from bench.metrics.images import one_thread
-from bench.stages import parallel
-from bench.stages.parallel import interrupted, spread
+from bench.stages.parallel import spread
 
 
 def where(item):

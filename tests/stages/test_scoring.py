@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from bench.core import parallel
 from bench.core.errors import UsageError
 from bench.core.registry import protocols
 from bench.core.scene import Scene
 from bench.io.container import write_scene
 from bench.metrics.comparison import Comparison
 from bench.metrics.images import one_thread
-from bench.stages import parallel, score_cache, scoring
+from bench.stages import score_cache, scoring
 from bench.stages.scoring import Rules, Task, score_all
 
 ROOT = Path(__file__).resolve().parents[2]

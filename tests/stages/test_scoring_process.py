@@ -48,7 +48,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 import sys
 from pathlib import Path
 from bench.core.registry import protocols
-from bench.stages import parallel
+from bench.core import parallel
 from bench.stages.scoring import Rules, Task, score_all
 if __name__ == "__main__":
     parallel.WORTHWHILE = -1.0

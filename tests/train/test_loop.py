@@ -36,10 +36,10 @@ class Interrupted(PatchStream):
 
     at, stop = -1, None
 
-    def __getitem__(self, number):
+    def cut(self, number, out):
         if number == self.at:
             self.stop()
-        return super().__getitem__(number)
+        super().cut(number, out)
 
 
 def interrupt():
