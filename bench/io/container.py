@@ -2,12 +2,11 @@
 
 - `<scene>/ldr.npy`: (N, H, W, 3) uint8 or uint16, RGB codes as stored by the dataset
 - `<scene>/radiance.npy`: (H, W, 3) float32, the truth; absent without one
-- `<scene>/scene.json`: id, times, reference, metadata, units, sha256 of each array's bytes, what the caller adds
+- `<scene>/scene.json`: id, times, reference, metadata, units and the sha256 of each array's bytes
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +21,14 @@ LDR, RADIANCE, CARD = "ldr.npy", "radiance.npy", "scene.json"
 UNITS = {"ldr": "code, gamma 2.2, full range of the dtype is 1", "radiance": "relative, 1 saturates the short exposure"}
 
 
-def write_scene(folder: Path, scene: Scene, record: Mapping[str, Any] | None = None) -> None:
+def write_scene(folder: Path, scene: Scene) -> None:
     """Write one scene to `folder`, whole or not at all; a folder that already holds it is left untouched.
 
-    record : JSON values that `scene.json` holds besides, such as the checks that the scene passed.
     Equal scenes give equal bytes. BenchError if it can't be written.
     """
     folder = Path(folder)
     arrays = {LDR: scene.codes} | ({} if scene.radiance is None else {RADIANCE: scene.radiance.astype(np.float32)})
-    card = _card(scene, {name: np.ascontiguousarray(array) for name, array in arrays.items()}, record or {})
+    card = _card(scene, {name: np.ascontiguousarray(array) for name, array in arrays.items()})
     if _holds(folder, card, arrays):
         return
     with replacing(folder) as part:
@@ -83,9 +81,8 @@ def _read_json(path: Path) -> dict[str, Any]:
     return card
 
 
-def _card(scene: Scene, arrays: dict[str, Array], record: Mapping[str, Any]) -> str:
+def _card(scene: Scene, arrays: dict[str, Array]) -> str:
     card = {
-        **record,
         "id": scene.id,
         "times": scene.times.tolist(),
         "reference": scene.reference,

@@ -36,6 +36,11 @@ def curve(params: Params, run: str) -> Path:
     return params.work / "curves" / f"{run}.csv"
 
 
+def prepared(params: Params, dataset: str) -> Path:
+    """How each scene of a dataset was read: layout, source files with sha256, checks, fingerprint (JSON)."""
+    return params.work / "prepared" / f"{dataset}.json"
+
+
 def predictions(params: Params, run: str, dataset: str) -> Path:
     """Predicted radiance, one EXR a scene, by split."""
     return params.work / "predictions" / run / dataset

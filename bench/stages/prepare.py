@@ -25,7 +25,7 @@ from bench.stages.fetch import NOTE
 CODE = ("bench/core", "bench/color", "bench/io", "bench/data", "bench/stages/prepare.py", "datasets")
 """Sources that decide what a prepared scene holds: scenes that other code left behind aren't taken over."""
 
-DONE, SOURCES = "done.json", "sources.json"
+DONE = "done.json"
 
 SHOWN = 10
 """Scenes that a refusal names."""
@@ -42,11 +42,14 @@ class Task(NamedTuple):
 
 
 class Read(NamedTuple):
-    """What became of one scene: its id, fingerprint and source files, or the sentence that says why it was refused."""
+    """What became of one scene.
+
+    record  : layout, source files with their sha256, checks and their outcomes, fingerprint.
+    refusal : why it was refused, else "".
+    """
 
     id: str = ""
-    fingerprint: str = ""
-    sources: Mapping[str, str] = {}
+    record: Mapping[str, Any] = {}
     refusal: str = ""
 
 
@@ -55,7 +58,7 @@ Done = Mapping[tuple[str, str], tuple[Task, Read]]
 
 
 def run(params: Params, dataset: str) -> None:
-    """Write work/<profile>/scenes/<dataset>/<split>/<scene>/ for every split, and `sources.json` beside them.
+    """Write work/<profile>/scenes/<dataset>/<split>/<scene>/ for every split, and the record of how it was read.
 
     Nothing is written there unless every scene of every split passes its checks; then scenes of an earlier call that
     the dataset no longer holds are removed, or a training would still read them. UsageError names the bad ones.
@@ -71,7 +74,7 @@ def run(params: Params, dataset: str) -> None:
         _publish(
             layout.scenes(params, dataset, split), {name: task for (of, name), (task, _) in done.items() if of == split}
         )
-    write_json_atomic(layout.scenes(params, dataset) / SOURCES, _provenance(done))
+    write_json_atomic(layout.prepared(params, dataset), _records(done))
     shutil.rmtree(staging.parent, ignore_errors=True)
 
 
@@ -83,11 +86,12 @@ def read(task: Task) -> Read:
         if (earlier := _earlier(task.out, sources)) is not None:
             return earlier
         scene = datasets[task.dataset].reader(task.layout).read(task.folder, task.split)
-        result = Read(scene.id, checks.fingerprint(scene), sources)
-        write_scene(task.out / "scene", scene, {"checks": checks.run(scene), "fingerprint": result.fingerprint})
+        found = {"checks": checks.run(scene), "fingerprint": checks.fingerprint(scene)}
+        write_scene(task.out / "scene", scene)
     except UsageError as error:
         return Read(refusal=str(error))
-    write_json_atomic(task.out / DONE, {"id": result.id, "fingerprint": result.fingerprint, "sources": sources})
+    result = Read(scene.id, {"layout": task.layout, "sources": sources, **found})
+    write_json_atomic(task.out / DONE, {"id": result.id, "record": result.record})
     return result
 
 
@@ -116,11 +120,11 @@ def _digests(folder: Path) -> dict[str, str]:
 
 def _earlier(out: Path, sources: Mapping[str, str]) -> Read | None:
     try:
-        record: dict[str, Any] = json.loads((out / DONE).read_text(encoding="utf-8"))
+        done: dict[str, Any] = json.loads((out / DONE).read_text(encoding="utf-8"))
         read_scene(out / "scene", verify=True)
     except (OSError, ValueError, UsageError):
         return None
-    return Read(record["id"], record["fingerprint"], sources) if record["sources"] == sources else None
+    return Read(done["id"], done["record"]) if done["record"]["sources"] == sources else None
 
 
 def _refuse_bad(dataset: str, tasks: Sequence[Task], results: Iterable[Read]) -> None:
@@ -148,7 +152,7 @@ def _by_name(dataset: str, tasks: Sequence[Task], results: Sequence[Read]) -> Do
 def _refuse_twins(params: Params, dataset: str, done: Done) -> None:
     splits: dict[str, dict[str, str]] = {}
     for (split, name), (_, result) in done.items():
-        splits.setdefault(split, {})[name] = result.fingerprint
+        splits.setdefault(split, {})[name] = result.record["fingerprint"]
     found = checks.duplicates(splits)
     if found and not _use(params, dataset).allow_duplicates:
         raise UsageError(
@@ -180,11 +184,12 @@ def _same(staged: Path, place: Path) -> bool:
         return False
 
 
-def _provenance(done: Done) -> dict[str, Any]:
-    record: dict[str, Any] = {}
-    for (split, name), (task, result) in sorted(done.items()):
-        record.setdefault(split, {})[name] = {"layout": task.layout, "files": dict(result.sources)}
-    return record
+def _records(done: Done) -> dict[str, Any]:
+    # A file of its own: a check that is added or renamed must not make a training start again.
+    records: dict[str, Any] = {}
+    for (split, name), (_, result) in sorted(done.items()):
+        records.setdefault(split, {})[name] = dict(result.record)
+    return records
 
 
 def _use(params: Params, dataset: str) -> DatasetUse:
