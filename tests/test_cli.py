@@ -221,6 +221,22 @@ def test_protocol_diff_of_equals_is_empty(bench, pair):
     assert bench("protocol", "diff", *pair).stdout == "no setting differs\n"
 
 
+@pytest.mark.parametrize(
+    ("name", "use", "said"),
+    [
+        ("panorama", {"code": "x"}, "no dataset (datasets in "),
+        ("panoramas", {"code": "x", "layout": "folder"}, "no layout (datasets.panoramas.layout in "),
+    ],
+)
+def test_a_dataset_that_is_not_there_is_answered_before_anything_runs(
+    bench, write_params, small_params, name, use, said
+):
+    small_params["datasets"][name] = use
+    answer = bench("--params", str(write_params(small_params)), "report")
+    assert answer.returncode == 2
+    assert said in answer.stderr and "Did you mean" in answer.stderr
+
+
 class TestDoctor:
     def test_a_sound_profile_has_no_failures(self, write_params, small_params):
         findings = list(doctor.profile(Settings(write_params(small_params), quiet=False)))

@@ -45,10 +45,15 @@ def execute(
 
 
 def check_names(params: "Params", file: Path) -> None:
-    """Refuse a method, preset or protocol that doesn't exist, before hours of training lead up to its first use."""
+    """Refuse a dataset, layout, method, preset or protocol that doesn't exist, before hours lead up to its use."""
     from bench.core.errors import unknown_name
-    from bench.core.registry import methods, protocols
+    from bench.core.registry import datasets, methods, protocols
 
+    for name, use in params.datasets.items():
+        if name not in datasets:
+            raise unknown_name(f"dataset (datasets in {file})", name, datasets)
+        if use.layout is not None and use.layout not in datasets[name].layouts:
+            raise unknown_name(f"layout (datasets.{name}.layout in {file})", use.layout, datasets[name].layouts)
     if params.protocol not in protocols:
         raise unknown_name(f"protocol (protocol in {file})", params.protocol, protocols)
     for name in () if params.sensitivity == "all" else params.sensitivity:
