@@ -1,9 +1,6 @@
-"""VGG-16 features for perceptual losses, from a local weight file or from a seed."""
+"""VGG-16 features for perceptual losses, from torchvision's weights or from a seed."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,8 +12,6 @@ from bench.core.seeding import derive
 LAYERS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512))
 """Channels of the convolutions before each pooling, as far as relu4_3 (Simonyan and Zisserman 2015)."""
 
-FILE = "vgg16-397923af.pth"
-
 TAPS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 
 
@@ -26,8 +21,12 @@ class VggFeatures(nn.Module):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, weights: Path | None, seed: int = 0) -> None:
-        """Load torchvision's `vgg16-397923af.pth`, or draw He-scaled random weights from `seed` if None."""
+    def __init__(self, weights: Mapping[str, Tensor] | None, *, seed: int = 0, source: str = "") -> None:
+        """Take torchvision's parameters by their names, or draw He-scaled random ones from `seed` if None.
+
+        source : sha256 of the file that the weights are from.
+        UsageError for a missing layer or one of another shape.
+        """
         super().__init__()
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1))
         self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1))
@@ -36,8 +35,8 @@ class VggFeatures(nn.Module):
             self.origin = f"random-vgg16 (seed {seed})"
             self._draw(seed)
         else:
-            self.origin = f"vgg16 sha256:{_sha256(weights)[:16]}"
-            self._read(weights)
+            self.origin = f"vgg16 sha256:{source[:16]}"
+            self._fill(weights)
         self.requires_grad_(False).eval()
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -63,21 +62,18 @@ class VggFeatures(nn.Module):
             layer.weight.data = torch.randn(layer.weight.shape, generator=stream) * (2 / fan) ** 0.5
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
-    def _read(self, path: Path) -> None:
-        state = _state(path)
-        for layer, position in zip(self._convolutions(), _POSITIONS, strict=True):
+    def _fill(self, state: Mapping[str, Tensor]) -> None:
+        for layer, position in zip(self._convolutions(), POSITIONS, strict=True):
             try:
                 layer.load_state_dict({kind: state[f"features.{position}.{kind}"] for kind in ("weight", "bias")})
             except (KeyError, RuntimeError) as error:
-                raise UsageError(
-                    f"{path} doesn't hold VGG-16 layer features.{position}; expected torchvision's {FILE}."
-                ) from error
+                raise UsageError(f"no VGG-16: layer features.{position} is missing or of another shape.") from error
 
     def _convolutions(self) -> Iterator[nn.Conv2d]:
         return (layer for layer in self.blocks.modules() if isinstance(layer, nn.Conv2d))
 
 
-_POSITIONS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21)
+POSITIONS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21)
 """Where torchvision's layer list holds the ten convolutions (activations and poolings count too)."""
 
 
@@ -91,20 +87,8 @@ def _blocks() -> Iterator[nn.Sequential]:
         yield nn.Sequential(*layers)
 
 
-def _sha256(path: Path) -> str:
-    if not path.is_file():
-        raise UsageError(
-            f"VGG-16 weights {str(path)!r} not found. Expected torchvision's {FILE}; "
-            "set perceptual.weights, or perceptual.backbone to random-vgg16 or none."
-        )
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _state(path: Path) -> Mapping[str, Any]:
-    try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
-    except Exception as error:  # the unpickler raises whatever the damage leads to
-        raise UsageError(f"{path} can't be read as PyTorch weights; expected torchvision's {FILE}.") from error
-    if not isinstance(state, Mapping):
-        raise UsageError(f"{path} holds a {type(state).__name__}, not named weights; expected torchvision's {FILE}.")
-    return state
+def used_layers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return torchvision's parameters of the layers that are used, float32; UsageError if they aren't VGG-16's."""
+    VggFeatures(state)
+    names = [f"features.{position}.{kind}" for position in POSITIONS for kind in ("weight", "bias")]
+    return {name: state[name].detach().to(torch.float32).contiguous() for name in names}

@@ -1,13 +1,51 @@
 """Backbone: the VGG-16 that perceptual losses compare features of."""
 
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save as to_bytes
+
 from bench.core.errors import UsageError
 from bench.core.params import Params
-from bench.io.files import write_json_atomic
+from bench.io.files import write_bytes_atomic, write_json_atomic
+from bench.nn.vgg import used_layers
 from bench.stages import layout
 
 
 def run(params: Params) -> None:
     """Write work/<profile>/backbone/card.json, and vgg16.safetensors where the profile uses ImageNet weights."""
-    if params.perceptual.backbone == "vgg16":
-        raise UsageError("not here yet")
-    write_json_atomic(layout.backbone(params) / "card.json", {"backbone": params.perceptual.backbone})
+    folder, wanted = layout.backbone(params), params.perceptual
+    card: dict[str, Any] = {"backbone": wanted.backbone}
+    if wanted.backbone == "vgg16":
+        source = _source(params)
+        write_bytes_atomic(folder / layout.VGG, to_bytes(_layers(source)))
+        card |= {"file": source.name, "sha256": hashlib.sha256(source.read_bytes()).hexdigest()}
+    write_json_atomic(folder / "card.json", card)
+
+
+def _source(params: Params) -> Path:
+    if params.perceptual.weights is None:
+        raise UsageError("perceptual.weights is not set")
+    path = Path(params.perceptual.weights)
+    if not path.is_file():
+        raise UsageError(
+            f"VGG-16 weights {str(path)!r} not found. Expected torchvision's vgg16-397923af.pth; correct "
+            "perceptual.weights, remove it to download the file, or set perceptual.backbone to random-vgg16 or none."
+        )
+    return path
+
+
+def _layers(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        state = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # the unpickler raises whatever the damage leads to
+        raise UsageError(f"{path} can't be read as PyTorch weights; expected torchvision's VGG-16.") from error
+    if not isinstance(state, Mapping):
+        raise UsageError(f"{path} holds a {type(state).__name__}, not named weights; expected torchvision's VGG-16.")
+    try:
+        return used_layers(state)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error} Expected torchvision's VGG-16.") from error

@@ -27,7 +27,7 @@ def run(params: Params, name: str) -> None:
         raise unknown_name("codebook", name, params.codebooks)
     entry, settings, device = params.codebooks[name], params.stage1, training.start(params)
     patches = training.stream(params, training.read_split(params, entry.trainset, "train"), entry.seed, "stage1")
-    features = training.backbone(params.perceptual, settings.weight_perceptual, entry.seed, device)
+    features = training.backbone(params, settings.weight_perceptual, entry.seed, device)
     learner = _learner(params, name, features)
     for network in learner.networks.values():
         training.place(network, device)

@@ -5,6 +5,9 @@ from pathlib import Path
 from bench.core.errors import UsageError
 from bench.core.params import Params
 
+VGG = "vgg16.safetensors"
+"""Layers of torchvision's VGG-16 that perceptual losses use, in the folder `backbone`."""
+
 
 def raw(params: Params, dataset: str) -> Path:
     """Downloaded or simulated files of a dataset, or the note that says where on this disk they lie."""

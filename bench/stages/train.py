@@ -20,7 +20,7 @@ def run(params: Params, name: str) -> None:
     seed_parameters(network, derive(entry.seed, "stage2"))
     networks.load_prior(params, entry, network)
     training.place(network, device)
-    features = training.backbone(params.perceptual, settings.weight_perceptual, entry.seed, device)
+    features = training.backbone(params, settings.weight_perceptual, entry.seed, device)
     learner = HdrLearner(network, settings, features)
     card = _card(params, name, entry, features) | {"device": training.device_name(device)}
     checkpoint = training.checkpoint(params, name, card, entry.code)

@@ -9,11 +9,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import nn
 
 from bench.core.errors import UsageError
-from bench.core.params import Params, Perceptual
+from bench.core.params import Params
 from bench.core.scene import Scene
 from bench.core.seeding import derive
 from bench.data.patches import PatchStream
@@ -68,18 +70,19 @@ def data_digest(params: Params, dataset: str, split: str) -> str:
     return total.hexdigest()
 
 
-def backbone(perceptual: Perceptual, weight: float, seed: int, device: torch.device) -> VggFeatures | None:
+def backbone(params: Params, weight: float, seed: int, device: torch.device) -> VggFeatures | None:
     """Return the perceptual backbone, or None where it has no weight or is switched off."""
-    if perceptual.backbone == "none" or weight == 0:
+    if params.perceptual.backbone == "none" or weight == 0:
         return None
-    if perceptual.backbone == "random-vgg16":
-        return VggFeatures(None, seed).to(device)
-    if perceptual.weights is None:
-        raise UsageError(
-            "perceptual.backbone is vgg16 but perceptual.weights is not set: name torchvision's vgg16-397923af.pth, "
-            "or set the backbone to random-vgg16 or none."
-        )
-    return VggFeatures(Path(perceptual.weights)).to(device)
+    if params.perceptual.backbone == "random-vgg16":
+        return VggFeatures(None, seed=seed).to(device)
+    file = layout.need(params, layout.backbone(params) / layout.VGG, "backbone")
+    try:
+        state, card = load_file(file), json.loads(file.with_name("card.json").read_text(encoding="utf-8"))
+        return VggFeatures(state, source=str(card["sha256"])).to(device)
+    except (OSError, ValueError, KeyError, SafetensorError, UsageError) as error:
+        again = layout.remake(params, "backbone")
+        raise UsageError(f"{file} is damaged ({error}). Delete its folder, then make it with: {again}") from error
 
 
 def checkpoint(params: Params, name: str, card: Mapping[str, Any], code: str) -> Checkpoint:

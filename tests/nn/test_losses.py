@@ -11,7 +11,7 @@ from bench.nn.vgg import VggFeatures
 
 @pytest.fixture(scope="module")
 def features():
-    return VggFeatures(None, 0)
+    return VggFeatures(None, seed=0)
 
 
 def test_reconstruction_is_the_l1_in_the_mu_law_domain():

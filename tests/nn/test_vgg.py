@@ -1,6 +1,4 @@
-"""VGG-16 features: torchvision's file is read as torchvision would, and mistakes end in a sentence."""
-
-from pathlib import Path
+"""VGG-16 features: torchvision's weights give what torchvision computes, and others are refused."""
 
 import pytest
 import torch
@@ -8,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.core.errors import UsageError
-from bench.nn.vgg import TAPS, VggFeatures
+from bench.nn.vgg import TAPS, VggFeatures, used_layers
 
 PLAN = [64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512]
 """torchvision's configuration D as far as relu4_3; every convolution is followed by a ReLU in its layer list."""
@@ -32,15 +30,8 @@ def state() -> State:
 
 
 @pytest.fixture(scope="module")
-def file(state: State, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("vgg") / "vgg16-397923af.pth"
-    torch.save(state, path)
-    return path
-
-
-@pytest.fixture(scope="module")
 def random_vgg() -> VggFeatures:
-    return VggFeatures(None, 3)
+    return VggFeatures(None, seed=3)
 
 
 def forward(state: State, images: Tensor) -> list[Tensor]:
@@ -58,18 +49,21 @@ def forward(state: State, images: Tensor) -> list[Tensor]:
     return taps
 
 
-def test_a_file_gives_the_features_of_an_independent_forward(state, file):
-    vgg, images = VggFeatures(file), torch.rand(2, 3, 24, 32, generator=torch.Generator().manual_seed(0))
+def test_weights_give_the_features_of_an_independent_forward(state):
+    vgg, images = (
+        VggFeatures(state, source="0123456789abcdef0"),
+        torch.rand(2, 3, 24, 32, generator=torch.Generator().manual_seed(0)),
+    )
     taps = vgg(images)
     assert [tuple(tap.shape[1:]) for tap in taps] == [(64, 24, 32), (128, 12, 16), (256, 6, 8), (512, 3, 4)]
     assert len(taps) == len(TAPS)
     for ours, theirs in zip(taps, forward(state, images), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
-    assert vgg.origin.startswith("vgg16 sha256:")
+    assert vgg.origin == "vgg16 sha256:0123456789abcdef"
 
 
 def test_random_weights_are_a_function_of_the_seed(random_vgg):
-    again, other = VggFeatures(None, 3), VggFeatures(None, 4)
+    again, other = VggFeatures(None, seed=3), VggFeatures(None, seed=4)
     pairs = list(zip(random_vgg.parameters(), again.parameters(), strict=True))
     assert all(torch.equal(a, b) for a, b in pairs)
     assert not torch.equal(next(random_vgg.parameters()), next(other.parameters()))
@@ -101,31 +95,14 @@ def test_tiny_images_have_all_taps_too(random_vgg, size):
     assert len(random_vgg(torch.rand(1, 3, size, size))) == 4
 
 
-def test_a_missing_file_is_named_with_what_to_do(tmp_path):
-    with pytest.raises(UsageError, match=r"none\.pth' not found.*vgg16-397923af\.pth.*random-vgg16 or none"):
-        VggFeatures(tmp_path / "none.pth")
+def test_other_weights_are_refused(state):
+    with pytest.raises(UsageError, match=r"no VGG-16: layer features\.10 is missing or of another shape"):
+        VggFeatures({name: value for name, value in state.items() if name != "features.10.bias"})
+    with pytest.raises(UsageError, match=r"no VGG-16: layer features\.0 is missing or of another shape"):
+        VggFeatures(state | {"features.0.weight": torch.zeros(64, 1, 3, 3)})
 
 
-def test_other_weights_are_refused(tmp_path, state):
-    torch.save({name: value for name, value in state.items() if name != "features.10.bias"}, tmp_path / "short.pth")
-    with pytest.raises(UsageError, match=r"short\.pth doesn't hold VGG-16 layer features\.10;"):
-        VggFeatures(tmp_path / "short.pth")
-    torch.save(state | {"features.0.weight": torch.zeros(64, 1, 3, 3)}, tmp_path / "grey.pth")
-    with pytest.raises(UsageError, match=r"grey\.pth doesn't hold VGG-16 layer features\.0;"):
-        VggFeatures(tmp_path / "grey.pth")
-
-
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [(b"<html>404</html>", "can't be read as PyTorch weights"), (b"", "can't be read as PyTorch weights")],
-)
-def test_what_is_no_weight_file_is_refused(tmp_path, content, sentence):
-    (tmp_path / "page.pth").write_bytes(content)
-    with pytest.raises(UsageError, match=rf"page\.pth {sentence}"):
-        VggFeatures(tmp_path / "page.pth")
-
-
-def test_a_file_of_something_else_is_refused(tmp_path):
-    torch.save([torch.zeros(3)], tmp_path / "list.pth")
-    with pytest.raises(UsageError, match=r"list\.pth holds a list, not named weights"):
-        VggFeatures(tmp_path / "list.pth")
+def test_only_the_layers_in_use_are_kept(state):
+    kept = used_layers(state | {"features.24.weight": torch.zeros(512, 512, 3, 3)})
+    assert set(kept) == set(state) - {"classifier.6.bias"}
+    assert all(value.dtype == torch.float32 for value in kept.values())
