@@ -5,7 +5,14 @@ from pathlib import Path
 
 from bench.core.dataset import LAYOUT, Listing, dataset
 from bench.core.scene import Scene
-from bench.data.kalantari_layout import find_scenes, read_scene
+from bench.data.layouts.brackets import read_scene
+from bench.data.layouts.places import Layout, Place, find
+
+PLACES: Layout = {
+    "train": [Place(("Training",))],
+    "test": [Place(("Test/EXTRA",))],
+    "no-truth": [Place(("NoTruth",))],
+}
 
 
 @dataset(
@@ -24,9 +31,9 @@ class Panoramas:
 
     def find(self, root: Path, split: str) -> Listing:
         """List the scene folders of "train", "test" or "no-truth"."""
-        return Listing(LAYOUT, find_scenes(root, split, "panoramas"))
+        return find(root, split, {LAYOUT: PLACES}, "panoramas")
 
     def read(self, folder: Path, split: str) -> Scene:
         """Read one scene; metadata "capture" is the panorama that it shows."""
-        scene = read_scene(folder, split != "no-truth", "panoramas")
+        scene = read_scene(folder, "panoramas", truth=split != "no-truth")
         return replace(scene, metadata={"capture": folder.name.rpartition("-")[0]})

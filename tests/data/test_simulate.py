@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from bench.core.errors import UsageError
+from bench.core.registry import datasets
 from bench.core.simulation import Simulation
-from bench.data.kalantari_layout import find_scenes, read_exposures, read_scene
+from bench.data.layouts import brackets
+from bench.data.layouts.exposures import read_evs
 from bench.data.simulate import orders, simulate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +24,14 @@ SETTINGS = Simulation(
     width=96, height=64, train=("city", "courtyard"), test=("forest", "interior"), train_views=3, test_views=2
 )
 SPLITS = {"train": 6, "test": 4, "no-truth": 3}
+
+
+def folders(root, split):
+    return datasets["panoramas"].find(root, split).folders
+
+
+def read_scene(folder, truth=True):
+    return brackets.read_scene(folder, "panoramas", truth=truth)
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +53,10 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def test_the_layout_is_complete(made: Path, rows: list[dict[str, str]]) -> None:
-    assert {split: len(find_scenes(made, split)) for split in SPLITS} == SPLITS
+    assert {split: len(folders(made, split)) for split in SPLITS} == SPLITS
     assert len(rows) == sum(SPLITS.values())
     for split in SPLITS:
-        for folder in find_scenes(made, split):
+        for folder in folders(made, split):
             names = sorted(path.name for path in folder.iterdir())
             assert sum(name.endswith(".tif") for name in names) == 3
             assert ("HDRImg.hdr" in names) == (split != "no-truth")
@@ -67,7 +77,7 @@ def test_the_same_seed_gives_the_same_bytes_on_any_number_of_threads(made: Path,
 def test_another_seed_gives_other_views(made: Path, tmp_path: Path) -> None:
     other = SETTINGS.model_copy(update={"seed": 1, "train_views": 0, "no_truth_scenes": 0, "test_views": 1})
     simulate(other, SHIPPED, tmp_path / "raw", lambda line: None)
-    ours, theirs = (read_scene(find_scenes(root, "test")[0]) for root in (made, tmp_path / "raw"))
+    ours, theirs = (read_scene(folders(root, "test")[0]) for root in (made, tmp_path / "raw"))
     assert (ours.codes != theirs.codes).any()
 
 
@@ -86,7 +96,7 @@ def test_no_place_and_no_texture_crosses_the_splits(made: Path, rows: list[dict[
         assert row["scene"].startswith(row["panorama"] + "-")
         assert set(row["textures"].split()) <= allowed - {row["panorama"]}
     for split in SPLITS:
-        placed = {folder.name for folder in find_scenes(made, split)}
+        placed = {folder.name for folder in folders(made, split)}
         assert placed == {row["scene"] for row in rows if row["split"] == split}
 
 
@@ -107,7 +117,7 @@ def test_exposures_come_in_all_three_forms(made: Path, rows: list[dict[str, str]
     assert default == {(0, 2, 4), (-2, 0, 2), (-3, 0, 3)}
     for row in rows:
         folder = next(path for path in made.rglob(row["scene"]))
-        written = read_exposures(folder / "exposure.txt", row["scene"])
+        written = read_evs(folder / "exposure.txt", row["scene"], 3)
         assert written == [float(ev) for ev in row["ev"].split()]
         assert int(row["ev_step"]) == written[1] - written[0]
 
@@ -139,7 +149,7 @@ def test_truth_equals_the_linearised_reference_within_the_noise(made: Path, rows
 
 
 def test_frames_move_and_the_truth_spans_the_short_range(made: Path) -> None:
-    for folder in find_scenes(made, "train"):
+    for folder in folders(made, "train"):
         scene = read_scene(folder)
         assert scene.radiance is not None
         assert 0.97 <= scene.radiance.max() <= 1
@@ -156,7 +166,7 @@ def test_an_earlier_result_is_replaced_and_other_folders_are_not(tmp_path: Path)
     simulate(few, SHIPPED, tmp_path / "raw", lambda line: None)
     (tmp_path / "raw" / "Test" / "EXTRA" / "stale").mkdir()
     simulate(few, SHIPPED, tmp_path / "raw", lambda line: None)
-    assert [f.name for f in find_scenes(tmp_path / "raw", "test")] == ["forest-01", "interior-01"]
+    assert [f.name for f in folders(tmp_path / "raw", "test")] == ["forest-01", "interior-01"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("x")
     with pytest.raises(UsageError, match="holds files that weren't simulated"):

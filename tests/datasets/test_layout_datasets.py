@@ -49,7 +49,7 @@ def test_cards_state_licence_roles_and_origin() -> None:
     panoramas, kalantari = datasets["panoramas"], datasets["kalantari"]
     assert (panoramas.licence, panoramas.fetch) == ("CC0-1.0", "simulate")
     assert set(panoramas.splits.values()) == {"train", "test", "no-truth"}
-    assert kalantari.fetch == "manual"
+    assert kalantari.fetch == "download"
     assert [source["bytes"] for source in kalantari.sources] == [2102116177, 602667980]
 
 

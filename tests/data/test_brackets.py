@@ -18,13 +18,24 @@ import pytest
 import tifffile
 
 from bench.core.errors import UsageError
+from bench.core.registry import datasets
 from bench.core.scene import Scene
-from bench.data.kalantari_layout import check_truth, find_scenes, natural, read_exposures, read_scene, scale
+from bench.data import checks
+from bench.data.layouts import brackets
+from bench.data.layouts.brackets import check_floating
+from bench.data.layouts.exposures import read_evs
+from bench.data.layouts.places import natural
 from bench.io.ldr import write_tiff16
 from bench.io.radiance import read_rgbe, write_rgbe
 
 GOLDEN = Path(__file__).parent / "golden" / "kalantari_layout"
 PIXELS = {"y0_x0": (0, 0), "y17_x101": (17, 101), "y48_x72": (48, 72), "y60_x5": (60, 5), "y95_x143": (95, 143)}
+
+
+def read_scene(folder: Path, truth: bool = True) -> Scene:
+    return brackets.read_scene(folder, "kalantari", truth=truth)
+
+
 FOUR = ("ev_0_2_4", "ev_m2_0_2", "ev_0_2_4_one_line", "ev_m3_0_3")
 
 
@@ -92,7 +103,7 @@ def test_the_origin_of_the_exposures_and_their_form_change_nothing(golden: Calla
     np.testing.assert_array_equal(other.radiance, first.radiance[:32])
     for scene in scenes.values():
         assert scene.radiance is not None
-        assert scale(scene.radiance, scene.codes[1], float(scene.times[1])) == pytest.approx(1, abs=0.01)
+        assert checks.scale(scene) == pytest.approx(1, abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +119,7 @@ def test_exposure_files_of_every_form(golden: Callable[[], Path], text: str) -> 
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"low\nmid\nhigh\n", r"exposure\.txt holds 'low\\nmid\\nhigh'; expected three numbers"),
+        (b"low\nmid\nhigh\n", r"exposure\.txt holds 'low\\nmid\\nhigh'; expected 3 numbers"),
         (b"0\n2\n", r"holds 2 value\(s\).*expected 3 finite EVs"),
         (b"0\n2\n4\n6\n", r"holds 4 value\(s\)"),
         (b"", r"holds 0 value\(s\)"),
@@ -121,7 +132,7 @@ def test_exposure_files_of_every_form(golden: Callable[[], Path], text: str) -> 
 def test_other_exposure_files_are_refused(tmp_path: Path, content: bytes, sentence: str) -> None:
     (tmp_path / "exposure.txt").write_bytes(content)
     with pytest.raises(UsageError, match=sentence):
-        read_exposures(tmp_path / "exposure.txt", 'scene "001" of kalantari')
+        read_evs(tmp_path / "exposure.txt", 'scene "001" of kalantari', 3)
 
 
 @pytest.mark.parametrize(
@@ -225,13 +236,13 @@ def test_a_truth_with_impossible_values_is_refused(golden: Callable[[], Path], v
     truth = np.array(scene.radiance)
     truth[3, 3, 1] = value
     with pytest.raises(UsageError, match=r"non-finite and \d negative values"):
-        check_truth(truth, scene.codes[1], 4.0, "scene")
+        check_floating(truth, scene.codes[1], "scene")
 
 
 def test_a_truth_that_a_library_turned_into_a_picture_is_refused(golden: Callable[[], Path]) -> None:
     scene = read_scene(golden())
     with pytest.raises(UsageError, match="decoded to uint8; expected linear floating point"):
-        check_truth(np.zeros((96, 144, 3), np.uint8), scene.codes[1], 4.0, "scene")
+        check_floating(np.zeros((96, 144, 3), np.uint8), scene.codes[1], "scene")
 
 
 def test_truth_beyond_the_short_exposure_is_clipped(golden: Callable[[], Path]) -> None:
@@ -246,7 +257,8 @@ def test_truth_beyond_the_short_exposure_is_clipped(golden: Callable[[], Path]) 
 
 
 def test_the_scale_is_not_judged_without_well_exposed_pixels() -> None:
-    assert scale(np.ones((8, 8, 3)), np.full((8, 8, 3), 65535, np.uint16), 4.0) is None
+    codes = np.full((3, 8, 8, 3), 65535, np.uint16)
+    assert checks.scale(Scene("white", codes, np.array([1.0, 4, 16]), 1, np.ones((8, 8, 3), np.float32))) is None
 
 
 def test_without_truth_none_is_read(golden: Callable[[], Path]) -> None:
@@ -275,10 +287,11 @@ def test_scenes_are_found_in_both_layouts(tmp_path: Path) -> None:
         (tmp_path / "official" / name).mkdir(parents=True)
     for name in ("Test/10", "Test/9"):
         (tmp_path / "flat" / name).mkdir(parents=True)
-    (tmp_path / "flat" / "Test" / "notes.txt").write_text("x")
+    for folder in [path for path in tmp_path.rglob("*") if path.is_dir()]:
+        (folder / "notes.txt").write_text("x")
 
     def names(root: str, split: str) -> list[str]:
-        return [folder.name for folder in find_scenes(tmp_path / root, split)]
+        return [folder.name for folder in datasets["kalantari"].find(tmp_path / root, split).folders]
 
     assert names("official", "train") == ["002", "010"]
     assert names("official", "test") == ["001", "BarbequeDay"]
@@ -287,6 +300,6 @@ def test_scenes_are_found_in_both_layouts(tmp_path: Path) -> None:
 
 def test_an_empty_root_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(
-        UsageError, match=r"expected folders in Test/EXTRA or Test/PAPER.*python -m bench fetch kalantari"
+        UsageError, match=r"(?s)expected folders in Test/EXTRA or Test/PAPER.*python -m bench fetch kalantari"
     ):
-        find_scenes(tmp_path, "test")
+        datasets["kalantari"].find(tmp_path, "test")

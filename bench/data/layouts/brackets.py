@@ -1,0 +1,136 @@
+"""The reader of brackets of three frames with an exposure file and a truth, as Kalantari's set and its kin have them.
+
+Layout: N. K. Kalantari, R. Ramamoorthi, "Deep High Dynamic Range Imaging of Dynamic Scenes", SIGGRAPH 2017.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bench.color.exposure import times_from_ev
+from bench.core.errors import UsageError
+from bench.core.scene import Array, Radiance, Scene
+from bench.data import checks
+from bench.data.layouts.exposures import read_evs
+from bench.data.layouts.places import natural
+from bench.io.ldr import Frame, read_frame
+from bench.io.radiance import read_rgbe
+
+FRAMES = 3
+
+
+class Names(NamedTuple):
+    """What the files of a scene are called.
+
+    frames : pattern of the frames' names; they are ordered as numbers.
+    """
+
+    frames: str
+    exposures: str
+    truth: str
+
+
+OFFICIAL = Names(r".*\.tiff?", "exposure.txt", "HDRImg.hdr")
+OXFORD = Names(r"input_\d_aligned\.tiff?", "input_exp.txt", "ref_hdr_aligned.hdr")
+HU = Names(r"input_\d_aligned\.tiff?", "input_exp.txt", "ref_hdr_aligned_linear.hdr")
+
+
+def read_scene(folder: Path, dataset: str, names: Names = OFFICIAL, truth: bool = True) -> Scene:
+    """Read and check one scene.
+
+    Frames keep their stored codes, RGB; times start at 1 whatever the EV origin; the truth is clipped to [0, 1].
+    truth : whether the truth is expected; without it `radiance` is None.
+    UsageError, with one sentence, for anything missing, unreadable or contradictory.
+    """
+    folder = Path(folder)
+    what = f'scene "{folder.name}" of {dataset}'
+    found = _frames(folder, names, what, dataset)
+    times = times_from_ev(read_evs(inside(folder / names.exposures, what), what, FRAMES))
+    frames = [read_frame(folder / name) for name in found]
+    check_alike(frames, found, what)
+    radiance = _read_truth(inside(folder / names.truth, what), frames[0], what) if truth else None
+    scene = Scene(folder.name, np.stack(frames), times, FRAMES // 2, radiance, {"capture": folder.name})
+    checks.run(scene, dataset)
+    return scene
+
+
+def inside(path: Path, what: str) -> Path:
+    """Return a scene's file as it is, or refuse one that is a link to somewhere outside the scene's folder."""
+    if path.is_symlink() and not path.resolve().is_relative_to(path.parent.resolve()):
+        raise UsageError(f"{what}: {path.name} is a link to {path.resolve()}, outside its scene; put the file there.")
+    return path
+
+
+def check_alike(frames: Sequence[Frame], names: Sequence[str], what: str) -> None:
+    """Refuse frames of different size or type."""
+    for frame, name in zip(frames, names, strict=True):
+        if frame.shape != frames[0].shape or frame.dtype != frames[0].dtype:
+            raise UsageError(
+                f"{what}: {name} is {_size(frame)}, {names[0]} is {_size(frames[0])}; a bracket's frames must agree."
+            )
+
+
+def _frames(folder: Path, names: Names, what: str, dataset: str) -> list[str]:
+    if not folder.is_dir():
+        raise UsageError(f"{what}: no folder {folder}.")
+    try:
+        listed = [path.name for path in folder.iterdir()]
+    except OSError as error:
+        raise UsageError(f"{what}: {folder} can't be read ({error.strerror}); check its permissions.") from error
+    found = [name for name in listed if re.fullmatch(names.frames, name, re.IGNORECASE) and name[0] != "."]
+    found.sort(key=natural)
+    if len(found) < FRAMES:
+        raise UsageError(
+            f"{what}: {len(found)} exposures found, {FRAMES} expected.\n"
+            f"Missing: {_missing(found)}. The download may be incomplete; get it again: python -m bench fetch {dataset}"
+        )
+    if len(found) > FRAMES:
+        raise UsageError(f"{what}: {len(found)} exposures found ({', '.join(found)}), {FRAMES} expected.")
+    for name in found:
+        inside(folder / name, what)
+    return found
+
+
+def _missing(names: Sequence[str]) -> str:
+    # Names hold consecutive numbers: a gap is the middle frame, a start above 1 or an end below 3 the others.
+    numbers = [int(found[-1]) for found in (re.findall(r"\d+", Path(name).stem) for name in names) if found]
+    if len(names) != 2 or len(numbers) != 2:
+        return "all of them" if not names else "more than one, or one that the names don't tell"
+    if numbers[1] - numbers[0] == 2:
+        return "the middle exposure"
+    known: Mapping[tuple[int, int], str] = {(1, 2): "the long exposure", (2, 3): "the short exposure"}
+    return known.get((numbers[0], numbers[1]), "the short or the long exposure")
+
+
+def _size(pixels: Array) -> str:
+    return f"{pixels.shape[1]}x{pixels.shape[0]} {pixels.dtype}"
+
+
+def _read_truth(path: Path, frame: Frame, what: str) -> Radiance:
+    if not path.is_file():
+        raise UsageError(f"{what}: no {path.name}, the truth; the download may be incomplete.")
+    truth = read_rgbe(path)
+    check_floating(truth, frame, what)
+    return np.minimum(truth, np.float32(1))
+
+
+def check_floating(truth: Array, frame: Array, what: str) -> None:
+    """Refuse a truth that isn't linear floating point, or not of a frame's size."""
+    if not np.issubdtype(truth.dtype, np.floating):
+        raise UsageError(
+            f"{what}: the truth was decoded to {truth.dtype}; expected linear floating point. The reader of .hdr files "
+            "has reduced it to a picture."
+        )
+    if truth.shape != frame.shape:
+        raise UsageError(f"{what}: the truth is {_size(truth)}, the frames are {_size(frame)}; expected one size.")
+    _refuse_impossible(truth, what)
+
+
+def _refuse_impossible(truth: Any, what: str) -> None:
+    # Before it is clipped: the clip would turn infinity into 1.
+    bad = int((~np.isfinite(truth)).sum()), int((truth < 0).sum())
+    if any(bad):
+        raise UsageError(f"{what}: the truth holds {bad[0]} non-finite and {bad[1]} negative values; expected >= 0.")

@@ -1,0 +1,104 @@
+"""The reader of Tursun's layout: numbered TIFFs, each with a text file of its camera settings, and no truth.
+
+O. T. Tursun et al., "An Objective Deghosting Quality Metric for HDR Images", Eurographics 2016.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from bench.core.errors import UsageError
+from bench.core.scene import Scene
+from bench.data import checks
+from bench.data.layouts.brackets import check_alike, inside
+from bench.io.ldr import read_frame
+
+SETTINGS = ("ExposureTime", "ISO", "FNumber")
+
+EQUAL = 1 / 24
+"""EV; two frames nearer than this are the same exposure."""
+
+
+def read_scene(folder: Path, dataset: str, step: float = 2.0) -> Scene:
+    """Read the triplet of a scene whose frames are `step` EV apart, as near as there are, and check it.
+
+    Nine frames 1 EV apart give frames 5, 7 and 9, the reference being 7: the longest three. Three frames are taken as
+    they are. Times are t * ISO / N^2 relative to the shortest of the triplet, from each frame's own text file.
+    UsageError, with one sentence, for anything missing, unreadable or contradictory.
+    """
+    what = f'scene "{folder.name}" of {dataset}'
+    frames = _frames(folder, what)
+    exposures = [_exposure(inside(path.with_suffix(".txt"), what), what) for path in frames]
+    _refuse_unordered(exposures, frames, what)
+    chosen = triplet(exposures, step)
+    names = [frames[index].name for index in chosen]
+    codes = [read_frame(frames[index]) for index in chosen]
+    check_alike(codes, names, what)
+    times = np.array([exposures[index] / exposures[chosen[0]] for index in chosen])
+    metadata = {"capture": folder.name, "frames": names, "frames_found": len(frames)}
+    scene = Scene(folder.name, np.stack(codes), times, len(chosen) // 2, None, metadata)
+    checks.run(scene, dataset)
+    return scene
+
+
+def triplet(exposures: Sequence[float], step: float) -> list[int]:
+    """Choose three frames: the longest, and those `step` and 2 `step` EV before it, or the nearest there are.
+
+    exposures : t * ISO / N^2 of each frame, rising.
+    """
+    evs = [math.log2(exposure / exposures[-1]) for exposure in exposures]
+    last = len(evs) - 1
+    middle = min(range(1, last), key=lambda index: (abs(evs[index] + step), -index))
+    first = min(range(middle), key=lambda index: (abs(evs[index] + 2 * step), -index))
+    return [first, middle, last]
+
+
+def _frames(folder: Path, what: str) -> list[Path]:
+    try:
+        found = [path for path in folder.iterdir() if re.fullmatch(r"\d+\.tiff?", path.name, re.IGNORECASE)]
+    except OSError as error:
+        raise UsageError(f"{what}: {folder} can't be read ({error.strerror}); expected a folder of frames.") from error
+    found.sort(key=lambda path: int(path.stem))
+    if len(found) < 3:
+        raise UsageError(f"{what}: {len(found)} frames found (1.tiff, 2.tiff, ...); three or more are expected.")
+    numbers = [int(path.stem) for path in found]
+    if numbers != list(range(numbers[0], numbers[0] + len(numbers))):
+        raise UsageError(f"{what}: frames {numbers} were found; one between them is missing or there twice.")
+    return [inside(path, what) for path in found]
+
+
+def _exposure(path: Path, what: str) -> float:
+    """Return t * ISO / N^2 of one text file: lines `ExposureTime: 1/4098`, `ISO: 1600`, `FNumber: 5.0`."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        raise UsageError(f"{what}: {path.name} can't be read as text ({reason}); expected camera settings.") from error
+    values = {key: _number(text, key, path, what) for key in SETTINGS}
+    return values["ExposureTime"] * values["ISO"] / values["FNumber"] ** 2
+
+
+def _number(text: str, key: str, path: Path, what: str) -> float:
+    found = re.findall(rf"^\s*{key}\s*[:=]\s*([^\s]+)\s*$", text, re.MULTILINE | re.IGNORECASE)
+    try:
+        (word,) = found
+        value = float(Fraction(word))
+    except (ValueError, ZeroDivisionError, OverflowError) as error:
+        held = f"{len(found)} of them" if len(found) != 1 else repr(found[0])
+        raise UsageError(f"{what}: {path.name} holds {held} for {key}; expected one line '{key}: <number>'.") from error
+    if not 0 < value < 1e7:
+        raise UsageError(f"{what}: {path.name} holds {key}: {value:g}; expected a positive number.")
+    return value
+
+
+def _refuse_unordered(exposures: Sequence[float], frames: Sequence[Path], what: str) -> None:
+    for index in range(1, len(exposures)):
+        if math.log2(exposures[index] / exposures[index - 1]) < EQUAL:
+            raise UsageError(
+                f"{what}: {frames[index].name} isn't exposed longer than {frames[index - 1].name} by their text files; "
+                "expected short to long."
+            )

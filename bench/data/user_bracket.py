@@ -1,0 +1,72 @@
+"""Anyone's bracket as a scene: frames of any kind and in any order, sorted by their exposures."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.color.exposure import encode
+from bench.core.errors import UsageError
+from bench.core.scene import Radiance, Scene
+from bench.io.ldr import SUFFIXES, Frame, read_frame
+from bench.io.radiance import read_exr, read_rgbe
+
+LINEAR = (".exr", ".hdr")
+"""Frames that hold linear values, 1 being the sensor's white."""
+
+EQUAL = 1 / 24
+"""EV; two frames nearer than this are the same exposure."""
+
+
+def read_bracket(
+    name: str, paths: Sequence[Path], exposures: Sequence[float], radiance: Radiance | None = None
+) -> Scene:
+    """Read frames into a scene, short to long; the reference is the middle frame, the shorter of two.
+
+    exposures : of each frame, in any unit that is proportional to light.
+    UsageError for fewer than two frames, the same file or exposure twice, or frames of different size or type.
+    """
+    if len(paths) < 2:
+        raise UsageError(f"{name}: {len(paths)} frame(s); a bracket has two or more.")
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise UsageError(f"{name}: a frame is named twice; name each once.")
+    order = sorted(range(len(paths)), key=lambda index: exposures[index])
+    _refuse_equal(name, [(paths[index], exposures[index]) for index in order])
+    frames = [_frame(paths[index]) for index in order]
+    for frame, index in zip(frames, order, strict=True):
+        if frame.shape != frames[0].shape or frame.dtype != frames[0].dtype:
+            raise UsageError(
+                f"{name}: {paths[index].name} is {_size(frame)}, {paths[order[0]].name} is {_size(frames[0])}; the "
+                "frames of a bracket must have one size and bit depth."
+            )
+    times = np.array([exposures[index] / exposures[order[0]] for index in order])
+    names = [paths[index].name for index in order]
+    return Scene(name, np.stack(frames), times, (len(frames) - 1) // 2, radiance, {"capture": name, "frames": names})
+
+
+def _refuse_equal(name: str, frames: Sequence[tuple[Path, float]]) -> None:
+    for (one, shorter), (other, longer) in pairwise(frames):
+        if math.log2(longer / shorter) < EQUAL:
+            raise UsageError(f"{name}: {one.name} and {other.name} have the same exposure; a bracket's differ.")
+
+
+def _frame(path: Path) -> Frame:
+    if path.suffix.lower() not in LINEAR:
+        if path.suffix.lower() not in SUFFIXES:
+            raise UsageError(f"{path}: unknown kind of frame; expected one of {', '.join((*SUFFIXES, *LINEAR))}.")
+        return read_frame(path)
+    linear = (read_exr if path.suffix.lower() == ".exr" else read_rgbe)(path)
+    if not np.isfinite(linear).all() or linear.min() < 0 or linear.max() > 1:
+        raise UsageError(
+            f"{path}: linear values from {linear.min():.4g} to {linear.max():.4g}; a frame's lie in [0, 1], where 1 is "
+            "the sensor's white. Divide them by it."
+        )
+    codes: NDArray[np.uint16] = np.rint(65535 * encode(linear)).astype(np.uint16)
+    return codes
+
+
+def _size(frame: Frame) -> str:
+    return f"{frame.shape[1]}x{frame.shape[0]} {frame.dtype}"

@@ -1,0 +1,78 @@
+"""Your own brackets: a folder for each scene, with frames, their exposures and, where there is one, a truth."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from bench.core.dataset import LAYOUT, Listing, dataset
+from bench.core.errors import UsageError
+from bench.core.scene import Radiance, Scene
+from bench.data import checks
+from bench.data.exposures import of_frames
+from bench.data.layouts.brackets import check_floating, inside
+from bench.data.layouts.places import natural
+from bench.data.user_bracket import LINEAR, read_bracket
+from bench.io.ldr import SUFFIXES
+from bench.io.radiance import read_exr, read_rgbe
+
+TRUTHS = ("truth.exr", "truth.hdr", "HDRImg.hdr")
+
+
+@dataset(
+    "folder",
+    title="Your own brackets, a folder for each scene",
+    licence="yours",
+    cites="nobody",
+    splits={"test": "test", "no-truth": "no-truth"},
+    fetch="manual",
+    steps=(
+        "Make a folder for each scene with its frames: JPEG, PNG or TIFF, or linear EXR or HDR in [0, 1].",
+        "Exposures come from EXIF, or from exposure_times.txt (seconds) or exposure.txt (EVs), a line for each frame.",
+        "Where you have the truth, on the scale of the shortest frame, add it as truth.exr or truth.hdr.",
+    ),
+)
+class Folder:
+    """<scene>/<frames>, any number from two on and in any order; scenes with a truth are the test split."""
+
+    def __init__(self, layout: str | None = None) -> None:
+        """There is one layout."""
+
+    def find(self, root: Path, split: str) -> Listing:
+        """List the scene folders with a truth ("test") or without; one of the two may be empty."""
+        try:
+            folders = [path for path in Path(root).iterdir() if path.is_dir() and path.name[0] != "."]
+        except OSError as error:
+            raise UsageError(f"folder: {root} can't be read ({error.strerror}); name a folder of scenes.") from error
+        if not folders:
+            raise UsageError(f"folder: no scenes under {root}; expected a folder for each, with its frames.")
+        chosen = [path for path in folders if (_truth(path) is not None) == (split == "test")]
+        return Listing(LAYOUT, sorted(chosen, key=lambda path: natural(path.name)))
+
+    def read(self, folder: Path, split: str) -> Scene:
+        """Read one scene; the checks' record tells how far its frames are from gamma 2.2."""
+        what = f'scene "{folder.name}" of folder'
+        kinds, reserved = {*SUFFIXES, *LINEAR}, set(TRUTHS)
+        frames = [path for path in folder.iterdir() if path.suffix.lower() in kinds and path.name not in reserved]
+        paths = [
+            inside(path, what) for path in sorted(frames, key=lambda path: natural(path.name)) if path.name[0] != "."
+        ]
+        if not paths:
+            raise UsageError(f"{what}: no frames in {folder}; expected two or more of {', '.join(sorted(kinds))}.")
+        exposures, _ = of_frames(paths)
+        scene = read_bracket(folder.name, paths, exposures)
+        truth = _truth(folder)
+        if truth is not None:
+            scene = replace(scene, radiance=_read_truth(inside(truth, what), scene, what))
+        checks.run(scene, "folder")
+        return scene
+
+
+def _truth(folder: Path) -> Path | None:
+    return next((folder / name for name in TRUTHS if (folder / name).exists()), None)
+
+
+def _read_truth(path: Path, scene: Scene, what: str) -> Radiance:
+    truth = (read_exr if path.suffix.lower() == ".exr" else read_rgbe)(path)
+    check_floating(truth, scene.codes[0], what)
+    return np.minimum(truth, np.float32(1))
