@@ -67,6 +67,8 @@ def check_range(scene: Scene, what: str) -> str:
     if scene.codes.dtype == np.uint8:
         return f"{NOT_APPLICABLE}8-bit files have no other range"
     largest = int(scene.codes.max())
+    if largest == 0:
+        raise UsageError(f"{what}: all frames are black.")
     if largest <= 255 or largest in LOWER_BITS:
         raise UsageError(
             f"{what}: the largest code of all frames is {largest}, of 65535 that 16-bit files hold; these are "

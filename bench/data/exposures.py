@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 from bench.core.errors import UsageError
 
 EV_FILE, TIME_FILE = "exposure.txt", "exposure_times.txt"
-"""EVs as in the public sets, or seconds (`1/320` or `0.003125`): one for each frame, or `<name> <value>` on each line."""
+"""EVs as in the public sets, or seconds (`1/320`): a number for each frame, or lines of `<name> <value>`."""
 
 EXIF_FOLDER, TIME, APERTURE, SPEED = 0x8769, 33434, 33437, 34855
-"""EXIF tags: the EXIF folder, ExposureTime, FNumber, ISO. Exposure *bias* is a setting of the camera, not a measurement."""
+"""EXIF tags: the EXIF folder, ExposureTime, FNumber, ISO. Exposure *bias* is a wish, not what the camera did."""
 
 LARGEST = 1e6
 """Seconds; and 1 / LARGEST is the shortest."""
@@ -35,7 +35,7 @@ def parse(word: str) -> float:
     text = word.strip().lower()
     try:
         if text.endswith("ev"):
-            value = 2.0 ** float(text.removesuffix("ev"))
+            value = float(2.0 ** float(text.removesuffix("ev")))
         else:
             value = float(Fraction(text.removesuffix("s")))
     except (ValueError, ZeroDivisionError, OverflowError) as error:
@@ -63,7 +63,7 @@ def from_exif(paths: Sequence[Path]) -> tuple[list[float], list[str]]:
     lacking = [path.name for path, exposure in found.items() if exposure is None]
     if lacking:
         raise UsageError(
-            f"{', '.join(lacking)}: no exposure time is stored in the file. Give the times with --exposures (for example "
+            f"{', '.join(lacking)}: no exposure time is stored in the file. Give the times with --exposures (such as "
             f"1/320,1/80,1/20), or write them to {TIME_FILE} beside the frames."
         )
     known = [exposure for exposure in found.values() if exposure is not None]

@@ -12,6 +12,9 @@ from bench.io.atomic import replacing
 Frame = NDArray[np.uint8] | NDArray[np.uint16]
 """(H, W, 3) uint8 or uint16, RGB, as stored: the full range of the dtype is [0, 1]."""
 
+MOST = 1 << 28
+"""Pixels of the largest frame that is decoded."""
+
 TIFF_SUFFIXES = (".tif", ".tiff")
 SUFFIXES = (*TIFF_SUFFIXES, ".png", ".jpg", ".jpeg")
 
@@ -25,6 +28,8 @@ def read_frame(path: Path) -> Frame:
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{path}: unknown kind of frame; expected one of {', '.join(SUFFIXES)}.")
+    if path.is_dir():
+        raise UsageError(f"{path}: is a folder; expected a frame of a bracket.")
     if not path.is_file():
         raise UsageError(f"{path}: no such file; expected a frame of a bracket there.")
     try:
@@ -50,8 +55,16 @@ def write_tiff16(path: Path, codes: NDArray[np.uint16]) -> None:
 def _read_tiff(path: Path) -> NDArray[Any]:
     import tifffile
 
+    tifffile.logger().setLevel("CRITICAL")  # what it warns of is raised, too
     with tifffile.TiffFile(path) as file:
+        if not file.pages:
+            raise ValueError("it holds no picture")
+        if len(file.pages) != 1:
+            raise UsageError(f"{path}: holds {len(file.pages)} pictures; expected a TIFF of one.")
         page: Any = file.pages[0]
+        _refuse_huge(page.imagewidth, page.imagelength)
+        if page.tags.get("Orientation") is not None and page.tags["Orientation"].value not in (0, 1):
+            raise UsageError(f"{path}: is stored turned (TIFF orientation); turn the pixels themselves.")
         channels = page.samplesperpixel
         if page.dtype is None or page.compression == tifffile.COMPRESSION.NONE or channels != 3:
             pixels: NDArray[Any] = page.asarray()
@@ -66,12 +79,19 @@ def _read_other(path: Path) -> NDArray[Any]:
     from PIL import Image
 
     with Image.open(path) as image:
+        _refuse_huge(*image.size)
         # Pillow reduces 16-bit RGB to 8 bits without a word: bit depth is byte 24 of a PNG.
         if image.format == "PNG" and path.read_bytes()[24] == 16:
             return _read_opencv(path)
         if image.mode == "P":
             raise UsageError(f"{path}: a palette image; expected three channels (RGB) of 8 or 16 bits.")
         return np.asarray(image)
+
+
+def _refuse_huge(width: int, height: int) -> None:
+    # Before pixels are decoded: a damaged header would ask for all of the memory.
+    if width * height > MOST:
+        raise ValueError(f"its header says {width}x{height} pixels")
 
 
 def _read_opencv(path: Path) -> NDArray[Any]:

@@ -15,6 +15,9 @@ from bench.io import rgbe
 from bench.io.atomic import replacing
 from bench.io.quiet import silenced
 
+MOST = 1 << 28
+"""Pixels of the largest picture that is decoded: a damaged header would ask for all of the memory."""
+
 EXR_MAGIC = b"\x76\x2f\x31\x01"
 
 
@@ -30,7 +33,11 @@ def read_exr(path: Path) -> Radiance:
     if _bytes(path)[:4] != EXR_MAGIC:
         raise UsageError(f"{path}: not an OpenEXR file (its first bytes differ); expected linear RGB as .exr.")
     try:
-        with silenced(), OpenEXR.File(str(path)) as file:  # it prints what it raises, in part to stdout
+        with silenced(), OpenEXR.File(str(path), header_only=True) as file:  # it prints what it raises
+            low, high = file.header()["dataWindow"]
+            if int(high[0] - low[0] + 1) * int(high[1] - low[1] + 1) > MOST:
+                raise ValueError("its header says too many pixels")
+        with silenced(), OpenEXR.File(str(path)) as file:  # in part to stdout
             channels = {name: np.array(channel.pixels) for name, channel in file.channels().items()}
     except Exception as error:  # OpenEXR raises plain RuntimeError, ValueError and more for damaged files
         raise UsageError(f"{path}: this OpenEXR file is damaged or cut short. Copy or download it again.") from error
@@ -84,6 +91,8 @@ def read_rgbe(path: Path) -> Radiance:
     if b"32-bit_rle_xyze" in header:
         raise UsageError(f"{path}: colours are XYZE; expected RGBE. Convert it, with Radiance's ra_xyze -r.")
     try:
+        if int(size[1]) * int(size[2]) > MOST:
+            raise ValueError(f"its header says {int(size[2])}x{int(size[1])} pixels")
         codes = rgbe.unpack(pixels, int(size[1]), int(size[2]))
     except ValueError as error:
         raise UsageError(f"{path}: {error}. Copy or download it again.") from error
