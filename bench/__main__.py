@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import catalogue, doctor, score, stages
+from bench.cli import catalogue, doctor, fetch, score, stages
 from bench.cli.settings import Settings, locate
 from bench.core.errors import BenchError
 
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.add_typer(catalogue.app)
 app.add_typer(catalogue.protocol, name="protocol")
 app.add_typer(doctor.app)
+app.add_typer(fetch.app)
 app.add_typer(stages.app)
 app.add_typer(score.app)
 

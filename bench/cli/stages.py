@@ -23,6 +23,7 @@ def execute(
     dry: bool = False,
     name: str | None = None,
     known: "Callable[[Params], Iterable[str]] | None" = None,
+    function: str = "run",
     **options: Any,
 ) -> None:
     """Load the parameters, check `name` against the `known` ones, then plan or run the stage."""
@@ -40,7 +41,7 @@ def execute(
 
             typer.echo("\n".join(plan(settings.params_file, verb, name)))
         else:
-            run = importlib.import_module(f"bench.stages.{verb}").run
+            run = getattr(importlib.import_module(f"bench.stages.{verb}"), function)
             quietly(settings, lambda: run(params, *([] if name is None else [name]), **options))
 
 
@@ -70,21 +71,11 @@ def check_names(params: "Params", file: Path) -> None:
             raise unknown_name(f"preset of {card.name} {where}", variant.preset, card.presets)
 
 
-def _registered(_: "Params") -> Iterable[str]:
+def registered(_: "Params") -> Iterable[str]:
+    """Name every dataset that there is a reader for, whether the profile uses it or not."""
     from bench.core.registry import datasets
 
     return datasets
-
-
-@app.command()
-def fetch(context: typer.Context, dataset: str, dry_run: DryRun = False) -> None:
-    """Download or simulate a dataset.
-
-    One whose licence forbids both must be placed by hand; the message then says where.
-
-    Example: python -m bench fetch panoramas
-    """
-    execute(context, "fetch", dry_run, dataset, _registered)
 
 
 @app.command()
@@ -102,7 +93,7 @@ def prepare(context: typer.Context, dataset: str, dry_run: DryRun = False) -> No
 
     Example: python -m bench prepare panoramas
     """
-    execute(context, "prepare", dry_run, dataset, _registered)
+    execute(context, "prepare", dry_run, dataset, registered)
 
 
 @app.command()
@@ -140,7 +131,7 @@ def evaluate(
 
     Example: python -m bench evaluate triangle-merge--panoramas
     """
-    options = {} if limit is None else {"limit": limit}
+    options: dict[str, Any] = {} if limit is None else {"limit": limit}
     execute(context, "evaluate", dry_run, cell, lambda params: params.evaluations, **options)
 
 

@@ -1,1 +1,143 @@
-"""Placeholder."""
+"""Downloads that go on where they were cut off, are checked, and appear under their final name whole or not at all."""
+
+import fcntl
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bench.core.errors import BenchError, UsageError
+from bench.data.transfer import Refused, Resumable
+from bench.io.files import write_json_atomic
+
+
+class Source(NamedTuple):
+    """One official file: name, addresses in the order of preference, published size, sha256 or its beginning."""
+
+    name: str
+    urls: tuple[str, ...]
+    bytes: int | None = None
+    sha256: str | None = None
+
+
+class Checksums:
+    """The tracked file that says what each download was the first time: dataset -> file -> bytes and sha256."""
+
+    def __init__(self, path: Path, group: str) -> None:
+        """Keep the entries of one dataset."""
+        self.path, self.group = path, group
+
+    def get(self, name: str) -> dict[str, Any] | None:
+        """Return the record of a file, None if it was never downloaded."""
+        entry: dict[str, Any] | None = self._all().get(self.group, {}).get(name)
+        return entry
+
+    def put(self, name: str, size: int, sha256: str) -> None:
+        """Record a file."""
+        content = self._all()
+        content.setdefault(self.group, {})[name] = {"bytes": size, "sha256": sha256}
+        write_json_atomic(self.path, content)
+
+    def _all(self) -> dict[str, dict[str, Any]]:
+        if not self.path.exists():
+            return {}
+        try:
+            content: dict[str, dict[str, Any]] = json.loads(self.path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{self.path}: can't be read ({error}); restore it from git.") from error
+        return content
+
+
+def download(source: Source, folder: Path, checksums: Checksums, *, unpacked: bool = True) -> Path:
+    """Return the file `source` in `folder`, downloaded if it isn't there, and of the recorded sha256.
+
+    A file that was never recorded is recorded. `unpacked` says that as much space again is needed to unpack it.
+    BenchError, with what each address answered, if none gave the file; what arrived is kept and the next call goes on.
+    """
+    path = folder / source.name
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder / f".{source.name}.lock"):
+        if not path.exists():
+            _from_any(source, path, _wanted(source, checksums), unpacked)
+        verify(source, path, checksums)
+    return path
+
+
+def verify(source: Source, path: Path, checksums: Checksums) -> str:
+    """Return the sha256 of a downloaded file; UsageError if it isn't the recorded one. The first one is recorded."""
+    import pooch
+
+    found, size, wanted = str(pooch.file_hash(str(path))), path.stat().st_size, _wanted(source, checksums)
+    if wanted is not None and not found.startswith(wanted):
+        raise UsageError(
+            f"{path}: its sha256 is {found}, {wanted} was expected: it was changed after its download, or is another "
+            "file. Delete it and fetch it again."
+        )
+    if checksums.get(source.name) is None:
+        if source.bytes is not None and size != source.bytes:
+            print(f"note: {source.name} has {size} bytes, {source.bytes} were published; its zip directory is whole.")
+        checksums.put(source.name, size, found)
+    return found
+
+
+def _wanted(source: Source, checksums: Checksums) -> str | None:
+    record = checksums.get(source.name)
+    return source.sha256 if record is None else str(record["sha256"])
+
+
+def _from_any(source: Source, path: Path, wanted: str | None, unpacked: bool) -> None:
+    answers = []
+    for url in source.urls:
+        try:
+            _from(url, path, wanted, unpacked)
+            return
+        except Refused as error:
+            answers.append(f"{url}: {error}")
+    raise BenchError(f"{source.name} couldn't be downloaded.\n" + "\n".join(f"- {answer}" for answer in answers))
+
+
+def _from(url: str, path: Path, wanted: str | None, unpacked: bool) -> None:
+    import pooch
+
+    pooch.get_logger().setLevel("ERROR")
+    part = path.with_name(f"{path.name}.part")
+    whole = wanted if wanted is not None and len(wanted) == 64 else None
+    try:
+        # Pooch checks the hash of what the downloader brought and moves it to its name.
+        pooch.retrieve(url, whole, path.name, path.parent, downloader=Resumable(part, wanted, 2.2 if unpacked else 1.0))
+    except ValueError as error:
+        raise Refused(f"sent another file than the recorded one ({' '.join(str(error).split())})") from error
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Let one process at a time write a file; the others wait."""
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"{path.name[1:-5]} is being downloaded by another process; waiting for it.", flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def drive_folder(identity: str, folder: Path, tries: Sequence[float] = (0.0, 5.0, 30.0)) -> Path:
+    """Bring a Google Drive folder to `folder` by the optional package gdown, which goes on with what is missing.
+
+    UsageError if gdown isn't installed; BenchError if Drive refuses, as it does after too many downloads by anyone.
+    """
+    try:
+        import gdown
+    except ImportError as error:
+        raise UsageError("Google Drive folders need the package gdown: pip install -e '.[gdown]'.") from error
+    failure = ""
+    for pause in tries:
+        time.sleep(pause)
+        try:
+            if gdown.download_folder(id=identity, output=str(folder), quiet=True, use_cookies=False, resume=True):
+                return folder
+        except Exception as error:  # gdown raises whatever Drive's pages make of it
+            failure = " ".join(str(error).split())[:200]
+    raise BenchError(f"Google Drive didn't give folder {identity} ({failure or 'no reason told'}); try again in a day.")

@@ -10,6 +10,7 @@ from safetensors.torch import save as to_bytes
 
 from bench.core.errors import UsageError
 from bench.core.params import Params
+from bench.data.download import Checksums, Source, download
 from bench.io.files import write_bytes_atomic, write_json_atomic
 from bench.nn.vgg import used_layers
 from bench.stages import layout
@@ -28,7 +29,11 @@ def run(params: Params) -> None:
 
 def _source(params: Params) -> Path:
     if params.perceptual.weights is None:
-        raise UsageError("perceptual.weights is not set")
+        wanted = Source(
+            params.perceptual.url.rpartition("/")[2], (params.perceptual.url,), None, params.perceptual.sha256
+        )
+        store = Path(params.downloads.folder) / "backbone"
+        return download(wanted, store, Checksums(Path(params.downloads.checksums), "backbone"), unpacked=False)
     path = Path(params.perceptual.weights)
     if not path.is_file():
         raise UsageError(

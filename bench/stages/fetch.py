@@ -1,11 +1,16 @@
 """Fetch: bring a dataset's files to this disk, or find them there."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from bench.core import progress
-from bench.core.errors import UsageError
-from bench.core.params import Params
+from bench.core.dataset import DatasetCard
+from bench.core.errors import BenchError, UsageError
+from bench.core.params import DatasetUse, Params
 from bench.core.registry import ROOT, datasets
+from bench.data.archive import unpack
+from bench.data.download import Checksums, Source, download, drive_folder, verify
 from bench.data.simulate import simulate
 from bench.io.files import write_json_atomic
 from bench.stages import layout
@@ -13,29 +18,145 @@ from bench.stages import layout
 NOTE = "on_disk.json"
 
 
-def run(params: Params, dataset: str) -> None:
-    """Simulate brackets for `dataset`, or record the folder that `datasets.<name>.on_disk` names."""
-    card, out = datasets[dataset], layout.raw(params, dataset)
+def run(
+    params: Params,
+    dataset: str,
+    mirror: str | None = None,
+    root: Path | None = None,
+    accept_licence: bool = False,
+) -> None:
+    """Simulate a dataset's brackets, note the folder that holds its files, or download and unpack them.
+
+    mirror         : address of a folder that serves the official files by their names, before the official addresses.
+    root           : folder that holds the unpacked files; they are read in place.
+    accept_licence : as `datasets.<name>.accept_licence` in the parameter file.
+    UsageError with the steps to do by hand where no machine can fetch it; what was downloaded is kept.
+    """
+    card, out, use = datasets[dataset], layout.raw(params, dataset), params.datasets.get(dataset)
     if card.fetch == "simulate":
         if params.simulate is None:
             raise UsageError(f"{params.params_file} has no section `simulate`, which {dataset} is made from.")
         simulate(params.simulate, ROOT / "datasets" / dataset, out, _say)
         return
+    place = root if root is not None else None if use is None or use.on_disk is None else Path(use.on_disk)
+    if place is not None:
+        note: dict[str, Any] = {"folder": str(_folder(params, card, place))}
+    else:
+        note = _fetched(params, card, mirror or (use.mirror if use else None), accept_licence or _accepted(use))
     out.mkdir(parents=True, exist_ok=True)
-    folder = _on_disk(params, dataset)
-    write_json_atomic(out / NOTE, {"folder": str(folder)})
+    write_json_atomic(out / NOTE, note)
 
 
-def _on_disk(params: Params, dataset: str) -> Path:
+def check(params: Params, dataset: str, root: Path | None = None) -> None:
+    """Print what of a dataset is here: its archives against their record, its scenes against the published counts.
+
+    BenchError if something is missing or changed.
+    """
     card, use = datasets[dataset], params.datasets.get(dataset)
-    if use is not None and use.on_disk is not None and (folder := Path(use.on_disk)).is_dir():
-        return folder.resolve()
-    urls = "\n".join(f"  {source['url']}" for source in card.sources)
-    given = "is not set" if use is None or use.on_disk is None else f"is {use.on_disk!r}, which is no folder"
-    raise UsageError(
-        f"dataset {dataset!r} ({card.licence}) is not on this disk: datasets.{dataset}.on_disk {given}.\n"
-        f"Download and unpack:\n{urls}\nthen name the folder that holds them in {params.params_file}."
-    )
+    place = root if root is not None else None if use is None or use.on_disk is None else Path(use.on_disk)
+    lines = list(_archives(params, card)) if place is None and card.fetch == "download" else []
+    source = place or (layout.raw(params, dataset) if card.fetch == "simulate" else _store(params, card) / "unpacked")
+    lines += [_count(card, split, source, use) for split in card.splits]
+    for sound, line in lines:
+        print(f"{'ok' if sound else 'fail':<5} {line}")
+    if not all(sound for sound, _ in lines):
+        raise BenchError(f"{dataset} isn't complete.\n{by_hand(params, card)}")
+
+
+def by_hand(params: Params, card: DatasetCard) -> str:
+    """Return what to do where a dataset can't be fetched by machine."""
+    steps = [
+        *card.steps,
+        f"Name the folder that holds the unpacked files: python -m bench fetch {card.name} --root FOLDER, or for the "
+        f"pipeline datasets.{card.name}.on_disk in {params.params_file}.",
+        f"See whether anything is missing: python -m bench fetch {card.name} --verify",
+    ]
+    numbered = "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
+    return f"By hand{f' ({card.page})' if card.page else ''}:\n{numbered}"
+
+
+def _folder(params: Params, card: DatasetCard, place: Path) -> Path:
+    if not place.expanduser().is_dir():
+        raise UsageError(
+            f"dataset {card.name!r} is said to lie in {str(place)!r}, which is no folder.\n{by_hand(params, card)}"
+        )
+    return place.expanduser().resolve()
+
+
+def _accepted(use: DatasetUse | None) -> bool:
+    return use is not None and use.accept_licence
+
+
+def _fetched(params: Params, card: DatasetCard, mirror: str | None, accepted: bool) -> dict[str, Any]:
+    """Download and unpack; return the note of where, and of which archives."""
+    if card.fetch == "manual" and mirror is None:
+        raise UsageError(
+            f"dataset {card.name!r} ({card.licence}) can't be fetched by machine.\n{by_hand(params, card)}"
+        )
+    _say(f"{card.title}\nlicence: {card.licence}\n{_sizes(card)}")
+    if not accepted:
+        raise UsageError(
+            f"dataset {card.name!r} has the licence: {card.licence}. If you accept it, say so once: --accept-licence, "
+            f"or datasets.{card.name}.accept_licence: true in {params.params_file}."
+        )
+    store, checksums = _store(params, card), Checksums(Path(params.downloads.checksums), card.name)
+    try:
+        files = [entry for source in card.sources for entry in _one(source, store, checksums, mirror)]
+    except BenchError as error:
+        raise type(error)(f"{error}\n{by_hand(params, card)}") from error
+    return {"folder": str(store / "unpacked"), "files": files}
+
+
+def _one(source: Mapping[str, Any], store: Path, checksums: Checksums, mirror: str | None) -> Iterator[dict[str, Any]]:
+    if not mirror and source.get("drive"):
+        for archive in sorted(drive_folder(source["drive"], store / "unpacked").rglob("*.zip")):
+            unpack(archive, store / "unpacked")
+        return
+    addresses = [f"{mirror.rstrip('/')}/{source['name']}"] if mirror else []
+    addresses += [url for url in (source.get("url"), *source.get("mirrors", ())) if url]
+    wanted = Source(source["name"], tuple(addresses), source.get("bytes"), source.get("sha256"))
+    path = download(wanted, store, checksums)
+    found = checksums.get(wanted.name) or {}
+    stamp = store / f"{wanted.name}.unpacked"
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != found["sha256"]:
+        unpack(path, store / "unpacked")
+        stamp.write_text(found["sha256"], encoding="utf-8")
+    yield {"name": wanted.name, **found}
+
+
+def _sizes(card: DatasetCard) -> str:
+    known = [source["bytes"] for source in card.sources if source.get("bytes")]
+    unknown = len(card.sources) - len(known)
+    said = f"{sum(known) / 1e9:.2f} GB to download" if known else "size of the download not published"
+    return f"{said}, {unknown} file(s) of unknown size" if known and unknown else said
+
+
+def _store(params: Params, card: DatasetCard) -> Path:
+    return Path(params.downloads.folder) / card.name
+
+
+def _archives(params: Params, card: DatasetCard) -> Iterator[tuple[bool, str]]:
+    store, checksums = _store(params, card), Checksums(Path(params.downloads.checksums), card.name)
+    for source in card.sources:
+        path = store / source["name"]
+        if not path.exists():
+            yield bool(source.get("drive")), f"{path}: not here"
+            continue
+        try:
+            found = verify(Source(source["name"], (), source.get("bytes"), source.get("sha256")), path, checksums)
+            yield True, f"{path}: sha256 {found[:16]}... as recorded"
+        except UsageError as error:
+            yield False, str(error)
+
+
+def _count(card: DatasetCard, split: str, source: Path, use: DatasetUse | None) -> tuple[bool, str]:
+    try:
+        found = card.find(source, split, use.layout if use else None)
+    except UsageError as error:
+        return False, str(error).splitlines()[0]
+    published, count = card.expected.get(split), len(found.folders)
+    of = f" of {published} published" if published is not None else ""
+    return published in (None, count), f"{card.name}/{split}: {count} scenes{of}, layout {found.layout}"
 
 
 def _say(line: str) -> None:

@@ -1,0 +1,35 @@
+"""`fetch`: a dataset's files, from the network, another server or this disk."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bench.cli.stages import DryRun, execute, registered
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command("fetch")
+def fetch(
+    context: typer.Context,
+    dataset: str,
+    accept_licence: Annotated[bool, typer.Option("--accept-licence", help="You have read and accept it.")] = False,
+    mirror: Annotated[str | None, typer.Option(help="Address that serves the official files by their names.")] = None,
+    root: Annotated[Path | None, typer.Option(help="Folder with the unpacked files, read in place.")] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Only tell what is here, missing or changed.")] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Download or simulate a dataset, or say where it lies.
+
+    Downloads go on where they were cut off; their sha256 is recorded the first time and checked from then on. A set
+    that no machine can fetch is answered with the steps to do by hand.
+
+    Example: python -m bench --params profiles/paper/params.yaml fetch kalantari --accept-licence
+    """
+    place = None if root is None else root.absolute()  # before the command goes to the project's folder
+    if verify:
+        execute(context, "fetch", dry_run, dataset, registered, function="check", root=place)
+        return
+    options: dict[str, Any] = {"mirror": mirror, "root": place, "accept_licence": accept_licence}
+    execute(context, "fetch", dry_run, dataset, registered, **options)

@@ -1,0 +1,166 @@
+"""Zip archives, unpacked only where every entry is harmless; an interrupted call goes on."""
+
+import stat
+import struct
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
+
+from bench.core.errors import UsageError
+from bench.core.progress import track
+from bench.io.atomic import replacing
+
+MOST_ENTRIES, MOST_BYTES, MOST_RATIO = 200_000, 200_000_000_000, 100
+"""An archive beyond these is refused: the largest public set has thousands of files and 20 GB, hardly compressed."""
+
+RUBBISH = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
+
+CHUNK = 1 << 20
+
+LOCAL_HEADER = struct.Struct("<4s5H3I2H")
+"""Signature, versions, flags, method, time, date, CRC, sizes, lengths of name and extra field of a zip's local header."""
+
+
+def unpack(archive: Path, target: Path) -> list[Path]:
+    """Unpack a zip archive into the folder `target` and return its files; those already there and whole are skipped.
+
+    Every entry is checked before the first is written. UsageError, naming archive and entry, for one that would leave
+    `target`, is a link or no plain file, is encrypted, collides with another's name on some file system, overlaps
+    another's data or unpacks to too much, and for an archive that is cut short or damaged.
+    """
+    files = []
+    with _opened(archive) as bundle:
+        entries = checked(bundle, archive)
+        for entry in track(entries, len(entries), f"unpack {archive.name}"):
+            path = target / _name(entry)
+            files.append(path)
+            if not _whole(path, entry):
+                _write(bundle, entry, path, archive)
+    return files
+
+
+def checked(bundle: zipfile.ZipFile, archive: Path) -> list[zipfile.ZipInfo]:
+    """Return the entries that are files; UsageError if any entry of the archive, or all together, may do harm."""
+    entries = [entry for entry in bundle.infolist() if not set(_parts(entry.filename)) & set(RUBBISH)]
+    total, size = sum(entry.file_size for entry in entries), archive.stat().st_size
+    if len(entries) > MOST_ENTRIES or total > MOST_BYTES or total > MOST_RATIO * max(size, 1000):
+        raise UsageError(
+            f"{archive}: would unpack to {len(entries)} files and {total / 1e9:.1f} GB, from {size / 1e6:.1f} MB; that "
+            "is no dataset. Nothing was unpacked."
+        )
+    for entry in entries:
+        _refuse_harmful(entry, archive)
+    _refuse_overlaps(entries, archive)
+    files = [entry for entry in entries if not entry.is_dir()]
+    _refuse_collisions(files, archive)
+    return files
+
+
+def _opened(archive: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(archive)
+    except OSError as error:
+        raise UsageError(f"{archive}: can't be read ({error.strerror}); check disk and permissions.") from error
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise UsageError(f"{archive}: {_where_cut(archive)} ({error}). Delete it and fetch it again.") from error
+
+
+def _where_cut(archive: Path) -> str:
+    """Say where a zip without directory ends, and where its last whole entry does."""
+    size, place, data = archive.stat().st_size, 0, archive.open("rb")
+    with data:
+        while len(header := data.read(LOCAL_HEADER.size)) == LOCAL_HEADER.size:
+            mark, _, flags, *_, packed, _, name, extra = LOCAL_HEADER.unpack(header)
+            end = place + LOCAL_HEADER.size + name + extra + packed
+            if mark != b"PK\x03\x04" or flags & 8 or end > size:
+                break
+            place = end
+            data.seek(place)
+    if place == 0 and mark_of(archive) != b"PK\x03\x04":
+        return f"no zip archive, {size} bytes"
+    return f"cut short at byte {size}; its last whole entry ends at byte {place}"
+
+
+def mark_of(path: Path) -> bytes:
+    """Return the first four bytes of a file, fewer if it is shorter."""
+    with path.open("rb") as file:
+        return file.read(4)
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    return PurePosixPath(name.replace("\\", "/")).parts
+
+
+def _name(entry: zipfile.ZipInfo) -> Path:
+    return Path(*_parts(entry.filename))
+
+
+def _refuse_harmful(entry: zipfile.ZipInfo, archive: Path) -> None:
+    parts, kind = _parts(entry.filename), stat.S_IFMT(entry.external_attr >> 16)
+    said = ""
+    if not parts or ".." in parts or parts[0].startswith("/") or ":" in parts[0] or "\x00" in entry.filename:
+        said = "would be written outside the folder"
+    elif kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        said = "is a link or a device" if stat.S_ISLNK(kind) else "is no plain file"
+    elif entry.flag_bits & 1:
+        said = "is encrypted"
+    elif entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        said = "is packed by a method that isn't read here"
+    if said:
+        raise UsageError(f"{archive}: entry {entry.filename!r} {said}. Nothing was unpacked.")
+
+
+def _refuse_overlaps(entries: Sequence[zipfile.ZipInfo], archive: Path) -> None:
+    ordered = sorted(entries, key=lambda entry: entry.header_offset)
+    for one, other in pairwise(ordered):
+        if one.header_offset + LOCAL_HEADER.size + one.compress_size > other.header_offset:
+            raise UsageError(
+                f"{archive}: entries {one.filename!r} and {other.filename!r} share their data, as in archives made to "
+                "fill a disk. Nothing was unpacked."
+            )
+
+
+def _refuse_collisions(files: Sequence[zipfile.ZipInfo], archive: Path) -> None:
+    seen: dict[tuple[str, ...], str] = {}
+    for entry in files:
+        parts = _folded(entry.filename)
+        for known in (parts, *(parts[:depth] for depth in range(1, len(parts)))):
+            if known in seen:
+                raise UsageError(
+                    f"{archive}: entries {seen[known]!r} and {entry.filename!r} take one place where case or accents "
+                    "don't count. Nothing was unpacked."
+                )
+        seen[parts] = entry.filename
+    folders = {parts[:depth]: name for parts, name in seen.items() for depth in range(1, len(parts))}
+    for parts, name in seen.items():
+        if parts in folders:
+            raise UsageError(f"{archive}: entry {name!r} is a file where {folders[parts]!r} needs a folder.")
+
+
+def _folded(name: str) -> tuple[str, ...]:
+    return tuple(unicodedata.normalize("NFC", part).casefold() for part in _parts(name))
+
+
+def _whole(path: Path, entry: zipfile.ZipInfo) -> bool:
+    if path.is_symlink() or not path.is_file() or path.stat().st_size != entry.file_size:
+        return False
+    crc = 0
+    with path.open("rb") as file:
+        while piece := file.read(CHUNK):
+            crc = zlib.crc32(piece, crc)
+    return crc == entry.CRC
+
+
+def _write(bundle: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, archive: Path) -> None:
+    try:
+        with replacing(path) as part, part.open("wb") as out, bundle.open(entry) as packed:
+            while piece := packed.read(CHUNK):
+                out.write(piece)
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as error:
+        raise UsageError(
+            f"{archive}: entry {entry.filename!r} at byte {entry.header_offset} is damaged ({error}). Delete the "
+            "archive and fetch it again."
+        ) from error
