@@ -21,7 +21,7 @@ RUBBISH = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
 CHUNK = 1 << 20
 
 LOCAL_HEADER = struct.Struct("<4s5H3I2H")
-"""Signature, versions, flags, method, time, date, CRC, sizes, lengths of name and extra field of a zip's local header."""
+"""Local header of a zip: signature, versions, flags, method, time, date, CRC, sizes, lengths of name and extra."""
 
 
 def unpack(archive: Path, target: Path) -> list[Path]:

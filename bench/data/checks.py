@@ -95,7 +95,7 @@ def check_steps(scene: Scene, what: str) -> str:
                 raise UsageError(
                     f"{what}: {said}; the exposures belong to another scene, or the frames aren't gamma 2.2."
                 )
-            notes.append(f"{said}; the frames aren't gamma 2.2, or the exposures are wrong")
+            notes.append(f"{said} (another curve than gamma 2.2, or wrong exposures)")
     return NOTED + "; ".join(notes) if notes else PASSED
 
 
