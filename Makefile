@@ -14,7 +14,7 @@ export VIRTUAL_ENV := $(CURDIR)/.venv
 
 .PHONY: help
 help: ## print this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-15s %s\n", $$1, $$2}'
 
 .PHONY: setup
 setup: $(STAMP) ## create .venv with the locked versions (once; about 1 GB to download)
@@ -40,10 +40,15 @@ smoke: $(STAMP) ## every stage of the same pipeline at its smallest (minutes)
 .PHONY: study lab paper
 study: $(STAMP) ## the demo's data with more seeds and controls (CPU, hours)
 lab: $(STAMP) ## larger networks on the demo's engine (one GPU, about an hour)
-paper: $(STAMP) ## the paper's settings on the real data sets, which you place yourself (GPUs, days)
+paper: $(STAMP) ## the paper's settings on the real data sets, downloaded once you accept their licences (GPUs, days)
 study lab paper:
 	@$(BIN)/dvc repro profiles/$@/dvc.yaml
 	@$(MAKE) where PROFILE=$@
+
+.PHONY: paper-rehearsal
+paper-rehearsal: $(STAMP) ## the paper profile's pipeline, downloads included, on synthetic archives (minutes)
+	@$(BIN)/python -m bench --params profiles/rehearsal/params.yaml rehearse
+	@$(MAKE) where PROFILE=rehearsal
 
 .PHONY: where
 where:

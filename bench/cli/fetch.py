@@ -1,4 +1,4 @@
-"""`fetch`: a dataset's files, from the network, another server or this disk."""
+"""`fetch`: a dataset's files, from the network, another server or this disk; `rehearse`: all of it, synthetic."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,3 +33,18 @@ def fetch(
         return
     options: dict[str, Any] = {"mirror": mirror, "root": place, "accept_licence": accept_licence}
     execute(context, "fetch", dry_run, dataset, registered, **options)
+
+
+@app.command("rehearse")
+def rehearse(
+    context: typer.Context,
+    serve: Annotated[bool, typer.Option("--serve", help="Only serve the archives, until Ctrl-C.")] = False,
+) -> None:
+    """Run the paper profile's pipeline on synthetic archives.
+
+    Archives with the official names and layouts are made from the shipped panoramas and served on this machine; then
+    the whole pipeline runs, from the downloads to the report, with tiny networks.
+
+    Example: python -m bench --params profiles/rehearsal/params.yaml rehearse
+    """
+    execute(context, "rehearse", only_serve=serve)

@@ -55,11 +55,13 @@ class View:
     """One accepted bracket.
 
     codes : short, middle, long.
+    seen  : the light that each of them saw, (H, W, 3) float64, not clipped; 1 saturates the short frame.
     truth : (H, W, 3) float32 in [0, 1], what the middle frame sees at its moment; 1 saturates the short frame.
     row   : what `views.csv` tells of it.
     """
 
     codes: list[Codes]
+    seen: list[Light]
     truth: Radiance
     row: dict[str, Any]
 
@@ -89,7 +91,7 @@ def photograph(
     if not usable(settings, codes):
         return None
     truth = np.clip(seen[1], 0, 1).astype(np.float32)
-    return View(codes, truth, _shares(codes) | _motion(lens, poses, movers))
+    return View(codes, seen, truth, _shares(codes) | _motion(lens, poses, movers))
 
 
 def usable(settings: Simulation, codes: list[Codes]) -> bool:
