@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
-from bench.core.params import Params
+from bench.core.params import Downloads, Params
 from bench.core.registry import datasets
 from bench.report.results import Result
 
@@ -19,14 +20,24 @@ def caption(params: Params, cards: Cards, results: Sequence[Result], tested: Seq
     protocol = sorted({result.protocol for result in results})
     made = [f"Protocol {', '.join(protocol)}", *settings(params, cards)]
     marks = "Best in bold, second underlined, among learned rows measured here."
-    return f"Profile {params.profile}: {data(results, tested)}; {seeds(results)}. {'; '.join(made)}. {marks}"
+    return f"Profile {params.profile}: {data(results, tested, stand_ins(params))}; {seeds(results)}. {'; '.join(made)}. {marks}"
 
 
-def data(results: Sequence[Result], tested: Sequence[str]) -> str:
+def data(results: Sequence[Result], tested: Sequence[str], synthetic: Sequence[str] = ()) -> str:
     """Return the tested data sets and how many scenes were scored."""
-    titles = [title(name) for name in tested]
+    titles = [f"{name} (a synthetic stand-in of this name)" if name in synthetic else title(name) for name in tested]
     counts = _distinct(result.scenes for result in results)
     return f"{', '.join(titles)}; {' or '.join(counts)} test scenes"
+
+
+def stand_ins(params: Params) -> list[str]:
+    """Name the data sets that are synthetic: served by this machine and not recorded in the tracked checksums."""
+    tracked = Downloads().checksums
+    return [
+        name
+        for name, use in params.datasets.items()
+        if urlsplit(use.mirror or "").hostname in ("127.0.0.1", "localhost") and params.downloads.checksums != tracked
+    ]
 
 
 def title(name: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.report.caption import SUBMITTED, caption
+from bench.report.caption import SUBMITTED, caption, stand_ins
 from bench.report.inputs import DEFAULT_BLOCK, Measured, Paper
 from bench.report.results import Result, single_protocol
 from bench.report.rules import absent, conditions
@@ -68,8 +68,8 @@ def table(paper: Paper, measured: Measured) -> Table:
         caption=_caption(paper, measured, panels, rows),
         columns=shape,
         rows=tuple(_complete(row, shape) for row in rank(rows, METRICS, ("dataset", "protocol", "scenes"))),
-        headings=_headings(sources, rest),
-        groups=_groups(sources, rest),
+        headings=_headings(sources, rest, stand_ins(measured.params)),
+        groups=_groups(sources, rest, stand_ins(measured.params)),
     )
 
 
@@ -94,7 +94,10 @@ def _cards(paper: Paper, measured: Measured) -> dict[str, Mapping[str, Any]]:
 def _measured_datasets(paper: Paper, measured: Measured) -> list[str]:
     wanted = _wanted(paper, measured)
     tested = dict.fromkeys(cell.dataset for cell in measured.params.evaluations.values())
-    return [name for name in tested if any((variant, name) in measured.results for variant in wanted)]
+    rows = {name: sum((variant, name) in measured.results for variant in wanted) for name in tested}
+    # One row of Table 2 or 3 on another set compares with nothing: such a panel would be dashes.
+    enough = 2 if paper.number != 1 and max(rows.values(), default=0) > 1 else 1
+    return [name for name, count in rows.items() if count >= enough]
 
 
 def _block(paper: Paper, dataset: str) -> str:
@@ -106,15 +109,18 @@ def _used(paper: Paper, measured: Measured) -> list[Result]:
     return [result for (variant, _), result in sorted(measured.results.items()) if variant in wanted]
 
 
-def _headings(sources: Mapping[str, str], rest: Sequence[str]) -> dict[str, str]:
-    own = {panel: f"Measured here on {panel}" for panel in sources}
+def _headings(sources: Mapping[str, str], rest: Sequence[str], synthetic: Sequence[str]) -> dict[str, str]:
+    own = {
+        panel: f"Measured here on {'a synthetic stand-in for ' if panel in synthetic else ''}{panel}"
+        for panel in sources
+    }
     return {**own, **{block: f"{_data(block)}: printed values only, not measured in this profile" for block in rest}}
 
 
-def _groups(sources: Mapping[str, str], rest: Sequence[str]) -> dict[tuple[str, str], str]:
+def _groups(sources: Mapping[str, str], rest: Sequence[str], synthetic: Sequence[str]) -> dict[tuple[str, str], str]:
     names = {(panel, OURS): f"ours, {panel}" for panel in sources}
     for panel, block in sources.items():
-        apart = "" if panel == block else ": other data, not comparable"
+        apart = "" if panel == block and panel not in synthetic else ": other data, not comparable"
         names[panel, PAPER] = f"paper, {_data(block)}{apart}"
     return {**names, **{(block, PAPER): f"paper, {_data(block)}" for block in rest}}
 
@@ -150,7 +156,8 @@ def _row(paper: Paper, measured: Measured, panel: str, record: Mapping[str, Any]
 
 
 def _notes(paper: Paper, measured: Measured, panel: str, label: str, variant: str) -> tuple[str, ...]:
-    notes = [] if panel == _block(paper, panel) else ["paper_*: other data, not comparable"]
+    same = panel == _block(paper, panel) and panel not in stand_ins(measured.params)
+    notes = [] if same else ["paper_*: other data, not comparable"]
     codes, printed = measured.codes(variant), re.search(r"K=(\d+)", label)
     if codes is not None and codes != (int(printed[1]) if printed else 1024):
         notes.append(f"codebook of K = {codes} here")

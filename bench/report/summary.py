@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bench.report.caption import data, made_with, seeds
+from bench.report.caption import data, made_with, seeds, stand_ins
 from bench.report.inputs import Measured
 from bench.report.table import Row, Table
 
@@ -14,7 +14,7 @@ def facts(measured: Measured) -> dict[str, str]:
     trained = sorted({run.trainset for run in params.runs.values()})
     protocol = ", ".join(sorted({result.protocol for result in results}))
     return {
-        "tested on": data(results, tested) if results else "nothing yet",
+        "tested on": data(results, tested, stand_ins(params)) if results else "nothing yet",
         "trained on": ", ".join(trained) or "nothing",
         "seeds": seeds(results),
         "protocol": protocol or params.protocol,

@@ -62,11 +62,13 @@ def _predict(params: Params, cell: str, folder: Path, device: torch.device, limi
 
 
 def _scenes(params: Params, entry: Evaluation, limit: int | None) -> Iterator[tuple[str, Path]]:
-    for split, role in datasets[entry.dataset].splits.items():
-        if role in SPLITS:
-            folder = layout.scenes(params, entry.dataset, split)
-            paths = list_scenes(layout.need(params, folder, f"prepare {entry.dataset}"))
-            yield from ((split, path) for path in paths[:limit])
+    layout.need(params, layout.scenes(params, entry.dataset), f"prepare {entry.dataset}")
+    splits = [split for split, role in datasets[entry.dataset].splits.items() if role in SPLITS]
+    folders = {split: layout.scenes(params, entry.dataset, split) for split in splits}
+    # A set may lack a split, such as scenes without truth; it can't lack all.
+    there = {split: folder for split, folder in folders.items() if folder.exists()} or folders
+    for split, folder in there.items():
+        yield from ((split, path) for path in list_scenes(folder)[:limit])
 
 
 def _predictor(params: Params, run: str, device: torch.device) -> Predictor:
@@ -126,5 +128,5 @@ def _row(params: Params, evaluation: Evaluation) -> ScoreRow:
 def _print(params: Params, tasks: Sequence[Task], outcomes: Sequence[Outcome]) -> None:
     own = protocols[params.protocol]
     print(f"{len(tasks)} scenes under {own.id}; nothing was written")
-    for metric in own.metrics:
+    for metric in own.metrics if outcomes else ():
         print(f"{metric:<12} {np.mean([outcome.scores[own.name][metric] for outcome in outcomes]):.4f}")

@@ -13,10 +13,13 @@ from bench.io.container import list_scenes, read_scene
 from bench.io.radiance import read_exr
 from bench.metrics.intervals import place
 from bench.metrics.masks import moving, reference_saturated
+from bench.report import unscored
 from bench.report.crops import Exhibit, choose, crop_figure
 from bench.report.figures import contact_sheet
+from bench.report.inputs import Measured
 from bench.report.page import Figure, Section
 from bench.report.style import shrink
+from bench.report.table import Table
 from bench.stages import layout
 
 SHOWN = {"test": 3, "no-truth": 2}
@@ -25,8 +28,8 @@ SHOWN = {"test": 3, "no-truth": 2}
 THUMBNAIL = 130
 
 
-def sections(params: Params, scores: pd.DataFrame) -> list[Section]:
-    """Return crops with truth, crops without, and the contact sheet of each tested data set."""
+def sections(params: Params, scores: pd.DataFrame, measured: Measured) -> list[Section]:
+    """Return crops with truth, crops without, the contact sheet of each tested data set, and what isn't scored."""
     tested = list(dict.fromkeys(cell.dataset for cell in params.evaluations.values()))
     crops, sheets, missing = [], [], []
     if not params.tables.crops:
@@ -44,9 +47,23 @@ def sections(params: Params, scores: pd.DataFrame) -> list[Section]:
         "The number under a method is PSNR-μ of the whole picture."
     )
     return [
-        Section("crops", "Crops", intro if crops else "", figures=crops, missing=missing),
+        Section("crops", "Crops", intro if crops else "", _unscored(params, measured), crops, missing),
         Section("views", "Test views", figures=sheets, missing=none),
     ]
+
+
+def _unscored(params: Params, measured: Measured) -> list[Table]:
+    """List what was predicted for sets that have no split with truth."""
+    found = []
+    for cell in params.evaluations.values():
+        if "test" not in datasets[cell.dataset].splits.values():
+            run = params.runs.get(cell.run)
+            folder = layout.predictions(params, cell.run, cell.dataset)
+            variant, trainset, seed = (run.variant, run.trainset, run.seed) if run else (cell.run, "", None)
+            scenes = len(list(folder.rglob("*.exr")))
+            found.append(unscored.Predicted(cell.dataset, variant, trainset, seed, scenes))
+    made = unscored.table(measured, found)
+    return [made] if made else []
 
 
 def _splits(dataset: str, *roles: str) -> dict[str, int]:
@@ -93,8 +110,13 @@ def _crops(params: Params, scores: pd.DataFrame, dataset: str, split: str, path:
 
 
 def _run(params: Params, variant: str, dataset: str) -> str:
-    runs = [(run.trainset != dataset, run.seed, name) for name, run in params.runs.items() if run.variant == variant]
-    return min(runs)[2] if runs else variant
+    order = list(params.datasets)
+    own = {name: run for name, run in params.runs.items() if run.variant == variant}
+    tested = [name for name in own if any(c.run == name and c.dataset == dataset for c in params.evaluations.values())]
+    ranked = [
+        (own[name].trainset != dataset, order.index(own[name].trainset), own[name].seed, name) for name in tested or own
+    ]
+    return min(ranked)[-1] if ranked else variant
 
 
 def _label(params: Params, scores: pd.DataFrame, variant: str, dataset: str, scene: Scene) -> str:
@@ -112,11 +134,19 @@ def _prediction(params: Params, variant: str, dataset: str, split: str, scene: s
     return read_exr(path) if path.exists() else None
 
 
+def _eight_bits(scene: Scene) -> list[NDArray[np.uint8]]:
+    """Frames as pictures, of every n-th pixel where they are much larger than a thumbnail."""
+    step = max(1, scene.codes.shape[2] // (4 * THUMBNAIL))
+    full = np.iinfo(scene.codes.dtype).max
+    return [np.rint(frame[::step, ::step] / np.float32(full) * 255).astype(np.uint8) for frame in scene.codes]
+
+
 def _sheet(params: Params, dataset: str) -> list[Figure]:
     views = []
-    for name, path in [item for split in _splits(dataset, "test") for item in _scenes(params, dataset, split).items()]:
+    shown = _splits(dataset, "test") or _splits(dataset, "no-truth")
+    for name, path in [item for split in shown for item in _scenes(params, dataset, split).items()]:
         scene = read_scene(path)
-        frames = [shrink(np.rint(frame * 255).astype(np.uint8), THUMBNAIL) for frame in scene.ldr]
+        frames = [shrink(frame, THUMBNAIL) for frame in _eight_bits(scene)]
         times = ", ".join(f"{time:g}" for time in scene.times)
         views.append((f"{name}, t = {times}", frames))
     caption = "Each test view's frames as stored, short to long; t is the relative exposure time."

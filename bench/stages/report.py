@@ -11,7 +11,7 @@ from bench.core.params import Params
 from bench.core.registry import ROOT
 from bench.io.files import write_bytes_atomic, write_text_atomic
 from bench.io.tables import read_scores
-from bench.report import inspection, masks, scored
+from bench.report import cross, inspection, masks, scored
 from bench.report.codebook_figures import Book, atlas_figure, codebook_figure, pairs
 from bench.report.figures import learning_curves
 from bench.report.inputs import Measured, Paper
@@ -33,10 +33,11 @@ def run(params: Params) -> None:
     tables = [scored.table(paper, measured) for paper in _papers(params)]
     sections = [
         *_scored_sections(tables, notes),
+        *_cross(measured, scores),
         Section("masks", "Where methods differ", tables=[masks.table(measured)]),
         sensitivity.section(params, scores, measured),
         _codebooks(params),
-        *pictures.sections(params, scores),
+        *pictures.sections(params, scores, measured),
         _curves(params),
     ]
     _write_tables(params, [table for section in sections for table in section.tables])
@@ -81,6 +82,12 @@ def _scored_sections(tables: Sequence[Table], notes: Sequence[str]) -> list[Sect
     first, *rest = zip(names, intros, tables, strict=True)
     made = [Section(*name, intro, [table]) for name, intro, table in rest]
     return [Section(*first[0], first[1], [first[2]], missing=notes), *made]
+
+
+def _cross(measured: Measured, scores: pd.DataFrame) -> list[Section]:
+    made = cross.table(measured, scores)
+    intro = "Rows under the first of each method use weights that never saw the tested set's kind of pictures."
+    return [Section("cross", "Across data sets", intro, [made])] if made else []
 
 
 def _codebooks(params: Params) -> Section:
