@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import catalogue, doctor, fetch, merge, score, stages
+from bench.cli import catalogue, data, doctor, fetch, merge, score, stages
 from bench.cli.settings import Settings, locate
 from bench.core.errors import BenchError
 
@@ -25,6 +25,7 @@ app.add_typer(fetch.app)
 app.add_typer(stages.app)
 app.add_typer(score.app)
 app.add_typer(merge.app)
+app.add_typer(data.app, name="data")
 
 
 @app.callback()

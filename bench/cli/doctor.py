@@ -106,11 +106,29 @@ def profile(settings: Settings) -> Iterator[Finding]:
         if name not in datasets:
             yield Finding("fail", "data", f"{name}: no such dataset in datasets/")
         elif use.on_disk is None:
-            how = "is simulated" if datasets[name].fetch == "simulate" else "is fetched"
-            yield Finding("ok", "data", f"{name} {how} by the pipeline")
+            yield source(name, use.accept_licence)
         else:
             there = Path(use.on_disk).expanduser().is_dir()
             yield Finding("ok" if there else "fail", "data", f"{name} at {use.on_disk}{'' if there else ': not found'}")
+
+
+def source(name: str, accepted: bool) -> Finding:
+    """Tell how the pipeline comes by a dataset, and what is missing for it."""
+    from bench.core.registry import datasets
+
+    card = datasets[name]
+    if card.fetch == "simulate":
+        return Finding("ok", "data", f"{name} is simulated by the pipeline")
+    if card.fetch == "manual":
+        return Finding(
+            "fail", "data", f"{name} is placed by hand ({card.page}): name its folder as datasets.{name}.on_disk"
+        )
+    if not accepted:
+        say = f"set datasets.{name}.accept_licence once you have read it"
+        return Finding(
+            "fail", "data", f"{name} would be downloaded; its licence ({card.licence}) isn't accepted: {say}"
+        )
+    return Finding("ok", "data", f"{name} is downloaded by the pipeline")
 
 
 def cache() -> Finding:

@@ -47,8 +47,7 @@ def merge(
     }
     settings = cast(Settings, context.obj)
     with workplace():
-        params = settings.load()
-        stage = importlib.import_module("bench.stages.merge")
+        params, stage = settings.load(), importlib.import_module("bench.stages.merge")
         request = stage.Request(
             frames=stage.frames_of(here), method=method, exposures=exposures, preset=preset, tile=tile, force=force,
             **others,

@@ -20,7 +20,8 @@ def caption(params: Params, cards: Cards, results: Sequence[Result], tested: Seq
     protocol = sorted({result.protocol for result in results})
     made = [f"Protocol {', '.join(protocol)}", *settings(params, cards)]
     marks = "Best in bold, second underlined, among learned rows measured here."
-    return f"Profile {params.profile}: {data(results, tested, stand_ins(params))}; {seeds(results)}. {'; '.join(made)}. {marks}"
+    what = f"{data(results, tested, stand_ins(params))}; {seeds(results)}"
+    return f"Profile {params.profile}: {what}. {'; '.join(made)}. {marks}"
 
 
 def data(results: Sequence[Result], tested: Sequence[str], synthetic: Sequence[str] = ()) -> str:

@@ -64,7 +64,7 @@ def render(page: Page) -> str:
     """Return the page as HTML; equal input gives equal bytes. Above 5 MB raises BenchError."""
     views = {table.name: view(table) for section in page.sections for table in section.tables}
     html: str = (
-        _environment()
+        environment()
         .get_template("page.html.j2")
         .render(page=page, views=views, kinds=KINDS, decided=[_decided(d) for d in decisions(page.params)])
     )
@@ -106,7 +106,8 @@ def size(png: bytes) -> tuple[int, int]:
 
 
 @cache
-def _environment() -> Any:
+def environment() -> Any:
+    """Return the templates' environment: autoescaped, strict about missing names."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     made = Environment(

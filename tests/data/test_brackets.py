@@ -282,22 +282,6 @@ def test_frames_are_ordered_as_numbers(golden: Callable[[], Path]) -> None:
     assert (np.diff(means) > 0).all()
 
 
-def test_scenes_are_found_in_both_layouts(tmp_path: Path) -> None:
-    for name in ("Training/010", "Training/002", "Test/EXTRA/001", "Test/PAPER/BarbequeDay", "Training/.cache"):
-        (tmp_path / "official" / name).mkdir(parents=True)
-    for name in ("Test/10", "Test/9"):
-        (tmp_path / "flat" / name).mkdir(parents=True)
-    for folder in [path for path in tmp_path.rglob("*") if path.is_dir()]:
-        (folder / "notes.txt").write_text("x")
-
-    def names(root: str, split: str) -> list[str]:
-        return [folder.name for folder in datasets["kalantari"].find(tmp_path / root, split).folders]
-
-    assert names("official", "train") == ["002", "010"]
-    assert names("official", "test") == ["001", "BarbequeDay"]
-    assert names("flat", "test") == ["9", "10"]
-
-
 def test_an_empty_root_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(
         UsageError, match=r"(?s)expected folders in Test/EXTRA or Test/PAPER.*python -m bench fetch kalantari"
