@@ -12,8 +12,7 @@ from bench.data import checks
 from bench.data.exposures import of_frames
 from bench.data.layouts.brackets import check_floating, inside
 from bench.data.layouts.places import natural
-from bench.data.user_bracket import LINEAR, read_bracket
-from bench.io.ldr import SUFFIXES
+from bench.data.user_bracket import list_frames, read_bracket
 from bench.io.radiance import read_exr, read_rgbe
 
 TRUTHS = ("truth.exr", "truth.hdr", "HDRImg.hdr")
@@ -42,23 +41,19 @@ class Folder:
         """List the scene folders with a truth ("test") or without; one of the two may be empty."""
         try:
             folders = [path for path in Path(root).iterdir() if path.is_dir() and path.name[0] != "."]
+            chosen = [path for path in folders if (_truth(path) is not None) == (split == "test")]
         except OSError as error:
-            raise UsageError(f"folder: {root} can't be read ({error.strerror}); name a folder of scenes.") from error
+            raise UsageError(
+                f"folder: {error.filename} can't be read ({error.strerror}); name a folder of scenes."
+            ) from error
         if not folders:
             raise UsageError(f"folder: no scenes under {root}; expected a folder for each, with its frames.")
-        chosen = [path for path in folders if (_truth(path) is not None) == (split == "test")]
         return Listing(LAYOUT, sorted(chosen, key=lambda path: natural(path.name)))
 
     def read(self, folder: Path, split: str) -> Scene:
         """Read one scene; the checks' record tells how far its frames are from gamma 2.2."""
         what = f'scene "{folder.name}" of folder'
-        kinds, reserved = {*SUFFIXES, *LINEAR}, set(TRUTHS)
-        frames = [path for path in folder.iterdir() if path.suffix.lower() in kinds and path.name not in reserved]
-        paths = [
-            inside(path, what) for path in sorted(frames, key=lambda path: natural(path.name)) if path.name[0] != "."
-        ]
-        if not paths:
-            raise UsageError(f"{what}: no frames in {folder}; expected two or more of {', '.join(sorted(kinds))}.")
+        paths = [inside(path, what) for path in list_frames(folder, TRUTHS)]
         exposures, _ = of_frames(paths)
         scene = read_bracket(folder.name, paths, exposures)
         truth = _truth(folder)

@@ -36,9 +36,11 @@ class Checksums:
 
     def put(self, name: str, size: int, sha256: str) -> None:
         """Record a file."""
-        content = self._all()
-        content.setdefault(self.group, {})[name] = {"bytes": size, "sha256": sha256}
-        write_json_atomic(self.path, content)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(self.path.with_name(f".{self.path.name}.lock")):
+            content = self._all()
+            content.setdefault(self.group, {})[name] = {"bytes": size, "sha256": sha256}
+            write_json_atomic(self.path, content)
 
     def _all(self) -> dict[str, dict[str, Any]]:
         if not self.path.exists():
@@ -118,7 +120,7 @@ def _alone(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"{path.name[1:-5]} is being downloaded by another process; waiting for it.", flush=True)
+            print(f"{path.name[1:-5]} is being written by another process; waiting for it.", flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

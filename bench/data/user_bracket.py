@@ -1,7 +1,7 @@
 """Anyone's bracket as a scene: frames of any kind and in any order, sorted by their exposures."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from bench.color.exposure import encode
 from bench.core.errors import UsageError
 from bench.core.scene import Radiance, Scene
+from bench.data.layouts.places import natural
 from bench.io.ldr import SUFFIXES, Frame, read_frame
 from bench.io.radiance import read_exr, read_rgbe
 
@@ -45,6 +46,22 @@ def read_bracket(
     times = np.array([exposures[index] / exposures[order[0]] for index in order])
     names = [paths[index].name for index in order]
     return Scene(name, np.stack(frames), times, (len(frames) - 1) // 2, radiance, {"capture": name, "frames": names})
+
+
+def list_frames(folder: Path, besides: Collection[str] = ()) -> list[Path]:
+    """List the files of a folder that may be frames, in natural order, without those named in `besides`.
+
+    UsageError if the folder can't be read or holds none.
+    """
+    kinds = (*SUFFIXES, *LINEAR)
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except OSError as error:
+        raise UsageError(f"{folder}: can't be read ({error.strerror}); expected a folder of frames.") from error
+    frames = [name for name in names if name.lower().endswith(kinds) and name[0] != "." and name not in besides]
+    if not frames:
+        raise UsageError(f"{folder}: no frames there; expected two or more of {', '.join(kinds)}.")
+    return [folder / name for name in sorted(frames, key=natural)]
 
 
 def _refuse_equal(name: str, frames: Sequence[tuple[Path, float]]) -> None:

@@ -12,7 +12,7 @@ from bench.core.registry import ROOT, datasets
 from bench.data.archive import unpack
 from bench.data.download import Checksums, Source, download, drive_folder, verify
 from bench.data.simulate import simulate
-from bench.io.files import write_json_atomic
+from bench.io.files import write_json_atomic, write_text_atomic
 from bench.stages import layout
 
 NOTE = "on_disk.json"
@@ -42,7 +42,8 @@ def run(
     if place is not None:
         note: dict[str, Any] = {"folder": str(_folder(params, card, place))}
     else:
-        note = _fetched(params, card, mirror or (use.mirror if use else None), accept_licence or _accepted(use))
+        accepted = accept_licence or (use is not None and use.accept_licence)
+        note = _fetched(params, card, mirror or (use.mirror if use else None), accepted)
     out.mkdir(parents=True, exist_ok=True)
     write_json_atomic(out / NOTE, note)
 
@@ -83,10 +84,6 @@ def _folder(params: Params, card: DatasetCard, place: Path) -> Path:
     return place.expanduser().resolve()
 
 
-def _accepted(use: DatasetUse | None) -> bool:
-    return use is not None and use.accept_licence
-
-
 def _fetched(params: Params, card: DatasetCard, mirror: str | None, accepted: bool) -> dict[str, Any]:
     """Download and unpack; return the note of where, and of which archives."""
     if card.fetch == "manual" and mirror is None:
@@ -94,12 +91,14 @@ def _fetched(params: Params, card: DatasetCard, mirror: str | None, accepted: bo
             f"dataset {card.name!r} ({card.licence}) can't be fetched by machine.\n{by_hand(params, card)}"
         )
     _say(f"{card.title}\nlicence: {card.licence}\n{_sizes(card)}")
-    if not accepted:
+    store, checksums = _store(params, card), Checksums(Path(params.downloads.checksums), card.name)
+    consent = store / "licence-accepted.txt"
+    if not accepted and not (consent.is_file() and consent.read_text(encoding="utf-8") == card.licence):
         raise UsageError(
             f"dataset {card.name!r} has the licence: {card.licence}. If you accept it, say so once: --accept-licence, "
             f"or datasets.{card.name}.accept_licence: true in {params.params_file}."
         )
-    store, checksums = _store(params, card), Checksums(Path(params.downloads.checksums), card.name)
+    write_text_atomic(consent, card.licence)  # asked once; a licence that changes is asked for again
     try:
         files = [entry for source in card.sources for entry in _one(source, store, checksums, mirror)]
     except BenchError as error:

@@ -22,7 +22,7 @@ from bench.core.scene import Radiance, Scene
 from bench.data import checks
 from bench.data.exposures import from_exif, of_frames, parse
 from bench.data.layouts.tursun import triplet
-from bench.data.user_bracket import read_bracket
+from bench.data.user_bracket import list_frames, read_bracket
 from bench.io.files import write_bytes_atomic
 from bench.io.radiance import write_exr
 from bench.stages import destinations, training
@@ -192,11 +192,4 @@ def _preview(radiance: Radiance) -> bytes:
 
 def frames_of(words: Sequence[Path]) -> tuple[Path, ...]:
     """Return the frames that the words name: files as they are, and of a folder every file that may be a frame."""
-    from bench.data.user_bracket import LINEAR
-    from bench.io.ldr import SUFFIXES
-
-    found: list[Path] = []
-    for word in words:
-        kinds = {*SUFFIXES, *LINEAR}
-        found += sorted(p for p in word.iterdir() if p.suffix.lower() in kinds) if word.is_dir() else [word]
-    return tuple(found)
+    return tuple(frame for word in words for frame in (list_frames(word) if word.is_dir() else [word]))

@@ -12,7 +12,6 @@ from bench.core.scene import Radiance, Scene
 from bench.io.container import list_scenes, read_scene
 from bench.io.radiance import read_exr
 from bench.metrics.intervals import place
-from bench.metrics.masks import moving, reference_saturated
 from bench.report import unscored
 from bench.report.crops import Exhibit, choose, crop_figure
 from bench.report.figures import contact_sheet
@@ -77,12 +76,8 @@ def _scenes(params: Params, dataset: str, split: str) -> dict[str, Path]:
 
 
 def _areas(params: Params, scene: Scene) -> dict[str, NDArray[np.bool_]]:
-    rule = protocols[params.protocol].masks
-    ldr = scene.ldr
-    return {
-        "saturated": reference_saturated(ldr[scene.reference], rule.bright),
-        "moving": moving(ldr, scene.linear, scene.times, scene.reference, rule),
-    }
+    areas: dict[str, NDArray[np.bool_]] = protocols[params.protocol].areas(scene)
+    return areas
 
 
 def _chosen(params: Params, found: dict[str, Path], most: int) -> list[str]:

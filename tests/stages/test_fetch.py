@@ -97,6 +97,14 @@ def test_the_licence_must_be_accepted_once(site, server):
     assert not server.asked
     fetch.run(params, "kalantari", accept_licence=True)
     assert len(server.asked) == 2
+    fetch.run(params, "kalantari")
+
+
+def test_a_licence_that_changed_is_asked_for_again(site, tmp_path):
+    fetch.run(site(use={"accept_licence": False}), "kalantari", accept_licence=True)
+    (tmp_path / "store" / "kalantari" / "licence-accepted.txt").write_text("another licence")
+    with pytest.raises(UsageError, match="say so once"):
+        fetch.run(site(use={"accept_licence": False}), "kalantari")
 
 
 def test_another_file_than_the_recorded_one_is_refused_with_the_steps_by_hand(site, server, tmp_path):

@@ -70,9 +70,16 @@ def _scenes(base: Path, place: Place) -> list[Path]:
     # A folder without an exposure file still counts: that it is incomplete must be said, not passed over.
     holders = [base / name for name in place.folders if (base / name).is_dir()]
     found = [folder for holder in holders for folder in _folders(holder) if _counts(folder.name, place.numbers)]
-    if not any(child.is_file() for folder in found for child in folder.iterdir()):
+    if not any(_holds_files(folder) for folder in found):
         return []  # folders of folders: an archive's own, with the scenes below
     return sorted(found, key=lambda folder: (folder.parent.name, natural(folder.name)))
+
+
+def _holds_files(folder: Path) -> bool:
+    try:
+        return any(child.is_file() for child in folder.iterdir())
+    except OSError:
+        return True  # what may not be read is said where it is read
 
 
 def _counts(name: str, numbers: tuple[int, int] | None) -> bool:
