@@ -6,12 +6,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, cast
 
 import typer
 
 from bench.cli.settings import ROOT, Settings, workplace
 from bench.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.core.params import Params
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -106,15 +109,16 @@ def profile(settings: Settings) -> Iterator[Finding]:
         if name not in datasets:
             yield Finding("fail", "data", f"{name}: no such dataset in datasets/")
         elif use.on_disk is None:
-            yield source(name, use.accept_licence)
+            yield source(params, name)
         else:
             there = Path(use.on_disk).expanduser().is_dir()
             yield Finding("ok" if there else "fail", "data", f"{name} at {use.on_disk}{'' if there else ': not found'}")
 
 
-def source(name: str, accepted: bool) -> Finding:
+def source(params: "Params", name: str) -> Finding:
     """Tell how the pipeline comes by a dataset, and what is missing for it."""
     from bench.core.registry import datasets
+    from bench.stages.fetch import accepted
 
     card = datasets[name]
     if card.fetch == "simulate":
@@ -123,7 +127,7 @@ def source(name: str, accepted: bool) -> Finding:
         return Finding(
             "fail", "data", f"{name} is placed by hand ({card.page}): name its folder as datasets.{name}.on_disk"
         )
-    if not accepted:
+    if not accepted(params, name):
         say = f"set datasets.{name}.accept_licence once you have read it"
         return Finding(
             "fail", "data", f"{name} would be downloaded; its licence ({card.licence}) isn't accepted: {say}"

@@ -1,5 +1,6 @@
 """Downloads that go on where they were cut off, are checked, and appear under their final name whole or not at all."""
 
+import errno
 import fcntl
 import json
 import time
@@ -59,11 +60,18 @@ def download(source: Source, folder: Path, checksums: Checksums, *, unpacked: bo
     BenchError, with what each address answered, if none gave the file; what arrived is kept and the next call goes on.
     """
     path = folder / source.name
-    folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder / f".{source.name}.lock"):
-        if not path.exists():
-            _from_any(source, path, _wanted(source, checksums), unpacked)
-        verify(source, path, checksums)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _alone(folder / f".{source.name}.lock"):
+            if not path.exists():
+                _from_any(source, path, _wanted(source, checksums), unpacked)
+            verify(source, path, checksums)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UsageError(
+            f"{error.filename or folder}: can't be written ({error.strerror}); set downloads.folder to another place."
+        ) from error
     return path
 
 

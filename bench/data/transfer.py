@@ -7,6 +7,7 @@ import time
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,8 @@ class Resumable:
     def _take(self, answer: Any) -> None:
         have = self._have()
         if answer.status_code == 416 and have:
+            if answer.headers.get("Content-Range") == f"bytes */{have}":
+                return  # all of it is here: an earlier call ended just before it could say so
             self.part.unlink()
             raise _Again("the server has a shorter file than what is here; starting anew")
         if answer.status_code >= 500 or answer.status_code == 429:
@@ -107,7 +110,7 @@ class Resumable:
         marks = [answer.headers.get("ETag", "W/"), answer.headers.get("Last-Modified")]
         strong = [mark for mark in marks if mark is not None and not mark.startswith("W/")]
         self.state.write_text(json.dumps({"mark": strong[0] if strong else None}), encoding="utf-8")
-        pieces = _first_checked(answer)
+        pieces = _first_checked(answer)  # before the part is opened: a login page must not wipe it out
         with self.part.open("ab" if goes_on else "wb") as file:
             for piece in _shown(pieces, begin, total, self.part.stem):
                 file.write(piece)
@@ -148,15 +151,15 @@ class Resumable:
 
 
 def _first_checked(answer: Any) -> Iterator[bytes]:
-    """Yield the pieces of an answer; `Refused` before the first if it is a web page."""
-    for number, piece in enumerate(answer.iter_content(CHUNK)):
-        page = piece[:64].lstrip().lower().startswith(PAGE)
-        if number == 0 and (page or "text/html" in answer.headers.get("Content-Type", "")):
-            raise Refused(
-                "sent a web page instead of the file, perhaps a login or a notice that too many have downloaded it; "
-                "open the address in a browser and download the file by hand"
-            )
-        yield piece
+    """Return the pieces of an answer; `Refused` at once if it is a web page."""
+    pieces = answer.iter_content(CHUNK)
+    first = next(pieces, b"")
+    if first[:64].lstrip().lower().startswith(PAGE) or "text/html" in answer.headers.get("Content-Type", ""):
+        raise Refused(
+            "sent a web page instead of the file, perhaps a login or a notice that too many have downloaded it; open "
+            "the address in a browser and download the file by hand"
+        )
+    return chain([first], pieces)
 
 
 def _shown(pieces: Iterable[bytes], begin: int, total: int | None, name: str) -> Iterator[bytes]:

@@ -17,6 +17,9 @@ from bench.stages import layout
 
 NOTE = "on_disk.json"
 
+PLACE, CONSENT = "on-disk.txt", "licence-accepted.txt"
+"""In a dataset's store: the folder that --root named, and the licence that was accepted, so that both are said once."""
+
 
 def run(
     params: Params,
@@ -38,12 +41,14 @@ def run(
             raise UsageError(f"{params.params_file} has no section `simulate`, which {dataset} is made from.")
         simulate(params.simulate, ROOT / "datasets" / dataset, out, _say)
         return
-    place = root if root is not None else None if use is None or use.on_disk is None else Path(use.on_disk)
+    place = _place(params, card, root) if mirror is None else None
     if place is not None:
         note: dict[str, Any] = {"folder": str(_folder(params, card, place))}
+        if root is not None:  # the pipeline, which knows no options, shall find it too
+            write_text_atomic(_store(params, card) / PLACE, note["folder"])
     else:
-        accepted = accept_licence or (use is not None and use.accept_licence)
-        note = _fetched(params, card, mirror or (use.mirror if use else None), accepted)
+        agreed = accept_licence or accepted(params, dataset)
+        note = _fetched(params, card, mirror or (use.mirror if use else None), agreed)
     out.mkdir(parents=True, exist_ok=True)
     write_json_atomic(out / NOTE, note)
 
@@ -54,7 +59,7 @@ def check(params: Params, dataset: str, root: Path | None = None) -> None:
     BenchError if something is missing or changed.
     """
     card, use = datasets[dataset], params.datasets.get(dataset)
-    place = root if root is not None else None if use is None or use.on_disk is None else Path(use.on_disk)
+    place = _place(params, card, root)
     lines = list(_archives(params, card)) if place is None and card.fetch == "download" else []
     source = place or (layout.raw(params, dataset) if card.fetch == "simulate" else _store(params, card) / "unpacked")
     lines += [_count(card, split, source, use) for split in card.splits]
@@ -68,12 +73,30 @@ def by_hand(params: Params, card: DatasetCard) -> str:
     """Return what to do where a dataset can't be fetched by machine."""
     steps = [
         *card.steps,
-        f"Name the folder that holds the unpacked files: python -m bench fetch {card.name} --root FOLDER, or for the "
-        f"pipeline datasets.{card.name}.on_disk in {params.params_file}.",
+        f"Name the folder that holds the unpacked files: python -m bench fetch {card.name} --root FOLDER, or set "
+        f"datasets.{card.name}.on_disk in {params.params_file}.",
         f"See whether anything is missing: python -m bench fetch {card.name} --verify",
     ]
     numbered = "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
     return f"By hand{f' ({card.page})' if card.page else ''}:\n{numbered}"
+
+
+def accepted(params: Params, dataset: str) -> bool:
+    """Tell whether a licence has been accepted, in the parameter file or by an earlier --accept-licence."""
+    card, use = datasets[dataset], params.datasets.get(dataset)
+    file = _store(params, card) / CONSENT
+    said = file.read_text(encoding="utf-8") if file.is_file() else None
+    return said == card.licence or (use is not None and use.accept_licence)
+
+
+def _place(params: Params, card: DatasetCard, root: Path | None) -> Path | None:
+    """Return the folder that holds the unpacked files: as said now, in the parameter file, or by an earlier --root."""
+    use, file = params.datasets.get(card.name), _store(params, card) / PLACE
+    if root is not None:
+        return root
+    if use is not None and use.on_disk is not None:
+        return Path(use.on_disk)
+    return Path(file.read_text(encoding="utf-8")) if file.is_file() else None
 
 
 def _folder(params: Params, card: DatasetCard, place: Path) -> Path:
@@ -84,7 +107,7 @@ def _folder(params: Params, card: DatasetCard, place: Path) -> Path:
     return place.expanduser().resolve()
 
 
-def _fetched(params: Params, card: DatasetCard, mirror: str | None, accepted: bool) -> dict[str, Any]:
+def _fetched(params: Params, card: DatasetCard, mirror: str | None, agreed: bool) -> dict[str, Any]:
     """Download and unpack; return the note of where, and of which archives."""
     if card.fetch == "manual" and mirror is None:
         raise UsageError(
@@ -92,13 +115,12 @@ def _fetched(params: Params, card: DatasetCard, mirror: str | None, accepted: bo
         )
     _say(f"{card.title}\nlicence: {card.licence}\n{_sizes(card)}")
     store, checksums = _store(params, card), Checksums(Path(params.downloads.checksums), card.name)
-    consent = store / "licence-accepted.txt"
-    if not accepted and not (consent.is_file() and consent.read_text(encoding="utf-8") == card.licence):
+    if not agreed:
         raise UsageError(
             f"dataset {card.name!r} has the licence: {card.licence}. If you accept it, say so once: --accept-licence, "
             f"or datasets.{card.name}.accept_licence: true in {params.params_file}."
         )
-    write_text_atomic(consent, card.licence)  # asked once; a licence that changes is asked for again
+    write_text_atomic(store / CONSENT, card.licence)  # asked once; a licence that changes is asked for again
     try:
         files = [entry for source in card.sources for entry in _one(source, store, checksums, mirror)]
     except BenchError as error:

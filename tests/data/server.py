@@ -60,10 +60,10 @@ def answer(server, request):
     mark = {"ETag": f'"{hash(data)}"'} if server.mark else {}
     begin, status = 0, 200
     asked = request.headers.get("Range")
-    if asked and fault != "no-range" and request.headers.get("If-Range") in (None, mark.get("ETag")):
+    if asked and fault not in ("no-range", "page") and request.headers.get("If-Range") in (None, mark.get("ETag")):
         begin = int(asked.removeprefix("bytes=").rstrip("-"))
         if begin >= len(data):
-            return head(request, 416, {"Content-Length": "0"})
+            return head(request, 416, {"Content-Length": "0", "Content-Range": f"bytes */{len(data)}"})
         status, mark["Content-Range"] = 206, f"bytes {begin}-{len(data) - 1}/{len(data)}"
     body = data[begin:]
     sent = {"drop": int(len(body) * 0.3), "short": 2 * len(body) // 3, "lie": 2 * len(body) // 3}.get(fault, len(body))

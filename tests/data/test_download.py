@@ -145,6 +145,38 @@ def test_a_login_page_is_no_archive(fetch, server, store):
     assert NAME not in left(store)
 
 
+def test_a_login_page_leaves_what_had_arrived(fetch, server, store):
+    store.mkdir()
+    (store / f"{NAME}.part").write_bytes(GOOD[:200_000])
+    (store / f"{NAME}.part.json").write_text('{"mark": null}')
+    server.faults[f"/{NAME}"] = "page", 1
+    with pytest.raises(BenchError, match="sent a web page"):
+        fetch()
+    assert (store / f"{NAME}.part").read_bytes() == GOOD[:200_000]
+    assert fetch().read_bytes() == GOOD and server.asked[-1] == (f"/{NAME}", "bytes=200000-")
+
+
+def test_a_part_that_is_whole_is_not_asked_for_again(fetch, server, store):
+    store.mkdir()
+    (store / f"{NAME}.part").write_bytes(GOOD)
+    (store / f"{NAME}.part.json").write_text('{"mark": null}')
+    assert fetch().read_bytes() == GOOD
+    assert server.asked == [(f"/{NAME}", f"bytes={len(GOOD)}-")]
+
+
+def test_a_part_longer_than_the_servers_file_is_dropped(fetch, server, store):
+    store.mkdir()
+    (store / f"{NAME}.part").write_bytes(GOOD + b"more")
+    assert fetch().read_bytes() == GOOD
+
+
+def test_a_store_that_cannot_be_written_is_named(fetch, store):
+    store.parent.mkdir(exist_ok=True)
+    store.write_text("a file where the folder should be")
+    with pytest.raises(UsageError, match=r"store: can't be written \(File exists\); set downloads\.folder"):
+        fetch()
+
+
 def test_another_address_is_tried(fetch, server):
     server.faults["/gone/set.zip"] = "500", 99
     server.files["/page/set.zip"] = GOOD

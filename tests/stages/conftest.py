@@ -5,6 +5,7 @@ The copy makes the command line work there and not in the checkout, since comman
 
 import importlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -43,7 +44,7 @@ class Workshop(NamedTuple):
         cells = [("evaluate", cell) for cell in p.evaluations]
         inspections = [("inspect", self.codebook), ("inspect", f"network-{self.vq}")]
         trainings = [("codebook", self.codebook), ("train", self.plain), ("train", self.vq)]
-        data = [("fetch", "panoramas"), ("prepare", "panoramas")]
+        data = [("fetch", "panoramas"), ("backbone",), ("prepare", "panoramas")]
         return [*data, *trainings, *cells, *inspections, ("summarize",), ("report",)]
 
     def run(self, verb: str, *names: str, **options: Any) -> None:
@@ -147,7 +148,7 @@ def command(environment: dict[str, str]) -> Callable[..., Answer]:
 
 @pytest.fixture
 def refused(command: Callable[..., Answer]) -> Callable[..., str]:
-    """Run a command that must end with exit code 2 and nothing but its sentence on stderr; return that."""
+    """Run a command that must end with exit code 2 and nothing but progress and its sentence on stderr; return that."""
 
     def run(place: Workshop, *words: str) -> str:
         answer = command(place, *words)
@@ -155,7 +156,7 @@ def refused(command: Callable[..., Answer]) -> Callable[..., str]:
         assert "Traceback" not in answer.stderr
         noise, mark, sentence = answer.stderr.partition("error: ")
         assert mark
-        assert not noise
+        assert all(re.fullmatch(r"[\w /-]+: \d+/\d+, [\d.]+/s, \d+ s left", line) for line in noise.splitlines())
         assert len(sentence.splitlines()) <= 2
         return sentence
 

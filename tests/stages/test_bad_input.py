@@ -57,7 +57,7 @@ def exposures(text):
         (remove(1), ["2 exposures found, 3 expected", "Missing: the middle exposure"]),
         (as_float, [".tif: pixels are float32; expected 8 or 16 bits"]),
         (one_of_8_bits, ["uint8", "uint16", "a bracket's frames must agree"]),
-        (exposures("short\nmiddle\nlong\n"), ["exposure.txt holds 'short", "expected three numbers"]),
+        (exposures("short\nmiddle\nlong\n"), ["exposure.txt holds 'short", "expected 3 numbers"]),
         (scaled(4), ["the truth is 4", "expected 1", "2^2", "another origin"]),
         (scaled(0.25), ["the truth is 0.25", "expected 1", "2^-2"]),
     ],

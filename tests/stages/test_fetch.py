@@ -122,8 +122,20 @@ def test_a_folder_on_disk_is_read_in_place(site, server, tmp_path):
     params = site()
     fetch.run(params, "kalantari", root=tmp_path / "mine")
     prepare.run(params, "kalantari")
-    assert not server.asked and not (tmp_path / "store").exists()
+    assert not server.asked and not list((tmp_path / "store").rglob("*.zip"))
     assert (layout.scenes(params, "kalantari", "test") / "7").exists()
+
+
+def test_a_folder_named_once_is_found_by_the_pipeline_too(site, server, tmp_path):
+    builders.kalantari(tmp_path / "mine" / "Training" / "001")
+    builders.kalantari(tmp_path / "mine" / "Test" / "7", seed=1)
+    params = site(use={"accept_licence": False, "mirror": None})
+    fetch.run(params, "kalantari", root=tmp_path / "mine")
+    fetch.run(params, "kalantari")
+    note = json.loads((layout.raw(params, "kalantari") / "on_disk.json").read_text())
+    assert note == {"folder": str(tmp_path / "mine")} and not server.asked
+    fetch.run(params, "kalantari", mirror=server.url(), accept_licence=True)
+    assert len(server.asked) == 2, "a mirror is another order"
 
 
 def test_a_folder_that_is_not_there_is_named(site, tmp_path):
