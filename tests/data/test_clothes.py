@@ -66,6 +66,8 @@ def test_hus_files_have_their_names(dressed):
         *(f"{kind}_{number}_aligned.tif" for kind in ("input", "ref") for number in (1, 2, 3)),
         "input_exp.txt", "ref_exp.txt", "ref_hdr_aligned_linear.hdr", "ldr_visualize.png",
     }  # fmt: skip
+    for name in ("input_exp.txt", "ref_exp.txt"):
+        assert {path.read_bytes() for path in (dressed / "hu").rglob(name)} == {b"0 2 4\n"}
     assert {name.split("/")[2] for name in found} == {"001", "002", "003", "004", "086", "087"}
 
 
