@@ -56,8 +56,10 @@ def write_hu(root: Path, order: Order, view: View, number: int, settings: Simula
     for index, (codes, time) in enumerate(zip(view.codes, order.times, strict=True), 1):
         write_tiff16(folder / f"input_{index}_aligned.tif", codes)
         write_tiff16(folder / f"ref_{index}_aligned.tif", _expose(view.seen[1], time, order, settings, rng))
-    _write_evs(folder / "input_exp.txt", order)
-    _write_evs(folder / "ref_exp.txt", order)
+    # As in the set's sample: whole EVs on one line, counted from the short frame.
+    text = " ".join(str(ev - order.exposures[0]) for ev in order.exposures) + "\n"
+    for name in ("input_exp.txt", "ref_exp.txt"):
+        (folder / name).write_text(text, encoding="ascii")
     write_rgbe(folder / "ref_hdr_aligned_linear.hdr", view.truth)
     _write_png(folder / "ldr_visualize.png", view.codes[1])
 

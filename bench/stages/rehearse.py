@@ -3,12 +3,8 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import torch
@@ -19,8 +15,12 @@ from bench.core.registry import ROOT
 from bench.data.clothes import SETS, dress, pack
 from bench.io.atomic import replacing
 from bench.nn.vgg import POSITIONS, VggFeatures
+from bench.stages.archive_server import HOST, served
 
 PANORAMAS = Path("datasets") / "panoramas"
+
+GRACE = 60.0
+"""Seconds that an interrupted pipeline has to end by itself: a stage writes its checkpoint, DVC gives up its locks."""
 
 
 def run(params: Params, only_serve: bool = False) -> None:
@@ -30,21 +30,39 @@ def run(params: Params, only_serve: bool = False) -> None:
     UsageError if the profile isn't a rehearsal or its port is taken; BenchError if the pipeline fails.
     """
     address = urlsplit(params.perceptual.url)
-    if address.hostname != "127.0.0.1" or address.port is None:
+    if address.hostname != HOST or address.port is None:
         raise UsageError(
             f"{params.params_file} is no rehearsal: perceptual.url is {params.perceptual.url}, expected an address on "
-            "127.0.0.1 with a port. Try: --params profiles/rehearsal/params.yaml"
+            f"{HOST} with a port. Try: --params profiles/rehearsal/params.yaml"
         )
     archives = Path("runs") / params.profile / "archives"
     make(archives, address.path.rpartition("/")[2])
     with served(archives, address.port):
         if only_serve:
-            print(f"serving {archives} at http://127.0.0.1:{address.port}; stop with Ctrl-C", flush=True)
+            print(f"serving {archives} at http://{HOST}:{address.port}; stop with Ctrl-C", flush=True)
             threading.Event().wait()
         pipeline = Path(params.params_file).with_name("dvc.yaml")
-        answer = subprocess.run([sys.executable, "-m", "dvc", "repro", str(pipeline)], cwd=ROOT, check=False)
-    if answer.returncode:
-        raise BenchError(f"the pipeline {pipeline} ended with exit code {answer.returncode}; see its output above.")
+        code = supervise([sys.executable, "-m", "dvc", "repro", str(pipeline)])
+    if code:
+        raise BenchError(f"the pipeline {pipeline} ended with exit code {code}; see its output above.")
+
+
+def supervise(command: Sequence[str], grace: float = GRACE) -> int:
+    """Run a command in the project's root and return its exit code.
+
+    On Ctrl-C, which the terminal sends to the command as well, it is given `grace` seconds to end before it is told to;
+    then KeyboardInterrupt goes on. `subprocess.run` would kill it after a quarter of a second.
+    """
+    process = subprocess.Popen(command, cwd=ROOT)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        try:
+            process.wait(grace)
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            process.terminate()
+            process.wait()
+        raise
 
 
 def make(folder: Path, weights: str) -> None:
@@ -69,24 +87,3 @@ def _random_vgg() -> dict[str, torch.Tensor]:
         for layer, position in zip(layers, POSITIONS, strict=True)
         for kind in ("weight", "bias")
     }
-
-
-@contextmanager
-def served(folder: Path, port: int) -> Iterator[None]:
-    """Serve a folder on 127.0.0.1 while the context lasts; UsageError if the port is taken."""
-    try:
-        server = ThreadingHTTPServer(("127.0.0.1", port), partial(_Quiet, directory=str(folder)))
-    except OSError as error:
-        raise UsageError(f"port {port} of this machine is taken ({error.strerror}); end what uses it.") from error
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: the download tells its progress."""
