@@ -19,6 +19,19 @@ class UsageError(BenchError):
     exit_code = 2
 
 
+class CheckFailed(UsageError):
+    """A scene isn't what its dataset says; `check` names what found it, as in `bench.data.checks.CHECKS`."""
+
+    def __init__(self, message: str, check: str) -> None:
+        """Take the sentence and the name of the check."""
+        super().__init__(message, check)
+        self.check = check
+
+    def __str__(self) -> str:
+        """Return the sentence."""
+        return str(self.args[0])
+
+
 class TrainingFailed(BenchError):
     """A training can't go on: a loss or a gradient is not finite."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -22,6 +22,10 @@ def silent(value: Any, reason: str, **limits: Any) -> Any:
     return Field(default=value, json_schema_extra={"decided": reason}, **limits)
 
 
+Reason = Annotated[str, Field(min_length=10, max_length=100)]
+"""Why something is as it is, in a few words that tables can print."""
+
+
 class DatasetUse(Section):
     """How the profile uses a dataset: the code that reads it, and where its files come from."""
 
@@ -30,7 +34,9 @@ class DatasetUse(Section):
     layout: str | None = Field(default=None, description="layout to expect; none: detected")
     mirror: str | None = Field(default=None, description="address of a folder that serves the official files")
     accept_licence: bool = Field(default=False, description="the licence was read and is accepted")
-    allow_duplicates: bool = Field(default=False, description="scenes of train and test that look the same are others")
+    waive: dict[Literal["range", "steps", "colour", "scale", "duplicates"], Reason] = Field(
+        default_factory=dict, description="check -> why its refusals are overruled; tables print it"
+    )
 
 
 class Downloads(Section):

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.color.exposure import linearise
-from bench.core.errors import UsageError
+from bench.core.errors import CheckFailed, UsageError
 from bench.core.scene import Array, Scene
 
-PASSED, NOT_APPLICABLE, NOTED = "passed", "not applicable: ", "noted: "
+PASSED, NOT_APPLICABLE, NOTED, WAIVED = "passed", "not applicable: ", "noted: ", "waived, "
 """How the outcomes of a check begin."""
 
 WELL_EXPOSED = (0.1, 0.8)
@@ -43,15 +43,25 @@ KNOWN_BAD: dict[tuple[str, str], str] = {}
 """(dataset, scene) -> why it is refused; no such file of the public sets is known to us yet."""
 
 
-def run(scene: Scene, dataset: str = "") -> dict[str, str]:
-    """Return the outcome of every check: "passed", "not applicable: <reason>" or "noted: <finding>".
+def run(scene: Scene, dataset: str = "", waived: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the outcome of every check: "passed", "not applicable: <reason>", "noted: <finding>" or "waived, ...".
 
-    UsageError, with one sentence, at the first that fails.
+    waived : check -> why its refusal is overruled, of `WAIVABLE`; what it found is kept in its outcome.
+    CheckFailed, with one sentence, at the first that fails; UsageError for a scene that is known to be bad.
     """
     if (dataset, scene.id) in KNOWN_BAD:
         raise UsageError(f'scene "{scene.id}" of {dataset} is known to be bad: {KNOWN_BAD[dataset, scene.id]}')
     what = f'scene "{scene.id}"' + (f" of {dataset}" if dataset else "")
-    return {name: check(scene, what) for name, check in CHECKS.items()}
+    return {name: _outcome(name, scene, what, waived or {}) for name in CHECKS}
+
+
+def _outcome(name: str, scene: Scene, what: str, waived: Mapping[str, str]) -> str:
+    try:
+        return CHECKS[name](scene, what)
+    except UsageError as error:
+        if name not in WAIVABLE or name not in waived:
+            raise CheckFailed(str(error), name) from error
+        return f"{WAIVED}{waived[name]}: {error}"
 
 
 def check_frames(scene: Scene, what: str) -> str:
@@ -144,6 +154,9 @@ CHECKS: Mapping[str, Callable[[Scene, str], str]] = {
     "scale": check_scale,
 }
 """Every check by name, in the order in which they run."""
+
+WAIVABLE = ("range", "steps", "colour", "scale")
+"""Checks that measure pictures, and that somebody who looked at them may overrule; the others are plain facts."""
 
 
 def scale(scene: Scene) -> float | None:

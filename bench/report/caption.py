@@ -20,7 +20,7 @@ def caption(params: Params, cards: Cards, results: Sequence[Result], tested: Seq
     protocol = sorted({result.protocol for result in results})
     made = [f"Protocol {', '.join(protocol)}", *settings(params, cards)]
     marks = "Best in bold, second underlined, among learned rows measured here."
-    what = f"{data(results, tested, stand_ins(params))}; {seeds(results)}"
+    what = f"{data(results, tested, stand_ins(params))}; {seeds(results)}{waivers(params)}"
     return f"Profile {params.profile}: {what}. {'; '.join(made)}. {marks}"
 
 
@@ -29,6 +29,12 @@ def data(results: Sequence[Result], tested: Sequence[str], synthetic: Sequence[s
     titles = [f"{name} (a synthetic stand-in of this name)" if name in synthetic else title(name) for name in tested]
     counts = _distinct(result.scenes for result in results)
     return f"{', '.join(titles)}; {' or '.join(counts)} test scenes"
+
+
+def waivers(params: Params) -> str:
+    """Return the checks of data that the profile overrules, with the reasons."""
+    said = [f"{name} of {data}: {why}" for data, use in params.datasets.items() for name, why in use.waive.items()]
+    return f"; checks waived ({'; '.join(said)})" if said else ""
 
 
 def stand_ins(params: Params) -> list[str]:

@@ -7,11 +7,11 @@ there: an interrupted call goes on where it was, and a dataset with one bad scen
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.core.errors import UsageError
+from bench.core.errors import CheckFailed, UsageError
 from bench.core.parallel import interrupted, spread
 from bench.core.params import DatasetUse, Params
 from bench.core.registry import ROOT, datasets
@@ -32,13 +32,17 @@ SHOWN = 10
 
 
 class Task(NamedTuple):
-    """One scene to read: of which dataset, layout and split, from which folder, to which folder."""
+    """One scene to read: of which dataset, layout and split, from which folder, to which folder.
+
+    waived : check -> why its refusal is overruled.
+    """
 
     dataset: str
     layout: str
     split: str
     folder: Path
     out: Path
+    waived: Mapping[str, str] = {}
 
 
 class Read(NamedTuple):
@@ -46,11 +50,13 @@ class Read(NamedTuple):
 
     record  : layout, source files with their sha256, checks and their outcomes, fingerprint.
     refusal : why it was refused, else "".
+    check   : the check that refused it, else "".
     """
 
     id: str = ""
     record: Mapping[str, Any] = {}
     refusal: str = ""
+    check: str = ""
 
 
 Done = Mapping[tuple[str, str], tuple[Task, Read]]
@@ -67,7 +73,7 @@ def run(params: Params, dataset: str) -> None:
     staging = Path("runs") / params.profile / "prepare" / dataset / _code()
     tasks = _tasks(params, dataset, source, staging)
     results = spread(read, tasks, params.threads, f"prepare {dataset}")
-    _refuse_bad(dataset, tasks, results)
+    _refuse_bad(params, dataset, tasks, results)
     done = _by_name(dataset, tasks, results)
     _refuse_twins(params, dataset, done)
     for split in dict.fromkeys(task.split for task in tasks):
@@ -83,25 +89,26 @@ def read(task: Task) -> Read:
     interrupted()
     try:
         sources = _digests(task.folder)
-        if (earlier := _earlier(task.out, sources)) is not None:
+        if (earlier := _earlier(task, sources)) is not None:
             return earlier
         scene = datasets[task.dataset].reader(task.layout).read(task.folder, task.split)
-        found = {"checks": checks.run(scene), "fingerprint": checks.fingerprint(scene)}
+        found = {"checks": checks.run(scene, task.dataset, task.waived), "fingerprint": checks.fingerprint(scene)}
         write_scene(task.out / "scene", scene)
     except UsageError as error:
-        return Read(refusal=str(error))
+        return Read(refusal=str(error), check=error.check if isinstance(error, CheckFailed) else "")
     result = Read(scene.id, {"layout": task.layout, "sources": sources, **found})
-    write_json_atomic(task.out / DONE, {"id": result.id, "record": result.record})
+    write_json_atomic(task.out / DONE, {"id": result.id, "record": result.record, "waived": task.waived})
     return result
 
 
 def _tasks(params: Params, dataset: str, source: Path, staging: Path) -> list[Task]:
-    card, tasks = datasets[dataset], []
+    card, use, tasks = datasets[dataset], _use(params, dataset), []
+    waived = {str(name): why for name, why in use.waive.items()}
     for split in card.splits:
-        found = card.find(source, split, _use(params, dataset).layout)
+        found = card.find(source, split, use.layout)
         print(f"{dataset}/{split}: {len(found.folders)} scenes, layout {found.layout}", flush=True)
         tasks += [
-            Task(dataset, found.layout, split, folder, staging / split / f"{number:05d}-{folder.name}")
+            Task(dataset, found.layout, split, folder, staging / split / f"{number:05d}-{folder.name}", waived)
             for number, folder in enumerate(found.folders)
         ]
     if not tasks:
@@ -118,23 +125,38 @@ def _digests(folder: Path) -> dict[str, str]:
         raise UsageError(f"{folder}: can't be read ({error.strerror}); check the disk and permissions.") from error
 
 
-def _earlier(out: Path, sources: Mapping[str, str]) -> Read | None:
+def _earlier(task: Task, sources: Mapping[str, str]) -> Read | None:
     try:
-        done: dict[str, Any] = json.loads((out / DONE).read_text(encoding="utf-8"))
-        read_scene(out / "scene", verify=True)
+        done: dict[str, Any] = json.loads((task.out / DONE).read_text(encoding="utf-8"))
+        read_scene(task.out / "scene", verify=True)
     except (OSError, ValueError, UsageError):
         return None
-    return Read(done["id"], done["record"]) if done["record"]["sources"] == sources else None
+    same = (done["record"]["sources"], done["waived"]) == (sources, task.waived)
+    return Read(done["id"], done["record"]) if same else None
 
 
-def _refuse_bad(dataset: str, tasks: Sequence[Task], results: Iterable[Read]) -> None:
+def _refuse_bad(params: Params, dataset: str, tasks: Sequence[Task], results: Sequence[Read]) -> None:
     bad = [result.refusal for result in results if result.refusal]
-    if len(bad) == 1:
-        raise UsageError(bad[0])
-    if bad:
+    if not bad:
+        return
+    refused = bad[0]
+    if len(bad) > 1:
         more = f"\n... and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
         lines = "\n".join(f"- {sentence}" for sentence in bad[:SHOWN])
-        raise UsageError(f"{len(bad)} of {len(tasks)} scenes of {dataset} were refused:\n{lines}{more}")
+        refused = f"{len(bad)} of {len(tasks)} scenes of {dataset} were refused:\n{lines}{more}"
+    overruled = sorted({result.check for result in results} & set(checks.WAIVABLE))
+    raise UsageError(f"{refused}{_waiver(params, dataset, overruled)}")
+
+
+def _waiver(params: Params, dataset: str, names: Sequence[str]) -> str:
+    """Return how somebody who knows better overrules these checks."""
+    said = ", ".join(f"{name}: <your reason>" for name in names)
+    return (
+        f"\nIf you looked at the pictures and they are right, set datasets.{dataset}.waive in {params.params_file} to "
+        f"{{{said}}}; tables will say so."
+        if names
+        else ""
+    )
 
 
 def _by_name(dataset: str, tasks: Sequence[Task], results: Sequence[Read]) -> Done:
@@ -154,10 +176,10 @@ def _refuse_twins(params: Params, dataset: str, done: Done) -> None:
     for (split, name), (_, result) in done.items():
         splits.setdefault(split, {})[name] = result.record["fingerprint"]
     found = checks.duplicates(splits)
-    if found and not _use(params, dataset).allow_duplicates:
+    if found and "duplicates" not in _use(params, dataset).waive:
         raise UsageError(
-            f"{dataset}: {' '.join(found[:SHOWN])} A test on what was trained on means nothing: remove one of them, "
-            f"or, if they are different pictures, set datasets.{dataset}.allow_duplicates in {params.params_file}."
+            f"{dataset}: {' '.join(found[:SHOWN])} A test on what was trained on means nothing: remove one of them."
+            f"{_waiver(params, dataset, ['duplicates'])}"
         )
     for sentence in found:
         print(f"note: {sentence}")

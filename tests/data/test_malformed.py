@@ -7,6 +7,7 @@ import pytest
 
 from bench.core.errors import UsageError
 from bench.core.registry import datasets
+from bench.data import checks
 
 from . import builders
 from .damage import MALFORMED, MIDDLE, other_format, text
@@ -24,7 +25,10 @@ def read_all(root):
     card, place, split = (
         (datasets["kalantari"], root, "train") if kalantari else (datasets["folder"], root / "Training", "no-truth")
     )
-    return list(card.scenes(place, split))
+    scenes = list(card.scenes(place, split))
+    for scene in scenes:
+        checks.run(scene, card.name)
+    return scenes
 
 
 def test_there_are_forty_and_the_scene_is_sound_without_them(root):

@@ -16,10 +16,12 @@ from bench.core.errors import UsageError
 from bench.core.params import load
 from bench.io.container import read_scene
 from bench.io.radiance import read_rgbe, write_rgbe
+from bench.report import caption
 from bench.stages import prepare
 
 GOLDEN = Path(__file__).resolve().parents[1] / "data" / "golden" / "kalantari_layout"
 COPIES, KILLS = 24, 20
+TWINS = "one picture under two names"
 
 
 def place(root, name, scene="ev_0_2_4"):
@@ -38,7 +40,7 @@ def site(tmp_path, monkeypatch, small_params):
     source = tmp_path / "kalantari"
     place(source, "Training/001")
     place(source, "Test/EXTRA/002", "ev_m3_0_3")
-    small_params["datasets"] = {"kalantari": {"code": "datasets/kalantari.py", "allow_duplicates": True}}
+    small_params["datasets"] = {"kalantari": {"code": "datasets/kalantari.py", "waive": {"duplicates": TWINS}}}
     for group in ("codebooks", "plain_runs", "vq_runs", "classic_evaluations", "plain_evaluations"):
         small_params[group] = {}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(small_params))
@@ -96,9 +98,29 @@ def test_exposure_files_of_one_meaning_give_one_prepared_scene(site, variant):
 def test_a_truth_off_by_four_is_refused_with_its_price(site):
     path = site / "kalantari" / "Training" / "001" / "HDRImg.hdr"
     write_rgbe(path, np.asarray(4 * read_rgbe(path)))
-    with pytest.raises(UsageError, match=r"001.*12\.04 dB"):
+    hint = r"set datasets\.kalantari\.waive in .*params\.yaml to \{scale: <your reason>\}; tables will say so"
+    with pytest.raises(UsageError, match=rf"(?s)001.*12\.04 dB.*{hint}"):
         run(site)
     assert not prepared(site).exists()
+
+
+def test_who_knows_better_may_overrule_a_measurement_and_the_record_says_so(site):
+    path = site / "kalantari" / "Training" / "001" / "HDRImg.hdr"
+    write_rgbe(path, np.asarray(read_rgbe(path) / 4))
+    reason = "scaled by its authors, see their readme"
+    run(site, dataset={"waive": {"scale": reason, "duplicates": "one picture under two names"}})
+    checks = records(site)["train"]["001"]["checks"]
+    assert checks["scale"].startswith(f'waived, {reason}: scene "001" of kalantari: the truth is 0.249 times')
+    assert checks["frames"] == checks["truth"] == checks["steps"] == "passed"
+    assert reason in caption.waivers(load(site / "params.yaml"))
+    with pytest.raises(UsageError, match=r"12\.04 dB"):  # the waiver is not remembered
+        run(site, dataset={"waive": {"duplicates": TWINS}})
+
+
+@pytest.mark.parametrize("waive", [{"frames": "they are fine as they are"}, {"scale": ""}, {"scale": "x" * 101}, True])
+def test_facts_cannot_be_waived_and_reasons_are_short(site, waive):
+    with pytest.raises(UsageError, match=r"datasets\.kalantari\.waive"):
+        run(site, dataset={"waive": waive})
 
 
 def test_all_bad_scenes_are_named_and_nothing_is_written(site):
@@ -175,10 +197,10 @@ def test_several_processes_write_what_one_writes(site, monkeypatch):
 
 def test_a_scene_of_both_splits_is_refused_unless_it_is_said_to_be_right(site, capsys):
     place(site / "kalantari", "Test/EXTRA/009")
-    with pytest.raises(UsageError, match=r"001.*009.*allow_duplicates"):
-        run(site, dataset={"allow_duplicates": False})
+    with pytest.raises(UsageError, match=r"(?s)001.*009.*waive in .*duplicates: <"):
+        run(site, dataset={"waive": {}})
     assert not prepared(site).exists()
-    run(site, dataset={"allow_duplicates": True})
+    run(site, dataset={"waive": {"duplicates": TWINS}})
     assert prepared(site).exists() and "note: " in capsys.readouterr().out
 
 

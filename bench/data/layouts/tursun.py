@@ -13,7 +13,6 @@ import numpy as np
 
 from bench.core.errors import UsageError
 from bench.core.scene import Scene
-from bench.data import checks
 from bench.data.layouts.brackets import check_alike, inside
 from bench.io.ldr import read_frame
 
@@ -24,7 +23,7 @@ EQUAL = 1 / 24
 
 
 def read_scene(folder: Path, dataset: str, step: float = 2.0) -> Scene:
-    """Read the triplet of a scene whose frames are `step` EV apart, as near as there are, and check it.
+    """Read the triplet of a scene whose frames are `step` EV apart, as near as there are.
 
     Nine frames 1 EV apart give frames 5, 7 and 9, the reference being 7: the longest three. Three frames are taken as
     they are. Times are t * ISO / N^2 relative to the shortest of the triplet, from each frame's own text file.
@@ -40,9 +39,7 @@ def read_scene(folder: Path, dataset: str, step: float = 2.0) -> Scene:
     check_alike(codes, names, what)
     times = np.array([exposures[index] / exposures[chosen[0]] for index in chosen])
     metadata = {"capture": folder.name, "frames": names, "frames_found": len(frames)}
-    scene = Scene(folder.name, np.stack(codes), times, len(chosen) // 2, None, metadata)
-    checks.run(scene, dataset)
-    return scene
+    return Scene(folder.name, np.stack(codes), times, len(chosen) // 2, None, metadata)
 
 
 def triplet(exposures: Sequence[float], step: float) -> list[int]:
