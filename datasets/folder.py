@@ -8,7 +8,6 @@ import numpy as np
 from bench.core.dataset import LAYOUT, Listing, dataset
 from bench.core.errors import UsageError
 from bench.core.scene import Radiance, Scene
-from bench.data import checks
 from bench.data.exposures import of_frames
 from bench.data.layouts.brackets import check_floating, inside
 from bench.data.layouts.places import natural
@@ -51,7 +50,7 @@ class Folder:
         return Listing(LAYOUT, sorted(chosen, key=lambda path: natural(path.name)))
 
     def read(self, folder: Path, split: str) -> Scene:
-        """Read one scene; the checks' record tells how far its frames are from gamma 2.2."""
+        """Read one scene, rows as stored; the checks' record tells how far its frames are from gamma 2.2."""
         what = f'scene "{folder.name}" of folder'
         paths = [inside(path, what) for path in list_frames(folder, TRUTHS)]
         exposures, _ = of_frames(paths)
@@ -59,7 +58,6 @@ class Folder:
         truth = _truth(folder)
         if truth is not None:
             scene = replace(scene, radiance=_read_truth(inside(truth, what), scene, what))
-        checks.run(scene, "folder")
         return scene
 
 

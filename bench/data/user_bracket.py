@@ -1,7 +1,7 @@
 """Anyone's bracket as a scene: frames of any kind and in any order, sorted by their exposures."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bench.color.exposure import encode
 from bench.core.errors import UsageError
-from bench.core.scene import Radiance, Scene
+from bench.core.scene import Scene
 from bench.data.layouts.places import natural
 from bench.io.ldr import SUFFIXES, Frame, read_frame
 from bench.io.radiance import read_exr, read_rgbe
@@ -21,13 +21,26 @@ LINEAR = (".exr", ".hdr")
 EQUAL = 1 / 24
 """EV; two frames nearer than this are the same exposure."""
 
+ORIENTATION = 0x0112
+"""EXIF tag: how the camera was held."""
 
-def read_bracket(
-    name: str, paths: Sequence[Path], exposures: Sequence[float], radiance: Radiance | None = None
-) -> Scene:
+TURNS: Mapping[int, Callable[[Frame], Frame]] = {
+    2: lambda frame: frame[:, ::-1],
+    3: lambda frame: frame[::-1, ::-1],
+    4: lambda frame: frame[::-1],
+    5: lambda frame: frame.swapaxes(0, 1),
+    6: lambda frame: np.rot90(frame, -1),
+    7: lambda frame: frame[::-1, ::-1].swapaxes(0, 1),
+    8: lambda frame: np.rot90(frame),
+}
+"""EXIF orientation -> what brings the stored rows upright; 1 and unknown values leave them as they are."""
+
+
+def read_bracket(name: str, paths: Sequence[Path], exposures: Sequence[float], upright: bool = False) -> Scene:
     """Read frames into a scene, short to long; the reference is the middle frame, the shorter of two.
 
     exposures : of each frame, in any unit that is proportional to light.
+    upright   : whether frames are turned as EXIF says; else rows stay as stored, as those of a truth beside them.
     UsageError for fewer than two frames, the same file or exposure twice, or frames of different size or type.
     """
     if len(paths) < 2:
@@ -36,7 +49,7 @@ def read_bracket(
         raise UsageError(f"{name}: a frame is named twice; name each once.")
     order = sorted(range(len(paths)), key=lambda index: exposures[index])
     _refuse_equal(name, [(paths[index], exposures[index]) for index in order])
-    frames = [_frame(paths[index]) for index in order]
+    frames = [_frame(paths[index], upright) for index in order]
     for frame, index in zip(frames, order, strict=True):
         if frame.shape != frames[0].shape or frame.dtype != frames[0].dtype:
             raise UsageError(
@@ -45,7 +58,7 @@ def read_bracket(
             )
     times = np.array([exposures[index] / exposures[order[0]] for index in order])
     names = [paths[index].name for index in order]
-    return Scene(name, np.stack(frames), times, (len(frames) - 1) // 2, radiance, {"capture": name, "frames": names})
+    return Scene(name, np.stack(frames), times, (len(frames) - 1) // 2, None, {"capture": name, "frames": names})
 
 
 def list_frames(folder: Path, besides: Collection[str] = ()) -> list[Path]:
@@ -70,11 +83,12 @@ def _refuse_equal(name: str, frames: Sequence[tuple[Path, float]]) -> None:
             raise UsageError(f"{name}: {one.name} and {other.name} have the same exposure; a bracket's differ.")
 
 
-def _frame(path: Path) -> Frame:
+def _frame(path: Path, upright: bool) -> Frame:
     if path.suffix.lower() not in LINEAR:
         if path.suffix.lower() not in SUFFIXES:
             raise UsageError(f"{path}: unknown kind of frame; expected one of {', '.join((*SUFFIXES, *LINEAR))}.")
-        return read_frame(path)
+        frame = read_frame(path)
+        return TURNS[turn](frame) if upright and (turn := _orientation(path)) in TURNS else frame
     linear = (read_exr if path.suffix.lower() == ".exr" else read_rgbe)(path)
     if not np.isfinite(linear).all() or linear.min() < 0 or linear.max() > 1:
         raise UsageError(
@@ -83,6 +97,16 @@ def _frame(path: Path) -> Frame:
         )
     codes: NDArray[np.uint16] = np.rint(65535 * encode(linear)).astype(np.uint16)
     return codes
+
+
+def _orientation(path: Path) -> int:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return int(image.getexif().get(ORIENTATION, 1))
+    except Exception:  # Pillow can't open every file that `read_frame` can, nor does every file hold sound tags
+        return 1
 
 
 def _size(frame: Frame) -> str:

@@ -107,7 +107,7 @@ def _scene(request: Request) -> Scene:
         source = from_exif if request.exposures else of_frames
         exposures, notes = source(request.frames)
         request.notes.extend(notes)
-    return read_bracket("the bracket", request.frames, exposures)
+    return read_bracket("the bracket", request.frames, exposures, upright=True)
 
 
 def _reference(scene: Scene) -> str:

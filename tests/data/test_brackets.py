@@ -227,7 +227,7 @@ def test_damaged_scenes_are_refused(golden: Callable[[], Path], damage: Callable
     folder = golden()
     damage(folder)
     with pytest.raises(UsageError, match=sentence):
-        read_scene(folder)
+        checks.run(read_scene(folder), "kalantari")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -1.0])

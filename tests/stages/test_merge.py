@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from bench.core.errors import UsageError
 from bench.data import exposures
+from bench.data.user_bracket import read_bracket
 from bench.io.radiance import read_exr
 from bench.stages import merge
 from bench.stages.merge import Request, frames_of
@@ -52,6 +53,22 @@ def with_exif(path, **tags):
     exif.get_ifd(exposures.EXIF_FOLDER).update({getattr(exposures, name): value for name, value in tags.items()})
     Image.new("RGB", (16, 16), (90, 90, 90)).save(path, exif=exif)
     return path
+
+
+@pytest.mark.parametrize("held", range(1, 9))
+def test_photographs_come_upright_however_the_camera_was_held(tmp_path, held):
+    paths = []
+    for time in (1, 4):
+        exif = Image.Exif()
+        exif[0x0112] = held
+        stored = np.random.default_rng(7).integers(0, 60, (6, 9, 3)).astype(np.uint8) * time
+        paths.append(tmp_path / f"{time}.png")
+        Image.fromarray(stored).save(paths[-1], exif=exif)
+    scene = read_bracket("s", paths, [1.0, 4.0], upright=True)
+    for path, codes in zip(paths, scene.codes, strict=True):
+        np.testing.assert_array_equal(codes, ImageOps.exif_transpose(Image.open(path)))
+    beside_a_truth = read_bracket("s", paths, [1.0, 4.0])
+    assert beside_a_truth.codes.shape == (2, 6, 9, 3)
 
 
 def test_exposures_of_a_real_bracket_are_the_times_not_the_bias():
