@@ -51,8 +51,8 @@ def run(params: Params, name: str, out: Path | None = None, limit: int | None = 
         names = list(params.datasets)
     sections = [_section(params, dataset, limit) for dataset in names]
     path = out or params.work / "data" / f"{name}.html"
-    command = "" if params.params_file == "params.yaml" else f"--params {params.params_file} "
-    write_text_atomic(path, render(params.profile, sections, f"python -m bench {command}data report --dataset {name}"))
+    again = layout.command(params, f"data report --dataset {name}")
+    write_text_atomic(path, render(params.profile, sections, again))
     return path
 
 

@@ -73,9 +73,9 @@ def by_hand(params: Params, card: DatasetCard) -> str:
     """Return what to do where a dataset can't be fetched by machine."""
     steps = [
         *card.steps,
-        f"Name the folder that holds the unpacked files: python -m bench fetch {card.name} --root FOLDER, or set "
-        f"datasets.{card.name}.on_disk in {params.params_file}.",
-        f"See whether anything is missing: python -m bench fetch {card.name} --verify",
+        f"Name the folder that holds the unpacked files: {layout.command(params, f'fetch {card.name} --root FOLDER')}, "
+        f"or set datasets.{card.name}.on_disk in {params.params_file}.",
+        f"See whether anything is missing: {layout.command(params, f'fetch {card.name} --verify')}",
     ]
     numbered = "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
     return f"By hand{f' ({card.page})' if card.page else ''}:\n{numbered}"
@@ -161,7 +161,8 @@ def _archives(params: Params, card: DatasetCard) -> Iterator[tuple[bool, str]]:
     for source in card.sources:
         path = store / source["name"]
         if not path.exists():
-            yield bool(source.get("drive")), f"{path}: not here"
+            if not source.get("drive"):  # a folder of Drive's has no archive of its own
+                yield False, f"{path}: not here"
             continue
         try:
             found = verify(Source(source["name"], (), source.get("bytes"), source.get("sha256")), path, checksums)

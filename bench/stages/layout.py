@@ -5,6 +5,9 @@ from pathlib import Path
 from bench.core.errors import UsageError
 from bench.core.params import Params
 
+DEFAULT = Path("params.yaml")
+"""The parameter file where none is named."""
+
 VGG = "vgg16.safetensors"
 """Layers of torchvision's VGG-16 that perceptual losses use, in the folder `backbone`."""
 
@@ -79,6 +82,11 @@ def need(params: Params, path: Path, verb: str) -> Path:
 def remake(params: Params, verb: str) -> str:
     """Return the commands that make the result of `verb` in this profile, for error messages."""
     file = Path(params.params_file)
-    default = file == Path("params.yaml")
-    one, all_ = ("", "") if default else (f"--params {file} ", f" {file.with_name('dvc.yaml')}")
-    return f"python -m bench {one}{verb}, or run: dvc repro{all_}"
+    pipeline = "" if file == DEFAULT else f" {file.with_name('dvc.yaml')}"
+    return f"{command(params, verb)}, or run: dvc repro{pipeline}"
+
+
+def command(params: Params, words: str) -> str:
+    """Return the command line that does `words` in this profile."""
+    profile = "" if Path(params.params_file) == DEFAULT else f"--params {params.params_file} "
+    return f"python -m bench {profile}{words}"
