@@ -5,22 +5,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from bench.core.errors import UsageError, unknown_name
+from bench.core.optimisation import Stage1, Stage2
+from bench.core.section import Section, silent
 from bench.core.simulation import Simulation
-
-
-class Section(BaseModel):
-    """A part of the parameter file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-def silent(value: Any, reason: str, **limits: Any) -> Any:
-    """Declare a field on which the paper is silent, with our default and the reason for it."""
-    return Field(default=value, json_schema_extra={"decided": reason}, **limits)
-
 
 Reason = Annotated[str, Field(min_length=10, max_length=100)]
 """Why something is as it is, in a few words that tables can print."""
@@ -67,51 +57,6 @@ class Perceptual(Section):
     sha256: str | None = Field(default="397923af", description="how its sha256 must begin; torchvision names it so")
 
 
-class Optimisation(Section):
-    """Steps, batch and learning rate of one training."""
-
-    steps: int = Field(gt=0)
-    batch: int = silent(8, "batch size isn't printed", gt=0)
-    rate: float = Field(default=1e-4, gt=0)
-    betas: tuple[float, float] = silent((0.9, 0.99), "FeMaSR's, whose other settings coincide with the paper's")
-    schedule: Literal["constant", "one-cycle"] = silent("constant", "no schedule is printed")
-    clip: float | None = silent(None, "gradient clipping isn't mentioned")
-    checkpoint_every: int = Field(default=1000, gt=0, description="steps between checkpoints")
-    log_every: int = Field(default=100, gt=0, description="steps between rows of the learning curve")
-    workers: int = Field(default=0, ge=0, description="processes that cut patches")
-
-    @model_validator(mode="after")
-    def _whole_rows(self) -> "Optimisation":
-        if self.checkpoint_every % self.log_every:
-            raise ValueError("checkpoint_every must be a multiple of log_every, so that resumed curves have whole rows")
-        return self
-
-
-class Stage1(Optimisation):
-    """Codebook training (spec part 2)."""
-
-    rate_discriminator: float = Field(default=4e-4, gt=0)
-    eta: Literal["per-batch", "per-sample"] = silent("per-batch", "'in every iteration' read as one draw a batch")
-    encoder_domain: Literal["linear", "mu-law"] = silent("linear", "the encoder is printed as E(X)")
-    init: Literal["uniform", "data"] = silent("uniform", "uniform(-1/K, 1/K), as FeMaSR and VQFR")
-    quantise_from: float = silent(0.0, "share of the run in which E and D train without quantisation", ge=0, lt=1)
-    lazy_codebook: bool = silent(False, "dense Adam: rows without gradient still drift on momentum")
-    beta: float = Field(default=0.25, ge=0, description="weight of the commitment term, eq. 7")
-    weight_reconstruction: float = silent(1.0, "loss weights aren't printed", ge=0)
-    weight_perceptual: float = silent(0.1, "a sum over four VGG layers is about ten times an LPIPS value", ge=0)
-    weight_codebook: float = silent(1.0, "loss weights aren't printed", ge=0)
-    weight_adversarial: float = silent(0.1, "FeMaSR's fixed weight", ge=0)
-    adversarial_from: float = silent(0.05, "share of the run before the discriminator joins", ge=0, le=1)
-    discriminator_width: int = silent(64, "70x70 PatchGAN with GroupNorm; its form isn't printed", gt=0)
-
-
-class Stage2(Optimisation):
-    """Training of the HDR networks (spec part 3)."""
-
-    weight_perceptual: float = silent(0.01, "the CA-ViT family's weight for the same sum", ge=0)
-    weight_mapping: float = silent(1.0, "VQFR's weight of its feature match", ge=0)
-
-
 class Codebook(Section):
     """One codebook run."""
 
@@ -119,6 +64,7 @@ class Codebook(Section):
     codes: int = Field(gt=0, multiple_of=4)
     trainset: str
     seed: int = Field(ge=0)
+    options: Mapping[str, Any] = Field(default_factory=dict, description="differences from `stage1`")
 
 
 class Variant(Section):
@@ -153,6 +99,11 @@ class Tables(Section):
     table1: Mapping[str, str]
     table2: Mapping[str, str]
     table3: Mapping[str, str]
+    table2_controls: Mapping[str, str] = Field(default_factory=dict, description="rows of ours below the paper's")
+    table3_controls: Mapping[str, str] = Field(default_factory=dict, description="rows of ours below the paper's")
+    against: Mapping[str, str] = Field(
+        default_factory=dict, description="variant -> the one it is tested against; Table 3: else the row above"
+    )
     floors: tuple[str, ...] = ()
     crops: tuple[str, ...] = Field(default=(), description="variants shown side by side in the crop figures")
 
@@ -198,6 +149,10 @@ class Params(Section):
         """All evaluations by key `<run>--<dataset>`."""
         return {**self.classic_evaluations, **self.plain_evaluations, **self.vq_evaluations}
 
+    def stage1_of(self, codebook: str) -> Stage1:
+        """Return the settings that codebook `codebook` is trained with: `stage1` and the run's differences."""
+        return Stage1.model_validate({**self.stage1.model_dump(), **self.codebooks[codebook].options})
+
     @property
     def work(self) -> Path:
         """Folder of cached outputs."""
@@ -212,6 +167,10 @@ class Params(Section):
     def _cross_check(self) -> "Params":
         for key, codebook in self.codebooks.items():
             _expect(f"codebooks.{key}.trainset", codebook.trainset, self.datasets)
+            try:
+                self.stage1_of(key)
+            except ValidationError as error:
+                raise ValueError(_sentences(error, f"codebooks.{key}.options.")) from error
         for key, run in self.runs.items():
             _expect(f"runs.{key}.variant", run.variant, self.variants)
             _expect(f"runs.{key}.trainset", run.trainset, self.datasets)
@@ -222,7 +181,18 @@ class Params(Section):
         for key, cell in self.evaluations.items():
             _expect(f"evaluations.{key}.dataset", cell.dataset, self.datasets)
             _expect(f"evaluations.{key}.run", cell.run, {**self.runs, **self.variants})
+        for variant, other in self.tables.against.items():
+            _expect("tables.against", variant, self.variants)
+            _expect(f"tables.against.{variant}", other, self.variants)
         return self
+
+
+def _sentences(error: ValidationError, prefix: str = "") -> str:
+    return "; ".join(f"{prefix}{_place(e)}: {_sentence(e)}" for e in error.errors()[:5])
+
+
+def _place(error: Any) -> str:
+    return ".".join(map(str, error["loc"])) or "file"
 
 
 def _expect(where: str, name: str, known: Mapping[str, Any]) -> None:
@@ -244,8 +214,7 @@ def load(path: Path) -> Params:
     try:
         return Params.model_validate(content)
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc'])) or 'file'}: {_sentence(e)}" for e in error.errors()[:5]]
-        raise UsageError(f"{path}: " + "; ".join(lines)) from error
+        raise UsageError(f"{path}: {_sentences(error)}") from error
 
 
 def _sentence(error: Any) -> str:

@@ -18,14 +18,16 @@ def build(params: Params, name: str) -> VQGAN:
     sizes = {
         key: preset[key] for key in ("channels", "encoder_blocks", "decoder_blocks", "middle_blocks") if key in preset
     }
-    return VQGAN(**sizes, codes=entry.codes, segments=entry.segments, encoder_domain=params.stage1.encoder_domain)
+    return VQGAN(
+        **sizes, codes=entry.codes, segments=entry.segments, encoder_domain=params.stage1_of(name).encoder_domain
+    )
 
 
 def run(params: Params, name: str) -> None:
     """Train codebook `name`; writes weights, card and learning curve."""
     if name not in params.codebooks:
         raise unknown_name("codebook", name, params.codebooks)
-    entry, settings, device = params.codebooks[name], params.stage1, training.start(params)
+    entry, settings, device = params.codebooks[name], params.stage1_of(name), training.start(params)
     patches = training.stream(params, training.read_split(params, entry.trainset, "train"), entry.seed, "stage1")
     features = training.backbone(params, settings.weight_perceptual, entry.seed, device)
     learner = _learner(params, name, features)
@@ -47,7 +49,7 @@ def run(params: Params, name: str) -> None:
 
 def _learner(params: Params, name: str, features: VggFeatures | None) -> CodebookLearner:
     """Build the networks with initial weights that depend on the seed, not on the book's segments."""
-    seed, settings = params.codebooks[name].seed, params.stage1
+    seed, settings = params.codebooks[name].seed, params.stage1_of(name)
     vqgan = build(params, name)
     seed_parameters(vqgan, derive(seed, "stage1"))
     fidelity = Fidelity(features, settings.weight_perceptual, settings.weight_reconstruction)

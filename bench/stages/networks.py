@@ -28,9 +28,9 @@ def build(params: Params, run: Run) -> nn.Module:
     if card.heads:
         options.setdefault("head", params.head)
     if run.codebook is not None:
-        book = params.codebooks[run.codebook]
+        book, settings = params.codebooks[run.codebook], params.stage1_of(run.codebook)
         options["vqgan"] = {
-            "codes": book.codes, "segments": book.segments, "encoder_domain": params.stage1.encoder_domain,
+            "codes": book.codes, "segments": book.segments, "encoder_domain": settings.encoder_domain,
         }  # fmt: skip
     return card.build(variant.preset, **options)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from bench.core.params import Stage2
+from bench.core.optimisation import Stage2
 from bench.nn.losses import Fidelity
 from bench.nn.vgg import VggFeatures
 

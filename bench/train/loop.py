@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from bench.core import progress
 from bench.core.errors import TrainingFailed
-from bench.core.params import Optimisation
+from bench.core.optimisation import Optimisation
 from bench.core.progress import track
 from bench.core.seeding import derive
 from bench.data.patches import Patch, PatchStream, shares

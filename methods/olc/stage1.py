@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.color.transfer import mu_law
-from bench.core.params import Stage1
+from bench.core.optimisation import Stage1
 from bench.core.seeding import derive, generator
 from methods.olc.codebook import KINDS, codebook_losses
 from methods.olc.discriminator import PatchGAN

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from bench.core.errors import UsageError
-from bench.core.params import Stage2
+from bench.core.optimisation import Stage2
 from bench.core.registry import methods
 from bench.data.patches import PatchStream
 from bench.nn.losses import Fidelity

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from bench.core.errors import TrainingFailed, UsageError
-from bench.core.params import Stage2
+from bench.core.optimisation import Stage2
 from bench.core.registry import methods
 from bench.data.patches import PatchStream
 from bench.io.container import read_scene, write_scene

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from bench.core.params import Params, Stage1
+from bench.core.optimisation import Stage1
+from bench.core.params import Params
 from bench.data.patches import PatchStream
 from bench.nn.losses import Fidelity
 from bench.stages.codebook import _learner

@@ -1,0 +1,65 @@
+"""Settings of the two training stages."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from bench.core.section import Section, silent
+
+
+class Optimisation(Section):
+    """Steps, batch and learning rate of one training."""
+
+    steps: int = Field(gt=0)
+    batch: int = silent(8, "batch size isn't printed", gt=0)
+    rate: float = Field(default=1e-4, gt=0)
+    betas: tuple[float, float] = silent((0.9, 0.99), "FeMaSR's, whose other settings coincide with the paper's")
+    schedule: Literal["constant", "one-cycle"] = silent("constant", "no schedule is printed")
+    clip: float | None = silent(None, "gradient clipping isn't mentioned", gt=0)
+    accumulate: int = Field(default=1, gt=0, description="parts that a batch is split into, one after another")
+    ema: float | None = silent(None, "no average of weights over steps is mentioned", gt=0, lt=1)
+    compile: bool = Field(default=False, description="torch.compile on CUDA; the CPU runs eagerly")
+    checkpoint_every: int = Field(default=1000, gt=0, description="steps between checkpoints")
+    log_every: int = Field(default=100, gt=0, description="steps between rows of the learning curve")
+    workers: int = Field(default=0, ge=0, description="processes that cut patches")
+
+    @model_validator(mode="after")
+    def _whole_rows(self) -> "Optimisation":
+        if self.checkpoint_every % self.log_every:
+            raise ValueError("checkpoint_every must be a multiple of log_every, so that resumed curves have whole rows")
+        if self.batch % self.accumulate:
+            raise ValueError(f"a batch of {self.batch} can't be split into {self.accumulate} equal parts (accumulate)")
+        return self
+
+
+class Stage1(Optimisation):
+    """Codebook training (spec part 2)."""
+
+    network: Literal["A", "A+attn", "B", "C"] = silent("A", "the paper gives H/8 and 8C only; see the specification")
+    images: Literal["mixture", "hdr"] = silent("mixture", "vanilla isn't defined: V-mix, or HDR images alone (V-HDR)")
+    rate_discriminator: float = Field(default=4e-4, gt=0)
+    eta: Literal["per-batch", "per-sample"] = silent("per-batch", "'in every iteration' read as one draw a batch")
+    encoder_domain: Literal["linear", "mu-law"] = silent("linear", "the encoder is printed as E(X)")
+    init: Literal["uniform", "data"] = silent("uniform", "uniform(-1/K, 1/K), as FeMaSR and VQFR")
+    quantise_from: float = silent(0.0, "share of the run in which E and D train without quantisation", ge=0, lt=1)
+    restart_every: int = silent(0, "steps between restarts of dead codes; none is mentioned", ge=0)
+    restart_below: int = silent(1, "a code with fewer hits since the last restart counts as dead", gt=0)
+    lazy_codebook: bool = silent(False, "dense Adam: rows without gradient still drift on momentum")
+    beta: float = Field(default=0.25, ge=0, description="weight of the commitment term, eq. 7")
+    weight_reconstruction: float = silent(1.0, "loss weights aren't printed", ge=0)
+    weight_perceptual: float = silent(0.1, "a sum over four VGG layers is about ten times an LPIPS value", ge=0)
+    weight_codebook: float = silent(1.0, "loss weights aren't printed", ge=0)
+    weight_adversarial: float = silent(0.1, "FeMaSR's fixed weight", ge=0)
+    adversarial_from: float = silent(0.05, "share of the run before the discriminator joins", ge=0, le=1)
+    discriminator: Literal["patchgan", "unet-sn"] = silent("patchgan", "its form isn't printed; FeMaSR: U-Net-SN")
+    discriminator_width: int = silent(64, "the usual 70x70 PatchGAN's; its form isn't printed", gt=0)
+    observe_every: int = Field(
+        default=0, ge=0, description="steps between measurements of the book on held-out images; 0: none"
+    )
+
+
+class Stage2(Optimisation):
+    """Training of the HDR networks (spec part 3)."""
+
+    weight_perceptual: float = silent(0.01, "the CA-ViT family's weight for the same sum", ge=0)
+    weight_mapping: float = silent(1.0, "VQFR's weight of its feature match", ge=0)
