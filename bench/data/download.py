@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -133,10 +134,11 @@ def _alone(path: Path) -> Iterator[None]:
         yield
 
 
-def drive_folder(identity: str, folder: Path, tries: Sequence[float] = (0.0, 5.0, 30.0)) -> Path:
+def drive_folder(identity: str, folder: Path, tries: Sequence[float] = (0.0, 5.0, 30.0)) -> list[Path]:
     """Bring a Google Drive folder to `folder` by the optional package gdown, which goes on with what is missing.
 
-    UsageError if gdown isn't installed; BenchError if Drive refuses, as it does after too many downloads by anyone.
+    Returns the files of the Drive folder. UsageError if gdown isn't installed; BenchError if Drive refuses, as it does
+    after too many downloads by anyone.
     """
     try:
         import gdown
@@ -146,8 +148,29 @@ def drive_folder(identity: str, folder: Path, tries: Sequence[float] = (0.0, 5.0
     for pause in tries:
         time.sleep(pause)
         try:
-            if gdown.download_folder(id=identity, output=str(folder), quiet=True, use_cookies=False, resume=True):
-                return folder
+            options = {"output": str(folder), "quiet": True, "use_cookies": False, "resume": True}
+            if files := gdown.download_folder(id=identity, **options):
+                return [Path(file) for file in files]
         except Exception as error:  # gdown raises whatever Drive's pages make of it
             failure = " ".join(str(error).split())[:200]
     raise BenchError(f"Google Drive didn't give folder {identity} ({failure or 'no reason told'}); try again in a day.")
+
+
+def verify_files(name: str, folder: Path, files: Sequence[Path], checksums: Checksums) -> str:
+    """Return one sha256 of the names and contents of the files that a Drive folder gave; the first one is recorded.
+
+    name : what the files together are recorded under. UsageError if the sum isn't the recorded one.
+    """
+    import pooch
+
+    lines = [f"{pooch.file_hash(str(file))}  {file.relative_to(folder).as_posix()}\n" for file in sorted(files)]
+    found, record = hashlib.sha256("".join(lines).encode()).hexdigest(), checksums.get(name)
+    if record is None:
+        checksums.put(name, sum(file.stat().st_size for file in files), found)
+    elif found != record["sha256"]:
+        raise UsageError(
+            f"{folder}: the {len(files)} files of {name} have the sha256 {found} together, {record['sha256']} was "
+            "expected: some were changed after their download, or the authors have published others. Delete the folder "
+            f"and fetch it again; if they are new ones, remove {name!r} from {checksums.path}."
+        )
+    return found

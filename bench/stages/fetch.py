@@ -1,5 +1,6 @@
 """Fetch: bring a dataset's files to this disk, or find them there."""
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,15 @@ from bench.core.errors import BenchError, UsageError
 from bench.core.params import DatasetUse, Params
 from bench.core.registry import ROOT, datasets
 from bench.data.archive import unpack
-from bench.data.download import Checksums, Source, download, drive_folder, verify
+from bench.data.download import Checksums, Source, download, drive_folder, verify, verify_files
 from bench.data.simulate import simulate
 from bench.io.files import write_json_atomic, write_text_atomic
 from bench.stages import layout
 
 NOTE = "on_disk.json"
+
+DRIVE = "drive-files.json"
+"""Names of the files that a Drive folder gave, in a dataset's store."""
 
 PLACE, CONSENT = "on-disk.txt", "licence-accepted.txt"
 """In a dataset's store: the folder that --root named, and the licence that was accepted, so that both are said once."""
@@ -130,8 +134,7 @@ def _fetched(params: Params, card: DatasetCard, mirror: str | None, agreed: bool
 
 def _one(source: Mapping[str, Any], store: Path, checksums: Checksums, mirror: str | None) -> Iterator[dict[str, Any]]:
     if not mirror and source.get("drive"):
-        for archive in sorted(drive_folder(source["drive"], store / "unpacked").rglob("*.zip")):
-            unpack(archive, store / "unpacked")
+        yield _from_drive(source["drive"], store, checksums)
         return
     addresses = [f"{mirror.rstrip('/')}/{source['name']}"] if mirror else []
     addresses += [url for url in (source.get("url"), *source.get("mirrors", ())) if url]
@@ -143,6 +146,17 @@ def _one(source: Mapping[str, Any], store: Path, checksums: Checksums, mirror: s
         unpack(path, store / "unpacked")
         stamp.write_text(found["sha256"], encoding="utf-8")
     yield {"name": wanted.name, **found}
+
+
+def _from_drive(identity: str, store: Path, checksums: Checksums) -> dict[str, Any]:
+    folder = store / "unpacked"
+    files = drive_folder(identity, folder)
+    write_json_atomic(store / DRIVE, [str(file.relative_to(folder)) for file in files])
+    verify_files(f"drive:{identity}", folder, files, checksums)
+    for archive in files:
+        if archive.suffix == ".zip":
+            unpack(archive, folder)
+    return {"name": f"drive:{identity}", **(checksums.get(f"drive:{identity}") or {})}
 
 
 def _sizes(card: DatasetCard) -> str:
@@ -159,15 +173,18 @@ def _store(params: Params, card: DatasetCard) -> Path:
 def _archives(params: Params, card: DatasetCard) -> Iterator[tuple[bool, str]]:
     store, checksums = _store(params, card), Checksums(Path(params.downloads.checksums), card.name)
     for source in card.sources:
-        path = store / source["name"]
-        if not path.exists():
-            if not source.get("drive"):  # a folder of Drive's has no archive of its own
-                yield False, f"{path}: not here"
-            continue
+        path, listed = store / source["name"], store / DRIVE
         try:
-            found = verify(Source(source["name"], (), source.get("bytes"), source.get("sha256")), path, checksums)
-            yield True, f"{path}: sha256 {found[:16]}... as recorded"
-        except UsageError as error:
+            if path.exists():
+                found = verify(Source(source["name"], (), source.get("bytes"), source.get("sha256")), path, checksums)
+                yield True, f"{path}: sha256 {found[:16]}... as recorded"
+            elif source.get("drive") and listed.exists():
+                files = [store / "unpacked" / name for name in json.loads(listed.read_text(encoding="utf-8"))]
+                found = verify_files(f"drive:{source['drive']}", store / "unpacked", files, checksums)
+                yield True, f"{store / 'unpacked'}: {len(files)} files, sha256 {found[:16]}... as recorded"
+            elif not source.get("drive"):  # a Drive folder's files may have come by hand; its scenes are counted
+                yield False, f"{path}: not here"
+        except (UsageError, FileNotFoundError) as error:
             yield False, str(error)
 
 
