@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
+from bench.core.optimisation import Stage1
 from bench.core.params import Params
 
 
@@ -19,9 +20,12 @@ class Decision(NamedTuple):
 READINGS = (
     Decision("segments", "Z_i = codes[(i-1)K/4 : (i+1)K/4], H: all", "the one reading on which eq. 4 and text agree"),
     Decision("n_z", "8C", "z_vq has 8C channels and is quantised directly"),
-    Decision("VQGAN", "variant A: C, 2C, 4C, 8C, no attention", "matches the fidelity decoder; whole images fit"),
-    Decision("output of D and D_F", "sigmoid", "not printed; the authors' earlier code uses it"),
-    Decision("normalisation of the discriminator", "GroupNorm", "BatchNorm would make N processes differ from one"),
+    Decision("output of D", "sigmoid", "not printed; the authors' earlier code uses it"),
+    Decision(
+        "normalisation of the discriminators",
+        "PatchGAN: GroupNorm, U-Net: spectral norm",
+        "BatchNorm would make N processes differ from one",
+    ),
     Decision("adversarial loss", "hinge", "the printed generator term fits hinge and Wasserstein alike"),
     Decision("entry convolutions", "one for each frame", "'a convolution layer to all frames' leaves it open"),
     Decision("PA", "3x3 and 5x5 branches, selective-kernel fusion", "order and form of the fusion aren't printed"),
@@ -33,15 +37,40 @@ READINGS = (
     Decision("scale of F_vq", "divided by its RMS over the book, a constant", "D_VQ's features have no set scale"),
     Decision("RF", "gamma and beta start at zero", "the fusion then starts as the identity"),
     Decision("triangle functions of eq. 2", "max(2x-1,0), 1-|2x-1|, max(1-2x,0)", "Kalantari's, of the reference"),
-    Decision("vanilla", "V-mix: the same mixture of images, whole book", "isolates the segmentation"),
+    Decision("vanilla", "the whole book for every kind of image", "not defined; what it trains on is stage1.images"),
+    Decision("VQGAN wider than D_F", "1x1 convolutions of F_vq to 4C, 2C, C", "only variants B and C are; A has none"),
+    Decision(
+        "control with a random, unfrozen D_VQ",
+        "no E, no mapping loss; eq. 7's terms on z_vq with weight 1",
+        "the control is ours: row 7's capacity without the knowledge of stage 1",
+    ),
 )
 """Readings that are built in, because a choice would have no second sensible value."""
 
 
 def decisions(params: Params) -> Iterator[Decision]:
-    """Yield the built-in readings, then every silent parameter with its value in this profile."""
+    """Yield the built-in readings, then every silent parameter with its value in this profile.
+
+    A value that only some codebooks have follows with their names.
+    """
     yield from READINGS
     yield from _silent(params, "")
+    yield from _differences(params)
+
+
+def _differences(params: Params) -> Iterator[Decision]:
+    """Yield what codebooks' options change of `stage1`, each value once."""
+    books: dict[tuple[str, str], list[str]] = {}
+    for name, book in params.codebooks.items():
+        for option in book.options:
+            value = getattr(params.stage1_of(name), option)
+            if value != getattr(params.stage1, option):
+                books.setdefault((option, repr(value)), []).append(name)
+    for (option, _), names in books.items():
+        extra = Stage1.model_fields[option].json_schema_extra
+        if isinstance(extra, dict) and "decided" in extra:
+            value = getattr(params.stage1_of(names[0]), option)
+            yield Decision(f"stage1.{option} of {', '.join(names)}", value, str(extra["decided"]))
 
 
 def _silent(section: BaseModel, prefix: str) -> Iterator[Decision]:

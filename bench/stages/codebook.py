@@ -14,13 +14,14 @@ from methods.olc.vqgan import VQGAN
 
 def build(params: Params, name: str) -> VQGAN:
     """Build the VQGAN of a codebook run at the profile's width; its weights are not set."""
-    entry, preset = params.codebooks[name], methods["olc"].presets[params.olc_preset]
+    entry, settings, preset = params.codebooks[name], params.stage1_of(name), methods["olc"].presets[params.olc_preset]
     sizes = {
         key: preset[key] for key in ("channels", "encoder_blocks", "decoder_blocks", "middle_blocks") if key in preset
     }
     return VQGAN(
-        **sizes, codes=entry.codes, segments=entry.segments, encoder_domain=params.stage1_of(name).encoder_domain
-    )
+        **sizes, codes=entry.codes, segments=entry.segments, network=settings.network,
+        encoder_domain=settings.encoder_domain,
+    )  # fmt: skip
 
 
 def run(params: Params, name: str) -> None:

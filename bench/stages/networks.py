@@ -1,5 +1,6 @@
 """Networks of the profile's runs: built from their variant, filled from their files."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,26 @@ def build(params: Params, run: Run) -> nn.Module:
     if run.codebook is not None:
         book, settings = params.codebooks[run.codebook], params.stage1_of(run.codebook)
         options["vqgan"] = {
-            "codes": book.codes, "segments": book.segments, "encoder_domain": settings.encoder_domain,
+            "codes": book.codes, "segments": book.segments, "network": settings.network,
+            "encoder_domain": settings.encoder_domain,
         }  # fmt: skip
+    _check_prior(run, options)
     return card.build(variant.preset, **options)
+
+
+def _check_prior(run: Run, options: Mapping[str, Any]) -> None:
+    """Refuse a prior whose weights would silently come from elsewhere than the parameters say."""
+    wanted, where = options.get("prior_weights", "trained"), f"variant {run.variant!r}, seed {run.seed}"
+    if run.codebook is not None and wanted == "random":
+        raise UsageError(
+            f"{where}: prior_weights: random would not use codebook {run.codebook!r}. Put the run under plain_runs, "
+            "without `codebook`, and give options.vqgan its codes and segments."
+        )
+    if run.codebook is None and "vqgan" in options and wanted != "random":
+        raise UsageError(
+            f"{where}: options.vqgan describes a VQGAN, but no trained one is named. Put the run under vq_runs with a "
+            "`codebook`, or set prior_weights: random."
+        )
 
 
 def read(params: Params, name: str) -> nn.Module:
@@ -43,9 +61,13 @@ def read(params: Params, name: str) -> nn.Module:
 
 
 def load_prior(params: Params, run: Run, network: Any) -> None:
-    """Load the frozen VQGAN of a run that needs a codebook."""
+    """Load the VQGAN of a run that needs a codebook; then set the scale of its features, also of random ones.
+
+    Call it once the network's own weights are drawn.
+    """
     if run.codebook is not None:
         fill(params, network.vqgan, layout.codebook(params, run.codebook), f"codebook {run.codebook}")
+    if hasattr(network, "calibrate"):
         network.calibrate()
 
 
@@ -66,10 +88,11 @@ def fill(params: Params, network: nn.Module, path: Path, verb: str) -> None:
 @torch.no_grad()
 def multiply_adds(network: nn.Module, edge: int = 64) -> int:
     """Count multiply-adds of convolutions and matrix products for one pixel, on an input of `edge` x `edge`."""
+    from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
     device = next(network.parameters()).device
     counter = FlopCounterMode(display=False)
-    with counter:
+    with counter, sdpa_kernel(SDPBackend.MATH):  # of fused attention on a CPU the counter knows nothing
         network(torch.zeros(1, 3, 6, edge, edge, device=device))
     return int(counter.get_total_flops() // 2 // edge**2)

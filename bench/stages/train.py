@@ -52,6 +52,7 @@ def _card(params: Params, name: str, entry: Run, features: VggFeatures | None) -
         "patches": training.as_json(params.patches),
         "codebook": entry.codebook,
         "codebook_sha256": training.file_digest(book) if book else None,
+        "stage1": training.as_json(params.stage1_of(entry.codebook)) if entry.codebook else None,
         "data": training.data_digest(params, entry.trainset, "train"),
         "perceptual": features.origin if features else "none",
     }

@@ -11,12 +11,16 @@ from bench.core.errors import UsageError
 from bench.core.method import method
 from bench.nn.blocks import HdrNetwork, Head, ResBlock, conv
 from methods.olc.alignment import PatchAlignment
+from methods.olc.codebook import codebook_losses
 from methods.olc.fusing import RF, ConcatFusion
 from methods.olc.merging import FRAMES, FSM, merger
 from methods.olc.vqgan import VQGAN
 
 SCALES = 3
 """Scales of the fidelity decoder: H, H/2, H/4."""
+
+BETA = 0.25
+"""Weight of the commitment term, eq. 7, where stage 2 trains the book too."""
 
 
 class FrameEncoder(nn.Module):
@@ -64,11 +68,16 @@ class FidelityDecoder(nn.Module):
 
 
 class Prediction(NamedTuple):
-    """Linear radiance (B, 3, H, W) and the vectors z_vq (B, n_z, H/8, W/8) that were quantised, if any."""
+    """Linear radiance (B, 3, H, W) and, where there is a book, what was looked up in it.
+
+    vectors : z_vq (B, n_z, H/8, W/8); indices: (B, H/8, W/8) int64; codes: the nearest codes, of the vectors' shape,
+              differentiable with respect to a book that isn't frozen.
+    """
 
     radiance: Tensor
     vectors: Tensor | None
     indices: Tensor | None
+    codes: Tensor | None = None
 
 
 @method(
@@ -103,7 +112,7 @@ class Prediction(NamedTuple):
     recipe={"rate": 1e-4, "patch": 256, "stride": 64, "loss": "L1 on T + VGG-16 + mapping"},
 )
 class OLCNet(HdrNetwork):
-    """Three encoders, PA, merging at every scale, frozen codebook decoder, fidelity decoder."""
+    """Three encoders, PA, merging at every scale, codebook decoder (frozen, but in controls), fidelity decoder."""
 
     prior_scale: Tensor
 
@@ -117,6 +126,8 @@ class OLCNet(HdrNetwork):
         alignment: str = "pa",
         skip: str = "fsm",
         prior: str = "rf",
+        prior_weights: str = "trained",
+        prior_frozen: bool = True,
         vqgan: Mapping[str, Any] | None = None,
         **vqgan_size: int,
     ) -> None:
@@ -124,11 +135,14 @@ class OLCNet(HdrNetwork):
 
         alignment : "pa" or "none".
         skip      : "reference", "sum", "concat" or "fsm": what makes the skips U (and z_m; "concat" for "reference").
-        prior     : how F_vq of the frozen decoder enters: "rf", "concat", or "none" (then no H/8 level exists).
-        vqgan     : arguments of the frozen VQGAN (codes, segments, encoder_domain); its sizes come from the preset.
+        prior     : how F_vq of the codebook decoder enters: "rf", "concat", or "none" (then no H/8 level exists).
+        prior_weights : "trained", stage 1's, or "random", the control without its knowledge: no E, no mapping loss.
+        prior_frozen  : False trains decoder and book along, with eq. 7's terms on z_vq; E, if any, stays frozen.
+        vqgan     : arguments of the VQGAN (codes, segments, network, encoder_domain); its sizes come from the preset.
         """
         super().__init__()
         _check(alignment, skip, prior, vqgan)
+        _check_prior(prior, prior_weights, prior_frozen)
         self.entry = nn.ModuleList(conv(6, channels) for _ in range(FRAMES))
         self.align = _aligners(channels, deform_groups) if alignment == "pa" else nn.ModuleDict()
         self.encoders = nn.ModuleList(FrameEncoder(channels, SCALES + (prior != "none"), blocks) for _ in range(FRAMES))
@@ -138,20 +152,22 @@ class OLCNet(HdrNetwork):
         if prior != "none":
             self.deep = FSM(8 * channels)
             self.project = conv(8 * channels, 8 * channels, 1)
-            self.vqgan = VQGAN(channels=channels, **{**vqgan_size, **(vqgan or {})})
-            self.vqgan.requires_grad_(False)
+            self.vqgan = _prior(channels, prior_weights, prior_frozen, {**vqgan_size, **(vqgan or {})})
             self.register_buffer("prior_scale", torch.ones(SCALES))
+            # 1x1 convolutions to the fidelity decoder's widths, where the VQGAN's differ from them
+            self.adapt = nn.ModuleList(map(_adapter, self.vqgan.decoder.tapped, (4 * channels, 2 * channels, channels)))
         self.decoder = FidelityDecoder(channels, blocks, prior, 1 + (prior != "none"))
         self.head = Head(channels, head)
+        self.prior_frozen = prior_frozen
         self.probe: Callable[[list[Tensor]], list[Tensor]] = list
 
     @torch.no_grad()
     def calibrate(self) -> None:
         """Set each level's factor of F_vq to one over its RMS when all codes are decoded side by side.
 
-        Call it once the frozen VQGAN has its weights. A constant factor can be absorbed by the fusion's first
-        convolution, so it changes no function the network can learn, only where training starts: D_VQ's features are
-        not normalised and may be hundreds of times larger than U.
+        Call it once the VQGAN has its weights, trained or random. A constant factor can be absorbed by the fusion's
+        first convolution, so it changes no function the network can learn, only where training starts: D_VQ's features
+        are not normalised and may be hundreds of times larger than U.
         """
         if self.vqgan is None:
             return
@@ -161,10 +177,12 @@ class OLCNet(HdrNetwork):
         self.prior_scale.copy_(torch.stack([level.square().mean().rsqrt() for level in levels]))
 
     def train(self, mode: bool = True) -> "OLCNet":
-        """Switch the trainable parts; the frozen VQGAN stays in evaluation mode."""
+        """Switch the trainable parts; what is frozen of the VQGAN stays in evaluation mode."""
         super().train(mode)
         if self.vqgan is not None:
-            self.vqgan.eval()
+            self.vqgan.train(mode and not self.prior_frozen)
+            if self.vqgan.encoder is not None:
+                self.vqgan.encoder.eval()
         return self
 
     def forward(self, frames: Tensor) -> Tensor:
@@ -176,29 +194,38 @@ class OLCNet(HdrNetwork):
         maps = self._encode(frames)
         skips = [skip(maps[level]) for level, skip in enumerate(self.skips)]
         merged = skips[-1] if self.merge is None else self.merge(maps[SCALES - 1])
-        sources, vectors, indices = [[skip] for skip in reversed(skips)], None, None
-        if self.vqgan is not None:
-            vectors = self.project(self.deep(maps[SCALES])).float()
-            quantised = self.vqgan.codebook(vectors)
-            indices = quantised.indices
-            features = self.vqgan.decoder.features(quantised.straight)
-            prior = self.probe([scale * level for scale, level in zip(self.prior_scale, features, strict=True)])
-            sources = [[*skip, extra] for skip, extra in zip(sources, prior, strict=True)]
-        return Prediction(self.head(self.decoder(merged, sources), frames), vectors, indices)
+        sources = [[skip] for skip in reversed(skips)]
+        if self.vqgan is None:
+            return Prediction(self.head(self.decoder(merged, sources), frames), None, None)
+        vectors = self.project(self.deep(maps[SCALES])).float()
+        quantised = self.vqgan.codebook(vectors)
+        features = self.vqgan.decoder.features(quantised.straight)
+        prior = self.probe([scale * level for scale, level in zip(self.prior_scale, features, strict=True)])
+        extras = [adapt(level) for adapt, level in zip(self.adapt, prior, strict=True)]
+        sources = [[*skip, extra] for skip, extra in zip(sources, extras, strict=True)]
+        radiance = self.head(self.decoder(merged, sources), frames)
+        return Prediction(radiance, vectors, quantised.indices, quantised.codes)
 
     def losses(
         self, frames: Tensor, truth: Tensor, fidelity: nn.Module, weights: Mapping[str, float]
     ) -> dict[str, Tensor]:
-        """Fidelity terms, and the mapping loss: MSE of z_vq and the codes of the encoded truth, sg Q(E(H))."""
+        """Fidelity terms and, with a trained E, the mapping loss: MSE of z_vq and the codes of the truth, sg Q(E(H)).
+
+        A prior that isn't frozen adds the codebook and commitment terms of eq. 7, which tie its book to z_vq.
+        """
         prediction = self.trace(frames)
         terms: dict[str, Tensor] = fidelity(prediction.radiance, truth)
-        if self.vqgan is not None and prediction.vectors is not None:
+        if self.vqgan is None or prediction.vectors is None or prediction.codes is None:
+            return terms
+        if self.vqgan.encoder is not None:
             terms["mapping"] = weights["mapping"] * F.mse_loss(prediction.vectors, self.target_codes(truth))
+        if not self.prior_frozen:
+            terms |= codebook_losses(prediction.vectors, prediction.codes, BETA)
         return terms
 
     @torch.no_grad()
     def target_codes(self, truth: Tensor) -> Tensor:
-        """Q(E(H)) of the frozen book, (B, n_z, H/8, W/8), for linear radiance (B, 3, H, W)."""
+        """Q(E(H)) of the book, (B, n_z, H/8, W/8), for linear radiance (B, 3, H, W)."""
         if self.vqgan is None:
             raise UsageError("this variant of olc has no codebook.")
         codes: Tensor = self.vqgan.codebook(self.vqgan.encode(truth)).codes.float()
@@ -224,6 +251,20 @@ def _aligners(channels: int, groups: int) -> nn.ModuleDict:
     return aligners
 
 
+def _prior(channels: int, weights: str, frozen: bool, arguments: Mapping[str, Any]) -> VQGAN:
+    """Decoder and book, with the trained encoder that makes the mapping loss's targets; E never trains here."""
+    vqgan = VQGAN(channels=channels, **arguments, with_encoder=weights == "trained")
+    vqgan.requires_grad_(not frozen)
+    if vqgan.encoder is not None:
+        vqgan.encoder.requires_grad_(False)
+    return vqgan
+
+
+def _adapter(inputs: int, outputs: int) -> nn.Module:
+    """A 1x1 convolution from the VQGAN's width to the fidelity decoder's; nothing where they are equal."""
+    return nn.Identity() if inputs == outputs else conv(inputs, outputs, 1)
+
+
 def _check(alignment: str, skip: str, prior: str, vqgan: Mapping[str, Any] | None) -> None:
     if alignment not in ("pa", "none"):
         raise UsageError(f"alignment {alignment!r} is unknown; expected pa or none.")
@@ -231,3 +272,12 @@ def _check(alignment: str, skip: str, prior: str, vqgan: Mapping[str, Any] | Non
         raise UsageError(f"prior {prior!r} is unknown; expected rf, concat or none.")
     if prior != "none" and not vqgan:
         raise UsageError("this variant of olc needs a codebook: give its number of codes and segments.")
+
+
+def _check_prior(prior: str, weights: str, frozen: bool) -> None:
+    if weights not in ("trained", "random"):
+        raise UsageError(f"prior_weights {weights!r} are unknown; expected trained or random.")
+    if not isinstance(frozen, bool):
+        raise UsageError(f"prior_frozen {frozen!r} is neither true nor false.")
+    if prior == "none" and (weights, frozen) != ("trained", True):
+        raise UsageError("with prior: none there is no codebook decoder; remove prior_weights and prior_frozen.")

@@ -10,7 +10,7 @@ from bench.color.transfer import mu_law
 from bench.core.optimisation import Stage1
 from bench.core.seeding import derive, generator
 from methods.olc.codebook import KINDS, codebook_losses
-from methods.olc.discriminator import PatchGAN
+from methods.olc.discriminator import discriminator
 from methods.olc.vqgan import VQGAN
 
 
@@ -28,7 +28,7 @@ class CodebookLearner:
         self.networks: dict[str, nn.Module] = {"generator": vqgan}
         self.rates = {"generator": settings.rate}
         if settings.weight_adversarial > 0:
-            self.networks["discriminator"] = PatchGAN(settings.discriminator_width)
+            self.networks["discriminator"] = discriminator(settings.discriminator, settings.discriminator_width)
             self.rates["discriminator"] = settings.rate_discriminator
         self.first_quantised = round(settings.quantise_from * settings.steps)
         self.pair: tuple[Tensor, Tensor] | None = None

@@ -1,54 +1,119 @@
-"""Stage 1 network: encoder E, overlapped codebook and decoder D, variant A of the specification."""
+"""Stage 1 network: encoder E, overlapped codebook and decoder D, in the variants of the specification."""
 
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.color.transfer import mu_law
-from bench.core.errors import UsageError
+from bench.core.errors import UsageError, unknown_name
 from bench.nn.blocks import conv
 from methods.olc.codebook import Codebook, Quantised
 
 LEVELS = 4
-"""Scales H, H/2, H/4, H/8 with C, 2C, 4C, 8C channels; n_z = 8C."""
+"""Scales H, H/2, H/4, H/8; n_z = 8C whatever the variant."""
+
+
+class Design(NamedTuple):
+    """A variant of E and D.
+
+    widths    : channels at H, H/2, H/4 and H/8, in units of C.
+    attention : one-head self-attention after every block at H/8, and between the middle blocks.
+    lean      : as FeMaSR: resampling convolutions change the width, E has no block at H and D none at H/8, no middle
+                blocks; E ends and D begins with one convolution.
+    quant     : as taming-transformers: a 1x1 convolution of n_z channels on either side of the book.
+    blocks    : default number of residual blocks on each level of E and of D.
+    """
+
+    widths: tuple[int, int, int, int]
+    attention: bool = False
+    lean: bool = False
+    quant: bool = False
+    blocks: tuple[int, int] = (2, 3)
+
+
+NETWORKS = {
+    "A": Design((1, 2, 4, 8)),
+    "A+attn": Design((1, 2, 4, 8), attention=True),
+    "B": Design((2, 4, 8, 8), lean=True, blocks=(2, 2)),
+    "C": Design((4, 4, 8, 16), attention=True, quant=True),
+}
+"""A: widths of the fidelity decoder. B: FeMaSR's form. C: taming-transformers' f = 8, base width 4C (1-1-2-4)."""
+
+
+class Attention(nn.Module):
+    """One-head self-attention over all positions, with a residual connection (taming-transformers' AttnBlock).
+
+    Cost and reach are global: a tile of an image attends to the tile alone.
+    """
+
+    def __init__(self, channels: int) -> None:
+        """Keep `channels`."""
+        super().__init__()
+        self.norm = nn.GroupNorm(groups(channels), channels, eps=1e-6)
+        self.query, self.key, self.value = (conv(channels, channels, 1) for _ in range(3))
+        self.project = conv(channels, channels, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C, H, W)."""
+        normed = self.norm(features)
+        heads = [part(normed).flatten(2).mT[:, None] for part in (self.query, self.key, self.value)]
+        attended = F.scaled_dot_product_attention(*heads)[:, 0].mT.reshape(features.shape)
+        out: Tensor = features + self.project(attended)
+        return out
 
 
 class NormResBlock(nn.Module):
     """Residual block with GroupNorm and SiLU, as in VQGAN (Esser et al. 2021)."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
-        """Map `inputs` to `outputs` channels; a 1x1 convolution carries the shortcut where they differ."""
+    def __init__(self, inputs: int, outputs: int, attention: bool = False) -> None:
+        """Map `inputs` to `outputs` channels; a 1x1 convolution carries the shortcut where they differ.
+
+        `attention` follows the block as a part of it, so that all other names, and with them the initial weights, are
+        those of the network without attention.
+        """
         super().__init__()
         self.body = nn.Sequential(norm_act(inputs), conv(inputs, outputs), norm_act(outputs), conv(outputs, outputs))
         self.shortcut = nn.Identity() if inputs == outputs else conv(inputs, outputs, 1)
+        self.attention = Attention(outputs) if attention else nn.Identity()
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C_in, H, W) to (B, C_out, H, W)."""
-        out: Tensor = self.shortcut(features) + self.body(features)
+        out: Tensor = self.attention(self.shortcut(features) + self.body(features))
         return out
 
 
+def groups(channels: int) -> int:
+    """Number of groups of a GroupNorm: at most 32, at least two channels each."""
+    return min(32, channels // 2)
+
+
 def norm_act(channels: int) -> nn.Sequential:
-    """GroupNorm of at most 32 groups (at least two channels each), then SiLU."""
-    return nn.Sequential(nn.GroupNorm(min(32, channels // 2), channels, eps=1e-6), nn.SiLU())
+    """GroupNorm, then SiLU."""
+    return nn.Sequential(nn.GroupNorm(groups(channels), channels, eps=1e-6), nn.SiLU())
+
+
+def stack(inputs: int, outputs: int, blocks: int, attention: bool = False) -> list[nn.Module]:
+    """`blocks` residual blocks, the first of which maps `inputs` to `outputs` channels."""
+    return [NormResBlock(outputs if block else inputs, outputs, attention) for block in range(blocks)]
+
+
+def middle_stack(width: int, blocks: int, attention: bool) -> list[nn.Module]:
+    """The middle's `blocks` residual blocks, with attention between each two of them."""
+    return [NormResBlock(width, width, attention and block < blocks - 1) for block in range(blocks)]
 
 
 class Encoder(nn.Module):
     """E: (B, 3, H, W) linear radiance to (B, 8C, H/8, W/8)."""
 
-    def __init__(self, channels: int, blocks: int, middle: int) -> None:
+    def __init__(self, channels: int, blocks: int, middle: int, design: Design = NETWORKS["A"]) -> None:
         """`blocks` residual blocks on each level, `middle` more on the last."""
         super().__init__()
-        widths = [channels << level for level in range(LEVELS)]
-        layers: list[nn.Module] = [conv(3, channels)]
-        for level, width in enumerate(widths):
-            layers.append(NormResBlock(widths[max(level - 1, 0)], width))
-            layers += [NormResBlock(width, width) for _ in range(blocks - 1)]
-            if level < LEVELS - 1:
-                layers.append(conv(width, width, stride=2))
-        layers += [NormResBlock(widths[-1], widths[-1]) for _ in range(middle)]
-        self.layers = nn.Sequential(*layers, norm_act(widths[-1]), conv(widths[-1], widths[-1]))
+        widths, vectors = [channels * width for width in design.widths], channels << (LEVELS - 1)
+        make = _lean_encoder if design.lean else _encoder
+        layers = make(widths, vectors, blocks, middle, design.attention)
+        self.layers = nn.Sequential(*layers, *([conv(vectors, vectors, 1)] if design.quant else []))
 
     def forward(self, radiance: Tensor) -> Tensor:
         """Encode; height and width must be multiples of 8."""
@@ -56,27 +121,50 @@ class Encoder(nn.Module):
         return out
 
 
-class Decoder(nn.Module):
-    """D: (B, 8C, H/8, W/8) to radiance (B, 3, H, W) in (0, 1), and the features of its upper three levels."""
+def _encoder(widths: list[int], vectors: int, blocks: int, middle: int, attention: bool) -> list[nn.Module]:
+    layers: list[nn.Module] = [conv(3, widths[0])]
+    for level, width in enumerate(widths):
+        last = level == LEVELS - 1
+        layers += stack(widths[max(level - 1, 0)], width, blocks, attention and last)
+        layers += [] if last else [conv(width, width, stride=2)]
+    layers += middle_stack(widths[-1], middle, attention)
+    return [*layers, norm_act(widths[-1]), conv(widths[-1], vectors)]
 
-    def __init__(self, channels: int, blocks: int, middle: int) -> None:
+
+def _lean_encoder(widths: list[int], vectors: int, blocks: int, middle: int, attention: bool) -> list[nn.Module]:
+    layers: list[nn.Module] = [conv(3, widths[0])]
+    for level in range(1, LEVELS):
+        layers += [conv(widths[level - 1], widths[level], stride=2), *stack(widths[level], widths[level], blocks)]
+    return [*layers, conv(widths[-1], vectors, 1)]
+
+
+class Decoder(nn.Module):
+    """D: (B, 8C, H/8, W/8) to radiance (B, 3, H, W) in (0, 1), and the features of its upper three levels.
+
+    `tapped` holds those features' channels at H/4, H/2 and H.
+    """
+
+    def __init__(self, channels: int, blocks: int, middle: int, design: Design = NETWORKS["A"]) -> None:
         """`blocks` residual blocks on each level, `middle` more before the first."""
         super().__init__()
-        widths = [channels << level for level in reversed(range(LEVELS))]
-        self.entry = nn.Sequential(
-            conv(widths[0], widths[0]), *(NormResBlock(widths[0], widths[0]) for _ in range(middle))
-        )
+        widths, vectors = [channels * width for width in reversed(design.widths)], channels << (LEVELS - 1)
+        self.tapped = widths[1:]
+        entry = [conv(vectors, vectors, 1), conv(vectors, widths[0])] if design.quant else [conv(vectors, widths[0])]
+        self.entry = nn.Sequential(*entry, *([] if design.lean else middle_stack(widths[0], middle, design.attention)))
         self.levels = nn.ModuleList()
         self.ups = nn.ModuleList()
         for level, width in enumerate(widths):
-            first = NormResBlock(widths[max(level - 1, 0)], width)
-            self.levels.append(nn.Sequential(first, *(NormResBlock(width, width) for _ in range(blocks - 1))))
+            above, below = widths[max(level - 1, 0)], widths[min(level + 1, LEVELS - 1)]
+            inputs, number = (width, blocks if level else 0) if design.lean else (above, blocks)
+            self.levels.append(nn.Sequential(*stack(inputs, width, number, design.attention and level == 0)))
             if level < LEVELS - 1:
-                self.ups.append(nn.Sequential(nn.Upsample(scale_factor=2), conv(width, width)))
-        self.exit = nn.Sequential(norm_act(widths[-1]), conv(widths[-1], 3))
+                outputs = below if design.lean else width
+                self.ups.append(nn.Sequential(nn.Upsample(scale_factor=2), conv(width, outputs)))
+        ending = nn.Identity() if design.lean else norm_act(widths[-1])
+        self.exit = nn.Sequential(ending, conv(widths[-1], 3))
 
     def features(self, codes: Tensor) -> list[Tensor]:
-        """Return F_vq at H/4, H/2 and H: (B, 4C, H/4, W/4), (B, 2C, H/2, W/2), (B, C, H, W)."""
+        """Return F_vq at H/4, H/2 and H, of `tapped` channels; variant A: 4C, 2C and C."""
         features, taps = self.entry(codes), []
         for level, blocks in enumerate(self.levels):
             features = blocks(features)
@@ -107,22 +195,37 @@ class VQGAN(nn.Module):
         channels: int,
         codes: int,
         segments: str,
-        encoder_blocks: int = 2,
-        decoder_blocks: int = 3,
+        network: str = "A",
+        encoder_blocks: int | None = None,
+        decoder_blocks: int | None = None,
         middle_blocks: int = 2,
         encoder_domain: str = "linear",
+        with_encoder: bool = True,
     ) -> None:
-        """`channels` is C; `codes` is K; `segments` is "olc" or "vanilla"; `encoder_domain` "linear" or "mu-law"."""
+        """Choose the parts.
+
+        channels       : C; codes: K; segments: "olc" or "vanilla"; encoder_domain: "linear" or "mu-law".
+        network        : a name of NETWORKS.
+        encoder_blocks : residual blocks on each level of E, and decoder_blocks of D; none: the variant's.
+        middle_blocks  : blocks at H/8 besides, of either; variant B has none whatever this says.
+        with_encoder   : False leaves E out, for a decoder that is used without stage 1.
+        """
         super().__init__()
         if encoder_domain not in ("linear", "mu-law"):
             raise UsageError(f"encoder_domain {encoder_domain!r} is unknown; expected linear or mu-law.")
-        self.encoder_domain = encoder_domain
-        self.encoder = Encoder(channels, encoder_blocks, middle_blocks)
+        if network not in NETWORKS:
+            raise unknown_name("VQGAN network", network, NETWORKS)
+        design, self.encoder_domain = NETWORKS[network], encoder_domain
+        given = (encoder_blocks, decoder_blocks)
+        blocks = [default if own is None else own for own, default in zip(given, design.blocks, strict=True)]
+        self.encoder = Encoder(channels, blocks[0], middle_blocks, design) if with_encoder else None
         self.codebook = Codebook(codes, channels << (LEVELS - 1), segments)
-        self.decoder = Decoder(channels, decoder_blocks, middle_blocks)
+        self.decoder = Decoder(channels, blocks[1], middle_blocks, design)
 
     def encode(self, radiance: Tensor) -> Tensor:
-        """E(X) of linear radiance (B, 3, H, W) in [0, 1]."""
+        """E(X) of linear radiance (B, 3, H, W) in [0, 1]; a VQGAN built without encoder raises UsageError."""
+        if self.encoder is None:
+            raise UsageError("this VQGAN was built without its encoder; only its book and decoder can be used.")
         out: Tensor = self.encoder(mu_law(radiance) if self.encoder_domain == "mu-law" else radiance)
         return out
 

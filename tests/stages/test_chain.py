@@ -27,8 +27,8 @@ TABLE_1 = ["dataset", "method", "kind", "params_m", *METRICS, *(f"paper_{name}" 
 KINDS = {"measured", "measured-third-party-weights", "submitted", "published", "floor", "pending"}
 CARD = {
     "run", "variant", "trainset", "seed", "method", "label", "preset", "options", "head", "settings", "steps", "batch",
-    "patches", "codebook", "codebook_sha256", "data", "perceptual", "device", "parameters", "parameters_frozen",
-    "macs_per_pixel", "libraries",
+    "patches", "codebook", "codebook_sha256", "stage1", "data", "perceptual", "device", "parameters",
+    "parameters_frozen", "macs_per_pixel", "libraries",
 }  # fmt: skip
 
 CHAIN = """
@@ -160,7 +160,19 @@ def test_the_card_of_weights_is_complete(inside):
         assert re.fullmatch(r"[0-9a-f]{64}", card["data"])
         assert card["perceptual"] not in ("", None)
         assert set(card["libraries"]) == {"python", "torch", "numpy"}
-        assert (card["codebook"] is None) == (card["codebook_sha256"] is None) == (run == inside.plain)
+        of_stage1 = [card[field] is None for field in ("codebook", "codebook_sha256", "stage1")]
+        assert of_stage1 == [run == inside.plain] * 3
+
+
+def test_cards_tell_the_form_of_the_networks_of_stage_1(inside):
+    """The variant of E and D, the discriminator and the perceptual backbone, of both trainings that depend on them."""
+    book = layout.codebook(inside.params, inside.codebook).with_suffix(".json")
+    network = layout.weights(inside.params, inside.vq).with_suffix(".json")
+    cards = [json.loads(path.read_text(encoding="utf-8")) for path in (book, network)]
+    for settings in (cards[0]["settings"], cards[1]["stage1"]):
+        found = [settings[field] for field in ("network", "discriminator", "encoder_domain")]
+        assert found == ["A", "patchgan", inside.params.stage1_of(inside.codebook).encoder_domain]
+    assert all("random" in card["perceptual"] for card in cards)
 
 
 def test_a_frozen_prior_is_the_codebook_to_the_bit(inside):
