@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from bench.color.transfer import MU
-from bench.core.decisions import decisions
+from bench.core.decisions import READINGS, decisions
 from bench.core.errors import UsageError
 from bench.core.params import load
 from bench.core.registry import methods
@@ -101,6 +101,46 @@ def test_decisions_list_field_value_and_reason(write_params, small_params):
     assert {"stage2.weight_mapping", "stage1.eta", "patches.augment", "perceptual.backbone"} <= set(listed)
     assert "stage1.beta" not in listed, "beta is printed in the paper"
     assert all(decision.reason for decision in listed.values())
+
+
+def test_no_point_is_decided_twice(write_params, small_params):
+    """What is a parameter is no built-in reading as well, which could contradict it."""
+    made = list(decisions(load(write_params(small_params))))
+    assert len({decision.field for decision in made}) == len(made)
+    fields = {decision.field: decision.value for decision in made}
+    assert (fields["stage1.network"], fields["stage1.discriminator"]) == ("A", "patchgan")
+    assert (fields["stage1.images"], fields["head"]) == ("mixture", "published")
+    readings = " ".join(f"{decision.field}: {decision.value}" for decision in READINGS)
+    assert not [choice for choice in ("variant A", "V-mix", "D and D_F: sigmoid") if choice in readings]
+
+
+def test_what_only_some_codebooks_have_is_listed_with_their_names(write_params, small_params):
+    book = {"segments": "vanilla", "codes": 16, "trainset": "panoramas", "seed": 0}
+    hdr = {"images": "hdr", "beta": 0.5, "eta": "per-batch"}  # beta is printed, and eta is as in stage1
+    small_params["codebooks"] |= {"plain": book, "hdr-a": {**book, "options": hdr}, "hdr-b": {**book, "options": hdr}}
+    listed = {decision.field: decision for decision in decisions(load(write_params(small_params)))}
+    assert listed["stage1.images"].value == "mixture"
+    assert listed["stage1.images of hdr-a, hdr-b"].value == "hdr"
+    assert [field for field in listed if " of hdr-a" in field] == ["stage1.images of hdr-a, hdr-b"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("network", "D"),
+        ("discriminator", "resnet"),
+        ("eta", "per_batch"),
+        ("encoder_domain", "log"),
+        ("lazy_codebook", "sometimes"),
+        ("adversarial_from", 1.5),
+        ("discriminator_width", 0),
+        ("weight_adversarial", -0.1),
+    ],
+)
+def test_a_knob_of_stage_1_takes_its_values_alone(write_params, small_params, field, value):
+    small_params["stage1"][field] = value
+    with pytest.raises(UsageError, match=rf"stage1\.{field}: "):
+        load(write_params(small_params))
 
 
 @pytest.mark.parametrize("path", REAL, ids=lambda path: path.parent.name)

@@ -1,0 +1,43 @@
+"""The control of Table 3 whose decoder knows nothing of stage 1 goes through the pipeline without a codebook."""
+
+import json
+
+import pytest
+from safetensors.torch import load_file
+
+from bench.io.tables import read_scores
+from bench.stages import layout, networks
+
+RUN, CELL = "olc-random--panoramas--s0", "olc-random--panoramas--s0--panoramas"
+
+
+@pytest.fixture
+def controlled(site):
+    """The finished workshop with the control as one more run without a codebook."""
+    proposed = site.params.variants[site.params.vq_runs[site.vq].variant]
+    options = {"prior_weights": "random", "prior_frozen": False, "vqgan": {"codes": 16, "segments": "olc"}}
+    variant = {"method": "olc", "preset": proposed.preset, "options": options}
+    run = {"variant": "olc-random", "trainset": "panoramas", "seed": 0, "code": "methods/olc"}
+    cell = {"run": RUN, "dataset": "panoramas", "code": "methods/olc"}
+    return site.change(
+        variants={"olc-random": variant}, plain_runs={RUN: run}, plain_evaluations={CELL: cell}
+    )  # fmt: skip
+
+
+def test_the_control_trains_and_is_scored_without_a_codebook(controlled):
+    p = controlled.params
+    controlled.run("train", RUN)
+    weights, card = (
+        load_file(layout.weights(p, RUN)),
+        json.loads(layout.weights(p, RUN).with_suffix(".json").read_text()),
+    )
+    assert card["parameters_frozen"] == 0
+    assert card["parameters"] == sum(value.numel() for name, value in weights.items() if name != "prior_scale")
+    assert (card["codebook"], card["stage1"]) == (None, None)
+    assert card["options"]["prior_weights"] == "random" and card["options"]["prior_frozen"] is False
+    curve = layout.curve(p, RUN).read_text().splitlines()[0].split(",")
+    assert {"codebook", "commitment"} <= set(curve) and "mapping" not in curve
+    assert (weights["prior_scale"] != 1).all()
+    assert (networks.read(p, RUN).vqgan.codebook.weight == weights["vqgan.codebook.weight"]).all()
+    controlled.run("evaluate", CELL)
+    assert set(read_scores([layout.scores(p, CELL)])["variant"]) == {"olc-random"}
