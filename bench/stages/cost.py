@@ -32,16 +32,24 @@ ADAM = 28
 class Cost:
     """What one training step, or one prediction, costs.
 
-    flops, traffic     : FLOPs, and bytes read and written.
-    saved              : bytes kept for the backward pass, at the phase that keeps most.
-    trainable, frozen  : numbers of parameters.
+    phases            : name and FLOPs of each optimiser step in it; of the one forward pass of a prediction.
+    traffic           : bytes read and written.
+    operators         : how many were run, views apart: each is a launch, or more, on a GPU.
+    saved             : bytes kept for the backward pass, at the phase that keeps most.
+    trainable, frozen : numbers of parameters.
     """
 
-    flops: float
+    phases: tuple[tuple[str, float], ...]
     traffic: float
+    operators: int
     saved: float
     trainable: int
     frozen: int
+
+    @property
+    def flops(self) -> float:
+        """FLOPs of all phases."""
+        return sum(flops for _, flops in self.phases)
 
     @property
     def memory(self) -> float:
@@ -67,27 +75,23 @@ def training_step(
     """
     with FakeTensorMode(allow_non_fake_inputs=True):
         learner, tools = build()
-        trained = {name: _trainable(network) for name, network in learner.networks.items()}
         modules = [*learner.networks.values(), *tools]
+        trained = {name: _trainable(network) for name, network in learner.networks.items()}
+        trainable = sum(p.numel() for parameters in trained.values() for p in parameters)
+        everything = sum(p.numel() for module in modules for p in module.parameters())
         frames, truth = torch.rand(batch // parts, 3, 6, size, size), torch.rand(batch // parts, 3, size, size)
-        kept, flops, traffic = 0.0, FlopCounterMode(display=False), _Traffic()
-        with flops, traffic:
-            for phase in learner.networks:
-                _only(trained, phase)
+        phases, traffic, kept = [], _Traffic(), [0]
+        for phase in learner.networks:
+            _only(trained, phase)
+            with FlopCounterMode(display=False) as flops, traffic:
                 with _saved(modules) as storages, torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
                     terms = learner.losses(phase, frames, truth, step)
-                kept = max(kept, float(sum(storages.values())))
+                kept.append(sum(storages.values()))
                 if terms:
                     torch.autograd.backward(torch.stack(list(terms.values())).sum())
-    trainable = sum(p.numel() for parameters in trained.values() for p in parameters)
-    everything = sum(p.numel() for module in modules for p in module.parameters())
-    return Cost(
-        flops=parts * float(flops.get_total_flops()),
-        traffic=parts * traffic.bytes + ADAM * trainable,
-        saved=kept,
-        trainable=trainable,
-        frozen=everything - trainable,
-    )
+            phases.append((phase, parts * float(flops.get_total_flops())))
+    moved, operators = parts * traffic.bytes + ADAM * trainable, parts * traffic.operators
+    return Cost(tuple(phases), moved, operators, float(max(kept)), trainable, everything - trainable)
 
 
 @torch.no_grad()
@@ -98,8 +102,9 @@ def prediction(build: Callable[[], nn.Module], *, height: int, width: int) -> Co
         flops, traffic = FlopCounterMode(display=False), _Traffic()
         with flops, traffic:
             network(torch.rand(1, 3, 6, height, width))
+    phases = (("prediction", float(flops.get_total_flops())),)
     size = sum(p.numel() for p in network.parameters())
-    return Cost(float(flops.get_total_flops()), traffic.bytes, 0.0, 0, size)
+    return Cost(phases, traffic.bytes, traffic.operators, 0.0, 0, size)
 
 
 def _trainable(network: nn.Module) -> list[nn.Parameter]:
@@ -118,13 +123,14 @@ class _Traffic(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.bytes = 0.0
+        self.bytes, self.operators = 0.0, 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         if not func.is_view and not func.__name__.startswith("empty"):
             tensors = [leaf for leaf in tree_leaves((args, kwargs, out)) if isinstance(leaf, Tensor)]
             self.bytes += sum(map(_bytes, tensors))
+            self.operators += 1
         return out
 
 

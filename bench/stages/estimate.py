@@ -10,7 +10,7 @@ from bench.core.params import Params
 from bench.core.registry import datasets
 from bench.stages import gpus, layout, pricing
 from bench.stages.gpus import Gpu
-from bench.stages.pricing import EFFICIENCY, FRAMES, UNKNOWN, Item
+from bench.stages.pricing import EFFICIENCY, FRAMES, LAUNCH, UNKNOWN, Item
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,13 @@ def _assumptions(params: Params, gpu: Gpu, found: Iterable[Item]) -> Iterator[st
     )
     yield (
         f"compute h: FLOPs at {EFFICIENCY:.0%} of that peak. traffic h: bytes of all operators, unfused, at full "
-        "bandwidth. lower: the larger of the two; upper: their sum."
+        f"bandwidth. launch h: {LAUNCH * 1e6:g} us for each operator, a guess. All three for one of the stages."
     )
-    yield "Not in it: launches of small kernels (they decide on small networks), data loading, metrics, checkpoints."
+    yield (
+        "lower h: the larger of compute and traffic, as in CUDA graphs. upper h: their sum, or launches where these "
+        "take longer. Both for all stages of the row, one after another. Not in it: data loading, metrics, start."
+    )
+    yield "frozen M: with the VGG-16 of the perceptual loss, where there is one."
     unsure = sorted({cell.dataset for cell in params.evaluations.values() if _guessed(params, cell.dataset)})
     if unsure:
         yield f"Frames of {', '.join(unsure)}: taken as {UNKNOWN[1]}x{UNKNOWN[0]} until the set is prepared."

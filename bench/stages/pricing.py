@@ -22,6 +22,9 @@ from bench.train.loop import Learner
 EFFICIENCY = 0.35
 """Share of the arithmetic peak that well-fed convolutions reach; the usual good case."""
 
+LAUNCH = 6e-6
+"""Seconds that the CPU takes to launch an operator; a guess in the middle of the usual 4 to 10 microseconds."""
+
 FRAMES = {"kalantari": (1000, 1500), "tursun": (682, 1024)}
 """Height and width of real sets, as their readers in datasets/ state them."""
 
@@ -40,6 +43,7 @@ class Item:
     steps   : steps, or scenes.
     compute : hours of one of them at `EFFICIENCY` of the peak.
     traffic : hours of one of them at the memory's full bandwidth.
+    launch  : hours that the CPU takes to launch the operators of one of them, one after another.
     """
 
     stage: str
@@ -49,21 +53,24 @@ class Item:
     steps: int
     compute: float = 0.0
     traffic: float = 0.0
+    launch: float = 0.0
 
     @property
     def binds(self) -> str:
-        """What takes longer: "compute" or "memory"."""
+        """What takes longest: "compute", "memory", or "launches" where operators are too small for the GPU."""
+        if self.launch > self.compute + self.traffic:
+            return "launches"
         return "compute" if self.compute >= self.traffic else "memory"
 
     @property
     def lower(self) -> float:
-        """Hours of all of them, if arithmetic and memory traffic overlap perfectly."""
+        """Hours of all of them, if arithmetic and traffic overlap and nothing waits for launches (CUDA graphs)."""
         return len(self.names) * max(self.compute, self.traffic)
 
     @property
     def upper(self) -> float:
-        """Hours of all of them, if arithmetic and memory traffic never overlap."""
-        return len(self.names) * (self.compute + self.traffic)
+        """Hours of all of them, if arithmetic and traffic never overlap and every operator is launched by the CPU."""
+        return len(self.names) * max(self.compute + self.traffic, self.launch)
 
 
 def items(params: Params, gpu: Gpu) -> list[Item]:
@@ -77,8 +84,12 @@ def items(params: Params, gpu: Gpu) -> list[Item]:
 
 def _priced(item: Item, gpu: Gpu, precision: str) -> Item:
     hours = item.steps / 3600
-    compute = hours * item.cost.flops / (EFFICIENCY * gpu.tflops[precision] * 1e12)
-    return replace(item, compute=compute, traffic=hours * item.cost.traffic / (gpu.bandwidth * 1e9))
+    return replace(
+        item,
+        compute=hours * item.cost.flops / (EFFICIENCY * gpu.tflops[precision] * 1e12),
+        traffic=hours * item.cost.traffic / (gpu.bandwidth * 1e9),
+        launch=hours * item.cost.operators * LAUNCH,
+    )
 
 
 def codebook_cost(params: Params, name: str) -> Cost:
