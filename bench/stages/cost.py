@@ -86,7 +86,8 @@ def training_step(
             with FlopCounterMode(display=False) as flops, traffic:
                 with _saved(modules) as storages, torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
                     terms = learner.losses(phase, frames, truth, step)
-                kept.append(sum(storages.values()))
+                kept.append(sum(storage.nbytes() for storage in storages.values()))
+                storages.clear()
                 if terms:
                     torch.autograd.backward(torch.stack(list(terms.values())).sum())
             phases.append((phase, parts * float(flops.get_total_flops())))
@@ -140,17 +141,17 @@ def _bytes(tensor: Tensor) -> int:
 
 
 @contextmanager
-def _saved(modules: Iterable[nn.Module]) -> Iterator[dict[int, int]]:
-    """Note bytes by storage of what autograd keeps, weights apart: they are there anyway."""
+def _saved(modules: Iterable[nn.Module]) -> Iterator[dict[int, Any]]:
+    """Note the storages of what autograd keeps, weights apart: they are there anyway."""
     held = {
         tensor.untyped_storage()._cdata for module in modules for tensor in (*module.parameters(), *module.buffers())
     }
-    storages: dict[int, int] = {}
+    storages: dict[int, Any] = {}  # held, so that the key of one that is dropped isn't given to another
 
     def pack(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         if storage._cdata not in held:
-            storages[storage._cdata] = storage.nbytes()
+            storages[storage._cdata] = storage
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):

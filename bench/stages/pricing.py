@@ -79,10 +79,11 @@ def items(params: Params, gpu: Gpu) -> list[Item]:
     for item in (*_codebooks(params), *_trainings(params), *_evaluations(params)):
         groups.setdefault((item.stage, item.cost, item.batch, item.steps), []).append(item)
     merged = [replace(group[0], names=tuple(item.names[0] for item in group)) for group in groups.values()]
-    return [_priced(item, gpu, params.precision if item.stage != "evaluate" else "fp32") for item in merged]
+    return [priced(item, gpu, params.precision if item.stage != "evaluate" else "fp32") for item in merged]
 
 
-def _priced(item: Item, gpu: Gpu, precision: str) -> Item:
+def priced(item: Item, gpu: Gpu, precision: str) -> Item:
+    """Return the item with its hours on a GPU, in a precision that the GPU's peaks name."""
     hours = item.steps / 3600
     return replace(
         item,
