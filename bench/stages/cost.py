@@ -1,0 +1,158 @@
+"""What one step costs: operations, memory traffic and memory, counted on the real graph without computing anything.
+
+Networks and batches are fake tensors: they have shapes, types and a device, and no values. Counted are
+
+- FLOPs of convolutions and matrix products, forward and backward, two for a multiply-add. The bilinear sampling of the
+  deformable convolution isn't among them: about 24 FLOPs for each sample, forward and backward, which is 0.9 GFLOP of
+  stage 2's 702 for a patch of 256x256 at C = 32, or 0.13 %;
+- bytes that operators read and write, each for itself, as PyTorch runs them without fusion. A compiler moves less; an
+  operator that passes twice over its input, as GroupNorm does, moves more;
+- bytes that the forward pass keeps for the backward pass.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+from bench.train.loop import Learner
+
+ADAM = 28
+"""Bytes that Adam moves for each parameter: reads it, its gradient and two moments, and writes all but the gradient."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one training step, or one prediction, costs.
+
+    phases            : name and FLOPs of each optimiser step in it; of the one forward pass of a prediction.
+    traffic           : bytes read and written.
+    operators         : how many were run, views apart: each is a launch, or more, on a GPU.
+    saved             : bytes kept for the backward pass, at the phase that keeps most.
+    trainable, frozen : numbers of parameters.
+    """
+
+    phases: tuple[tuple[str, float], ...]
+    traffic: float
+    operators: int
+    saved: float
+    trainable: int
+    frozen: int
+
+    @property
+    def flops(self) -> float:
+        """FLOPs of all phases."""
+        return sum(flops for _, flops in self.phases)
+
+    @property
+    def memory(self) -> float:
+        """Bytes: parameters in fp32, gradients and Adam's two moments of what is trained, and what is kept."""
+        return 4.0 * (self.trainable + self.frozen) + 12.0 * self.trainable + self.saved
+
+
+def training_step(
+    build: Callable[[], tuple[Learner, Sequence[nn.Module]]],
+    *,
+    batch: int,
+    size: int,
+    step: int,
+    precision: str = "fp32",
+    parts: int = 1,
+) -> Cost:
+    """Count one step of the learner that `build` makes, all its phases with forward pass, backward pass and Adam.
+
+    `build` returns the learner, and networks that are only its tools, such as the perceptual backbone.
+    batch, size : patches in a batch, and their edge in pixels; the batch goes through in `parts`, one after another.
+    step        : which step of the training, since parts of the loss join late.
+    precision   : "fp32" or "bf16" under autocast. The CPU's rules stand for CUDA's, which keep a few more in fp32.
+    """
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        learner, tools = build()
+        modules = [*learner.networks.values(), *tools]
+        trained = {name: _trainable(network) for name, network in learner.networks.items()}
+        trainable = sum(p.numel() for parameters in trained.values() for p in parameters)
+        everything = sum(p.numel() for module in modules for p in module.parameters())
+        frames, truth = torch.rand(batch // parts, 3, 6, size, size), torch.rand(batch // parts, 3, size, size)
+        phases, traffic, kept = [], _Traffic(), [0]
+        for phase in learner.networks:
+            _only(trained, phase)
+            with FlopCounterMode(display=False) as flops, traffic:
+                with _saved(modules) as storages, torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+                    terms = learner.losses(phase, frames, truth, step)
+                kept.append(sum(storage.nbytes() for storage in storages.values()))
+                storages.clear()
+                if terms:
+                    torch.autograd.backward(torch.stack(list(terms.values())).sum())
+            phases.append((phase, parts * float(flops.get_total_flops())))
+    moved, operators = parts * traffic.bytes + ADAM * trainable, parts * traffic.operators
+    return Cost(tuple(phases), moved, operators, float(max(kept)), trainable, everything - trainable)
+
+
+@torch.no_grad()
+def prediction(build: Callable[[], nn.Module], *, height: int, width: int) -> Cost:
+    """Count one prediction from three whole frames in fp32."""
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        network = build().eval()
+        flops, traffic = FlopCounterMode(display=False), _Traffic()
+        with flops, traffic:
+            network(torch.rand(1, 3, 6, height, width))
+    phases = (("prediction", float(flops.get_total_flops())),)
+    size = sum(p.numel() for p in network.parameters())
+    return Cost(phases, traffic.bytes, traffic.operators, 0.0, 0, size)
+
+
+def _trainable(network: nn.Module) -> list[nn.Parameter]:
+    return [p for p in network.parameters() if p.requires_grad]
+
+
+def _only(trained: Mapping[str, Iterable[nn.Parameter]], phase: str) -> None:
+    """Let gradients reach what `phase` trains and nothing else, as the training loop does."""
+    for name, parameters in trained.items():
+        for parameter in parameters:
+            parameter.requires_grad_(name == phase)
+
+
+class _Traffic(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Sum the bytes of inputs and outputs of every operator that touches memory."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.bytes, self.operators = 0.0, 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if not func.is_view and not func.__name__.startswith("empty"):
+            tensors = [leaf for leaf in tree_leaves((args, kwargs, out)) if isinstance(leaf, Tensor)]
+            self.bytes += sum(map(_bytes, tensors))
+            self.operators += 1
+        return out
+
+
+def _bytes(tensor: Tensor) -> int:
+    """Bytes of memory behind a tensor's elements; an expanded one has fewer than elements."""
+    return min(tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes())
+
+
+@contextmanager
+def _saved(modules: Iterable[nn.Module]) -> Iterator[dict[int, Any]]:
+    """Note the storages of what autograd keeps, weights apart: they are there anyway."""
+    held = {
+        tensor.untyped_storage()._cdata for module in modules for tensor in (*module.parameters(), *module.buffers())
+    }
+    storages: dict[int, Any] = {}  # held, so that the key of one that is dropped isn't given to another
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in held:
+            storages[storage._cdata] = storage
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        yield storages

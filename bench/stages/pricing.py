@@ -1,0 +1,211 @@
+"""What the stages of a profile cost: operations, memory and bounds of the hours on a GPU."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+from bench.core.params import Params, Run
+from bench.core.registry import datasets, methods
+from bench.io.container import list_scenes, read_scene
+from bench.nn.vgg import VggFeatures
+from bench.stages import codebook, cost, layout, networks
+from bench.stages.cost import Cost
+from bench.stages.evaluate import SPLITS
+from bench.stages.gpus import Gpu
+from bench.train.hdr import HdrLearner
+from bench.train.loop import Learner
+
+EFFICIENCY = 0.35
+"""Share of the arithmetic peak that well-fed convolutions reach; the usual good case."""
+
+LAUNCH = 6e-6
+"""Seconds that the CPU takes to launch an operator; a guess in the middle of the usual 4 to 10 microseconds."""
+
+FRAMES = {"kalantari": (1000, 1500), "tursun": (682, 1024)}
+"""Height and width of real sets, as their readers in datasets/ state them."""
+
+UNKNOWN = FRAMES["kalantari"]
+"""Frames of a set that isn't prepared yet and of which no size is known."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """Stages of the pipeline that cost the same.
+
+    stage   : "codebook", "train" or "evaluate".
+    names   : their keys in the parameter file.
+    cost    : of one step; of one scene, where `stage` is "evaluate".
+    batch   : samples in a step.
+    steps   : steps, or scenes.
+    compute : hours of one of them at `EFFICIENCY` of the peak.
+    traffic : hours of one of them at the memory's full bandwidth.
+    launch  : hours that the CPU takes to launch the operators of one of them, one after another.
+    """
+
+    stage: str
+    names: tuple[str, ...]
+    cost: Cost
+    batch: int
+    steps: int
+    compute: float = 0.0
+    traffic: float = 0.0
+    launch: float = 0.0
+
+    @property
+    def binds(self) -> str:
+        """What takes longest: "compute", "memory", or "launches" where operators are too small for the GPU."""
+        if self.launch > self.compute + self.traffic:
+            return "launches"
+        return "compute" if self.compute >= self.traffic else "memory"
+
+    @property
+    def lower(self) -> float:
+        """Hours of all of them, if arithmetic and traffic overlap and nothing waits for launches (CUDA graphs)."""
+        return len(self.names) * max(self.compute, self.traffic)
+
+    @property
+    def upper(self) -> float:
+        """Hours of all of them, if arithmetic and traffic never overlap and every operator is launched by the CPU."""
+        return len(self.names) * max(self.compute + self.traffic, self.launch)
+
+
+def items(params: Params, gpu: Gpu) -> list[Item]:
+    """Return what the profile's stages cost on a GPU; equal ones are one item, in the order of the pipeline."""
+    groups: dict[tuple[Any, ...], list[Item]] = {}
+    for item in (*_codebooks(params), *_trainings(params), *_evaluations(params)):
+        groups.setdefault((item.stage, item.cost, item.batch, item.steps), []).append(item)
+    merged = [replace(group[0], names=tuple(item.names[0] for item in group)) for group in groups.values()]
+    return [priced(item, gpu, params.precision if item.stage != "evaluate" else "fp32") for item in merged]
+
+
+def priced(item: Item, gpu: Gpu, precision: str) -> Item:
+    """Return the item with its hours on a GPU, in a precision that the GPU's peaks name."""
+    hours = item.steps / 3600
+    return replace(
+        item,
+        compute=hours * item.cost.flops / (EFFICIENCY * gpu.tflops[precision] * 1e12),
+        traffic=hours * item.cost.traffic / (gpu.bandwidth * 1e9),
+        launch=hours * item.cost.operators * LAUNCH,
+    )
+
+
+def codebook_cost(params: Params, name: str) -> Cost:
+    """Count one step of codebook `name`, at the end of its training, when all parts of the loss have joined.
+
+    The kind of image is HDR, which searches the whole book; other kinds of OLC search half of it.
+    """
+    settings = params.stage1_of(name)
+    backbone = _backbone(params, settings.weight_perceptual)
+
+    def build() -> tuple[Learner, list[nn.Module]]:
+        features = backbone()
+        learner = codebook._learner(_hdr_only(params, name), name, features)
+        return learner, [features] if features else []
+
+    return cost.training_step(
+        build,
+        batch=settings.batch,
+        size=params.patches.size,
+        step=settings.steps - 1,
+        precision=params.precision,
+        parts=settings.accumulate,
+    )
+
+
+def run_cost(params: Params, run: Run) -> Cost:
+    """Count one step of the training of an HDR network."""
+    settings, backbone = params.stage2, _backbone(params, params.stage2.weight_perceptual)
+
+    def build() -> tuple[Learner, list[nn.Module]]:
+        features = backbone()
+        return HdrLearner(networks.build(params, run), settings, features), [features] if features else []
+
+    return cost.training_step(
+        build,
+        batch=settings.batch,
+        size=params.patches.size,
+        step=settings.steps - 1,
+        precision=params.precision,
+        parts=settings.accumulate,
+    )
+
+
+def _backbone(params: Params, weight: float) -> Callable[[], VggFeatures | None]:
+    """Return what builds the perceptual backbone; its weights cost the same whatever they are."""
+    used = params.perceptual.backbone != "none" and weight > 0
+    return partial(VggFeatures, None) if used else lambda: None
+
+
+def _hdr_only(params: Params, name: str) -> Params:
+    book = params.codebooks[name]
+    changed = book.model_copy(update={"options": {**book.options, "images": "hdr"}})
+    return params.model_copy(update={"codebooks": {**params.codebooks, name: changed}})
+
+
+def _codebooks(params: Params) -> Iterator[Item]:
+    known: dict[str, Cost] = {}
+    for name, book in params.codebooks.items():
+        settings = params.stage1_of(name)
+        key = f"{book.codes} {settings.model_dump(exclude={'images', 'init', 'restart_every'})}"
+        if key not in known:
+            known[key] = codebook_cost(params, name)
+        yield Item("codebook", (name,), known[key], settings.batch, settings.steps)
+
+
+def _trainings(params: Params) -> Iterator[Item]:
+    known: dict[str, Cost] = {}
+    for name, run in params.runs.items():
+        key = _architecture(params, run)
+        if key not in known:
+            known[key] = run_cost(params, run)
+        yield Item("train", (name,), known[key], params.stage2.batch, params.stage2.steps)
+
+
+def _evaluations(params: Params) -> Iterator[Item]:
+    known: dict[tuple[Any, ...], Cost] = {}
+    for name, cell in params.evaluations.items():
+        if cell.run not in params.runs:
+            continue  # a method without a network costs no GPU time
+        run = params.runs[cell.run]
+        size = _padded(frame(params, cell.dataset), methods[params.variants[run.variant].method].multiple)
+        key = (_architecture(params, run), size)
+        if key not in known:
+            known[key] = cost.prediction(partial(networks.build, params, run), height=size[0], width=size[1])
+        yield Item("evaluate", (name,), known[key], 1, scenes(params, cell.dataset))
+
+
+def _architecture(params: Params, run: Run) -> str:
+    """What decides a run's costs, as text: its variant, and size and settings of its codebook."""
+    variant = params.variants[run.variant]
+    book = params.codebooks[run.codebook].codes if run.codebook else None
+    network = params.stage1_of(run.codebook).network if run.codebook else None
+    return f"{variant.method} {variant.preset} {variant.options} {book} {network}"
+
+
+def frame(params: Params, dataset: str) -> tuple[int, int]:
+    """Height and width of a set's frames: of its prepared scenes, or as it will be simulated, or as is known of it."""
+    for split in datasets[dataset].splits:
+        folder = layout.scenes(params, dataset, split)
+        if folder.exists() and (paths := list_scenes(folder)):
+            height, width = read_scene(paths[0]).codes.shape[1:3]
+            return height, width
+    if datasets[dataset].fetch == "simulate" and params.simulate is not None:
+        return params.simulate.height, params.simulate.width
+    return FRAMES.get(dataset, UNKNOWN)
+
+
+def scenes(params: Params, dataset: str) -> int:
+    """Return how many scenes of a set are predicted: its published number, or as many as are simulated."""
+    card = datasets[dataset]
+    if card.fetch == "simulate" and params.simulate is not None:
+        return params.simulate.test_views * len(params.simulate.test) + params.simulate.no_truth_scenes
+    return sum(card.expected.get(split, 0) for split, role in card.splits.items() if role in SPLITS)
+
+
+def _padded(size: tuple[int, int], multiple: int) -> tuple[int, int]:
+    height, width = (math.ceil(edge / multiple) * multiple for edge in size)
+    return height, width
