@@ -1,17 +1,25 @@
-"""How sure a mean over scenes is: a bootstrap over places, since views of one place aren't independent."""
+"""How sure a mean is: a bootstrap over places, since views of one place aren't independent, and over seeds."""
 
 import math
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 from bench.core.errors import UsageError
 from bench.core.seeding import generator
 
 DRAWS = 10_000
+RESAMPLES = 2000
+"""Bootstrap means of a grid of seeds and scenes."""
+FEW = 5
+"""Places below which an interval is drawn from too little to be trusted."""
+
+Array = NDArray[np.float64]
 
 
 class Interval(NamedTuple):
@@ -24,6 +32,22 @@ class Interval(NamedTuple):
     mean: float
     low: float
     high: float
+    places: int
+    scenes: int
+
+
+class Spread(NamedTuple):
+    """A mean over seeds and scenes with its standard error and confidence interval.
+
+    mean, error, low, high : in the values' unit; error is NaN for one seed, low and high for one seed or one place.
+    seeds, places, scenes  : how many of each have values.
+    """
+
+    mean: float
+    error: float
+    low: float
+    high: float
+    seeds: int
     places: int
     scenes: int
 
@@ -76,3 +100,81 @@ def _tail(level: float, places: int) -> float:
     """Share of resampled means left out on each side."""
     t = special.stdtrit(places - 1, (1 + level) / 2)
     return float(special.ndtr(-t * math.sqrt(places / (places - 1))))
+
+
+def crossed(
+    values: Array, places: Sequence[str], *, level: float = 0.95, draws: int = RESAMPLES, seed: int = 0
+) -> Spread:
+    """Return mean, standard error and interval of values of which each seed has one a scene.
+
+    values : (seeds, scenes), any unit; NaN (no value) is left out, an infinite one leaves error and interval NaN.
+    places : one for each scene; scenes of equal place are its views.
+    level  : share of repetitions whose interval should hold the true mean, in (0, 1).
+
+    The mean is over scenes, then over seeds. For each bootstrap mean, seeds are drawn with replacement, then places,
+    then as many views of each drawn place as it has; all drawn seeds share the drawn views, as they share the scenes
+    (Owen, Annals of Applied Statistics 1, 2007: drawing them for each seed anew would make the error too small).
+    `error` is the standard deviation of the bootstrap means. The interval holds their percentiles, stretched about
+    the mean for few seeds and places by Student's t with Satterthwaite's degrees of freedom. Equal arguments give
+    equal results.
+    """
+    if values.ndim != 2 or values.shape[1] != len(places) or not 0 < level < 1:
+        shape = f"values of shape {values.shape}, {len(places)} places, level {level}"
+        raise UsageError(f"{shape}; expected (seeds, scenes), a place for each scene, 0 to 1.")
+    order = sorted(range(len(places)), key=lambda index: places[index])
+    kept = [index for index in order if not np.isnan(values[:, index]).all()]
+    grid = values[~np.isnan(values).all(axis=1)][:, kept]
+    names = [places[index] for index in kept]
+    counts = tuple(names.count(name) for name in dict.fromkeys(names))
+    with np.errstate(invalid="ignore"):  # +inf and -inf have no mean
+        mean = float(np.mean([np.mean(row[~np.isnan(row)]) for row in grid])) if grid.size else math.nan
+    sizes = (len(grid), len(counts), len(kept))
+    if len(grid) < 2 or not math.isfinite(mean):
+        return Spread(mean, math.nan, math.nan, math.nan, *sizes)
+    means = _means(grid, *_weights(len(grid), counts, draws, seed))
+    error = float(means.std())
+    if len(counts) < 2:
+        return Spread(mean, error, math.nan, math.nan, *sizes)
+    ends = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    low, high = mean + _stretch(grid, counts, level) * (ends - mean)
+    return Spread(mean, error, float(low), float(high), *sizes)
+
+
+@lru_cache(maxsize=32)
+def _weights(seeds: int, counts: tuple[int, ...], draws: int, seed: int) -> tuple[Array, Array]:
+    """How often each bootstrap mean takes each seed, (draws, seeds), and each view, (draws, scenes), place by place."""
+    rng = generator(seed, "bootstrap", "crossed")
+    chosen = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=draws)
+    drawn = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), size=draws)
+    views = [rng.multinomial(drawn[:, i] * count, np.full(count, 1 / count)) for i, count in enumerate(counts)]
+    return chosen.astype(np.float64), np.concatenate(views, axis=1).astype(np.float64)
+
+
+def _means(grid: Array, chosen: Array, views: Array) -> Array:
+    """Bootstrap means over scenes, then seeds; a draw that took no value at all is left out."""
+    valid = ~np.isnan(grid)
+    counts = views @ valid.T.astype(np.float64)
+    per_seed = (views @ np.where(valid, grid, 0).T) / np.maximum(counts, 1)
+    weights = chosen * (counts > 0)
+    total = weights.sum(axis=1)
+    means: Array = (weights * per_seed).sum(axis=1)[total > 0] / total[total > 0]
+    return means
+
+
+def _stretch(grid: Array, counts: tuple[int, ...], level: float) -> float:
+    """What percentiles of bootstrap means lack in width: Student's t for the normal's, n - 1 for n in the variance."""
+    ends = np.cumsum(counts)
+    parts = [grid[:, end - count : end] for end, count in zip(ends, counts, strict=True)]
+    by_seed, by_place = _variance(list(grid)), _variance(parts)
+    total = by_seed + by_place
+    freedom: float = min(len(grid), len(counts)) - 1
+    if total > 0:
+        freedom = total**2 / (by_seed**2 / (len(grid) - 1) + by_place**2 / (len(counts) - 1))
+    t, z = special.stdtrit(freedom, (1 + level) / 2), special.ndtri((1 + level) / 2)
+    return float(t / z * math.sqrt((freedom + 1) / freedom))
+
+
+def _variance(parts: Sequence[Array]) -> float:
+    """Variance of the mean of the parts' means, as from independent parts; NaN values are left out."""
+    means = [np.mean(part[~np.isnan(part)]) for part in parts]
+    return float(np.var(means, ddof=1) / len(means))

@@ -6,8 +6,14 @@ from urllib.parse import urlsplit
 
 from bench.core.params import Downloads, Params
 from bench.core.registry import datasets
+from bench.metrics.intervals import RESAMPLES
 from bench.report.results import Result
 
+ERROR = (
+    f"Standard error: the standard deviation of {RESAMPLES} bootstrap means, for each of which seeds, then places, "
+    "then the views of each place are drawn with replacement."
+)
+PLUS_MINUS = " (mean ± standard error over seeds and scenes)"
 SUBMITTED = "Submitted rows are others' results, scored here and ranked with the learned rows."
 
 Cards = Mapping[str, Mapping[str, Any]]
@@ -21,7 +27,7 @@ def caption(params: Params, cards: Cards, results: Sequence[Result], tested: Seq
     made = [f"Protocol {', '.join(protocol)}", *settings(params, cards)]
     marks = "Best in bold, second underlined, among learned rows measured here."
     what = f"{data(results, tested, stand_ins(params))}; {seeds(results)}{waivers(params)}"
-    return f"Profile {params.profile}: {what}. {'; '.join(made)}. {marks}"
+    return f"Profile {params.profile}: {what}. {'; '.join(made)}. {marks}{spread(results)}"
 
 
 def data(results: Sequence[Result], tested: Sequence[str], synthetic: Sequence[str] = ()) -> str:
@@ -57,7 +63,12 @@ def seeds(results: Sequence[Result]) -> str:
     largest = max((result.seeds for result in results), default=0)
     if largest <= 1:
         return "one seed (n = 1, no spread)"
-    return f"up to {largest} seeds (mean ± sample standard deviation over seeds)"
+    return f"up to {largest} seeds{PLUS_MINUS}"
+
+
+def spread(results: Sequence[Result]) -> str:
+    """Return the sentence that defines the standard error, with a space before it; "" where none is shown."""
+    return f" {ERROR}" if any(result.spreads for result in results) else ""
 
 
 def settings(params: Params, cards: Cards) -> list[str]:

@@ -15,12 +15,16 @@ DEFAULT_BLOCK = "kalantari"
 
 @dataclass(frozen=True)
 class Paper:
-    """One of the paper's tables: number, what it shows, its rows as printed and our variant for each label."""
+    """One of the paper's tables: number, what it shows, its rows as printed and our variant for each label.
+
+    controls : label -> variant of rows of ours that stand below the paper's.
+    """
 
     number: int
     title: str
     printed: pd.DataFrame
     variants: Mapping[str, str]
+    controls: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def blocks(self) -> list[str]:
@@ -43,6 +47,13 @@ class Paper:
     def extra(self, block: str) -> list[str]:
         """Return labels of ours that this block doesn't print: methods that someone added."""
         return [label for label in self.variants if label not in {str(row["method"]) for row in self.rows(block)}]
+
+    @property
+    def own(self) -> dict[str, str]:
+        """Label -> variant of every row that has one, from top to bottom."""
+        printed = dict.fromkeys(str(label) for label in self.printed["method"])
+        above = {label: self.variants[label] for label in printed if label in self.variants}
+        return {**above, **self.variants, **self.controls}
 
 
 @dataclass(frozen=True)
@@ -70,5 +81,10 @@ class Measured:
 
     def codes(self, variant: str) -> int | None:
         """Return the number of codes in the codebook of the variant's first run, None without a codebook."""
-        runs = [run for run in self.params.vq_runs.values() if run.variant == variant and run.codebook]
-        return self.params.codebooks[runs[0].codebook or ""].codes if runs else None
+        name = self.codebook(variant)
+        return self.params.codebooks[name].codes if name else None
+
+    def codebook(self, variant: str) -> str:
+        """Return the name of the codebook of the variant's first run, "" without a codebook."""
+        runs = (run for run in self.params.vq_runs.values() if run.variant == variant)
+        return next((run.codebook for run in runs if run.codebook), "")

@@ -110,7 +110,7 @@ def _scored(row: Row, result: Result) -> Row:
 def label(variant: str, measured: Measured) -> str:
     """Return the paper's label of a variant with ours behind it, or just ours."""
     tables = measured.params.tables
-    for rows in (tables.table1, tables.table3, tables.table2):
+    for rows in (tables.table1, tables.table3, tables.table2, tables.table2_controls, tables.table3_controls):
         for name, ours in rows.items():
             if ours == variant:
                 return f"{name} · {variant}" if name.lower() != variant else name

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from bench.report.caption import data, seeds, settings
+from bench.report.caption import data, seeds, settings, spread
 from bench.report.inputs import Measured
 from bench.report.masks import label
 from bench.report.ranking import Grid, Place, tau
@@ -63,7 +63,7 @@ def _caption(own: str, results: Mapping[str, Results], measured: Measured) -> st
     made = "; ".join(settings(measured.params, measured.cards))
     what = f"Profile {measured.params.profile}: {data(found, tested)}; {seeds(found)}; {made}."
     vision = f" {caution(measured.params)}" if any("hdrvdp2" in result.values for result in found) else ""
-    return f"{what} The same predictions under every protocol. {READING.format(own=own)}{vision}"
+    return f"{what} The same predictions under every protocol. {READING.format(own=own)}{spread(found)}{vision}"
 
 
 def _heading(grid: Grid) -> str:

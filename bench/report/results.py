@@ -4,9 +4,14 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from bench.core.errors import BenchError
+from bench.metrics.intervals import Spread, crossed, place
+
+Cells = Mapping[tuple[str, str], float]
+"""(seed, scene) -> value of one metric, NaN where it is undefined; seed "" for a method without training."""
 
 
 @dataclass(frozen=True)
@@ -14,10 +19,11 @@ class Result:
     """What one variant reached on one dataset.
 
     values   : metric -> mean over scenes, then over seeds, in the metric's unit.
-    spreads  : metric -> sample standard deviation of the seeds' means; empty for one seed.
+    spreads  : metric -> standard error over seeds and scenes (`bench.metrics.intervals.crossed`); empty for one seed.
     counts   : metric -> scenes that have a value (a mask can be empty in a scene).
     unknown  : metric -> scores, one a scene and seed, that are NaN; only where there are any.
     trainset : what the weights were trained on; "" for a method without training.
+    cells    : metric -> what the means are over.
     """
 
     values: Mapping[str, float]
@@ -30,6 +36,7 @@ class Result:
     trainset: str = ""
     notes: tuple[str, ...] = field(default=())
     unknown: Mapping[str, int] = field(default_factory=dict)
+    cells: Mapping[str, Cells] = field(default_factory=dict, repr=False)
 
 
 Results = Mapping[tuple[str, str], Result]
@@ -72,12 +79,13 @@ def _result(rows: pd.DataFrame, variant: str, dataset: str) -> Result:
     per_seed = rows.groupby(["metric", "seed"])["value"].mean()
     seeds = int(rows["seed"].nunique())
     by_metric = per_seed.groupby("metric")
-    spread = by_metric.std() if seeds > 1 else None
+    cells = {str(metric): _cells(group) for metric, group in rows.groupby("metric")}
+    spreads = {metric: spread(found).error for metric, found in cells.items()} if seeds > 1 else {}
     valid = rows.dropna(subset=["value"]).groupby("metric")["scene"].nunique()
     counts, scenes = {str(k): int(v) for k, v in valid.items()}, int(rows["scene"].nunique())
     return Result(
         values={str(k): float(v) for k, v in by_metric.mean().items() if not math.isnan(v)},
-        spreads={} if spread is None else {str(k): float(v) for k, v in spread.items() if not math.isnan(v)},
+        spreads={metric: error for metric, error in spreads.items() if not math.isnan(error)},
         counts=counts,
         scenes=scenes,
         seeds=seeds,
@@ -86,7 +94,20 @@ def _result(rows: pd.DataFrame, variant: str, dataset: str) -> Result:
         trainset=trainset,
         notes=tuple(_notes(trainset, dataset, counts, scenes)),
         unknown={str(k): int(v) for k, v in rows[rows["value"].isna()].groupby("metric").size().items()},
+        cells=cells,
     )
+
+
+def _cells(rows: pd.DataFrame) -> dict[tuple[str, str], float]:
+    keys = zip(rows["seed"], rows["scene"], strict=True)
+    return {(str(seed), str(scene)): float(value) for (seed, scene), value in zip(keys, rows["value"], strict=True)}
+
+
+def spread(cells: Cells) -> Spread:
+    """Return mean, standard error and interval of one metric over seeds, places and the views of each place."""
+    seeds, scenes = sorted({seed for seed, _ in cells}), sorted({scene for _, scene in cells})
+    grid = np.array([[cells.get((seed, scene), math.nan) for scene in scenes] for seed in seeds], dtype=np.float64)
+    return crossed(grid.reshape(len(seeds), len(scenes)), [place(scene) for scene in scenes])
 
 
 def _notes(trainset: str, dataset: str, counts: Mapping[str, int], scenes: int) -> Iterator[str]:

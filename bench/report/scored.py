@@ -1,13 +1,16 @@
 """Tables 1-3: our scores beside the paper's printed values, and what each row is."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
+from bench.metrics.intervals import Spread
 from bench.report.caption import SUBMITTED, caption, stand_ins
 from bench.report.inputs import DEFAULT_BLOCK, Measured, Paper
+from bench.report.paired import ONE_SEED, Pair, compare, pairs, phrase, rough, verdict
 from bench.report.results import Result, single_protocol
 from bench.report.rules import absent, conditions
 from bench.report.table import LEARNED_KINDS, OURS, PAPER, Column, Row, Table, Value, rank
@@ -15,6 +18,12 @@ from bench.report.table import LEARNED_KINDS, OURS, PAPER, Column, Row, Table, V
 PARAMETERS = " Parameters are the trained ones."
 NOT_YET = "no implementation in this version yet"
 NO_ROW = "no such row in the paper"
+CONTROL = "a control of ours, no row of the paper"
+CONTROLS = " Control rows are ours: they stand below the paper's rows and take no part in best and second."
+TESTED = (
+    " Difference: in PSNR-μ, of the seeds and scenes that both rows have, with its 95 % interval from the paired "
+    "bootstrap over seeds, places and views; {name} holds all metrics."
+)
 NO_CODE = "no public implementation (the paper's dagger)"
 METRICS = (
     Column("psnr_mu", "PSNR-μ", OURS, 2, "higher"),
@@ -26,6 +35,7 @@ METRICS = (
     Column("hdrvdp2", "HDR-VDP-2", OURS, 2, "higher"),
 )
 PRINTED = tuple(Column(f"paper_{c.key}", c.head, PAPER, c.digits) for c in METRICS)
+DIFFERENCE = Column("psnr_mu_difference", "PSNR-μ difference, 95 %", OURS)
 TAIL = (
     Column("scenes", "scenes", shown=False),
     Column("seeds", "seeds", shown=False),
@@ -35,10 +45,11 @@ TAIL = (
 
 
 def columns(with_variant: bool) -> tuple[Column, ...]:
-    """Return the columns of Table 1, or those of Tables 2 and 3, which name our variant too (the CSV contract)."""
+    """Return the columns of Table 1, or those of Tables 2 and 3, which name and test our variant (the CSV contract)."""
     variant = (Column("variant", "our variant"),) if with_variant else ()
     head = (Column("dataset", "dataset", shown=False), Column("method", "method"), *variant)
-    return (*head, Column("kind", "kind"), Column("params_m", "params (M)", "", 3), *METRICS, *PRINTED, *TAIL)
+    ours = (*METRICS, DIFFERENCE) if with_variant else METRICS
+    return (*head, Column("kind", "kind"), Column("params_m", "params (M)", "", 3), *ours, *PRINTED, *TAIL)
 
 
 def table(paper: Paper, measured: Measured) -> Table:
@@ -46,7 +57,7 @@ def table(paper: Paper, measured: Measured) -> Table:
 
     Rows of two protocols raise BenchError.
     """
-    panels = _measured_datasets(paper, measured)
+    panels = datasets_of(paper, measured)
     sources = {panel: _block(paper, panel) for panel in panels}
     rest = [block for block in paper.blocks if block not in sources.values()]
     rows: list[Row] = []
@@ -54,7 +65,7 @@ def table(paper: Paper, measured: Measured) -> Table:
         if paper.number == 1:
             rows += [_floor(name, panel, measured) for name in measured.params.tables.floors]
         rows += [_row(paper, measured, panel, record) for record in paper.rows(block)]
-        rows += [_row(paper, measured, panel, {"method": label}) for label in paper.extra(block)]
+        rows += [_row(paper, measured, panel, {"method": label}) for label in (*paper.extra(block), *paper.controls)]
         if paper.number == 1:
             rows += [_submitted(name, panel, measured) for name, data in sorted(measured.submitted) if data == panel]
     for block in rest:
@@ -62,10 +73,12 @@ def table(paper: Paper, measured: Measured) -> Table:
     used = [str(row.cells["protocol"]) for row in rows if row.cells["protocol"]]
     single_protocol(used, f"Table {paper.number}")
     shape = columns(paper.number != 1)
+    tests = _tests(paper, measured, panels) if DIFFERENCE in shape else {}
+    rows = [_with_test(row, tests.get((row.panel, str(row.cells["method"])))) for row in rows]
     return Table(
         name=f"table{paper.number}",
         title=f"Table {paper.number}. {paper.title}",
-        caption=_caption(paper, measured, panels, rows),
+        caption=_caption(paper, measured, panels, rows) + _reading(paper, [found for _, found in tests.values()]),
         columns=shape,
         rows=tuple(_complete(row, shape) for row in rank(rows, METRICS, ("dataset", "protocol", "scenes"))),
         headings=_headings(sources, rest, stand_ins(measured.params)),
@@ -76,6 +89,8 @@ def table(paper: Paper, measured: Measured) -> Table:
 def _caption(paper: Paper, measured: Measured, panels: Sequence[str], rows: Sequence[Row]) -> str:
     used = _used(paper, measured)
     text = caption(measured.params, _cards(paper, measured), used, panels) + PARAMETERS
+    if any(row.cells["method"] in paper.controls for row in rows):
+        text += CONTROLS
     if any(row.cells["kind"] == "submitted" for row in rows):
         text += f" {SUBMITTED}"
     scored = {column.key.replace("_", "-") for column in METRICS} & {name for result in used for name in result.values}
@@ -83,7 +98,7 @@ def _caption(paper: Paper, measured: Measured, panels: Sequence[str], rows: Sequ
 
 
 def _wanted(paper: Paper, measured: Measured) -> set[str]:
-    return {*paper.variants.values(), *(measured.params.tables.floors if paper.number == 1 else ())}
+    return {*paper.own.values(), *(measured.params.tables.floors if paper.number == 1 else ())}
 
 
 def _cards(paper: Paper, measured: Measured) -> dict[str, Mapping[str, Any]]:
@@ -91,7 +106,8 @@ def _cards(paper: Paper, measured: Measured) -> dict[str, Mapping[str, Any]]:
     return {run: card for run, card in measured.cards.items() if card.get("variant") in wanted}
 
 
-def _measured_datasets(paper: Paper, measured: Measured) -> list[str]:
+def datasets_of(paper: Paper, measured: Measured) -> list[str]:
+    """Return the data sets that have a panel of their own: those on which rows of this table were measured."""
     wanted = _wanted(paper, measured)
     tested = dict.fromkeys(cell.dataset for cell in measured.params.evaluations.values())
     rows = {name: sum((variant, name) in measured.results for variant in wanted) for name in tested}
@@ -139,10 +155,10 @@ def _floor(variant: str, panel: str, measured: Measured) -> Row:
 
 def _row(paper: Paper, measured: Measured, panel: str, record: Mapping[str, Any]) -> Row:
     label = str(record["method"])
-    variant = paper.variants.get(label, "")
+    variant, control = paper.own.get(label, ""), label in paper.controls
     result = measured.results.get((variant, panel))
     dagger = str(record.get("implementation_unavailable", "no")) == "yes"
-    kind = "measured" if result else "published" if dagger and not variant else "pending"
+    kind = ("control" if control else "measured") if result else "published" if dagger and not variant else "pending"
     missing = NO_CODE if kind == "published" else "no scores of it in this profile" if variant else NOT_YET
     card = measured.card(variant)
     cells: dict[str, Value] = {"dataset": panel, "method": label, "variant": variant or None, "kind": kind}
@@ -204,7 +220,7 @@ def _with_printed(row: Row, paper: Paper, record: Mapping[str, Any]) -> Row:
     for column in PRINTED:
         key = column.key.removeprefix("paper_")
         if len(record) == 1:
-            remarks[column.key] = NO_ROW
+            remarks[column.key] = CONTROL if row.cells["method"] in paper.controls else NO_ROW
         elif key not in record:
             remarks[column.key] = f"not in the paper's Table {paper.number}"
         elif pd.isna(record[key]):
@@ -220,17 +236,38 @@ def _printed_only(paper: Paper, block: str, record: Mapping[str, Any], measured:
     dagger = str(record.get("implementation_unavailable", "no")) == "yes"
     missing = f"not measured on {_data(block)}'s data in this profile"
     label = str(record["method"])
-    variant = paper.variants.get(label)
+    variant = paper.own.get(label)
     cells: dict[str, Value] = {"dataset": block, "method": label, "variant": variant}
     cells["kind"] = "published" if dagger and not variant else "pending"
     remarks = {} if variant else {"variant": NOT_YET}
     return _with_printed(_scored(Row(block, cells, remarks), None, missing), paper, record)
 
 
+def _tests(paper: Paper, measured: Measured, panels: Sequence[str]) -> dict[tuple[str, str], tuple[Pair, Spread]]:
+    found = [(panel, pair) for panel in panels for pair in pairs(paper, measured, panel)]
+    differences = {(panel, pair.label): (pair, compare(pair, "psnr-mu", measured, panel)) for panel, pair in found}
+    return {key: (pair, difference) for key, (pair, difference) in differences.items() if difference}
+
+
+def _with_test(row: Row, test: tuple[Pair, Spread] | None) -> Row:
+    if test:
+        return replace(row, cells={**row.cells, DIFFERENCE.key: phrase(test[1], test[0].other_label)})
+    why = row.remarks.get("psnr_mu", "no row to test it against")
+    return replace(row, remarks={**row.remarks, DIFFERENCE.key: why})
+
+
+def _reading(paper: Paper, tests: Iterable[Spread]) -> str:
+    found = list(tests)
+    if not found:
+        return ""
+    if all(verdict(difference) == ONE_SEED for difference in found):
+        return " Differences between rows of one seed aren't tested."
+    return f"{TESTED.format(name=f'table{paper.number}_differences')}{rough(difference.places for difference in found)}"
+
+
 def _complete(row: Row, shape: Sequence[Column]) -> Row:
     # The CSV's rows hold exactly the contract's columns; remarks on a column that the table lacks go with it.
     keys = [column.key for column in shape]
     remarks = {key: row.remarks[key] for key in keys if key in row.remarks}
-    kept = Row(row.panel, row.cells, remarks, row.notes, row.spreads, row.marks, row.ranked)
-    cells = {**{key: row.cells.get(key) for key in keys}, "note": kept.note}
-    return Row(row.panel, cells, remarks, row.notes, row.spreads, row.marks, row.ranked)
+    kept = replace(row, remarks=remarks)
+    return replace(kept, cells={**{key: row.cells.get(key) for key in keys}, "note": kept.note})

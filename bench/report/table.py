@@ -33,7 +33,7 @@ class Column:
             return ""
         if isinstance(value, float) and math.isnan(value):
             return "NaN"
-        return f"{value:.{self.digits}f}" if self.digits is not None and not isinstance(value, str) else str(value)
+        return f"{value:z.{self.digits}f}" if self.digits is not None and not isinstance(value, str) else str(value)
 
     def exact(self, value: Value) -> str:
         """Return the value as in the CSV: two digits more than shown."""
@@ -49,7 +49,7 @@ class Row:
     """A row: cells by column key; a remark for each empty or doubtful cell; notes on the row as a whole.
 
     panel   : the part of the table it stands in, usually the dataset.
-    spreads : standard deviation over seeds, by column key.
+    spreads : standard error over seeds and scenes, by column key.
     ranked  : takes part in best and second.
     tails   : what people read behind a value, such as its rank, by column key.
     digits  : shown instead of the columns' own, where the panels of a table hold different metrics.

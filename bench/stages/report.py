@@ -1,7 +1,7 @@
 """Report: tables, figures and the page, all from files that other stages wrote."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from bench.core.params import Params
 from bench.core.registry import ROOT
 from bench.io.files import write_bytes_atomic, write_text_atomic
 from bench.io.tables import read_scores
-from bench.report import cross, inspection, masks, scored
+from bench.report import cross, differences, inspection, masks, scored, support
 from bench.report.codebook_figures import Book, atlas_figure, codebook_figure, pairs
 from bench.report.figures import learning_curves
 from bench.report.inputs import Measured, Paper
@@ -30,9 +30,13 @@ def run(params: Params) -> None:
     scores = read_scores([layout.need(params, params.reports / "scores.csv", "summarize")])
     others, notes = submitted.read(scores)
     measured = Measured(params, collect(scores), _cards(params), others)
-    tables = [scored.table(paper, measured) for paper in _papers(params)]
+    papers = _papers(params)
+    tables = [scored.table(paper, measured) for paper in papers]
+    tests = {f"table{paper.number}": differences.table(paper, measured) for paper in papers if paper.number != 1}
+    supported = support.section(papers, measured, _scenes(params))
     sections = [
-        *_scored_sections(tables, notes),
+        *_scored_sections(tables, tests, notes),
+        supported,
         *_cross(measured, scores),
         Section("masks", "Where methods differ", tables=[masks.table(measured)]),
         sensitivity.section(params, scores, measured),
@@ -40,18 +44,29 @@ def run(params: Params) -> None:
         *pictures.sections(params, scores, measured),
         _curves(params),
     ]
-    _write_tables(params, [table for section in sections for table in section.tables])
+    _write_tables(params, [table for section in sections for table in section.tables], support.text(supported))
     _write_figures(params, [figure for section in sections for figure in section.figures])
     page = Page(params, facts(measured), findings(tables[0]), sections)
     write_text_atomic(params.reports / "index.html", render(page))
 
 
 def _papers(params: Params) -> list[Paper]:
-    rows = (params.tables.table1, params.tables.table2, params.tables.table3)
+    tables = params.tables
+    rows = {1: (tables.table1, {}), 2: (tables.table2, tables.table2_controls)}
+    rows[3] = (tables.table3, tables.table3_controls)
     return [
-        Paper(number, TITLES[number], _printed(ROOT / "reports" / "printed" / f"table{number}.csv"), variants)
-        for number, variants in enumerate(rows, start=1)
+        Paper(number, TITLES[number], _printed(ROOT / "reports" / "printed" / f"table{number}.csv"), own, controls)
+        for number, (own, controls) in rows.items()
     ]
+
+
+def _scenes(params: Params) -> dict[str, dict[str, list[str]]]:
+    """Data set -> split -> names of the prepared scenes, as far as they are there."""
+    found: dict[str, dict[str, list[str]]] = {name: {} for name in params.datasets}
+    for name, splits in found.items():
+        for scene in sorted(layout.scenes(params, name).glob("*/*/")):
+            splits.setdefault(scene.parent.name, []).append(scene.name)
+    return found
 
 
 def _printed(path: Path) -> pd.DataFrame:
@@ -71,7 +86,7 @@ def _json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _scored_sections(tables: Sequence[Table], notes: Sequence[str]) -> list[Section]:
+def _scored_sections(tables: Sequence[Table], tests: Mapping[str, Table | None], notes: Sequence[str]) -> list[Section]:
     intros = (
         "Floors first, then the paper's rows in its order. The paper's columns hold its printed values, made under a "
         "protocol that it doesn't state. Where their heading says other data, they are there to be looked up only.",
@@ -80,7 +95,7 @@ def _scored_sections(tables: Sequence[Table], notes: Sequence[str]) -> list[Sect
     )
     names = [(f"table{n}", f"Table {n}") for n in (1, 2, 3)]
     first, *rest = zip(names, intros, tables, strict=True)
-    made = [Section(*name, intro, [table]) for name, intro, table in rest]
+    made = [Section(*name, intro, [table, *filter(None, [tests[name[0]]])]) for name, intro, table in rest]
     return [Section(*first[0], first[1], [first[2]], missing=notes), *made]
 
 
@@ -160,9 +175,9 @@ def _book_curve(params: Params, name: str) -> Path:
     return layout.codebook(params, name).with_suffix(".csv")
 
 
-def _write_tables(params: Params, tables: Iterable[Table]) -> None:
+def _write_tables(params: Params, tables: Iterable[Table], supported: str) -> None:
     folder = params.reports / "tables"
-    files: dict[str, str] = {}
+    files: dict[str, str] = {"support.md": supported}
     for table in tables:
         files |= {f"{table.name}.csv": to_csv(table), f"{table.name}.md": to_markdown(table)}
         files[f"{table.name}.tex"] = to_latex(table)

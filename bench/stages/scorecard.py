@@ -6,14 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.metrics.checks import Finding
-from bench.metrics.intervals import Interval, bootstrap, place
+from bench.metrics.intervals import FEW, Interval, bootstrap, place
 from bench.metrics.protocol import Protocol
 from bench.stages.score import Result
 
 LEVEL = 0.95
-FEW = 5
-"""Places below which an interval is drawn from too little to be trusted."""
-
 Values = dict[str, dict[str, float]]
 """Scene -> metric -> value."""
 

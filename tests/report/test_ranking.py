@@ -60,7 +60,8 @@ def test_means_over_scenes_then_seeds():
     more = rows({name: {"a": [value["a"][0] + 4, value["a"][1] + 4]} for name, value in values.items()}, seed=1)
     place = grid(rows(values), more).places["a", "z@1"]
     assert place.value == 14.0
-    assert place.spread == pytest.approx(math.sqrt(8))
+    # Both seeds and both scenes differ by 4: drawing two of each has variance 4/2 + 4/2; 2000 draws hit it to 3 %.
+    assert place.spread == pytest.approx(2, rel=0.03)
 
 
 def test_undefined_metrics_and_missing_scores_have_their_reasons():

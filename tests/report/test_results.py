@@ -19,8 +19,17 @@ def test_mean_over_scenes_then_seeds():
     rows = [BASE, BASE._replace(scene="b", value=34.0), BASE._replace(seed=1, value=36.0)]
     result = collect(frame(*rows))["net", "panoramas"]
     assert result.values["psnr-mu"] == pytest.approx((32 + 36) / 2)
-    assert result.spreads["psnr-mu"] == pytest.approx(math.sqrt(8))
+    assert result.spreads["psnr-mu"] > 0
+    assert result.cells["psnr-mu"] == {("0", "a"): 30.0, ("0", "b"): 34.0, ("1", "a"): 36.0}
     assert (result.scenes, result.seeds) == (2, 2)
+
+
+def test_a_spread_is_the_standard_error_over_seeds_and_places():
+    # Seeds 0 and +2, places 30 and 34: drawing two of each has variance 1/2 + 4/2; 2000 draws hit its root to 3 %.
+    rows = [BASE._replace(seed=s, scene=n, value=v + 2 * s) for s in (0, 1) for n, v in (("a", 30.0), ("b", 34.0))]
+    result = collect(frame(*rows))["net", "panoramas"]
+    assert result.spreads["psnr-mu"] == pytest.approx(math.sqrt(2.5), rel=0.03)
+    assert collect(frame(*rows)) == collect(frame(*reversed(rows)))
 
 
 def test_one_seed_has_no_spread():

@@ -1,5 +1,6 @@
 import csv
 import io
+import math
 import re
 
 import pytest
@@ -16,7 +17,7 @@ CONTRACT = [
     "dataset", "method", "kind", "params_m", *SCORES, *(f"paper_{name}" for name in SCORES),
     "scenes", "seeds", "protocol", "note",
 ]  # fmt: skip
-KINDS = {"measured", "measured-third-party-weights", "submitted", "published", "floor", "pending"}
+KINDS = {"measured", "measured-third-party-weights", "submitted", "published", "control", "floor", "pending"}
 
 
 def records(table):
@@ -26,7 +27,9 @@ def records(table):
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_csv_contract(number, papers, measured):
     rows = records(scored.table(papers[number], measured()))
-    expected = CONTRACT if number == 1 else [*CONTRACT[:2], "variant", *CONTRACT[2:]]
+    ours = CONTRACT.index("paper_psnr_mu")
+    tested = [*CONTRACT[:2], "variant", *CONTRACT[2:ours], "psnr_mu_difference", *CONTRACT[ours:]]
+    expected = CONTRACT if number == 1 else tested
     assert list(rows[0]) == expected
     assert {row["kind"] for row in rows} <= KINDS
 
@@ -137,9 +140,13 @@ def test_caption_says_under_what_the_numbers_were_made(papers, measured):
 def test_spread_is_shown_for_several_seeds(papers, measured, rows):
     more = [*rows, *(row._replace(seed=1, value=row.value + 1) for row in rows if row.variant == "full")]
     table = scored.table(papers[1], measured(more))
-    assert "34.70 ± 0.71" in to_markdown(table)
-    assert r"34.70 $\pm$ 0.71" in to_latex(table)
-    assert "standard deviation over seeds" in table.caption
+    # Drawing two of the seeds (0, +1) and two of the places (-1, +1): variance 1/8 + 1/2. 2000 draws hit it to 3 %.
+    error = re.search(r"34\.70 ± (\d\.\d\d)", to_markdown(table))[1]
+    assert float(error) == pytest.approx(math.sqrt(5 / 8), rel=0.03, abs=0.005)
+    assert rf"34.70 $\pm$ {error}" in to_latex(table)
+    assert "standard error over seeds and scenes" in table.caption
+    assert "2000 bootstrap means, for each of which seeds, then places, then the views" in table.caption
+    assert "33.10 ±" not in to_markdown(table)
 
 
 def test_nothing_measured_leaves_the_printed_blocks(papers, measured):
