@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.core.errors import UsageError
 from bench.core.params import Params
 from bench.report.results import Results
 
@@ -25,6 +26,15 @@ class Paper:
     printed: pd.DataFrame
     variants: Mapping[str, str]
     controls: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse a control under the label of another row: tables and tests find rows by label."""
+        for label in self.controls:
+            if label in self.variants or label in set(self.printed["method"]):
+                raise UsageError(
+                    f"tables.table{self.number}_controls: {label!r} is the label of another row of this table; give the "
+                    "control a label of its own."
+                )
 
     @property
     def blocks(self) -> list[str]:

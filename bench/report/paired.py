@@ -58,11 +58,11 @@ def _counterpart(row: Named, rows: Sequence[Named], paper: Paper, measured: Meas
 
 
 def _by_codebook(variant: str, rows: Sequence[Named], measured: Measured) -> Named | None:
-    own, options = book(variant, measured), measured.params.variants[variant].options
-    for other in rows:
-        found = book(other[1], measured)
-        if own and found and measured.params.variants[other[1]].options == options and _differs_once(own, found):
-            return other
+    variants, own = measured.params.variants, book(variant, measured)
+    for label, other in rows:
+        found = book(other, measured)
+        if own and found and variants[other].options == variants[variant].options and _differs_once(own, found):
+            return label, other
     return None
 
 

@@ -7,7 +7,8 @@ import pytest
 from scipy import stats
 
 from bench.core.errors import UsageError
-from bench.metrics.intervals import bootstrap, place
+from bench.metrics import intervals
+from bench.metrics.intervals import bootstrap, crossed, place
 
 
 def test_two_places_by_hand():
@@ -87,3 +88,86 @@ def test_unequal_lengths_are_refused():
 )
 def test_a_place_is_a_scene_s_name_without_its_number(scene, where):
     assert place(scene) == where
+
+
+class TestCrossed:
+    """Seeds and places crossed: every seed has every scene."""
+
+    def test_standard_error_by_hand(self):
+        """Seeds 0 and 2, places 0 and 4, one view each: means of two drawn seeds and places add their variances.
+
+        Drawn with replacement, seeds give 1 / 2 and places 4 / 2. 2000 draws hit the root of 2.5 to about 3 %.
+        """
+        found = crossed(np.array([[0.0, 4.0], [2.0, 6.0]]), ["a", "b"])
+        assert (found.mean, found.seeds, found.places, found.scenes) == (3.0, 2, 2, 2)
+        assert found.error == pytest.approx(math.sqrt(2.5), rel=0.03)
+
+    def test_views_of_a_place_are_drawn_within_it(self):
+        """One place with views 0 and 4, seeds alike: variance 4 / 2, none of it from places or seeds."""
+        found = crossed(np.array([[0.0, 4.0], [0.0, 4.0]]), ["a", "a"])
+        assert found.error == pytest.approx(math.sqrt(2), rel=0.03)
+        assert math.isnan(found.low) and math.isnan(found.high)
+
+    def test_seeds_share_the_drawn_places(self):
+        """More seeds that repeat each other don't make places more certain."""
+        row = np.array([[0.0, 1.0, 5.0, 2.0]])
+        few, many = (crossed(np.repeat(row, seeds, axis=0), list("abcd")) for seeds in (2, 20))
+        assert many.error == pytest.approx(few.error, rel=0.05)  # 2000 draws each: 1.6 % apart in the mean
+
+    @pytest.mark.parametrize("seeds", [0.05, 0.3])
+    @pytest.mark.parametrize("places", [2, 8])
+    def test_coverage_is_near_the_level(self, seeds, places):
+        """Of a known effect of 0.5, for 3 seeds and few or more places whose effects vary.
+
+        300 simulations leave a standard error of 0.013; stretching is approximate, so 0.06 below 0.95 is allowed, and
+        more coverage than that isn't wrong, where views alone vary.
+        """
+        rng, hits = np.random.default_rng(2), 0
+        names = [f"{p}" for p in range(places) for _ in range(4)]
+        for _ in range(300):
+            by_seed, by_place = seeds * rng.normal(size=(3, 1, 1)), 0.2 * rng.normal(size=(1, places, 1))
+            grid = 0.5 + by_seed + by_place + 0.1 * rng.normal(size=(3, places, 4))
+            found = crossed(grid.reshape(3, -1), names)
+            hits += found.low <= 0.5 <= found.high
+        assert hits / 300 >= 0.89
+
+    def test_percentiles_alone_would_cover_too_little(self, monkeypatch):
+        monkeypatch.setattr(intervals, "_stretch", lambda *_: 1.0)
+        with pytest.raises(AssertionError):
+            self.test_coverage_is_near_the_level(0.05, 2)
+
+    def test_a_large_effect_is_found_and_none_is_not(self):
+        rng, names = np.random.default_rng(4), [place for place in "abcdefgh" for _ in range(3)]
+        noise = 0.1 * rng.normal(size=(3, 24))
+        assert crossed(noise + 1, names).low > 0.5
+        assert crossed(noise - 1, names).high < -0.5
+        assert crossed(noise - noise.mean(), names).low < 0 < crossed(noise - noise.mean(), names).high
+
+    def test_one_seed_has_a_mean_and_nothing_else(self):
+        found = crossed(np.array([[1.0, 3.0]]), ["a", "b"])
+        assert (found.mean, found.seeds) == (2.0, 1)
+        assert all(math.isnan(value) for value in (found.error, found.low, found.high))
+
+    def test_undefined_values_are_left_out(self):
+        nan = math.nan
+        found = crossed(np.array([[1.0, nan, 3.0, nan], [nan, nan, 5.0, nan], [nan] * 4]), list("abcb"))
+        assert (found.mean, found.seeds, found.places, found.scenes) == ((2 + 5) / 2, 2, 2, 2)
+        assert found.low <= found.mean <= found.high and found.error > 0
+        assert crossed(np.full((2, 2), nan), ["a", "b"])[4:] == (0, 0, 0)
+
+    def test_infinity_leaves_no_interval(self):
+        found = crossed(np.array([[1.0, math.inf], [1.0, 2.0]]), ["a", "b"])
+        assert found.mean == math.inf and math.isnan(found.error) and math.isnan(found.low)
+        assert math.isnan(crossed(np.array([[-math.inf, math.inf], [1.0, 2.0]]), ["a", "b"]).mean)
+
+    def test_equal_arguments_give_equal_results_and_the_order_of_places_does_not_matter(self):
+        grid, names = np.random.default_rng(0).random((3, 6)), list("aabbcc")
+        assert crossed(grid, names) == crossed(grid, names)
+        order = [4, 5, 0, 1, 2, 3]
+        assert crossed(grid[:, order], [names[i] for i in order]) == crossed(grid, names)
+        assert crossed(grid, names, draws=50) != crossed(grid, names, draws=50, seed=1)
+        assert crossed(grid, names, level=0.5).high < crossed(grid, names).high
+
+    def test_unequal_shapes_are_refused(self):
+        with pytest.raises(UsageError, match=r"shape \(2, 2\), 1 places"):
+            crossed(np.zeros((2, 2)), ["a"])

@@ -254,6 +254,76 @@ def papers() -> dict[int, Paper]:
     return {paper.number: paper for paper in report._papers(parameters())}
 
 
+STUDY = {
+    "vanilla-16": "vanilla-16", "olc-16": "olc-16", "vanilla-32": "vanilla-32", "full": "olc-32",
+    "hdr-32": "hdr-32", "vanilla-32-r": "vanilla-32-r", "full-r": "olc-32-r", "full-random": "olc-32",
+    "step-6": "olc-32",
+}  # fmt: skip
+"""Variants of the invented study -> codebook."""
+PLACES = ("beach", "castle", "forest", "garden", "harbour", "market", "square", "temple")
+
+
+def study_changes(seeds: int) -> dict[str, object]:
+    """What the invented study changes of the parameters: controls, restarts, HDR images alone, several seeds."""
+    options = {"hdr-32": {"images": "hdr"}, "vanilla-32-r": {"restart_every": 10}, "olc-32-r": {"restart_every": 10}}
+    books = {
+        name: {
+            "segments": "olc" if name.startswith("olc") else "vanilla", "codes": int(name.split("-")[1]),
+            "trainset": "panoramas", "seed": 0, "options": options.get(name, {}),
+        } for name in dict.fromkeys(STUDY.values())
+    }  # fmt: skip
+    entries = {v: {"variant": v, "trainset": "panoramas", "code": "methods"} for v in (*STUDY, "baseline")}
+    runs = {f"{v}--panoramas--s{s}": {**entry, "seed": s} for v, entry in entries.items() for s in range(seeds)}
+    vq = {run: {**entry, "codebook": STUDY[str(entry["variant"])]} for run, entry in runs.items() if "base" not in run}
+    return {
+        "codebooks": books,
+        "variants": {name: {"method": "olc", "preset": "narrow"} for name in (*STUDY, "baseline")},
+        "plain_runs": {run: entry for run, entry in runs.items() if run not in vq},
+        "vq_runs": vq,
+        "classic_evaluations": {}, "plain_evaluations": {},
+        "vq_evaluations": {f"{run}--panoramas": {"run": run, "dataset": "panoramas", "code": "m"} for run in runs},
+        "tables": {
+            "table1": {"Proposed": "full"},
+            "table2": {
+                "Vanilla (K=512)": "vanilla-16", "OLC (K=512)": "olc-16", "Vanilla (K=1024)": "vanilla-32",
+                "OLC (K=1024)": "full",
+            },
+            "table2_controls": {"V-HDR": "hdr-32", "Vanilla, restarts": "vanilla-32-r", "OLC, restarts": "full-r"},
+            "table3": {
+                "1. Baseline": "baseline", "6. + PA + FMU + D_VQ": "step-6", "7. + PA + FMU + D_VQ + RF": "full",
+            },
+            "table3_controls": {"Row 7, random D_VQ": "full-random"},
+        },
+    }  # fmt: skip
+
+
+@pytest.fixture
+def study(measured) -> Callable[..., tuple[dict[int, Paper], Measured]]:
+    """The tables of an invented study, and what it measured: each variant at its level, in dB above 30.
+
+    A variant that isn't named isn't measured. Views differ by decibels, alike for all variants; beyond that, each
+    score moves by 0.02 dB at most.
+    """
+
+    def make(levels: dict[str, float], seeds: int = 3, places: int = 8) -> tuple[dict[int, Paper], Measured]:
+        rng = generator(3, "study")
+        scenes = {f"{name}-{view:02d}": 3 * rng.normal() for name in PLACES[:places] for view in (1, 2, 3)}
+        rows = [
+            ScoreRow("tiny", "olc", variant, "panoramas", seed, "panoramas", scene, metric, value, "whole-float@1")
+            for variant, level in levels.items()
+            for seed in range(seeds)
+            for scene, shift in scenes.items()
+            for metric, value in (
+                ("psnr-mu", 30 + level + shift + rng.uniform(-0.02, 0.02)),
+                ("ssim-mu", 0.9 + rng.uniform(-0.001, 0.001)),
+            )
+        ]
+        found = measured(rows, **study_changes(seeds))
+        return {paper.number: paper for paper in report._papers(found.params)}, found
+
+    return make
+
+
 @pytest.fixture
 def books() -> list[Book]:
     """Two codebooks of one size."""
