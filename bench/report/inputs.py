@@ -31,10 +31,8 @@ class Paper:
         """Refuse a control under the label of another row: tables and tests find rows by label."""
         for label in self.controls:
             if label in self.variants or label in set(self.printed["method"]):
-                raise UsageError(
-                    f"tables.table{self.number}_controls: {label!r} is the label of another row of this table; give the "
-                    "control a label of its own."
-                )
+                where = f"tables.table{self.number}_controls: {label!r}"
+                raise UsageError(f"{where} is the label of another row; give the control a label of its own.")
 
     @property
     def blocks(self) -> list[str]:

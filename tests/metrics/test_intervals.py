@@ -119,17 +119,17 @@ class TestCrossed:
     def test_coverage_is_near_the_level(self, seeds, places):
         """Of a known effect of 0.5, for 3 seeds and few or more places whose effects vary.
 
-        300 simulations leave a standard error of 0.013; stretching is approximate, so 0.06 below 0.95 is allowed, and
-        more coverage than that isn't wrong, where views alone vary.
+        1500 simulations of cases like these gave 0.93 to 0.97; 600 leave a standard error of 0.01, three of which are
+        allowed. More than 0.95 isn't wrong: where seeds and places matter alike, few of both make intervals wide.
         """
         rng, hits = np.random.default_rng(2), 0
         names = [f"{p}" for p in range(places) for _ in range(4)]
-        for _ in range(300):
+        for _ in range(600):
             by_seed, by_place = seeds * rng.normal(size=(3, 1, 1)), 0.2 * rng.normal(size=(1, places, 1))
             grid = 0.5 + by_seed + by_place + 0.1 * rng.normal(size=(3, places, 4))
             found = crossed(grid.reshape(3, -1), names)
             hits += found.low <= 0.5 <= found.high
-        assert hits / 300 >= 0.89
+        assert hits / 600 >= 0.9
 
     def test_percentiles_alone_would_cover_too_little(self, monkeypatch):
         monkeypatch.setattr(intervals, "_stretch", lambda *_: 1.0)

@@ -5,7 +5,7 @@ import pytest
 
 from bench.core.decisions import decisions
 from bench.core.errors import BenchError
-from bench.report import page
+from bench.report import differences, page, scored, support
 from bench.report.page import Figure, Page, Section, data_uri, render, size
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
@@ -75,6 +75,20 @@ def test_page_tells_kinds_by_text_and_colour(html):
         assert f'<span class="kind {kind}">{kind}</span>' in html
     assert "make repro" in html
     assert "prefers-color-scheme: dark" in html
+
+
+def test_controls_tests_and_what_they_support_on_the_page(study):
+    levels = dict.fromkeys(("vanilla-32", "full", "hdr-32", "step-6", "full-random"), 0.0)
+    papers, measured = study({**levels, "full": 0.5})
+    tables = [scored.table(papers[2], measured), differences.table(papers[2], measured)]
+    supported = support.section(list(papers.values()), measured, {})
+    html = render(Page(measured.params, {}, sections=[Section("table2", "Table 2", tables=tables), supported]))
+    parsed(html)
+    assert '<span class="kind control">control</span>' in html
+    assert re.search(r"\+0\.50 \[0\.4\d, 0\.5\d\]: better than Vanilla \(K=1024\)", html)
+    assert '<span class="up">better</span>' in html
+    assert "What these data do and don&#39;t support about OLC" in html
+    assert " ± " in html
 
 
 def test_values_are_escaped(reported):

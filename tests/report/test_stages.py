@@ -24,9 +24,20 @@ def test_two_runs_give_the_same_bytes(reported):
 
 def test_what_is_written(reported):
     found = set(files(reported[1]))
-    tables = ("table1", "table2", "table3", "masks", "codebooks", "parts", "protocols")
+    tables = (
+        "table1",
+        "table2",
+        "table2_differences",
+        "table3",
+        "table3_differences",
+        "masks",
+        "codebooks",
+        "parts",
+        "protocols",
+    )
     assert {f"tables/{name}.{kind}" for name in tables for kind in ("csv", "md", "tex")} <= found
     assert {
+        "tables/support.md",
         "index.html",
         "metrics.json",
         "scores.csv",
@@ -36,6 +47,18 @@ def test_what_is_written(reported):
     } <= found
     assert "figures/crops_panoramas_no-truth_street-00.png" in found
     assert not any(name.endswith(".part") for name in found)
+
+
+def test_what_is_supported_stands_on_the_page_and_in_a_file(reported):
+    text = (reported[1] / "tables" / "support.md").read_text(encoding="utf-8")
+    html = (reported[1] / "index.html").read_text(encoding="utf-8")
+    # The scenes are courtyard-00 and sunset-00: the prepared ones of the test split, no training scenes.
+    for sentence in (
+        "tested on 2 views of 2 places (courtyard, sunset); 1 seed;",
+        "nothing is supported, for or against",
+    ):
+        assert sentence in text and sentence in html
+    assert '<section id="support">' in html
 
 
 def test_no_host_or_date_in_any_output(reported):
