@@ -16,7 +16,7 @@ from bench.report.rules import absent, conditions
 from bench.report.table import LEARNED_KINDS, OURS, PAPER, Column, Row, Table, Value, rank
 
 PARAMETERS = " Parameters are the trained ones."
-NOT_YET = "no implementation in this version yet"
+NOT_YET = "not in this version or profile yet"
 NO_ROW = "no such row in the paper"
 CONTROL = "a control of ours, no row of the paper"
 CONTROLS = " Control rows are ours: they stand below the paper's rows and take no part in best and second."

@@ -73,6 +73,7 @@ def _sentences(second: Paper, third: Paper, measured: Measured, panel: str, scen
         rivals = [found for test in books if (found := _rivals(test, second, measured))]
         yield from _overlapped(rivals, measured, panel)
         yield from _images(rivals)
+        yield from _remedies(rivals)
         yield from _steps(steps, third)
         yield from _controls(steps, third)
 
@@ -190,6 +191,16 @@ def _images(rivals: Sequence[Rivals]) -> Iterator[str]:
         yield "No vanilla codebook from HDR images alone was tested against one from the mixture."
 
 
+def _remedies(rivals: Sequence[Rivals]) -> Iterator[str]:
+    for rival in rivals:
+        own, other = rival.training
+        if rival.segments[0] == rival.segments[1] and own.images == other.images and _start(own) != _start(other):
+            name = {"olc": "OLC", "vanilla": "Vanilla"}[rival.segments[0]]
+            said = phrase(rival.test.difference, rival.test.pair.other_label, unit=" dB")
+            where = f"{name}, K = {rival.codes}, where {_start(own)} against where {_start(other)}"
+            yield f"{where}: PSNR-μ of {rival.test.pair.label} {said}."
+
+
 def _steps(tests: Sequence[Test], paper: Paper) -> Iterator[str]:
     found = [test for test in tests if test.pair.label not in paper.controls]
     if not found:
@@ -209,7 +220,7 @@ def _controls(tests: Sequence[Test], paper: Paper) -> Iterator[str]:
         turned = control._replace(mean=-control.mean, low=-control.high, high=-control.low)
         said, row = verdict(turned), short(pair.other_label)
         change = phrase(turned, "the control", unit=" dB")
-        what = f"{row[0].upper()}{row[1:]} against its control {pair.label}: PSNR-μ {change}."
+        what = f'{row[0].upper()}{row[1:]} against its control, "{pair.label}": PSNR-μ {change}.'
         means = {
             BETTER: "This supports that what the codebook's decoder learnt helps, beyond its size.",
             WORSE: "This speaks against the frozen, trained decoder.",

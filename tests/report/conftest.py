@@ -263,7 +263,7 @@ STUDY = {
 PLACES = ("beach", "castle", "forest", "garden", "harbour", "market", "square", "temple")
 
 
-def study_changes(seeds: int) -> dict[str, object]:
+def study_changes(seeds: int, against: dict[str, str]) -> dict[str, object]:
     """What the invented study changes of the parameters: controls, restarts, HDR images alone, several seeds."""
     options = {"hdr-32": {"images": "hdr"}, "vanilla-32-r": {"restart_every": 10}, "olc-32-r": {"restart_every": 10}}
     books = {
@@ -293,6 +293,7 @@ def study_changes(seeds: int) -> dict[str, object]:
                 "1. Baseline": "baseline", "6. + PA + FMU + D_VQ": "step-6", "7. + PA + FMU + D_VQ + RF": "full",
             },
             "table3_controls": {"Row 7, random D_VQ": "full-random"},
+            "against": against,
         },
     }  # fmt: skip
 
@@ -305,7 +306,9 @@ def study(measured) -> Callable[..., tuple[dict[int, Paper], Measured]]:
     score moves by 0.02 dB at most.
     """
 
-    def make(levels: dict[str, float], seeds: int = 3, places: int = 8) -> tuple[dict[int, Paper], Measured]:
+    def make(
+        levels: dict[str, float], seeds: int = 3, places: int = 8, against: dict[str, str] | None = None
+    ) -> tuple[dict[int, Paper], Measured]:
         rng = generator(3, "study")
         scenes = {f"{name}-{view:02d}": 3 * rng.normal() for name in PLACES[:places] for view in (1, 2, 3)}
         rows = [
@@ -318,7 +321,7 @@ def study(measured) -> Callable[..., tuple[dict[int, Paper], Measured]]:
                 ("ssim-mu", 0.9 + rng.uniform(-0.001, 0.001)),
             )
         ]
-        found = measured(rows, **study_changes(seeds))
+        found = measured(rows, **study_changes(seeds, against or {}))
         return {paper.number: paper for paper in report._papers(found.params)}, found
 
     return make

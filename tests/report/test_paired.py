@@ -4,11 +4,13 @@ import csv
 import io
 import math
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from bench.core.errors import UsageError
+from bench.core.params import load
 from bench.io.tables import ScoreRow
 from bench.metrics.intervals import Spread
 from bench.report import differences, scored
@@ -16,7 +18,11 @@ from bench.report.inputs import Measured, Paper
 from bench.report.paired import Pair, compare, pairs, phrase, rough, short, verdict
 from bench.report.results import collect
 from bench.report.writers import to_csv, to_latex, to_markdown
+from bench.stages.report import _papers
 
+ROOT = Path(__file__).resolve().parents[2]
+
+BASE = ScoreRow("p", "olc", "a", "panoramas", 0, "panoramas", "x-1", "psnr-mu", 30.0, "whole-float@1")
 FLAT = dict.fromkeys(
     ("vanilla-16", "olc-16", "vanilla-32", "full", "hdr-32", "vanilla-32-r", "full-r", "full-random", "step-6",
      "baseline"), 0.0,
@@ -24,11 +30,10 @@ FLAT = dict.fromkeys(
 """Every variant of the invented study at one level."""
 
 
-def against(papers, measured, number, **named):
+def against(found, number):
     """Label -> label of the row that it is tested against."""
-    tables = measured.params.tables.model_copy(update={"against": named})
-    chosen = Measured(measured.params.model_copy(update={"tables": tables}), measured.results, measured.cards)
-    return {pair.label: pair.other_label for pair in pairs(papers[number], chosen, "panoramas")}
+    papers, measured = found
+    return {pair.label: pair.other_label for pair in pairs(papers[number], measured, "panoramas")}
 
 
 def records(table):
@@ -37,36 +42,48 @@ def records(table):
 
 class TestPairs:
     def test_overlapped_rows_of_table_2_meet_the_vanilla_row_that_differs_in_nothing_else(self, study):
-        assert against(*study(FLAT), 2) == {
+        assert against(study(FLAT), 2) == {
             "OLC (K=512)": "Vanilla (K=512)", "OLC (K=1024)": "Vanilla (K=1024)",
             "OLC, restarts": "Vanilla, restarts", "V-HDR": "Vanilla (K=1024)",
         }  # fmt: skip
 
     def test_rows_of_table_3_meet_the_measured_row_above_and_controls_the_last(self, study):
-        assert against(*study(FLAT), 3) == {
+        assert against(study(FLAT), 3) == {
             "6. + PA + FMU + D_VQ": "1. Baseline",
             "7. + PA + FMU + D_VQ + RF": "6. + PA + FMU + D_VQ",
             "Row 7, random D_VQ": "7. + PA + FMU + D_VQ + RF",
         }
 
     def test_the_parameter_file_decides_where_it_names_a_row_of_the_same_table(self, study):
-        found = against(*study(FLAT), 3, full="baseline", **{"step-6": "vanilla-16", "full-random": "step-6"})
+        named = {"full": "baseline", "step-6": "vanilla-16", "full-random": "step-6"}
+        found = against(study(FLAT, against=named), 3)
         assert found["7. + PA + FMU + D_VQ + RF"] == "1. Baseline"
         assert found["6. + PA + FMU + D_VQ"] == "1. Baseline", "vanilla-16 stands in Table 2 alone"
         assert found["Row 7, random D_VQ"] == "6. + PA + FMU + D_VQ"
 
     def test_a_control_may_be_tested_against_any_measured_variant(self, study):
-        assert against(*study(FLAT), 3, **{"full-random": "hdr-32"})["Row 7, random D_VQ"] == "hdr-32"
+        assert against(study(FLAT, against={"full-random": "hdr-32"}), 3)["Row 7, random D_VQ"] == "hdr-32"
 
     def test_rows_without_a_measured_counterpart_are_not_tested(self, study):
         levels = {name: 0.0 for name in FLAT if name not in ("vanilla-16", "baseline")}
-        papers, measured = study(levels)
-        assert "OLC (K=512)" not in against(papers, measured, 2)
-        assert "6. + PA + FMU + D_VQ" not in against(papers, measured, 3)
-        assert "OLC (K=1024)" not in against(papers, measured, 2, full="vanilla-16"), "named, but not measured"
+        assert "OLC (K=512)" not in against(study(levels), 2)
+        assert "6. + PA + FMU + D_VQ" not in against(study(levels), 3)
+        named = study(levels, against={"full": "vanilla-16"})
+        assert "OLC (K=1024)" not in against(named, 2), "named, but not measured"
 
-
-BASE = ScoreRow("p", "olc", "a", "panoramas", 0, "panoramas", "x-1", "psnr-mu", 30.0, "whole-float@1")
+    def test_the_shipped_study_tests_its_rows_as_the_issue_asks(self):
+        params = load(ROOT / "profiles" / "study" / "params.yaml")
+        rows = [BASE._replace(variant=variant) for variant in params.variants]
+        measured = Measured(params, collect(pd.DataFrame(rows, columns=list(ScoreRow._fields))), {})
+        second, third = (
+            {p.variant: p.other for p in pairs(paper, measured, "panoramas")} for paper in _papers(params)[1:]
+        )
+        assert {"olc-32": "vanilla-32", "olc-64": "vanilla-64", "vhdr-64": "vanilla-64"}.items() <= second.items()
+        assert second["olc-64-restart"] == "vanilla-64-restart"
+        assert third == {
+            "olc-pa-fsm": "olc-baseline", "olc-pa-fsm-vq": "olc-pa-fsm", "olc-64": "olc-pa-fsm-vq",
+            "olc-64-random": "olc-64",
+        }  # fmt: skip
 
 
 def measured_of(cells, params):

@@ -15,10 +15,10 @@ LEVELS = dict.fromkeys(
 def said(study):
     """The findings on planted levels, as one text."""
 
-    def make(seeds=3, places=8, without=(), **levels):
+    def make(seeds=3, places=8, without=(), against=None, **levels):
         chosen = {name: level for name, level in LEVELS.items() if name not in without}
         named = {name.replace("_", "-"): level for name, level in levels.items()}
-        papers, measured = study({**chosen, **named}, seeds=seeds, places=places)
+        papers, measured = study({**chosen, **named}, seeds=seeds, places=places, against=against or {})
         return "\n".join(support.section(list(papers.values()), measured, SCENES).findings)
 
     return make
@@ -74,6 +74,18 @@ def test_vanilla_from_hdr_images_alone_against_the_mixture(said, level, verdict)
     assert verdict in line
 
 
+@pytest.mark.parametrize(("level", "verdict"), [(0.5, "better than"), (-0.5, "worse than"), (0.0, "not distinguish")])
+def test_what_restarts_alone_do(said, level, verdict):
+    text = said(against={"vanilla-32-r": "vanilla-32"}, vanilla_32_r=level)
+    line = next(
+        line for line in text.splitlines() if line.startswith("Vanilla, K = 32, where codes start from uniform")
+    )
+    assert (
+        "dead ones restart against where codes start from uniform random numbers and never restart: PSNR-μ of " in line
+    )
+    assert verdict in line
+
+
 def test_steps_of_table_3_are_counted_and_named(said):
     text = said(full=-0.5, step_6=0.5, full_random=-0.5)
     assert "Of 2 steps of Table 3 in PSNR-μ, 1 better, 1 worse, 0 not distinguishable: row 6 +0.5" in text
@@ -91,7 +103,7 @@ def test_steps_of_table_3_are_counted_and_named(said):
 def test_row_7_against_its_control_is_told_from_row_7(said, level, words, meaning):
     line = next(line for line in said(full_random=level).splitlines() if line.startswith("Row 7 against its control"))
     assert words in line and meaning in line
-    assert f"Row 7, random D_VQ: PSNR-μ {'-' if level > 0 else '+'}" in line or level == 0
+    assert f'"Row 7, random D_VQ": PSNR-μ {"-" if level > 0 else "+"}' in line or level == 0
 
 
 def test_what_was_not_measured_is_said(said):
