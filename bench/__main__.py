@@ -39,7 +39,8 @@ def options(
 
     `dvc repro` runs the stages in order; each can also be run alone, from any folder.
 
-    Exit codes: 0 done, 1 a check or a training failed, 2 the input is at fault, 130 interrupted.
+    Exit codes: 0 done, 1 a check or a training failed, 2 the input is at fault, 75 a training's time is up (the
+    same command goes on), 130 interrupted.
 
     Example: python -m bench --params profiles/smoke/params.yaml list variants
     """

@@ -36,6 +36,12 @@ class TrainingFailed(BenchError):
     """A training can't go on: a loss or a gradient is not finite."""
 
 
+class TrainingPaused(BenchError):
+    """A training's time is up, by --max-minutes or SIGTERM: its state is saved, its results aren't written."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h: try the same again
+
+
 def unknown_name(noun: str, name: str, known: Iterable[str]) -> UsageError:
     """Return the error for a name that no registry or parameter file holds, with the nearest known names."""
     names = sorted(known)

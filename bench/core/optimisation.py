@@ -57,6 +57,12 @@ class Stage1(Optimisation):
         default=0, ge=0, description="steps between measurements of the book on held-out images; 0: none"
     )
 
+    @model_validator(mode="after")
+    def _observed_rows(self) -> "Stage1":
+        if self.observe_every % self.log_every:
+            raise ValueError("observe_every must be a multiple of log_every: measurements join rows of the curve")
+        return self
+
 
 class Stage2(Optimisation):
     """Training of the HDR networks (spec part 3)."""

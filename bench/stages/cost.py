@@ -22,7 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.train.loop import Learner
+from bench.train.learner import Learner
 
 ADAM = 28
 """Bytes that Adam moves for each parameter: reads it, its gradient and two moments, and writes all but the gradient."""
@@ -85,7 +85,7 @@ def training_step(
             _only(trained, phase)
             with FlopCounterMode(display=False) as flops, traffic:
                 with _saved(modules) as storages, torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-                    terms = learner.losses(phase, frames, truth, step)
+                    terms = learner.losses(phase, frames, truth, step, slice(0, len(frames)))
                 kept.append(sum(storage.nbytes() for storage in storages.values()))
                 storages.clear()
                 if terms:

@@ -17,7 +17,7 @@ from bench.stages.cost import Cost
 from bench.stages.evaluate import SPLITS
 from bench.stages.gpus import Gpu
 from bench.train.hdr import HdrLearner
-from bench.train.loop import Learner
+from bench.train.learner import Learner
 
 EFFICIENCY = 0.35
 """Share of the arithmetic peak that well-fed convolutions reach; the usual good case."""

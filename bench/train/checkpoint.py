@@ -31,11 +31,12 @@ class Checkpoint:
     """The resumable state of one run in `folder`, a name that holds the hash of its parameters."""
 
     folder: Path
+    name: str = "last.pt"
 
     @property
     def path(self) -> Path:
         """File of the last complete state."""
-        return self.folder / "last.pt"
+        return self.folder / self.name
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Write atomically: a kill at any moment leaves the previous state or the new one.
@@ -58,9 +59,9 @@ class Checkpoint:
             raise UsageError(f"checkpoint {self.path} is damaged ({reason}); delete it to start afresh.") from error
         return state
 
-    def note_time(self, steps: int, seconds: float) -> None:
+    def note_time(self, timing: Mapping[str, Any]) -> None:
         """Write how long the last call took; timings stay here, because no result may depend on a machine's speed."""
-        write_json_atomic(self.folder / "timing.json", {"steps": steps, "seconds": round(seconds, 2)})
+        write_json_atomic(self.folder / "timing.json", dict(timing))
 
     def remove(self) -> None:
         """Forget the state of a finished run, so that a later one starts from its own parameters and code."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
 from bench.core.optimisation import Stage2
@@ -20,10 +21,33 @@ class HdrLearner:
         self.fidelity = Fidelity(features, settings.weight_perceptual)
         self.weights: Mapping[str, float] = {"mapping": settings.weight_mapping}
 
-    def losses(self, phase: str, frames: Tensor, truth: Tensor, step: int) -> dict[str, Tensor]:
+    def prepare(self, frames: Tensor, truth: Tensor, step: int, samples: slice) -> list[tuple[nn.Parameter, Tensor]]:
+        """Nothing precedes a step."""
+        return []
+
+    def losses(self, phase: str, frames: Tensor, truth: Tensor, step: int, samples: slice) -> dict[str, Tensor]:
         """Weighted terms of frames (B, N, 6, H, W) and truth (B, 3, H, W)."""
         terms: dict[str, Tensor] = self.network.losses(frames, truth, self.fidelity, self.weights)  # type: ignore[operator]
         return terms
 
     def updated(self, phase: str) -> None:
         """Nothing follows a step."""
+
+    def observe(self, step: int) -> dict[str, float]:
+        """Nothing is measured on the way."""
+        return {}
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything is in the network."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Everything is in the network."""
+
+    def compile(self) -> None:
+        """Compile what the losses call: the network's `trace` where it has one, else its `forward`."""
+        trace = getattr(self.network, "trace", None)
+        if trace is None:
+            self.network.compile()
+        else:
+            self.network.__dict__["trace"] = torch.compile(trace)

@@ -1,64 +1,49 @@
-"""The training loop of every network: seeded, resumable, guarded against NaN."""
+"""The training loop of every network: seeded, resumable, shared by processes, guarded against NaN."""
 
-import sys
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from bench.core import progress
-from bench.core.errors import TrainingFailed
+from bench.core.errors import TrainingFailed, TrainingPaused, UsageError
 from bench.core.optimisation import Optimisation
 from bench.core.progress import track
 from bench.core.seeding import derive
 from bench.data.patches import Patch, PatchStream, shares
 from bench.nn.frames import to_network
+from bench.train import metering, state
+from bench.train.averaging import Average
 from bench.train.checkpoint import Checkpoint
-from bench.train.schedule import rate
+from bench.train.failure import Guard, NotFinite, dump
+from bench.train.learner import Learner
+from bench.train.metering import UNKNOWN, Cost, Meter
+from bench.train.parallel import ALONE, Group
+from bench.train.state import Standing
+from bench.train.step import Stepper, make_optimisers, only
+from bench.train.stopping import Stop, deaf
 
 
-class Learner(Protocol):
-    """What the loop trains. A phase is one optimiser step; most learners have one, adversarial ones two."""
+@dataclass(frozen=True)
+class Call:
+    """What a call of `fit` is given that decides no result.
 
-    @property
-    def networks(self) -> Mapping[str, nn.Module]:
-        """What a phase updates, by the phase's name, in the order of the phases; saved in checkpoints."""
+    deadline : reading of `time.monotonic` after which the training pauses; None: never.
+    again    : the command that goes on with this training, for messages.
+    origin   : JSON values that say how to build the learner; a dump of a failed step holds them.
+    cost     : what a step computes, for the MFU.
+    """
 
-    @property
-    def rates(self) -> Mapping[str, float]:
-        """Peak learning rate of each phase."""
-
-    def losses(self, phase: str, frames: Tensor, truth: Tensor, step: int) -> dict[str, Tensor]:
-        """Return the weighted loss terms of a phase; none: the phase is left out at this step."""
-
-    def updated(self, phase: str) -> None:
-        """Hear that the optimiser has just changed what this phase trains; the gradients are still there."""
+    deadline: float | None = None
+    again: str = "the same command"
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    cost: Cost = UNKNOWN
 
 
-@dataclass
-class _State:
-    """Where a training stands: steps done, the curve so far, and each term's sum and count since its last row."""
-
-    step: int = 0
-    curve: list[dict[str, float]] = field(default_factory=list)
-    sums: dict[str, float] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def record(self, terms: Mapping[str, Tensor]) -> None:
-        for name, term in terms.items():
-            self.sums[name] = self.sums.get(name, 0.0) + float(term.detach())
-            self.counts[name] = self.counts.get(name, 0) + 1
-
-    def advance(self, settings: Optimisation) -> None:
-        self.step += 1
-        if self.step % settings.log_every == 0 or self.step == settings.steps:
-            means = {name: total / self.counts[name] for name, total in self.sums.items()}
-            self.curve.append({"step": float(self.step)} | means)
-            self.sums, self.counts = {}, {}
+PLAIN = Call()
+"""A call without limits."""
 
 
 def fit(
@@ -70,119 +55,143 @@ def fit(
     label: str,
     device: torch.device,
     precision: str = "fp32",
+    group: Group = ALONE,
+    call: Call = PLAIN,
 ) -> list[dict[str, float]]:
     """Train to the last step, from the last checkpoint if there is one.
 
-    Returns the learning curve: for every `log_every` steps the mean of each loss term. A loss or gradient that isn't
-    finite raises TrainingFailed with the step and the term; the last checkpoint stays.
+    Returns the learning curve: for every `log_every` steps the mean of each loss term. With `ema` the first network
+    ends as its average. A loss or gradient that isn't finite raises TrainingFailed with the step and the term, and
+    leaves a dump that can be replayed; at the deadline and on SIGTERM TrainingPaused is raised once a checkpoint is
+    written. The last checkpoint stays.
     """
-    optimisers = _optimisers(learner, settings)
-    state = _restore(learner, optimisers, checkpoint, label)
-    first, start = state.step, time.monotonic()
+    if settings.batch % (group.world * settings.accumulate):
+        raise UsageError(
+            f"{label}: a batch of {settings.batch} can't be shared by {group.world} processes in {settings.accumulate} "
+            "parts each (accumulate); make it a multiple of their product."
+        )
+    guard = Guard(device)
+    optimisers = make_optimisers(learner, settings, guard, device)
+    average = Average(next(iter(learner.networks.values())), settings.ema) if settings.ema else None
+    standing = state.restore(checkpoint, learner, optimisers, average, device, label)
+    group.agree(standing.step, "the step to go on from")
+    if settings.compile and device.type == "cuda":
+        learner.compile()
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16" and device.type == "cuda")
-    for frames, truth in track(_batches(stream, settings, state.step, device), settings.steps, label, done=state.step):
-        for phase, optimiser in optimisers.items():
-            _only(optimisers, phase)
-            with autocast:
-                terms = learner.losses(phase, frames, truth, state.step)
-            if terms:
-                _update(optimiser, terms, settings, learner.rates[phase], state.step, label)
-                learner.updated(phase)
-                state.record(terms)
-        state.advance(settings)
-        if state.step % settings.checkpoint_every == 0 and state.step < settings.steps:
-            _save(learner, optimisers, checkpoint, state)
-    _only(optimisers, *optimisers)
-    checkpoint.note_time(state.step - first, time.monotonic() - start)
-    return state.curve
+    step = Stepper(learner, settings, optimisers, group, guard, average, autocast, waits=device.type != "cuda")
+    training = _Training(step, standing, checkpoint, label, call, Meter(device, call.cost), standing.step)
+    try:
+        batches = _batches(stream, settings, standing.step, device, group)
+        training.run(track(batches, settings.steps, label, done=standing.step))
+    except NotFinite as failure:
+        raise TrainingFailed(training.failed(failure, stream)) from failure
+    only(optimisers, *optimisers)
+    if average:
+        average.apply()
+    training.note()
+    return standing.curve
 
 
-def _optimisers(learner: Learner, settings: Optimisation) -> dict[str, torch.optim.Adam]:
-    optimisers = {}
-    for phase, network in learner.networks.items():
-        parameters = [p for p in network.parameters() if p.requires_grad]
-        optimisers[phase] = torch.optim.Adam(parameters, lr=learner.rates[phase], betas=settings.betas)
-    return optimisers
+@dataclass
+class _Training:
+    """A call of `fit` at work, from step `first` on."""
+
+    step: Stepper
+    standing: Standing
+    checkpoint: Checkpoint
+    label: str
+    call: Call
+    meter: Meter
+    first: int
+
+    def run(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """Take all steps, unless the call is told to pause."""
+        standing, settings, group = self.standing, self.step.settings, self.step.group
+        with Stop(self.call.deadline) as stop:
+            for frames, truth in batches:
+                standing.record(self.step(frames, truth, standing.step))
+                if standing.advance(settings):
+                    self.step.guard.check()
+                    self.observe()
+                if standing.step == settings.steps:
+                    continue
+                paused = group.any(stop.due())
+                if paused or standing.step % settings.checkpoint_every == 0:
+                    self.save()
+                if paused:
+                    self.note()
+                    raise TrainingPaused(
+                        f"{self.label}: paused after step {standing.step} of {settings.steps}, because "
+                        f"{stop.reason()}. Its state is saved; go on with: {self.call.again}"
+                    )
+
+    def observe(self) -> None:
+        """Add the learner's measurements to the row that has just ended, where it is their turn."""
+        every, standing = getattr(self.step.settings, "observe_every", 0), self.standing
+        if every and standing.step % every == 0 and self.step.group.leads:
+            standing.curve[-1] |= self.step.learner.observe(standing.step)
+
+    def save(self) -> None:
+        """Write a checkpoint, of finite weights only."""
+        self.step.guard.check()
+        if self.step.group.leads:
+            state.save(self.checkpoint, self.standing, self.step.learner, self.step.optimisers, self.step.average)
+
+    def note(self) -> None:
+        """Print the throughput of this call, and keep it beside the checkpoint."""
+        group, settings = self.step.group, self.step.settings
+        timing = self.meter.read(self.standing.step - self.first, settings.batch, group.world)
+        if group.leads:
+            self.checkpoint.note_time(timing)
+            metering.say(self.label, timing)
+
+    def failed(self, failure: NotFinite, stream: PatchStream) -> str:
+        """Dump the failed step; returns the sentence for the user."""
+        sentence = f"{self.label}: {failure.sentence}. Lower the rate, or clip."
+        if not self.step.group.leads:
+            return sentence
+        path = dump(self.checkpoint, failure, self.step.learner, stream, self.step.settings, self.call.origin)
+        return f"{sentence} Look closer with: python -m bench replay {path}"
 
 
 def _batches(
-    stream: PatchStream, settings: Optimisation, start: int, device: torch.device
+    stream: PatchStream, settings: Optimisation, start: int, device: torch.device, group: Group
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches from step `start` on, cut in the background and linearised on the device."""
+    """Shares of the batches from step `start` on, cut in the background and linearised on the device."""
     loader: Iterable[tuple[Tensor, Tensor, Tensor]] = DataLoader(
         stream,  # type: ignore[arg-type]
-        batch_size=settings.batch,
-        sampler=shares(settings.batch, start, settings.steps),
+        batch_size=settings.batch // group.world,
+        sampler=shares(settings.batch, start, settings.steps, rank=group.rank, world=group.world),
         num_workers=settings.workers,
         collate_fn=_tensors,  # type: ignore[arg-type]  # the stream hands over whole batches
         pin_memory=device.type == "cuda",
+        worker_init_fn=deaf,
+        generator=torch.Generator(),  # its own, so that the global stream doesn't depend on how often one resumed
         multiprocessing_context="fork" if settings.workers else None,  # another start would copy the mapped scenes
     )
-    for codes, times, truth in loader:
-        stored, wanted = codes.to(device, non_blocking=True), truth.to(device, non_blocking=True)
-        yield to_network(stored, times.to(device, non_blocking=True)), wanted.movedim(-1, 1).contiguous()
+    for batch in loader:
+        yield to_device(batch, device)
+
+
+def to_device(batch: Sequence[Tensor], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Codes, times and truth of a batch, as `Patch` stores them, to what networks take, on the device.
+
+    Returns frames (B, N, 6, H, W) and truth (B, 3, H, W), on CUDA with the channels last in memory.
+    """
+    codes, times, truth = (part.to(device, non_blocking=True) for part in batch)
+    frames, wanted = to_network(codes, times), truth.movedim(-1, 1)
+    if device.type == "cuda":
+        return channels_last(frames), wanted  # stored with the channels last
+    return frames, wanted.contiguous()
+
+
+def channels_last(frames: Tensor) -> Tensor:
+    """Return frames (B, N, 6, H, W) whose slices (B, 6, H, W) convolutions take without copying them."""
+    return frames.movedim(2, -1).contiguous().movedim(-1, 2)
 
 
 def _tensors(batch: Patch) -> tuple[Tensor, ...]:
     return tuple(map(torch.from_numpy, batch))
-
-
-def _only(optimisers: Mapping[str, torch.optim.Adam], *phases: str) -> None:
-    """Let gradients reach what these phases train and nothing else; what is frozen stays frozen."""
-    for name, optimiser in optimisers.items():
-        for group in optimiser.param_groups:
-            for parameter in group["params"]:
-                parameter.requires_grad_(name in phases)
-
-
-def _update(
-    optimiser: torch.optim.Adam,
-    terms: Mapping[str, Tensor],
-    settings: Optimisation,
-    peak: float,
-    step: int,
-    label: str,
-) -> None:
-    for name, term in terms.items():
-        if not torch.isfinite(term):
-            raise TrainingFailed(
-                f"{label}: loss term {name!r} is {float(term.detach())} at step {step}. Lower the rate, or clip."
-            )
-    optimiser.zero_grad(set_to_none=True)
-    torch.autograd.backward(torch.stack(list(terms.values())).sum())
-    for group in optimiser.param_groups:
-        group["lr"] = rate(settings.schedule, peak, step, settings.steps)
-        norm = nn.utils.get_total_norm([p.grad for p in group["params"] if p.grad is not None])
-        if not torch.isfinite(norm):
-            raise TrainingFailed(f"{label}: the gradient of {' + '.join(terms)} is {float(norm)} at step {step}.")
-        if settings.clip is not None:
-            nn.utils.clip_grads_with_norm_(group["params"], settings.clip, norm)
-    optimiser.step()
-
-
-def _save(learner: Learner, optimisers: Mapping[str, torch.optim.Adam], checkpoint: Checkpoint, state: _State) -> None:
-    checkpoint.save(
-        {
-            "state": asdict(state),
-            "networks": {name: network.state_dict() for name, network in learner.networks.items()},
-            "optimisers": {name: optimiser.state_dict() for name, optimiser in optimisers.items()},
-        }
-    )
-
-
-def _restore(
-    learner: Learner, optimisers: Mapping[str, torch.optim.Adam], checkpoint: Checkpoint, label: str
-) -> _State:
-    saved: dict[str, Any] | None = checkpoint.load()
-    if saved is None:
-        return _State()
-    for name, network in learner.networks.items():
-        network.load_state_dict(saved["networks"][name])
-        optimisers[name].load_state_dict(saved["optimisers"][name])
-    state = _State(**saved["state"])
-    if not progress.quiet:
-        print(f"{label}: goes on after step {state.step}", file=sys.stderr, flush=True)
-    return state
 
 
 def seed_parameters(network: nn.Module, seed: int) -> None:

@@ -142,12 +142,18 @@ class Probe:
         for network in self.networks.values():
             nn.init.ones_(network.weight)
 
-    def losses(self, phase, frames, truth, step):
+    def losses(self, phase, frames, truth, step, samples):
         self.seen.append(tuple(name for name, network in self.networks.items() if network.weight.requires_grad))
         return self.terms(phase, self.networks[phase].weight.sum(), step)
 
+    def prepare(self, frames, truth, step, samples):
+        return []
+
     def updated(self, phase):
         self.steps.append(phase)
+
+    def state(self):
+        return {}
 
 
 def probe(scene, folder, learner, **changes):

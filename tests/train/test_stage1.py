@@ -44,6 +44,14 @@ def batch(size=2):
     return torch.rand(size, 3, 6, 32, 32), torch.rand(size, 3, 32, 32)
 
 
+def losses(made, phase, frames, truth, step):
+    """Terms of a phase on a whole batch, after what precedes a step."""
+    samples = slice(0, len(frames))
+    if phase == "generator":
+        made.prepare(frames, truth, step, samples)
+    return made.losses(phase, frames, truth, step, samples)
+
+
 def states(made):
     return {f"{part}.{name}": v for part, n in made.networks.items() for name, v in n.state_dict().items()}
 
@@ -59,9 +67,9 @@ def train(params, name, stream, folder, layout=None):
         made.vqgan.codebook.layout = layout
     losses = made.losses
 
-    def spy(phase, frames, truth, step):
+    def spy(phase, frames, truth, step, samples):
         shown.append((phase, step, frames.clone(), truth.clone()))
-        return losses(phase, frames, truth, step)
+        return losses(phase, frames, truth, step, samples)
 
     made.losses = spy
     curve = fit(made, stream, params.stage1, Checkpoint(folder), label=name, device=CPU)
@@ -76,7 +84,7 @@ def test_vanilla_and_olc_start_from_the_same_weights(params, init):
     assert same(states(vanilla), states(olc))
     uniform = vanilla.vqgan.codebook.weight.detach().clone()
     for made in (vanilla, olc):
-        made.losses("generator", *batch(), 0)
+        losses(made, "generator", *batch(), 0)
     assert same(states(vanilla), states(olc))
     assert torch.equal(vanilla.vqgan.codebook.weight, uniform) == (init == "uniform")
 
@@ -103,7 +111,7 @@ def test_vanilla_and_olc_differ_in_nothing_but_the_segments(params, stream, tmp_
 
 def test_data_initialisation_fills_each_quarter_from_kinds_that_may_use_it():
     made, (frames, truth), quarter = learner(init="data"), batch(), 4
-    made.losses("generator", frames, truth, 0)
+    losses(made, "generator", frames, truth, 0)
     with torch.no_grad():
         pools = [made.vqgan.encode(image_of_kind(frames, truth, kind)) for kind in range(4)]
     pools = [pool.permute(0, 2, 3, 1).flatten(0, 2) for pool in pools]
@@ -117,14 +125,14 @@ def test_data_initialisation_fills_each_quarter_from_kinds_that_may_use_it():
 def test_quantisation_starts_after_its_share_of_the_run(init):
     made, given = learner(quantise_from=0.5, init=init, weight_adversarial=0.0), batch()
     book = made.vqgan.codebook.weight.detach().clone()
-    early = made.losses("generator", *given, 3)
+    early = losses(made, "generator", *given, 3)
     assert set(early) == {"reconstruction"}
     early["reconstruction"].backward()
     assert made.vqgan.codebook.weight.grad is None and torch.equal(made.vqgan.codebook.weight, book)
-    assert set(made.losses("generator", *given, 4)) == {"reconstruction", "codebook", "commitment"}
+    assert set(losses(made, "generator", *given, 4)) == {"reconstruction", "codebook", "commitment"}
     assert torch.equal(made.vqgan.codebook.weight, book) == (init == "uniform")
     drawn = made.vqgan.codebook.weight.detach().clone()
-    made.losses("generator", *batch(3), 5)
+    losses(made, "generator", *batch(), 5)
     assert torch.equal(made.vqgan.codebook.weight, drawn)
 
 
@@ -139,10 +147,10 @@ def test_an_interrupted_codebook_resumes_to_the_same_bits(tiny_scene, tmp_path, 
         seed_parameters(made.networks["discriminator"], 1)
         losses = made.losses
 
-        def stopping(phase, frames, truth, step):
+        def stopping(phase, frames, truth, step, samples):
             if stop and step == at:
                 raise KeyboardInterrupt
-            return losses(phase, frames, truth, step)
+            return losses(phase, frames, truth, step, samples)
 
         made.losses = stopping
         curve = fit(made, stream, made.settings, Checkpoint(folder), label="book", device=CPU)
@@ -157,16 +165,16 @@ def test_an_interrupted_codebook_resumes_to_the_same_bits(tiny_scene, tmp_path, 
 
 def test_the_discriminator_joins_after_the_warm_up():
     made, given = learner(adversarial_from=0.5), batch()
-    assert "adversarial" not in made.losses("generator", *given, 3)
-    assert made.losses("discriminator", *given, 3) == {}
-    assert "adversarial" in made.losses("generator", *given, 4)
-    assert set(made.losses("discriminator", *given, 4)) == {"discriminator"}
+    assert "adversarial" not in losses(made, "generator", *given, 3)
+    assert losses(made, "discriminator", *given, 3) == {}
+    assert "adversarial" in losses(made, "generator", *given, 4)
+    assert set(losses(made, "discriminator", *given, 4)) == {"discriminator"}
 
 
 def test_without_an_adversarial_weight_there_is_no_discriminator():
     made = learner(weight_adversarial=0.0)
     assert list(made.networks) == list(made.rates) == ["generator"]
-    assert "adversarial" not in made.losses("generator", *batch(), 7)
+    assert "adversarial" not in losses(made, "generator", *batch(), 7)
 
 
 def test_both_networks_train_and_stay_trainable(params, stream, tmp_path):
@@ -180,14 +188,14 @@ def test_both_networks_train_and_stay_trainable(params, stream, tmp_path):
 
 def test_the_hinge_loss_and_the_generators_term_by_hand():
     made, given = learner(adversarial_from=0.0), batch()
-    terms = made.losses("generator", *given, 0)
-    real, fake = made.pair
+    terms = losses(made, "generator", *given, 0)
+    real, fake = made.pairs[0]
     score = made.networks["discriminator"]
     with torch.no_grad():
         wanted = -0.1 * float(score(fake).mean())
         hinge = 0.5 * float((1 - score(real)).clamp(min=0).mean() + (1 + score(fake)).clamp(min=0).mean())
     assert float(terms["adversarial"].detach()) == pytest.approx(wanted, rel=1e-5)
-    assert float(made.losses("discriminator", *given, 0)["discriminator"].detach()) == pytest.approx(hinge, rel=1e-5)
+    assert float(losses(made, "discriminator", *given, 0)["discriminator"].detach()) == pytest.approx(hinge, rel=1e-5)
     assert not fake.requires_grad
 
 
@@ -215,7 +223,7 @@ def test_eta_trains_codes_of_its_segments_alone(eta):
     made, given = learner(eta=eta, weight_adversarial=0.0), batch()
     for step in range(6):
         made.vqgan.zero_grad()
-        sum(made.losses("generator", *given, step).values()).backward()
+        sum(losses(made, "generator", *given, step).values()).backward()
         kinds = torch.as_tensor(made.kinds(step, 2)).reshape(-1).tolist()
         allowed = {code for kind in kinds for code in range(16)[segment(kind, 16, "olc")]}
         touched = set(made.vqgan.codebook.weight.grad.abs().sum(1).nonzero().flatten().tolist())
@@ -226,12 +234,12 @@ def test_eta_trains_codes_of_its_segments_alone(eta):
 def test_codes_without_gradient_drift_unless_the_book_is_lazy(stream, tmp_path, lazy):
     made, idle = learner(lazy_codebook=lazy, weight_adversarial=0.0), []
     weight = made.vqgan.codebook.weight
-    losses, updated = made.losses, made.updated
+    prepare, updated = made.prepare, made.updated
     snapshots = []
 
     def spy(*given):
         snapshots.append(weight.detach().clone())
-        return losses(*given)
+        return prepare(*given)
 
     def after(phase):
         updated(phase)
@@ -239,6 +247,6 @@ def test_codes_without_gradient_drift_unless_the_book_is_lazy(stream, tmp_path, 
         idle.append(torch.equal(weight.detach()[untouched], snapshots[-1][untouched]))
         assert not torch.equal(weight.detach()[~untouched], snapshots[-1][~untouched])
 
-    made.losses, made.updated = spy, after
+    made.prepare, made.updated = spy, after
     fit(made, stream, made.settings, Checkpoint(tmp_path), label="lazy", device=CPU)
     assert all(idle) == lazy

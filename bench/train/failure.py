@@ -1,0 +1,101 @@
+"""Losses and gradients that aren't finite: noticed, and kept so that they can be replayed."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.core.errors import UsageError
+from bench.core.optimisation import Optimisation
+from bench.data.patches import PatchStream, shares
+from bench.train.checkpoint import Checkpoint
+from bench.train.learner import Learner
+
+
+class NotFinite(Exception):
+    """A loss term or gradient of `phase` at `step` isn't finite; `sentence` says which."""
+
+    def __init__(self, step: int, phase: str, sentence: str) -> None:
+        """Take where it happened, and what."""
+        super().__init__(sentence)
+        self.step, self.phase, self.sentence = step, phase, sentence
+
+
+class Guard:
+    """Remembers, on the device, the first step whose loss or gradient isn't finite.
+
+    From that step on `failed` is 1, and optimisers that look at it change nothing more. So a GPU needn't be waited for
+    in every step: whenever `check` is called, the weights are still those that failed.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        """Watch a training on `device`."""
+        self.failed = torch.zeros((), device=device)
+        self.step = torch.full((), -1, dtype=torch.int64, device=device)
+        self.names: dict[str, list[str]] = {}
+        self.seen: dict[str, Tensor] = {}
+
+    def look(self, phase: str, step: int, names: Sequence[str], terms: Tensor, norm: Tensor) -> None:
+        """Take the terms (T,) of a phase and the norm of its gradient."""
+        now = torch.cat([terms, norm.to(terms.dtype)[None]])
+        first = ~now.isfinite().all() & (self.failed == 0)
+        kept = self.seen.get(phase)
+        same = kept is not None and self.names[phase] == list(names)
+        if kept is None or not same:  # terms join during a run; at that step nothing has failed in this phase
+            kept = torch.zeros_like(now)
+        self.seen[phase], self.names[phase] = torch.where(first, now, kept), list(names)
+        self.step = torch.where(first, torch.full_like(self.step, step), self.step)
+        self.failed.copy_(torch.maximum(self.failed, first.to(self.failed.dtype)))
+
+    def check(self) -> None:
+        """Raise NotFinite if anything has failed; waits for the device."""
+        if not self.failed:
+            return
+        for phase, values in self.seen.items():
+            *terms, norm = values.tolist()
+            for name, value in [*zip(self.names[phase], terms, strict=True), (None, norm)]:
+                if not torch.isfinite(torch.tensor(value)):
+                    what = f"loss term {name!r} is" if name else f"the gradient of {' + '.join(self.names[phase])} is"
+                    raise NotFinite(int(self.step), phase, f"{what} {value} at step {int(self.step)}")
+
+
+def dump(
+    checkpoint: Checkpoint,
+    failure: NotFinite,
+    learner: Learner,
+    stream: PatchStream,
+    settings: Optimisation,
+    origin: Mapping[str, Any],
+) -> Path:
+    """Write everything that the failed step needs to run again to `failed-step-N.pt`; returns the file.
+
+    The batch is the whole one, of all processes. `origin` says in JSON values how to build the learner.
+    """
+    batch = stream.__getitems__(shares(settings.batch, failure.step, failure.step + 1))
+    target = Checkpoint(checkpoint.folder, f"failed-step-{failure.step}.pt")
+    target.save(
+        {
+            "step": failure.step,
+            "phase": failure.phase,
+            "sentence": failure.sentence,
+            "batch": {name: torch.from_numpy(value) for name, value in batch._asdict().items()},
+            "networks": {name: network.state_dict() for name, network in learner.networks.items()},
+            "learner": learner.state(),
+            "settings": settings.model_dump_json(),
+            "origin": json.dumps(dict(origin)),
+        }
+    )
+    return target.path
+
+
+def read_dump(path: Path) -> dict[str, Any]:
+    """Read a dump; UsageError for a file that is missing, damaged or something else."""
+    if not path.is_file():
+        raise UsageError(f"{path} doesn't exist; name a failed-step-N.pt that a training has written below runs/.")
+    found = Checkpoint(path.parent, path.name).load()
+    if not isinstance(found, dict) or not {"step", "phase", "batch", "networks", "origin"} <= found.keys():
+        raise UsageError(f"{path} isn't the dump of a failed step; name a failed-step-N.pt below runs/.")
+    return found
