@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import flop_registry
 
 from bench.train.learner import Learner
 
@@ -80,19 +80,20 @@ def training_step(
         trainable = sum(p.numel() for parameters in trained.values() for p in parameters)
         everything = sum(p.numel() for module in modules for p in module.parameters())
         frames, truth = torch.rand(batch // parts, 3, 6, size, size), torch.rand(batch // parts, 3, size, size)
-        phases, traffic, kept = [], _Traffic(), [0]
+        phases, counter, kept = [], _Counter(), [0]
         for phase in learner.networks:
             _only(trained, phase)
-            with FlopCounterMode(display=False) as flops, traffic:
+            before = counter.flops
+            with counter:
                 with _saved(modules) as storages, torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
                     terms = learner.losses(phase, frames, truth, step, slice(0, len(frames)))
                 kept.append(sum(storage.nbytes() for storage in storages.values()))
                 storages.clear()
                 if terms:
                     torch.autograd.backward(torch.stack(list(terms.values())).sum())
-            phases.append((phase, parts * float(flops.get_total_flops())))
-    moved, operators = parts * traffic.bytes + ADAM * trainable, parts * traffic.operators
-    return Cost(tuple(phases), moved, operators, float(max(kept)), trainable, everything - trainable)
+            phases.append((phase, parts * (counter.flops - before)))
+    traffic, operators = parts * counter.traffic + ADAM * trainable, parts * counter.operators
+    return Cost(tuple(phases), traffic, operators, float(max(kept)), trainable, everything - trainable)
 
 
 @torch.no_grad()
@@ -100,12 +101,12 @@ def prediction(build: Callable[[], nn.Module], *, height: int, width: int) -> Co
     """Count one prediction from three whole frames in fp32."""
     with FakeTensorMode(allow_non_fake_inputs=True):
         network = build().eval()
-        flops, traffic = FlopCounterMode(display=False), _Traffic()
-        with flops, traffic:
+        counter = _Counter()
+        with counter:
             network(torch.rand(1, 3, 6, height, width))
-    phases = (("prediction", float(flops.get_total_flops())),)
+    phases = (("prediction", counter.flops),)
     size = sum(p.numel() for p in network.parameters())
-    return Cost(phases, traffic.bytes, traffic.operators, 0.0, 0, size)
+    return Cost(phases, counter.traffic, counter.operators, 0.0, 0, size)
 
 
 def _trainable(network: nn.Module) -> list[nn.Parameter]:
@@ -119,19 +120,25 @@ def _only(trained: Mapping[str, Iterable[nn.Parameter]], phase: str) -> None:
             parameter.requires_grad_(name == phase)
 
 
-class _Traffic(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Sum the bytes of inputs and outputs of every operator that touches memory."""
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Sum FLOPs by the formulas of PyTorch's own counter, and the bytes of inputs and outputs of every operator.
+
+    One mode for both: PyTorch's counter beside it takes as long again.
+    """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.bytes, self.operators = 0.0, 0
+        self.flops, self.traffic, self.operators = 0.0, 0.0, 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        out = func(*args, **kwargs)
         if not func.is_view and not func.__name__.startswith("empty"):
             tensors = [leaf for leaf in tree_leaves((args, kwargs, out)) if isinstance(leaf, Tensor)]
-            self.bytes += sum(map(_bytes, tensors))
+            self.traffic += sum(map(_bytes, tensors))
             self.operators += 1
+        if (formula := flop_registry.get(func.overloadpacket)) is not None:
+            self.flops += float(formula(*args, **kwargs, out_val=out))
         return out
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from bench.core.params import load
 from bench.nn.blocks import HdrNetwork, conv
@@ -114,6 +115,18 @@ class TestAgainstAnIndependentCount:
         build = partial(networks.build, PAPER, PAPER.runs["olc-1024--kalantari--s0"])
         found = cost.prediction(build, height=1000, width=1504)
         assert found.flops / 2 == pytest.approx(2.4e12, rel=0.03)
+
+
+def test_flops_are_those_of_pytorchs_counter_on_a_real_step():
+    """Theirs counts while it computes, on 32x32 pixels; ours computes nothing."""
+    smoke = load(ROOT / "profiles/smoke/params.yaml")
+    run = next(iter(smoke.vq_runs.values()))
+    learner = HdrLearner(networks.build(smoke, run), smoke.stage2, None)
+    frames, truth = torch.rand(2, 3, 6, 32, 32), torch.rand(2, 3, 32, 32)
+    with FlopCounterMode(display=False) as counter:
+        torch.stack(list(learner.losses("network", frames, truth, 0).values())).sum().backward()
+    without = smoke.model_copy(update={"perceptual": smoke.perceptual.model_copy(update={"backbone": "none"})})
+    assert pricing.run_cost(without, run).flops == counter.get_total_flops()
 
 
 def test_counting_draws_no_random_numbers():
