@@ -179,7 +179,7 @@ def _notes(paper: Paper, measured: Measured, panel: str, label: str, variant: st
         notes.append(f"codebook of K = {codes} here")
     frozen = measured.card(variant).get("parameters_frozen")
     if frozen:
-        notes.append(f"plus {frozen / 1e6:.3f} M frozen parameters (codebook and its decoder)")
+        notes.append(f"plus {frozen / 1e6:.3f} M frozen parameters of the VQGAN; its encoder serves in training only")
     return tuple(notes)
 
 
