@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from bench.core.errors import UsageError
 from bench.core.method import method
 from bench.nn.blocks import HdrNetwork, Head, ResBlock, conv
+from bench.nn.statistics import OnWhole
 from methods.olc.alignment import PatchAlignment
 from methods.olc.fusing import RF, ConcatFusion
 from methods.olc.merging import FRAMES, FSM, merger
@@ -99,7 +100,7 @@ class Prediction(NamedTuple):
         },
     },
     multiple=8,
-    overlap=64,
+    overlap=96,
     recipe={"rate": 1e-4, "patch": 256, "stride": 64, "loss": "L1 on T + VGG-16 + mapping"},
 )
 class OLCNet(HdrNetwork):
@@ -136,8 +137,7 @@ class OLCNet(HdrNetwork):
         self.merge = merger("concat", 4 * channels) if skip == "reference" else None
         self.vqgan: VQGAN | None = None
         if prior != "none":
-            self.deep = FSM(8 * channels)
-            self.project = conv(8 * channels, 8 * channels, 1)
+            self.deep, self.project, self.whole = FSM(8 * channels), conv(8 * channels, 8 * channels, 1), OnWhole()
             self.vqgan = VQGAN(channels=channels, **{**vqgan_size, **(vqgan or {})})
             self.vqgan.requires_grad_(False)
             self.register_buffer("prior_scale", torch.ones(SCALES))
@@ -178,13 +178,17 @@ class OLCNet(HdrNetwork):
         merged = skips[-1] if self.merge is None else self.merge(maps[SCALES - 1])
         sources, vectors, indices = [[skip] for skip in reversed(skips)], None, None
         if self.vqgan is not None:
-            vectors = self.project(self.deep(maps[SCALES])).float()
-            quantised = self.vqgan.codebook(vectors)
-            indices = quantised.indices
-            features = self.vqgan.decoder.features(quantised.straight)
+            vectors, indices, *features = self.whole(self._quantised, *maps[SCALES])
             prior = self.probe([scale * level for scale, level in zip(self.prior_scale, features, strict=True)])
             sources = [[*skip, extra] for skip, extra in zip(sources, prior, strict=True)]
         return Prediction(self.head(self.decoder(merged, sources), frames), vectors, indices)
+
+    def _quantised(self, *deepest: Tensor) -> list[Tensor]:
+        """The frames' maps at H/8 to z_vq, the indices of its codes, and F_vq at H/4, H/2 and H."""
+        assert self.vqgan is not None
+        vectors = self.project(self.deep(list(deepest))).float()
+        quantised = self.vqgan.codebook(vectors)
+        return [vectors, quantised.indices, *self.vqgan.decoder.features(quantised.straight)]
 
     def losses(
         self, frames: Tensor, truth: Tensor, fidelity: nn.Module, weights: Mapping[str, float]

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from bench.color.transfer import mu_law
 from bench.core.errors import UsageError
 from bench.nn.blocks import conv
+from bench.nn.statistics import GroupNorm
 from methods.olc.codebook import Codebook, Quantised
 
 LEVELS = 4
@@ -31,7 +32,7 @@ class NormResBlock(nn.Module):
 
 def norm_act(channels: int) -> nn.Sequential:
     """GroupNorm of at most 32 groups (at least two channels each), then SiLU."""
-    return nn.Sequential(nn.GroupNorm(min(32, channels // 2), channels, eps=1e-6), nn.SiLU())
+    return nn.Sequential(GroupNorm(min(32, channels // 2), channels, eps=1e-6), nn.SiLU())
 
 
 class Encoder(nn.Module):
