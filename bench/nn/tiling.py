@@ -6,7 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.nn.statistics import Sweeps, Window, require_global
+from bench.nn.statistics import GLOBAL, Sweeps, Window, require_global
+
+LARGE = 1 << 24
+"""Values of a map from which on inference computes it in strips, to spare the copies that layers make of it."""
 
 
 @torch.no_grad()
@@ -81,3 +84,19 @@ def in_windows(module: nn.Module, features: Tensor, tiles: Sequence[Window]) -> 
             out[window.beyond(part)] = part[window.within(part)]
         if not sweeps.settle():
             return out
+
+
+def in_strips(module: nn.Module, features: Tensor, reach: int) -> Tensor:
+    """Return module(features), computed in strips of rows where no gradient is kept and the map is large.
+
+    reach : rows that the module looks up and down. Inside a tile the module runs on all of what the tile sees.
+    """
+    in_tile = any(isinstance(part, GLOBAL) and part.sweeps is not None for part in module.modules())
+    if torch.is_grad_enabled() or features.numel() <= LARGE or in_tile:
+        out: Tensor = module(features)
+        return out
+    height, width = features.shape[-2:]
+    rows = max(height * LARGE // (4 * features.numel()), 8 * reach)
+    columns = slice(0, width)
+    strips = [Window((seen, columns), (kept, columns)) for seen, kept in _spans(height, rows, reach, 1)]
+    return in_windows(module, features, strips)

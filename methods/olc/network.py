@@ -177,8 +177,10 @@ class OLCNet(HdrNetwork):
         skips = [skip(maps[level]) for level, skip in enumerate(self.skips)]
         merged = skips[-1] if self.merge is None else self.merge(maps[SCALES - 1])
         sources, vectors, indices = [[skip] for skip in reversed(skips)], None, None
+        deepest = maps[SCALES:]
+        del maps
         if self.vqgan is not None:
-            vectors, indices, *features = self.whole(self._quantised, *maps[SCALES])
+            vectors, indices, *features = self.whole(self._quantised, *deepest[0])
             prior = self.probe([scale * level for scale, level in zip(self.prior_scale, features, strict=True)])
             sources = [[*skip, extra] for skip, extra in zip(sources, prior, strict=True)]
         return Prediction(self.head(self.decoder(merged, sources), frames), vectors, indices)

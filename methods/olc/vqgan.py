@@ -9,6 +9,7 @@ from bench.color.transfer import mu_law
 from bench.core.errors import UsageError
 from bench.nn.blocks import conv
 from bench.nn.statistics import GroupNorm
+from bench.nn.tiling import in_strips
 from methods.olc.codebook import Codebook, Quantised
 
 LEVELS = 4
@@ -26,7 +27,7 @@ class NormResBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C_in, H, W) to (B, C_out, H, W)."""
-        out: Tensor = self.shortcut(features) + self.body(features)
+        out: Tensor = self.shortcut(features) + in_strips(self.body, features, reach=2)
         return out
 
 
@@ -83,7 +84,7 @@ class Decoder(nn.Module):
             features = blocks(features)
             taps.append(features)
             if level < LEVELS - 1:
-                features = self.ups[level](features)
+                features = in_strips(self.ups[level], features, reach=1)
         return taps[1:]
 
     def forward(self, codes: Tensor) -> Tensor:

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from bench.core.errors import UsageError
-from bench.nn.statistics import Window
-from bench.nn.tiling import in_windows, pad_reflect, predict, windows
+from bench.nn import tiling
+from bench.nn.statistics import GroupNorm, Window
+from bench.nn.tiling import in_strips, in_windows, pad_reflect, predict, windows
 
 
 class Picture(nn.Module):
@@ -116,3 +117,44 @@ def test_full_frame_where_a_method_needs_it_or_the_image_fits(tile, overlap):
 
 def test_no_gradient_is_kept():
     assert not predict(Blur(), frames(8, 8).requires_grad_(), multiple=8).requires_grad
+
+
+class Normed(nn.Module):
+    """A norm, a convolution of radius 1 and a norm again; remembers the heights it saw."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = GroupNorm(2, 6).double(), GroupNorm(3, 6).double()
+        self.blur = nn.Conv2d(6, 6, 3, padding=1).double()
+        self.heights: list[int] = []
+
+    def forward(self, features: Tensor) -> Tensor:
+        self.heights.append(features.shape[-2])
+        return self.second(self.blur(torch.relu(self.first(features))))
+
+
+def test_large_maps_are_computed_in_strips_that_cannot_be_told_from_the_whole(monkeypatch):
+    module, features = Normed(), frames(60, 20)[0] * torch.linspace(1, 9, 20)
+    whole = module(features)
+    assert in_strips(module, features, reach=1).requires_grad and module.heights == [60, 60]
+    monkeypatch.setattr(tiling, "LARGE", features.numel() - 1)
+    with torch.no_grad():
+        torch.testing.assert_close(in_strips(module, features, reach=1), whole, rtol=0, atol=1e-12)
+    assert max(module.heights[2:]) < 20
+
+
+def test_a_part_in_strips_takes_the_statistics_of_all_tiles_when_it_runs_in_a_tile(monkeypatch):
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.part = Normed()
+
+        def forward(self, features: Tensor) -> Tensor:
+            return in_strips(self.part, features, reach=1)
+
+    network, features = Network(), frames(60, 20)[0]
+    whole = network(features)
+    monkeypatch.setattr(tiling, "LARGE", 1)
+    with torch.no_grad():
+        tiled = in_windows(network, features, windows((60, 20), 32, 8, 4))
+    torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-12)
