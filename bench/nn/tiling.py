@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from bench.nn.statistics import GLOBAL, Sweeps, Window, require_global
 
-LARGE = 1 << 24
+LARGE = 1 << 26
 """Values of a map from which on inference computes it in strips, to spare the copies that layers make of it."""
 
 
@@ -86,17 +86,21 @@ def in_windows(module: nn.Module, features: Tensor, tiles: Sequence[Window]) -> 
             return out
 
 
-def in_strips(module: nn.Module, features: Tensor, reach: int) -> Tensor:
-    """Return module(features), computed in strips of rows where no gradient is kept and the map is large.
+def in_strips(parts: Sequence[nn.Module], features: Tensor, reach: int) -> Tensor:
+    """Run `parts` one after another on (B, C, H, W), in strips of rows where no gradient is kept and the map is large.
 
-    reach : rows that the module looks up and down. Inside a tile the module runs on all of what the tile sees.
+    reach : rows of `features` that the parts look up and down. Inside a tile they run on all of what the tile sees.
     """
-    in_tile = any(isinstance(part, GLOBAL) and part.sweeps is not None for part in module.modules())
-    if torch.is_grad_enabled() or features.numel() <= LARGE or in_tile:
-        out: Tensor = module(features)
-        return out
     height, width = features.shape[-2:]
+    if torch.is_grad_enabled() or features.numel() <= LARGE or _in_tile(parts):
+        for part in parts:
+            features = part(features)
+        return features
     rows = max(height * LARGE // (4 * features.numel()), 8 * reach)
     columns = slice(0, width)
     strips = [Window((seen, columns), (kept, columns)) for seen, kept in _spans(height, rows, reach, 1)]
-    return in_windows(module, features, strips)
+    return in_windows(nn.Sequential(*parts), features, strips)
+
+
+def _in_tile(parts: Sequence[nn.Module]) -> bool:
+    return any(isinstance(one, GLOBAL) and one.sweeps is not None for part in parts for one in part.modules())

@@ -27,7 +27,7 @@ class NormResBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C_in, H, W) to (B, C_out, H, W)."""
-        out: Tensor = self.shortcut(features) + in_strips(self.body, features, reach=2)
+        out: Tensor = self.shortcut(features) + self.body(features)
         return out
 
 
@@ -79,13 +79,15 @@ class Decoder(nn.Module):
 
     def features(self, codes: Tensor) -> list[Tensor]:
         """Return F_vq at H/4, H/2 and H: (B, 4C, H/4, W/4), (B, 2C, H/2, W/2), (B, C, H, W)."""
-        features, taps = self.entry(codes), []
-        for level, blocks in enumerate(self.levels):
-            features = blocks(features)
+        features, taps = self.levels[0](self.entry(codes)), []
+        for up, blocks in zip(self.ups, self.levels[1:], strict=True):
+            parts = [up, *blocks.children()]
+            # At twice the size the widened map is the largest; in strips it never exists whole.
+            features = in_strips(parts[:2], features, reach=2)
+            for block in parts[2:]:
+                features = in_strips([block], features, reach=2)
             taps.append(features)
-            if level < LEVELS - 1:
-                features = in_strips(self.ups[level], features, reach=1)
-        return taps[1:]
+        return taps
 
     def forward(self, codes: Tensor) -> Tensor:
         """Decode to linear radiance; the paper doesn't print the output's activation, ours is a sigmoid."""

@@ -136,10 +136,10 @@ class Normed(nn.Module):
 def test_large_maps_are_computed_in_strips_that_cannot_be_told_from_the_whole(monkeypatch):
     module, features = Normed(), frames(60, 20)[0] * torch.linspace(1, 9, 20)
     whole = module(features)
-    assert in_strips(module, features, reach=1).requires_grad and module.heights == [60, 60]
+    assert in_strips([module], features, reach=1).requires_grad and module.heights == [60, 60]
     monkeypatch.setattr(tiling, "LARGE", features.numel() - 1)
     with torch.no_grad():
-        torch.testing.assert_close(in_strips(module, features, reach=1), whole, rtol=0, atol=1e-12)
+        torch.testing.assert_close(in_strips([module], features, reach=1), whole, rtol=0, atol=1e-12)
     assert max(module.heights[2:]) < 20
 
 
@@ -150,7 +150,7 @@ def test_a_part_in_strips_takes_the_statistics_of_all_tiles_when_it_runs_in_a_ti
             self.part = Normed()
 
         def forward(self, features: Tensor) -> Tensor:
-            return in_strips(self.part, features, reach=1)
+            return in_strips([self.part], features, reach=1)
 
     network, features = Network(), frames(60, 20)[0]
     whole = network(features)
