@@ -160,13 +160,20 @@ class _Maps:
 
     def add(self, maps: Sequence[Tensor], window: Window, size: tuple[int, int]) -> None:
         if not self.maps:
-            self.maps = [part.new_empty(*part.shape[:-2], *_whole(part, window, size)) for part in maps]
+            self.maps = [empty_like(part, _whole(part, window, size)) for part in maps]
         for whole, part in zip(self.maps, maps, strict=True):
             whole[window.beyond(part)] = part[window.within(part)]
 
     def value(self) -> list[Tensor]:
         maps, self.maps = self.maps, []
         return list(self.function(*maps))
+
+
+def empty_like(part: Tensor, size: Sequence[int]) -> Tensor:
+    """Return an unfilled map of another height and width, in the memory order of `part`."""
+    last = part.dim() == 4 and part.is_contiguous(memory_format=torch.channels_last)
+    order = torch.channels_last if last and not part.is_contiguous() else torch.contiguous_format
+    return torch.empty(*part.shape[:-2], *size, dtype=part.dtype, device=part.device, memory_format=order)
 
 
 def _whole(part: Tensor, window: Window, size: tuple[int, int]) -> list[int]:

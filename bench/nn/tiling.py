@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.nn.statistics import GLOBAL, Sweeps, Window, require_global
+from bench.nn.statistics import GLOBAL, Sweeps, Window, empty_like, require_global
 
 LARGE = 1 << 26
 """Values of a map from which on inference computes it in strips, to spare the copies that layers make of it."""
@@ -80,7 +80,7 @@ def in_windows(module: nn.Module, features: Tensor, tiles: Sequence[Window]) -> 
             if window is tiles[0]:
                 tall, wide = (window.seen[axis].stop - window.seen[axis].start for axis in (0, 1))
                 whole = (height * part.shape[-2] // tall, width * part.shape[-1] // wide)
-                out = part.new_empty(*part.shape[:-2], *whole)
+                out = empty_like(part, whole)
             out[window.beyond(part)] = part[window.within(part)]
         if not sweeps.settle():
             return out
