@@ -183,3 +183,19 @@ def time(context: typer.Context) -> None:
     Example: python -m bench time
     """
     execute(context, "time")
+
+
+@app.command()
+def tiles(
+    context: typer.Context,
+    run: str,
+    tile: Annotated[int, typer.Option(min=8, help="Edge of tiles in pixels, a multiple of 8.")] = 256,
+    limit: Annotated[int, typer.Option(min=1, help="How many scenes.")] = 1,
+) -> None:
+    """Measure how far predictions in tiles are from those of whole images.
+
+    RUN is <variant>--<trainset>--s<seed>, trained; nothing is written.
+
+    Example: python -m bench tiles ahdrnet--panoramas--s0 --tile 64
+    """
+    execute(context, "tiles", False, run, lambda params: params.runs, tile=tile, limit=limit)

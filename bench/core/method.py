@@ -26,7 +26,8 @@ class MethodCard:
     heads    : output heads it offers, the published one first.
     presets  : options of `build` by name; "published" is the full size, "smoke" the smallest.
     multiple : height and width of the input are padded by reflection to multiples of this.
-    overlap  : pixels that neighbouring tiles share where an image is too large for one pass; 0 means full frame only.
+    overlap  : pixels that a tile sees beyond its own on every side where an image is too large for one pass: as far as
+               the network looks, statistics of the whole image apart (bench/nn/statistics.py); 0 means full frame only.
     recipe   : the published training settings.
     """
 

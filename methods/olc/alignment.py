@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from bench.nn.blocks import ZeroConv2d, activation, conv
 from bench.nn.deform import DeformConv3x3
+from bench.nn.statistics import GlobalMean
 
 
 class SelectiveKernel(nn.Module):
@@ -14,13 +15,13 @@ class SelectiveKernel(nn.Module):
         """Fuse `branches` maps of `channels`."""
         super().__init__()
         hidden = max(channels // 2, 16)
+        self.pool = GlobalMean()
         self.squeeze = nn.Sequential(conv(channels, hidden, 1), activation())
         self.heads = nn.ModuleList(conv(hidden, channels, 1) for _ in range(branches))
 
     def weights(self, maps: list[Tensor]) -> Tensor:
         """(M, B, C, 1, 1), a softmax over the M maps for every channel."""
-        pooled = torch.stack(maps).sum(0).mean((2, 3), keepdim=True)
-        hidden = self.squeeze(pooled)
+        hidden = self.squeeze(self.pool(torch.stack(maps).sum(0)))
         return torch.stack([head(hidden) for head in self.heads]).softmax(0)
 
     def forward(self, maps: list[Tensor]) -> Tensor:

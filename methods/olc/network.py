@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from bench.core.errors import UsageError
 from bench.core.method import method
 from bench.nn.blocks import HdrNetwork, Head, ResBlock, conv
+from bench.nn.statistics import OnWhole
 from methods.olc.alignment import PatchAlignment
 from methods.olc.codebook import codebook_losses
 from methods.olc.fusing import RF, ConcatFusion
@@ -108,7 +109,7 @@ class Prediction(NamedTuple):
         },
     },
     multiple=8,
-    overlap=64,
+    overlap=96,
     recipe={"rate": 1e-4, "patch": 256, "stride": 64, "loss": "L1 on T + VGG-16 + mapping"},
 )
 class OLCNet(HdrNetwork):
@@ -150,8 +151,7 @@ class OLCNet(HdrNetwork):
         self.merge = merger("concat", 4 * channels) if skip == "reference" else None
         self.vqgan: VQGAN | None = None
         if prior != "none":
-            self.deep = FSM(8 * channels)
-            self.project = conv(8 * channels, 8 * channels, 1)
+            self.deep, self.project, self.whole = FSM(8 * channels), conv(8 * channels, 8 * channels, 1), OnWhole()
             self.vqgan = _prior(channels, prior_weights, prior_frozen, {**vqgan_size, **(vqgan or {})})
             self.register_buffer("prior_scale", torch.ones(SCALES))
             # 1x1 convolutions to the fidelity decoder's widths, where the VQGAN's differ from them
@@ -195,16 +195,22 @@ class OLCNet(HdrNetwork):
         skips = [skip(maps[level]) for level, skip in enumerate(self.skips)]
         merged = skips[-1] if self.merge is None else self.merge(maps[SCALES - 1])
         sources = [[skip] for skip in reversed(skips)]
+        deepest = maps[SCALES:]
+        del maps
         if self.vqgan is None:
             return Prediction(self.head(self.decoder(merged, sources), frames), None, None)
-        vectors = self.project(self.deep(maps[SCALES])).float()
-        quantised = self.vqgan.codebook(vectors)
-        features = self.vqgan.decoder.features(quantised.straight)
+        vectors, indices, codes, *features = self.whole(self._quantised, *deepest[0])
         prior = self.probe([scale * level for scale, level in zip(self.prior_scale, features, strict=True)])
         extras = [adapt(level) for adapt, level in zip(self.adapt, prior, strict=True)]
         sources = [[*skip, extra] for skip, extra in zip(sources, extras, strict=True)]
-        radiance = self.head(self.decoder(merged, sources), frames)
-        return Prediction(radiance, vectors, quantised.indices, quantised.codes)
+        return Prediction(self.head(self.decoder(merged, sources), frames), vectors, indices, codes)
+
+    def _quantised(self, *deepest: Tensor) -> list[Tensor]:
+        """The frames' maps at H/8 to z_vq, the indices of its codes, these codes, and F_vq at H/4, H/2 and H."""
+        assert self.vqgan is not None
+        vectors = self.project(self.deep(list(deepest))).float()
+        quantised = self.vqgan.codebook(vectors)
+        return [vectors, quantised.indices, quantised.codes, *self.vqgan.decoder.features(quantised.straight)]
 
     def losses(
         self, frames: Tensor, truth: Tensor, fidelity: nn.Module, weights: Mapping[str, float]

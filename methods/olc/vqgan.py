@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from bench.color.transfer import mu_law
 from bench.core.errors import UsageError, unknown_name
 from bench.nn.blocks import conv
+from bench.nn.statistics import GroupNorm
+from bench.nn.tiling import in_strips
 from methods.olc.codebook import Codebook, Quantised
 
 LEVELS = 4
@@ -45,13 +47,14 @@ NETWORKS = {
 class Attention(nn.Module):
     """One-head self-attention over all positions, with a residual connection (taming-transformers' AttnBlock).
 
-    Cost and reach are global: a tile of an image attends to the tile alone.
+    It reaches over the whole image, at a cost that grows with the square of its area. In a tiled prediction the
+    decoder's lowest level runs on the whole map all the same.
     """
 
     def __init__(self, channels: int) -> None:
         """Keep `channels`."""
         super().__init__()
-        self.norm = nn.GroupNorm(groups(channels), channels, eps=1e-6)
+        self.norm = GroupNorm(groups(channels), channels, eps=1e-6)
         self.query, self.key, self.value = (conv(channels, channels, 1) for _ in range(3))
         self.project = conv(channels, channels, 1)
 
@@ -91,7 +94,7 @@ def groups(channels: int) -> int:
 
 def norm_act(channels: int) -> nn.Sequential:
     """GroupNorm, then SiLU."""
-    return nn.Sequential(nn.GroupNorm(groups(channels), channels, eps=1e-6), nn.SiLU())
+    return nn.Sequential(GroupNorm(groups(channels), channels, eps=1e-6), nn.SiLU())
 
 
 def stack(inputs: int, outputs: int, blocks: int, attention: bool = False) -> list[nn.Module]:
@@ -165,13 +168,15 @@ class Decoder(nn.Module):
 
     def features(self, codes: Tensor) -> list[Tensor]:
         """Return F_vq at H/4, H/2 and H, of `tapped` channels; variant A: 4C, 2C and C."""
-        features, taps = self.entry(codes), []
-        for level, blocks in enumerate(self.levels):
-            features = blocks(features)
+        features, taps = self.levels[0](self.entry(codes)), []
+        for up, blocks in zip(self.ups, self.levels[1:], strict=True):
+            parts = [up, *blocks.children()]
+            # At twice the size the widened map is the largest; in strips it never exists whole.
+            features = in_strips(parts[:2], features, reach=2)
+            for block in parts[2:]:
+                features = in_strips([block], features, reach=2)
             taps.append(features)
-            if level < LEVELS - 1:
-                features = self.ups[level](features)
-        return taps[1:]
+        return taps
 
     def forward(self, codes: Tensor) -> Tensor:
         """Decode to linear radiance; the paper doesn't print the output's activation, ours is a sigmoid."""

@@ -7,7 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from bench.nn.tiling import _ramp, _starts, pad_reflect, predict
+from bench.core.errors import UsageError
+from bench.nn import tiling
+from bench.nn.statistics import GroupNorm, Window
+from bench.nn.tiling import in_strips, in_windows, pad_reflect, predict, windows
 
 
 class Picture(nn.Module):
@@ -46,28 +49,35 @@ def test_any_size_is_padded_and_cropped_back(height, width, multiple):
 
 
 @settings(max_examples=60, deadline=None)
-@given(sides, sides, st.sampled_from([8, 16, 24]), st.integers(1, 30))
-def test_tiles_blend_to_one(height, width, tile, overlap):
+@given(sides, sides, st.integers(1, 24), st.integers(1, 30))
+def test_tiles_put_the_image_together_again(height, width, tile, overlap):
     network, image = Picture(), frames(height, width)
     out = predict(network, image, multiple=8, tile=tile, overlap=overlap)
-    torch.testing.assert_close(out, image[:, 1, 3:], rtol=0, atol=1e-12)
-    assert max(max(size) for size in network.sizes) <= tile
+    torch.testing.assert_close(out, image[:, 1, 3:], rtol=0, atol=0)
+    reach = -(-overlap // 8) * 8
+    assert max(max(size) for size in network.sizes) <= max(tile, 8) + 2 * reach
     assert all(edge % 8 == 0 for size in network.sizes for edge in size)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(1, 20), st.integers(1, 4), st.integers(1, 14))
-def test_tiles_cover_every_pixel(eighths, tile, overlap):
-    size, tile = 8 * eighths, 8 * tile
-    starts = list(_starts(size, tile, min(overlap, tile // 2)))
-    covered = {pixel for start in starts for pixel in range(start, min(start + tile, size))}
-    assert covered == set(range(size))
-    assert starts == sorted(set(starts)) and starts[-1] == max(size - tile, 0)
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(1, 80), st.integers(0, 20), st.sampled_from([1, 2, 8]))
+def test_every_pixel_is_kept_once_and_seen_with_its_surroundings(rows, columns, tile, overlap, multiple):
+    size = (rows * multiple, columns * multiple)
+    count = torch.zeros(size, dtype=torch.int64)
+    for window in windows(size, tile, overlap, multiple):
+        count[window.kept] += 1
+        for seen, kept, pixels in zip(window.seen, window.kept, size, strict=True):
+            assert 0 < kept.stop - kept.start <= max(tile, multiple)
+            assert (
+                seen.start <= max(kept.start - overlap, 0) and min(kept.stop + overlap, pixels) <= seen.stop <= pixels
+            )
+            assert seen.start % multiple == seen.stop % multiple == kept.start % multiple == 0
+    assert (count == 1).all()
 
 
-def test_ramps_rise_linearly_and_never_reach_zero():
-    ramp = _ramp(10, 4, torch.zeros(1))
-    torch.testing.assert_close(ramp, torch.tensor([0.25, 0.5, 0.75, 1, 1, 1, 1, 0.75, 0.5, 0.25]))
+def test_tiles_are_of_nearly_equal_size():
+    kept = [window.kept[1] for window in windows((8, 200), 64, 16, 8)]
+    assert [(part.start, part.stop) for part in kept] == [(0, 56), (56, 112), (112, 168), (168, 200)]
 
 
 def test_padding_reflects_without_repeating_the_border():
@@ -76,18 +86,26 @@ def test_padding_reflects_without_repeating_the_border():
     assert padded.shape == (1, 3, 6, 8, 8)
 
 
-def test_inside_its_tiles_a_convolution_gives_the_whole_image():
-    image = frames(64, 64)
-    whole = predict(Blur(), image, multiple=8)
-    tiled = predict(Blur(), image, multiple=8, tile=32, overlap=8)
-    near_seam = torch.zeros(64, dtype=torch.bool)
-    for start in _starts(64, 32, 8):
-        for border in (start, start + 32):
-            near_seam[max(border - 2, 0) : border + 2] = 0 < border < 64
-    inside = ~(near_seam[:, None] | near_seam)
-    assert inside.float().mean() > 0.5
-    torch.testing.assert_close(tiled[..., inside], whole[..., inside], rtol=0, atol=1e-12)
-    assert not torch.allclose(tiled, whole)
+@pytest.mark.parametrize(("overlap", "equal"), [(8, True), (2, True), (1, False)])
+def test_a_convolution_gives_the_whole_image_where_tiles_see_as_far_as_it_does(overlap, equal):
+    image = frames(64, 56)
+    whole = predict(Blur(), image, multiple=1)
+    tiled = predict(Blur(), image, multiple=1, tile=20, overlap=overlap)
+    assert torch.allclose(tiled, whole, rtol=0, atol=1e-12) == equal
+
+
+def test_the_output_may_have_another_scale():
+    image = frames(48, 32)[0]
+    tiles = windows((48, 32), 16, 8, 8)
+    pooled, doubled = nn.AvgPool2d(8), nn.Upsample(scale_factor=2)
+    for module in (pooled, doubled):
+        torch.testing.assert_close(in_windows(module, image, tiles), module(image), rtol=0, atol=0)
+
+
+def test_a_stride_that_tiles_cannot_be_aligned_to_is_refused():
+    tiles = [Window((slice(0, 16), slice(0, 8)), (slice(0, 12), slice(0, 8)))]
+    with pytest.raises(UsageError, match="`multiple` must be a multiple of its largest stride"):
+        in_windows(nn.AvgPool2d(8), frames(16, 8)[0], tiles)
 
 
 @pytest.mark.parametrize(("tile", "overlap"), [(16, 0), (0, 8), (64, 8)])
@@ -99,3 +117,44 @@ def test_full_frame_where_a_method_needs_it_or_the_image_fits(tile, overlap):
 
 def test_no_gradient_is_kept():
     assert not predict(Blur(), frames(8, 8).requires_grad_(), multiple=8).requires_grad
+
+
+class Normed(nn.Module):
+    """A norm, a convolution of radius 1 and a norm again; remembers the heights it saw."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = GroupNorm(2, 6).double(), GroupNorm(3, 6).double()
+        self.blur = nn.Conv2d(6, 6, 3, padding=1).double()
+        self.heights: list[int] = []
+
+    def forward(self, features: Tensor) -> Tensor:
+        self.heights.append(features.shape[-2])
+        return self.second(self.blur(torch.relu(self.first(features))))
+
+
+def test_large_maps_are_computed_in_strips_that_cannot_be_told_from_the_whole(monkeypatch):
+    module, features = Normed(), frames(60, 20)[0] * torch.linspace(1, 9, 20)
+    whole = module(features)
+    assert in_strips([module], features, reach=1).requires_grad and module.heights == [60, 60]
+    monkeypatch.setattr(tiling, "LARGE", features.numel() - 1)
+    with torch.no_grad():
+        torch.testing.assert_close(in_strips([module], features, reach=1), whole, rtol=0, atol=1e-12)
+    assert max(module.heights[2:]) < 20
+
+
+def test_a_part_in_strips_takes_the_statistics_of_all_tiles_when_it_runs_in_a_tile(monkeypatch):
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.part = Normed()
+
+        def forward(self, features: Tensor) -> Tensor:
+            return in_strips([self.part], features, reach=1)
+
+    network, features = Network(), frames(60, 20)[0]
+    whole = network(features)
+    monkeypatch.setattr(tiling, "LARGE", 1)
+    with torch.no_grad():
+        tiled = in_windows(network, features, windows((60, 20), 32, 8, 4))
+    torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-12)
