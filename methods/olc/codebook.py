@@ -85,11 +85,12 @@ class Codebook(nn.Module):
         book = self.weight.float()
         if isinstance(kinds, int):
             part = segment(kinds, self.size, self.layout)
-            return nearest(vectors.reshape(-1, self.width), book[part]).view(vectors.shape[:-1]) + part.start
+            found: Tensor = nearest(vectors.reshape(-1, self.width), book[part]) + part.start
+            return found.view(vectors.shape[:-1])
         images = vectors.reshape(len(vectors), -1, self.width)
         allowed = self.allowed(kinds)
-        found = [nearest(image, book, mask) for image, mask in zip(images, allowed, strict=True)]
-        return torch.stack(found).view(vectors.shape[:-1])
+        each = [nearest(image, book, mask) for image, mask in zip(images, allowed, strict=True)]
+        return torch.stack(each).view(vectors.shape[:-1])
 
 
 def nearest(vectors: Tensor, book: Tensor, allowed: Tensor | None = None) -> Tensor:
