@@ -46,7 +46,7 @@ class PatchAlignment(nn.Module):
         """Features (B, C, H, W) of a short or long frame and of the reference to aligned features (B, C, H, W)."""
         joined = torch.cat([neighbour, reference], 1)
         steering = self.select([field(joined) for field in self.fields])
-        deformed = self.deform(neighbour, self.offsets(steering))
+        deformed = self.deform.guided(neighbour, steering, self.offsets)
         attended = neighbour * self.attention(steering)
         out: Tensor = self.merge(torch.cat([deformed, attended], 1))
         return out

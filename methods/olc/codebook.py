@@ -11,6 +11,9 @@ from bench.core.errors import UsageError
 KINDS = ("L1", "L2", "L3", "H")
 """Image kinds in the order of eta = 1..4: short, mid and long exposure, HDR."""
 
+SCORES_CPU, SCORES = 1 << 18, 1 << 25
+"""Scores of vectors and codes that are held at a time: on the CPU 1 MiB, elsewhere 128 MiB."""
+
 
 class Quantised(NamedTuple):
     """Result of a look-up.
@@ -80,20 +83,34 @@ class Codebook(nn.Module):
     @torch.no_grad()
     def _nearest(self, vectors: Tensor, kinds: Tensor | int) -> Tensor:
         book = self.weight.float()
-        indices: Tensor
         if isinstance(kinds, int):
             part = segment(kinds, self.size, self.layout)
-            indices = _distances(vectors, book[part]).argmin(-1) + part.start
-            return indices
-        distances = _distances(vectors, book)
-        barred = ~self.allowed(kinds)[:, None, None, :]
-        indices = distances.masked_fill(barred, torch.inf).argmin(-1)
-        return indices
+            found: Tensor = nearest(vectors.reshape(-1, self.width), book[part]) + part.start
+            return found.view(vectors.shape[:-1])
+        images = vectors.reshape(len(vectors), -1, self.width)
+        allowed = self.allowed(kinds)
+        each = [nearest(image, book, mask) for image, mask in zip(images, allowed, strict=True)]
+        return torch.stack(each).view(vectors.shape[:-1])
 
 
-def _distances(vectors: Tensor, book: Tensor) -> Tensor:
-    """Squared L2 distances of (..., n_z) to (K, n_z), less |vector|^2, which doesn't change the nearest: (..., K)."""
-    return book.square().sum(1) - 2 * vectors @ book.T
+def nearest(vectors: Tensor, book: Tensor, allowed: Tensor | None = None) -> Tensor:
+    """Index of the nearest code of (K, n_z) for each of the vectors (M, n_z): (M,) int64, the first of equal ones.
+
+    allowed : (K,) bool, the codes that may be chosen; None allows all.
+    The nearest code has the largest v.c - |c|^2 / 2; that takes one matrix product and never the differences (M, K,
+    n_z). It is made in chunks, so that the maximum finds each of them still in the cache.
+    """
+    bias = -0.5 * book.square().sum(1)
+    if allowed is not None:
+        bias = bias.masked_fill(~allowed, -torch.inf)
+    rows = max(1, (SCORES_CPU if book.device.type == "cpu" else SCORES) // len(book))
+    scores = torch.empty(min(rows, len(vectors)), len(book), dtype=book.dtype, device=book.device)
+    indices = torch.empty(len(vectors), dtype=torch.int64, device=book.device)
+    for start in range(0, len(vectors), rows):
+        part = vectors[start : start + rows]
+        torch.addmm(bias, part, book.T, out=scores[: len(part)])
+        torch.argmax(scores[: len(part)], 1, out=indices[start : start + rows])
+    return indices
 
 
 def codebook_losses(features: Tensor, codes: Tensor, beta: float) -> dict[str, Tensor]:

@@ -7,9 +7,18 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from bench.core.errors import UsageError
-from bench.nn.deform import DeformConv3x3, deform_conv3x3
+from bench.nn import strips
+from bench.nn.deform import DeformConv3x3, _whole, deform_conv3x3
+
+
+@pytest.fixture(params=[1, 200, 1 << 18], ids=["rows", "few", "whole"])
+def strip(request, monkeypatch):
+    """Strips of one row, of a few, and the whole of these small images."""
+    monkeypatch.setattr(strips, "SAMPLES", request.param)
 
 
 def bilinear(image: Tensor, y: float, x: float) -> Tensor:
@@ -100,3 +109,78 @@ def test_the_module_splits_offsets_and_mask_logits():
         features, steering[:, :36], torch.sigmoid(steering[:, 36:]), layer.kernel.weight, layer.kernel.bias
     )
     torch.testing.assert_close(layer(features, steering), wanted)
+
+
+@pytest.mark.usefixtures("strip")
+@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize("scale", [0.3, 2.0, 20.0])
+def test_strips_equal_one_call_for_the_whole_image(groups, scale):
+    """Values and all gradients, also where samples leave their strip or the image; both sum in another order."""
+    given = [tensor.requires_grad_() for tensor in arguments(13, 7, groups=groups, scale=scale)]
+    outs = [function(*given) for function in (deform_conv3x3, _whole)]
+    torch.testing.assert_close(*outs, rtol=0, atol=1e-10)
+    factor = torch.randn(outs[0].shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    grads = [torch.autograd.grad((out * factor).sum(), given) for out in outs]
+    for ours, theirs in zip(*grads, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-9)
+
+
+@pytest.mark.usefixtures("strip")
+def test_a_guide_steers_as_its_convolution_does():
+    """In float64 both differ by the order of sums alone."""
+    torch.manual_seed(0)
+    layer, predictor = DeformConv3x3(4, 2).double(), torch.nn.Conv2d(5, 54, 3, padding=1).double()
+    given = [torch.randn(2, channels, 11, 6, dtype=torch.float64, requires_grad=True) for channels in (4, 5)]
+    wanted = [*given, *predictor.parameters(), *layer.parameters()]
+    outs = layer.guided(given[0], given[1], predictor), layer(given[0], predictor(given[1]))
+    torch.testing.assert_close(*outs, rtol=0, atol=1e-10)
+    grads = [torch.autograd.grad((out**2).sum(), wanted) for out in outs]
+    for ours, theirs in zip(*grads, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-9)
+
+
+def test_frozen_parts_get_no_gradient_and_the_rest_does():
+    layer, predictor = DeformConv3x3(4, 2), torch.nn.Conv2d(4, 54, 3, padding=1)
+    predictor.requires_grad_(False)
+    features, guide = torch.randn(1, 4, 5, 6), torch.randn(1, 4, 5, 6, requires_grad=True)
+    layer.guided(features, guide, predictor).sum().backward()
+    assert predictor.weight.grad is None
+    assert guide.grad.abs().sum() > 0
+    assert layer.kernel.weight.grad.abs().sum() > 0
+
+
+def test_offsets_that_are_not_numbers_stay_where_they_are():
+    """A NaN offset spoils its own sample at most, not the search for the rows that a strip needs."""
+    features, offsets, mask, weight, bias = arguments(9, 8)
+    broken = offsets.clone()
+    broken[0, 0, 4, 4] = torch.nan
+    out, wanted = (
+        deform_conv3x3(features, broken, mask, weight, bias),
+        deform_conv3x3(features, offsets, mask, weight, bias),
+    )
+    elsewhere = torch.ones(9, 8, dtype=torch.bool)
+    elsewhere[4, 4] = False
+    torch.testing.assert_close(out[..., elsewhere], wanted[..., elsewhere], rtol=0, atol=1e-10)
+
+
+class Largest(TorchDispatchMode):
+    """Remembers the number of elements of the largest tensor that an operator returns."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        for tensor in tree_leaves(out):
+            if isinstance(tensor, torch.Tensor):
+                self.elements = max(self.elements, tensor.numel())
+        return out
+
+
+def test_steering_of_a_large_image_is_never_held():
+    """216 channels of steering for 8 groups would be 27 times the features; a strip and the output are held."""
+    layer, predictor = DeformConv3x3(8, 8), torch.nn.Conv2d(8, 216, 3, padding=1)
+    features = torch.randn(1, 8, 300, 200)
+    with Largest() as seen, torch.no_grad():
+        layer.guided(features, features, predictor)
+    assert seen.elements <= 3 * strips.SAMPLES  # offsets and mask of a strip
+    assert seen.elements < 216 * 300 * 200 / 10
