@@ -93,14 +93,9 @@ def _cross(measured: Measured, scores: pd.DataFrame) -> list[Section]:
 
 def _codebooks(params: Params) -> Section:
     found = [path for name in params.codebooks if (path := layout.inspection(params, name)).exists()]
-    networks = [path for run in params.vq_runs if (path := _network_inspection(params, run)).exists()]
+    networks = [path for run in params.vq_runs if (path := layout.inspection(params, f"network-{run}")).exists()]
     curves = {name: pd.read_csv(path) for name in params.codebooks if (path := _book_curve(params, name)).exists()}
     return section(params.profile, [_book(path) for path in found], [_json(path) for path in networks], curves)
-
-
-def _network_inspection(params: Params, run: str) -> Path:
-    path = layout.inspection(params, f"network-{run}")
-    return path if path.exists() else layout.inspection(params, run)
 
 
 def _book(path: Path) -> Book:
