@@ -16,7 +16,6 @@ from bench.io.npz import to_npz
 from bench.metrics import codebook as use
 from bench.metrics import overlap
 from bench.metrics.combination import by_zone
-from bench.metrics.fidelity import psnr_linear
 from bench.metrics.usage import histogram, used_share
 from bench.metrics.zones import cell_zones
 from bench.stages import codebook, layout, networks, training
@@ -64,13 +63,14 @@ def examine(vqgan: VQGAN, scenes: Sequence[Scene], seed: int) -> tuple[dict[str,
     Facts are JSON values; arrays: histograms (4, K) int64, codes (K, n_z) float32, atlas (K, 16, 16, 3) float32.
     """
     size = vqgan.codebook.size
-    images = [tensors(scene) for scene in scenes]
-    looks = [[look(vqgan, *pair, kind) for pair in images] for kind in range(len(KINDS))]
+    looks: list[list[Look]] = [[] for _ in KINDS]
+    zones = []
+    for scene in scenes:  # one at a time: whole scenes are large
+        frames, truth = tensors(scene)
+        zones.append(cell_zones(frames[0, scene.reference, :3].permute(1, 2, 0).numpy()))
+        for kind, of_kind in enumerate(looks):
+            of_kind.append(look(vqgan, frames, truth, kind))
     histograms = np.stack([histogram(_indices(of_kind), size) for of_kind in looks])
-    zones = [
-        cell_zones(frames[0, scene.reference, :3].permute(1, 2, 0).numpy())
-        for scene, (frames, _) in zip(scenes, images, strict=True)
-    ]
     facts: dict[str, Any] = {
         "codes": size,
         "vectors": int(histograms[3].sum()),
@@ -102,7 +102,7 @@ def _kind(vqgan: VQGAN, looks: Sequence[Look], kind: int) -> dict[str, Any]:
         "quarters_used": list(found.quarter_used), "quarters_error": list(found.quarter_errors),
         "allowed": part.stop - part.start,
         "psnr-mu": float(np.mean([one.psnr_mu for one in looks])),
-        "psnr-l": float(np.mean([psnr_linear(one.radiance, one.image) for one in looks])),
+        "psnr-l": float(np.mean([one.psnr_l for one in looks])),
     }  # fmt: skip
 
 

@@ -24,28 +24,22 @@ CELL = 8
 """Edge in pixels of what one code stands for."""
 
 SCENES, CROP = 4, 128
-"""Training looks at no more than this: centre crops of a few scenes, so that a look costs about as much as a step."""
+"""Training looks at no more than this: centre crops of a few scenes, so that a look costs a few steps at most."""
 
 
 class Look(NamedTuple):
-    """One image through a VQGAN.
+    """What a VQGAN made of one image.
 
-    indices  : (h, w) int64, the code of each vector.
-    errors   : (h, w) float32, mean squared difference of the vector's components and its code's.
-    image    : (H, W, 3) float32 linear relative radiance that went in.
-    radiance : (H, W, 3) float32, what came out.
+    indices : (h, w) int64, the code of each vector.
+    errors  : (h, w) float32, mean squared difference of the vector's components and its code's.
+    psnr_mu : of the reconstruction after the mu-law, in dB with peak 1, in float64; +inf if it is exact.
+    psnr_l  : the same of linear radiance.
     """
 
     indices: NDArray[np.int64]
     errors: NDArray[np.float32]
-    image: Tensor
-    radiance: Tensor
-
-    @property
-    def psnr_mu(self) -> float:
-        """PSNR in dB of the reconstruction after the mu-law, peak 1; +inf if it is exact."""
-        error = (mu_law(self.radiance.double()) - mu_law(self.image.double())).square().mean()
-        return float(-10 * torch.log10(error))
+    psnr_mu: float
+    psnr_l: float
 
 
 def held_out(params: Params, dataset: str) -> list[Scene]:
@@ -61,18 +55,23 @@ def tensors(scene: Scene) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def look(vqgan: VQGAN, frames: Tensor, truth: Tensor, kind: int) -> Look:
-    """Encode, quantise and decode the image of `kind` (0..3) of one scene, in fp32; results are on the CPU."""
+    """Encode, quantise and decode the image of `kind` (0..3) of one scene, in fp32; arrays are on the CPU."""
     device = vqgan.codebook.weight.device
     image = image_of_kind(frames, truth, kind).to(device)
     with torch.autocast(device.type, enabled=False):
         result = vqgan(image, kind)
     errors = (result.features - result.quantised.codes).square().mean(1)[0]
+    made, wanted = result.radiance.double(), image.double()
     return Look(
         result.quantised.indices[0].cpu().numpy(),
         errors.cpu().numpy(),
-        image[0].permute(1, 2, 0).cpu(),
-        result.radiance[0].permute(1, 2, 0).cpu(),
+        _psnr(mu_law(made), mu_law(wanted)),
+        _psnr(made, wanted),
     )
+
+
+def _psnr(made: Tensor, wanted: Tensor) -> float:
+    return float(-10 * torch.log10((made - wanted).square().mean()))
 
 
 def measure(vqgan: VQGAN, images: Sequence[tuple[Tensor, Tensor]]) -> dict[str, float]:
@@ -97,15 +96,15 @@ def measure(vqgan: VQGAN, images: Sequence[tuple[Tensor, Tensor]]) -> dict[str, 
     return facts
 
 
-def observer(params: Params, name: str, vqgan: VQGAN) -> Callable[[], dict[str, float]] | None:
-    """Return what measures codebook `name` on the same few held-out crops at every call; None if it isn't observed.
+def observer(params: Params, name: str, vqgan: VQGAN) -> Callable[[], dict[str, float]]:
+    """Return what measures codebook `name` on the same few held-out crops at every call; nothing if it isn't observed.
 
     The scenes lie evenly spread over the sorted names, since neighbours often show one place. They steer nothing:
     no step, rate or stop depends on what is measured. A data set without such scenes raises UsageError.
     """
     every, dataset = params.stage1_of(name).observe_every, params.codebooks[name].trainset
     if not every:
-        return None
+        return dict
     scenes = held_out(params, dataset)
     if not scenes:
         raise UsageError(

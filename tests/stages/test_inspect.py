@@ -9,7 +9,7 @@ import torch
 from bench.core.errors import UsageError
 from bench.core.params import Params
 from bench.core.scene import Scene
-from bench.metrics.fidelity import psnr_mu
+from bench.metrics.fidelity import psnr_linear, psnr_mu
 from bench.metrics.usage import HELD_OUT
 from bench.stages import observation
 from bench.stages.inspect import examine
@@ -79,8 +79,11 @@ def test_a_look_is_what_the_network_does(scenes):
     codes = vqgan.codebook.weight.detach()[torch.from_numpy(one.indices)].permute(2, 0, 1)
     expected = (features[0] - codes).square().mean(0).numpy()
     np.testing.assert_allclose(one.errors, expected, rtol=1e-5)  # float32, another order of summation
-    assert one.psnr_mu == pytest.approx(psnr_mu(one.radiance, one.image), abs=1e-9)
-    assert one.image.shape == one.radiance.shape == (24, 24, 3)
+    with torch.no_grad():
+        pair = (vqgan(truth, 3).radiance[0].permute(1, 2, 0), truth[0].permute(1, 2, 0))
+    # Both in float64, summed in another order.
+    assert one.psnr_mu == pytest.approx(psnr_mu(*pair), abs=1e-9)
+    assert one.psnr_l == pytest.approx(psnr_linear(*pair), abs=1e-9)
 
 
 def test_segments_are_kept_and_overlap_shows_them(examined):
@@ -158,7 +161,7 @@ class TestDuringTraining:
         assert shapes[2] == (1, 3, 6, 8, 8)
 
     def test_off_by_default(self, small_params):
-        assert observer(Params.model_validate(small_params), "olc-64", network()) is None
+        assert observer(Params.model_validate(small_params), "olc-64", network())() == {}
 
     def test_a_data_set_without_held_out_truth_is_refused(self, params, tiny_scene, monkeypatch):
         blind = Scene("blind", tiny_scene.codes, tiny_scene.times, 1)
