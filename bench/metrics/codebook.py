@@ -6,10 +6,10 @@ All shares hold for the indices at hand: with few samples many codes go unused, 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.core.errors import UsageError
 from bench.core.scene import Array
+from bench.metrics.usage import histogram, perplexity, used_share
 
 QUARTERS = 4
 """The overlapped codebook is made of four quarters of K/4 codes; its three segments are pairs of neighbours (eq. 4)."""
@@ -26,6 +26,7 @@ class CodebookStatistics:
     quarter_shares     : share of the samples that chose a code of each quarter; sums to 1.
     quarter_used       : share of each quarter's codes that at least one sample chose.
     quantisation_error : mean squared difference of a vector's component and its code's, None if not measured.
+    quarter_errors     : the same for the samples that chose each quarter, None for a quarter that none chose.
     """
 
     size: int
@@ -35,33 +36,11 @@ class CodebookStatistics:
     quarter_shares: tuple[float, ...]
     quarter_used: tuple[float, ...]
     quantisation_error: float | None = None
+    quarter_errors: tuple[float | None, ...] = (None,) * QUARTERS
 
     def __str__(self) -> str:
         """One line that never states use without its sample size."""
         return f"{self.used:.1%} of {self.size} codes used by {self.samples} samples, perplexity {self.perplexity:.1f}"
-
-
-def histogram(indices: Array, size: int) -> NDArray[np.int64]:
-    """Count how often each of `size` codes was chosen: (size,) int64.
-
-    indices : integers of any shape in [0, size); other types, values or no index at all raise UsageError.
-    """
-    if not np.issubdtype(indices.dtype, np.integer) or indices.size == 0:
-        raise UsageError(f"code indices are {indices.dtype} of shape {indices.shape}; expected at least one integer.")
-    if indices.min() < 0 or indices.max() >= size:
-        raise UsageError(f"code indices run from {indices.min()} to {indices.max()}, in a book of {size} codes.")
-    return np.bincount(indices.reshape(-1), minlength=size).astype(np.int64)
-
-
-def used_share(counts: Array) -> float:
-    """Share of codes with a count above 0, in [0, 1]; counts (K,)."""
-    return float(np.count_nonzero(counts) / len(counts))
-
-
-def perplexity(counts: Array) -> float:
-    """exp(-sum p log p) of counts (K,) with a positive sum: 1 if one code takes all, K if all are equally used."""
-    share = counts[counts > 0] / counts.sum()
-    return float(np.exp(-(share * np.log(share)).sum()))
 
 
 def quarters(counts: Array) -> Array:
@@ -85,10 +64,15 @@ def quantisation_error(vectors: Array, codes: Array, indices: Array) -> float:
     return float(np.mean(difference**2))
 
 
-def statistics(indices: Array, size: int, quantisation_error: float | None = None) -> CodebookStatistics:
-    """Summarise the indices (any shape, integers in [0, size)) that some vectors chose in a book of `size` codes."""
+def statistics(indices: Array, size: int, errors: Array | None = None) -> CodebookStatistics:
+    """Summarise the indices (any shape, integers in [0, size)) that some vectors chose in a book of `size` codes.
+
+    errors : each vector's mean squared difference from its code, in the shape of `indices`, else UsageError.
+    """
     counts = histogram(indices, size)
     parts = quarters(counts)
+    if errors is not None and errors.shape != indices.shape:
+        raise UsageError(f"{errors.shape} errors for {indices.shape} indices; expected one error for each index.")
     return CodebookStatistics(
         size=size,
         samples=int(indices.size),
@@ -96,5 +80,13 @@ def statistics(indices: Array, size: int, quantisation_error: float | None = Non
         perplexity=perplexity(counts),
         quarter_shares=tuple(float(part.sum() / indices.size) for part in parts),
         quarter_used=tuple(used_share(part) for part in parts),
-        quantisation_error=quantisation_error,
+        quantisation_error=None if errors is None else float(np.mean(errors, dtype=np.float64)),
+        quarter_errors=(None,) * QUARTERS if errors is None else _quarter_errors(indices, size, errors),
     )
+
+
+def _quarter_errors(indices: Array, size: int, errors: Array) -> tuple[float | None, ...]:
+    quarter = indices.reshape(-1) // (size // QUARTERS)
+    counts = np.bincount(quarter, minlength=QUARTERS)
+    sums = np.bincount(quarter, weights=errors.reshape(-1).astype(np.float64), minlength=QUARTERS)
+    return tuple(float(total / count) if count else None for total, count in zip(sums, counts, strict=True))

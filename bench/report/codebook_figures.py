@@ -10,12 +10,18 @@ from numpy.typing import NDArray
 
 from bench.color.tonemap import for_display
 from bench.core.scene import Array
-from bench.report.style import GRID, MUTED, QUARTERS, bare, canvas, png
+from bench.report.combination_findings import family
+from bench.report.style import GRID, INK, MUTED, QUARTERS, bare, canvas, png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 HDR = 3
+"""Row of the HDR images among the kinds."""
+GROUND = 150
+"""Grey between the tiles of the atlas, so that white ones have an edge."""
+ABREAST = 3
+"""Books side by side in one figure."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +42,9 @@ class Book:
 
     @property
     def title(self) -> str:
-        """Name for figures."""
-        kind = "overlapped (OLC)" if self.segments == "olc" else self.segments
-        return f"{kind}, K = {len(self.codes)}"
+        """Name for figures: the book's without its seed, and what kind of book it is."""
+        kind = "overlapped" if self.segments == "olc" else self.segments
+        return f"{family(self.report).replace('--', ' on ')} ({kind}, K = {len(self.codes)})"
 
 
 def pairs(books: Sequence[Book]) -> dict[int, list[Book]]:
@@ -46,6 +52,13 @@ def pairs(books: Sequence[Book]) -> dict[int, list[Book]]:
     sizes = sorted({len(book.codes) for book in books})
     ordered = sorted(books, key=lambda book: (book.segments != "vanilla", book.name))
     return {size: [book for book in ordered if len(book.codes) == size] for size in sizes}
+
+
+def sheets(books: Sequence[Book]) -> list[list[Book]]:
+    """Split books into groups that fit side by side into a figure, as evenly as possible."""
+    number = math.ceil(len(books) / ABREAST)
+    size = math.ceil(len(books) / max(number, 1))
+    return [list(books[start : start + size]) for start in range(0, len(books), max(size, 1))]
 
 
 def project(codes: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -84,7 +97,10 @@ def _scatter(axes: "Axes", book: Book) -> None:
         mine = quarter == index
         for these, look in (
             (mine & unused, {"s": 9, "facecolors": "none", "edgecolors": colour, "linewidths": 0.6, "alpha": 0.8}),
-            (mine & ~unused, {"s": size[mine & ~unused], "color": colour, "linewidths": 0, "alpha": 0.65}),
+            (
+                mine & ~unused,
+                {"s": size[mine & ~unused], "color": colour, "edgecolors": "white", "linewidths": 0.4, "alpha": 0.75},
+            ),
         ):
             axes.scatter(places[these, 0], places[these, 1], **look)
         axes.scatter([], [], s=28, color=colour, label=f"Q{index + 1}")
@@ -126,7 +142,7 @@ def _perplexity(share: NDArray[np.float64]) -> float:
 
 
 def atlas_figure(books: Sequence[Book]) -> bytes:
-    """Draw what each code decodes to on its own, quarter by quarter; codes without an HDR hit are veiled, as PNG.
+    """Draw what each code decodes to on its own, quarter by quarter; codes without an HDR hit are struck out, as PNG.
 
     Each book is tone-mapped with the 99.5th percentile of its own atlas as white: decoded codes have no truth.
     """
@@ -143,28 +159,42 @@ def atlas_figure(books: Sequence[Book]) -> bytes:
 
 
 def _atlas(axes: "Axes", book: Book, columns: int) -> None:
+    from matplotlib.patches import Rectangle
+
     scale = max(float(np.percentile(book.atlas, 99.5)), 1e-6)
     tiles = for_display(book.atlas, scale).astype(np.float64)
-    tiles[book.histograms[HDR] == 0] = 0.22 * tiles[book.histograms[HDR] == 0] + 0.78 * 244
-    quarter, bands = _quarter(len(tiles)), []
-    for index in range(len(QUARTERS)):
-        bands.append(_mosaic(tiles[quarter == index], columns))
+    for code in np.flatnonzero(book.histograms[HDR] == 0):
+        tiles[code] = _struck(tiles[code])
+    quarter = _quarter(len(tiles))
+    bands = [_mosaic(tiles[quarter == index], columns) for index in range(len(QUARTERS))]
     gap = np.full((max(3, bands[0].shape[1] // 120), bands[0].shape[1], 3), 255.0)
     stacked = np.concatenate([part for band in bands for part in (band, gap)][:-1])
     axes.imshow(np.rint(stacked).astype(np.uint8), interpolation="nearest" if len(tiles) < 200 else "antialiased")
     bare(axes)
     axes.set_title(f"{book.title}; white = {scale:.3g} relative radiance")
-    top = 0
+    top, bar = 0, stacked.shape[1] / 60
     for index, band in enumerate(bands):
-        axes.text(-4, top + band.shape[0] / 2, f"Q{index + 1}", color=QUARTERS[index], ha="right", va="center")
+        place = (-1.6 * bar, top - 0.5)
+        axes.add_patch(Rectangle(place, bar, band.shape[0], color=QUARTERS[index], clip_on=False, linewidth=0))
+        text = f"Q{index + 1}"
+        axes.text(-2.4 * bar, top + band.shape[0] / 2, text, color=INK, ha="right", va="center")
         top += band.shape[0] + gap.shape[0]
+    axes.set_xlim(-6 * bar, stacked.shape[1] - 0.5)
+
+
+def _struck(tile: Array) -> Array:
+    """Strike a tile (s, s, 3) out with a dark line between two light ones, which shows on any tile."""
+    row, column = np.indices(tile.shape[:2])
+    away = np.abs(row - column)
+    struck: Array = np.where((away < 3)[..., None], np.where((away < 1)[..., None], 20.0, 245.0), tile)
+    return struck
 
 
 def _mosaic(tiles: Array, columns: int) -> NDArray[np.float64]:
     edge = tiles.shape[1] + 1
     rows = math.ceil(len(tiles) / columns)
-    sheet = np.full((rows * edge, columns * edge, 3), 255.0)
+    sheet = np.full((rows * edge + 1, columns * edge + 1, 3), float(GROUND))
     for index, tile in enumerate(tiles):
-        y, x = edge * (index // columns), edge * (index % columns)
+        y, x = edge * (index // columns) + 1, edge * (index % columns) + 1
         sheet[y : y + edge - 1, x : x + edge - 1] = tile
     return sheet

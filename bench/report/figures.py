@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bench.metrics.usage import HELD_OUT
 from bench.report.style import TERMS, canvas, picture, png
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ def learning_curves(curves: Mapping[str, pd.DataFrame], title: str) -> bytes:
     """Draw every loss term of every run over its steps, one small panel a run, as PNG.
 
     curves : run -> columns `step` and one per loss term; values that aren't above 0 leave a gap (logarithmic axis).
+             Columns of measurements on held-out images are left to `observed_curves`.
     """
+    curves = {run: _losses(frame) for run, frame in curves.items()}
     terms = list(dict.fromkeys(str(name) for frame in curves.values() for name in frame.columns if name != "step"))
     colours = {term: TERMS[i % len(TERMS)] for i, term in enumerate(terms)}
     columns = min(COLUMNS, len(curves))
@@ -38,6 +41,12 @@ def learning_curves(curves: Mapping[str, pd.DataFrame], title: str) -> bytes:
         figure.supxlabel("step", fontsize=8)
         figure.supylabel(title, fontsize=8)
         return png(figure)
+
+
+def _losses(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the loss terms alone: without measurements on held-out images, nor the rows that hold nothing else."""
+    terms = frame[[name for name in frame.columns if not str(name).startswith(HELD_OUT)]]
+    return terms.dropna(how="all", subset=[name for name in terms.columns if name != "step"])
 
 
 def _curve(axes: "Axes", run: str, frame: pd.DataFrame, colours: Mapping[str, str]) -> None:

@@ -20,6 +20,7 @@ CODEBOOK_COLUMNS = (
     Column("psnr_l", "PSNR-l", "rebuilt", 2),
     *(Column(f"hits_q{i + 1}", f"Q{i + 1}", "hits", 3) for i in range(QUARTERS)),
     *(Column(f"used_q{i + 1}", f"Q{i + 1}", "used", 3) for i in range(QUARTERS)),
+    *(Column(f"error_q{i + 1}", f"Q{i + 1}", "error", 4) for i in range(QUARTERS)),
     Column("n_images", "images", shown=False),
     Column("n_vectors", "vectors", shown=False),
     Column("note", "note", shown=False),
@@ -43,22 +44,26 @@ def codebooks(found: Sequence[Mapping[str, Any]], profile: str) -> Table:
     return Table(
         name="codebooks",
         title="Use of the codebooks on held-out images",
-        caption=f"Profile {profile}: {_samples(found)}. L1 to L3 are the frames, short to long; H is the truth. "
+        caption=f"Profile {profile}: {samples(found)}. L1 to L3 are the frames, short to long; H is the truth. "
         "Used: share of the book's K codes hit at least once (an overlapped book allows L1 to L3 half of them). "
         "Perplexity: exp of the entropy of hits. Quantisation error: mean squared difference of a vector's component "
         "and its code's. PSNR: reconstruction from the codes alone. "
-        "Q1 to Q4: the quarters of the book, their share of hits and the share of their codes used.",
+        "Q1 to Q4: the quarters of the book, their share of hits, the share of their codes used and the quantisation "
+        "error of the vectors that chose them; in a vanilla book they are ranges of indices and no more. Images are "
+        "padded to multiples of 8 by reflection.",
         columns=CODEBOOK_COLUMNS,
         rows=rows,
         groups={
             ("all", "rebuilt"): "reconstruction, dB",
             ("all", "hits"): "share of hits",
             ("all", "used"): "share used",
+            ("all", "error"): "quantisation error",
         },
     )
 
 
-def _samples(found: Sequence[Mapping[str, Any]]) -> str:
+def samples(found: Sequence[Mapping[str, Any]]) -> str:
+    """State what the statistics of some codebooks were counted on."""
     counts = sorted({(int(report["images"]), int(report["vectors"])) for report in found})
     return " and ".join(f"{images} images, {vectors} vectors" for images, vectors in counts) or "nothing inspected yet"
 
@@ -75,16 +80,21 @@ def _codebook_row(report: Mapping[str, Any], kind: str) -> Row:
         "n_vectors": int(report["vectors"]),
     }
     for key in ("used", "perplexity", "quantisation_error", "psnr-mu", "psnr-l"):
-        cells[key.replace("-", "_")] = _number(values.get(key))
+        cells[key.replace("-", "_")] = number(values.get(key))
+    remarks: dict[str, str] = {}
     for name, shares in _by_quarter(report, kind, values):
-        cells |= {f"{name}_q{i + 1}": _number(share) for i, share in enumerate(shares)}
-    return _row("all", cells, CODEBOOK_COLUMNS)
+        cells |= {f"{name}_q{i + 1}": number(share) for i, share in enumerate(shares)}
+        remarks |= {
+            f"{name}_q{i + 1}": "no vector chose this quarter" for i, share in enumerate(shares) if share is None
+        }
+    return row("all", cells, CODEBOOK_COLUMNS, remarks)
 
 
 def _by_quarter(report: Mapping[str, Any], kind: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[Any]]]:
     yield "hits", values.get("quarters", ())
     whole = [quarter.get("used") for quarter in report.get("quarters", ())] if kind == "H" else ()
     yield "used", values.get("quarters_used", whole)
+    yield "error", values.get("quarters_error", ())
 
 
 def parts(found: Sequence[Mapping[str, Any]], profile: str) -> Table:
@@ -104,16 +114,18 @@ def parts(found: Sequence[Mapping[str, Any]], profile: str) -> Table:
 def _part_row(report: Mapping[str, Any]) -> Row:
     cells: dict[str, Value] = {"run": str(report["run"]), "codes": report.get("codes")}
     for column in PART_COLUMNS[2:-1]:
-        cells[column.key] = _number(report.get(column.key.replace("_", "-")))
-    return _row("all", cells, PART_COLUMNS)
+        cells[column.key] = number(report.get(column.key.replace("_", "-")))
+    return row("all", cells, PART_COLUMNS, {})
 
 
-def _row(panel: str, cells: Mapping[str, Value], columns: Sequence[Column]) -> Row:
+def row(panel: str, cells: Mapping[str, Value], columns: Sequence[Column], reasons: Mapping[str, str]) -> Row:
+    """Make a row of what an inspection reported; an empty cell without a reason of its own wasn't reported."""
     empty = [c.key for c in columns if cells.get(c.key) is None and c.key != "note"]
-    remarks = dict.fromkeys(empty, "not reported by this inspection")
-    row = Row(panel, cells, remarks)
-    return Row(panel, {**cells, "note": row.note}, remarks)
+    remarks = {key: reasons.get(key, "not reported by this inspection") for key in empty}
+    made = Row(panel, cells, remarks)
+    return Row(panel, {**cells, "note": made.note}, remarks)
 
 
-def _number(value: Any) -> float | None:
+def number(value: Any) -> float | None:
+    """Return a reported value as a number, None where there is none."""
     return None if value is None else float(value)

@@ -11,8 +11,9 @@ from bench.core.params import Params
 from bench.core.registry import ROOT
 from bench.io.files import write_bytes_atomic, write_text_atomic
 from bench.io.tables import read_scores
-from bench.report import cross, differences, inspection, masks, scored, support
-from bench.report.codebook_figures import Book, atlas_figure, codebook_figure, pairs
+from bench.report import cross, differences, masks, scored, support
+from bench.report.codebook_figures import Book
+from bench.report.codebook_section import section
 from bench.report.figures import learning_curves
 from bench.report.inputs import Measured, Paper
 from bench.report.page import Figure, Page, Section, render
@@ -107,24 +108,9 @@ def _cross(measured: Measured, scores: pd.DataFrame) -> list[Section]:
 
 def _codebooks(params: Params) -> Section:
     found = [path for name in params.codebooks if (path := layout.inspection(params, name)).exists()]
-    networks = [path for run in params.vq_runs if (path := _network_inspection(params, run)).exists()]
-    tables, missing = [], []
-    if found:
-        tables.append(inspection.codebooks([_json(path) for path in found], params.profile))
-    else:
-        missing.append("No codebook was inspected in this profile, so there is no table of its use and no Fig. 7.")
-    if networks:
-        tables.append(inspection.parts([_json(path) for path in networks], params.profile))
-    else:
-        missing.append("No network with a codebook was inspected in this profile.")
-    books = [_book(path) for path in found if path.with_suffix(".npz").exists()]
-    figures = [figure for size, pair in pairs(books).items() for figure in _book_figures(size, pair)]
-    return Section("codebooks", "Codebooks", tables=tables, figures=figures, missing=missing)
-
-
-def _network_inspection(params: Params, run: str) -> Path:
-    path = layout.inspection(params, f"network-{run}")
-    return path if path.exists() else layout.inspection(params, run)
+    networks = [path for run in params.vq_runs if (path := layout.inspection(params, f"network-{run}")).exists()]
+    curves = {name: pd.read_csv(path) for name in params.codebooks if (path := _book_curve(params, name)).exists()}
+    return section(params.profile, [_book(path) for path in found], [_json(path) for path in networks], curves)
 
 
 def _book(path: Path) -> Book:
@@ -134,25 +120,6 @@ def _book(path: Path) -> Book:
     with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
         parts = {name: arrays[name] for name in ("histograms", "codes", "atlas")}
     return Book(name=str(report["codebook"]), segments=str(report["segments"]), report=report, **parts)
-
-
-def _book_figures(size: int, books: Sequence[Book]) -> Iterable[Figure]:
-    kinds = " beside ".join(dict.fromkeys(book.segments for book in books))
-    yield Figure(
-        f"fig7_k{size}",
-        codebook_figure(books),
-        f"Codes in space and their use by HDR images, K = {size} (after the paper's Fig. 7)",
-        f"{kinds}. Above: codes on the two main axes of each book's own PCA; the area of a dot grows with the HDR "
-        "hits of its code, an open ring had none. Below: share of the HDR images' vectors that each code took, and "
-        "each quarter's sum. In an overlapped codebook L1 uses Q1 and Q2, L2 Q2 and Q3, L3 Q3 and Q4, HDR all.",
-    )
-    yield Figure(
-        f"atlas_k{size}",
-        atlas_figure(books),
-        f"What each code alone decodes to, K = {size}",
-        "One tile a code, in the order of the book, shown by mu-law (mu = 5000). Veiled: no HDR image used it. White "
-        "is the 99.5th percentile of the book's own tiles, as decoded codes have no truth.",
-    )
 
 
 def _curves(params: Params) -> Section:

@@ -9,17 +9,21 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from bench.core.errors import UsageError
-from bench.metrics.codebook import histogram, perplexity, quantisation_error, quarters, statistics, used_share
+from bench.metrics.codebook import quantisation_error, quarters, statistics
+from bench.metrics.usage import histogram, perplexity, used_share
 
 
 def test_by_hand():
-    found = statistics(np.array([[0, 0, 1], [1, 4, 7]]), 8, quantisation_error=0.25)
+    errors = np.array([[0.1, 0.2, 0.3], [0.4, 0.5, 0.0]], np.float32)
+    found = statistics(np.array([[0, 0, 1], [1, 4, 7]]), 8, errors)
     assert (found.size, found.samples, found.used) == (8, 6, 0.5)
     assert found.quarter_shares == pytest.approx((4 / 6, 0, 1 / 6, 1 / 6))
     assert found.quarter_used == (1.0, 0.0, 0.5, 0.5)
     entropy = -(2 * (2 / 6) * math.log(2 / 6) + 2 * (1 / 6) * math.log(1 / 6))
     assert found.perplexity == pytest.approx(math.exp(entropy), rel=1e-12)
-    assert found.quantisation_error == 0.25
+    # float32 holds a tenth to 2e-9 only.
+    assert found.quantisation_error == pytest.approx(1.5 / 6, abs=1e-8)
+    assert found.quarter_errors == pytest.approx((0.25, None, 0.5, 0.0), abs=1e-8)
     assert "50.0% of 8 codes used by 6 samples" in str(found)
 
 
@@ -59,6 +63,12 @@ def test_a_book_without_quarters_is_refused():
         quarters(np.ones(6))
     with pytest.raises(UsageError, match="multiple of 4"):
         statistics(np.array([0]), 6)
+
+
+def test_errors_go_with_their_indices():
+    assert statistics(np.array([0, 3]), 4).quarter_errors == (None, None, None, None)
+    with pytest.raises(UsageError, match="one error for each index"):
+        statistics(np.array([0, 3]), 4, np.array([0.5]))
 
 
 @pytest.mark.parametrize("bad", [np.array([0.0]), np.array([], int), np.array([-1]), np.array([8])])

@@ -15,6 +15,10 @@ from bench.io.container import write_scene
 from bench.io.npz import to_npz
 from bench.io.radiance import write_exr
 from bench.io.tables import ScoreRow, write_scores
+from bench.metrics.codebook import statistics
+from bench.metrics.combination import by_zone
+from bench.metrics.overlap import jaccard, same_by_chance, same_choice, shared_mass
+from bench.metrics.usage import histogram
 from bench.report.codebook_figures import Book
 from bench.report.crops import Exhibit
 from bench.report.inputs import Measured, Paper
@@ -26,7 +30,7 @@ QUALITY = {
     "reference-only": 31.6, "triangle-merge": 26.8, "ahdrnet": 33.1, "vanilla-16": 33.4, "olc-16": 33.9,
     "vanilla-32": 33.5, "full": 34.2, "baseline": 32.9,
 }  # fmt: skip
-BOOKS = {"vanilla-32-book": "vanilla", "olc-32-book": "olc"}
+BOOKS = {"vanilla-32--panoramas--s0": "vanilla", "olc-32--panoramas--s0": "olc"}
 HEIGHT, WIDTH = 48, 64
 
 
@@ -36,7 +40,7 @@ def parameters(**changes: object) -> Params:
     runs = {name: f"{name}--panoramas--s0" for name in trained}
 
     def run(name: str) -> dict[str, object]:
-        book = "vanilla-32-book" if name == "vanilla-32" else "olc-32-book"
+        book = "vanilla-32--panoramas--s0" if name == "vanilla-32" else "olc-32--panoramas--s0"
         entry = {"variant": name, "trainset": "panoramas", "seed": 0, "code": "methods"}
         return entry | ({"codebook": book} if name in vq else {})
 
@@ -127,14 +131,29 @@ def book_arrays(name: str) -> dict[str, np.ndarray]:
 
 
 def book_report(name: str) -> dict[str, object]:
-    kind = {
-        "used": 0.4, "perplexity": 7.25, "quantisation_error": 0.0123, "psnr-mu": 24.5, "psnr-l": 28.0,
-        "quarters": [0.1, 0.2, 0.3, 0.4],
-    }  # fmt: skip
-    quarters = [{"used": 0.5, "hits": 0.25}] * 4
+    """What `inspect` writes of an invented book, by the functions that it uses: each kind draws from its segment."""
+    rng, olc = generator(3, name), BOOKS[name] == "olc"
+    zones = [rng.integers(-1, 3, (6, 12)).astype(np.int8) for _ in range(2)]
+    spans = {"L1": (0, 16), "L2": (8, 24), "L3": (16, 32), "H": (0, 32)}
+    choices = {
+        kind: [rng.integers(*(span if olc else (0, 32)), one.shape) for one in zones] for kind, span in spans.items()
+    }
+    flat = np.stack([np.concatenate([one.ravel() for one in maps]) for maps in choices.values()])
+    counts = np.stack([histogram(one, 32) for one in flat])
+    kinds = {}
+    for kind, indices in zip(choices, flat, strict=True):
+        found = statistics(indices, 32, rng.random(indices.shape))
+        kinds[kind] = {
+            "used": found.used, "perplexity": found.perplexity, "quantisation_error": found.quantisation_error,
+            "quarters": found.quarter_shares, "quarters_used": found.quarter_used, "allowed": 32,
+            "quarters_error": found.quarter_errors, "psnr-mu": 24.5, "psnr-l": 28.0,
+        }  # fmt: skip
+    matrices = {"jaccard": jaccard(counts), "shared": shared_mass(counts), "same": same_choice(flat)}
     return {
-        "codebook": name, "segments": BOOKS[name], "codes": 32, "images": 2, "vectors": 144,
-        "kinds": dict.fromkeys(("L1", "L2", "L3", "H"), kind), "quarters": quarters,
+        "codebook": name, "segments": BOOKS[name], "seed": 0, "codes": 32, "images": 2, "vectors": 144, "kinds": kinds,
+        "quarters": [{"used": 0.5, "hits": 0.25}] * 4, "zones": by_zone(zones, choices, 32, 0),
+        "overlap": {key: value.tolist() for key, value in matrices.items()}
+        | {"kinds": list(kinds), "same_by_chance": same_by_chance(counts).tolist()},
     }  # fmt: skip
 
 

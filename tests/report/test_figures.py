@@ -101,3 +101,9 @@ def test_shrink_averages_blocks():
     image = np.zeros((4, 4, 3), np.uint8)
     image[:2, :2] = 100
     assert shrink(image, 2)[:, :, 0].tolist() == [[100, 0], [0, 0]]
+
+
+def test_measurements_on_held_out_images_are_no_loss_terms():
+    frame = pd.DataFrame({"step": [1, 2, 3], "total": [1.0, 0.5, 0.2]})
+    observed = pd.concat([frame, pd.DataFrame({"step": [4], "held_out_used_H": [0.5]})])
+    assert learning_curves({"run": observed}, "loss") == learning_curves({"run": frame}, "loss")
