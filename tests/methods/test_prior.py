@@ -9,6 +9,7 @@ from bench.core.params import Params
 from bench.core.registry import methods
 from bench.data.patches import PatchStream
 from bench.nn.losses import Fidelity
+from bench.nn.tiling import predict
 from bench.stages import codebook, networks
 from bench.train.checkpoint import Checkpoint
 from bench.train.hdr import HdrLearner
@@ -204,3 +205,26 @@ def test_the_multiply_adds_of_attention_are_counted():
     plain, attentive = (networks.multiply_adds(build(network), 64) for network in ("A", "A+attn"))
     positions, width = 64, 32
     assert attentive - plain == (4 * positions * width**2 + 2 * positions**2 * width) // 64**2
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_tiled_prediction_is_the_whole_images_for_every_variant(network):
+    """Attention and norms see the whole image; tolerance: float32 sums in another order, of values up to 1."""
+    made = build(network, prior="concat", middle_blocks=2).eval()
+    torch.nn.init.normal_(made.head.last.weight, std=0.1)
+    frames = torch.rand(1, 3, 6, 136, 200, generator=torch.Generator().manual_seed(0))
+    whole = predict(made, frames, multiple=8)
+    tiled = predict(made, frames, multiple=8, tile=64, overlap=96)
+    assert float(whole.std()) > 0.01
+    torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_strips_of_a_large_map_give_what_the_whole_map_gives(network, monkeypatch):
+    made = build(network).vqgan.decoder
+    codes = torch.randn(1, 32, 12, 9, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        whole = made.features(codes)
+        monkeypatch.setattr("bench.nn.tiling.LARGE", 64)
+        for strips, level in zip(made.features(codes), whole, strict=True):
+            torch.testing.assert_close(strips, level, rtol=1e-4, atol=1e-4)
