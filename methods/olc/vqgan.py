@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.color.transfer import mu_law
@@ -11,6 +10,7 @@ from bench.core.errors import UsageError, unknown_name
 from bench.nn.blocks import conv
 from bench.nn.statistics import GroupNorm
 from bench.nn.tiling import in_strips
+from methods.olc.attention import Attention
 from methods.olc.codebook import Codebook, Quantised
 
 LEVELS = 4
@@ -44,29 +44,6 @@ NETWORKS = {
 """A: widths of the fidelity decoder. B: FeMaSR's form. C: taming-transformers' f = 8, base width 4C (1-1-2-4)."""
 
 
-class Attention(nn.Module):
-    """One-head self-attention over all positions, with a residual connection (taming-transformers' AttnBlock).
-
-    It reaches over the whole image, at a cost that grows with the square of its area. In a tiled prediction the
-    decoder's lowest level runs on the whole map all the same.
-    """
-
-    def __init__(self, channels: int) -> None:
-        """Keep `channels`."""
-        super().__init__()
-        self.norm = GroupNorm(groups(channels), channels, eps=1e-6)
-        self.query, self.key, self.value = (conv(channels, channels, 1) for _ in range(3))
-        self.project = conv(channels, channels, 1)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C, H, W)."""
-        normed = self.norm(features)
-        heads = [part(normed).flatten(2).mT[:, None] for part in (self.query, self.key, self.value)]
-        attended = F.scaled_dot_product_attention(*heads)[:, 0].mT.reshape(features.shape)
-        out: Tensor = features + self.project(attended)
-        return out
-
-
 class NormResBlock(nn.Module):
     """Residual block with GroupNorm and SiLU, as in VQGAN (Esser et al. 2021)."""
 
@@ -79,7 +56,7 @@ class NormResBlock(nn.Module):
         super().__init__()
         self.body = nn.Sequential(norm_act(inputs), conv(inputs, outputs), norm_act(outputs), conv(outputs, outputs))
         self.shortcut = nn.Identity() if inputs == outputs else conv(inputs, outputs, 1)
-        self.attention = Attention(outputs) if attention else nn.Identity()
+        self.attention = Attention(outputs, groups(outputs)) if attention else nn.Identity()
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C_in, H, W) to (B, C_out, H, W)."""

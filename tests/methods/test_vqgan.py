@@ -2,13 +2,15 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.color.transfer import mu_law
 from bench.core.errors import UsageError
 from bench.train.loop import seed_parameters
-from methods.olc.vqgan import NETWORKS, VQGAN, Attention, NormResBlock
+from methods.olc.attention import Attention
+from methods.olc.vqgan import NETWORKS, VQGAN, NormResBlock
 
 
 def count(module):
@@ -183,7 +185,7 @@ def test_attention_follows_every_block_at_the_lowest_level_and_stands_in_the_mid
 def test_attention_is_a_softmax_over_all_positions():
     """Against the sums written out, in float64."""
     torch.manual_seed(0)
-    module, features = Attention(8).double(), torch.randn(2, 8, 3, 5, dtype=torch.float64)
+    module, features = Attention(8, 4).double(), torch.randn(2, 8, 3, 5, dtype=torch.float64)
     normed = module.norm(features)
     query, key, value = (part(normed).flatten(2) for part in (module.query, module.key, module.value))
     weights = torch.einsum("bci,bcj->bij", query, key).div(8**0.5).softmax(2)
@@ -202,3 +204,14 @@ def test_a_vqgan_without_encoder_decodes_and_says_that_it_cannot_encode():
     assert vqgan.decoder(torch.rand(1, 32, 2, 2)).shape == (1, 3, 16, 16)
     with pytest.raises(UsageError, match="was built without its encoder"):
         vqgan(torch.rand(1, 3, 16, 16))
+
+
+def test_fused_attention_on_a_cpu_is_counted():
+    """Two products of 16 x 16 positions and 8 channels forward; backward five more, one of which is done anew."""
+    features = torch.rand(3, 1, 16, 8, requires_grad=True)
+    counter = FlopCounterMode(display=False)
+    with counter:
+        F.scaled_dot_product_attention(*features[:, None]).sum().backward()
+    counts = {str(operator): flops for operator, flops in counter.get_flop_counts()["Global"].items()}
+    product = 2 * 16 * 16 * 8
+    assert sorted(counts.values()) == [2 * product, 5 * product]
