@@ -41,3 +41,20 @@ def test_the_control_trains_and_is_scored_without_a_codebook(controlled):
     assert (networks.read(p, RUN).vqgan.codebook.weight == weights["vqgan.codebook.weight"]).all()
     controlled.run("evaluate", CELL)
     assert set(read_scores([layout.scores(p, CELL)])["variant"]) == {"olc-random"}
+
+
+def test_a_codebook_of_another_form_carries_a_network_through_the_pipeline(site):
+    """The cards of both stages name the form; the frozen prior is the codebook to the bit."""
+    changed = site.change(stage1={"network": "C", "discriminator": "unet-sn"})
+    p = changed.params
+    changed.run("codebook", site.codebook)
+    changed.run("train", site.vq)
+    cell = next(name for name, entry in p.vq_evaluations.items() if entry.run == site.vq)
+    changed.run("evaluate", cell)
+    book = layout.codebook(p, site.codebook)
+    settings = json.loads(book.with_suffix(".json").read_text())["settings"]
+    stage1 = json.loads(layout.weights(p, site.vq).with_suffix(".json").read_text())["stage1"]
+    assert settings == stage1 and (settings["network"], settings["discriminator"]) == ("C", "unet-sn")
+    prior, trained = load_file(book), load_file(layout.weights(p, site.vq))
+    assert all((trained[f"vqgan.{name}"] == values).all() for name, values in prior.items())
+    assert len(read_scores([layout.scores(p, cell)])) > 0
