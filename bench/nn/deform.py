@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch._subclasses import FakeTensor
 
 from bench.core.errors import UsageError
 from bench.nn.strips import GuidedDeformation, StripDeformation
@@ -21,7 +22,7 @@ def deform_conv3x3(features: Tensor, offsets: Tensor, mask: Tensor, weight: Tens
     _check(features, mask.shape[1] // 9)
     precise = torch.promote_types(features.dtype, torch.float32)
     features, offsets, mask = features.to(precise), offsets.to(precise), mask.to(precise)
-    if features.device.type != "cpu":
+    if not _on_cpu(features):
         return _whole(features, offsets, mask, weight, bias)
     with torch.autocast("cpu", enabled=False):
         added = None if bias is None else bias.to(precise)
@@ -53,6 +54,11 @@ def _sampling_grid(offsets: Tensor) -> Tensor:
     return torch.stack([x, y], dim=-1).view(len(offsets), 9 * height, width, 2)
 
 
+def _on_cpu(features: Tensor) -> bool:
+    """Whether a tensor is in the CPU's memory; strips look at offsets, which fake tensors don't have."""
+    return features.device.type == "cpu" and not isinstance(features, FakeTensor)
+
+
 def _check(features: Tensor, groups: int) -> None:
     if features.shape[1] % groups:
         raise UsageError(f"deformable convolution: {features.shape[1]} channels can't be split into {groups} groups.")
@@ -77,7 +83,7 @@ class DeformConv3x3(nn.Module):
 
         On the CPU in fp32 the 27 G steering channels are made strip by strip and never held for the whole image.
         """
-        if features.device.type != "cpu" or {features.dtype, guide.dtype} != {predictor.weight.dtype}:
+        if not _on_cpu(features) or {features.dtype, guide.dtype} != {predictor.weight.dtype}:
             steered: Tensor = self(features, predictor(guide))
             return steered
         _check(features, self.groups)

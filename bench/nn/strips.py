@@ -133,7 +133,7 @@ class StripDeformation(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, out: Tensor) -> tuple[Tensor, ...]:
+    def backward(ctx: Any, out: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of features, offsets, mask, weight and bias."""
         features, offsets, mask, weight = ctx.saved_tensors
         images, shifts, factors = _grouped(features, offsets, mask)
@@ -153,7 +153,7 @@ class StripDeformation(torch.autograd.Function):
         on_weight = totals[1].T.reshape(weight.shape)
         return (
             totals[0].view(features.shape), totals[2].view(offsets.shape), totals[3].view(mask.shape),
-            on_weight, out.sum((0, 2, 3)),
+            on_weight, out.sum((0, 2, 3)) if ctx.needs_input_grad[4] else None,
         )  # fmt: skip
 
 

@@ -88,17 +88,15 @@ class Stepper:
 
 
 def make_optimisers(learner: Learner, settings: Optimisation, guard: Guard, device: torch.device) -> Optimisers:
-    """Make an Adam for each phase.
+    """Make a fused Adam for each phase: one pass over a parameter, where the plain loop takes a dozen.
 
-    On CUDA it is the fused one, which rounds otherwise than the CPU's loop (last bits) and obeys the guard: once a
-    step has failed, no weight changes any more.
+    On CUDA it obeys the guard: once a step has failed, no weight changes any more.
     """
     optimisers = {}
     for phase, network in learner.networks.items():
         parameters = [p for p in network.parameters() if p.requires_grad]
-        fused = True if device.type == "cuda" else None
-        optimisers[phase] = torch.optim.Adam(parameters, lr=learner.rates[phase], betas=settings.betas, fused=fused)
-        if fused:
+        optimisers[phase] = torch.optim.Adam(parameters, lr=learner.rates[phase], betas=settings.betas, fused=True)
+        if device.type == "cuda":
             optimisers[phase].found_inf = guard.failed  # type: ignore[attr-defined]  # read by step, as GradScaler's
     return optimisers
 

@@ -21,12 +21,20 @@ class SelectiveKernel(nn.Module):
 
     def weights(self, maps: list[Tensor]) -> Tensor:
         """(M, B, C, 1, 1), a softmax over the M maps for every channel."""
-        hidden = self.squeeze(self.pool(torch.stack(maps).sum(0)))
+        hidden = self.squeeze(self.pool(sum(maps[1:], maps[0])))
         return torch.stack([head(hidden) for head in self.heads]).softmax(0)
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         """M maps (B, C, H, W) to their weighted sum (B, C, H, W)."""
-        return (torch.stack(maps) * self.weights(maps)).sum(0)
+        return weighted(maps, self.weights(maps))
+
+
+def weighted(maps: list[Tensor], weights: Tensor) -> Tensor:
+    """Sum of M maps (B, C, H, W) by weights (M, B, C, 1, 1), without a copy of them all."""
+    total = maps[0] * weights[0]
+    for shown, weight in zip(maps[1:], weights[1:], strict=True):
+        total = torch.addcmul(total, shown, weight)
+    return total
 
 
 class PatchAlignment(nn.Module):

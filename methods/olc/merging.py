@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from bench.core.errors import UsageError
 from bench.nn.blocks import conv
-from methods.olc.alignment import SelectiveKernel
+from methods.olc.alignment import SelectiveKernel, weighted
 
 FRAMES = 3
 
@@ -23,7 +23,7 @@ class Sum(nn.Module):
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Three maps (B, C, H, W) to their sum."""
-        return torch.stack(maps).sum(0)
+        return sum(maps[1:], maps[0])
 
 
 class Concat(nn.Module):
@@ -50,7 +50,7 @@ class FSM(SelectiveKernel):
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Three maps (B, C, H, W) to their weighted sum."""
-        return (torch.stack(maps) * self.weights(maps)[self.order]).sum(0)
+        return weighted(maps, self.weights(maps)[self.order])
 
 
 def merger(kind: str, channels: int) -> nn.Module:

@@ -1,4 +1,4 @@
-"""Speed of the fused sampling call, as a ratio to nine separate calls in the same run."""
+"""Speed of the deformable convolution in strips, as a ratio to nine sampling calls for the whole image."""
 
 import pytest
 import torch
@@ -6,39 +6,40 @@ import torch.nn.functional as F
 
 from bench.nn.deform import _sampling_grid, deform_conv3x3
 
-CHANNELS, GROUPS, EDGE, BATCH = 8, 2, 64, 4
-"""The demo profile's size."""
+SIZES = {"demo": (4, 8, 2, 64), "issue": (1, 32, 8, 256)}
+"""Batch, channels, groups and edge: the demo profile's, and a full-width layer of 256 x 256."""
 
 
 @pytest.fixture
-def inputs():
-    stream = torch.Generator().manual_seed(0)
+def inputs(request):
+    stream, (batch, channels, groups, edge) = torch.Generator().manual_seed(0), SIZES[request.param]
 
     def draw(*shape):
         return torch.randn(*shape, generator=stream).requires_grad_()
 
     return (
-        draw(BATCH, CHANNELS, EDGE, EDGE),
-        draw(BATCH, 18 * GROUPS, EDGE, EDGE),
-        draw(BATCH, 9 * GROUPS, EDGE, EDGE),
-        draw(CHANNELS, CHANNELS, 3, 3),
+        draw(batch, channels, edge, edge),
+        draw(batch, 18 * groups, edge, edge),
+        draw(batch, 9 * groups, edge, edge),
+        draw(channels, channels, 3, 3),
     )
 
 
 def separate(features, offsets, mask, weight):
     """One sampling call and one 1x1 convolution for each tap."""
-    grouped = features.view(BATCH * GROUPS, CHANNELS // GROUPS, EDGE, EDGE)
-    grid = _sampling_grid(offsets.view(BATCH * GROUPS, 9, 2, EDGE, EDGE)).view(BATCH * GROUPS, 9, EDGE, EDGE, 2)
-    masks = mask.view(BATCH * GROUPS, 9, 1, EDGE, EDGE)
+    batch, channels, edge, groups = *features.shape[:3], mask.shape[1] // 9
+    grouped = features.view(batch * groups, channels // groups, edge, edge)
+    grid = _sampling_grid(offsets.view(batch * groups, 9, 2, edge, edge)).view(batch * groups, 9, edge, edge, 2)
+    masks = mask.view(batch * groups, 9, 1, edge, edge)
     total = 0
     for tap in range(9):
         sampled = F.grid_sample(grouped, grid[:, tap], padding_mode="zeros", align_corners=False) * masks[:, tap]
         kernel = weight[:, :, tap // 3, tap % 3][:, :, None, None]
-        total = total + F.conv2d(sampled.view(BATCH, CHANNELS, EDGE, EDGE), kernel)
+        total = total + F.conv2d(sampled.view(batch, channels, edge, edge), kernel)
     return total
 
 
-def fused(features, offsets, mask, weight):
+def strips(features, offsets, mask, weight):
     return deform_conv3x3(features, offsets, mask, weight, None)
 
 
@@ -47,12 +48,15 @@ def step(function, inputs):
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_one_fused_call_is_not_slower_than_nine(inputs, race):
-    torch.testing.assert_close(fused(*inputs), separate(*inputs), rtol=1e-4, atol=1e-4)
-    ours, theirs = race(lambda: step(fused, inputs), lambda: step(separate, inputs), rounds=8)
-    assert ours < 1.1 * theirs
+@pytest.mark.parametrize(("inputs", "factor"), [("demo", 0.9), ("issue", 1.4)], indirect=["inputs"])
+def test_strips_are_faster_than_nine_calls(inputs, factor, race):
+    """Forward and backward. Small images fit the cache anyhow; large ones took 2.1 times as long in nine calls."""
+    torch.testing.assert_close(strips(*inputs), separate(*inputs), rtol=1e-3, atol=1e-2)
+    ours, theirs = race(lambda: step(strips, inputs), lambda: step(separate, inputs), rounds=4)
+    print(f"\nstrips {1e3 * ours:.0f} ms, nine calls {1e3 * theirs:.0f} ms: {theirs / ours:.2f} times")
+    assert theirs > factor * ours
 
 
-@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("inputs", ["issue"], indirect=True)
 def test_deformable_convolution_speed(inputs, benchmark):
-    benchmark(step, fused, inputs)
+    benchmark(step, strips, inputs)

@@ -86,6 +86,14 @@ def test_gradients_are_right():
     assert torch.autograd.gradcheck(deform_conv3x3, given, eps=1e-7, atol=1e-5, fast_mode=True)
 
 
+def test_without_a_bias_the_other_gradients_stay():
+    *given, bias = [tensor.requires_grad_() for tensor in arguments(3, 4)]
+    factor = torch.arange(12.0, dtype=torch.float64).view(3, 4)
+    grads = [torch.autograd.grad((deform_conv3x3(*given, added) * factor).sum(), given) for added in (None, bias)]
+    for without, having in zip(*grads, strict=True):
+        torch.testing.assert_close(without, having)
+
+
 def test_coordinates_are_fp32_under_autocast():
     """In bf16 a column near 200 would be rounded to whole pixels."""
     features = torch.arange(256.0).expand(1, 2, 3, 256).contiguous()
