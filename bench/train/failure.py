@@ -14,7 +14,6 @@ from bench.data.patches import PatchStream, shares
 from bench.train.checkpoint import Checkpoint
 from bench.train.learner import Learner
 
-
 PARTS = {"step", "phase", "sentence", "batch", "networks", "learner", "processes", "settings", "origin"}
 """What a dump holds."""
 
