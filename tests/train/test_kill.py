@@ -23,7 +23,18 @@ from tests.train.tiny import EVERY_OPTION, prepare, stage1, stage2
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = {
     "stage 1": (stage1, {**EVERY_OPTION, "steps": 10, "log_every": 2, "checkpoint_every": 2}),
-    "stage 2": (stage2, {"ema": 0.9, "accumulate": 2, "clip": 1.0, "schedule": "one-cycle", "steps": 6}),
+    "stage 2": (
+        stage2,
+        {
+            "log_every": 1,
+            "checkpoint_every": 1,
+            "ema": 0.9,
+            "accumulate": 2,
+            "clip": 1.0,
+            "schedule": "one-cycle",
+            "steps": 6,
+        },
+    ),
 }
 KILLS = {"stage 1": 6, "stage 2": 4}
 
@@ -76,7 +87,7 @@ def chain(stage, scene, folder, draw):
     weights, curve, total = run(stage, scene, folder / "whole")
     ends, steps = [], []
     for _ in range(KILLS[stage]):
-        # Half of a run's moments: most children get past a checkpoint, and the chain doesn't end before its kills.
+        # A third of a run's moments: many children get past a checkpoint, and the chain hardly ends before its kills.
         moment = draw.randrange(1, total // 3)
         ends.append(child(lambda at=moment: run(stage, scene, folder / "killed", at)))
         last = folder / "killed" / "last.pt"

@@ -6,8 +6,8 @@ Tolerance: the same numbers are summed in another order (means of two half-batch
 that gradients differ by float32's rounding. Adam divides a gradient by its own size: a single weight whose gradient
 is itself about rounding noise (1e-8, Adam's epsilon) moves by up to a whole rate (1e-3) either way. Such weights are
 few, and what they were moved by doesn't grow: so the root mean square difference of a tensor is compared, and must
-stay below a hundredth of one step. Counts are exact. A fault of the exchange moves codes by whole features: one is planted
-in `test_the_comparison_can_fail`.
+stay below a hundredth of one step. Counts are exact. A fault of the exchange moves codes by whole features: one is
+planted in `test_the_comparison_can_fail`.
 """
 
 import os
