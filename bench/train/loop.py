@@ -192,7 +192,7 @@ def to_device(batch: Sequence[Tensor], device: torch.device) -> tuple[Tensor, Te
 
 def channels_last(frames: Tensor) -> Tensor:
     """Return frames (B, N, 6, H, W) whose slices (B, 6, H, W) convolutions take without copying them."""
-    return frames.movedim(2, -1).contiguous().movedim(-1, 2)
+    return frames.permute(1, 0, 3, 4, 2).contiguous().permute(1, 0, 4, 2, 3)
 
 
 def _tensors(batch: Patch) -> tuple[Tensor, ...]:
