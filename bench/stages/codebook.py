@@ -13,6 +13,7 @@ from bench.core.seeding import derive
 from bench.nn.losses import Fidelity
 from bench.nn.vgg import VggFeatures
 from bench.stages import layout, training
+from bench.stages.observation import observer
 from bench.train.loop import fit, seed_parameters, trainable
 from bench.train.parallel import processes
 from methods.olc.stage1 import CodebookLearner, alone
@@ -43,6 +44,7 @@ def run(params: Params, name: str, minutes: float | None = None, peak: training.
         device = training.start(params)
         patches = training.stream(params, training.read_split(params, entry.trainset, "train"), entry.seed, "stage1")
         made = learner(params, name, device, group.gather)
+        made.held_out = observer(params, name, made.vqgan)
         card = _card(params, name, made.fidelity.features, device)
         checkpoint = training.checkpoint(params, f"codebook-{name}", card, "methods/olc")
         curve = fit(
