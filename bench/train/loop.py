@@ -65,11 +65,7 @@ def fit(
     leaves a dump that can be replayed; at the deadline and on SIGTERM TrainingPaused is raised once a checkpoint is
     written. The last checkpoint stays.
     """
-    if settings.batch % (group.world * settings.accumulate):
-        raise UsageError(
-            f"{label}: a batch of {settings.batch} can't be shared by {group.world} processes in {settings.accumulate} "
-            "parts each (accumulate); make it a multiple of their product."
-        )
+    _check_batch(settings, group, label)
     guard = Guard(device)
     optimisers = make_optimisers(learner, settings, guard, device)
     average = Average(next(iter(learner.networks.values())), settings.ema) if settings.ema else None
@@ -91,6 +87,14 @@ def fit(
         average.apply()
     training.note()
     return standing.curve
+
+
+def _check_batch(settings: Optimisation, group: Group, label: str) -> None:
+    if settings.batch % (group.world * settings.accumulate):
+        raise UsageError(
+            f"{label}: a batch of {settings.batch} can't be shared by {group.world} processes in {settings.accumulate} "
+            "parts each (accumulate); make it a multiple of their product."
+        )
 
 
 @dataclass
