@@ -77,16 +77,21 @@ def fit(
     step = Stepper(learner, settings, optimisers, group, guard, average, autocast, waits=device.type != "cuda")
     meter = Meter(device, call.peak, counted=not (settings.compile and device.type == "cuda"))
     training = _Training(step, standing, checkpoint, label, call, meter, standing.step)
-    try:
-        batches = _batches(stream, settings, standing.step, device, group)
-        training.run(track(batches, settings.steps, label, done=standing.step))
-    except NotFinite as failure:
-        raise TrainingFailed(training.failed(failure, stream)) from failure
+    _run(training, stream, device)
     only(trained(optimisers), *optimisers)
     if average:
         average.apply()
     training.note()
     return standing.curve
+
+
+def _run(training: "_Training", stream: PatchStream, device: torch.device) -> None:
+    standing, settings, group = training.standing, training.step.settings, training.step.group
+    batches = _batches(stream, settings, standing.step, device, group)
+    try:
+        training.run(track(batches, settings.steps, training.label, done=standing.step))
+    except NotFinite as failure:
+        raise TrainingFailed(training.failed(failure, stream)) from failure
 
 
 def _check_batch(settings: Optimisation, group: Group, label: str) -> None:
