@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
+MaxMinutes = Annotated[
+    float | None,
+    typer.Option("--max-minutes", min=0, help="Save and end with exit code 75 after so long; run it again to go on."),
+]
+
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be read and written, and stop.")]
 
 
@@ -96,26 +101,52 @@ def prepare(context: typer.Context, dataset: str, dry_run: DryRun = False) -> No
     execute(context, "prepare", dry_run, dataset, registered)
 
 
+def peak(device: str, precision: str) -> float | None:
+    """Operations a second that the GPU whose driver calls itself `device` can do at best, where that is known."""
+    from bench.stages.gpus import recognise
+
+    gpu = recognise(device)
+    return None if gpu is None else 1e12 * gpu.tflops[precision]
+
+
 @app.command()
-def codebook(context: typer.Context, name: str, dry_run: DryRun = False) -> None:
+def codebook(context: typer.Context, name: str, max_minutes: MaxMinutes = None, dry_run: DryRun = False) -> None:
     """Train a VQGAN and its codebook (stage 1).
 
-    NAME is an entry of `codebooks` in the parameter file. Goes on from the last checkpoint.
+    NAME is an entry of `codebooks` in the parameter file. Goes on from the last checkpoint. Several processes share
+    the work when torchrun starts them.
 
     Example: python -m bench --params profiles/smoke/params.yaml codebook olc-1024
     """
-    execute(context, "codebook", dry_run, name, lambda params: params.codebooks)
+    execute(context, "codebook", dry_run, name, lambda params: params.codebooks, minutes=max_minutes, peak=peak)
 
 
 @app.command()
-def train(context: typer.Context, run: str, dry_run: DryRun = False) -> None:
+def train(context: typer.Context, run: str, max_minutes: MaxMinutes = None, dry_run: DryRun = False) -> None:
     """Train one HDR network (stage 2).
 
-    RUN is <variant>--<trainset>--s<seed>. Goes on from the last checkpoint.
+    RUN is <variant>--<trainset>--s<seed>. Goes on from the last checkpoint. Several processes share the work when
+    torchrun starts them.
 
     Example: python -m bench train ahdrnet--panoramas--s0
     """
-    execute(context, "train", dry_run, run, lambda params: params.runs)
+    execute(context, "train", dry_run, run, lambda params: params.runs, minutes=max_minutes, peak=peak)
+
+
+@app.command()
+def replay(context: typer.Context, file: Path) -> None:
+    """Repeat a training step that failed.
+
+    FILE is the failed-step-N.pt that a training with a loss or gradient that isn't finite has written below runs/.
+    Prints the loss terms, the first module whose output isn't finite, and the gradients that aren't.
+
+    Example: python -m bench replay runs/demo/codebook-olc-64/0123456789abcdef/failed-step-120.pt
+    """
+    file = file.absolute()
+    with workplace():
+        from bench.stages import replay
+
+        quietly(cast(Settings, context.obj), lambda: replay.run(file))
 
 
 @app.command()

@@ -1,5 +1,7 @@
 """Train: one HDR network, whatever its method."""
 
+from collections.abc import Mapping
+
 import torch
 
 from bench.core.params import Params, Run
@@ -9,27 +11,48 @@ from bench.nn.vgg import VggFeatures
 from bench.stages import layout, networks, training
 from bench.train.hdr import HdrLearner
 from bench.train.loop import fit, seed_parameters, trainable
+from bench.train.parallel import processes
 
 
-def run(params: Params, name: str) -> None:
-    """Train run `name`; writes weights, card and learning curve."""
+def run(params: Params, name: str, minutes: float | None = None, peak: training.Peak = training.unknown) -> None:
+    """Train run `name`, by all processes that torchrun started; writes weights, card and learning curve.
+
+    Pauses after `minutes`; `peak` serves the MFU that is printed.
+    """
+    entry, limits = networks.find_run(params, name), training.Limits(minutes, peak)
+    with processes() as group:
+        device = training.start(params)
+        patches = training.stream(params, training.read_split(params, entry.trainset, "train"), entry.seed, "stage2")
+        made = learner(params, name, device)
+        networks.load_prior(params, entry, made.network)
+        card = _card(params, name, entry, made.fidelity.features) | training.numerics(params, device)
+        card |= {"device": training.device_name(device)}
+        checkpoint = training.checkpoint(params, name, card, entry.code)
+        curve = fit(
+            made, patches, params.stage2, checkpoint, label=name, device=device, precision=params.precision,
+            group=group, call=limits.call(params, "train", name, device),
+        )  # fmt: skip
+        if group.leads:
+            _write(params, name, made.network, card | {"processes": group.world}, curve)
+            checkpoint.remove()
+
+
+def learner(params: Params, name: str, device: torch.device) -> HdrLearner:
+    """Build what run `name` trains, with its initial weights; a prior's aren't loaded."""
     entry, settings = networks.find_run(params, name), params.stage2
-    device = training.start(params)
-    patches = training.stream(params, training.read_split(params, entry.trainset, "train"), entry.seed, "stage2")
     network = networks.build(params, entry)
     seed_parameters(network, derive(entry.seed, "stage2"))
-    networks.load_prior(params, entry, network)
-    training.place(network, device)
     features = training.backbone(params, settings.weight_perceptual, entry.seed, device)
-    learner = HdrLearner(network, settings, features)
-    card = _card(params, name, entry, features) | {"device": training.device_name(device)}
-    checkpoint = training.checkpoint(params, name, card, entry.code)
-    curve = fit(learner, patches, settings, checkpoint, label=name, device=device, precision=params.precision)
+    return HdrLearner(training.place(network, device), settings, features)
+
+
+def _write(
+    params: Params, name: str, network: torch.nn.Module, card: Mapping[str, object], curve: list[dict[str, float]]
+) -> None:
     training.write_curve(layout.curve(params, name), curve)
     size = {"parameters": trainable([network]), "parameters_frozen": _frozen(network)}
     macs = {"macs_per_pixel": networks.multiply_adds(network)}
-    training.write_weights(layout.weights(params, name), network, card | size | macs)
-    checkpoint.remove()
+    training.write_weights(layout.weights(params, name), network, {**card, **size, **macs})
 
 
 def _card(params: Params, name: str, entry: Run, features: VggFeatures | None) -> dict[str, object]:

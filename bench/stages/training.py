@@ -3,7 +3,9 @@
 import hashlib
 import json
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +26,7 @@ from bench.io.files import write_bytes_atomic, write_json_atomic, write_text_ato
 from bench.nn.vgg import VggFeatures
 from bench.stages import layout
 from bench.train.checkpoint import Checkpoint, digest
+from bench.train.loop import Call
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -41,6 +44,43 @@ def start(params: Params) -> torch.device:
 def place(network: Network, device: torch.device) -> Network:
     """Move a network to the device, its weights in the memory order that convolutions are fastest in."""
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+Peak = Callable[[str, str], float | None]
+"""Device name and precision ("fp32", "bf16") to operations a second at best, where known."""
+
+
+def unknown(device: str, precision: str) -> float | None:
+    """Know no device's peak."""
+    return None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the command line asks of a training that changes no result.
+
+    minutes : after how long it pauses; None: never.
+    peak    : what devices can do.
+    """
+
+    minutes: float | None
+    peak: Peak
+    begin: float = field(default_factory=time.monotonic)
+
+    def call(self, params: Params, verb: str, name: str, device: torch.device) -> Call:
+        """Return what the training loop needs for `verb` `name`, such as train and a run."""
+        return Call(
+            deadline=None if self.minutes is None else self.begin + 60 * self.minutes,
+            again=layout.command(params, f"{verb} {name}"),
+            origin={"verb": verb, "name": name, "params": params.model_dump(mode="json")},
+            peak=self.peak(device_name(device), numerics(params, device)["precision"]),
+        )
+
+
+def numerics(params: Params, device: torch.device) -> dict[str, str]:
+    """How a training computes, for its card: the CPU trains in fp32, and fp32 never means TF32."""
+    cuda = device.type == "cuda"
+    return {"precision": params.precision if cuda else "fp32", "tf32": "off", "adam": "fused" if cuda else "loop"}
 
 
 def read_split(params: Params, dataset: str, split: str) -> list[Scene]:

@@ -14,6 +14,9 @@ from bench.data.patches import PatchStream, shares
 from bench.train.checkpoint import Checkpoint
 from bench.train.learner import Learner
 
+PARTS = {"step", "phase", "sentence", "batch", "networks", "learner", "processes", "settings", "origin"}
+"""What a dump holds."""
+
 
 class NotFinite(Exception):
     """A loss term or gradient of `phase` at `step` isn't finite; `sentence` says which."""
@@ -68,11 +71,12 @@ def dump(
     learner: Learner,
     stream: PatchStream,
     settings: Optimisation,
+    processes: int,
     origin: Mapping[str, Any],
 ) -> Path:
     """Write everything that the failed step needs to run again to `failed-step-N.pt`; returns the file.
 
-    The batch is the whole one, of all processes. `origin` says in JSON values how to build the learner.
+    The batch is the whole one, of all `processes`. `origin` says in JSON values how to build the learner.
     """
     batch = stream.__getitems__(shares(settings.batch, failure.step, failure.step + 1))
     target = Checkpoint(checkpoint.folder, f"failed-step-{failure.step}.pt")
@@ -84,6 +88,7 @@ def dump(
             "batch": {name: torch.from_numpy(value) for name, value in batch._asdict().items()},
             "networks": {name: network.state_dict() for name, network in learner.networks.items()},
             "learner": learner.state(),
+            "processes": processes,
             "settings": settings.model_dump_json(),
             "origin": json.dumps(dict(origin)),
         }
@@ -96,6 +101,9 @@ def read_dump(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UsageError(f"{path} doesn't exist; name a failed-step-N.pt that a training has written below runs/.")
     found = Checkpoint(path.parent, path.name).load()
-    if not isinstance(found, dict) or not {"step", "phase", "batch", "networks", "origin"} <= found.keys():
+    if (
+        not isinstance(found, dict)
+        or not {"step", "phase", "batch", "networks", "learner", "processes", "origin"} <= found.keys()
+    ):
         raise UsageError(f"{path} isn't the dump of a failed step; name a failed-step-N.pt below runs/.")
     return found

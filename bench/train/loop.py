@@ -19,10 +19,10 @@ from bench.train.averaging import Average
 from bench.train.checkpoint import Checkpoint
 from bench.train.failure import Guard, NotFinite, dump
 from bench.train.learner import Learner
-from bench.train.metering import UNKNOWN, Cost, Meter
+from bench.train.metering import Meter
 from bench.train.parallel import ALONE, Group
 from bench.train.state import Standing
-from bench.train.step import Stepper, make_optimisers, only
+from bench.train.step import Stepper, make_optimisers, only, trained
 from bench.train.stopping import Stop, deaf
 
 
@@ -33,13 +33,13 @@ class Call:
     deadline : reading of `time.monotonic` after which the training pauses; None: never.
     again    : the command that goes on with this training, for messages.
     origin   : JSON values that say how to build the learner; a dump of a failed step holds them.
-    cost     : what a step computes, for the MFU.
+    peak     : operations a second that one device could do at best, for the MFU; None: unknown.
     """
 
     deadline: float | None = None
     again: str = "the same command"
     origin: Mapping[str, Any] = field(default_factory=dict)
-    cost: Cost = UNKNOWN
+    peak: float | None = None
 
 
 PLAIN = Call()
@@ -65,11 +65,7 @@ def fit(
     leaves a dump that can be replayed; at the deadline and on SIGTERM TrainingPaused is raised once a checkpoint is
     written. The last checkpoint stays.
     """
-    if settings.batch % (group.world * settings.accumulate):
-        raise UsageError(
-            f"{label}: a batch of {settings.batch} can't be shared by {group.world} processes in {settings.accumulate} "
-            "parts each (accumulate); make it a multiple of their product."
-        )
+    _check_batch(settings, group, label)
     guard = Guard(device)
     optimisers = make_optimisers(learner, settings, guard, device)
     average = Average(next(iter(learner.networks.values())), settings.ema) if settings.ema else None
@@ -79,17 +75,31 @@ def fit(
         learner.compile()
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16" and device.type == "cuda")
     step = Stepper(learner, settings, optimisers, group, guard, average, autocast, waits=device.type != "cuda")
-    training = _Training(step, standing, checkpoint, label, call, Meter(device, call.cost), standing.step)
-    try:
-        batches = _batches(stream, settings, standing.step, device, group)
-        training.run(track(batches, settings.steps, label, done=standing.step))
-    except NotFinite as failure:
-        raise TrainingFailed(training.failed(failure, stream)) from failure
-    only(optimisers, *optimisers)
+    meter = Meter(device, call.peak, counted=not (settings.compile and device.type == "cuda"))
+    training = _Training(step, standing, checkpoint, label, call, meter, standing.step)
+    _run(training, stream, device)
+    only(trained(optimisers), *optimisers)
     if average:
         average.apply()
     training.note()
     return standing.curve
+
+
+def _run(training: "_Training", stream: PatchStream, device: torch.device) -> None:
+    standing, settings, group = training.standing, training.step.settings, training.step.group
+    batches = _batches(stream, settings, standing.step, device, group)
+    try:
+        training.run(track(batches, settings.steps, training.label, done=standing.step))
+    except NotFinite as failure:
+        raise TrainingFailed(training.failed(failure, stream)) from failure
+
+
+def _check_batch(settings: Optimisation, group: Group, label: str) -> None:
+    if settings.batch % (group.world * settings.accumulate):
+        raise UsageError(
+            f"{label}: a batch of {settings.batch} can't be shared by {group.world} processes in {settings.accumulate} "
+            "parts each (accumulate); make it a multiple of their product."
+        )
 
 
 @dataclass
@@ -109,7 +119,10 @@ class _Training:
         standing, settings, group = self.standing, self.step.settings, self.step.group
         with Stop(self.call.deadline) as stop:
             for frames, truth in batches:
-                standing.record(self.step(frames, truth, standing.step))
+                with self.meter.step():
+                    terms = self.step(frames, truth, standing.step)
+                self.meter.see(terms)
+                standing.record(terms)
                 if standing.advance(settings):
                     self.step.guard.check()
                     self.observe()
@@ -150,7 +163,8 @@ class _Training:
         sentence = f"{self.label}: {failure.sentence}. Lower the rate, or clip."
         if not self.step.group.leads:
             return sentence
-        path = dump(self.checkpoint, failure, self.step.learner, stream, self.step.settings, self.call.origin)
+        given = self.step.learner, stream, self.step.settings, self.step.group.world, self.call.origin
+        path = dump(self.checkpoint, failure, *given)
         return f"{sentence} Look closer with: python -m bench replay {path}"
 
 
@@ -187,7 +201,7 @@ def to_device(batch: Sequence[Tensor], device: torch.device) -> tuple[Tensor, Te
 
 def channels_last(frames: Tensor) -> Tensor:
     """Return frames (B, N, 6, H, W) whose slices (B, 6, H, W) convolutions take without copying them."""
-    return frames.movedim(2, -1).contiguous().movedim(-1, 2)
+    return frames.permute(1, 0, 3, 4, 2).contiguous().permute(1, 0, 4, 2, 3)
 
 
 def _tensors(batch: Patch) -> tuple[Tensor, ...]:

@@ -1,5 +1,6 @@
 """One step of a training: prepare, then for each phase the losses of all parts, one mean gradient, one update."""
 
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -32,7 +33,7 @@ class Stepper:
     def __call__(self, frames: Tensor, truth: Tensor, step: int) -> dict[str, Tensor]:
         """Take step `step` (0, 1, ...) on this process's share; returns each term's mean over the whole batch."""
         samples, terms = self.group.samples(self.settings.batch), dict[str, Tensor]()
-        only(self.optimisers)
+        only(trained(self.optimisers))
         with self.autocast:
             overwritten = self.learner.prepare(frames, truth, step, samples)
         for parameter, rows in overwritten:
@@ -48,7 +49,7 @@ class Stepper:
 
     def _phase(self, phase: str, frames: Tensor, truth: Tensor, step: int, start: int) -> dict[str, Tensor]:
         optimiser = self.optimisers[phase]
-        only(self.optimisers, phase)
+        only(trained(self.optimisers), phase)
         optimiser.zero_grad(set_to_none=True)
         terms = self._backward(phase, frames, truth, step, start)
         if not terms:
@@ -101,9 +102,13 @@ def make_optimisers(learner: Learner, settings: Optimisation, guard: Guard, devi
     return optimisers
 
 
-def only(optimisers: Optimisers, *phases: str) -> None:
-    """Let gradients reach what these phases train and nothing else; what is frozen stays frozen."""
-    for name, optimiser in optimisers.items():
-        for group in optimiser.param_groups:
-            for parameter in group["params"]:
-                parameter.requires_grad_(name in phases)
+def trained(optimisers: Optimisers) -> dict[str, list[nn.Parameter]]:
+    """Return the parameters of each phase."""
+    return {name: optimiser.param_groups[0]["params"] for name, optimiser in optimisers.items()}
+
+
+def only(parameters: Mapping[str, Iterable[nn.Parameter]], *phases: str) -> None:
+    """Let gradients reach the parameters of these phases and no others; what is frozen stays frozen."""
+    for name, own in parameters.items():
+        for parameter in own:
+            parameter.requires_grad_(name in phases)

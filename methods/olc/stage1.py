@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from bench.color.transfer import mu_law
 from bench.core.optimisation import Stage1
 from bench.core.seeding import derive, generator
+from bench.nn.losses import Fidelity
 from methods.olc.codebook import KINDS, codebook_losses
 from methods.olc.discriminator import discriminator
 from methods.olc.restarts import QUARTERS, Restarts
@@ -39,7 +40,7 @@ class CodebookLearner:
         self,
         vqgan: VQGAN,
         settings: Stage1,
-        fidelity: nn.Module,
+        fidelity: Fidelity,
         seed: int,
         *,
         gather: Callable[[Tensor], Tensor] = alone,
