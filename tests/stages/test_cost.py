@@ -124,7 +124,7 @@ def test_flops_are_those_of_pytorchs_counter_on_a_real_step():
     learner = HdrLearner(networks.build(smoke, run), smoke.stage2, None)
     frames, truth = torch.rand(2, 3, 6, 32, 32), torch.rand(2, 3, 32, 32)
     with FlopCounterMode(display=False) as counter:
-        torch.stack(list(learner.losses("network", frames, truth, 0).values())).sum().backward()
+        torch.stack(list(learner.losses("network", frames, truth, 0, slice(0, 2)).values())).sum().backward()
     without = smoke.model_copy(update={"perceptual": smoke.perceptual.model_copy(update={"backbone": "none"})})
     assert pricing.run_cost(without, run).flops == counter.get_total_flops()
 
