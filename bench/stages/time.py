@@ -11,15 +11,15 @@ from bench.stages import gpus, pricing
 from bench.stages.gpus import Gpu
 from bench.stages.pricing import Item
 
-COLUMNS = ("training", "steps", "seconds", "steps/s", "samples/s", "GFLOP/s", "MFU", "bandwidth", "binds")
+COLUMNS = ("training", "steps", "seconds", "steps/s", "samples/s", "memory MB", "GFLOP/s", "MFU", "bandwidth", "binds")
 
 
 def run(params: Params) -> None:
     """Print the last call of every training that has run here.
 
-    MFU is the step's FLOPs over what the device could do meanwhile; bandwidth is the share of the memory's bandwidth
-    that the step's operators need at least, each for itself; `binds` is the limit that the cost model finds. All three
-    need a GPU of known peaks. Costs are counted from the parameters as they are now.
+    GFLOP/s and MFU are what the training counted on its own steps, else what the cost model counts. Bandwidth is the
+    share of the memory's bandwidth that the step's operators need at least, each for itself, and `binds` the limit that
+    the cost model finds; like MFU they need a GPU of known peaks. The model counts the parameters as they are now.
     """
     timings = read(params)
     costs = pricing.trainings(params, None)
@@ -53,13 +53,18 @@ def _row(params: Params, name: str, timing: Mapping[str, Any], item: Item | None
     rate = timing["steps"] / max(timing["seconds"], 1e-9)
     known = [name, str(timing["steps"]), f"{timing['seconds']:.1f}", f"{rate:.2f}"]
     if item is None:  # a training that the parameters no longer name
-        return (*known, "-", "-", "-", "-", "-")
-    known += [f"{rate * item.batch:.1f}", f"{rate * item.cost.flops / 1e9:.1f}"]
+        return (*known, *"------")
+    devices, counted = timing.get("processes", 1), timing.get("tflops")
+    gflops = rate * item.cost.flops / 1e9 if counted is None else 1e3 * counted * devices
+    memory = timing.get("peak_memory_mb")
+    known += [f"{rate * item.batch:.1f}", "-" if memory is None else f"{memory:.0f}", f"{gflops:.1f}"]
     gpu = gpus.recognise(_device(timing))
     if gpu is None:
-        return (*known, "-", "-", "-")
-    mfu, share = usage(item, rate, gpu, params.precision, timing.get("processes", 1))
-    return (*known, f"{mfu:.1%}", f"{share:.0%}", pricing.priced(item, gpu, params.precision).binds)
+        return (*known, *"---")
+    mfu, share = usage(item, rate, gpu, params.precision, devices)
+    stored = timing.get("mfu")
+    binds = pricing.priced(item, gpu, params.precision).binds
+    return (*known, f"{mfu if stored is None else stored:.1%}", f"{share:.0%}", binds)
 
 
 def _device(timing: Mapping[str, Any]) -> str:

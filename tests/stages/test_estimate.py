@@ -205,13 +205,19 @@ class TestTime:
         timings("codebook-vanilla-16--panoramas--s0", device="NVIDIA H100 80GB HBM3", processes=1)
         time.run(smoke)
         heading, row, *_ = capsys.readouterr().out.splitlines()
-        cells = dict(zip(heading.split(), row.split(), strict=True))
+        cells = dict(zip(heading.replace("memory MB", "memory").split(), row.split(), strict=True))
         cost = of(priced, "codebook")[0].cost
         assert cells["steps/s"] == "4.00"
         assert cells["samples/s"] == f"{4 * smoke.stage1.batch:.1f}"
         assert cells["GFLOP/s"] == f"{4 * cost.flops / 1e9:.1f}"
         assert cells["MFU"] == f"{4 * cost.flops / 67e12:.1%}"
-        assert cells["binds"] == "launches"
+        assert (cells["memory"], cells["binds"]) == ("-", "launches")
+
+    def test_what_the_training_counted_itself_goes_first(self, smoke, timings, capsys):
+        counted = {"tflops": 0.5, "mfu": 0.123, "peak_memory_mb": 812.4, "processes": 2}
+        timings("codebook-vanilla-16--panoramas--s0", device="NVIDIA H100 80GB HBM3", **counted)
+        time.run(smoke)
+        assert capsys.readouterr().out.splitlines()[1].split()[5:8] == ["812", "1000.0", "12.3%"]
 
     def test_a_cpu_has_no_known_peak(self, smoke, timings, capsys):
         timings("ahdrnet--panoramas--s0")
