@@ -25,6 +25,7 @@ from torch.utils.flop_counter import flop_registry
 
 from bench.nn import deform
 from bench.train.learner import Learner
+from methods.olc import codebook as book
 
 ADAM = 28
 """Bytes that Adam moves for each parameter: reads it, its gradient and two moments, and writes all but the gradient."""
@@ -113,10 +114,11 @@ def prediction(build: Callable[[], nn.Module], *, height: int, width: int) -> Co
 
 @contextmanager
 def _as_on_a_gpu() -> Iterator[None]:
-    """Let deformable convolutions take the path that they take on a GPU.
+    """Let deformable convolutions and the search for codes take the path that they take on a GPU.
 
-    The CPU's looks at values, which fake tensors haven't, and moves less memory than what is priced here. Fake tensors
-    on a GPU would be the other way, but PyTorch makes none where it was built without CUDA.
+    The CPU's convolution looks at values, which fake tensors haven't, and moves less memory than what is priced here;
+    its search is in smaller chunks. Fake tensors on a GPU would be the other way, but PyTorch makes none where it was
+    built without CUDA.
     """
 
     def whole(features: Tensor, offsets: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -126,7 +128,11 @@ def _as_on_a_gpu() -> Iterator[None]:
         out: Tensor = layer(features, predictor(guide))
         return out
 
-    with patch.object(deform, "deform_conv3x3", whole), patch.object(deform.DeformConv3x3, "guided", guided):
+    with (
+        patch.object(deform, "deform_conv3x3", whole),
+        patch.object(deform.DeformConv3x3, "guided", guided),
+        patch.object(book, "SCORES_CPU", book.SCORES),
+    ):
         yield
 
 
