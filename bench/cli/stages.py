@@ -209,7 +209,7 @@ def check(context: typer.Context) -> None:
 
 @app.command()
 def time(context: typer.Context) -> None:
-    """Print how long the trainings took on this machine.
+    """Print how fast the trainings ran on this machine, and what share of the device that is.
 
     Example: python -m bench time
     """

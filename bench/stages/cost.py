@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
+from bench.nn import deform
 from bench.train.learner import Learner
+from methods.olc import codebook as book
 
 ADAM = 28
 """Bytes that Adam moves for each parameter: reads it, its gradient and two moments, and writes all but the gradient."""
@@ -73,7 +76,7 @@ def training_step(
     step        : which step of the training, since parts of the loss join late.
     precision   : "fp32" or "bf16" under autocast. The CPU's rules stand for CUDA's, which keep a few more in fp32.
     """
-    with FakeTensorMode(allow_non_fake_inputs=True):
+    with FakeTensorMode(allow_non_fake_inputs=True), _as_on_a_gpu():
         learner, tools = build()
         modules = [*learner.networks.values(), *tools]
         trained = {name: _trainable(network) for name, network in learner.networks.items()}
@@ -99,7 +102,7 @@ def training_step(
 @torch.no_grad()
 def prediction(build: Callable[[], nn.Module], *, height: int, width: int) -> Cost:
     """Count one prediction from three whole frames in fp32."""
-    with FakeTensorMode(allow_non_fake_inputs=True):
+    with FakeTensorMode(allow_non_fake_inputs=True), _as_on_a_gpu():
         network = build().eval()
         counter = _Counter()
         with counter:
@@ -107,6 +110,30 @@ def prediction(build: Callable[[], nn.Module], *, height: int, width: int) -> Co
     phases = (("prediction", counter.flops),)
     size = sum(p.numel() for p in network.parameters())
     return Cost(phases, counter.traffic, counter.operators, 0.0, 0, size)
+
+
+@contextmanager
+def _as_on_a_gpu() -> Iterator[None]:
+    """Let deformable convolutions and the search for codes take the path that they take on a GPU.
+
+    The CPU's convolution looks at values, which fake tensors haven't, and moves less memory than what is priced here;
+    its search is in smaller chunks. Fake tensors on a GPU would be the other way, but PyTorch makes none where it was
+    built without CUDA.
+    """
+
+    def whole(features: Tensor, offsets: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return deform._whole(features.float(), offsets.float(), mask.float(), weight, bias)
+
+    def guided(layer: nn.Module, features: Tensor, guide: Tensor, predictor: nn.Module) -> Tensor:
+        out: Tensor = layer(features, predictor(guide))
+        return out
+
+    with (
+        patch.object(deform, "deform_conv3x3", whole),
+        patch.object(deform.DeformConv3x3, "guided", guided),
+        patch.object(book, "SCORES_CPU", book.SCORES),
+    ):
+        yield
 
 
 def _trainable(network: nn.Module) -> list[nn.Parameter]:

@@ -1,6 +1,6 @@
 """Estimate: operations, memory and hours of every stage of a profile, before anything is trained."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -8,16 +8,19 @@ import torch
 
 from bench.core.params import Params
 from bench.core.registry import datasets
-from bench.stages import gpus, layout, pricing
+from bench.stages import gpus, layout, pricing, training
+from bench.stages.calibrate import seconds_per_step
 from bench.stages.gpus import Gpu
 from bench.stages.pricing import EFFICIENCY, FRAMES, LAUNCH, UNKNOWN, Item
+
+NOTHING_TIMED = "Nothing was timed: this machine has no CUDA GPU."
 
 
 @dataclass(frozen=True)
 class Estimate:
     """What a profile costs on a GPU.
 
-    measured : hours of all stages of an item by the index of the item, where they were timed on a GPU of this machine.
+    measured : hours of all stages of an item by the item's index, from steps that were timed on a GPU of this machine.
     notes    : sentences without which the numbers would mislead.
     """
 
@@ -49,12 +52,41 @@ def run(params: Params, gpu: str | None = None) -> Estimate:
 
     Where this machine has a GPU, some steps of both stages are timed on it.
     """
-    here = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    local = gpus.recognise(here) if here else None
-    chosen = gpus.find(gpu) if gpu is not None else local or gpus.find(gpus.DEFAULT)
+    here = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
+    chosen = gpus.find(gpu) if gpu is not None else gpus.recognise(here) or gpus.find(gpus.DEFAULT)
     found = pricing.items(params, chosen)
-    notes = (*_assumptions(params, chosen, found), "Nothing was timed: this machine has no CUDA GPU.")
-    return Estimate(params.profile, chosen, params.precision, tuple(found), {}, notes)
+    measured, notes = _calibrate(params, found, training.start(params)) if here else ({}, NOTHING_TIMED)
+    return Estimate(
+        params.profile, chosen, params.precision, tuple(found), measured, (*_assumptions(params, chosen, found), notes)
+    )
+
+
+def _calibrate(params: Params, found: Sequence[Item], device: torch.device) -> tuple[dict[int, float], str]:
+    """Time the dearest item of both stages on `device`; scale the upper bounds of the others by what it took."""
+    measured: dict[int, float] = {}
+    said = []
+    for stage in ("codebook", "train"):
+        own = [index for index, item in enumerate(found) if item.stage == stage]
+        if not own:
+            continue
+        item = found[max(own, key=lambda index: found[index].cost.flops)]
+        try:
+            seconds = _time(params, item, device)
+        except torch.cuda.OutOfMemoryError:
+            said.append(f"{item.names[0]} doesn't fit its memory")
+            continue
+        factor = seconds * item.steps * len(item.names) / 3600 / item.upper
+        measured |= {index: factor * found[index].upper for index in own}
+        said.append(f"{item.names[0]} takes {seconds:.4f} s a step")
+    timed = f"Timed on {training.device_name(device)}: {', '.join(said) or 'nothing'}"
+    return measured, f"{timed}. Other rows of measured h: upper h times what these took over theirs."
+
+
+def _time(params: Params, item: Item, device: torch.device) -> float:
+    name, codebook = item.names[0], item.stage == "codebook"
+    settings = params.stage1_of(name) if codebook else params.stage2
+    built = pricing.codebook_learner(params, name) if codebook else pricing.run_learner(params, params.runs[name])
+    return seconds_per_step(*built, settings, size=params.patches.size, device=device, precision=params.precision)
 
 
 def _assumptions(params: Params, gpu: Gpu, found: Iterable[Item]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from bench.core.optimisation import Optimisation
 from bench.core.params import Params, Run
 from bench.core.registry import datasets, methods
 from bench.io.container import list_scenes, read_scene
@@ -18,6 +19,9 @@ from bench.stages.evaluate import SPLITS
 from bench.stages.gpus import Gpu
 from bench.train.hdr import HdrLearner
 from bench.train.learner import Learner
+
+Built = tuple[Learner, list[nn.Module]]
+"""A learner, and the networks that are only its tools."""
 
 EFFICIENCY = 0.35
 """Share of the arithmetic peak that well-fed convolutions reach; the usual good case."""
@@ -82,6 +86,16 @@ def items(params: Params, gpu: Gpu) -> list[Item]:
     return [priced(item, gpu, params.precision if item.stage != "evaluate" else "fp32") for item in merged]
 
 
+def trainings(params: Params, gpu: Gpu | None) -> dict[str, Item]:
+    """Return what each training costs, codebooks under "codebook-<name>", others under their run's name.
+
+    Without a GPU the hours stay 0.
+    """
+    found = {f"codebook-{item.names[0]}": item for item in _codebooks(params)}
+    found |= {item.names[0]: item for item in _trainings(params)}
+    return {name: priced(item, gpu, params.precision) if gpu else item for name, item in found.items()}
+
+
 def priced(item: Item, gpu: Gpu, precision: str) -> Item:
     """Return the item with its hours on a GPU, in a precision that the GPU's peaks name."""
     hours = item.steps / 3600
@@ -93,37 +107,32 @@ def priced(item: Item, gpu: Gpu, precision: str) -> Item:
     )
 
 
+def codebook_learner(params: Params, name: str) -> Built:
+    """Build the learner of codebook `name`; its images are HDR, which search the whole book."""
+    features = _backbone(params, params.stage1_of(name).weight_perceptual)
+    return codebook._learner(_hdr_only(params, name), name, features), [features] if features else []
+
+
+def run_learner(params: Params, run: Run) -> Built:
+    """Build the learner of an HDR network, its prior as it is before it is loaded."""
+    features = _backbone(params, params.stage2.weight_perceptual)
+    return HdrLearner(networks.build(params, run), params.stage2, features), [features] if features else []
+
+
 def codebook_cost(params: Params, name: str) -> Cost:
     """Count one step of codebook `name`, at the end of its training, when all parts of the loss have joined.
 
-    The kind of image is HDR, which searches the whole book; other kinds of OLC search half of it.
+    The kind of image is HDR; other kinds of OLC search half of the book.
     """
-    settings = params.stage1_of(name)
-    backbone = _backbone(params, settings.weight_perceptual)
-
-    def build() -> tuple[Learner, list[nn.Module]]:
-        features = backbone()
-        learner = codebook._learner(_hdr_only(params, name), name, features)
-        return learner, [features] if features else []
-
-    return cost.training_step(
-        build,
-        batch=settings.batch,
-        size=params.patches.size,
-        step=settings.steps - 1,
-        precision=params.precision,
-        parts=settings.accumulate,
-    )
+    return _count(params, params.stage1_of(name), partial(codebook_learner, params, name))
 
 
 def run_cost(params: Params, run: Run) -> Cost:
     """Count one step of the training of an HDR network."""
-    settings, backbone = params.stage2, _backbone(params, params.stage2.weight_perceptual)
+    return _count(params, params.stage2, partial(run_learner, params, run))
 
-    def build() -> tuple[Learner, list[nn.Module]]:
-        features = backbone()
-        return HdrLearner(networks.build(params, run), settings, features), [features] if features else []
 
+def _count(params: Params, settings: Optimisation, build: Callable[[], Built]) -> Cost:
     return cost.training_step(
         build,
         batch=settings.batch,
@@ -134,10 +143,9 @@ def run_cost(params: Params, run: Run) -> Cost:
     )
 
 
-def _backbone(params: Params, weight: float) -> Callable[[], VggFeatures | None]:
-    """Return what builds the perceptual backbone; its weights cost the same whatever they are."""
-    used = params.perceptual.backbone != "none" and weight > 0
-    return partial(VggFeatures, None) if used else lambda: None
+def _backbone(params: Params, weight: float) -> VggFeatures | None:
+    """Build the perceptual backbone, if it is used; it costs the same whatever its weights are."""
+    return VggFeatures(None) if params.perceptual.backbone != "none" and weight > 0 else None
 
 
 def _hdr_only(params: Params, name: str) -> Params:

@@ -106,6 +106,17 @@ class TestAgainstAnIndependentCount:
         tera = {name: flops / PAPER.stage1.batch / 1e12 for name, flops in phases.items()}
         assert tera == pytest.approx({"generator": 0.360, "discriminator": 0.038}, rel=0.03)
 
+    @pytest.mark.parametrize(
+        ("network", "generator", "stage2"), [("A+attn", 0.394, 0.732), ("B", 0.523, 0.804), ("C", 1.579, 1.401)]
+    )
+    def test_other_networks(self, network, generator, stage2):
+        """The same count for the specification's other VQGANs."""
+        settings = PAPER.stage1.model_copy(update={"network": network, "batch": 1})
+        other = PAPER.model_copy(update={"stage1": settings, "stage2": PAPER.stage2.model_copy(update={"batch": 1})})
+        first = dict(pricing.codebook_cost(other, "olc-1024--kalantari--s0").phases)["generator"]
+        second = pricing.run_cost(other, PAPER.runs["olc-1024--kalantari--s0"]).flops
+        assert (first / 1e12, second / 1e12) == pytest.approx((generator, stage2), rel=0.03)
+
     def test_stage_2(self):
         found = pricing.run_cost(PAPER, PAPER.runs["olc-1024--kalantari--s0"])
         assert found.flops / PAPER.stage2.batch / 1e12 == pytest.approx(0.710, rel=0.03)
@@ -123,8 +134,8 @@ def test_flops_are_those_of_pytorchs_counter_on_a_real_step():
     run = next(iter(smoke.vq_runs.values()))
     learner = HdrLearner(networks.build(smoke, run), smoke.stage2, None)
     frames, truth = torch.rand(2, 3, 6, 32, 32), torch.rand(2, 3, 32, 32)
-    with FlopCounterMode(display=False) as counter:
-        torch.stack(list(learner.losses("network", frames, truth, 0).values())).sum().backward()
+    with cost._as_on_a_gpu(), FlopCounterMode(display=False) as counter:
+        torch.stack(list(learner.losses("network", frames, truth, 0, slice(0, 2)).values())).sum().backward()
     without = smoke.model_copy(update={"perceptual": smoke.perceptual.model_copy(update={"backbone": "none"})})
     assert pricing.run_cost(without, run).flops == counter.get_total_flops()
 
