@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 HDR = 3
 """Row of the HDR images among the kinds."""
+MANY = 200
+"""Codes above which a bar for each is narrower than a pixel or two."""
+CROWDED = 64
+"""Codes above which the dots shrink, so that their areas add up to about the same."""
 GROUND = 150
 """Grey between the tiles of the atlas, so that white ones have an edge."""
 ABREAST = 3
@@ -90,7 +94,7 @@ def codebook_figure(books: Sequence[Book]) -> bytes:
 def _scatter(axes: "Axes", book: Book) -> None:
     places, shares = project(book.codes)
     hits = book.histograms[HDR]
-    size = 10 + 130 * np.sqrt(hits / max(int(hits.max()), 1))
+    size = (10 + 130 * np.sqrt(hits / max(int(hits.max()), 1))) * min(1, math.sqrt(CROWDED / len(hits)))
     quarter = _quarter(len(hits))
     unused = hits == 0
     for index, colour in enumerate(QUARTERS):
@@ -122,7 +126,11 @@ def _histogram(axes: "Axes", book: Book) -> None:
     quarter = _quarter(codes)
     for index, colour in enumerate(QUARTERS):
         mine = np.flatnonzero(quarter == index)
-        axes.bar(mine, share[mine], width=1.0 if codes > 200 else 0.85, color=colour, linewidth=0)
+        if codes > MANY:
+            # Bars narrower than a pixel vanish or not by where they fall; lines have a width of their own.
+            axes.vlines(mine, 0, share[mine], color=colour, linewidth=0.7)
+        else:
+            axes.bar(mine, share[mine], width=0.85, color=colour, linewidth=0)
         axes.axvline(mine[0] - 0.5, color=GRID, linewidth=1)
         middle, hit = (mine[0] + mine[-1]) / 2, share[mine].sum()
         text = f"Q{index + 1}: {hit:.0%}"
@@ -169,7 +177,7 @@ def _atlas(axes: "Axes", book: Book, columns: int) -> None:
     bands = [_mosaic(tiles[quarter == index], columns) for index in range(len(QUARTERS))]
     gap = np.full((max(3, bands[0].shape[1] // 120), bands[0].shape[1], 3), 255.0)
     stacked = np.concatenate([part for band in bands for part in (band, gap)][:-1])
-    axes.imshow(np.rint(stacked).astype(np.uint8), interpolation="nearest" if len(tiles) < 200 else "antialiased")
+    axes.imshow(np.rint(stacked).astype(np.uint8), interpolation="nearest" if len(tiles) < MANY else "antialiased")
     bare(axes)
     axes.set_title(f"{book.title}; white = {scale:.3g} relative radiance")
     top, bar = 0, stacked.shape[1] / 60

@@ -115,6 +115,7 @@ def _observations(books: Sequence[Book], curves: Mapping[str, pd.DataFrame]) -> 
         "Measured during training on the same few held-out scenes, at most four centre crops of 128x128 pixels, by the "
         "share of the book's K codes that at least one vector chose, the perplexity of hits, the quantisation error "
         "and the reconstruction. So few vectors use fewer codes than the tables' sample does; nothing was selected or "
-        "stopped by these values. L1 to L3: frames, short to long; H: HDR."
+        "stopped by these values. Before a run begins to quantise (stage1.quantise_from), its codes are as they were "
+        "drawn at first. L1 to L3: frames, short to long; H: HDR."
     )
     return [Figure("observed_codebooks", observed_curves(shown), "Use of the codebooks over training", caption)]

@@ -9,29 +9,22 @@ import pandas as pd
 import pytest
 
 from bench.core.params import Params
-from bench.core.scene import Scene
 from bench.core.seeding import generator
-from bench.io.container import write_scene
 from bench.io.npz import to_npz
-from bench.io.radiance import write_exr
 from bench.io.tables import ScoreRow, write_scores
-from bench.metrics.codebook import statistics
-from bench.metrics.combination import by_zone
-from bench.metrics.overlap import jaccard, same_by_chance, same_choice, shared_mass
-from bench.metrics.usage import histogram
 from bench.report.codebook_figures import Book
 from bench.report.crops import Exhibit
 from bench.report.inputs import Measured, Paper
 from bench.report.results import collect
 from bench.stages import report, summarize
 
-SCENES = ("courtyard-00", "sunset-00")
+from .books import BOOKS, book_arrays, book_report, network_report
+from .scenes import SCENES, scene, write_pictures
+
 QUALITY = {
     "reference-only": 31.6, "triangle-merge": 26.8, "ahdrnet": 33.1, "vanilla-16": 33.4, "olc-16": 33.9,
     "vanilla-32": 33.5, "full": 34.2, "baseline": 32.9,
 }  # fmt: skip
-BOOKS = {"vanilla-32--panoramas--s0": "vanilla", "olc-32--panoramas--s0": "olc"}
-HEIGHT, WIDTH = 48, 64
 
 
 def parameters(**changes: object) -> Params:
@@ -105,65 +98,6 @@ def sensitivity_rows(rows: list[ScoreRow]) -> list[ScoreRow]:
     return [*whole, *equal, *turned]
 
 
-def scene(name: str, truth: bool = True) -> Scene:
-    rng = generator(0, name)
-    y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float64)
-    sun = np.exp(-((x - rng.integers(14, 50)) ** 2 + (y - 14) ** 2) / 60)
-    base = 0.02 + 0.1 * (np.sin(x / 5) * np.cos(y / 4) + 1) / 2 + sun * (0.7 + 0.2 * np.sin(x))
-    radiance = np.clip(base[..., None] * np.array([1.0, 0.9, 0.7]), 0, 1).astype(np.float32)
-    times = np.array([1.0, 4.0, 16.0])
-    frames = []
-    for i, time in enumerate(times):
-        frame = radiance.copy()
-        frame[28:44, 6 + 12 * i : 20 + 12 * i] = (0.05, 0.02, 0.02)
-        frames.append(np.rint(np.clip(frame * time, 0, 1) ** (1 / 2.2) * 65535).astype(np.uint16))
-    still = radiance.copy()
-    still[28:44, 18:32] = (0.05, 0.02, 0.02)
-    return Scene(name, np.stack(frames), times, 1, still if truth else None, {"capture": name})
-
-
-def book_arrays(name: str) -> dict[str, np.ndarray]:
-    rng = generator(1, name)
-    hits = rng.poisson(9, (4, 32)) * (rng.random((4, 32)) < (0.35 if name.startswith("vanilla") else 0.8))
-    atlas = np.repeat(rng.random((32, 1, 1, 3)), 8, 1).repeat(8, 2) ** 3
-    codes = rng.normal(size=(32, 16)).astype(np.float32)
-    return {"histograms": hits.astype(np.int64), "codes": codes, "atlas": atlas.astype(np.float32)}
-
-
-def book_report(name: str) -> dict[str, object]:
-    """What `inspect` writes of an invented book, by the functions that it uses: each kind draws from its segment."""
-    rng, olc = generator(3, name), BOOKS[name] == "olc"
-    zones = [rng.integers(-1, 3, (6, 12)).astype(np.int8) for _ in range(2)]
-    spans = {"L1": (0, 16), "L2": (8, 24), "L3": (16, 32), "H": (0, 32)}
-    choices = {
-        kind: [rng.integers(*(span if olc else (0, 32)), one.shape) for one in zones] for kind, span in spans.items()
-    }
-    flat = np.stack([np.concatenate([one.ravel() for one in maps]) for maps in choices.values()])
-    counts = np.stack([histogram(one, 32) for one in flat])
-    kinds = {}
-    for kind, indices in zip(choices, flat, strict=True):
-        found = statistics(indices, 32, rng.random(indices.shape))
-        kinds[kind] = {
-            "used": found.used, "perplexity": found.perplexity, "quantisation_error": found.quantisation_error,
-            "quarters": found.quarter_shares, "quarters_used": found.quarter_used, "allowed": 32,
-            "quarters_error": found.quarter_errors, "psnr-mu": 24.5, "psnr-l": 28.0,
-        }  # fmt: skip
-    matrices = {"jaccard": jaccard(counts), "shared": shared_mass(counts), "same": same_choice(flat)}
-    return {
-        "codebook": name, "segments": BOOKS[name], "seed": 0, "codes": 32, "images": 2, "vectors": 144, "kinds": kinds,
-        "quarters": [{"used": 0.5, "hits": 0.25}] * 4, "zones": by_zone(zones, choices, 32, 0),
-        "overlap": {key: value.tolist() for key, value in matrices.items()}
-        | {"kinds": list(kinds), "same_by_chance": same_by_chance(counts).tolist()},
-    }  # fmt: skip
-
-
-def network_report(run: str) -> dict[str, object]:
-    return {
-        "run": run, "codes": 32, "psnr-mu": 34.2, "psnr-mu-permuted-features": 33.0, "fsm-permuted-change": 0.04,
-        "mapping-loss-first": 0.9, "mapping-loss-last": 0.2, "hdr-perplexity": 7.25,
-    }  # fmt: skip
-
-
 def write_json(path: Path, content: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content), encoding="utf-8")
@@ -173,18 +107,6 @@ def write_curve(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [f"{step},{0.3 / step:.5f},{1 / step:.5f},{-0.1:.5f},{1.3 / step:.5f}" for step in range(1, 60, 6)]
     path.write_text("\n".join(["step,reconstruction,mapping,adversarial,total", *rows]) + "\n", encoding="utf-8")
-
-
-def write_pictures(params: Params) -> None:
-    for split, names in (("test", SCENES), ("no-truth", ("street-00",))):
-        for name in names:
-            made = scene(name, truth=split == "test")
-            write_scene(params.work / "scenes" / "panoramas" / split / name, made)
-            for run in ("reference-only", "full--panoramas--s0", "ahdrnet--panoramas--s0"):
-                if (run, name) != ("ahdrnet--panoramas--s0", "street-00"):
-                    noise = generator(2, run).normal(0, 0.01, made.linear[1].shape)
-                    radiance = np.clip(made.linear[1] + noise, 0, 1).astype(np.float32)
-                    write_exr(params.work / "predictions" / run / "panoramas" / split / f"{name}.exr", radiance)
 
 
 def card(params: Params, run: str) -> dict[str, object]:

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ from PIL import Image
 from bench.report.codebook_figures import atlas_figure, codebook_figure, pairs, project
 from bench.report.crops import Box, boxes, choose, crop_figure, error
 from bench.report.figures import contact_sheet, learning_curves
-from bench.report.style import shrink
+from bench.report.style import QUARTERS, shrink
 
 
 def pixels(png):
@@ -107,3 +108,17 @@ def test_measurements_on_held_out_images_are_no_loss_terms():
     frame = pd.DataFrame({"step": [1, 2, 3], "total": [1.0, 0.5, 0.2]})
     observed = pd.concat([frame, pd.DataFrame({"step": [4], "held_out_used_H": [0.5]})])
     assert learning_curves({"run": observed}, "loss") == learning_curves({"run": frame}, "loss")
+
+
+@pytest.mark.parametrize("code", [3, 331, 1000])
+def test_no_code_of_a_large_book_falls_between_pixels(code, books):
+    hits = np.zeros((4, 1024), np.int64)
+    hits[:, code] = 1
+    codes = np.random.default_rng(0).normal(size=(1024, 4)).astype(np.float32)
+    shown = pixels(codebook_figure([replace(books[0], histograms=hits, codes=codes)] * 3)).astype(int)
+    below = shown[int(0.65 * len(shown)) : int(0.93 * len(shown))]
+    colour = np.array([int(QUARTERS[code // 256][i : i + 2], 16) for i in (1, 3, 5)])
+    # A line of about a pixel, partly mixed with the white beside it.
+    hit = (np.abs(below - colour).max(-1) < 130) & (np.ptp(below, -1) > 40)
+    third = below.shape[1] // 3
+    assert all(hit[:, i * third : (i + 1) * third].any() for i in range(3))

@@ -114,7 +114,7 @@ def test_facts_are_json_and_repeat(examined, scenes):
 class TestDuringTraining:
     @pytest.fixture
     def params(self, small_params):
-        small_params["stage1"] |= {"observe_every": 1}
+        small_params["stage1"] |= {"observe_every": 100}
         return Params.model_validate(small_params)
 
     def test_columns_and_their_agreement_with_inspection(self, examined, scenes):
