@@ -151,15 +151,19 @@ class OLCNet(HdrNetwork):
         self.merge = merger("concat", 4 * channels) if skip == "reference" else None
         self.vqgan: VQGAN | None = None
         if prior != "none":
-            self.deep, self.project, self.whole = FSM(8 * channels), conv(8 * channels, 8 * channels, 1), OnWhole()
-            self.vqgan = _prior(channels, prior_weights, prior_frozen, {**vqgan_size, **(vqgan or {})})
-            self.register_buffer("prior_scale", torch.ones(SCALES))
-            # 1x1 convolutions to the fidelity decoder's widths, where the VQGAN's differ from them
-            self.adapt = nn.ModuleList(map(_adapter, self.vqgan.decoder.tapped, (4 * channels, 2 * channels, channels)))
+            self._add_prior(channels, _prior(channels, prior_weights, prior_frozen, {**vqgan_size, **(vqgan or {})}))
         self.decoder = FidelityDecoder(channels, blocks, prior, 1 + (prior != "none"))
         self.head = Head(channels, head)
         self.prior_frozen = prior_frozen
         self.probe: Callable[[list[Tensor]], list[Tensor]] = list
+
+    def _add_prior(self, channels: int, vqgan: VQGAN) -> None:
+        """Add the VQGAN and what leads to its book and from its decoder's features."""
+        self.deep, self.project, self.whole = FSM(8 * channels), conv(8 * channels, 8 * channels, 1), OnWhole()
+        self.vqgan = vqgan
+        self.register_buffer("prior_scale", torch.ones(SCALES))
+        # 1x1 convolutions to the fidelity decoder's widths, where the VQGAN's differ from them
+        self.adapt = nn.ModuleList(map(_adapter, vqgan.decoder.tapped, (4 * channels, 2 * channels, channels)))
 
     @torch.no_grad()
     def calibrate(self) -> None:

@@ -169,6 +169,7 @@ class CodebookLearner:
         self.judged = True
         # One pass over both takes less time than two; no layer mixes the images of a batch.
         real, fake = judge(torch.cat(pair)).float().chunk(2)
+        judge.eval()
         return {"discriminator": 0.5 * (F.relu(1 - real).mean() + F.relu(1 + fake).mean())}
 
     def _encode(self, images: Tensor) -> Tensor:

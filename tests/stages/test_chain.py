@@ -28,7 +28,7 @@ KINDS = {"measured", "measured-third-party-weights", "submitted", "published", "
 CARD = {
     "run", "variant", "trainset", "seed", "method", "label", "preset", "options", "head", "settings", "steps", "batch",
     "patches", "codebook", "codebook_sha256", "stage1", "data", "perceptual", "device", "parameters",
-    "parameters_frozen", "macs_per_pixel", "libraries",
+    "parameters_frozen", "macs_per_pixel", "libraries", "precision", "tf32", "adam", "processes",
 }  # fmt: skip
 
 CHAIN = """
@@ -134,7 +134,8 @@ def test_table_1_has_the_columns_that_others_rely_on(inside):
 @pytest.mark.parametrize("number", [2, 3])
 def test_tables_2_and_3_name_the_variant_too(inside, number):
     columns = header(inside.params.reports / "tables" / f"table{number}.csv").split(",")
-    assert columns == [*TABLE_1[:2], "variant", *TABLE_1[2:]]
+    measured = TABLE_1.index("paper_psnr_mu")
+    assert columns == [*TABLE_1[:2], "variant", *TABLE_1[2:measured], "psnr_mu_difference", *TABLE_1[measured:]]
 
 
 def test_table_1_shows_the_mean_of_the_score_rows(inside):
