@@ -80,7 +80,7 @@ class Limits:
 def numerics(params: Params, device: torch.device) -> dict[str, str]:
     """How a training computes, for its card: the CPU trains in fp32, and fp32 never means TF32."""
     cuda = device.type == "cuda"
-    return {"precision": params.precision if cuda else "fp32", "tf32": "off", "adam": "fused" if cuda else "loop"}
+    return {"precision": params.precision if cuda else "fp32", "tf32": "off", "adam": "fused"}
 
 
 def read_split(params: Params, dataset: str, split: str) -> list[Scene]:
