@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bench.color.tonemap import for_display
 from bench.core.scene import Array
-from bench.report.combination_findings import family
+from bench.report.combination_findings import counterpart, family
 from bench.report.style import GRID, INK, MUTED, QUARTERS, bare, canvas, png
 
 if TYPE_CHECKING:
@@ -51,18 +51,27 @@ class Book:
         return f"{family(self.report).replace('--', ' on ')} ({kind}, K = {len(self.codes)})"
 
 
-def pairs(books: Sequence[Book]) -> dict[int, list[Book]]:
-    """Group books by size, vanilla first: what stands side by side in a figure."""
+def by_size(books: Sequence[Book]) -> dict[int, list[Book]]:
+    """Group books by size; in a group an overlapped book follows its vanilla counterpart."""
     sizes = sorted({len(book.codes) for book in books})
-    ordered = sorted(books, key=lambda book: (book.segments != "vanilla", book.name))
+    ordered = sorted(books, key=lambda book: (counterpart(book.name), book.segments != "vanilla", book.name))
     return {size: [book for book in ordered if len(book.codes) == size] for size in sizes}
 
 
 def sheets(books: Sequence[Book]) -> list[list[Book]]:
-    """Split books into groups that fit side by side into a figure, as evenly as possible."""
-    number = math.ceil(len(books) / ABREAST)
-    size = math.ceil(len(books) / max(number, 1))
-    return [list(books[start : start + size]) for start in range(0, len(books), max(size, 1))]
+    """Distribute books to figures of at most ABREAST; an overlapped book stands beside its vanilla counterpart."""
+    groups: dict[str, list[Book]] = {}
+    for book in books:
+        groups.setdefault(counterpart(book.name), []).append(book)
+    parts = [group[i : i + ABREAST] for group in groups.values() for i in range(0, len(group), ABREAST)]
+    made: list[list[Book]] = []
+    for part in sorted(parts, key=len, reverse=True):  # the sort is stable: pairs first, single books fill up
+        place = next((sheet for sheet in made if len(sheet) + len(part) <= ABREAST), None)
+        if place is None:
+            made.append(part)
+        else:
+            place += part
+    return made
 
 
 def project(codes: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

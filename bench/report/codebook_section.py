@@ -6,9 +6,10 @@ from typing import Any
 import pandas as pd
 
 from bench.report import combination, inspection
-from bench.report.codebook_figures import Book, atlas_figure, codebook_figure, pairs, sheets
+from bench.report.codebook_figures import Book, atlas_figure, by_size, codebook_figure, sheets
 from bench.report.combination_findings import lowest_seed, sentences
 from bench.report.page import Figure, Section
+from bench.report.seeds import over_seeds
 from bench.report.use_figures import kinds_figure, observed, observed_curves, overlap_figure, zones_figure
 
 INTRO = (
@@ -29,17 +30,18 @@ def section(
     reports = [book.report for book in books]
     tables, missing = [], []
     if reports:
-        tables += [inspection.codebooks(reports, profile), *combination.tables(reports, profile)]
+        made = [inspection.codebooks(reports, profile), *combination.tables(reports, profile)]
+        tables += [over_seeds(table, "codebook") for table in made]
     else:
         missing.append("No codebook was inspected in this profile, so there is no table of its use and no Fig. 7.")
     if networks:
-        tables.append(inspection.parts(networks, profile))
+        tables.append(over_seeds(inspection.parts(networks, profile), "run"))
     else:
         missing.append("No network with a codebook was inspected in this profile.")
     kept = [str(report["codebook"]) for report in lowest_seed(reports)]
     shown = [book for book in books if book.name in kept]
-    figures = [figure for size, equal in pairs(shown).items() for figure in _figures(size, equal)]
-    figures += _observations([book for equal in pairs(shown).values() for book in equal], curves)
+    figures = [figure for size, equal in by_size(shown).items() for figure in _figures(size, equal)]
+    figures += _observations([book for equal in by_size(shown).values() for book in equal], curves)
     return Section(
         "codebooks", "Codebooks", INTRO if reports else "", tables, figures, missing, findings=sentences(reports)
     )

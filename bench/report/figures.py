@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.metrics.usage import HELD_OUT
+from bench.report.seeds import families
 from bench.report.style import TERMS, canvas, picture, png
 
 if TYPE_CHECKING:
@@ -17,24 +18,32 @@ if TYPE_CHECKING:
 COLUMNS = 4
 SHEET = 8.4
 """Width of the contact sheet in inches: photographs weigh, and git keeps every version."""
+FIRST_SEED, OTHER_SEEDS = (1.1, 0.9), (0.6, 0.4)
+"""Line width in points and opacity."""
 
 
 def learning_curves(curves: Mapping[str, pd.DataFrame], title: str) -> bytes:
-    """Draw every loss term of every run over its steps, one small panel a run, as PNG.
+    """Draw every loss term over its steps, one small panel for the runs that differ in their seed alone, as PNG.
 
     curves : run -> columns `step` and one per loss term; values that aren't above 0 leave a gap (logarithmic axis).
              Columns of measurements on held-out images are left to `observed_curves`.
+
+    The first seed of a panel is drawn strongly, the others thin.
     """
     curves = {run: _losses(frame) for run, frame in curves.items()}
     terms = list(dict.fromkeys(str(name) for frame in curves.values() for name in frame.columns if name != "step"))
     colours = {term: TERMS[i % len(TERMS)] for i, term in enumerate(terms)}
-    columns = min(COLUMNS, len(curves))
-    rows = math.ceil(len(curves) / columns)
+    panels = families(curves)
+    columns = min(COLUMNS, len(panels))
+    rows = math.ceil(len(panels) / columns)
     with canvas(10.5, 1.75 * rows + 0.7, layout="constrained") as figure:
         grid = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
-        for axes, (run, frame) in zip(grid, curves.items(), strict=False):
-            _curve(axes, run, frame, colours)
-        for axes in grid[len(curves) :]:
+        for axes, (family, runs) in zip(grid, panels.items(), strict=False):
+            axes.set_title(runs[0] if len(runs) == 1 else f"{family}, {len(runs)} seeds", fontsize=7)
+            axes.set_yscale("log")
+            for run in reversed(runs):  # the strong lines of the first lie on top
+                _curve(axes, curves[run], colours, FIRST_SEED if run == runs[0] else OTHER_SEEDS)
+        for axes in grid[len(panels) :]:
             axes.set_visible(False)
         handles = [grid[0].plot([], [], color=colour)[0] for colour in colours.values()]
         figure.legend(handles, list(colours), loc="outside upper center", ncols=min(len(colours), 9))
@@ -49,14 +58,12 @@ def _losses(frame: pd.DataFrame) -> pd.DataFrame:
     return terms.dropna(how="all", subset=[name for name in terms.columns if name != "step"])
 
 
-def _curve(axes: "Axes", run: str, frame: pd.DataFrame, colours: Mapping[str, str]) -> None:
-    axes.set_title(run, fontsize=7)
-    axes.set_yscale("log")
+def _curve(axes: "Axes", frame: pd.DataFrame, colours: Mapping[str, str], look: tuple[float, float]) -> None:
     for term, colour in colours.items():
         if term in frame:
             # Signed terms (the adversarial one) have no logarithm; a gap is honest, an absolute value isn't.
             values = frame[term].astype("float64").where(frame[term] > 0)
-            axes.plot(frame["step"], values, color=colour, alpha=0.9)
+            axes.plot(frame["step"], values, color=colour, linewidth=look[0], alpha=look[1])
 
 
 def contact_sheet(views: Sequence[tuple[str, Sequence[NDArray[np.uint8]]]]) -> bytes:

@@ -131,7 +131,10 @@ def _curves(params: Params) -> Section:
     for name, (what, paths) in groups.items():
         curves = {run: pd.read_csv(path) for run, path in paths.items() if path.exists()}
         if curves:
-            caption = "Loss terms as logged; one logarithmic axis for all panels, values that aren't positive are gaps."
+            caption = (
+                "Loss terms as logged; one logarithmic axis for all panels, values that aren't positive are gaps. "
+                "Where a panel holds several seeds, the lowest is drawn strongly and the others thin."
+            )
             figures.append(Figure(name, learning_curves(curves, "loss"), f"Learning curves of the {what}", caption))
         else:
             missing.append(f"No learning curves of {what} in this profile.")

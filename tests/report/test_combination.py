@@ -11,7 +11,6 @@ import pytest
 from bench.metrics.combination import by_zone
 from bench.metrics.zones import ZoneRule
 from bench.report import combination, inspection
-from bench.report.codebook_figures import sheets
 from bench.report.codebook_section import section
 from bench.report.combination_findings import lowest_seed, sentences
 from bench.report.use_figures import kinds_figure, observed, observed_curves, overlap_figure, zones_figure
@@ -169,8 +168,29 @@ class TestSentences:
         *_, told, rest = sentences(found)
         assert "means of n = 3 seeds" in told
         assert "0.300 against 0.200, higher (higher in 2 of 3 seeds)" in told
-        assert rest == "Sentences and figures show the lowest seed; 4 books of other seeds are in the tables."
+        assert rest == "Figures of codebooks show the lowest seed of each."
         assert [report["seed"] for report in lowest_seed(found)] == [0, 0]
+
+    def test_seeds_of_a_book_are_summed_up_together(self, olc):
+        def zones(report, share, bits, alone):
+            half = {"frame": "L1", "share": share, "shifted": {"low": 0.4, "mean": 0.5, "high": 0.6}}
+            empty = {"shadows": {"vectors": 0}}
+            saturated = {"saturated": report["zones"]["zones"]["saturated"] | {"half": half}}
+            return {
+                "zones": report["zones"]["zones"] | saturated | empty,
+                "information": bits,
+                "information_shifted": {"mean": 0.1, "high": 0.2},
+                "sharers": {"mass": {"none": alone}, "codes": {"none": 0.5}},
+            }
+
+        planted = [(0.7, 0.3, 0.1), (0.5, 0.1, 0.2), (0.3, 0.3, 0.6)]
+        found = [change(olc, seed, **zones(olc, *facts)) for seed, facts in enumerate(planted)]
+        told = sentences(found)[0]
+        assert told.startswith("olc-32--panoramas (olc, n = 3 seeds, 144 vectors of 2 images each): HDR images use ")
+        assert "70.0% of their vectors (40.0% to 90.0%) chose codes that LDR frames" in told
+        assert "chose in saturated cells Q1, Q2 more often in 1 of 3 seeds and less often in 1, in mid-tone" in told
+        assert "in shadow cells nothing, as there are none. Zone and quarter share more bits" in told
+        assert told.endswith("in 2 of 3 seeds.")
 
     def test_a_book_without_counterpart_is_compared_with_none(self, reports):
         vanilla, olc = reports
@@ -189,13 +209,6 @@ class TestFigures:
         empty = by_zone([np.full((2, 2), -1)], {"L1": [np.zeros((2, 2), int)], "H": [np.zeros((2, 2), int)]}, 4, 0)
         books[0].report["zones"] = empty
         assert zones_figure(books[:1]).startswith(b"\x89PNG")
-
-    def test_books_spread_evenly_over_figures(self, books):
-        book = books[0]
-        assert [len(sheet) for sheet in sheets([book] * 4)] == [2, 2]
-        assert [len(sheet) for sheet in sheets([book] * 3)] == [3]
-        assert [len(sheet) for sheet in sheets([book] * 7)] == [3, 3, 1]
-        assert sheets([]) == []
 
 
 @pytest.fixture
@@ -219,13 +232,15 @@ class TestSection:
         names = [figure.name for figure in section("tiny", books, [], {}).figures]
         assert names == ["fig7_k32", "atlas_k32", "kinds_k32", "overlap_k32", "zones_k32"]
 
-    def test_other_seeds_are_in_tables_alone(self, books):
+    def test_other_seeds_enter_the_means_of_tables_alone(self, books):
         other = [book for book in books if book.segments == "olc"]
         report = change(dict(other[0].report), 1)
         more = [*books, other[0].__class__(**{**other[0].__dict__, "name": report["codebook"], "report": report})]
         made = section("tiny", more, [], {})
         assert made.figures[0].png == section("tiny", books, [], {}).figures[0].png
-        assert len({row.cells["codebook"] for row in made.tables[0].rows}) == 3
+        table = made.tables[0]
+        assert [row.cells["seeds"] for row in table.rows] == [1] * 4 + [2] * 4
+        assert len({row["codebook"] for row in records(table)}) == 3, "the CSV holds each seed"
 
     def test_nothing_inspected(self):
         made = section("tiny", [], [], {})

@@ -6,9 +6,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from bench.report.codebook_figures import atlas_figure, codebook_figure, pairs, project
+from bench.report.codebook_figures import atlas_figure, by_size, codebook_figure, project, sheets
 from bench.report.crops import Box, boxes, choose, crop_figure, error
 from bench.report.figures import contact_sheet, learning_curves
+from bench.report.page import size
 from bench.report.style import QUARTERS, shrink
 
 
@@ -31,8 +32,28 @@ def test_figures_ignore_the_users_settings(books):
         assert atlas_figure(books) == expected
 
 
-def test_pairs_put_vanilla_first(books):
-    assert [book.segments for book in pairs(books[::-1])[32]] == ["vanilla", "olc"]
+def test_an_overlapped_book_follows_its_vanilla_counterpart(books):
+    named = [replace(book, name=f"{book.segments}-32{rest}") for rest in ("", "-restart") for book in books[::-1]]
+    found = [book.name for book in by_size(named)[32]]
+    assert found == ["vanilla-32", "olc-32", "vanilla-32-restart", "olc-32-restart"]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("vanilla", "olc"), [["vanilla", "olc"]]),
+        (("vanilla", "olc", "vhdr"), [["vanilla", "olc", "vhdr"]]),
+        (
+            ("vanilla", "olc", "vanilla-r", "olc-r", "vhdr"),
+            [["vanilla", "olc", "vhdr"], ["vanilla-r", "olc-r"]],
+        ),
+        (("a", "b", "c", "d"), [["a", "b", "c"], ["d"]]),
+        ((), []),
+    ],
+)
+def test_counterparts_share_a_figure_of_three_books_at_most(books, names, expected):
+    made = sheets([replace(books[0], name=name) for name in names])
+    assert [[book.name for book in sheet] for sheet in made] == expected
 
 
 def test_projection_has_fixed_signs():
@@ -90,6 +111,17 @@ def test_chosen_scenes_come_from_different_places_first():
 def test_learning_curves_leave_gaps_for_values_without_logarithm():
     frame = pd.DataFrame({"step": [1, 2, 3], "total": [1.0, 0.5, float("nan")], "adversarial": [-1.0, -1.0, 0.1]})
     assert pixels(learning_curves({"run": frame}, "loss")).ndim == 3
+
+
+def test_seeds_of_a_run_share_a_panel():
+    frame = pd.DataFrame({"step": [1, 2, 3], "total": [1.0, 0.5, 0.2]})
+    other = frame.assign(total=[0.9, 0.6, 0.1])
+    shared = learning_curves({"a--x--s0": frame, "a--x--s1": other}, "loss")
+    assert shared != learning_curves({"a--x--s0": frame}, "loss")
+    assert shared == learning_curves({"a--x--s1": other, "a--x--s0": frame}, "loss")
+    # Five panels need a second row.
+    five = [learning_curves({name.format(i): frame for i in range(5)}, "loss") for name in ("a--s{}", "{}--s0")]
+    assert size(five[0])[1] < size(five[1])[1]
 
 
 def test_contact_sheet_is_deterministic():
