@@ -11,7 +11,8 @@ from bench.report.results import Result
 
 ERROR = (
     f"Standard error: the standard deviation of {RESAMPLES} bootstrap means, for each of which seeds, then places, "
-    "then the views of each place are drawn with replacement."
+    "then the views of each place are drawn with replacement. For n seeds or places it can be too small by a factor "
+    "down to the root of 1 - 1/n; intervals are widened for that."
 )
 PLUS_MINUS = " (mean ± standard error over seeds and scenes)"
 SUBMITTED = "Submitted rows are others' results, scored here and ranked with the learned rows."
@@ -31,10 +32,12 @@ def caption(params: Params, cards: Cards, results: Sequence[Result], tested: Seq
 
 
 def data(results: Sequence[Result], tested: Sequence[str], synthetic: Sequence[str] = ()) -> str:
-    """Return the tested data sets and how many scenes were scored."""
+    """Return the tested data sets and how many scenes of how many places were scored."""
     titles = [f"{name} (a synthetic stand-in of this name)" if name in synthetic else title(name) for name in tested]
     counts = _distinct(result.scenes for result in results)
-    return f"{', '.join(titles)}; {' or '.join(counts)} test scenes"
+    places = _distinct(len(found) for result in results if (found := result.places))
+    of = f" of {' or '.join(places)} {'place' if places == ['1'] else 'places'}" if places else ""
+    return f"{', '.join(titles)}; {' or '.join(counts)} test scenes{of}"
 
 
 def waivers(params: Params) -> str:
@@ -92,6 +95,19 @@ def made_with(params: Params, cards: Cards) -> dict[str, str]:
         "training": ", ".join(schedule) or "none",
         "widths preset": " and ".join(widths),
     }
+
+
+def of_codebooks(params: Params, cards: Cards, places: Sequence[str]) -> str:
+    """Return how a caption about inspected codebooks begins: profile, perceptual backbone, schedule, places.
+
+    cards  : of the codebooks, by name; without any, the parameters tell the backbone.
+    places : which the held-out scenes show, as far as these are there.
+    """
+    made = made_with(params, {name: {"perceptual": card.get("perceptual")} for name, card in cards.items()})
+    parts = [f"Profile {params.profile}", f"perceptual backbone {made['perceptual backbone']}", made["training"]]
+    if places:
+        parts.append(f"held-out scenes of {len(places)} {'place' if len(places) == 1 else 'places'}")
+    return ", ".join(parts)
 
 
 def _short(backbone: str) -> str:

@@ -21,21 +21,24 @@ INTRO = (
 
 
 def section(
-    profile: str,
+    setting: str,
     books: Sequence[Book],
     networks: Sequence[Mapping[str, Any]],
     curves: Mapping[str, pd.DataFrame],
 ) -> Section:
-    """Make the section of the inspected books, the inspected networks and the books' learning curves by name."""
+    """Make the section of the inspected books, the inspected networks and the books' learning curves by name.
+
+    setting : what captions begin with (`bench.report.caption.of_codebooks`).
+    """
     reports = [book.report for book in books]
     tables, missing = [], []
     if reports:
-        made = [inspection.codebooks(reports, profile), *combination.tables(reports, profile)]
+        made = [inspection.codebooks(reports, setting), *combination.tables(reports, setting)]
         tables += [over_seeds(table, "codebook") for table in made]
     else:
         missing.append("No codebook was inspected in this profile, so there is no table of its use and no Fig. 7.")
     if networks:
-        tables.append(over_seeds(inspection.parts(networks, profile), "run"))
+        tables.append(over_seeds(inspection.parts(networks, setting), "run"))
     else:
         missing.append("No network with a codebook was inspected in this profile.")
     kept = [str(report["codebook"]) for report in lowest_seed(reports)]

@@ -59,12 +59,12 @@ CLAIM_COLUMNS = (
 )
 
 
-def tables(found: Sequence[Report], profile: str) -> list[Table]:
+def tables(found: Sequence[Report], setting: str) -> list[Table]:
     """Build the tables about the claim, from the codebooks that were inspected for it; none without any."""
     complete = [report for report in found if "overlap" in report and "zones" in report]
     if not complete:
         return []
-    return [make(complete, profile) for make in (_claim, _zones, _sharers, _overlaps)]
+    return [make(complete, setting) for make in (_claim, _zones, _sharers, _overlaps)]
 
 
 def rule(found: Sequence[Report]) -> str:
@@ -83,13 +83,13 @@ def _rule(values: Mapping[str, float]) -> str:
     )
 
 
-def _claim(found: Sequence[Report], profile: str) -> Table:
+def _claim(found: Sequence[Report], setting: str) -> Table:
     zones = [report["zones"] for report in found]
     shifts = " or ".join(dict.fromkeys(str(one["shifts"]) for one in zones))
     return Table(
         name="codebooks_claim",
         title="Are HDR images made of LDR representations? The claim in numbers",
-        caption=f"Profile {profile}: {samples(found)}. Unshared: HDR vectors on codes, and codes of the book, that no "
+        caption=f"{setting}: {samples(found)}. Unshared: HDR vectors on codes, and codes of the book, that no "
         "frame of the same images uses. Bits: mutual information of exposure zone and quarter over HDR vectors. Last "
         "groups: share of a zone's HDR vectors in the half of the book that OLC gives to the frame which exposes the "
         "zone best: saturated, L1 (Q1, Q2); mid, L2 (Q2, Q3); shadows, L3 (Q3, Q4). Chance levels: "
@@ -125,11 +125,11 @@ def _claim_row(report: Report) -> Row:
     return row("all", cells, CLAIM_COLUMNS, reasons)
 
 
-def _zones(found: Sequence[Report], profile: str) -> Table:
+def _zones(found: Sequence[Report], setting: str) -> Table:
     return Table(
         name="codebooks_zones",
         title="What HDR images draw on, by exposure zone",
-        caption=f"Profile {profile}: {samples(found)}. Share of each zone's HDR vectors that chose a code of each "
+        caption=f"{setting}: {samples(found)}. Share of each zone's HDR vectors that chose a code of each "
         "quarter; the row of all zones (mixed cells left out) is what each zone would show if zones didn't matter. "
         f"Used and perplexity fall with the number of vectors, so compare them between books only. {rule(found)}",
         columns=ZONE_COLUMNS,
@@ -153,11 +153,11 @@ def _zone_rows(report: Report) -> Iterator[Row]:
     yield row("all", cells, ZONE_COLUMNS, {column.key: EMPTY for column in ZONE_COLUMNS} | reasons)
 
 
-def _sharers(found: Sequence[Report], profile: str) -> Table:
+def _sharers(found: Sequence[Report], setting: str) -> Table:
     return Table(
         name="codebooks_sharers",
         title="Whose codes HDR images use",
-        caption=f"Profile {profile}: {samples(found)}. HDR vectors by which frames of the same images use their code "
+        caption=f"{setting}: {samples(found)}. HDR vectors by which frames of the same images use their code "
         "too, each vector in one column; the last row of a book counts codes instead, as if all were used equally. "
         "Same place: share of HDR vectors whose code is the one that the frame's vector at the same place chose, and "
         "what independent choices would give. Frames aren't aligned, so motion lowers it. By the rule of segments, L1 "
@@ -194,11 +194,11 @@ def _sharer_row(report: Report, name: str, values: Mapping[str, Any], reason: st
     return row("all", cells, SHARER_COLUMNS, {column.key: reason for column in SHARER_COLUMNS})
 
 
-def _overlaps(found: Sequence[Report], profile: str) -> Table:
+def _overlaps(found: Sequence[Report], setting: str) -> Table:
     return Table(
         name="codebooks_overlap",
         title="Overlap of what kinds of images use",
-        caption=f"Profile {profile}: {samples(found)}. Jaccard: codes that both kinds use over codes that either uses. "
+        caption=f"{setting}: {samples(found)}. Jaccard: codes that both kinds use over codes that either uses. "
         "Shared mass: histogram intersection, the sum over codes of the smaller of both shares. Same: share of "
         "positions at which both chose the same code, and what independent choices would give; frames aren't aligned, "
         "so motion lowers it. By the rule of segments alone, neighbouring frames of an overlapped book can share half "

@@ -40,12 +40,16 @@ def _several(name: str, books: Sequence[Report]) -> str:
     zones = ", ".join(_zone_of_several(zone, books) for zone in NAMES)
     bits = sum(_bits(book) > book["zones"]["information_shifted"]["high"] for book in books)
     return (
-        f"{name} ({books[0]['segments']}, n = {len(books)} seeds, {of} each): HDR images use {min(used)} to "
-        f"{max(used)} of {books[0]['codes']} codes; {fmean(shared):.1%} of their vectors ({min(shared):.1%} to "
+        f"{name} ({books[0]['segments']}, n = {len(books)} seeds, {of} each): HDR images use {_range(used)} "
+        f"of {books[0]['codes']} codes; {fmean(shared):.1%} of their vectors ({min(shared):.1%} to "
         f"{max(shared):.1%}) chose codes that LDR frames of the same images use too. Against zone maps shifted at "
         f"random, HDR vectors chose {zones}. Zone and quarter share more bits than 95 % of shifts do in {bits} of "
         f"{len(books)} seeds."
     )
+
+
+def _range(counts: Sequence[int]) -> str:
+    return " to ".join(dict.fromkeys((str(min(counts)), str(max(counts)))))
 
 
 def _zone_of_several(zone: str, books: Sequence[Report]) -> str:
@@ -55,7 +59,7 @@ def _zone_of_several(zone: str, books: Sequence[Report]) -> str:
     more = sum(half["share"] > half["shifted"]["high"] for half in halves)
     less = sum(half["share"] < half["shifted"]["low"] for half in halves)
     where = f"in {NAMES[zone]} cells {SEGMENTS[halves[0]['frame']]}"
-    return f"{where} more often in {more} of {len(halves)} seeds and less often in {less}"
+    return f"{where} more often in {more} and less often in {less} of {len(halves)} seeds"
 
 
 def _one(report: Report) -> str:

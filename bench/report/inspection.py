@@ -38,13 +38,13 @@ PART_COLUMNS = (
 )
 
 
-def codebooks(found: Sequence[Mapping[str, Any]], profile: str) -> Table:
+def codebooks(found: Sequence[Mapping[str, Any]], setting: str) -> Table:
     """Build the table of codebook use: one row for each codebook and kind of image."""
     rows = tuple(_codebook_row(report, kind) for report in found for kind in KINDS if kind in report["kinds"])
     return Table(
         name="codebooks",
         title="Use of the codebooks on held-out images",
-        caption=f"Profile {profile}: {samples(found)}. L1 to L3 are the frames, short to long; H is the truth. "
+        caption=f"{setting}: {samples(found)}. L1 to L3 are the frames, short to long; H is the truth. "
         "Used: share of the book's K codes hit at least once (an overlapped book allows L1 to L3 half of them). "
         "Perplexity: exp of the entropy of hits. Quantisation error: mean squared difference of a vector's component "
         "and its code's. PSNR: reconstruction from the codes alone. "
@@ -97,12 +97,12 @@ def _by_quarter(report: Mapping[str, Any], kind: str, values: Mapping[str, Any])
     yield "error", values.get("quarters_error", ())
 
 
-def parts(found: Sequence[Mapping[str, Any]], profile: str) -> Table:
+def parts(found: Sequence[Mapping[str, Any]], setting: str) -> Table:
     """Build the table that shows whether codebook features, mapping loss and FSM matter to the trained networks."""
     return Table(
         name="parts",
         title="Do the parts do their work?",
-        caption=f"Profile {profile}. F_vq permuted: the codebook decoder's features are shuffled over space, PSNR-μ "
+        caption=f"{setting}. F_vq permuted: the codebook decoder's features are shuffled over space, PSNR-μ "
         "should fall. FSM permuted: the three frames' weights are exchanged, the output should change (largest change "
         "of relative radiance). The mapping loss should fall in training; the perplexity of HDR images should reach "
         "10 % of K.",

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from bench.report.caption import SUBMITTED, caption
 from bench.report.inputs import Measured
 from bench.report.results import Result, single_protocol
+from bench.report.scored import CONTROLS
 from bench.report.table import Column, Row, Table, Value, rank
 
 AREAS = {"": "whole", "@saturated": "saturated", "@moving": "moving"}
@@ -57,23 +58,33 @@ def table(measured: Measured) -> Table:
 
 
 def _masks(rows: Sequence[Row]) -> str:
-    others = f" {SUBMITTED}" if any(row.cells["kind"] == "submitted" for row in rows) else ""
+    kinds = {row.cells["kind"] for row in rows}
+    others = (CONTROLS if "control" in kinds else "") + (f" {SUBMITTED}" if "submitted" in kinds else "")
     return (
         "Saturated: the reference frame holds no information there. Moving: the scene changed between the frames. "
         "A scene in which a mask is empty has no value and doesn't enter that mean." + others
     )
 
 
-def _order(measured: Measured) -> Sequence[str]:
-    tables = measured.params.tables
+def _order(measured: Measured) -> list[str]:
+    tables, controls = measured.params.tables, _controls(measured)
     named = [*tables.table1.values(), *tables.table2.values(), *tables.table3.values()]
-    return list(dict.fromkeys([*named, *sorted({variant for variant, _ in measured.results})]))
+    others = sorted({variant for variant, _ in measured.results} - set(controls))
+    return list(dict.fromkeys([*named, *others, *controls]))
+
+
+def _controls(measured: Measured) -> list[str]:
+    """List the variants that stand in tables as controls and nowhere as a row of the paper."""
+    tables = measured.params.tables
+    rows = {*tables.table1.values(), *tables.table2.values(), *tables.table3.values()}
+    return [name for name in (*tables.table2_controls.values(), *tables.table3_controls.values()) if name not in rows]
 
 
 def _row(variant: str, dataset: str, result: Result, measured: Measured) -> Row:
-    floor = variant in measured.params.tables.floors
-    named: dict[str, Value] = {"method": label(variant, measured), "kind": "floor" if floor else "measured"}
-    ranked = not floor and bool(measured.card(variant))
+    floor, control = variant in measured.params.tables.floors, variant in _controls(measured)
+    kind = "floor" if floor else "control" if control else "measured"
+    named: dict[str, Value] = {"method": label(variant, measured), "kind": kind}
+    ranked = kind == "measured" and bool(measured.card(variant))
     return _scored(Row(dataset, {"dataset": dataset, "variant": variant, **named}, ranked=ranked), result)
 
 

@@ -38,6 +38,11 @@ class Result:
     unknown: Mapping[str, int] = field(default_factory=dict)
     cells: Mapping[str, Cells] = field(default_factory=dict, repr=False)
 
+    @property
+    def places(self) -> list[str]:
+        """Places that the scenes show, in alphabetical order."""
+        return sorted({place(scene) for values in self.cells.values() for _, scene in values})
+
 
 Results = Mapping[tuple[str, str], Result]
 """(variant, dataset) -> result."""

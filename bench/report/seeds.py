@@ -13,6 +13,7 @@ MEANS = (
     " Means over seeds; ±: their standard error, the standard deviation of the seeds over the root of their number. "
     "The CSV holds each seed by itself."
 )
+ONE_SEED = " One seed of each (n = 1, no spread)."
 
 
 def seedless(name: str) -> str:
@@ -37,7 +38,7 @@ def _seed(name: str) -> int:
 
 
 def over_seeds(table: Table, key: str) -> Table:
-    """Return the table with one row for the rows that differ in a seed alone; as it is where none do.
+    """Return the table with one row for the rows that differ in a seed alone; with all its rows where none do.
 
     key : column that holds the name of a run or codebook. Rows belong together if their text cells agree but for its
     seed. The given table stays behind as what the CSV holds.
@@ -46,7 +47,7 @@ def over_seeds(table: Table, key: str) -> Table:
     for row in table.rows:
         groups.setdefault(_identity(row, table.columns, key), []).append(row)
     if all(len(rows) == 1 for rows in groups.values()):
-        return table
+        return replace(table, caption=table.caption + ONE_SEED)
     columns = tuple(column for column in table.columns if column.key != "note")
     at = 1 + next(index for index, column in enumerate(columns) if column.key == key)
     return replace(

@@ -14,7 +14,8 @@ from bench.report.scored import METRICS, datasets_of
 TITLE = "What these data do and don't support about OLC"
 INTRO = (
     "Every sentence follows the paired tests of Tables 2 and 3 in this profile. Not distinguishable means that the "
-    "interval holds 0; it doesn't show that there is no difference."
+    "interval holds 0; it doesn't show that there is no difference. Each test stands alone at 95 %: where there is no "
+    "difference, one in twenty finds one."
 )
 CLAIM = {BETTER: "supported", WORSE: "contradicted", UNCLEAR: "not supported"}
 MANY = 8
@@ -75,7 +76,7 @@ def _sentences(second: Paper, third: Paper, measured: Measured, panel: str, scen
         yield from _images(rivals)
         yield from _remedies(rivals)
         yield from _steps(steps, third)
-        yield from _controls(steps, third)
+        yield from _controls(steps, third, measured)
 
 
 def _tests(paper: Paper, measured: Measured, panel: str) -> list[Test]:
@@ -87,14 +88,17 @@ def _data(measured: Measured, panel: str, scenes: Scenes, seeds: int) -> str:
     tested = {
         scene for (_, name), result in measured.results.items() if name == panel for scene in _names(result.cells)
     }
-    trained = scenes.get(panel, {}).get("train", ())
+    protocols = sorted({result.protocol for (_, name), result in measured.results.items() if name == panel})
+    trained, made = scenes.get(panel, {}).get("train", ()), made_with(measured.params, measured.cards)
     parts = [f"On {panel}: tested on {_views(tested)}"]
     if trained:
         places = {place(scene) for scene in (*tested, *trained)}
         parts.append(f"trained on {_views(trained)}, {len(places)} places in all")
     parts += [
         f"{seeds} {'seed' if seeds == 1 else 'seeds'}",
-        f"{made_with(measured.params, measured.cards)['training']}",
+        f"protocol {', '.join(protocols)}",
+        f"perceptual backbone {made['perceptual backbone']}",
+        made["training"],
     ]
     places = {place(scene) for scene in tested}
     return (
@@ -171,8 +175,9 @@ def _vanished(codes: int, plain: Rivals, again: Rivals | None) -> str:
     if first not in CLAIM or then not in CLAIM:
         return f"{where} it wasn't tested whether a gain of OLC vanishes where {how}."
     if first == BETTER:
-        end = {BETTER: "remains", UNCLEAR: "vanishes: it isn't distinguishable any more", WORSE: "turns into a loss"}
-        return f"{where} the gain of OLC {end[then]} where {how}."
+        end = {BETTER: "remains", UNCLEAR: "isn't distinguishable from none any more", WORSE: "turns into a loss"}
+        limit = "; that alone doesn't show that it is smaller there" if then == UNCLEAR else ""
+        return f"{where} the gain of OLC {end[then]} where {how}{limit}."
     if then == BETTER:
         return f"{where} OLC gains only where {how}, not in the plain pair."
     return f"{where} there is no gain of OLC to vanish: the plain pair is {first}, the one where {how} is {then}."
@@ -214,7 +219,7 @@ def _steps(tests: Sequence[Test], paper: Paper) -> Iterator[str]:
     )
 
 
-def _controls(tests: Sequence[Test], paper: Paper) -> Iterator[str]:
+def _controls(tests: Sequence[Test], paper: Paper, measured: Measured) -> Iterator[str]:
     found = [test for test in tests if test.pair.label in paper.controls]
     for pair, control, _ in found:
         turned = control._replace(mean=-control.mean, low=-control.high, high=-control.low)
@@ -226,7 +231,8 @@ def _controls(tests: Sequence[Test], paper: Paper) -> Iterator[str]:
             WORSE: "This speaks against the frozen, trained decoder.",
             UNCLEAR: "These data don't support that what the codebook's decoder learnt is what helps.",
         }
-        yield f"{what} {means[said]}" if said in means else what
+        random = measured.params.variants[pair.variant].options.get("prior_weights") == "random"
+        yield f"{what} {means[said]}" if random and said in means else what
     if not found:
         yield "Row 7 of Table 3 has no measured control, so its gain can't be told from that of more parameters."
 

@@ -13,13 +13,23 @@ MANY = 3
 
 
 class Cell(NamedTuple):
-    """A cell: its text, its mark ("best", "second", "up", "down" or ""), letters of its footnotes, what it sorts by."""
+    """A cell: its text, its mark ("best", "second", "up", "down" or ""), letters of its footnotes, what it sorts by.
+
+    spread, tail : what stands behind the text, "" for nothing: the standard error as text, and a remark such as a rank.
+    """
 
     text: str
     mark: str = ""
     letters: str = ""
     sort: str = ""
     reason: str = ""
+    spread: str = ""
+    tail: str = ""
+
+    @property
+    def line(self) -> str:
+        """Everything that the cell shows, on one line."""
+        return self.text + (f" ± {self.spread}" if self.spread else "") + self.tail
 
 
 class Line(NamedTuple):
@@ -135,9 +145,7 @@ def _cell(row: Row, column: Column, remark: str, letters: str) -> Cell:
     if row.digits is not None and column.digits is not None:
         column = replace(column, digits=row.digits)
     text = column.text(value)
-    if column.key in row.spreads:
-        text += f" ± {row.spreads[column.key]:.{column.digits}f}"
-    text += row.tails.get(column.key, "")
+    spread = f"{row.spreads[column.key]:.{column.digits}f}" if column.key in row.spreads else ""
     sort = column.exact(value) if column.digits is not None else text.lower()
     sort = "" if sort == "NaN" else sort  # last, beside the dashes
-    return Cell(text, row.marks.get(column.key, ""), letters, sort, remark)
+    return Cell(text, row.marks.get(column.key, ""), letters, sort, remark, spread, row.tails.get(column.key, ""))

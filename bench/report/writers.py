@@ -75,7 +75,7 @@ def _md(text: str) -> str:
 
 
 def _md_cell(cell: Cell) -> str:
-    text = _md(cell.text)
+    text = _md(cell.line)
     wrapped = {"best": f"**{text}**", "second": f"<u>{text}</u>"}.get(cell.mark, text)
     return wrapped + (f" <sup>{cell.letters}</sup>" if cell.letters else "")
 
@@ -91,7 +91,7 @@ def _unnumbered(title: str) -> str:
 
 
 def _tex_cell(cell: Cell) -> str:
-    text = tex(cell.text)
+    text = tex(cell.line)
     wrapped = {"best": rf"\textbf{{{text}}}", "second": rf"\underline{{{text}}}"}.get(cell.mark, text)
     return wrapped + (rf"\textsuperscript{{{cell.letters}}}" if cell.letters else "")
 

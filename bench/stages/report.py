@@ -11,7 +11,9 @@ from bench.core.params import Params
 from bench.core.registry import ROOT
 from bench.io.files import write_bytes_atomic, write_text_atomic
 from bench.io.tables import read_scores
+from bench.metrics.intervals import place
 from bench.report import cross, differences, masks, scored, support
+from bench.report.caption import of_codebooks
 from bench.report.codebook_figures import Book
 from bench.report.codebook_section import section
 from bench.report.figures import learning_curves
@@ -34,14 +36,15 @@ def run(params: Params) -> None:
     papers = _papers(params)
     tables = [scored.table(paper, measured) for paper in papers]
     tests = {f"table{paper.number}": differences.table(paper, measured) for paper in papers if paper.number != 1}
-    supported = support.section(papers, measured, _scenes(params))
+    scenes = _scenes(params)
+    supported = support.section(papers, measured, scenes)
     sections = [
         *_scored_sections(tables, tests, notes),
         supported,
         *_cross(measured, scores),
         Section("masks", "Where methods differ", tables=[masks.table(measured)]),
         sensitivity.section(params, scores, measured),
-        _codebooks(params),
+        _codebooks(params, scenes),
         *pictures.sections(params, scores, measured),
         _curves(params),
     ]
@@ -106,11 +109,16 @@ def _cross(measured: Measured, scores: pd.DataFrame) -> list[Section]:
     return [Section("cross", "Across data sets", intro, [made])] if made else []
 
 
-def _codebooks(params: Params) -> Section:
+def _codebooks(params: Params, scenes: Mapping[str, Mapping[str, Sequence[str]]]) -> Section:
     found = [path for name in params.codebooks if (path := layout.inspection(params, name)).exists()]
     networks = [path for run in params.vq_runs if (path := layout.inspection(params, f"network-{run}")).exists()]
     curves = {name: pd.read_csv(path) for name in params.codebooks if (path := _book_curve(params, name)).exists()}
-    return section(params.profile, [_book(path) for path in found], [_json(path) for path in networks], curves)
+    cards = {name: layout.codebook(params, name).with_suffix(".json") for name in params.codebooks}
+    known = {name: _json(path) for name, path in cards.items() if path.exists()}
+    trained = dict.fromkeys(book.trainset for book in params.codebooks.values())
+    places = sorted({place(scene) for name in trained for scene in scenes[name].get("test", ())})
+    setting = of_codebooks(params, known, places)
+    return section(setting, [_book(path) for path in found], [_json(path) for path in networks], curves)
 
 
 def _book(path: Path) -> Book:

@@ -206,6 +206,7 @@ PLACES = ("beach", "castle", "forest", "garden", "harbour", "market", "square", 
 
 def study_changes(seeds: int, against: dict[str, str]) -> dict[str, object]:
     """What the invented study changes of the parameters: controls, restarts, HDR images alone, several seeds."""
+    random = {"prior_weights": "random", "prior_frozen": False}
     options = {"hdr-32": {"images": "hdr"}, "vanilla-32-r": {"restart_every": 10}, "olc-32-r": {"restart_every": 10}}
     books = {
         name: {
@@ -218,7 +219,10 @@ def study_changes(seeds: int, against: dict[str, str]) -> dict[str, object]:
     vq = {run: {**entry, "codebook": STUDY[str(entry["variant"])]} for run, entry in runs.items() if "base" not in run}
     return {
         "codebooks": books,
-        "variants": {name: {"method": "olc", "preset": "narrow"} for name in (*STUDY, "baseline")},
+        "variants": {
+            name: {"method": "olc", "preset": "narrow", "options": random if name == "full-random" else {}}
+            for name in (*STUDY, "baseline")
+        },
         "plain_runs": {run: entry for run, entry in runs.items() if run not in vq},
         "vq_runs": vq,
         "classic_evaluations": {}, "plain_evaluations": {},

@@ -188,7 +188,7 @@ class TestSentences:
         told = sentences(found)[0]
         assert told.startswith("olc-32--panoramas (olc, n = 3 seeds, 144 vectors of 2 images each): HDR images use ")
         assert "70.0% of their vectors (40.0% to 90.0%) chose codes that LDR frames" in told
-        assert "chose in saturated cells Q1, Q2 more often in 1 of 3 seeds and less often in 1, in mid-tone" in told
+        assert "chose in saturated cells Q1, Q2 more often in 1 and less often in 1 of 3 seeds, in mid-tone" in told
         assert "in shadow cells nothing, as there are none. Zone and quarter share more bits" in told
         assert told.endswith("in 2 of 3 seeds.")
 

@@ -40,9 +40,11 @@ def test_families_keep_their_order_and_sort_their_seeds_as_numbers():
     assert families(names) == {"b": ["b--s9", "b--s10"], "a": ["a--s0", "a--s1"], "c": ["c"]}
 
 
-def test_one_seed_leaves_a_table_as_it_is():
+def test_one_seed_leaves_rows_and_says_so():
     table = made(("a--s0", "L1", 1.0, 5), ("a--s0", "H", 2.0, 5), ("b--s0", "H", 2.0, 5))
-    assert over_seeds(table, "run") is table
+    found = over_seeds(table, "run")
+    assert (found.rows, found.columns, found.tidy) == (table.rows, table.columns, None)
+    assert found.caption == "Caption. One seed of each (n = 1, no spread)."
 
 
 def test_means_and_standard_errors_by_hand():

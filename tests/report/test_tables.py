@@ -2,15 +2,19 @@ import csv
 import io
 import math
 import re
+from dataclasses import replace
 
 import pytest
 
 from bench.core.errors import BenchError
 from bench.report import inspection, masks, scored
+from bench.report.caption import of_codebooks
 from bench.report.inputs import Paper
 from bench.report.table import Column, Row, Table, rank
 from bench.report.view import view
 from bench.report.writers import tex, to_csv, to_latex, to_markdown
+
+from .conftest import parameters
 
 SCORES = ["psnr_mu", "psnr_l", "psnr_pu", "ssim_mu", "ssim_l", "ssim_pu", "hdrvdp2"]
 CONTRACT = [
@@ -131,7 +135,7 @@ def test_mixed_protocols_are_refused(papers, measured, rows):
 def test_caption_says_under_what_the_numbers_were_made(papers, measured):
     caption = scored.table(papers[1], measured()).caption
     for part in (
-        "Profile tiny", "panoramas", "2 test scenes", "n = 1, no spread", "whole-float@1", "mu-residual",
+        "Profile tiny", "panoramas", "2 test scenes of 2 places", "n = 1, no spread", "whole-float@1", "mu-residual",
         "random-vgg16 (seeded)", "60 steps at batch 4", "40 steps at batch 4", "narrow",
     ):  # fmt: skip
         assert part in caption
@@ -154,6 +158,27 @@ def test_nothing_measured_leaves_the_printed_blocks(papers, measured):
     rows = records(scored.table(papers[1], made))
     assert {row["dataset"] for row in rows} == {"kalantari", "hu"}
     assert {row["kind"] for row in rows} == {"pending", "published"}
+
+
+def test_masks_table_marks_controls_and_ranks_them_not(study):
+    _, measured = study({"vanilla-32": 0.0, "full": 1.0, "full-r": 5.0})
+    cards = {run: {"variant": entry.variant} for run, entry in measured.params.runs.items()}
+    found = masks.table(replace(measured, cards=cards))
+    kinds = {row.cells["variant"]: (row.cells["kind"], row.marks.get("psnr_mu", "")) for row in found.rows}
+    assert kinds == {"full": ("measured", "best"), "vanilla-32": ("measured", "second"), "full-r": ("control", "")}
+    assert found.rows[-1].cells["variant"] == "full-r"
+    assert "Control rows are ours" in found.caption
+
+
+def test_captions_of_codebooks_say_under_what_they_were_made():
+    params = parameters()
+    text = of_codebooks(params, {}, ["courtyard", "sunset"])
+    assert text == (
+        "Profile tiny, perceptual backbone random-vgg16, codebooks 40 steps at batch 4, held-out scenes of 2 places"
+    )
+    assert "perceptual backbone vgg16 (file)," in of_codebooks(params, {"a": {"perceptual": "vgg16 (file)"}}, [])
+    for table in (inspection.codebooks([], text), inspection.parts([], text)):
+        assert table.caption.startswith(text)
 
 
 def test_masks_table(measured):
