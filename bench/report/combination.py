@@ -128,6 +128,7 @@ def _claim_row(report: Report) -> Row:
 def _zones(found: Sequence[Report], setting: str) -> Table:
     return Table(
         name="codebooks_zones",
+        folded=True,
         title="What HDR images draw on, by exposure zone",
         caption=f"{setting}: {samples(found)}. Share of each zone's HDR vectors that chose a code of each "
         "quarter; the row of all zones (mixed cells left out) is what each zone would show if zones didn't matter. "
@@ -156,6 +157,7 @@ def _zone_rows(report: Report) -> Iterator[Row]:
 def _sharers(found: Sequence[Report], setting: str) -> Table:
     return Table(
         name="codebooks_sharers",
+        folded=True,
         title="Whose codes HDR images use",
         caption=f"{setting}: {samples(found)}. HDR vectors by which frames of the same images use their code "
         "too, each vector in one column; the last row of a book counts codes instead, as if all were used equally. "
@@ -197,6 +199,7 @@ def _sharer_row(report: Report, name: str, values: Mapping[str, Any], reason: st
 def _overlaps(found: Sequence[Report], setting: str) -> Table:
     return Table(
         name="codebooks_overlap",
+        folded=True,
         title="Overlap of what kinds of images use",
         caption=f"{setting}: {samples(found)}. Jaccard: codes that both kinds use over codes that either uses. "
         "Shared mass: histogram intersection, the sum over codes of the smaller of both shares. Same: share of "

@@ -49,7 +49,8 @@ def table(paper: Paper, measured: Measured) -> Table | None:
     made = made.replace(PLUS_MINUS, "")  # no cell of this table has a ±
     return Table(
         name=f"table{paper.number}_differences",
-        title=f"Table {paper.number}, paired differences",
+        title=f"Table {paper.number}, paired differences in every metric",
+        folded=True,
         caption=f"{made} {READING}{rough(int(str(row.cells['places'])) for row in rows)}",
         columns=COLUMNS,
         rows=tuple(rows),

@@ -78,7 +78,8 @@ class Row:
 class Table:
     """A table: `headings` says for each panel what it is, `groups` names a column group in each panel.
 
-    tidy : what the CSV holds, where people and programs need different shapes.
+    tidy   : what the CSV holds, where people and programs need different shapes.
+    folded : the page shows its title alone until it is opened: numbers to look up.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Table:
     headings: Mapping[str, str] = field(default_factory=dict)
     groups: Mapping[tuple[str, str], str] = field(default_factory=dict)
     tidy: "Table | None" = None
+    folded: bool = False
 
     def __post_init__(self) -> None:
         """Refuse an empty cell without a reason: a blank in a table must never be a riddle."""

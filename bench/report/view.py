@@ -66,6 +66,7 @@ class View:
     caption: str
     panels: tuple[Panel, ...]
     footnotes: tuple[tuple[str, str], ...]
+    folded: bool = False
 
 
 class _Footnotes:
@@ -90,7 +91,7 @@ def view(table: Table) -> View:
     notes = _Footnotes()
     panels = tuple(_panel(table, name, notes) for name in table.panels)
     footnotes = tuple((letter, sentence) for sentence, letter in notes.letters.items())
-    return View(table.name, table.title, table.caption, panels, footnotes)
+    return View(table.name, table.title, table.caption, panels, footnotes, table.folded)
 
 
 def _panel(table: Table, name: str, notes: _Footnotes) -> Panel:

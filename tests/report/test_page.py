@@ -84,6 +84,7 @@ def test_controls_tests_and_what_they_support_on_the_page(study):
     supported = support.section(list(papers.values()), measured, {})
     html = render(Page(measured.params, {}, sections=[Section("table2", "Table 2", tables=tables), supported]))
     parsed(html)
+    assert html.count("<details>") == 1, "the paired differences alone are folded"
     assert '<span class="kind control">control</span>' in html
     assert re.search(r"\+0\.50 \[0\.4\d, 0\.5\d\]: better than Vanilla \(K=1024\)", html)
     assert '<span class="up">better</span>' in html
