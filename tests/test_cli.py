@@ -13,7 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 from bench.__main__ import app, main
-from bench.cli import doctor
+from bench.cli import doctor, stages
 from bench.cli.settings import ROOT, Settings, locate
 from bench.core.errors import BenchError, TrainingFailed
 
@@ -66,6 +66,14 @@ def test_every_verb_has_help_with_an_example(verb):
     answer = CliRunner().invoke(app, [*verb, "--help"])
     assert answer.exit_code == 0
     assert "Example: python -m bench" in answer.output
+
+
+@pytest.mark.parametrize("verb", ["codebook", "train", "evaluate", "inspect", "prepare", "report"])
+def test_the_example_of_a_stage_names_what_is_there(verb, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    example = getattr(stages, verb).__doc__.partition("Example: python -m bench ")[2]
+    answer = CliRunner().invoke(app, [*example.split(), "--dry-run"])
+    assert answer.exit_code == 0, answer.output
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def codebook(context: typer.Context, name: str, max_minutes: MaxMinutes = None, 
     NAME is an entry of `codebooks` in the parameter file. Goes on from the last checkpoint. Several processes share
     the work when torchrun starts them.
 
-    Example: python -m bench --params profiles/smoke/params.yaml codebook olc-1024
+    Example: python -m bench --params profiles/smoke/params.yaml codebook olc-16--panoramas--s0
     """
     execute(context, "codebook", dry_run, name, lambda params: params.codebooks, minutes=max_minutes, peak=peak)
 
@@ -140,7 +140,7 @@ def replay(context: typer.Context, file: Path) -> None:
     FILE is the failed-step-N.pt that a training with a loss or gradient that isn't finite has written below runs/.
     Prints the loss terms, the first module whose output isn't finite, and the gradients that aren't.
 
-    Example: python -m bench replay runs/demo/codebook-olc-64/0123456789abcdef/failed-step-120.pt
+    Example: python -m bench replay runs/demo/codebook-olc-64--panoramas--s0/0123456789abcdef/failed-step-120.pt
     """
     file = file.absolute()
     with workplace():
@@ -172,7 +172,7 @@ def inspect(context: typer.Context, name: str, dry_run: DryRun = False) -> None:
 
     NAME is a codebook, or network-<run> for a run that has one.
 
-    Example: python -m bench inspect olc-1024
+    Example: python -m bench inspect olc-64--panoramas--s0
     """
     networks = "network-{}".format
     execute(context, "inspect", dry_run, name, lambda params: [*params.codebooks, *map(networks, params.vq_runs)])
