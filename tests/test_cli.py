@@ -68,7 +68,7 @@ def test_every_verb_has_help_with_an_example(verb):
     assert "Example: python -m bench" in answer.output
 
 
-@pytest.mark.parametrize("verb", ["codebook", "train", "evaluate", "inspect", "prepare", "report"])
+@pytest.mark.parametrize("verb", ["codebook", "train", "evaluate", "inspect"])
 def test_the_example_of_a_stage_names_what_is_there(verb, monkeypatch):
     monkeypatch.chdir(ROOT)
     example = getattr(stages, verb).__doc__.partition("Example: python -m bench ")[2]
