@@ -77,6 +77,7 @@ def _sentences(second: Paper, third: Paper, measured: Measured, panel: str, scen
         yield from _remedies(rivals)
         yield from _steps(steps, third)
         yield from _controls(steps, third, measured)
+        yield from _reach([*books, *steps])
 
 
 def _tests(paper: Paper, measured: Measured, panel: str) -> list[Test]:
@@ -235,6 +236,14 @@ def _controls(tests: Sequence[Test], paper: Paper, measured: Measured) -> Iterat
         yield f"{what} {means[said]}" if random and said in means else what
     if not found:
         yield "Row 7 of Table 3 has no measured control, so its gain can't be told from that of more parameters."
+
+
+def _reach(tests: Sequence[Test]) -> Iterator[str]:
+    """Say how small a difference these tests could tell from none."""
+    halves = [(difference.high - difference.low) / 2 for _, difference, said in tests if said in CLAIM]
+    if halves:
+        span = " to ".join(dict.fromkeys(f"{half:.2f}" for half in (min(halves), max(halves))))
+        yield f"The intervals reach about {span} dB to either side: smaller differences can't be told from none here."
 
 
 def _listed(words: Sequence[str]) -> str:

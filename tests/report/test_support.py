@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bench.report import support
+from bench.report.paired import compare, pairs
 
 SCENES = {"panoramas": {"train": ["city-01", "city-02", "night-01"]}}
 LEVELS = dict.fromkeys(
@@ -123,6 +124,19 @@ def test_what_was_not_measured_is_said(said):
     assert "No vanilla codebook from HDR images alone was tested" in text
     assert "Row 7 of Table 3 has no measured control" in text
     assert "At K = 32 no pair with restarts was measured" in text
+
+
+def test_how_small_a_difference_could_be_told(study):
+    papers, measured = study(LEVELS)
+    made = support.section(list(papers.values()), measured, {})
+    tests = [
+        compare(pair, "psnr-mu", measured, "panoramas")
+        for n in (2, 3)
+        for pair in pairs(papers[n], measured, "panoramas")
+    ]
+    halves = [f"{(found.high - found.low) / 2:.2f}" for found in tests]
+    span = " to ".join(dict.fromkeys((min(halves), max(halves))))
+    assert made.findings[-1].startswith(f"The intervals reach about {span} dB to either side")
 
 
 def test_one_seed_supports_nothing(said):
