@@ -80,11 +80,17 @@ def _controls(measured: Measured) -> list[str]:
     return [name for name in (*tables.table2_controls.values(), *tables.table3_controls.values()) if name not in rows]
 
 
+def kind(variant: str, measured: Measured) -> str:
+    """Return what kind of row a variant of ours makes: floor, control or measured."""
+    if variant in measured.params.tables.floors:
+        return "floor"
+    return "control" if variant in _controls(measured) else "measured"
+
+
 def _row(variant: str, dataset: str, result: Result, measured: Measured) -> Row:
-    floor, control = variant in measured.params.tables.floors, variant in _controls(measured)
-    kind = "floor" if floor else "control" if control else "measured"
-    named: dict[str, Value] = {"method": label(variant, measured), "kind": kind}
-    ranked = kind == "measured" and bool(measured.card(variant))
+    of = kind(variant, measured)
+    named: dict[str, Value] = {"method": label(variant, measured), "kind": of}
+    ranked = of == "measured" and bool(measured.card(variant))
     return _scored(Row(dataset, {"dataset": dataset, "variant": variant, **named}, ranked=ranked), result)
 
 

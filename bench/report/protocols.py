@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from bench.report.caption import data, seeds, settings, spread
 from bench.report.inputs import Measured
-from bench.report.masks import label
+from bench.report.masks import kind, label
 from bench.report.ranking import Grid, Place, tau
 from bench.report.results import Results
 from bench.report.rules import caution
@@ -74,14 +74,10 @@ def _heading(grid: Grid) -> str:
     return f"{grid.metric.head}{unit}, on {grid.dataset}{rest}{twin}"
 
 
-def _kind(variant: str, measured: Measured) -> str:
-    return "floor" if variant in measured.params.tables.floors else "measured"
-
-
 def _rows(grid: Grid, names: Sequence[str], measured: Measured) -> Iterator[Row]:
     for variant in grid.variants:
         places = grid.row(variant)
-        cells: dict[str, Value] = {"method": label(variant, measured), "kind": _kind(variant, measured)}
+        cells: dict[str, Value] = {"method": label(variant, measured), "kind": kind(variant, measured)}
         cells |= {name: places[name].value for name in names}
         yield Row(
             panel(grid),
@@ -114,7 +110,7 @@ def _tidy_row(grid: Grid, variant: str, protocol: str, results: Mapping[str, Res
     place, result = grid.places[variant, protocol], results.get(protocol, {}).get((variant, grid.dataset))
     cells: dict[str, Value] = {
         "dataset": grid.dataset, "metric": grid.metric.name, "method": label(variant, measured), "variant": variant,
-        "kind": _kind(variant, measured), "protocol": protocol, "value": place.value, "rank": place.rank,
+        "kind": kind(variant, measured), "protocol": protocol, "value": place.value, "rank": place.rank,
         "rank_change": place.change, "change_against": f"{grid.metric.twin or grid.metric.name} {grid.own}",
         "scenes": result.scenes if result else None, "seeds": result.seeds if result else None,
     }  # fmt: skip
@@ -130,7 +126,7 @@ def findings(grid: Grid, measured: Measured) -> list[str]:
     others = [name for name in grid.defined if name != grid.own]
     if grid.own not in grid.defined or not others:
         return []
-    learned = [name for name in grid.variants if _kind(name, measured) != "floor"]
+    learned = [name for name in grid.variants if kind(name, measured) != "floor"]
     return [*_spread(grid), *_orders(grid, others, learned), *_same(grid)]
 
 

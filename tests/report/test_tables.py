@@ -167,6 +167,7 @@ def test_masks_table_marks_controls_and_ranks_them_not(study):
     kinds = {row.cells["variant"]: (row.cells["kind"], row.marks.get("psnr_mu", "")) for row in found.rows}
     assert kinds == {"full": ("measured", "best"), "vanilla-32": ("measured", "second"), "full-r": ("control", "")}
     assert found.rows[-1].cells["variant"] == "full-r"
+    assert [masks.kind(name, measured) for name in ("full", "full-r")] == ["measured", "control"]
     assert "Control rows are ours" in found.caption
 
 
