@@ -32,6 +32,25 @@ class Conv2d(nn.Conv2d):
             nn.init.zeros_(self.bias)
 
 
+class ZeroLinear(nn.Linear):
+    """A linear layer that starts at zero, so that the branch it ends has no effect before training."""
+
+    def reset_parameters(self) -> None:
+        """Set weight and bias to zero."""
+        for parameter in self.parameters():
+            nn.init.zeros_(parameter)
+
+
+class Linear(nn.Linear):
+    """A linear layer whose output starts with the variance of its input."""
+
+    def reset_parameters(self) -> None:
+        """Draw the weight from a normal distribution of variance 1 / inputs; the bias is zero."""
+        nn.init.normal_(self.weight, std=self.in_features**-0.5)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+
 def conv(inputs: int, outputs: int, size: int = 3, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
     """Return a convolution of odd `size` that keeps height and width (divided by the stride)."""
     return Conv2d(inputs, outputs, size, stride, padding=dilation * (size // 2), dilation=dilation)

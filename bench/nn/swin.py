@@ -1,0 +1,72 @@
+"""Blocks of window transformers that several networks share (Liu et al.: Swin Transformer, ICCV 2021)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench.nn.blocks import Linear, ZeroLinear
+from bench.nn.windows import STRIP, WindowAttention
+
+
+class StochasticDepth(nn.Module):
+    """In training, drops a residual branch for some images of a batch and scales it up for the others."""
+
+    def __init__(self, share: float) -> None:
+        """Drop it with probability `share`, drawn from the framework's random generator."""
+        super().__init__()
+        self.share = share
+
+    def forward(self, branch: Tensor) -> Tensor:
+        """(B, ...) to the same; unchanged in evaluation."""
+        if not self.training or not self.share:
+            return branch
+        kept = torch.rand(len(branch), *[1] * (branch.dim() - 1), device=branch.device) >= self.share
+        return branch * (kept / (1 - self.share)).to(branch.dtype)
+
+
+class Mlp(nn.Module):
+    """Two linear layers on every token, with the exact GELU between them."""
+
+    def __init__(self, channels: int, hidden: int, outputs: int = 0, *, residual: bool = False) -> None:
+        """Return `outputs` channels (0: as many as go in); the last layer of a `residual` branch starts at zero."""
+        super().__init__()
+        last = ZeroLinear if residual else Linear
+        self.expand, self.contract = Linear(channels, hidden), last(hidden, outputs or channels)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(..., C) to (..., outputs); in pieces that stay in the cache where no gradient is kept."""
+        if torch.is_grad_enabled() or tokens.numel() <= STRIP:
+            return self._piece(tokens)
+        flat, out = (
+            tokens.reshape(-1, tokens.shape[-1]),
+            tokens.new_empty(*tokens.shape[:-1], self.contract.out_features),
+        )
+        size = STRIP // self.expand.out_features
+        for start in range(0, len(flat), size):
+            part = slice(start, start + size)
+            out.view(-1, out.shape[-1])[part] = self._piece(flat[part])
+        return out
+
+    def _piece(self, tokens: Tensor) -> Tensor:
+        out: Tensor = self.contract(F.gelu(self.expand(tokens)))
+        return out
+
+
+class SwinBlock(nn.Module):
+    """Window attention, then an MLP, each on normed tokens and added to its input; the identity at the start."""
+
+    def __init__(
+        self, channels: int, heads: int, *, shift: int, ratio: float = 2, drop: float = 0, edge: int = 8
+    ) -> None:
+        """The MLP is `ratio` times as wide; a branch is dropped with probability `drop` in training."""
+        super().__init__()
+        self.attention_norm, self.mlp_norm = nn.LayerNorm(channels), nn.LayerNorm(channels)
+        self.attention = WindowAttention(channels, heads, edge=edge, shift=shift)
+        self.mlp = Mlp(channels, int(ratio * channels), residual=True)
+        self.depth = StochasticDepth(drop)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Tokens (B, H, W, C) to the same."""
+        tokens = tokens + self.depth(self.attention(self.attention_norm(tokens)))
+        out: Tensor = tokens + self.depth(self.mlp(self.mlp_norm(tokens)))
+        return out
