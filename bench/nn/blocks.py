@@ -1,6 +1,7 @@
 """Blocks that several networks share: convolutions, residual blocks, output heads."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -90,6 +91,12 @@ class HdrNetwork(nn.Module):
         return terms
 
 
+def full_precision(tensor: Tensor) -> AbstractContextManager[object]:
+    """Switch autocast off for the device of `tensor`; on the meta device, which computes nothing, there is none."""
+    device = tensor.device.type
+    return nullcontext() if device == "meta" else torch.autocast(device, enabled=False)
+
+
 class Head(nn.Module):
     """Last convolution and range of the output.
 
@@ -110,7 +117,7 @@ class Head(nn.Module):
 
     def forward(self, features: Tensor, frames: Tensor) -> Tensor:
         """Features (B, C, H, W) and frames (B, N, 6, H, W) to radiance (B, 3, H, W)."""
-        with torch.autocast(features.device.type, enabled=False):
+        with full_precision(features):
             out: Tensor = self.last(features.to(self.last.weight.dtype))
             if self.kind == "published":
                 return torch.sigmoid(out)

@@ -1,11 +1,45 @@
 """Blocks of window transformers that several networks share (Liu et al.: Swin Transformer, ICCV 2021)."""
 
+import re
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.nn.blocks import Linear, ZeroLinear
 from bench.nn.windows import STRIP, WindowAttention
+
+SWIN_NAMES = (
+    (r"\.attention_norm\.", ".norm1."),
+    (r"\.mlp_norm\.", ".norm2."),
+    (r"\.attention\.bias_table$", ".attn.relative_position_bias_table"),
+    (r"\.attention\.query_key_value\.", ".attn.qkv."),
+    (r"\.attention\.project\.", ".attn.proj."),
+    (r"\.expand\.", ".fc1."),
+    (r"\.contract\.", ".fc2."),
+)
+"""What turns our names of a block's parameters into those of the public networks, as regular expressions."""
+
+SWIN_BUFFERS = r".*\.(attn_mask|relative_position_index)"
+"""What public networks store of a block besides: masks of the nominal size and position indices, not needed here."""
+
+
+def renamed(name: str, patterns: Sequence[tuple[str, str]]) -> str:
+    """Replace one regular expression after another."""
+    for pattern, theirs in patterns:
+        name = re.sub(pattern, theirs, name)
+    return name
+
+
+def as_map(tokens: Tensor) -> Tensor:
+    """(B, H, W, C) to (B, C, H, W), channels last in memory; copies nothing."""
+    return tokens.permute(0, 3, 1, 2)
+
+
+def as_tokens(features: Tensor) -> Tensor:
+    """(B, C, H, W) to (B, H, W, C), contiguous where the channels are last in memory."""
+    return features.permute(0, 2, 3, 1).contiguous()
 
 
 class StochasticDepth(nn.Module):
