@@ -148,5 +148,5 @@ def multiply_adds(network, edge=256):
     with torch.device("meta"):
         inputs = torch.empty(1, 3, 6, edge, edge)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network.to("meta")(inputs)
+        network.float().to("meta")(inputs)
     return counter.get_total_flops() // 2

@@ -7,7 +7,7 @@ import torch
 from bench.core.errors import UsageError
 from bench.core.registry import methods
 
-from . import rule
+from . import naive, rule
 
 CARD = methods["cavit"]
 
@@ -37,6 +37,15 @@ def test_it_equals_the_authors_network(loaded, dtype, tolerance):
     out, last = rule.run(network, inputs, network.head.last)
     for made, stored in ((out, case.arrays["out"]), (last, case.arrays["last_conv"])):
         np.testing.assert_allclose(made, rule.colours(stored, bgr=True), rtol=0, atol=tolerance)
+
+
+def test_the_naive_function_equals_it_too(public):
+    """It is what the speed of ours is compared with."""
+    case = rule.case("ca_vit_64x64")
+    drawn = [torch.from_numpy(rule.public_frame(index)).double() for index in range(3)]
+    out, last = naive.cavit({key: value.double() for key, value in public.items()}, *drawn)
+    np.testing.assert_allclose(out.numpy(), case.arrays["out"], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(last.numpy(), case.arrays["last_conv"], rtol=0, atol=1e-6)
 
 
 def test_any_size_is_the_padded_image_cropped(loaded):
