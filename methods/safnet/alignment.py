@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.nn.blocks import Conv2d
+from bench.nn.blocks import Conv2d, full_precision
 
 LEVELS = 4
 """Scales on which flows and masks are estimated, from 1/2 of the alignment's resolution down to 1/16."""
@@ -94,7 +94,8 @@ class Alignment(nn.Module):
         for maps in reversed(pyramid):
             estimate = self.finer(maps, estimate)
         estimate = _scaled(resize(estimate, full), full[1] / size[1], full[0] / size[0])
-        return Correspondence(estimate[:, :2], estimate[:, 2:4], *estimate[:, 4:].sigmoid().split(1, 1))
+        masks = estimate[:, 4:].sigmoid()
+        return Correspondence(estimate[:, :2], estimate[:, 2:4], masks[:, :1], masks[:, 1:])
 
     def finer(self, maps: Tensor, estimate: Tensor) -> Tensor:
         """Features (B, 3, C, h, w) and the estimate (B, 6, h, w), flows then mask logits, to one of (2h, 2w)."""
@@ -103,7 +104,7 @@ class Alignment(nn.Module):
         for inner in self.inner:
             features = F.channel_shuffle(inner(features), GROUPS)
         features = self.exit(features)
-        with torch.autocast(features.device.type, enabled=False):
+        with full_precision(features):
             residual: Tensor = self.last(features.to(self.last.weight.dtype))
             return _scaled(resize(estimate, residual.shape[-2:]), 2, 2) + residual
 

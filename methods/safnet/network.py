@@ -99,11 +99,12 @@ def census(encoded: Tensor, target: Tensor, size: int = 7) -> Tensor:
     count.
     """
     grey = 255 * torch.cat([encoded, target]).mean(1, keepdim=True)
-    windows = F.unfold(grey, size).unflatten(0, (2, -1))
+    windows = F.unfold(grey, size).view(2, len(encoded), size**2, -1)
     difference = windows - windows[:, :, size**2 // 2, None]
     squashed = difference / (0.81 + difference.square()).sqrt()
     apart = (squashed[0] - squashed[1]).square()
-    return (apart / (0.1 + apart)).mean()
+    distance: Tensor = (apart / (0.1 + apart)).mean()
+    return distance
 
 
 _FIRST = {
