@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -107,13 +108,14 @@ class Head(nn.Module):
 
     kinds = ("published", "mu-residual")
 
-    def __init__(self, channels: int, kind: str) -> None:
-        """Map `channels` features to RGB."""
+    def __init__(self, channels: int, kind: str, padding_mode: Literal["zeros", "reflect"] = "zeros") -> None:
+        """Map `channels` features to RGB; `padding_mode` is the last convolution's."""
         super().__init__()
         if kind not in self.kinds:
             raise UsageError(f"output head {kind!r} is unknown; expected one of {', '.join(self.kinds)}.")
         self.kind = kind
-        self.last = conv(channels, 3) if kind == "published" else ZeroConv2d(channels, 3, 3, padding=1)
+        last = Conv2d if kind == "published" else ZeroConv2d
+        self.last: nn.Conv2d = last(channels, 3, 3, padding=1, padding_mode=padding_mode)
 
     def forward(self, features: Tensor, frames: Tensor) -> Tensor:
         """Features (B, C, H, W) and frames (B, N, 6, H, W) to radiance (B, 3, H, W)."""

@@ -50,6 +50,6 @@ def halves_exchanged(frames: int = 1) -> Callable[[Tensor], Tensor]:
 
     def exchange(weight: Tensor) -> Tensor:
         pairs, others = weight[:, : 6 * frames], weight[:, 6 * frames :]
-        return torch.cat([pairs.unflatten(1, (frames, 2, 3)).flip(2).flatten(1, 3), others], 1)
+        return torch.cat([pairs.reshape(len(weight), frames, 2, 3, *weight.shape[2:]).flip(2).flatten(1, 3), others], 1)
 
     return exchange
