@@ -29,6 +29,9 @@ RADIUS = 3.6
 POINT = 72.0
 """Points in an inch."""
 
+ALONE = 7.0
+"""Width in inches of a figure of one panel, so that the legend fits."""
+
 LETTERS = 165
 """Of a line of the caption below a figure of two panels."""
 
@@ -67,7 +70,7 @@ def pareto_figure(panels: Sequence[Panel], reach: str, caption: str = "") -> dic
     reach   : what the vertical axes show, with its unit.
     caption : stands below, where the figure is looked at alone.
     """
-    with canvas(5.2 * len(panels), 5.0 if caption else 4.5, layout="constrained") as figure:
+    with canvas(max(5.2 * len(panels), ALONE), 5.0 if caption else 4.5, layout="constrained") as figure:
         grid = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
         for axes, panel in zip(grid, panels, strict=True):
             _marks(axes, panel)

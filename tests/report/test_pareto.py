@@ -79,6 +79,14 @@ def test_names_are_readable(figure, seed):
     assert frame.x0 <= caption.x0 and caption.x1 <= frame.x1 and frame.y0 <= caption.y0
 
 
+@pytest.mark.parametrize("number", [1, 2])
+def test_the_legend_fits(figure, number):
+    made = figure(table1()[-number:])
+    legend = made.legends[0].get_window_extent()
+    assert made.bbox.x0 <= legend.x0 and legend.x1 <= made.bbox.x1
+    assert len(made.legends[0].get_texts()) == 4
+
+
 def test_kinds_differ_in_marks_and_the_front_is_drawn_through_the_best(figure):
     (axes, _) = figure(table1()).axes
     marks = {line.get_marker() for line in axes.lines} - {"None"}
