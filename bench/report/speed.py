@@ -147,8 +147,10 @@ def _machine(speeds: Sequence[Speed]) -> str:
 
 def kind(method: str) -> str:
     """Return which mark a method has in Pareto figures."""
-    card = methods.get(method)
-    if card is not None and not card.trains:
+    if method not in methods:
+        return LEARNED
+    card = methods[method]
+    if not card.trains:
         return PLAIN
     return AFTER if getattr(card, "after_paper", False) else LEARNED
 
