@@ -144,7 +144,7 @@ class Stage(nn.Module):
     heads=("published", "mu-residual"),
     presets={
         "published": {"channels": 24, "heads": 4, "depth": 5, "stages": 4},
-        "demo": {"channels": 8, "heads": 2, "depth": 2, "stages": 2},
+        "demo": {"channels": 8, "heads": 2, "depth": 1, "stages": 2},
         "smoke": {"channels": 4, "heads": 2, "depth": 2, "stages": 1},
     },
     recipe={
