@@ -12,7 +12,7 @@ from bench.nn.attention import SpatialAttention
 from bench.nn.blocks import HdrNetwork, Head, Linear, conv
 from bench.nn.published import fill
 from bench.nn.statistics import GlobalMean
-from bench.nn.swin import SWIN_BUFFERS, SWIN_NAMES, SwinBlock, as_map, as_tokens, renamed
+from bench.nn.swin import SWIN_BUFFERS, SWIN_NAMES, SwinBlock, as_map, as_tokens, renamed, rising
 from bench.nn.tiling import pad_reflect
 
 SLOPE = 0.2
@@ -110,10 +110,7 @@ class CAViT(HdrNetwork):
         self.short, self.long = SpatialAttention(channels), SpatialAttention(channels)
         self.merge = conv(3 * channels, channels)
         self.entry_norm, self.norm = nn.LayerNorm(channels), nn.LayerNorm(channels)
-        drops = torch.linspace(0, drop, groups * blocks).tolist()
-        self.groups = nn.Sequential(
-            *(ContextGroup(channels, heads, drops[blocks * index :][:blocks]) for index in range(groups))
-        )
+        self.groups = nn.Sequential(*(ContextGroup(channels, heads, drops) for drops in rising(drop, groups, blocks)))
         self.fuse = conv(channels, channels)
         self.head = Head(channels, head)
 

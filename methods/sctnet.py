@@ -14,7 +14,7 @@ from bench.core.method import method
 from bench.nn.attention import ChannelAttention
 from bench.nn.blocks import HdrNetwork, Head, conv
 from bench.nn.published import fill
-from bench.nn.swin import SWIN_BUFFERS, SWIN_NAMES, Mlp, SwinGroup, as_map, as_tokens, renamed
+from bench.nn.swin import SWIN_BUFFERS, SWIN_NAMES, Mlp, SwinGroup, as_map, as_tokens, renamed, rising
 from bench.nn.tiling import pad_reflect
 
 
@@ -93,12 +93,12 @@ class SCTNet(HdrNetwork):
         drop : stochastic depth of the last block in training, rising from 0 at the first.
         """
         super().__init__()
-        width, drops = 3 * channels, torch.linspace(0, drop, stages * blocks).tolist()
+        width = 3 * channels
         self.entries = nn.ModuleList(conv(6, channels) for _ in range(3))
         self.skip = conv(channels, width)
         self.entry_norm, self.entry_mlp, self.norm = nn.LayerNorm(width), Mlp(width, width), nn.LayerNorm(width)
         self.stages = nn.ModuleList(
-            Stage(channels, heads, channel_heads, drops[blocks * index :][:blocks]) for index in range(stages)
+            Stage(channels, heads, channel_heads, drops) for drops in rising(drop, stages, blocks)
         )
         self.fuse = conv(width, width)
         self.head = Head(width, head)

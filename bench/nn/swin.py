@@ -58,6 +58,13 @@ class StochasticDepth(nn.Module):
         return branch * (kept / (1 - self.share)).to(branch.dtype)
 
 
+def rising(last: float, groups: int, blocks: int) -> list[list[float]]:
+    """Probabilities of stochastic depth for groups of blocks, rising evenly from 0 at the first to `last`."""
+    total = groups * blocks
+    drops = [last * index / max(total - 1, 1) for index in range(total)]
+    return [drops[start : start + blocks] for start in range(0, total, blocks)]
+
+
 class Mlp(nn.Module):
     """Two linear layers on every token, with the exact GELU between them."""
 

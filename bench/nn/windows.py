@@ -128,7 +128,9 @@ class _RowByRow(torch.autograd.Function):
         """Arguments and result as those of `attend_windows`."""
         ctx.grid = grid
         ctx.save_for_backward(bias, *packs)
-        query, key, value = (part.transpose(2, 3) for pack in packs for part in pack.unbind(3))
+        # Detached, or the framework would choose the kernel that could differentiate the bias.
+        bias = bias.detach()
+        query, key, value = (part.transpose(2, 3) for pack in packs for part in pack.detach().unbind(3))
         if not grid.shift:
             flat = [part.flatten(0, 1) for part in (query, key, value)]
             return attend(flat[0], flat[1], flat[2], bias[None]).transpose(1, 2).reshape(*packs[0].shape[:3], -1)
@@ -211,20 +213,21 @@ class WindowAttention(nn.Module):
         """Attend within windows of maps that the shift has moved; in strips where no gradient is kept."""
         rows, columns = (size // self.edge for size in maps[0].shape[1:3])
         grid = Grid(rows, columns, self.edge, self.shift)
+        bias = self.bias()
         if torch.is_grad_enabled() or maps[0].numel() <= STRIP:
-            return self._strip(maps, grid)
+            return self._strip(maps, bias, grid)
         out, step = torch.empty_like(maps[0]), max(1, STRIP * rows // maps[0][0].numel())
         for image in range(len(out)):
             for first in range(0, rows, step):
                 part = slice(image, image + 1), slice(first * self.edge, (first + step) * self.edge)
-                out[part] = self._strip([whole[part] for whole in maps], grid._replace(first=first))
+                out[part] = self._strip([whole[part] for whole in maps], bias, grid._replace(first=first))
         return out
 
-    def _strip(self, maps: Sequence[Tensor], grid: Grid) -> Tensor:
+    def _strip(self, maps: Sequence[Tensor], bias: Tensor, grid: Grid) -> Tensor:
         """Attend within the windows of whole images or of a strip of one."""
         layers = [self.query, self.key_value] if self.cross else [self.query_key_value]
         packs = [self._by_head(layer(split_windows(part, self.edge))) for layer, part in zip(layers, maps, strict=True)]
-        attended = attend_windows(packs, self.bias(), grid)
+        attended = attend_windows(packs, bias, grid)
         return join_windows(self.project(attended), self.edge, maps[0].shape[1] // self.edge)
 
     def _by_head(self, pack: Tensor) -> Tensor:

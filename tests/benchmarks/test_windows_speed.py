@@ -1,0 +1,69 @@
+"""Speed of the window transformers, as a ratio to the naive formulation: masks rebuilt, all scores kept, maps copied.
+
+`pytest tests/benchmarks/test_windows_speed.py -s` prints the seconds of both.
+"""
+
+import pytest
+import torch
+
+from bench.core.registry import methods
+from bench.nn.swin import SwinGroup
+
+from ..methods import naive, rule
+
+EDGE, CHANNELS = 128, 60
+PREFIX = "layers.0"
+
+
+@pytest.fixture(scope="module")
+def group():
+    """SCTNet's first group of six blocks as ours and as the naive function, with equal weights."""
+    network = methods["sctnet"].build("published", drop=0.0)
+    state = rule.public_state("sctnet", built=False)
+    methods["sctnet"].load_published(network, state)
+    ours = network.stages[0].group
+    assert isinstance(ours, SwinGroup)
+    state = {key: value.requires_grad_() for key, value in state.items() if key.startswith(PREFIX)}
+    return ours.to(memory_format=torch.channels_last), state
+
+
+def draw():
+    return torch.randn(1, EDGE, EDGE, CHANNELS, generator=torch.Generator().manual_seed(0))
+
+
+def fast(module, tokens, *, train):
+    with torch.set_grad_enabled(train):
+        out = module(tokens)
+    if train:
+        out.square().mean().backward()
+    return out
+
+
+def slow(state, tokens, *, train):
+    with torch.set_grad_enabled(train):
+        out = naive.group(state, PREFIX, tokens.flatten(1, 2), (EDGE, EDGE), "conv")
+    if train:
+        out.square().mean().backward()
+    return out.view_as(tokens)
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize(("train", "factor"), [(False, 1.3), (True, 1.3)])
+def test_a_group_is_faster_than_the_naive_formulation(group, train, factor, race):
+    (module, state), tokens = group, draw()
+    torch.testing.assert_close(
+        fast(module, tokens, train=train), slow(state, tokens, train=train), rtol=1e-3, atol=1e-3
+    )
+    ours, theirs = race(
+        lambda: fast(module, tokens, train=train), lambda: slow(state, tokens, train=train), rounds=3
+    )  # fmt: skip
+    what = "step" if train else "forward"
+    print(f"\n{what}: {1e3 * ours:.0f} ms, naive {1e3 * theirs:.0f} ms: {theirs / ours:.2f} times")
+    assert theirs > factor * ours
+
+
+@pytest.mark.parametrize("name", ["cavit", "sctnet"])
+def test_step_speed(name, benchmark):
+    network = methods[name].build("published").to(memory_format=torch.channels_last)
+    frames = torch.rand(1, 3, 6, EDGE, EDGE)
+    benchmark.pedantic(lambda: network(frames).mean().backward(), rounds=3, warmup_rounds=1)
