@@ -99,8 +99,8 @@ class AdversarialLearner:
 
     def compile(self) -> None:
         """Compile generator and discriminator."""
-        self.network.generator.compile()  # type: ignore[union-attr,operator]
-        self.networks["discriminator"].compile()
+        for part in (self.network.get_submodule("generator"), self.networks["discriminator"]):
+            part.compile()
 
     def _judge(self, start: int) -> dict[str, Tensor]:
         """Real images away from the pole, generated ones towards it; one stored power step, however many parts."""

@@ -120,7 +120,7 @@ class Generator(nn.Module):
                 nodes.append(self.nodes[f"{stage}{scale}"](torch.cat([wider, *known[scale]], 1)))
                 known[scale].append(nodes[-1])
             with full_precision(nodes[0]):
-                images.append(torch.tanh(output(nodes[0].to(output.weight.dtype))))  # type: ignore[arg-type]
+                images.append(torch.tanh(output(nodes[0].to(output.weight.dtype))))
             below = nodes
         return images
 

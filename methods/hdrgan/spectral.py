@@ -74,7 +74,7 @@ class SpectralConv2d(ReflectedConv2d):
 
     @torch.no_grad()
     def _step(self) -> tuple[Tensor, Tensor]:
-        """Return v (in x rows x columns) and u' (out); the kernel as it lies here is M^T, its columns in another order."""
+        """Return v (in x rows x columns) and u' (out); the kernel here is M^T, its columns in another order."""
         matrix = self.weight.flatten(1)
         right = F.normalize(self.u @ matrix, dim=0)
         return right, F.normalize(matrix @ right, dim=0)
