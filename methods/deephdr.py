@@ -127,6 +127,14 @@ class Output(nn.Module):
     },
     multiple=4,
     overlap=0,
+    conventions={
+        "channels": "[LDR, linear]",
+        "colours": "RGB",
+        "divisor": "255: files are read as 8 bit",
+        "input": "both halves taken to [-1, 1]",
+        "output": "tanh, [-1, 1]",
+        "tiles": "none; cropped to 800x1200 or 960x1440",
+    },
     recipe={
         "loss": "squared error of T in [-1, 1]",
         "rate": 2e-4,

@@ -138,6 +138,15 @@ class Generator(nn.Module):
     },
     multiple=4,
     overlap=64,
+    conventions={
+        "channels": "[LDR, T(linear)]",
+        "colours": "RGB",
+        "divisor": "255: files are read as 8 bit",
+        "input": "both halves taken to [-1, 1]",
+        "output": "tanh, a mu-law image in [-1, 1]",
+        "spectral norm": "one power step from the stored vectors for every image, not stored",
+        "tiles": "none; 960x1440",
+    },
     recipe={
         "loss": "L1 on T of both outputs, plus the sphere-GAN distance (three moments) from a patch discriminator",
         "rate": 1e-4,
