@@ -15,8 +15,8 @@ from methods.hdrgan.spectral import SpectralConv2d
 MOMENTS = (1, 2, 3)
 """Powers of the distance to the sphere's north pole that are compared (Park and Kwon, Sphere GAN, CVPR 2019)."""
 
-WEIGHT = 0.01
-"""Weight of the distance in the generator's loss; ours, the published one isn't known here."""
+WEIGHT = 1e-3
+"""Weight of the distance in the generator's loss. Ours: the published one isn't known here."""
 
 
 class PatchDiscriminator(nn.Module):
