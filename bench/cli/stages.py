@@ -208,15 +208,6 @@ def check(context: typer.Context) -> None:
 
 
 @app.command()
-def time(context: typer.Context) -> None:
-    """Print how fast the trainings ran on this machine, and what share of the device that is.
-
-    Example: python -m bench time
-    """
-    execute(context, "time")
-
-
-@app.command()
 def tiles(
     context: typer.Context,
     run: str,

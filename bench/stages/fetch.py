@@ -149,14 +149,30 @@ def _one(source: Mapping[str, Any], store: Path, checksums: Checksums, mirror: s
 
 
 def _from_drive(identity: str, store: Path, checksums: Checksums) -> dict[str, Any]:
-    folder = store / "unpacked"
-    files = drive_folder(identity, folder)
-    write_json_atomic(store / DRIVE, [str(file.relative_to(folder)) for file in files])
-    verify_files(f"drive:{identity}", folder, files, checksums)
+    folder, name = store / "unpacked", f"drive:{identity}"
+    files = _complete(name, store, checksums)
+    if files is None:
+        files = drive_folder(identity, folder)
+        write_json_atomic(store / DRIVE, [str(file.relative_to(folder)) for file in files])
+        verify_files(name, folder, files, checksums)
     for archive in files:
         if archive.suffix == ".zip":
             unpack(archive, folder)
-    return {"name": f"drive:{identity}", **(checksums.get(f"drive:{identity}") or {})}
+    return {"name": name, **(checksums.get(name) or {})}
+
+
+def _complete(name: str, store: Path, checksums: Checksums) -> list[Path] | None:
+    """Return the files of a Drive folder if all are here and have the recorded sum: then Drive isn't asked again."""
+    listed, folder = store / DRIVE, store / "unpacked"
+    if checksums.get(name) is None or not listed.exists():
+        return None
+    files = [folder / file for file in json.loads(listed.read_text(encoding="utf-8"))]
+    try:
+        verify_files(name, folder, files, checksums)
+    except (UsageError, FileNotFoundError):  # what is missing or changed may come anew
+        return None
+    _say(f"{folder}: {len(files)} files, as recorded; nothing to download")
+    return files
 
 
 def _sizes(card: DatasetCard) -> str:

@@ -12,7 +12,7 @@ from bench.core.registry import ROOT
 from bench.io.files import write_bytes_atomic, write_text_atomic
 from bench.io.tables import read_scores
 from bench.metrics.intervals import place
-from bench.report import cross, differences, masks, scored, support
+from bench.report import cross, differences, masks, scored, speed, support
 from bench.report.caption import of_codebooks
 from bench.report.codebook_figures import Book
 from bench.report.codebook_section import section
@@ -39,7 +39,7 @@ def run(params: Params) -> None:
     scenes = _scenes(params)
     supported = support.section(papers, measured, scenes)
     sections = [
-        *_scored_sections(tables, tests, notes),
+        *_scored_sections(tables, tests, notes, speed.figures(measured, scored.datasets_of(papers[0], measured))),
         supported,
         *_cross(measured, scores),
         Section("masks", "Where methods differ", tables=[masks.table(measured)]),
@@ -90,7 +90,9 @@ def _json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _scored_sections(tables: Sequence[Table], tests: Mapping[str, Table | None], notes: Sequence[str]) -> list[Section]:
+def _scored_sections(
+    tables: Sequence[Table], tests: Mapping[str, Table | None], notes: Sequence[str], figures: Sequence[Figure]
+) -> list[Section]:
     intros = (
         "Floors first, then the paper's rows in its order. The paper's columns hold its printed values, made under a "
         "protocol that it doesn't state. Where their heading says other data, they are there to be looked up only.",
@@ -100,7 +102,7 @@ def _scored_sections(tables: Sequence[Table], tests: Mapping[str, Table | None],
     names = [(f"table{n}", f"Table {n}") for n in (1, 2, 3)]
     first, *rest = zip(names, intros, tables, strict=True)
     made = [Section(*name, intro, [table, *filter(None, [tests[name[0]]])]) for name, intro, table in rest]
-    return [Section(*first[0], first[1], [first[2]], missing=notes), *made]
+    return [Section(*first[0], first[1], [first[2]], figures, notes), *made]
 
 
 def _cross(measured: Measured, scores: pd.DataFrame) -> list[Section]:

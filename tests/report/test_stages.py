@@ -43,6 +43,7 @@ def test_what_is_written(reported):
         "scores.csv",
         "figures/fig7_k32.png",
         "figures/curves.png",
+        "figures/pareto_parameters.png",
         "figures/protocols.png",
     } <= found
     assert "figures/crops_panoramas_no-truth_street-00.png" in found

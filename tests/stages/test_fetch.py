@@ -1,11 +1,8 @@
 """Fetch: from a server to the note that prepare reads, with licence, record, mirror and steps by hand."""
 
 import json
-import sys
 import zipfile
 from dataclasses import replace
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -170,58 +167,6 @@ def test_a_complete_set_passes(site, monkeypatch, capsys):
     monkeypatch.setattr(fetch, "datasets", {"kalantari": small})
     fetch.check(params, "kalantari")
     assert "fail" not in capsys.readouterr().out
-
-
-class TestDriveFolder:
-    """Hu's set comes as a Google Drive folder: many files, with one record for them all."""
-
-    @pytest.fixture
-    def drive(self, monkeypatch, tmp_path):
-        """Stands in for gdown: what lies in `tmp_path/drive` is what the Drive folder gives."""
-
-        def download_folder(*, id, output, **options):
-            given = [path for path in sorted((tmp_path / "drive").rglob("*")) if path.is_file()]
-            for path in given:
-                target = Path(output) / path.relative_to(tmp_path / "drive")
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(path.read_bytes())
-            return [str(Path(output) / path.relative_to(tmp_path / "drive")) for path in given]
-
-        monkeypatch.setitem(sys.modules, "gdown", SimpleNamespace(download_folder=download_folder))
-        builders.hu(tmp_path / "drive" / "SynHDR_Dataset2" / "001")
-        builders.hu(tmp_path / "drive" / "SynHDR_Dataset2" / "086", seed=1)
-        return tmp_path / "drive" / "SynHDR_Dataset2"
-
-    @pytest.fixture
-    def params(self, tmp_path, monkeypatch, small_params):
-        monkeypatch.chdir(tmp_path)
-        for group in ("codebooks", "plain_runs", "vq_runs", "classic_evaluations", "plain_evaluations"):
-            small_params[group] = {}
-        small_params["datasets"] = {"hu": {"code": "datasets/hu.py", "accept_licence": True}}
-        small_params["downloads"] = {"folder": "store", "checksums": "checksums.json"}
-        (tmp_path / "params.yaml").write_text(yaml.safe_dump(small_params))
-        return load(tmp_path / "params.yaml")
-
-    def test_its_files_are_recorded_together_and_checked_from_then_on(self, drive, params, tmp_path, capsys):
-        fetch.run(params, "hu")
-        [(name, record)] = json.loads((tmp_path / "checksums.json").read_text())["hu"].items()
-        assert name == "drive:1Sr2Jth4DT8K7dwviGsMhfDuc1d53XX0Z"
-        assert record["bytes"] == sum(path.stat().st_size for path in drive.rglob("*") if path.is_file())
-        prepare.run(params, "hu")
-        fetch.run(params, "hu")
-        (drive / "001" / "input_exp.txt").write_text("0\n2\n4.5\n")
-        with pytest.raises(BenchError, match="were changed after their download, or the authors have published others"):
-            fetch.run(params, "hu")
-
-    def test_verify_names_what_changed_on_this_disk(self, drive, params, tmp_path, capsys):
-        fetch.run(params, "hu")
-        with pytest.raises(BenchError, match="hu isn't complete"):  # two scenes of a hundred
-            fetch.check(params, "hu")
-        assert "as recorded" in capsys.readouterr().out
-        (tmp_path / "store" / "hu" / "unpacked" / "SynHDR_Dataset2" / "001" / "input_exp.txt").write_text("0\n")
-        with pytest.raises(BenchError):
-            fetch.check(params, "hu")
-        assert "were changed after their download" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["challenge123", "folder"])

@@ -1,0 +1,98 @@
+"""Hu's set comes as a Google Drive folder: many files, with one record for them all."""
+
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from bench.core.errors import BenchError
+from bench.core.params import load
+from bench.stages import fetch, layout, prepare
+
+from ..data import builders
+
+
+@pytest.fixture
+def drive(monkeypatch, tmp_path):
+    """Stands in for gdown: what lies in `tmp_path/drive` is what the Drive folder gives; it counts how often."""
+    (tmp_path / "asked").touch()
+
+    def download_folder(*, id, output, **options):
+        with (tmp_path / "asked").open("a") as asked:
+            asked.write("once\n")
+        given = [path for path in sorted((tmp_path / "drive").rglob("*")) if path.is_file()]
+        for path in given:
+            target = Path(output) / path.relative_to(tmp_path / "drive")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(path.read_bytes())
+        return [str(Path(output) / path.relative_to(tmp_path / "drive")) for path in given]
+
+    monkeypatch.setitem(sys.modules, "gdown", SimpleNamespace(download_folder=download_folder))
+    builders.hu(tmp_path / "drive" / "SynHDR_Dataset2" / "001")
+    builders.hu(tmp_path / "drive" / "SynHDR_Dataset2" / "086", seed=1)
+    return tmp_path / "drive" / "SynHDR_Dataset2"
+
+
+@pytest.fixture
+def params(tmp_path, monkeypatch, small_params):
+    monkeypatch.chdir(tmp_path)
+    for group in ("codebooks", "plain_runs", "vq_runs", "classic_evaluations", "plain_evaluations"):
+        small_params[group] = {}
+    small_params["datasets"] = {"hu": {"code": "datasets/hu.py", "accept_licence": True}}
+    small_params["downloads"] = {"folder": "store", "checksums": "checksums.json"}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(small_params))
+    return load(tmp_path / "params.yaml")
+
+
+def test_its_files_are_recorded_together_and_checked_from_then_on(drive, params, tmp_path, capsys):
+    fetch.run(params, "hu")
+    [(name, record)] = json.loads((tmp_path / "checksums.json").read_text())["hu"].items()
+    assert name == "drive:1Sr2Jth4DT8K7dwviGsMhfDuc1d53XX0Z"
+    assert record["bytes"] == sum(path.stat().st_size for path in drive.rglob("*") if path.is_file())
+    prepare.run(params, "hu")
+    (tmp_path / "store" / "hu" / "unpacked" / "SynHDR_Dataset2" / "086" / "input_exp.txt").unlink()
+    (drive / "001" / "input_exp.txt").write_text("0\n2\n4.5\n")
+    with pytest.raises(BenchError, match="were changed after their download, or the authors have published others"):
+        fetch.run(params, "hu")
+
+
+def test_drive_is_not_asked_again_for_a_complete_folder(drive, params, tmp_path, capsys):
+    fetch.run(params, "hu")
+    note = (layout.raw(params, "hu") / "on_disk.json").read_bytes()
+    (drive / "001" / "input_exp.txt").write_text("0\n2\n4.5\n")  # what the authors publish later isn't looked for
+    fetch.run(params, "hu")
+    assert (tmp_path / "asked").read_text().count("once") == 1
+    assert (layout.raw(params, "hu") / "on_disk.json").read_bytes() == note
+    assert "as recorded; nothing to download" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("fault", ["missing", "changed", "no list", "no record"])
+def test_drive_is_asked_again_for_what_is_not_as_recorded(drive, params, tmp_path, fault):
+    fetch.run(params, "hu")
+    store, record = tmp_path / "store" / "hu", tmp_path / "checksums.json"
+    file = store / "unpacked" / "SynHDR_Dataset2" / "001" / "input_exp.txt"
+    {
+        "missing": file.unlink,
+        "changed": lambda: file.write_text("0\n"),
+        "no list": (store / fetch.DRIVE).unlink,
+        "no record": lambda: record.write_text("{}"),
+    }[fault]()
+    fetch.run(params, "hu")
+    assert (tmp_path / "asked").read_text().count("once") == 2
+    assert file.read_text() == (drive / "001" / "input_exp.txt").read_text()
+    fetch.run(params, "hu")
+    assert (tmp_path / "asked").read_text().count("once") == 2
+
+
+def test_verify_names_what_changed_on_this_disk(drive, params, tmp_path, capsys):
+    fetch.run(params, "hu")
+    with pytest.raises(BenchError, match="hu isn't complete"):  # two scenes of a hundred
+        fetch.check(params, "hu")
+    assert "as recorded" in capsys.readouterr().out
+    (tmp_path / "store" / "hu" / "unpacked" / "SynHDR_Dataset2" / "001" / "input_exp.txt").write_text("0\n")
+    with pytest.raises(BenchError):
+        fetch.check(params, "hu")
+    assert "were changed after their download" in capsys.readouterr().out
