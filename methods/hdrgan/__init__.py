@@ -1,0 +1,1 @@
+"""HDR-GAN: generator, spectral norm, and its adversarial training."""

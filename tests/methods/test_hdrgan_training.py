@@ -1,0 +1,119 @@
+"""HDR-GAN's adversarial training: distances on the sphere, two phases, exact resumption."""
+
+import math
+
+import pytest
+import torch
+
+from bench.core.optimisation import Stage2
+from bench.core.registry import methods
+from bench.data.patches import PatchStream
+from bench.nn.losses import Fidelity
+from bench.train.checkpoint import Checkpoint
+from bench.train.loop import fit, seed_parameters
+from methods.hdrgan.adversarial import WEIGHT, PatchDiscriminator, sphere_distance
+
+CPU = torch.device("cpu")
+
+
+class Stopped(Exception):
+    """What interrupts a training in these tests."""
+
+
+class Interrupted(PatchStream):
+    """A stream that stops when sample `at` is asked for."""
+
+    at = -1
+
+    def cut(self, number, out):
+        if number == self.at:
+            raise Stopped
+        super().cut(number, out)
+
+
+def learner(settings):
+    network = methods["hdr-gan"].build("smoke")
+    made = network.learner(settings, Fidelity(None, 0.0))
+    for part in made.networks.values():
+        seed_parameters(part, 0)
+    return made
+
+
+def train(scene, folder, at=-1, **changes):
+    """Train a tiny generator and its discriminator; returns both networks' weights and the learning curve."""
+    values = {"steps": 6, "batch": 2, "rate": 1e-3, "clip": 1.0, "weight_perceptual": 0.0, "log_every": 2}
+    settings = Stage2(**{**values, "checkpoint_every": 2, **changes})
+    made, stream = learner(settings), Interrupted([scene], size=24, stride=8, augment=True, seed=0)
+    stream.at = at
+    curve = fit(made, stream, settings, Checkpoint(folder), label="tiny", device=CPU)
+    return {f"{part}.{name}": v for part, n in made.networks.items() for name, v in n.state_dict().items()}, curve
+
+
+def test_distances_to_the_pole_by_hand():
+    """The origin is opposite the pole, the unit circle is the equator; three moments are added."""
+    points = torch.tensor([[0.0, 0.0], [0.6, 0.8], [3e8, 4e8]])
+    half = math.pi / 2
+    wanted = [math.pi + math.pi**2 + math.pi**3, half + half**2 + half**3, 0.0]
+    torch.testing.assert_close(sphere_distance(points), torch.tensor(wanted), rtol=1e-6, atol=1e-6)
+
+
+def test_the_distance_is_that_of_the_projected_points():
+    values = torch.randn(4, 1, 5, 6, dtype=torch.float64) / 5
+    flat = values.flatten(1)
+    square = flat.square().sum(1, keepdim=True)
+    sphere = torch.cat([2 * flat, square - 1], 1) / (square + 1)
+    torch.testing.assert_close(sphere.norm(dim=1), torch.ones(4, dtype=torch.float64))
+    angle = torch.acos(sphere[:, -1]).float()
+    torch.testing.assert_close(sphere_distance(values), angle + angle**2 + angle**3)
+
+
+def test_the_discriminator_has_five_normalised_layers():
+    judge = PatchDiscriminator().eval()
+    assert [tuple(layer.weight.shape) for layer in judge.layers] == [
+        (64, 3, 4, 4), (128, 64, 4, 4), (128, 128, 4, 4), (128, 128, 4, 4), (1, 128, 4, 4),
+    ]  # fmt: skip
+    assert judge(torch.rand(2, 3, 64, 48)).shape == (2, 1, 6, 4)
+    assert judge(torch.rand(1, 3, 24, 24)).shape == (1, 1, 1, 1)
+
+
+def test_phases_judge_the_same_images_with_opposite_signs():
+    made = learner(Stage2(steps=1, batch=2, rate=1e-3))
+    given, truth, samples = torch.rand(2, 3, 6, 32, 32), torch.rand(2, 3, 32, 32), slice(0, 2)
+    assert made.prepare(given, truth, 0, samples) == []
+    terms = made.losses("network", given, truth, 0, samples)
+    assert set(terms) == {"reconstruction", "supervision", "adversarial"}
+    (pair,) = made.state().values()
+    judge = made.networks["discriminator"]
+    before = judge.layers[0].u.clone()
+    real, fake = (sphere_distance(judge(images)).mean() for images in pair)
+    torch.testing.assert_close(terms["adversarial"], -WEIGHT * fake)
+    torch.testing.assert_close(made.losses("discriminator", given, truth, 0, samples)["discriminator"], fake - real)
+    assert not torch.equal(judge.layers[0].u, before) and not judge.training
+    made.updated("network")
+    assert made.state()
+    made.updated("discriminator")
+    assert not made.state()
+
+
+def test_the_discriminator_learns_to_tell_images_apart():
+    torch.manual_seed(0)
+    judge = PatchDiscriminator(8)
+    seed_parameters(judge, 0)
+    optimiser = torch.optim.Adam(judge.parameters(), lr=3e-3)
+    for _ in range(30):
+        real, fake = torch.rand(4, 3, 32, 32) - 0.5, (torch.rand(4, 3, 1, 1) - 0.5).expand(4, 3, 32, 32)
+        loss = sphere_distance(judge(fake)).mean() - sphere_distance(judge(real)).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert float(loss.detach()) < -0.5
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_an_interrupted_training_resumes_to_the_same_bits(tiny_scene, tmp_path, parts):
+    whole, curve = train(tiny_scene, tmp_path / "whole", accumulate=parts)
+    with pytest.raises(Stopped):
+        train(tiny_scene, tmp_path / "parts", at=7, accumulate=parts)
+    weights, again = train(tiny_scene, tmp_path / "parts", accumulate=parts)
+    assert curve == again and all(torch.equal(value, whole[name]) for name, value in weights.items())
+    assert {"reconstruction", "supervision", "adversarial", "discriminator"} <= set(curve[-1])
