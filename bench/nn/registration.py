@@ -1,0 +1,245 @@
+"""Registration: the frames of a bracket moved onto the reference frame, by optical flow or by one motion of the camera.
+
+Motions are found between grey pictures of one exposure: of a pair of frames, the darker is raised to what the brighter
+one's exposure would have stored, clipped where that would have clipped. Everything runs on one thread, since OpenCV's
+results depend on their number.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.color.exposure import encode, linearise
+from bench.core.scene import Array, Scene
+
+Grey = NDArray[np.uint8]
+"""(H, W) uint8, gamma-encoded, 255 is saturated."""
+
+Positions = NDArray[np.float32]
+"""(H, W, 2) float32: x (column) and y (row), in pixels of the other frame, of what each reference pixel shows."""
+
+Motion = Callable[[Grey, Grey], Positions]
+"""Reference and other frame, grey and of one exposure, to positions in the other frame."""
+
+SMALLEST = 32
+"""Pixels a side that the flow works on at least; smaller pictures are extended by their borders."""
+
+MATCHES = 12
+"""Pairs of features that a homography must explain; it has eight unknowns."""
+
+
+def re_expose(codes: Array, time: float, target: float) -> Array:
+    """Return codes (any shape, uint8 or uint16) of exposure `time` as an exposure of `target` stores them.
+
+    code^2.2 times target / time, clipped to the full range, gamma-encoded and rounded to the same dtype.
+    """
+    full = int(np.iinfo(codes.dtype).max)
+    levels = np.arange(full + 1) / full
+    table = np.rint(full * encode(linearise(levels, time), target)).astype(codes.dtype)
+    return np.asarray(table[codes])
+
+
+def matched(scene: Scene, index: int) -> tuple[Grey, Grey]:
+    """Return the reference and frame `index`, grey, at the longer of their two exposure times."""
+    target = float(max(scene.times[index], scene.times[scene.reference]))
+    frames = (re_expose(scene.codes[i], float(scene.times[i]), target) for i in (scene.reference, index))
+    reference, other = (grey(frame) for frame in frames)
+    return reference, other
+
+
+def unmatched(scene: Scene, index: int) -> tuple[Grey, Grey]:
+    """Return the reference and frame `index`, grey, as they are."""
+    return grey(scene.codes[scene.reference]), grey(scene.codes[index])
+
+
+def grey(codes: Array) -> Grey:
+    """Mean of the channels of codes (H, W, 3), uint8 or uint16, as 8-bit codes."""
+    shares = codes.mean(axis=-1, dtype=np.float32) / np.float32(np.iinfo(codes.dtype).max)
+    return np.asarray(np.rint(255 * shares), np.uint8)
+
+
+def register(scene: Scene, motion: Motion, pairs: Callable[[Scene, int], tuple[Grey, Grey]] = matched) -> Scene:
+    """Return the scene with every frame moved onto the reference; codes keep their dtype.
+
+    Pixels that lie outside a frame take what its exposure would have stored of the reference. `pairs` makes the
+    pictures that the motion is found between.
+    """
+    codes = np.array(scene.codes)
+    for index in range(len(codes)):
+        if index != scene.reference:
+            warped, inside = warp(scene.codes[index], motion(*pairs(scene, index)))
+            codes[index] = np.where(inside[..., None], warped, mapped(scene, index))
+    return replace(scene, codes=codes)
+
+
+def mapped(scene: Scene, index: int) -> Array:
+    """Return the reference (H, W, 3) as frame `index` would have stored it, codes of the scene's dtype."""
+    return re_expose(scene.codes[scene.reference], float(scene.times[scene.reference]), float(scene.times[index]))
+
+
+def warp(codes: Array, positions: Positions) -> tuple[Array, NDArray[np.bool_]]:
+    """Return codes (H, W, 3) of what lies at the positions, bicubic, and whether they are inside the frame (H, W)."""
+    cv2 = _opencv()
+
+    height, width = codes.shape[:2]
+    x, y = positions[..., 0], positions[..., 1]
+    slack = 1e-3  # an exact border pixel stays inside whatever the rounding
+    inside = (x >= -slack) & (x <= width - 1 + slack) & (y >= -slack) & (y <= height - 1 + slack)  # false for NaN
+    where = np.where(inside[..., None], positions, np.float32(0))
+    with _one_thread():
+        moved = cv2.remap(np.ascontiguousarray(codes), where, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(moved).reshape(codes.shape), inside
+
+
+def still(height: int, width: int) -> Positions:
+    """Return the positions of a frame that did not move."""
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    return np.stack([columns, rows], -1)
+
+
+def flow(reference: Grey, other: Grey) -> Positions:
+    """Dense motion by dense inverse search (DIS, Kroeger et al. 2016; OpenCV, preset "medium")."""
+    cv2 = _opencv()
+
+    height, width = reference.shape
+    more = [(0, max(SMALLEST - side, 0)) for side in (height, width)]
+    extended = (np.pad(picture, more, mode="edge") for picture in (reference, other))
+    with _one_thread():
+        search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        found = np.asarray(search.calc(*extended, None))[:height, :width]
+    return np.asarray(still(height, width) + found)
+
+
+def homography(reference: Grey, other: Grey) -> Positions:
+    """Motion of the camera from matched features; none where they don't agree on a plausible one."""
+    return project(find_homography(reference, other), *reference.shape)
+
+
+def ecc(reference: Grey, other: Grey) -> Positions:
+    """Motion of the camera that correlates the pictures best (Evangelidis and Psarakis 2008); none without a result."""
+    return project(find_ecc(reference, other), *reference.shape)
+
+
+def mtb(reference: Grey, other: Grey) -> Positions:
+    """Shift by whole pixels that agrees best in what lies above and below the median (Ward 2003; OpenCV).
+
+    It needs pictures as they are (`unmatched`): raised ones may be clipped where the median is.
+    """
+    cv2 = _opencv()
+    height, width = reference.shape
+    bits = min(6, int(np.log2(min(height, width))) - 3)  # shifts below 2^bits; eight pixels a side must be left
+    if bits < 1 or np.ptp(reference) == 0 or np.ptp(other) == 0:
+        return still(height, width)
+    with _one_thread():
+        shift = cv2.createAlignMTB(max_bits=bits).calculateShift(reference, other)
+    return still(height, width) - np.asarray(shift, np.float32)
+
+
+def project(matrix: Array, height: int, width: int) -> Positions:
+    """Return where a homography (3, 3) takes every pixel (x, y, 1); NaN or infinite on its horizon."""
+    points = np.concatenate([still(height, width), np.ones((height, width, 1), np.float32)], -1) @ matrix.T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(points[..., :2] / points[..., 2:], dtype=np.float32)
+
+
+def find_homography(reference: Grey, other: Grey) -> NDArray[np.float64]:
+    """Return the homography (3, 3) from reference pixels (x, y, 1) to the other frame's: SIFT, ratio test, RANSAC.
+
+    The identity where fewer than `MATCHES` pairs agree, or on a motion that no handheld bracket has.
+    """
+    cv2 = _opencv()
+
+    with _one_thread():
+        cv2.setRNGSeed(0)
+        sift = cv2.SIFT_create(nfeatures=4000)
+        (points, one), (others, two) = (sift.detectAndCompute(picture, None) for picture in (reference, other))
+        if min(len(points), len(others)) < MATCHES:
+            return np.eye(3)
+        nearest = cv2.BFMatcher(cv2.NORM_L2).knnMatch(one, two, k=2)
+        good = [first for first, second in nearest if first.distance < 0.75 * second.distance]
+        if len(good) < MATCHES:
+            return np.eye(3)
+        start = np.array([points[match.queryIdx].pt for match in good])
+        end = np.array([others[match.trainIdx].pt for match in good])
+        matrix, agree = cv2.findHomography(start, end, cv2.RANSAC, 2.0, maxIters=5000, confidence=0.999)
+    if matrix is None or int(np.sum(agree)) < MATCHES or not plausible(np.asarray(matrix), *reference.shape):
+        return np.eye(3)
+    return np.asarray(matrix, np.float64)
+
+
+def find_ecc(reference: Grey, other: Grey) -> NDArray[np.float64]:
+    """Return the homography (3, 3) that maximises the enhanced correlation coefficient, from coarse to fine.
+
+    A shift at the coarsest of the scales (short side of about `SMALLEST`), then all eight unknowns at each. Both
+    pictures are clipped at one level, so clipped pixels count like others. The identity where OpenCV's search doesn't
+    converge to a plausible motion.
+    """
+    cv2 = _opencv()
+
+    matrix = np.eye(3)
+    levels = max(int(np.log2(max(min(reference.shape), 1) / SMALLEST)), 0)
+    with _one_thread():
+        for level in range(levels, -1, -1):
+            scale = np.diag([0.5**level, 0.5**level, 1])
+            size = [max(side >> level, 1) for side in reference.shape[::-1]]
+            pair = [cv2.resize(picture, size, interpolation=cv2.INTER_AREA) for picture in (reference, other)]
+            motions = [cv2.MOTION_TRANSLATION] if level == levels else []
+            try:
+                local = scale @ matrix @ np.linalg.inv(scale)
+                for kind in [*motions, cv2.MOTION_HOMOGRAPHY]:
+                    local = _climb(pair[0], pair[1], local, kind)
+            except cv2.error:  # it has left the picture, or there is nothing to correlate
+                return np.eye(3)
+            matrix = np.linalg.inv(scale) @ local @ scale
+    return matrix if plausible(matrix, *reference.shape) else np.eye(3)
+
+
+def _climb(reference: Grey, other: Grey, matrix: Array, kind: int) -> NDArray[np.float64]:
+    """Improve a homography (3, 3) by OpenCV's ECC at one scale; raises cv2.error where that fails."""
+    cv2 = _opencv()
+
+    homography = kind == cv2.MOTION_HOMOGRAPHY
+    start = np.ascontiguousarray(matrix if homography else matrix[:2], np.float32)
+    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-5)
+    _, found = cv2.findTransformECC(reference, other, start, kind, stop, None, 5)
+    out = np.eye(3)
+    out[: len(found)] = found
+    return np.asarray(out / out[2, 2])
+
+
+def plausible(matrix: Array, height: int, width: int) -> bool:
+    """Tell whether a homography (3, 3) is a motion between handheld frames.
+
+    It is finite, keeps orientation and areas within a factor of 2, and moves no corner by over a quarter of the
+    diagonal.
+    """
+    corners = np.array([[0, 0, 1], [width - 1, 0, 1], [0, height - 1, 1], [width - 1, height - 1, 1]], np.float64)
+    ends = corners @ np.asarray(matrix, np.float64).T
+    if not np.isfinite(ends).all() or (ends[:, 2] <= 0).any():
+        return False
+    far = np.hypot(*(ends[:, :2] / ends[:, 2:] - corners[:, :2]).T).max()
+    areas = np.linalg.det(matrix) / ends[:, 2] ** 3  # the Jacobian's determinant at the corners
+    return bool(far <= np.hypot(height, width) / 4 and (areas > 0.5).all() and (areas < 2).all())
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    cv2 = _opencv()
+
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+def _opencv() -> Any:
+    """Import OpenCV on its first use; its type information covers neither all functions nor empty arguments."""
+    import cv2
+
+    return cv2
