@@ -28,8 +28,11 @@ Motion = Callable[[Grey, Grey], Positions]
 SMALLEST = 32
 """Pixels a side that the flow works on at least; smaller pictures are extended by their borders."""
 
-MATCHES = 12
-"""Pairs of features that a homography must explain; it has eight unknowns."""
+HOMOGRAPHY, SIMILARITY = 12, 8
+"""Pairs of features that must agree on a homography (eight unknowns), or on a similarity (four)."""
+
+CORRELATION = 0.5
+"""Least correlation coefficient of pictures that show the same."""
 
 
 def re_expose(codes: Array, time: float, target: float) -> Array:
@@ -102,7 +105,7 @@ def still(height: int, width: int) -> Positions:
 
 
 def flow(reference: Grey, other: Grey) -> Positions:
-    """Dense motion by dense inverse search (DIS, Kroeger et al. 2016; OpenCV, preset "medium")."""
+    """Dense motion by inverse search (DIS, Kroeger et al. 2016): OpenCV's preset "medium", down to single pixels."""
     cv2 = _opencv()
 
     height, width = reference.shape
@@ -110,12 +113,13 @@ def flow(reference: Grey, other: Grey) -> Positions:
     extended = (np.pad(picture, more, mode="edge") for picture in (reference, other))
     with _one_thread():
         search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        search.setFinestScale(0)
         found = np.asarray(search.calc(*extended, None))[:height, :width]
     return np.asarray(still(height, width) + found)
 
 
 def homography(reference: Grey, other: Grey) -> Positions:
-    """Motion of the camera from matched features; none where they don't agree on a plausible one."""
+    """Motion of the camera from matched features (`find_homography`); none where they don't agree on one."""
     return project(find_homography(reference, other), *reference.shape)
 
 
@@ -149,81 +153,101 @@ def project(matrix: Array, height: int, width: int) -> Positions:
 def find_homography(reference: Grey, other: Grey) -> NDArray[np.float64]:
     """Return the homography (3, 3) from reference pixels (x, y, 1) to the other frame's: SIFT, ratio test, RANSAC.
 
-    The identity where fewer than `MATCHES` pairs agree, or on a motion that no handheld bracket has.
+    Where the features that agree on one are few, cover less than a third of the picture, or where it isn't
+    `plausible`, it is the similarity that most agree on, else the identity.
     """
     cv2 = _opencv()
-
     with _one_thread():
         cv2.setRNGSeed(0)
-        sift = cv2.SIFT_create(nfeatures=4000)
-        (points, one), (others, two) = (sift.detectAndCompute(picture, None) for picture in (reference, other))
-        if min(len(points), len(others)) < MATCHES:
+        start, end = _matches(reference, other)
+        if len(start) < SIMILARITY:
             return np.eye(3)
-        nearest = cv2.BFMatcher(cv2.NORM_L2).knnMatch(one, two, k=2)
-        good = [first for first, second in nearest if first.distance < 0.75 * second.distance]
-        if len(good) < MATCHES:
-            return np.eye(3)
-        start = np.array([points[match.queryIdx].pt for match in good])
-        end = np.array([others[match.trainIdx].pt for match in good])
-        matrix, agree = cv2.findHomography(start, end, cv2.RANSAC, 2.0, maxIters=5000, confidence=0.999)
-    if matrix is None or int(np.sum(agree)) < MATCHES or not plausible(np.asarray(matrix), *reference.shape):
-        return np.eye(3)
-    return np.asarray(matrix, np.float64)
+        options = {"ransacReprojThreshold": 2.0, "maxIters": 5000, "confidence": 0.999}
+        matrix, agree = cv2.findHomography(start, end, cv2.RANSAC, **options)
+        if matrix is not None and int(agree.sum()) >= HOMOGRAPHY:
+            hull = cv2.convexHull(start[agree[:, 0] > 0].astype(np.float32))
+            if cv2.contourArea(hull) >= reference.size / 3 and plausible(matrix, *reference.shape):
+                return np.asarray(matrix, np.float64)
+        matrix, agree = cv2.estimateAffinePartial2D(start, end, method=cv2.RANSAC, **options)
+    found = np.eye(3)
+    if matrix is not None and int(agree.sum()) >= SIMILARITY:
+        found[:2] = matrix
+    return found if plausible(found, *reference.shape) else np.eye(3)
+
+
+def _matches(reference: Grey, other: Grey) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the places (M, 2), x and y, of features in one picture and of the clearly nearest ones in the other."""
+    cv2 = _opencv()
+    sift = cv2.SIFT_create(nfeatures=4000)
+    (points, one), (others, two) = (sift.detectAndCompute(picture, None) for picture in (reference, other))
+    if min(len(points), len(others)) < 2:
+        return np.empty((0, 2)), np.empty((0, 2))
+    nearest = cv2.BFMatcher(cv2.NORM_L2).knnMatch(one, two, k=2)
+    good = [first for first, second in nearest if first.distance < 0.75 * second.distance]
+    start = [points[match.queryIdx].pt for match in good]
+    end = [others[match.trainIdx].pt for match in good]
+    return np.array(start, np.float64).reshape(-1, 2), np.array(end, np.float64).reshape(-1, 2)
 
 
 def find_ecc(reference: Grey, other: Grey) -> NDArray[np.float64]:
     """Return the homography (3, 3) that maximises the enhanced correlation coefficient, from coarse to fine.
 
-    A shift at the coarsest of the scales (short side of about `SMALLEST`), then all eight unknowns at each. Both
-    pictures are clipped at one level, so clipped pixels count like others. The identity where OpenCV's search doesn't
-    converge to a plausible motion.
+    A shift at the coarsest scale (short side of about `SMALLEST`), a rotation too at all, all eight unknowns at the
+    finest. Both pictures are clipped at one level, so clipped pixels count like others. Steps that don't converge, or
+    not to a `plausible` motion and a correlation of `CORRELATION`, are left out.
     """
     cv2 = _opencv()
-
     matrix = np.eye(3)
-    levels = max(int(np.log2(max(min(reference.shape), 1) / SMALLEST)), 0)
-    with _one_thread():
-        for level in range(levels, -1, -1):
-            scale = np.diag([0.5**level, 0.5**level, 1])
-            size = [max(side >> level, 1) for side in reference.shape[::-1]]
+    levels = max(int(np.log2(min(reference.shape) / SMALLEST)), 0)
+    for level in range(levels, -1, -1):
+        scale = np.diag([0.5**level, 0.5**level, 1])
+        size = [max(side >> level, 1) for side in reference.shape[::-1]]
+        with _one_thread():
             pair = [cv2.resize(picture, size, interpolation=cv2.INTER_AREA) for picture in (reference, other)]
-            motions = [cv2.MOTION_TRANSLATION] if level == levels else []
+        kinds = [cv2.MOTION_TRANSLATION] if level == levels else []
+        for kind in [*kinds, cv2.MOTION_EUCLIDEAN, *([] if level else [cv2.MOTION_HOMOGRAPHY])]:
             try:
-                local = scale @ matrix @ np.linalg.inv(scale)
-                for kind in [*motions, cv2.MOTION_HOMOGRAPHY]:
-                    local = _climb(pair[0], pair[1], local, kind)
+                rho, found = _climb(pair[0], pair[1], scale @ matrix @ np.linalg.inv(scale), kind)
             except cv2.error:  # it has left the picture, or there is nothing to correlate
-                return np.eye(3)
-            matrix = np.linalg.inv(scale) @ local @ scale
-    return matrix if plausible(matrix, *reference.shape) else np.eye(3)
+                continue
+            found = np.linalg.inv(scale) @ found @ scale
+            if rho >= CORRELATION and plausible(found, *reference.shape):
+                matrix = found
+    return matrix
 
 
-def _climb(reference: Grey, other: Grey, matrix: Array, kind: int) -> NDArray[np.float64]:
-    """Improve a homography (3, 3) by OpenCV's ECC at one scale; raises cv2.error where that fails."""
+def _climb(reference: Grey, other: Grey, matrix: Array, kind: int) -> tuple[float, NDArray[np.float64]]:
+    """Return the correlation reached by OpenCV's ECC from a homography (3, 3), and the improved one, at one scale.
+
+    Raises cv2.error where the search fails.
+    """
     cv2 = _opencv()
-
-    homography = kind == cv2.MOTION_HOMOGRAPHY
-    start = np.ascontiguousarray(matrix if homography else matrix[:2], np.float32)
+    start = np.ascontiguousarray(matrix if kind == cv2.MOTION_HOMOGRAPHY else matrix[:2], np.float32)
     stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-5)
-    _, found = cv2.findTransformECC(reference, other, start, kind, stop, None, 5)
+    with _one_thread():
+        rho, found = cv2.findTransformECC(reference, other, start, kind, stop, None, 5)
     out = np.eye(3)
     out[: len(found)] = found
-    return np.asarray(out / out[2, 2])
+    return float(rho), np.asarray(out / out[2, 2])
 
 
 def plausible(matrix: Array, height: int, width: int) -> bool:
     """Tell whether a homography (3, 3) is a motion between handheld frames.
 
-    It is finite, keeps orientation and areas within a factor of 2, and moves no corner by over a quarter of the
-    diagonal.
+    It moves no corner by over a quarter of the diagonal, scales by 0.9 to 1.1, and is nearly a similarity: the corners
+    are within a fiftieth of the diagonal of where the nearest one takes them.
     """
     corners = np.array([[0, 0, 1], [width - 1, 0, 1], [0, height - 1, 1], [width - 1, height - 1, 1]], np.float64)
     ends = corners @ np.asarray(matrix, np.float64).T
     if not np.isfinite(ends).all() or (ends[:, 2] <= 0).any():
         return False
-    far = np.hypot(*(ends[:, :2] / ends[:, 2:] - corners[:, :2]).T).max()
-    areas = np.linalg.det(matrix) / ends[:, 2] ** 3  # the Jacobian's determinant at the corners
-    return bool(far <= np.hypot(height, width) / 4 and (areas > 0.5).all() and (areas < 2).all())
+    # Points as complex numbers: a similarity is scale * z + shift, with a complex scale.
+    begin, end = (points[:, 0] + 1j * points[:, 1] for points in (corners, ends[:, :2] / ends[:, 2:]))
+    design = np.stack([begin, np.ones_like(begin)], 1)
+    similarity = np.linalg.lstsq(design, end, rcond=None)[0]
+    diagonal, rest = np.hypot(height, width), np.abs(design @ similarity - end).max()
+    far, factor = np.abs(end - begin).max(), abs(similarity[0])
+    return bool(far <= diagonal / 4 and rest <= diagonal / 50 and 0.9 <= factor <= 1.1)
 
 
 @contextmanager
