@@ -48,10 +48,15 @@ def re_expose(codes: Array, time: float, target: float) -> Array:
 
 def matched(scene: Scene, index: int) -> tuple[Grey, Grey]:
     """Return the reference and frame `index`, grey, at the longer of their two exposure times."""
-    target = float(max(scene.times[index], scene.times[scene.reference]))
-    frames = (re_expose(scene.codes[i], float(scene.times[i]), target) for i in (scene.reference, index))
-    reference, other = (grey(frame) for frame in frames)
-    return reference, other
+    reference, other = exposed_alike(scene, index)
+    return grey(reference), grey(other)
+
+
+def exposed_alike(scene: Scene, index: int) -> tuple[Array, Array]:
+    """Return the reference and frame `index`, codes (H, W, 3), at the longer of their two exposure times."""
+    times = scene.times[scene.reference], scene.times[index]
+    reference, other = scene.codes[scene.reference], scene.codes[index]
+    return re_expose(reference, times[0], max(times)), re_expose(other, times[1], max(times))
 
 
 def unmatched(scene: Scene, index: int) -> tuple[Grey, Grey]:

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from bench.color.merging import triangle
 from bench.color.transfer import mu_law
 from bench.core.errors import UsageError
 from bench.core.registry import methods
 from bench.core.scene import Scene
 from bench.nn.frames import scene_input
 from bench.nn.tiling import predict
-from methods.triangle_merge import triangle
 
 NEEDS = {"codebook": {"vqgan": {"codes": 16, "segments": "olc"}}}
 """Options of `build` that stand for what a method requires to be trained before it."""

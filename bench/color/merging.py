@@ -1,0 +1,48 @@
+"""Merging registered frames into radiance: the triangle weights of the paper (eq. 1 and 2), and OpenCV's merges."""
+
+from typing import Any
+
+import numpy as np
+
+from bench.color.exposure import linearise
+from bench.core.errors import UsageError
+from bench.core.scene import Array, Radiance, Scene
+
+
+def triangle(reference: Array) -> Array:
+    """Weights (3, ...) of the short, mid and long frame for reference values x in [0, 1] (Kalantari 2017).
+
+    a2 = 1 - |2x - 1|, a1 = max(2x - 1, 0), a3 = max(1 - 2x, 0); they sum to 1.
+    """
+    slope = 2 * reference - 1
+    return np.stack([np.maximum(slope, 0), 1 - np.abs(slope), np.maximum(-slope, 0)])
+
+
+def require_three(scene: Scene, method: str) -> None:
+    """Refuse brackets of other than three frames, which is what the triangle weights are for; UsageError."""
+    if len(scene.codes) != 3:
+        raise UsageError(f"scene {scene.id!r} has {len(scene.codes)} frames; {method} needs three.")
+
+
+def triangle_merge(scene: Scene) -> Radiance:
+    """Return sum(a_i * ldr_i^2.2 / t_i) of a bracket of three, (H, W, 3) float32."""
+    weights = triangle(scene.ldr[scene.reference])
+    return np.asarray((weights * scene.linear).sum(0), dtype=np.float32)
+
+
+def opencv_merge(scene: Scene, merger: Any) -> Radiance:
+    """Merge all frames, rounded to 8 bits, with an OpenCV merger that is told their response, the power law 2.2.
+
+    Returns (H, W, 3) float32 in [0, 1]: the response at exposure time t is that of radiance * t, so the result is in
+    our scale. Code 0 responds like half a code, for its logarithm's sake. Values that no frame holds, as all their
+    codes are 0 or 255, are the shortest frame's: OpenCV gives them no weight at all, or equal ones.
+    """
+    full = np.iinfo(scene.codes.dtype).max
+    frames = np.rint(np.asarray(scene.codes) * (255 / full)).astype(np.uint8)
+    levels = np.arange(256) / 255
+    levels[0] = 0.5 / 255
+    response = np.repeat(linearise(levels).astype(np.float32)[:, None, None], 3, axis=2)
+    radiance = merger.process(list(frames), scene.times.astype(np.float32), response)
+    shortest = frames[int(np.argmin(scene.times))]
+    held = ((frames > 0) & (frames < 255)).any(0)
+    return np.clip(np.where(held, radiance, linearise(shortest / np.float32(255))), 0, 1).astype(np.float32)
