@@ -28,8 +28,10 @@ class MethodCard:
     multiple : height and width of the input are padded by reflection to multiples of this.
     overlap  : pixels that a tile sees beyond its own on every side where an image is too large for one pass: as far as
                the network looks, statistics of the whole image apart (bench/nn/statistics.py); 0 means full frame only.
-    recipe   : the published training settings.
+    recipe   : the published training settings (`bench.core.recipe.Recipe`).
     after_paper : younger than the paper's tables: an optional row below them.
+    conventions : what the authors' weights expect and `load_published` or `net` converts, for the card of imported
+               weights: "channels", "colours", "divisor", "output", "tiles" and the like, each in a phrase.
     """
 
     name: str
@@ -45,6 +47,7 @@ class MethodCard:
     overlap: int = 0
     recipe: Mapping[str, Any] = field(default_factory=dict)
     after_paper: bool = False
+    conventions: Mapping[str, str] = field(default_factory=dict)
 
     def load(self) -> Any:
         """Import the method's module and return the class that carries the card."""
@@ -65,6 +68,18 @@ class MethodCard:
         except TypeError as error:
             raise UsageError(f"method {self.name!r}, preset {preset!r}: {error}.") from error
         return network
+
+    @property
+    def aligns(self) -> bool:
+        """Whether the method's networks take scenes whose frames are registered to the reference (`align`)."""
+        return hasattr(self.load(), "align")
+
+    def align(self, scene: "Scene") -> "Scene":
+        """Return the scene as the method's networks take it; the scene itself where they take frames as they are."""
+        if not self.aligns:
+            return scene
+        aligned: Scene = self.load().align(scene)
+        return aligned
 
     def predict(self, scene: "Scene") -> "Radiance":
         """Run a method without training on one scene; (H, W, 3) float32, relative radiance."""

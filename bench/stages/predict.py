@@ -26,7 +26,7 @@ def predictor(card: MethodCard, network: nn.Module | None, device: torch.device,
     placed = training.place(network, device).eval()
 
     def run(scene: Scene) -> Radiance:
-        frames = scene_input(scene).to(device)
+        frames = scene_input(card.align(scene)).to(device)
         radiance = predict(placed, frames, multiple=card.multiple, tile=tile, overlap=card.overlap)
         return np.asarray(radiance[0].permute(1, 2, 0).float().cpu().numpy())
 

@@ -37,7 +37,7 @@ def run(params: Params, name: str, tile: int, limit: int) -> None:
         raise UsageError(f"method {card.name!r} takes full frames only; there are no tiles to compare.")
     network = training.place(networks.read(params, name), device)
     for scene in training.read_split(params, entry.trainset, "test")[:limit]:
-        found = agreement(card, network, scene_input(scene).to(device), tile)
+        found = agreement(card, network, scene_input(card.align(scene)).to(device), tile)
         print(
             f"{scene.id}, tiles of {tile}: {found.codes:.3%} of the codes differ; largest difference in the mu-law "
             f"domain {found.difference:.2g} outside their pixels, {found.everywhere:.2g} everywhere"

@@ -22,7 +22,8 @@ def run(params: Params, name: str, minutes: float | None = None, peak: training.
     entry, limits = networks.find_run(params, name), training.Limits(minutes, peak)
     with processes() as group:
         device = training.start(params)
-        patches = training.stream(params, training.read_split(params, entry.trainset, "train"), entry.seed, "stage2")
+        scenes = training.read_aligned(params, entry.trainset, "train", methods[params.variants[entry.variant].method])
+        patches = training.stream(params, scenes, entry.seed, "stage2")
         made = learner(params, name, device)
         networks.load_prior(params, entry, made.network)
         card = _card(params, name, entry, made.fidelity.features) | training.numerics(params, device)

@@ -17,11 +17,13 @@ from safetensors.torch import save as to_bytes
 from torch import nn
 
 from bench.core.errors import UsageError
+from bench.core.method import MethodCard
 from bench.core.params import Params
+from bench.core.progress import track
 from bench.core.scene import Scene
 from bench.core.seeding import derive
 from bench.data.patches import PatchStream
-from bench.io.container import list_scenes, read_scene
+from bench.io.container import list_scenes, read_scene, write_scene
 from bench.io.files import write_bytes_atomic, write_json_atomic, write_text_atomic
 from bench.nn.vgg import VggFeatures
 from bench.stages import layout
@@ -32,6 +34,9 @@ Network = TypeVar("Network", bound=nn.Module)
 
 CODE = ("bench/core", "bench/color", "bench/nn", "bench/train", "bench/data/patches.py")
 """Sources that decide a training's result, besides the method's own; part of the checkpoint's hash."""
+
+REGISTERING = ("bench/core/scene.py", "bench/color", "bench/nn/registration.py")
+"""Sources that decide what aligned frames are, besides the method's own."""
 
 
 def start(params: Params) -> torch.device:
@@ -87,6 +92,32 @@ def read_split(params: Params, dataset: str, split: str) -> list[Scene]:
     """Return the prepared scenes of a split, frames memory-mapped."""
     folder = layout.need(params, layout.scenes(params, dataset, split), f"prepare {dataset}")
     return [read_scene(path) for path in list_scenes(folder)]
+
+
+def read_aligned(params: Params, dataset: str, split: str, card: MethodCard) -> list[Scene]:
+    """Return the prepared scenes of a split as the method's networks take them, memory-mapped.
+
+    Where these want registered frames, scenes are registered once and kept in runs/, under a hash of the data and of
+    all code that decides the result; scenes that are missing or damaged there are made again.
+    """
+    scenes = read_split(params, dataset, split)
+    if not card.aligns:
+        return scenes
+    origin = {"data": data_digest(params, dataset, split), **libraries()}
+    code = [*REGISTERING, f"{card.module.replace('.', '/')}.py"]
+    folder = Path("runs") / params.profile / f"aligned-{card.name}--{dataset}" / digest(origin, code)
+    names = [path.name for path in list_scenes(layout.scenes(params, dataset, split))]
+    pairs = zip(scenes, names, strict=True)
+    return [_kept(folder / name, scene, card) for scene, name in track(pairs, len(scenes), f"align {dataset}")]
+
+
+def _kept(folder: Path, scene: Scene, card: MethodCard) -> Scene:
+    """Read an aligned scene from `folder`, made first where there is none."""
+    try:
+        return read_scene(folder)
+    except UsageError:
+        write_scene(folder, card.align(scene))
+        return read_scene(folder)
 
 
 def stream(params: Params, scenes: Sequence[Scene], seed: int, stage: str) -> PatchStream:
@@ -148,7 +179,10 @@ def write_curve(path: Path, curve: Iterable[Mapping[str, float]]) -> None:
 
 def libraries() -> dict[str, str]:
     """Versions that change results."""
-    return {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
+    import cv2
+
+    versions = {"torch": torch.__version__, "numpy": np.__version__, "opencv": cv2.__version__}
+    return {"python": platform.python_version(), **versions}
 
 
 def device_name(device: torch.device) -> str:
