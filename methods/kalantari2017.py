@@ -14,7 +14,7 @@ from bench.core.errors import UsageError
 from bench.core.method import method
 from bench.core.scene import Scene
 from bench.nn import tensorflow
-from bench.nn.blocks import HdrNetwork, conv, full_precision
+from bench.nn.blocks import Conv2d, HdrNetwork, conv, full_precision
 from bench.nn.registration import flow, register
 
 OUTPUTS = {"direct": 3, "we": 9, "wie": 18}
@@ -22,6 +22,21 @@ OUTPUTS = {"direct": 3, "we": 9, "wie": 18}
 
 SIZES = (7, 5, 3, 1)
 """Edges of the convolutions' kernels; together a pixel looks 6 pixels far."""
+
+START = -2.0
+"""Bias of the blend's weights: all equal at first, and far enough down the sigmoid for ratios to grow quickly."""
+
+
+class Outputs(Conv2d):
+    """The last convolution. Those of its outputs that are weights of a blend start even, wherever they look."""
+
+    def reset_parameters(self) -> None:
+        """Draw as usual; the kernels of the weights are zero, their biases `START`."""
+        super().reset_parameters()
+        if self.out_channels > OUTPUTS["direct"] and self.bias is not None:
+            with torch.no_grad():
+                self.weight[: OUTPUTS["we"]] = 0
+                self.bias[: OUTPUTS["we"]] = START
 
 
 @method(
@@ -49,7 +64,7 @@ SIZES = (7, 5, 3, 1)
         "initialisation": "Xavier",
         "differs": "DIS instead of Liu's flow; zero padding as in the TensorFlow port (the original has none and loses "
         "6 pixels a side); patches of any exposure (theirs: over half of the values outside [0.2, 0.8]); eight "
-        "symmetries without the six orders of the colours; WIE starts at random (theirs: from WE)",
+        "symmetries without the six orders of the colours; a blend starts even, and WIE not from a trained WE",
     },
     conventions={
         "channels": "[LDR of all frames, linear of all frames]",
@@ -75,7 +90,7 @@ class Kalantari2017(HdrNetwork):
         self.convs = nn.ModuleList(
             conv(width, after, size) for width, after, size in zip(widths[:-1], widths[1:], SIZES[:-1], strict=True)
         )
-        self.last = conv(widths[-1], OUTPUTS[kind], SIZES[-1])
+        self.last = Outputs(widths[-1], OUTPUTS[kind], SIZES[-1])
 
     def forward(self, frames: Tensor) -> Tensor:
         """Frames (B, 3, 6, H, W), registered to the reference, to linear radiance (B, 3, H, W) in [0, 1]."""

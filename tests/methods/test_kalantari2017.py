@@ -135,6 +135,15 @@ def test_unknown_kinds_and_heads_are_refused():
         CARD.build("smoke", head="mu-residual")
 
 
+def test_a_blend_starts_as_the_mean_of_its_images():
+    torch.manual_seed(0)
+    batch = torch.rand(1, 3, 6, 12, 10)
+    out, _ = run(CARD.build("we"), batch)
+    np.testing.assert_allclose(out, batch[:, :, 3:].mean(1), rtol=1e-4, atol=1e-6)
+    for kind in ("direct", "published"):
+        assert run(CARD.build(kind), batch)[0].std() > 0.01
+
+
 def test_frames_are_aligned_by_flow(tiny_scene):
     assert CARD.aligns and not methods["ahdrnet"].aligns
     aligned = CARD.align(tiny_scene)
