@@ -4,6 +4,7 @@ There is no official code. One network here is either of two public re-implement
 """
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -106,7 +107,7 @@ RANGES = {"ytzhang99": torch.relu, "galaxies99": unit_tanh}
     presets={
         "published": {"channels": 32, "blocks": 10, "grid": 32, "port": "ytzhang99"},
         "galaxies99": {"channels": 32, "blocks": 9, "grid": 16, "port": "galaxies99"},
-        "demo": {"channels": 8, "blocks": 2, "grid": 8, "port": "ytzhang99"},
+        "demo": {"channels": 16, "blocks": 2, "grid": 8, "port": "ytzhang99"},
         "smoke": {"channels": 4, "blocks": 1, "grid": 4, "port": "ytzhang99"},
     },
     overlap=0,
@@ -115,8 +116,8 @@ RANGES = {"ytzhang99": torch.relu, "galaxies99": unit_tanh}
         "rate": 1e-3,
         "batch": 16,
         "patch": 256,
-        "differs": "no official code: the ports' rate and batch. Their decay every 20,000 epochs (factor unknown) is left "
-        "out. Batch norms take the statistics of each process's own part of the batch, so that training by several "
+        "differs": "no official code: the ports' rate and batch. Their decay every 20,000 epochs (factor unknown) is "
+        "left out. Batch norms take the statistics of each process's own part of the batch, so that training by several "
         "processes isn't that by one",
     },
 )
@@ -142,9 +143,7 @@ class NHDRRNet(HdrNetwork):
         self.port, leaky = port, port == "ytzhang99"
         widths = [6, *(channels << level for level in range(LEVELS))]
         slope = 0.01 if leaky else 0.0
-        self.encoders = nn.ModuleList(
-            nn.ModuleList(Down(*pair, slope) for pair in zip(widths, widths[1:], strict=False)) for _ in range(3)
-        )
+        self.encoders = nn.ModuleList(nn.ModuleList(Down(*pair, slope) for pair in pairwise(widths)) for _ in range(3))
         deep = widths[-1]
         self.join, self.norm, self.act = conv(3 * deep, deep), nn.BatchNorm2d(deep), activation(slope)
         self.blocks = nn.ModuleList(TriplePass(deep, rectified=leaky) for _ in range(blocks))

@@ -2,8 +2,8 @@
 
 golden/ahdrnet*_64x64.npz: output and last convolution of the public classes (qingsenyangit/AHDRNet and
 ytZhang99/AHDRNet-PyTorch, full size) in float64 on CPU, with weights and input that follow the rule of rule.py.
-Tolerance: the stored copy rounds float64 results to float32, an equal program differs by at most 6e-8 near 1; in float32
-the authors' own differs from their float64 result by up to 2e-6.
+Tolerance: the stored copy rounds float64 results to float32, an equal program differs by at most 6e-8 near 1; in
+float32 the authors' own differs from their float64 result by up to 2e-6.
 """
 
 import numpy as np
