@@ -27,17 +27,18 @@ class Pyramid(nn.Module):
         super().__init__()
         self.entry = conv(3, channels, 1)
         self.residual = nn.ModuleList(conv(channels, channels) for _ in range(2))
-        self.down = nn.ModuleList(
-            nn.ModuleList([conv(channels, channels, stride=2), conv(channels, channels)]) for _ in range(2)
-        )
         self.act = activation(SLOPE)
+        self.down = nn.ModuleList(
+            nn.Sequential(conv(channels, channels, stride=2), self.act, conv(channels, channels), self.act)
+            for _ in range(2)
+        )
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """(B, 3, H, W) to maps (B, C, h, w), the finest first."""
         entry = self.act(self.entry(image))
         levels = [entry + self.residual[1](self.residual[0](entry).relu_())]
-        for stride, same in self.down:  # type: ignore[misc]
-            levels.append(self.act(same(self.act(stride(levels[-1])))))
+        for halve in self.down:
+            levels.append(halve(levels[-1]))
         return levels
 
 
@@ -143,7 +144,8 @@ class ADNet(HdrNetwork):
         self.entry = conv(3, channels)
         self.short, self.long = SpatialAttention(channels), SpatialAttention(channels)
         self.merge = conv(6 * channels, channels)
-        self.blocks = nn.ModuleList(DilatedDenseBlock(channels, layers, growth) for _ in range(3))
+        blocks = [DilatedDenseBlock(channels, layers, growth) for _ in range(3)]
+        self.blocks, self.reach = nn.ModuleList(blocks), blocks[0].reach
         self.squeeze = conv(3 * channels, channels, 1)
         self.fuse = conv(channels, channels)
         self.lift = conv(channels, channels)
@@ -158,7 +160,7 @@ class ADNet(HdrNetwork):
         features = self.merge(joined)
         stages = []
         for block in self.blocks:
-            features = in_strips([block], features, block.reach)
+            features = in_strips([block], features, self.reach)
             stages.append(features)
         fused = self.fuse(self.squeeze(torch.cat(stages, 1))) + skip
         radiance: Tensor = self.head(self.act(self.lift(fused)), frames)
@@ -223,5 +225,5 @@ def _published_name(ours: str) -> str:
         return f"align_module.{_LEVELS[level]}_{_STEPS[inner]}.{kind}"
     if module.startswith("pyramid.down."):
         level, step = module.split(".")[2:]
-        return f"pyramid_feats.downsample{int(level) + 1}.{2 * int(step)}.{kind}"
+        return f"pyramid_feats.downsample{int(level) + 1}.{step}.{kind}"
     return f"{_PUBLISHED[module]}.{kind}"

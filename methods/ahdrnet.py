@@ -54,7 +54,8 @@ class AHDRNet(HdrNetwork):
         self.entry = conv(6, channels)
         self.short, self.long = SpatialAttention(channels, slope), SpatialAttention(channels, slope)
         self.merge = conv(3 * channels, channels)
-        self.blocks = nn.ModuleList(DilatedDenseBlock(channels, layers, growth) for _ in range(3))
+        blocks = [DilatedDenseBlock(channels, layers, growth) for _ in range(3)]
+        self.blocks, self.reach = nn.ModuleList(blocks), blocks[0].reach
         self.squeeze = conv(3 * channels, channels, 1)
         self.fuse = conv(channels, channels)
         self.lift = conv(channels, channels)
@@ -70,7 +71,7 @@ class AHDRNet(HdrNetwork):
         features = self.after(self.merge(joined))
         stages = []
         for block in self.blocks:
-            features = in_strips([block], features, block.reach)
+            features = in_strips([block], features, self.reach)
             stages.append(features)
         fused = self.after(self.fuse(self.after(self.squeeze(torch.cat(stages, 1))))) + reference
         radiance: Tensor = self.head(self.after(self.lift(fused)), frames)
@@ -130,7 +131,8 @@ def _names(network: nn.Module, table: Mapping[str, str], block: str) -> dict[str
 
 def _rgb_inputs(weight: Tensor) -> Tensor:
     """Weights (C, 6, 3, 3) for BGR in both halves to weights for RGB."""
-    return weight.unflatten(1, (2, 3)).flip(2).flatten(1, 2)
+    halves = weight.view(len(weight), 2, 3, *weight.shape[2:])
+    return halves.flip(2).view(weight.shape)
 
 
 def _rgb_outputs(values: Tensor) -> Tensor:

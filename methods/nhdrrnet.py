@@ -116,9 +116,8 @@ RANGES = {"ytzhang99": torch.relu, "galaxies99": unit_tanh}
         "rate": 1e-3,
         "batch": 16,
         "patch": 256,
-        "differs": "no official code: the ports' rate and batch. Their decay every 20,000 epochs (factor unknown) is "
-        "left out. Batch norms take the statistics of each process's own part of the batch, so that training by several "
-        "processes isn't that by one",
+        "differs": "no official code: the ports' rate and batch, without their decay every 20,000 epochs, whose factor "
+        "isn't known. Batch norms take each process's own part of the batch: N processes don't equal one",
     },
 )
 class NHDRRNet(HdrNetwork):
@@ -175,7 +174,7 @@ class NHDRRNet(HdrNetwork):
         levels: list[list[Tensor]] = [[] for _ in range(LEVELS)]
         for index, encoder in enumerate(self.encoders):
             features = frames[:, index].contiguous(memory_format=torch.channels_last)  # faster convolutions
-            for level, down in zip(levels, encoder, strict=True):
+            for level, down in zip(levels, encoder, strict=True):  # type: ignore[call-overload]
                 features = down(features)
                 level.append(features)
         return [torch.cat(level, 1) for level in levels]
@@ -186,7 +185,7 @@ class NHDRRNet(HdrNetwork):
 
         Galaxies99's tenth block, which never runs, is dropped.
         """
-        names = {ours: _published_name(ours, network.port) for ours in network.state_dict()}  # type: ignore[arg-type]
+        names = {ours: _published_name(ours, network.port) for ours in network.state_dict()}
         counters = {theirs: torch.tensor(0) for theirs in names.values() if theirs.endswith("num_batches_tracked")}
         given = counters | {name.removeprefix("module."): value for name, value in state.items()}
         fill(network, given, names, f"NHDRRNet ({network.port})", ignored=_IDLE[str(network.port)])
