@@ -1,7 +1,7 @@
 """Speed of AHDRNet and ADNet, as ratios to their plain formulations; `-s` prints the ratios.
 
 The reference kernels are the networks as one writes them first: channels first in memory, a concatenation for each
-dense layer, and the deformable convolution as one sampling call for the nine taps of the whole image with offsets in full.
+dense layer, and the deformable convolution as one sampling call for the nine taps of the whole image.
 """
 
 import pytest
