@@ -115,6 +115,12 @@ class PyramidAlignment(nn.Module):
     },
     multiple=4,
     overlap=128,
+    conventions={
+        "channels": "[LDR, exposure-aligned]; the released second half is still gamma-encoded",
+        "colours": "RGB",
+        "output": "ReLU without upper bound",
+        "tiles": "none: full frame",
+    },
     recipe={
         "loss": "L1 on T",
         "rate": 1e-4,
@@ -149,7 +155,7 @@ class ADNet(HdrNetwork):
         self.squeeze = conv(3 * channels, channels, 1)
         self.fuse = conv(channels, channels)
         self.lift = conv(channels, channels)
-        self.head = Head(channels, head, torch.relu)
+        self.head = Head(channels, head, published=torch.relu)
         self.act = activation()
 
     def forward(self, frames: Tensor) -> Tensor:

@@ -27,6 +27,13 @@ from bench.nn.tiling import in_strips
         "smoke": {"channels": 8, "layers": 2, "growth": 4},
     },
     overlap=64,
+    conventions={
+        "channels": "[LDR, linear]",
+        "colours": "RGB; ytZhang99's BGR",
+        "divisor": "ytZhang99's 65536",
+        "output": "sigmoid, [0, 1]; ytZhang99's ReLU, clamped to [0, 1] by its scripts",
+        "tiles": "none: full frame",
+    },
     recipe={
         "loss": "L1 on T",
         "rate": 1e-4,

@@ -111,6 +111,12 @@ RANGES = {"ytzhang99": torch.relu, "galaxies99": unit_tanh}
         "smoke": {"channels": 4, "blocks": 1, "grid": 4, "port": "ytzhang99"},
     },
     overlap=0,
+    conventions={
+        "channels": "[LDR, linear]",
+        "colours": "RGB",
+        "output": "ytZhang99's ReLU without upper bound; Galaxies99's tanh, [-1, 1]",
+        "tiles": "none: full frame",
+    },
     recipe={
         "loss": "L1 on T",
         "rate": 1e-3,
@@ -150,7 +156,7 @@ class NHDRRNet(HdrNetwork):
         outputs = [4 * channels, 2 * channels, channels, channels]
         inputs = [2 * deep, *(out + 3 * skip for out, skip in zip(outputs, widths[-2:0:-1], strict=False))]
         self.decoder = nn.ModuleList(Up(*pair) for pair in zip(inputs, outputs, strict=True))
-        self.head = Head(channels, head, RANGES[port])
+        self.head = Head(channels, head, published=RANGES[port])
 
     def forward(self, frames: Tensor) -> Tensor:
         """Frames (B, 3, 6, H, W) to linear radiance (B, 3, H, W); zeros at right and bottom fill multiples of 16."""
