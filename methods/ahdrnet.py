@@ -6,11 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.core.errors import UsageError
 from bench.core.method import method
 from bench.nn.attention import SpatialAttention
 from bench.nn.blocks import HdrNetwork, Head, activation, conv
-from bench.nn.dense import DilatedDenseBlock
+from bench.nn.dense import DilatedDenseBlock, published_name
+from bench.nn.published import fill
+from bench.nn.tiling import in_strips
 
 
 @method(
@@ -21,55 +22,78 @@ from bench.nn.dense import DilatedDenseBlock
     heads=("published", "mu-residual"),
     presets={
         "published": {"channels": 64, "layers": 6, "growth": 32},
+        "ytzhang99": {"channels": 64, "layers": 6, "growth": 32, "rectified": True},
         "demo": {"channels": 16, "layers": 3, "growth": 8},
         "smoke": {"channels": 8, "layers": 2, "growth": 4},
     },
     overlap=64,
-    recipe={"rate": 1e-4, "batch": 8, "patch": 256, "loss": "L1 on T", "betas": [0.9, 0.999]},
+    conventions={
+        "channels": "[LDR, linear]",
+        "colours": "RGB; ytZhang99's BGR",
+        "divisor": "ytZhang99's 65536",
+        "output": "sigmoid, [0, 1]; ytZhang99's ReLU, clamped to [0, 1] by its scripts",
+        "tiles": "none: full frame",
+    },
+    recipe={
+        "loss": "L1 on T",
+        "rate": 1e-4,
+        "betas": [0.9, 0.999],
+        "batch": 8,
+        "patch": 256,
+        "initialisation": "Kaiming",
+        "differs": "patches lie on a grid; theirs were cut at random",
+    },
 )
 class AHDRNet(HdrNetwork):
     """Shared first convolution, attention, three dense blocks, a long skip from the reference."""
 
-    def __init__(self, *, channels: int, layers: int, growth: int, head: str = "published") -> None:
-        """The authors' size is 64 channels, 6 layers, growth 32: 1,441,283 parameters."""
+    def __init__(
+        self, *, channels: int, layers: int, growth: int, rectified: bool = False, head: str = "published"
+    ) -> None:
+        """The authors' size is 64 channels, 6 layers, growth 32: 1,441,283 parameters.
+
+        rectified : the network of ytZhang99's port: ReLU in place of LeakyReLU, and after every other convolution too,
+                    the last one included. The published output then has no upper bound; the port's scripts clamp it.
+        """
         super().__init__()
+        self.rectified = rectified
+        slope = 0.0 if rectified else 0.01
         self.entry = conv(6, channels)
-        self.short, self.long = SpatialAttention(channels), SpatialAttention(channels)
+        self.short, self.long = SpatialAttention(channels, slope), SpatialAttention(channels, slope)
         self.merge = conv(3 * channels, channels)
-        self.blocks = nn.ModuleList(DilatedDenseBlock(channels, layers, growth) for _ in range(3))
+        blocks = [DilatedDenseBlock(channels, layers, growth) for _ in range(3)]
+        self.blocks, self.reach = nn.ModuleList(blocks), blocks[0].reach
         self.squeeze = conv(3 * channels, channels, 1)
         self.fuse = conv(channels, channels)
         self.lift = conv(channels, channels)
-        self.head = Head(channels, head)
-        self.act = activation()
+        self.head = Head(channels, head, published=torch.relu if rectified else torch.sigmoid)
+        self.act = activation(slope)
+        self.after = activation(slope) if rectified else nn.Identity()
 
     def forward(self, frames: Tensor) -> Tensor:
         """Frames (B, 3, 6, H, W) to linear radiance (B, 3, H, W)."""
-        short, reference, long = (self.act(self.entry(frames[:, i])) for i in range(3))
-        features = self.merge(torch.cat([self.short(short, reference), reference, self.long(long, reference)], 1))
+        shown = (frames[:, i].contiguous(memory_format=torch.channels_last) for i in range(3))  # faster convolutions
+        short, reference, long = (self.act(self.entry(frame)) for frame in shown)
+        joined = torch.cat([self.short(short, reference), reference, self.long(long, reference)], 1)
+        features = self.after(self.merge(joined))
         stages = []
         for block in self.blocks:
-            features = block(features)
+            features = in_strips([block], features, self.reach)
             stages.append(features)
-        fused = self.fuse(self.squeeze(torch.cat(stages, 1))) + reference
-        radiance: Tensor = self.head(self.lift(fused), frames)
+        fused = self.after(self.fuse(self.after(self.squeeze(torch.cat(stages, 1))))) + reference
+        radiance: Tensor = self.head(self.after(self.lift(fused)), frames)
         return radiance
 
     @staticmethod
     def load_published(network: nn.Module, state: Mapping[str, Any]) -> None:
-        """Fill the network from the authors' parameter names; `attConv1` and `attConv3`, never used, are dropped."""
-        names = _published_names(network)
-        missing = sorted(set(names.values()) - set(state))
-        extra = sorted(
-            key for key in set(state) - set(names.values()) if not key.startswith(("attConv1.", "attConv3."))
-        )
-        if missing or extra:
-            raise UsageError(f"not AHDRNet's published weights: missing {missing[:5]}, left over {extra[:5]}.")
-        try:
-            network.load_state_dict({ours: state[theirs] for ours, theirs in names.items()})
-        except RuntimeError as error:
-            lines = [line.strip() for line in str(error).splitlines()[1:3]]
-            raise UsageError(f"not AHDRNet's published weights for this size: {' '.join(lines)}") from error
+        """Fill the network from the authors' parameter names; `attConv1` and `attConv3`, never used, are dropped.
+
+        A network of the preset `ytzhang99` takes that port's names and turns its blue, green, red into ours.
+        """
+        if getattr(network, "rectified", False):
+            fill(network, state, _names(network, _PORT, "RDB_"), "AHDRNet (ytZhang99)", edits=_RGB)
+        else:
+            fill(network, state, _names(network, _PUBLISHED, "RDB"), "AHDRNet", ignored=r"attConv[13]\..*")
 
 
 _PUBLISHED = {
@@ -85,16 +109,42 @@ _PUBLISHED = {
     "head.last": "conv3",
 }
 
+_PORT = {
+    "entry": "conv_1.conv.0",
+    "merge": "conv_att.conv.0",
+    "short.join": "att_up.0.conv.0",
+    "short.gate": "att_up.1",
+    "long.join": "att_down.0.conv.0",
+    "long.gate": "att_down.1",
+    "squeeze": "conv_merge.conv.0",
+    "fuse": "conv_2.conv.0",
+    "lift": "conv_3.conv.0",
+    "head.last": "conv_out.conv.0",
+}
 
-def _published_names(network: nn.Module) -> dict[str, str]:
-    """Our parameter names to the authors'."""
+
+def _names(network: nn.Module, table: Mapping[str, str], block: str) -> dict[str, str]:
+    """Our parameter names to published ones: `table` by module, dense blocks after `block` and their number."""
     names = {}
     for ours in network.state_dict():
         module, kind = ours.rsplit(".", 1)
         if module.startswith("blocks."):
-            _, block, *rest = module.split(".")
-            inner = "conv_1x1" if rest == ["fuse"] else f"dense_layers.{rest[-1]}.conv"
-            names[ours] = f"RDB{int(block) + 1}.{inner}.{kind}"
+            _, number, inner = module.split(".", 2)
+            names[ours] = f"{block}{int(number) + 1}.{published_name(inner)}.{kind}"
         else:
-            names[ours] = f"{_PUBLISHED[module]}.{kind}"
+            names[ours] = f"{table[module]}.{kind}"
     return names
+
+
+def _rgb_inputs(weight: Tensor) -> Tensor:
+    """Weights (C, 6, 3, 3) for BGR in both halves to weights for RGB."""
+    halves = weight.view(len(weight), 2, 3, *weight.shape[2:])
+    return halves.flip(2).view(weight.shape)
+
+
+def _rgb_outputs(values: Tensor) -> Tensor:
+    """Weights or biases (3, ...) that make BGR to such that make RGB."""
+    return values.flip(0)
+
+
+_RGB = {"entry.weight": _rgb_inputs, "head.last.weight": _rgb_outputs, "head.last.bias": _rgb_outputs}

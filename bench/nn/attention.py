@@ -19,12 +19,12 @@ from bench.nn.statistics import Cosines
 class SpatialAttention(nn.Module):
     """AHDRNet's sigmoid attention of a short or long frame, from its features and the reference's."""
 
-    def __init__(self, channels: int) -> None:
-        """Attend to maps of `channels`."""
+    def __init__(self, channels: int, slope: float = 0.01) -> None:
+        """Attend to maps of `channels`; `slope` of the activation for negative values."""
         super().__init__()
         self.join = conv(2 * channels, 2 * channels)
         self.gate = conv(2 * channels, channels)
-        self.act = activation()
+        self.act = activation(slope)
 
     def forward(self, neighbour: Tensor, reference: Tensor) -> Tensor:
         """Weigh the neighbour's features (B, C, H, W)."""

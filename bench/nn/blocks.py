@@ -1,6 +1,6 @@
 """Blocks that several networks share: convolutions, residual blocks, output heads."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
@@ -58,9 +58,9 @@ def conv(inputs: int, outputs: int, size: int = 3, stride: int = 1, dilation: in
     return Conv2d(inputs, outputs, size, stride, padding=dilation * (size // 2), dilation=dilation)
 
 
-def activation() -> nn.Module:
-    """Return the activation of the HDR networks: LeakyReLU with the framework's slope 0.01."""
-    return nn.LeakyReLU(inplace=True)
+def activation(slope: float = 0.01) -> nn.Module:
+    """Return the activation of the HDR networks: LeakyReLU with the framework's slope 0.01; 0 makes it a ReLU."""
+    return nn.LeakyReLU(slope, inplace=True)
 
 
 class ResBlock(nn.Module):
@@ -101,19 +101,30 @@ def full_precision(tensor: Tensor) -> AbstractContextManager[object]:
 class Head(nn.Module):
     """Last convolution and range of the output.
 
-    "published"   : sigmoid of the convolution, linear radiance in (0, 1).
+    "published"   : the convolution's range as published, by default a sigmoid: linear radiance in (0, 1).
     "mu-residual" : the convolution (zero at the start) is added to the reference frame in the mu-law domain,
                     clamped to [0, 1] there and decoded. Ours, for short trainings.
     """
 
     kinds = ("published", "mu-residual")
 
-    def __init__(self, channels: int, kind: str, padding_mode: Literal["zeros", "reflect"] = "zeros") -> None:
-        """Map `channels` features to RGB; `padding_mode` is the last convolution's."""
+    def __init__(
+        self,
+        channels: int,
+        kind: str,
+        padding_mode: Literal["zeros", "reflect"] = "zeros",
+        *,
+        published: Callable[[Tensor], Tensor] = torch.sigmoid,
+    ) -> None:
+        """Map `channels` features to RGB.
+
+        padding_mode : the last convolution's.
+        published    : turns it into linear radiance where `kind` is "published".
+        """
         super().__init__()
         if kind not in self.kinds:
             raise UsageError(f"output head {kind!r} is unknown; expected one of {', '.join(self.kinds)}.")
-        self.kind = kind
+        self.kind, self.published = kind, published
         last = Conv2d if kind == "published" else ZeroConv2d
         self.last: nn.Conv2d = last(channels, 3, 3, padding=1, padding_mode=padding_mode)
 
@@ -122,7 +133,7 @@ class Head(nn.Module):
         with full_precision(features):
             out: Tensor = self.last(features.to(self.last.weight.dtype))
             if self.kind == "published":
-                return torch.sigmoid(out)
+                return self.published(out)
             reference = frames[:, frames.shape[1] // 2, 3:].to(out.dtype)
             encoded = mu_law(reference) + out
             # The clamp lets gradients through: a pixel pushed out of range could never come back otherwise.

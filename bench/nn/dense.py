@@ -7,11 +7,15 @@ from bench.nn.blocks import conv
 
 
 class DilatedDenseBlock(nn.Module):
-    """Dense layers of dilated convolutions, a 1x1 convolution back to the input's width, plus the input."""
+    """Dense layers of dilated convolutions, a 1x1 convolution back to the input's width, plus the input.
+
+    `reach` is how far it looks in pixels, for `bench.nn.tiling.in_strips`: what is grown is many times the input.
+    """
 
     def __init__(self, channels: int, layers: int, growth: int) -> None:
         """Each of `layers` adds `growth` channels to what the next one sees."""
         super().__init__()
+        self.reach = 2 * layers
         widths = [channels + layer * growth for layer in range(layers + 1)]
         self.dense = nn.ModuleList(conv(width, growth, dilation=2) for width in widths[:-1])
         self.fuse = conv(widths[-1], channels, 1)
@@ -20,6 +24,11 @@ class DilatedDenseBlock(nn.Module):
         """(B, C, H, W) to (B, C, H, W)."""
         grown = features
         for layer in self.dense:
-            grown = torch.cat([grown, torch.relu(layer(grown))], 1)
+            grown = torch.cat([grown, layer(grown).relu_()], 1)
         out: Tensor = self.fuse(grown) + features
         return out
+
+
+def published_name(inner: str) -> str:
+    """Return what AHDRNet's authors, and networks after it, call a module of a block: `dense.3` or `fuse`."""
+    return "conv_1x1" if inner == "fuse" else inner.replace("dense.", "dense_layers.") + ".conv"

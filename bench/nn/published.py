@@ -36,7 +36,7 @@ def fill(
     for ours, theirs in names.items():
         value, shape = torch.as_tensor(given[theirs]), wanted[ours].shape
         if value.shape != shape:
-            sizes = f"{theirs} is {list(value.shape)}, expected {list(shape)}"
+            sizes = f"{theirs} ({ours} here) is {list(value.shape)}, expected {list(shape)}"
             raise UsageError(f"not {title}'s published weights for this size: {sizes}.")
         filled[ours] = edits[ours](value) if edits and ours in edits else value
     network.load_state_dict(filled)

@@ -1,0 +1,153 @@
+"""Speed of AHDRNet and ADNet, as ratios of the processor's time to their plain formulations; `-s` prints them.
+
+The reference kernels are the networks as one writes them first: channels first in memory, a concatenation for each
+dense layer, and the deformable convolution as one sampling call for the nine taps of the whole image.
+"""
+
+import time
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from bench.core.registry import methods
+from bench.nn.deform import _sampling_grid
+
+EDGE = 128
+
+
+def plain(layer, features):
+    """A convolution on contiguous channels."""
+    weight = layer.weight.contiguous()
+    return F.conv2d(features, weight, layer.bias, layer.stride, layer.padding, layer.dilation)
+
+
+def dense(block, features):
+    grown = features
+    for layer in block.dense:
+        grown = torch.cat([grown, F.relu(plain(layer, grown))], 1)
+    return plain(block.fuse, grown) + features
+
+
+def attend(attention, neighbour, reference):
+    joined = F.leaky_relu(plain(attention.join, torch.cat([neighbour, reference], 1)))
+    return neighbour * torch.sigmoid(plain(attention.gate, joined))
+
+
+def tail(network, features, skip):
+    stages = []
+    for block in network.blocks:
+        features = dense(block, features)
+        stages.append(features)
+    return plain(network.fuse, plain(network.squeeze, torch.cat(stages, 1))) + skip
+
+
+def ahdrnet(network, frames):
+    short, reference, long = (F.leaky_relu(plain(network.entry, frames[:, i])) for i in range(3))
+    joined = [attend(network.short, short, reference), reference, attend(network.long, long, reference)]
+    fused = tail(network, plain(network.merge, torch.cat(joined, 1)), reference)
+    return torch.sigmoid(plain(network.head.last, plain(network.lift, fused)))
+
+
+def deform(step, features, guide):
+    """One sampling call; offsets, mask and all samples are held for the whole image."""
+    steering, (batch, channels, height, width) = plain(step.steering, guide), features.shape
+    groups = step.deform.groups
+    offsets, mask = steering[:, : 18 * groups], torch.sigmoid(steering[:, 18 * groups :])
+    grid = _sampling_grid(offsets.reshape(batch * groups, 9, 2, height, width))
+    taken = F.grid_sample(features.reshape(batch * groups, -1, height, width), grid, align_corners=False)
+    taken = taken.view(batch, groups, -1, 9, height, width) * mask.view(batch, groups, 1, 9, height, width)
+    kernel = step.deform.kernel
+    return F.conv2d(
+        taken.view(batch, 9 * channels, height, width), kernel.weight.reshape(channels, -1, 1, 1), kernel.bias
+    )
+
+
+def leaky(features):
+    return F.leaky_relu(features, 0.1)
+
+
+def enlarged(features):
+    return F.interpolate(features, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+def step(module, neighbour, reference, coarser=None):
+    guide = leaky(plain(module.first, torch.cat([neighbour, reference], 1)))
+    if coarser is not None:
+        guide = leaky(plain(module.second, torch.cat([guide, 2 * enlarged(coarser[0])], 1)))
+        guide = leaky(plain(module.third, guide))
+        joined = torch.cat([deform(module, neighbour, guide), enlarged(coarser[1])], 1)
+        return guide, plain(module.merge, joined)
+    guide = leaky(plain(module.second, guide))
+    return guide, deform(module, neighbour, guide)
+
+
+def align(module, neighbour, reference):
+    guide, found = step(module.coarse, neighbour[2], reference[2])
+    guide, found = step(module.middle, neighbour[1], reference[1], (guide, leaky(found)))
+    guide, found = step(module.fine, neighbour[0], reference[0], (guide, leaky(found)))
+    return leaky(step(module.cascade, found, reference[0])[1])
+
+
+def pyramid(module, image):
+    entry = leaky(plain(module.entry, image))
+    levels = [entry + plain(module.residual[1], F.relu(plain(module.residual[0], entry)))]
+    for halve in module.down:
+        levels.append(leaky(plain(halve[2], leaky(plain(halve[0], levels[-1])))))
+    return levels
+
+
+def adnet(network, frames):
+    pyramids = [pyramid(network.pyramid, frames[:, i, 3:]) for i in range(3)]
+    short, reference, long = (F.relu(plain(network.entry, frames[:, i, :3])) for i in range(3))
+    aligned = [align(network.align, pyramids[i], pyramids[1]) for i in (0, 2)]
+    shown = [attend(network.short, short, reference), attend(network.long, long, reference)]
+    joined = torch.cat([aligned[0], shown[0], pyramids[1][0], reference, aligned[1], shown[1]], 1)
+    fused = F.leaky_relu(plain(network.lift, tail(network, plain(network.merge, joined), pyramids[1][0])))
+    return F.relu(plain(network.head.last, fused))
+
+
+PLAIN = {"ahdrnet": ahdrnet, "adnet": adnet}
+
+
+@pytest.fixture(params=PLAIN)
+def pair(request):
+    """Ours in the memory order that it is trained and used in, and the plain formulation on the same weights."""
+    torch.manual_seed(0)
+    network = methods[request.param].build("published")
+    for name, parameter in network.named_parameters():
+        if ".steering." in name:
+            torch.nn.init.normal_(parameter, std=0.02)
+    ours = methods[request.param].build("published").to(memory_format=torch.channels_last)
+    ours.load_state_dict(network.state_dict())
+    frames = torch.rand(1, 3, 6, EDGE, EDGE)
+    return request.param, ours, lambda given: PLAIN[request.param](network, given), frames
+
+
+def seconds(kind, function, frames):
+    """Of the processor's time of one thread, which other programs stretch less than the clock's."""
+    start = time.process_time()
+    kind(function, frames)
+    return time.process_time() - start
+
+
+def forward(function, frames):
+    with torch.no_grad():
+        function(frames)
+
+
+def training_step(function, frames):
+    function(frames).abs().mean().backward()
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("kind", [forward, training_step])
+def test_networks_are_faster_than_their_plain_formulation(pair, kind):
+    """Measured: 1.2 times in both."""
+    name, ours, theirs, frames = pair
+    with torch.no_grad():
+        torch.testing.assert_close(ours(frames), theirs(frames), rtol=1e-3, atol=1e-4)
+    rounds = [(seconds(kind, ours, frames), seconds(kind, theirs, frames)) for _ in range(2)]
+    best, naive = (min(column) for column in zip(*rounds, strict=True))
+    print(f"\n{name}, {kind.__name__}: {best:.2f} s, plain {naive:.2f} s: {naive / best:.2f} times")
+    assert naive > best

@@ -1,0 +1,204 @@
+"""NHDRRNet against a plain program written from the description of the two public re-implementations.
+
+No output of the public code is stored for them. What is stored fixes much of the structure: each parameter's name,
+shape and place, and multiply-adds at 256 x 256, which are met to the last one only with a pooled grid of 32 and ten
+blocks (ytZhang99) or 16 and nine (Galaxies99). Neither fixes, and chosen as the usual reading are: the order in which
+features are joined (decoder before encoders, local before non-local branch), the slope 0.01 of LeakyReLU, the sum of
+the attention with its input, and that its scores aren't scaled.
+"""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from bench.core.errors import UsageError
+from bench.core.registry import methods
+
+from . import rule
+
+PUBLIC = {"published": "nhdrrnet_ytzhang99", "galaxies99": "nhdrrnet_galaxies99"}
+PORTS = list(PUBLIC)
+ENCODERS = {"published": "encoder_{}{}.conv", "galaxies99": "encoder_{}.{}"}
+
+
+class Naive:
+    """Functional, from the public names alone; inputs and state in float64."""
+
+    def __init__(self, preset):
+        self.theirs = preset == "published"
+        self.state = {key: value.double() for key, value in rule.public_state(PUBLIC[preset]).items()}
+
+    def conv(self, name, x, **how):
+        return F.conv2d(x, self.state[f"{name}.weight"], self.state[f"{name}.bias"], **how)
+
+    def norm(self, name, x):
+        mean, variance = self.state[f"{name}.running_mean"], self.state[f"{name}.running_var"]
+        scale = self.state[f"{name}.weight"] / torch.sqrt(variance + 1e-5)
+        return (x - mean[:, None, None]) * scale[:, None, None] + self.state[f"{name}.bias"][:, None, None]
+
+    @staticmethod
+    def leaky(x):
+        return torch.where(x > 0, x, 0.01 * x)
+
+    def steep(self, x):
+        return self.leaky(x) if self.theirs else x.clamp(min=0)
+
+    def encoder(self, frame, level, x):
+        name = f"encoder_{'umo'[frame]}{level + 1}.conv" if self.theirs else f"encoder_{frame + 1}.{level}"
+        first, second = (f"{name}.1", f"{name}.2") if self.theirs else (f"{name}.0.conv", f"{name}.1")
+        grown = torch.zeros(*x.shape[:2], x.shape[2] + 1, x.shape[3] + 1, dtype=x.dtype)
+        grown[:, :, :-1, :-1] = x
+        return self.steep(self.norm(second, self.conv(first, grown, stride=2)))
+
+    def triple(self, block, x):
+        yt = f"triple_pass_module.{block}triple_pass_layer.conv_"
+        names = (
+            [f"{yt}{one}.0" for one in ("small", "middle", "large", "compress")]
+            if self.theirs
+            else [f"triple_list.{block}.{one}.conv" for one in range(4)]
+        )
+        maps = [self.conv(name, x, padding=index).clamp(min=0) for index, name in enumerate(names[:3])]
+        merged = self.conv(names[3], torch.cat(maps, 1), padding=1)
+        return x + (merged.clamp(min=0) if self.theirs else merged)
+
+    def non_local(self, x):
+        """Means over the cells of the grid, every position against every other, and back to the nearest cell."""
+        grid, (height, width) = 32 if self.theirs else 16, x.shape[2:]
+        cells = x.new_empty(x.shape[1], grid, grid)
+        for row in range(grid):
+            for column in range(grid):
+                top, bottom = row * height // grid, -(-(row + 1) * height // grid)
+                left, right = column * width // grid, -(-(column + 1) * width // grid)
+                cells[:, row, column] = x[0, :, top:bottom, left:right].mean((1, 2))
+        names = (
+            [f"non_local_module.1.{one}" for one in ("theta", "phi", "g", "W")]
+            if self.theirs
+            else [f"{one}_conv.conv" for one in ("theta", "phi", "g", "theta_phi_g")]
+        )
+        theta, phi, g = (self.conv(name, cells[None]).flatten(2)[0] for name in names[:3])
+        scores = torch.einsum("cp,cq->pq", theta, phi).exp()
+        mixed = torch.einsum("pq,cq->cp", scores / scores.sum(1, keepdim=True), g)
+        out = cells + self.conv(names[3], mixed.view(1, -1, grid, grid))[0]
+        rows, columns = torch.arange(height) * grid // height, torch.arange(width) * grid // width
+        return out[:, rows][:, :, columns][None]
+
+    def decoder(self, level, x):
+        name = f"decoder_{level}.deconv" if self.theirs else f"decoder{level if level < 4 else '_final'}"
+        weight, bias = self.state[f"{name}.0.weight"], self.state[f"{name}.0.bias"]
+        spread = torch.zeros(*x.shape[:2], 2 * x.shape[2] + 3, 2 * x.shape[3] + 3, dtype=x.dtype)
+        spread[:, :, 2:-2:2, 2:-2:2] = x
+        return self.leaky(self.norm(f"{name}.1", F.conv2d(spread, weight.flip(2, 3).transpose(0, 1), bias)))
+
+    def __call__(self, frames):
+        """Frames (1, 3, 6, H, W) to the last convolution (1, 3, H', W'), H' and W' multiples of 16."""
+        x = F.pad(frames, (0, -frames.shape[-1] % 16, 0, -frames.shape[-2] % 16))
+        skips = []
+        features = [x[:, frame] for frame in range(3)]
+        for level in range(4):
+            features = [self.encoder(frame, level, features[frame]) for frame in range(3)]
+            skips.append(features)
+        join = ("cat_conv.0", "cat_conv.1") if self.theirs else ("final_encoder.0.conv", "final_encoder.1")
+        entry = self.steep(self.norm(join[1], self.conv(join[0], torch.cat(features, 1), padding=1)))
+        local = entry
+        for block in range(10 if self.theirs else 9):
+            local = self.triple(block, local)
+        out = self.decoder(1, torch.cat([local, self.non_local(entry)], 1))
+        for level in (2, 3, 4):
+            out = self.decoder(level, torch.cat([out, *skips[4 - level]], 1))
+        return self.conv("reconstruction.0" if self.theirs else "final.0.conv", out, padding=1)
+
+
+def load(preset):
+    network = methods["nhdrrnet"].build(preset)
+    methods["nhdrrnet"].load_published(network, rule.public_state(PUBLIC[preset]))
+    return network
+
+
+@pytest.fixture(scope="module", params=PORTS)
+def port(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def loaded(port):
+    return load(port).double()
+
+
+@pytest.fixture(scope="module")
+def naive(port):
+    return Naive(port)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (50, 70), (17, 23)])
+def test_it_equals_the_plain_program(port, loaded, naive, size):
+    frames = rule.frames(*size)
+    out, last = rule.run(loaded, frames, loaded.head.last)
+    wanted = naive(frames)
+    height, width = size
+    np.testing.assert_allclose(last, wanted.numpy(), rtol=0, atol=1e-9)
+    ranged = wanted.clamp(min=0) if port == "published" else (torch.tanh(wanted) + 1) / 2
+    np.testing.assert_allclose(out, ranged[..., :height, :width].numpy(), rtol=0, atol=1e-9)
+    assert last.std() > 0.05
+
+
+def test_a_map_larger_than_the_grid_is_pooled(loaded, naive):
+    """576 x 528 pixels: a bottleneck of 36 x 33, whose cells overlap; on the branch alone, as all else is local."""
+    features = torch.from_numpy(np.random.default_rng(0).standard_normal((1, 256, 36, 33)))
+    with torch.no_grad():
+        np.testing.assert_allclose(loaded.non_local(features), naive.non_local(features), rtol=0, atol=1e-9)
+
+
+def test_float32_is_close_to_float64(port, loaded):
+    single = load(port)
+    frames = rule.frames(64, 64)
+    wanted, last = rule.run(loaded, frames, loaded.head.last)
+    out, last_conv = rule.run(single, frames.float(), single.head.last)
+    np.testing.assert_allclose(out, wanted, rtol=0, atol=5e-5)
+    np.testing.assert_allclose(last_conv, last, rtol=0, atol=5e-5)
+
+
+def test_parameters_and_multiply_adds(port):
+    """Galaxies99's file holds a tenth block, which its network never runs and ours doesn't have."""
+    counts = rule.counts(PUBLIC[port])
+    with torch.device("meta"):
+        network = methods["nhdrrnet"].build(port).eval()
+    number = sum(p.numel() for p in network.parameters())
+    assert counts["parameters"] == 45_486_339
+    assert number == 45_486_339 - counts["never_used_parameters"]
+    assert sum(b.numel() for b in network.buffers()) == counts["buffer_values"]
+    assert rule.multiply_adds(network) == counts["macs_256x256"]
+
+
+def test_every_public_name_is_used_once(port):
+    network = load(port)
+    entries = rule.keys(PUBLIC[port])["state_dict"]
+    used = [entry for entry in entries if not entry["key"].startswith("triple_list.9.")]
+    assert len(used) == len(network.state_dict())
+    shapes = sorted(tuple(value.shape) for value in network.state_dict().values())
+    assert shapes == sorted(tuple(entry["shape"]) for entry in used)
+
+
+def test_counters_may_be_absent_and_the_idle_block_too(port):
+    state = rule.public_state(PUBLIC[port], built=False)
+    state = {f"module.{name}": value.numpy() for name, value in state.items() if "triple_list.9." not in name}
+    methods["nhdrrnet"].load_published(methods["nhdrrnet"].build(port), state)
+
+
+def test_weights_of_the_other_port_are_refused(port):
+    other = PUBLIC[next(name for name in PORTS if name != port)]
+    with pytest.raises(UsageError, match=r"not NHDRRNet \(.*\)'s published weights: missing"):
+        methods["nhdrrnet"].load_published(methods["nhdrrnet"].build(port), rule.public_state(other))
+
+
+def test_an_unknown_port_is_refused():
+    with pytest.raises(UsageError, match="expected one of ytzhang99, galaxies99"):
+        methods["nhdrrnet"].build("smoke", port="tuvovan")
+
+
+@pytest.mark.parametrize("head", methods["nhdrrnet"].heads)
+@pytest.mark.parametrize("size", [(1, 1), (50, 70)])
+def test_any_size_and_physical_radiance(port, head, size):
+    network = methods["nhdrrnet"].build("smoke", head=head, port="ytzhang99" if port == "published" else port)
+    out, _ = rule.run(network, rule.frames(*size, dtype=torch.float32))
+    assert out.shape == (1, 3, *size) and (out >= 0).all()
