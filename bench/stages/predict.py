@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,13 @@ def predictor(
     return run
 
 
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:  # a method may live without it, or with another build of it
+        return ""
+
+
 @dataclass(frozen=True)
 class Kept:
     """Predictions without weights that took long: an evaluation that was interrupted goes on with the scene it was at.
@@ -71,7 +78,7 @@ class Kept:
     @classmethod
     def of(cls, params: Params, cell: str, variant: Variant, code: str) -> "Kept":
         """Return those of evaluation `cell`; `code` is where the method's sources lie."""
-        settings = {**variant.model_dump(), "libraries": {name: version(name) for name in LIBRARIES}}
+        settings = {**variant.model_dump(), "libraries": {name: _version(name) for name in LIBRARIES}}
         return cls(Path("runs") / params.profile / "predictions" / cell / digest(settings, (*CODE, code)))
 
     def predict(self, predict: Predictor, scene: Scene, folder: Path) -> Radiance:
