@@ -41,6 +41,35 @@ def drawn(state: Any) -> Any:
 
 
 @_compiled  # type: ignore[untyped-decorator]
+def better(
+    a: Array, b: Array, y: int, x: int, cy: int, cx: int, my: int, mx: int, best: float, span: Any, patch: int
+) -> Any:
+    """Return match and distance of a patch, (my, mx, best) or the candidate (cy, cx), moved into `span`, if nearer."""
+    cy, cx = min(max(cy, span[0]), span[1]), min(max(cx, span[2]), span[3])
+    if cy != my or cx != mx:
+        new = distance(a, b, y, x, cy, cx, patch, best)
+        if new < best:
+            return cy, cx, new
+    return my, mx, best
+
+
+@_compiled  # type: ignore[untyped-decorator]
+def wandered(
+    a: Array, b: Array, y: int, x: int, my: int, mx: int, best: float, span: Any, patch: int, reach: int, state: Any
+) -> Any:
+    """Return match and distance after random draws around the best match, within `reach`, then half of it, etc."""
+    radius = reach
+    while radius >= 1 and best > 0:
+        state = drawn(state)
+        width = np.uint64(2 * radius + 1)
+        cy = my - radius + np.int64(((state >> np.uint64(32)) * width) >> np.uint64(32))
+        cx = mx - radius + np.int64(((state & np.uint64(0xFFFFFFFF)) * width) >> np.uint64(32))
+        my, mx, best = better(a, b, y, x, cy, cx, my, mx, best, span, patch)
+        radius //= 2
+    return my, mx, best
+
+
+@_compiled  # type: ignore[untyped-decorator]
 def sweep(
     a: Array, b: Array, field: Array, before: Array, cost: Array, wanted: Array,
     first: int, last: int, step: int, patch: int, window: int, reach: int, seed: int, fresh: bool,
@@ -58,38 +87,23 @@ def sweep(
     high, wide = b.shape[0] - patch, b.shape[1] // 3 - patch
     for i in range(last - first):
         y = first + i if step > 0 else last - 1 - i
-        low_y, top_y = max(0, y - window), min(high, y + window)
         for j in range(columns):
             x = j if step > 0 else columns - 1 - j
             if not wanted[y, x]:
                 continue
-            low_x, top_x = max(0, x - window), min(wide, x + window)
+            span = (max(0, y - window), min(high, y + window), max(0, x - window), min(wide, x + window))
             my, mx, best = field[y, x, 0], field[y, x, 1], cost[y, x]
             if fresh:
-                my, mx = min(max(my, low_y), top_y), min(max(mx, low_x), top_x)
+                my, mx = min(max(my, span[0]), span[1]), min(max(mx, span[2]), span[3])
                 best = distance(a, b, y, x, my, mx, patch, np.float32(np.inf))
             for way in range(2):
                 ny, nx = (y, x - step) if way == 0 else (y - step, x)
-                if not (0 <= ny < rows and 0 <= nx < columns):
-                    continue
-                near = field if first <= ny < last else before
-                cy = min(max(near[ny, nx, 0] + (y - ny), low_y), top_y)
-                cx = min(max(near[ny, nx, 1] + (x - nx), low_x), top_x)
-                if cy != my or cx != mx:
-                    new = distance(a, b, y, x, cy, cx, patch, best)
-                    if new < best:
-                        my, mx, best = cy, cx, new
-            state, radius = drawn(np.uint64(seed) ^ drawn(np.uint64(y * columns + x))), reach
-            while radius >= 1 and best > 0:
-                state = drawn(state)
-                span = 2 * radius + 1
-                cy = my - radius + np.int64(((state >> np.uint64(32)) * np.uint64(span)) >> np.uint64(32))
-                cx = mx - radius + np.int64(((state & np.uint64(0xFFFFFFFF)) * np.uint64(span)) >> np.uint64(32))
-                cy, cx = min(max(cy, low_y), top_y), min(max(cx, low_x), top_x)
-                new = distance(a, b, y, x, cy, cx, patch, best)
-                if new < best:
-                    my, mx, best = cy, cx, new
-                radius //= 2
+                if 0 <= ny < rows and 0 <= nx < columns:
+                    near = field if first <= ny < last else before
+                    cy, cx = near[ny, nx, 0] + (y - ny), near[ny, nx, 1] + (x - nx)
+                    my, mx, best = better(a, b, y, x, cy, cx, my, mx, best, span, patch)
+            state = drawn(np.uint64(seed) ^ drawn(np.uint64(y * columns + x)))
+            my, mx, best = wandered(a, b, y, x, my, mx, best, span, patch, reach, state)
             field[y, x, 0], field[y, x, 1], cost[y, x] = my, mx, best
 
 
