@@ -25,7 +25,7 @@ def merge(
         str, Option(help="Seconds or EVs of each frame, such as 1/320,1/80,1/20 or 0ev,2ev,4ev; or exif.")
     ] = "",
     weights: Annotated[Path | None, Option(help="Weights of a network, as train writes them.")] = None,
-    preset: Annotated[str, Option(help="Size of the network, for weights without a card.")] = "",
+    preset: Annotated[str, Option(help="A method's mode; a network's size, for weights without a card.")] = "",
     preview: Annotated[Path | None, Option(help="PNG file for a tone-mapped look at it.")] = None,
     tile: Annotated[int, Option(min=0, help="Edge of tiles in pixels, a multiple of 8, where memory is short.")] = 0,
     force: Annotated[bool, Option("--force", help="Replace existing files.")] = False,

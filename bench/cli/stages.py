@@ -72,7 +72,7 @@ def check_names(params: "Params", file: Path) -> None:
         if variant.method not in methods:
             raise unknown_name(f"method {where}", variant.method, methods)
         card = methods[variant.method]
-        if card.trains and variant.preset not in card.presets:
+        if (card.trains or card.presets) and variant.preset not in card.presets:
             raise unknown_name(f"preset of {card.name} {where}", variant.preset, card.presets)
 
 

@@ -24,7 +24,7 @@ class MethodCard:
     trains   : a network with weights (`build`), else plain code (`predict`).
     requires : what must be trained before it, such as "codebook".
     heads    : output heads it offers, the published one first.
-    presets  : options of `build` by name; "published" is the full size, "smoke" the smallest.
+    presets  : options of the class by name; of a network "published" is the full size, "smoke" the smallest.
     multiple : height and width of the input are padded by reflection to multiples of this.
     overlap  : pixels that a tile sees beyond its own on every side where an image is too large for one pass: as far as
                the network looks, statistics of the whole image apart (bench/nn/statistics.py); 0 means full frame only.
@@ -61,12 +61,7 @@ class MethodCard:
         """
         if not self.trains:
             raise UsageError(f"method {self.name!r} has no network to build; call predict(scene).")
-        if preset not in self.presets:
-            raise unknown_name(f"preset of {self.name}", preset, self.presets)
-        try:
-            network: nn.Module = self.load()(**{**self.presets[preset], **options})
-        except TypeError as error:
-            raise UsageError(f"method {self.name!r}, preset {preset!r}: {error}.") from error
+        network: nn.Module = self._construct(preset, options)
         return network
 
     @property
@@ -81,12 +76,24 @@ class MethodCard:
         aligned: Scene = self.load().align(scene)
         return aligned
 
-    def predict(self, scene: "Scene") -> "Radiance":
-        """Run a method without training on one scene; (H, W, 3) float32, relative radiance."""
+    def predict(self, scene: "Scene", preset: str = "", **options: Any) -> "Radiance":
+        """Run a method without training on one scene; (H, W, 3) float32, relative radiance.
+
+        preset, options : arguments of its class: the preset's, then `options` over them. "" leaves its defaults, and a
+                          method without presets takes any name, such as "none".
+        """
         if self.trains:
             raise UsageError(f"method {self.name!r} needs trained weights; train it, then evaluate.")
-        radiance: Radiance = self.load()().predict(scene)
+        radiance: Radiance = self._construct(preset if self.presets else "", options).predict(scene)
         return radiance
+
+    def _construct(self, preset: str, options: Mapping[str, Any]) -> Any:
+        if preset not in self.presets and (preset or self.trains):
+            raise unknown_name(f"preset of {self.name}", preset, self.presets)
+        try:
+            return self.load()(**{**self.presets.get(preset, {}), **options})
+        except TypeError as error:
+            raise UsageError(f"method {self.name!r}, preset {preset!r}: {error}.") from error
 
     def load_published(self, network: "nn.Module", state: Mapping[str, Any]) -> None:
         """Fill `network` with weights under the authors' parameter names (strict)."""

@@ -8,6 +8,7 @@ import pandas as pd
 
 from bench.core.errors import UsageError
 from bench.core.params import Params
+from bench.core.registry import methods
 from bench.report.results import Results
 
 DEFAULT_BLOCK = "kalantari"
@@ -80,6 +81,16 @@ class Measured:
         """Return the card of the variant's first run, {} if it has no weights."""
         found = [self.cards[run] for run in sorted(self.cards) if self.cards[run].get("variant") == variant]
         return found[0] if found else {}
+
+    def choices(self, variant: str) -> tuple[str, ...]:
+        """Return a note on what a method without training ran as: its preset and the options that differ."""
+        made = self.params.variants.get(variant)
+        if made is None or made.method not in methods or methods[made.method].trains:
+            return ()
+        card = methods[made.method]
+        chosen = [f"preset {made.preset}"] if card.presets else []
+        chosen += [f"{name} {value}" for name, value in made.options.items()]
+        return (f"{card.label}: {', '.join(chosen)}",) if chosen else ()
 
     def fewer(self, name: str, dataset: str) -> tuple[str, ...]:
         """Return a note if a submission holds another number of scenes than were measured here."""

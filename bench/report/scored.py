@@ -150,7 +150,7 @@ def _floor(variant: str, panel: str, measured: Measured) -> Row:
     cells: dict[str, Value] = {"dataset": panel, "method": variant, "variant": variant, "kind": "floor"}
     remarks = {column.key: NO_ROW for column in PRINTED}
     remarks["params_m"] = "has no weights"
-    return _scored(Row(panel, cells, remarks), result, "no scores of it in this profile")
+    return _scored(Row(panel, cells, remarks, measured.choices(variant)), result, "no scores of it in this profile")
 
 
 def _row(paper: Paper, measured: Measured, panel: str, record: Mapping[str, Any]) -> Row:
@@ -173,7 +173,7 @@ def _row(paper: Paper, measured: Measured, panel: str, record: Mapping[str, Any]
 
 def _notes(paper: Paper, measured: Measured, panel: str, label: str, variant: str) -> tuple[str, ...]:
     same = panel == _block(paper, panel) and panel not in stand_ins(measured.params)
-    notes = [] if same else ["paper_*: other data, not comparable"]
+    notes = [*measured.choices(variant), *([] if same else ["paper_*: other data, not comparable"])]
     codes, printed = measured.codes(variant), re.search(r"K=(\d+)", label)
     if codes is not None and codes != (int(printed[1]) if printed else 1024):
         notes.append(f"codebook of K = {codes} here")

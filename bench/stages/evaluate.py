@@ -16,7 +16,7 @@ from bench.io.radiance import write_exr
 from bench.io.tables import ScoreRow, write_scores
 from bench.metrics.protocol import Protocol
 from bench.stages import layout, networks, training
-from bench.stages.predict import Predictor, predictor
+from bench.stages.predict import Kept, Predictor, predictor
 from bench.stages.scoring import Outcome, Rules, Task, cache_folder, score_all
 
 SPLITS = ("test", "no-truth")
@@ -51,14 +51,23 @@ def compared(params: Params) -> list[str]:
 def _predict(params: Params, cell: str, folder: Path, device: torch.device, limit: int | None = None) -> list[Task]:
     """Write a prediction for every scene; return what there is to score."""
     entry, tasks = params.evaluations[cell], []
-    predict = _predictor(params, entry.run, device)
+    predict, kept = _predictor(params, entry.run, device), _kept(params, cell, limit)
     scenes = list(_scenes(params, entry, limit))
     for split, path in track(scenes, len(scenes), f"evaluate {cell}"):
         scene, file = read_scene(path), folder / split / f"{path.name}.exr"
-        write_exr(file, predict(scene))
+        write_exr(file, kept.predict(predict, scene, path) if kept else predict(scene))
         if scene.radiance is not None:
             tasks.append(Task(scene.id, file, path))
+    if kept:
+        kept.tidy()
     return tasks
+
+
+def _kept(params: Params, cell: str, limit: int | None) -> Kept | None:
+    """Return where slow predictions are kept; a quick look keeps none, and a network's change with its weights."""
+    entry = params.evaluations[cell]
+    variant = params.variants.get(entry.run)
+    return Kept.of(params, cell, variant, entry.code) if variant and limit is None else None
 
 
 def _scenes(params: Params, entry: Evaluation, limit: int | None) -> Iterator[tuple[str, Path]]:
@@ -73,7 +82,8 @@ def _scenes(params: Params, entry: Evaluation, limit: int | None) -> Iterator[tu
 
 def _predictor(params: Params, run: str, device: torch.device) -> Predictor:
     if run in params.variants:
-        return predictor(methods[params.variants[run].method], None, device)
+        variant = params.variants[run]
+        return predictor(methods[variant.method], None, device, preset=variant.preset, options=variant.options)
     card = methods[params.variants[params.runs[run].variant].method]
     return predictor(card, networks.read(params, run), device, params.tile)
 

@@ -41,7 +41,7 @@ class Request:
 
     exposures : "exif", a comma-separated list (seconds or EVs, one for each frame), or "" for whatever there is.
     weights   : a file that `train` wrote, with its card beside it; None for methods without training.
-    preset    : size of the network, only needed for weights without a card.
+    preset    : of a method without training; else the network's size, only needed for weights without a card.
     tile      : edge of inference tiles in pixels, 0 for the whole picture at once.
     force     : whether existing files may be replaced.
     """
@@ -75,7 +75,7 @@ def run(params: Params, request: Request) -> None:
         print(f"note: {note.removeprefix(checks.NOTED)}")
     for name, time in zip(scene.metadata["frames"], scene.times, strict=True):
         print(f"{name}: {math.log2(time):+.2f} EV{', the reference' if name == _reference(scene) else ''}")
-    radiance = predictor(card, network, training.start(params), request.tile)(scene)
+    radiance = predictor(card, network, training.start(params), request.tile, request.preset)(scene)
     write_exr(request.out, radiance)
     if request.preview is not None:
         write_bytes_atomic(request.preview, _preview(radiance))

@@ -83,7 +83,7 @@ def measure(job: Job) -> Found:
     training.start(params)
     _limit_threads(params.threads)
     card, network = methods[job.method], _network(params, job)
-    predict = predictor(card, network, device, params.tile)
+    predict = predictor(card, network, device, params.tile, job.preset, job.options)
     small, scene = bracket(min(job.height, WARM_UP), min(job.width, WARM_UP)), bracket(job.height, job.width)
     rest = memory(device, peak=False)
     predict(small)

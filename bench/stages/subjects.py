@@ -53,7 +53,9 @@ def subjects(params: Params, names: Sequence[str], preset: str) -> list[Subject]
 
 
 def _registered(name: str, preset: str) -> Subject:
-    return Subject(name, methods[name].label, name, preset if methods[name].trains else "none")
+    card = methods[name]
+    own = preset if card.trains or preset in card.presets else next(iter(card.presets), "none")
+    return Subject(name, card.label, name, own)
 
 
 def _variant(params: Params, name: str) -> Subject:
