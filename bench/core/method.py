@@ -28,7 +28,8 @@ class MethodCard:
     multiple : height and width of the input are padded by reflection to multiples of this.
     overlap  : pixels that a tile sees beyond its own on every side where an image is too large for one pass: as far as
                the network looks, statistics of the whole image apart (bench/nn/statistics.py); 0 means full frame only.
-    recipe   : the published training settings.
+    recipe   : the published training settings (`bench.core.recipe.Recipe`).
+    after_paper : younger than the paper's tables: an optional row below them.
     """
 
     name: str
@@ -43,6 +44,7 @@ class MethodCard:
     multiple: int = 1
     overlap: int = 0
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    after_paper: bool = False
 
     def load(self) -> Any:
         """Import the method's module and return the class that carries the card."""

@@ -9,6 +9,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from bench.core.errors import UsageError, unknown_name
 from bench.core.optimisation import Stage1, Stage2
+from bench.core.patching import Patches
+from bench.core.recipe import Caps, Kind
 from bench.core.section import Section, silent
 from bench.core.simulation import Simulation
 
@@ -34,14 +36,6 @@ class Downloads(Section):
 
     folder: str = "downloads"
     checksums: str = "datasets/checksums.json"
-
-
-class Patches(Section):
-    """Training patches, cut on the fly on a grid."""
-
-    size: int = Field(default=256, gt=0, multiple_of=8)
-    stride: int = Field(default=64, gt=0)
-    augment: bool = silent(True, "flips and rotations, as in the training codes of the field")
 
 
 class Perceptual(Section):
@@ -83,6 +77,7 @@ class Run(Section):
     seed: int = Field(ge=0)
     code: str
     codebook: str | None = None
+    recipe: Kind | None = Field(default=None, description="none: the profile's")
 
 
 class Evaluation(Section):
@@ -126,6 +121,8 @@ class Params(Section):
     downloads: Downloads = Downloads()
     simulate: Simulation | None = None
     datasets: Mapping[str, DatasetUse]
+    recipe: Kind = Field(default="common", description="`stage2` for every method, or each method's published recipe")
+    caps: Caps = Field(default=Caps(), description="bounds of published recipes, for a rehearsal")
     patches: Patches
     perceptual: Perceptual
     stage1: Stage1
