@@ -19,7 +19,7 @@ Kind = Literal["common", "published"]
 class Recipe(Section):
     """The published training of one method, a literal on its card. What isn't known is left out.
 
-    loss           : in a phrase; `published_losses` of the class computes it, else it is L1 on T and the perceptual sum.
+    loss           : in a phrase; `published_losses` of the class, or else L1 on T and the perceptual sum.
     rate, betas    : Adam's; publications that don't name betas mean Adam's own.
     patch, stride  : edge of a square patch, and distance of the grid they are cut on, in pixels.
     epochs, steps  : length, one of the two; an epoch has every patch once.
@@ -110,7 +110,10 @@ def settings(recipe: Recipe | None, base: Stage2, caps: Caps, count: int) -> Sta
         every = recipe.decay_every * (epoch if recipe.decay_unit == "epochs" else 1)
         shrunk = max(round(every * steps / full), 1)
         changes |= {"schedule": "decay", "decay": recipe.decay, "decay_every": shrunk, "rate_floor": recipe.rate_floor}
-    return Stage2.model_validate({**base.model_dump(), **changes})
+    try:
+        return Stage2.model_validate({**base.model_dump(), **changes})
+    except ValidationError as error:
+        raise UsageError(f"published recipe: {error.errors()[0]['msg'].removeprefix('Value error, ')}.") from error
 
 
 def _least(value: int, cap: int | None) -> int:

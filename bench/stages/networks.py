@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from bench.core.errors import UsageError, unknown_name
-from bench.core.params import Params, Run
+from bench.core.params import Params, Run, Variant
 from bench.core.registry import methods
 from bench.stages import layout
 
@@ -27,7 +27,7 @@ def build(params: Params, run: Run) -> nn.Module:
     variant = params.variants[run.variant]
     card, options = methods[variant.method], dict(variant.options)
     if card.heads:
-        options.setdefault("head", params.head)
+        options["head"] = head(params, variant)
     if run.codebook is not None:
         book, settings = params.codebooks[run.codebook], params.stage1_of(run.codebook)
         options["vqgan"] = {
@@ -36,6 +36,14 @@ def build(params: Params, run: Run) -> nn.Module:
         }  # fmt: skip
     _check_prior(run, options)
     return card.build(variant.preset, **options)
+
+
+def head(params: Params, variant: Variant) -> str | None:
+    """Return a variant's output head: its own choice, else the profile's where the method offers it; None: no heads."""
+    heads = methods[variant.method].heads
+    if not heads:
+        return None
+    return str(variant.options.get("head", params.head if params.head in heads else heads[0]))
 
 
 def _check_prior(run: Run, options: Mapping[str, Any]) -> None:
