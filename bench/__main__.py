@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import catalogue, data, doctor, estimate, fetch, merge, score, stages
+from bench.cli import catalogue, data, doctor, estimate, fetch, merge, score, stages, weights
 from bench.cli.settings import Settings, locate
 from bench.core.errors import BenchError
 
@@ -26,6 +26,7 @@ app.add_typer(estimate.app)
 app.add_typer(stages.app)
 app.add_typer(score.app)
 app.add_typer(merge.app)
+app.add_typer(weights.app)
 app.add_typer(data.app, name="data")
 
 

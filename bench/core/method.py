@@ -30,6 +30,8 @@ class MethodCard:
                the network looks, statistics of the whole image apart (bench/nn/statistics.py); 0 means full frame only.
     recipe   : the published training settings (`bench.core.recipe.Recipe`).
     after_paper : younger than the paper's tables: an optional row below them.
+    conventions : what the authors' weights expect and `load_published` or `net` converts, for the card of imported
+               weights: "channels", "colours", "divisor", "output", "tiles" and the like, each in a phrase.
     """
 
     name: str
@@ -45,6 +47,7 @@ class MethodCard:
     overlap: int = 0
     recipe: Mapping[str, Any] = field(default_factory=dict)
     after_paper: bool = False
+    conventions: Mapping[str, str] = field(default_factory=dict)
 
     def load(self) -> Any:
         """Import the method's module and return the class that carries the card."""

@@ -67,6 +67,7 @@ class Variant(Section):
     method: str
     preset: str
     options: Mapping[str, Any] = Field(default_factory=dict)
+    weights: str | None = Field(default=None, description="others' weights, as import-weights writes them; no training")
 
 
 class Run(Section):
@@ -81,11 +82,15 @@ class Run(Section):
 
 
 class Evaluation(Section):
-    """One run (or one method without training) on the test split of one dataset."""
+    """One run on the test split of one dataset; for a variant that isn't trained here, the variant stands for its run.
+
+    weights : what the DVC stage of a variant with others' weights depends on: those weights.
+    """
 
     run: str
     dataset: str
     code: str
+    weights: str | None = None
 
 
 class Tables(Section):
@@ -132,6 +137,7 @@ class Params(Section):
     plain_runs: Mapping[str, Run]
     vq_runs: Mapping[str, Run]
     classic_evaluations: Mapping[str, Evaluation]
+    imported_evaluations: Mapping[str, Evaluation] = Field(default_factory=dict)
     plain_evaluations: Mapping[str, Evaluation]
     vq_evaluations: Mapping[str, Evaluation]
     tables: Tables
@@ -144,7 +150,13 @@ class Params(Section):
     @property
     def evaluations(self) -> dict[str, Evaluation]:
         """All evaluations by key `<run>--<dataset>`."""
-        return {**self.classic_evaluations, **self.plain_evaluations, **self.vq_evaluations}
+        untrained = {**self.classic_evaluations, **self.imported_evaluations}
+        return {**untrained, **self.plain_evaluations, **self.vq_evaluations}
+
+    @property
+    def imported(self) -> dict[str, str]:
+        """Key of the first evaluation of each variant with others' weights, by the variant."""
+        return {cell.run: key for key, cell in reversed(list(self.imported_evaluations.items()))}
 
     def stage1_of(self, codebook: str) -> Stage1:
         """Return the settings that codebook `codebook` is trained with: `stage1` and the run's differences."""
@@ -171,6 +183,8 @@ class Params(Section):
         for key, run in self.runs.items():
             _expect(f"runs.{key}.variant", run.variant, self.variants)
             _expect(f"runs.{key}.trainset", run.trainset, self.datasets)
+            if self.variants[run.variant].weights is not None:
+                raise ValueError(f"run {key!r}: its variant has others' weights and isn't trained here")
             if key != (wanted := f"{run.variant}--{run.trainset}--s{run.seed}"):
                 raise ValueError(f"run {key!r} should be called {wanted!r} after its fields")
         for key, run in self.vq_runs.items():
@@ -178,6 +192,12 @@ class Params(Section):
         for key, cell in self.evaluations.items():
             _expect(f"evaluations.{key}.dataset", cell.dataset, self.datasets)
             _expect(f"evaluations.{key}.run", cell.run, {**self.runs, **self.variants})
+            own = self.variants[cell.run].weights if cell.run in self.variants else None
+            if own != cell.weights or (own is not None) != (key in self.imported_evaluations):
+                raise ValueError(
+                    f"evaluations.{key}: a variant with others' weights stands under imported_evaluations, which name "
+                    "the same `weights`; no other variant does"
+                )
         for variant, other in self.tables.against.items():
             _expect("tables.against", variant, self.variants)
             _expect(f"tables.against.{variant}", other, self.variants)
