@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,8 @@ EXPORT = (
 )
 
 
-def read(path: Path) -> dict[str, Any]:
-    """Return the weights in a file by their authors' names: tensors, or arrays from npz.
+def read(path: Path) -> dict[str, Tensor]:
+    """Return the weights in a file by their authors' names.
 
     Takes .safetensors, .npz and what torch.save writes, wrappers (`WRAPPERS`) and the prefix `module.` taken off.
     A file of another kind, or one that holds pickled classes, raises UsageError with what to do about it.
@@ -54,7 +55,7 @@ def read(path: Path) -> dict[str, Any]:
     return plain(_torch(path))
 
 
-def plain(content: Any) -> dict[str, Any]:
+def plain(content: Any) -> dict[str, Tensor]:
     """Return the entries of a checkpoint's mapping: out of its wrapper, without `module.` and TensorFlow's decoration.
 
     What is neither a tensor nor an array is left out; UsageError if nothing remains.
@@ -66,7 +67,11 @@ def plain(content: Any) -> dict[str, Any]:
         if isinstance(inner, Mapping) and any(isinstance(value, Tensor | np.ndarray) for value in inner.values()):
             content = inner
             break
-    found = {_cut(str(name)): value for name, value in content.items() if isinstance(value, Tensor | np.ndarray)}
+    found = {
+        _cut(str(name)): torch.as_tensor(value)
+        for name, value in content.items()
+        if isinstance(value, Tensor | np.ndarray)
+    }
     if not found:
         raise UsageError(f"the file holds no tensors, but {', '.join(map(str, list(content)[:5])) or 'nothing'}.")
     return found
@@ -87,7 +92,7 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
 def _arrays(path: Path) -> dict[str, Any]:
     try:
         with np.load(path, allow_pickle=False) as content:
-            return {name: content[name] for name in content.files}
+            return {name: content[name] for name in content.files if content[name].dtype.kind in "fiub"}
     except (OSError, ValueError, BadZipFile) as error:
         raise UsageError(f"{path.name} can't be read as npz of plain arrays ({error}).") from error
 
@@ -100,7 +105,9 @@ def _pickled(path: Path) -> bool:
 
 def _torch(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # of other pickle protocols: what can't be read is refused anyway
+            warnings.simplefilter("ignore", UserWarning)
+            return torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, AttributeError) as error:
         first = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
         raise UsageError(

@@ -36,6 +36,9 @@ def run(params: Params, method: str, file: Path, preset: str = "published", name
     network = card.build(preset, **options)
     state = _state(card, network, file)
     card.load_published(network, state)
+    settle = getattr(network, "settle", None)  # a spectral norm whose iteration goes on while it predicts
+    if settle is not None:
+        settle()
     training.write_weights(target, network, _describe(card, network, file, preset, len(state)))
     print(f"{target}: {card.label}, preset {preset}, {trainable([network]):,} parameters from {file.name}")
     print(_entries(card, preset, target))
@@ -69,6 +72,7 @@ def _describe(card: MethodCard, network: nn.Module, file: Path, preset: str, ent
         "conventions": {"theirs": dict(card.conventions), "ours": OURS, "padding": f"multiples of {card.multiple}"},
         "tiles": f"overlap {card.overlap}" if card.overlap else "full frame only",
         "parameters": trainable([network]),
+        "settled": hasattr(network, "settle"),
         "finite": all(bool(torch.isfinite(value).all()) for value in network.state_dict().values()),
     }
 
