@@ -112,6 +112,18 @@ def prediction(build: Callable[[], nn.Module], *, height: int, width: int) -> Co
     return Cost(phases, counter.traffic, counter.operators, 0.0, 0, size)
 
 
+def multiply_adds(network: nn.Module, *, height: int, width: int) -> int:
+    """Count multiply-adds of one prediction in fp32, each once: large maps in strips, which overlap, would count more.
+
+    The network may be real; frames are fake, so that nothing is computed. Strips are for predictions without gradients.
+    """
+    with FakeTensorMode(allow_non_fake_inputs=True), _as_on_a_gpu(), torch.enable_grad():
+        counter = _Counter()
+        with counter:
+            network.eval()(torch.rand(1, 3, 6, height, width))
+    return int(counter.flops // 2)
+
+
 @contextmanager
 def _as_on_a_gpu() -> Iterator[None]:
     """Let deformable convolutions and the search for codes take the path that they take on a GPU.

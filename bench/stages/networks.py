@@ -115,8 +115,11 @@ def fill(params: Params, network: nn.Module, path: Path, verb: str) -> None:
 
 @torch.no_grad()
 def multiply_adds(network: nn.Module, edge: int = 64) -> int:
-    """Count multiply-adds of convolutions and matrix products for one pixel, on an input of `edge` x `edge`."""
+    """Count multiply-adds of convolutions and matrix products for one pixel, on an input of `edge` x `edge`.
+
+    It leaves the network in evaluation mode: in training mode the forward would move the averages of batch norms.
+    """
     device = next(network.parameters()).device
     with counter() as counted:
-        network(torch.zeros(1, 3, 6, edge, edge, device=device))
+        network.eval()(torch.zeros(1, 3, 6, edge, edge, device=device))
     return int(counted.get_total_flops() // 2 // edge**2)

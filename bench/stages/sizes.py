@@ -1,12 +1,9 @@
 """Sizes: parameters and multiply-adds of Table 1's networks, as this profile has them and as published."""
 
 import math
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 from bench.core.method import MethodCard
 from bench.core.params import Params
@@ -14,6 +11,7 @@ from bench.core.progress import track
 from bench.core.registry import methods
 from bench.io.files import write_json_atomic
 from bench.stages import cost, layout, networks
+from bench.train.loop import trainable
 
 INPUTS = {"macs_256": (256, 256), "macs_full": (1000, 1500)}
 """Height and width of the frames that multiply-adds are counted for; padded to the method's multiple."""
@@ -40,8 +38,8 @@ def of_variant(params: Params, name: str) -> dict[str, Size]:
     card, options = methods[variant.method], network_options(params, name)
     published = {**options, **({"head": card.heads[0]} if card.heads else {})}
     return {
-        "measured": count(card, partial(card.build, variant.preset, **options)),
-        "published": count(card, partial(card.build, "published", **published)),
+        "measured": count(card, card.build(variant.preset, **options)),
+        "published": count(card, card.build("published", **published)),
     }
 
 
@@ -51,16 +49,12 @@ def network_options(params: Params, name: str) -> dict[str, Any]:
     return networks.options(params, params.variants[name], run)
 
 
-def count(card: MethodCard, build: Callable[[], nn.Module]) -> Size:
+def count(card: MethodCard, network: nn.Module) -> Size:
     """Count one network: trained and frozen parameters, and multiply-adds of one prediction for both `INPUTS`."""
-    with FakeTensorMode():
-        network = build()
-        trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
-        every = sum(p.numel() for p in network.parameters())
-    macs = {name: int(_flops(card, build, size) // 2) for name, size in INPUTS.items()}
+    trained = trainable([network])
+    every = sum(p.numel() for p in network.parameters())
+    macs = {}
+    for name, size in INPUTS.items():
+        height, width = (math.ceil(edge / card.multiple) * card.multiple for edge in size)
+        macs[name] = cost.multiply_adds(network, height=height, width=width)
     return {"parameters": trained, "parameters_frozen": every - trained, **macs}
-
-
-def _flops(card: MethodCard, build: Callable[[], nn.Module], size: tuple[int, int]) -> float:
-    height, width = (math.ceil(edge / card.multiple) * card.multiple for edge in size)
-    return cost.prediction(build, height=height, width=width).flops

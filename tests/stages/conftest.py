@@ -45,7 +45,7 @@ class Workshop(NamedTuple):
         inspections = [("inspect", self.codebook), ("inspect", f"network-{self.vq}")]
         trainings = [("codebook", self.codebook), ("train", self.plain), ("train", self.vq)]
         data = [("fetch", "panoramas"), ("backbone",), ("prepare", "panoramas")]
-        return [*data, *trainings, *cells, *inspections, ("summarize",), ("report",)]
+        return [*data, *trainings, *cells, *inspections, ("sizes",), ("summarize",), ("report",)]
 
     def run(self, verb: str, *names: str, **options: Any) -> None:
         """Run one stage in this process; the current folder must be this one."""
