@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import catalogue, data, doctor, estimate, fetch, merge, score, stages, weights
+from bench.cli import catalogue, data, doctor, estimate, fetch, merge, score, speed, stages, weights
 from bench.cli.settings import Settings, locate
 from bench.core.errors import BenchError
 
@@ -23,6 +23,7 @@ app.add_typer(catalogue.protocol, name="protocol")
 app.add_typer(doctor.app)
 app.add_typer(fetch.app)
 app.add_typer(estimate.app)
+app.add_typer(speed.app)
 app.add_typer(stages.app)
 app.add_typer(score.app)
 app.add_typer(merge.app)

@@ -8,42 +8,9 @@ from torch import Tensor, nn
 
 from bench.core.errors import UsageError
 from bench.core.method import method
+from bench.nn.attention import SpatialAttention
 from bench.nn.blocks import HdrNetwork, Head, activation, conv
-
-
-class DilatedDenseBlock(nn.Module):
-    """Dense layers of dilated convolutions, a 1x1 convolution back to the input's width, plus the input."""
-
-    def __init__(self, channels: int, layers: int, growth: int) -> None:
-        """Each of `layers` adds `growth` channels to what the next one sees."""
-        super().__init__()
-        widths = [channels + layer * growth for layer in range(layers + 1)]
-        self.dense = nn.ModuleList(conv(width, growth, dilation=2) for width in widths[:-1])
-        self.fuse = conv(widths[-1], channels, 1)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C, H, W)."""
-        grown = features
-        for layer in self.dense:
-            grown = torch.cat([grown, torch.relu(layer(grown))], 1)
-        out: Tensor = self.fuse(grown) + features
-        return out
-
-
-class Attention(nn.Module):
-    """Sigmoid attention of a short or long frame, from its features and the reference's."""
-
-    def __init__(self, channels: int) -> None:
-        """Attend to maps of `channels`."""
-        super().__init__()
-        self.join = conv(2 * channels, 2 * channels)
-        self.gate = conv(2 * channels, channels)
-        self.act = activation()
-
-    def forward(self, neighbour: Tensor, reference: Tensor) -> Tensor:
-        """Weigh the neighbour's features (B, C, H, W)."""
-        joined = self.act(self.join(torch.cat([neighbour, reference], 1)))
-        return neighbour * torch.sigmoid(self.gate(joined))
+from bench.nn.dense import DilatedDenseBlock
 
 
 @method(
@@ -67,7 +34,7 @@ class AHDRNet(HdrNetwork):
         """The authors' size is 64 channels, 6 layers, growth 32: 1,441,283 parameters."""
         super().__init__()
         self.entry = conv(6, channels)
-        self.short, self.long = Attention(channels), Attention(channels)
+        self.short, self.long = SpatialAttention(channels), SpatialAttention(channels)
         self.merge = conv(3 * channels, channels)
         self.blocks = nn.ModuleList(DilatedDenseBlock(channels, layers, growth) for _ in range(3))
         self.squeeze = conv(3 * channels, channels, 1)

@@ -21,10 +21,17 @@ class Optimisation(Section):
     clip: float | None = silent(None, "gradient clipping isn't mentioned", gt=0)
     accumulate: int = Field(default=1, gt=0, description="parts that a batch is split into, one after another")
     ema: float | None = silent(None, "no average of weights over steps is mentioned", gt=0, lt=1)
-    compile: bool = Field(default=False, description="torch.compile on CUDA; the CPU runs eagerly")
+    compile: bool | Literal["reduce-overhead"] = Field(
+        default=False, description="torch.compile on CUDA, reduce-overhead: in CUDA graphs; the CPU runs eagerly"
+    )
     checkpoint_every: int = Field(default=1000, gt=0, description="steps between checkpoints")
     log_every: int = Field(default=100, gt=0, description="steps between rows of the learning curve")
     workers: int = Field(default=0, ge=0, description="processes that cut patches")
+
+    @property
+    def compile_mode(self) -> str:
+        """The mode of torch.compile that `compile` stands for."""
+        return self.compile if isinstance(self.compile, str) else "default"
 
     @model_validator(mode="after")
     def _whole_rows(self) -> "Optimisation":

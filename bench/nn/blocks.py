@@ -1,6 +1,8 @@
 """Blocks that several networks share: convolutions, residual blocks, output heads."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +30,25 @@ class Conv2d(nn.Conv2d):
     def reset_parameters(self) -> None:
         """Draw the weight from a normal distribution of variance 1 / fan-in; the bias is zero."""
         nn.init.kaiming_normal_(self.weight, nonlinearity="linear")
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+
+class ZeroLinear(nn.Linear):
+    """A linear layer that starts at zero, so that the branch it ends has no effect before training."""
+
+    def reset_parameters(self) -> None:
+        """Set weight and bias to zero."""
+        for parameter in self.parameters():
+            nn.init.zeros_(parameter)
+
+
+class Linear(nn.Linear):
+    """A linear layer whose output starts with the variance of its input."""
+
+    def reset_parameters(self) -> None:
+        """Draw the weight from a normal distribution of variance 1 / inputs; the bias is zero."""
+        nn.init.normal_(self.weight, std=self.in_features**-0.5)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
@@ -71,6 +92,12 @@ class HdrNetwork(nn.Module):
         return terms
 
 
+def full_precision(tensor: Tensor) -> AbstractContextManager[object]:
+    """Switch autocast off for the device of `tensor`; on the meta device, which computes nothing, there is none."""
+    device = tensor.device.type
+    return nullcontext() if device == "meta" else torch.autocast(device, enabled=False)
+
+
 class Head(nn.Module):
     """Last convolution and range of the output.
 
@@ -81,17 +108,18 @@ class Head(nn.Module):
 
     kinds = ("published", "mu-residual")
 
-    def __init__(self, channels: int, kind: str) -> None:
-        """Map `channels` features to RGB."""
+    def __init__(self, channels: int, kind: str, padding_mode: Literal["zeros", "reflect"] = "zeros") -> None:
+        """Map `channels` features to RGB; `padding_mode` is the last convolution's."""
         super().__init__()
         if kind not in self.kinds:
             raise UsageError(f"output head {kind!r} is unknown; expected one of {', '.join(self.kinds)}.")
         self.kind = kind
-        self.last = conv(channels, 3) if kind == "published" else ZeroConv2d(channels, 3, 3, padding=1)
+        last = Conv2d if kind == "published" else ZeroConv2d
+        self.last: nn.Conv2d = last(channels, 3, 3, padding=1, padding_mode=padding_mode)
 
     def forward(self, features: Tensor, frames: Tensor) -> Tensor:
         """Features (B, C, H, W) and frames (B, N, 6, H, W) to radiance (B, 3, H, W)."""
-        with torch.autocast(features.device.type, enabled=False):
+        with full_precision(features):
             out: Tensor = self.last(features.to(self.last.weight.dtype))
             if self.kind == "published":
                 return torch.sigmoid(out)

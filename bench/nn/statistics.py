@@ -11,7 +11,7 @@ A network must call its modules in the same order for every tile.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -151,6 +151,26 @@ class _Moments:
         return mean, (square - mean.square()).clamp(min=0)
 
 
+class _Products:
+    """Sums over all pixels of the products of every two channels, one of each map, and of every channel's square."""
+
+    def __init__(self) -> None:
+        self.sums: tuple[Tensor, ...] = ()
+
+    def add(self, maps: Sequence[Tensor], window: Window, size: tuple[int, int]) -> None:
+        made = _products(*(part[window.within(part)] for part in maps))
+        self.sums = tuple(map(torch.add, self.sums, made)) if self.sums else made
+
+    def value(self) -> tuple[Tensor, ...]:
+        """(B, C, D), (B, C) and (B, D)."""
+        return self.sums
+
+
+def _products(first: Tensor, second: Tensor) -> tuple[Tensor, ...]:
+    first, second = (part.permute(0, 2, 3, 1).flatten(1, 2) for part in (first, second))
+    return first.mT @ second, first.square().sum(1), second.square().sum(1)
+
+
 class _Maps:
     """Whole maps put together from tiles, then given to a function."""
 
@@ -219,6 +239,21 @@ class GroupNorm(nn.GroupNorm):
         return torch.addcmul(shift, features, scale)
 
 
+class Cosines(nn.Module):
+    """The cosine of every channel of one map with every channel of another, over all pixels of the whole image."""
+
+    sweeps: Sweeps | None = None
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """(B, C, H, W) and (B, D, H, W) to (B, C, D)."""
+        sums = _products(first, second) if self.sweeps is None else self.sweeps.ask([first, second], _Products)
+        if sums is None:
+            return first.new_full((len(first), first.shape[1], second.shape[1]), torch.nan)
+        # A channel that is zero everywhere has the cosine 0 with any other.
+        lengths = [square.sqrt().clamp(min=1e-12) for square in sums[1:]]
+        return cast(Tensor, sums[0] / lengths[0][:, :, None] / lengths[1][:, None])
+
+
 class OnWhole(nn.Module):
     """A part of a network that always works on whole maps, for it is cheap or has many statistics of its own.
 
@@ -235,7 +270,7 @@ class OnWhole(nn.Module):
         return self.sweeps.whole(maps, function)
 
 
-GLOBAL = (GlobalMean, GroupNorm, OnWhole)
+GLOBAL = (GlobalMean, GroupNorm, Cosines, OnWhole)
 PER_TILE = (nn.GroupNorm, nn.InstanceNorm2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
 
 

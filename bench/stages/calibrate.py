@@ -37,7 +37,7 @@ def seconds_per_step(
     guard = Guard(device)
     optimisers = make_optimisers(learner, settings, guard, device)
     if settings.compile and device.type == "cuda":
-        learner.compile()
+        learner.compile(settings.compile_mode)
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16" and device.type == "cuda")
     step = Stepper(learner, settings, optimisers, ALONE, guard, None, autocast, waits=device.type != "cuda")
     frames = channels_last(torch.rand(settings.batch, 3, 6, size, size, device=device))

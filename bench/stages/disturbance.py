@@ -14,17 +14,20 @@ from bench.stages import layout, networks
 from bench.stages.observation import held_out, tensors
 from methods.olc.network import OLCNet
 
+CPU = torch.device("cpu")
+
 
 @torch.no_grad()
-def inspect_network(params: Params, run: str) -> dict[str, Any]:
+def inspect_network(params: Params, run: str, device: torch.device = CPU) -> dict[str, Any]:
     """Measure on the test scenes what happens to run `run` when one of its parts is disturbed."""
-    network = networks.read(params, run)
+    network = networks.read(params, run).to(device)
     assert isinstance(network, OLCNet) and network.vqgan is not None
-    images = [tensors(scene) for scene in held_out(params, params.vq_runs[run].trainset)]
+    scenes = held_out(params, params.vq_runs[run].trainset)
+    images = [(frames.to(device), truth.to(device)) for frames, truth in map(tensors, scenes)]
     intact = [network.trace(frames) for frames, _ in images]
-    indices = np.concatenate([p.indices.numpy().reshape(-1) for p in intact if p.indices is not None])
+    indices = np.concatenate([p.indices.cpu().numpy().reshape(-1) for p in intact if p.indices is not None])
     encoded = np.concatenate(
-        [network.vqgan.codebook(network.vqgan.encode(truth)).indices.numpy().reshape(-1) for _, truth in images]
+        [network.vqgan.codebook(network.vqgan.encode(truth)).indices.cpu().numpy().reshape(-1) for _, truth in images]
     )
     size = network.vqgan.codebook.size
     mapping = _mapping_curve(params, run)
@@ -45,7 +48,9 @@ def inspect_network(params: Params, run: str) -> dict[str, Any]:
 def _mean_psnr(radiances: list[Tensor], images: list[tuple[Tensor, Tensor]]) -> float:
     """Mean PSNR-mu in dB over images padded to multiples of 8."""
     pairs = zip(radiances, images, strict=True)
-    return float(np.mean([psnr_mu(r[0].permute(1, 2, 0), truth[0].permute(1, 2, 0)) for r, (_, truth) in pairs]))
+    return float(
+        np.mean([psnr_mu(r[0].permute(1, 2, 0).cpu(), truth[0].permute(1, 2, 0).cpu()) for r, (_, truth) in pairs])
+    )
 
 
 def _permuted_features(network: OLCNet, images: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
@@ -56,7 +61,7 @@ def _permuted_features(network: OLCNet, images: list[tuple[Tensor, Tensor]]) -> 
         shuffled = []
         for features in maps:
             flat = features.flatten(2)
-            order = torch.randperm(flat.shape[-1], generator=stream)
+            order = torch.randperm(flat.shape[-1], generator=stream).to(flat.device)
             shuffled.append(flat[..., order].view_as(features))
         return shuffled
 

@@ -24,19 +24,21 @@ from bench.stages.observation import Look, held_out, look, tensors
 from methods.olc.codebook import KINDS, segment
 from methods.olc.vqgan import VQGAN
 
+CPU = torch.device("cpu")
+
 ATLAS_CELLS = 4
 """A code is decoded as a patch of as many equal vectors a side, to see it without the border's effect."""
 
 
 def run(params: Params, name: str) -> None:
     """Inspect codebook `name`, or network `name` (a run with a codebook) where it starts with "network-"."""
-    training.start(params)
+    device = training.start(params)
     if name.startswith("network-") and (run := name.removeprefix("network-")) in params.vq_runs:
-        facts = inspect_network(params, run)
+        facts = inspect_network(params, run, device)
         write_json_atomic(layout.inspection(params, name), facts)
         print("\n".join(f"{fact}: {value}" for fact, value in facts.items()))
     elif name in params.codebooks:
-        facts, arrays = inspect_codebook(params, name)
+        facts, arrays = inspect_codebook(params, name, device)
         write_bytes_atomic(layout.inspection(params, name).with_suffix(".npz"), to_npz(arrays))
         write_json_atomic(layout.inspection(params, name), facts)
         _tell(facts)
@@ -44,11 +46,14 @@ def run(params: Params, name: str) -> None:
         raise unknown_name("inspection", name, [*params.codebooks, *(f"network-{run}" for run in params.vq_runs)])
 
 
-def inspect_codebook(params: Params, name: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def inspect_codebook(
+    params: Params, name: str, device: torch.device = CPU
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Return what codebook `name` does with the held-out images: statistics, and arrays (histograms, codes, atlas)."""
     vqgan = codebook.build(params, name).eval()
     networks.fill(params, vqgan, layout.codebook(params, name), f"codebook {name}")
     entry = params.codebooks[name]
+    vqgan = vqgan.to(device)
     scenes = held_out(params, entry.trainset)
     if not scenes:
         raise UsageError(f"{entry.trainset} has no test scene with truth, so codebook {name} can't be inspected on it.")
@@ -84,7 +89,11 @@ def examine(vqgan: VQGAN, scenes: Sequence[Scene], seed: int) -> tuple[dict[str,
             zones, {label: [one.indices for one in looks[k]] for k, label in enumerate(KINDS)}, size, seed
         ),
     }
-    return facts, {"histograms": histograms, "codes": vqgan.codebook.weight.detach().numpy(), "atlas": _atlas(vqgan)}
+    return facts, {
+        "histograms": histograms,
+        "codes": vqgan.codebook.weight.detach().cpu().numpy(),
+        "atlas": _atlas(vqgan),
+    }
 
 
 def _indices(looks: Sequence[Look]) -> NDArray[np.int64]:
@@ -125,7 +134,7 @@ def _atlas(vqgan: VQGAN) -> NDArray[np.float32]:
     decoded = torch.cat([vqgan.decoder(part) for part in torch.split(codes, 64)])
     edge = ATLAS_CELLS * 8
     centre: NDArray[np.float32] = (
-        decoded[..., edge // 4 : -edge // 4, edge // 4 : -edge // 4].permute(0, 2, 3, 1).contiguous().numpy()
+        decoded[..., edge // 4 : -edge // 4, edge // 4 : -edge // 4].permute(0, 2, 3, 1).contiguous().cpu().numpy()
     )
     return centre
 

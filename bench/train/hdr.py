@@ -50,10 +50,10 @@ class HdrLearner:
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Everything is in the network."""
 
-    def compile(self) -> None:
+    def compile(self, mode: str) -> None:
         """Compile what the losses call: the network's `trace` where it has one, else its `forward`."""
         trace = getattr(self.network, "trace", None)
         if trace is None:
-            self.network.compile()
+            self.network.compile(mode=mode)
         else:
-            self.network.__dict__["trace"] = torch.compile(trace)
+            self.network.__dict__["trace"] = torch.compile(trace, mode=mode)

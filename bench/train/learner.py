@@ -46,5 +46,5 @@ class Learner(Protocol):
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Take back what `state` returned."""
 
-    def compile(self) -> None:
-        """Compile what is worth it; called before training on CUDA where the settings say so."""
+    def compile(self, mode: str) -> None:
+        """Compile what is worth it, in a mode of torch.compile; called before training on CUDA where asked for."""

@@ -72,7 +72,7 @@ def fit(
     standing = state.restore(checkpoint, learner, optimisers, average, device, label)
     group.agree(standing.step, "the step to go on from")
     if settings.compile and device.type == "cuda":
-        learner.compile()
+        learner.compile(settings.compile_mode)
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16" and device.type == "cuda")
     step = Stepper(learner, settings, optimisers, group, guard, average, autocast, waits=device.type != "cuda")
     meter = Meter(device, call.peak, counted=not (settings.compile and device.type == "cuda"))

@@ -1,17 +1,8 @@
 """Self-attention of the VQGAN variants that have it, and what it costs."""
 
-from typing import Any
-
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.flop_counter import (
-    flop_registry,
-    register_flop_formula,
-    sdpa_backward_flop_count,
-    sdpa_flop_count,
-)
 
+from bench.nn.attention import attend
 from bench.nn.blocks import conv
 from bench.nn.statistics import GroupNorm
 
@@ -34,22 +25,6 @@ class Attention(nn.Module):
         """(B, C, H, W) to (B, C, H, W)."""
         normed = self.norm(features)
         heads = [part(normed).flatten(2).mT[:, None] for part in (self.query, self.key, self.value)]
-        attended = F.scaled_dot_product_attention(*heads)[:, 0].mT.reshape(features.shape)
+        attended = attend(*heads)[:, 0].mT.reshape(features.shape)
         out: Tensor = features + self.project(attended)
         return out
-
-
-def _forward_flops(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    return int(sdpa_flop_count(query, key, value))  # type: ignore[no-untyped-call]
-
-
-def _backward_flops(gradient: Any, query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    return int(sdpa_backward_flop_count(gradient, query, key, value))  # type: ignore[no-untyped-call]
-
-
-# PyTorch's counter of FLOPs has formulas for the fused attention of GPUs, and took the CPU's for nothing.
-_FUSED = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-_FUSED_BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
-for _operator, _formula in ((_FUSED, _forward_flops), (_FUSED_BACKWARD, _backward_flops)):
-    if _operator not in flop_registry:
-        register_flop_formula(_operator)(_formula)

@@ -154,8 +154,11 @@ class CodebookLearner:
         pairs = {name.removeprefix("pair."): pair for name, pair in state.items() if name.startswith("pair.")}
         self.pairs |= {int(start): (pair[0], pair[1]) for start, pair in pairs.items()}
 
-    def compile(self) -> None:
-        """Compile E, D and the discriminator; the look-up changes its shape with eta and stays eager."""
+    def compile(self, mode: str) -> None:
+        """Compile E, D and the discriminator; the look-up changes its shape with eta and stays eager.
+
+        `mode` is ignored: in CUDA graphs the discriminator's second call would overwrite the first one's output.
+        """
         for network in (self.vqgan.encoder, self.vqgan.decoder, self.networks.get("discriminator")):
             if network is not None:
                 network.compile()

@@ -1,0 +1,122 @@
+"""Blocks of window transformers that several networks share (Liu et al.: Swin Transformer, ICCV 2021)."""
+
+import re
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench.nn.blocks import Linear, ZeroLinear, conv
+from bench.nn.windows import STRIP, WindowAttention
+
+SWIN_NAMES = (
+    (r"\.attention_norm\.", ".norm1."),
+    (r"\.mlp_norm\.", ".norm2."),
+    (r"\.attention\.bias_table$", ".attn.relative_position_bias_table"),
+    (r"\.attention\.query_key_value\.", ".attn.qkv."),
+    (r"\.attention\.project\.", ".attn.proj."),
+    (r"\.expand\.", ".fc1."),
+    (r"\.contract\.", ".fc2."),
+)
+"""What turns our names of a block's parameters into those of the public networks, as regular expressions."""
+
+SWIN_BUFFERS = r".*\.(attn_mask|relative_position_index)"
+"""What public networks store of a block besides: masks of the nominal size and position indices, not needed here."""
+
+
+def renamed(name: str, patterns: Sequence[tuple[str, str]]) -> str:
+    """Replace one regular expression after another."""
+    for pattern, theirs in patterns:
+        name = re.sub(pattern, theirs, name)
+    return name
+
+
+def as_map(tokens: Tensor) -> Tensor:
+    """(B, H, W, C) to (B, C, H, W), channels last in memory; copies nothing."""
+    return tokens.permute(0, 3, 1, 2)
+
+
+def as_tokens(features: Tensor) -> Tensor:
+    """(B, C, H, W) to (B, H, W, C), contiguous where the channels are last in memory."""
+    return features.permute(0, 2, 3, 1).contiguous()
+
+
+class StochasticDepth(nn.Module):
+    """In training, drops a residual branch for some images of a batch and scales it up for the others."""
+
+    def __init__(self, share: float) -> None:
+        """Drop it with probability `share`, drawn from the framework's random generator."""
+        super().__init__()
+        self.share = share
+
+    def forward(self, branch: Tensor) -> Tensor:
+        """(B, ...) to the same; unchanged in evaluation."""
+        if not self.training or not self.share:
+            return branch
+        kept = torch.rand(len(branch), *[1] * (branch.dim() - 1), device=branch.device) >= self.share
+        return branch * (kept / (1 - self.share)).to(branch.dtype)
+
+
+class Mlp(nn.Module):
+    """Two linear layers on every token, with the exact GELU between them."""
+
+    def __init__(self, channels: int, hidden: int, outputs: int = 0, *, residual: bool = False) -> None:
+        """Return `outputs` channels (0: as many as go in); the last layer of a `residual` branch starts at zero."""
+        super().__init__()
+        last = ZeroLinear if residual else Linear
+        self.expand, self.contract = Linear(channels, hidden), last(hidden, outputs or channels)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(..., C) to (..., outputs); in pieces that stay in the cache where no gradient is kept."""
+        if torch.is_grad_enabled() or tokens.numel() <= STRIP:
+            return self._piece(tokens)
+        flat, out = (
+            tokens.reshape(-1, tokens.shape[-1]),
+            tokens.new_empty(*tokens.shape[:-1], self.contract.out_features),
+        )
+        size = STRIP // self.expand.out_features
+        for start in range(0, len(flat), size):
+            part = slice(start, start + size)
+            out.view(-1, out.shape[-1])[part] = self._piece(flat[part])
+        return out
+
+    def _piece(self, tokens: Tensor) -> Tensor:
+        out: Tensor = self.contract(F.gelu(self.expand(tokens)))
+        return out
+
+
+class SwinBlock(nn.Module):
+    """Window attention, then an MLP, each on normed tokens and added to its input; the identity at the start."""
+
+    def __init__(
+        self, channels: int, heads: int, *, shift: int, ratio: float = 2, drop: float = 0, edge: int = 8
+    ) -> None:
+        """The MLP is `ratio` times as wide; a branch is dropped with probability `drop` in training."""
+        super().__init__()
+        self.attention_norm, self.mlp_norm = nn.LayerNorm(channels), nn.LayerNorm(channels)
+        self.attention = WindowAttention(channels, heads, edge=edge, shift=shift)
+        self.mlp = Mlp(channels, int(ratio * channels), residual=True)
+        self.depth = StochasticDepth(drop)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Tokens (B, H, W, C) to the same."""
+        tokens = tokens + self.depth(self.attention(self.attention_norm(tokens)))
+        out: Tensor = tokens + self.depth(self.mlp(self.mlp_norm(tokens)))
+        return out
+
+
+class SwinGroup(nn.Module):
+    """Swin blocks with alternating shift, a 3x3 convolution, and the group's input added."""
+
+    def __init__(self, channels: int, heads: int, drops: Sequence[float], *, last: nn.Module | None = None) -> None:
+        """One block for each probability of `drops`, every second one shifted; `last` replaces the convolution."""
+        super().__init__()
+        self.blocks = nn.Sequential(
+            *(SwinBlock(channels, heads, shift=index % 2 * 4, drop=drop) for index, drop in enumerate(drops))
+        )
+        self.last = last or conv(channels, channels)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Tokens (B, H, W, C) to the same."""
+        return tokens + as_tokens(self.last(as_map(self.blocks(tokens))))

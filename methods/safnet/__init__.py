@@ -1,0 +1,1 @@
+"""SAFNet (Kong et al., ECCV 2024): selective alignment at half resolution, an explicit merge, a refinement."""

@@ -1,0 +1,159 @@
+"""SCTNet (Tel et al., ICCV 2023): window attention over all frames, then attention between the frames' channels.
+
+No output of the authors' network was at hand. Names, shapes, parameters and multiply-adds are theirs to the digit; what
+the descriptions leave open is decided in `ChannelBlock` and `SCTNet.forward`, marked "our reading".
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench.core.method import method
+from bench.nn.attention import ChannelAttention
+from bench.nn.blocks import HdrNetwork, Head, conv
+from bench.nn.published import fill
+from bench.nn.swin import SWIN_BUFFERS, SWIN_NAMES, Mlp, SwinGroup, as_map, as_tokens, renamed
+from bench.nn.tiling import pad_reflect
+
+
+class ChannelBlock(nn.Module):
+    """Cross-attention between the channels of the reference and of a short or long frame, then an MLP.
+
+    Our reading: the result is added to the reference's tokens, which ask (as in Restormer's blocks, whose two inputs
+    are here two maps), so the neighbour's own tokens go on only through the attention's values.
+    """
+
+    def __init__(self, channels: int, heads: int) -> None:
+        """The MLP is four times as wide; both branches start at zero."""
+        super().__init__()
+        self.reference_norm, self.neighbour_norm = nn.LayerNorm(channels), nn.LayerNorm(channels)
+        self.attention = ChannelAttention(channels, heads)
+        self.mlp_norm, self.mlp = nn.LayerNorm(channels), Mlp(channels, 4 * channels, residual=True)
+
+    def forward(self, reference: Tensor, neighbour: Tensor) -> Tensor:
+        """Tokens (B, H, W, C) of both to tokens of the same shape."""
+        attended = self.attention(self.reference_norm(reference), self.neighbour_norm(neighbour))
+        tokens = reference + attended
+        out: Tensor = tokens + self.mlp(self.mlp_norm(tokens))
+        return out
+
+
+class Stage(nn.Module):
+    """A Swin group on all frames' tokens, then cross-attention of both neighbours with the reference, then an MLP."""
+
+    def __init__(self, channels: int, heads: int, channel_heads: int, drops: Sequence[float]) -> None:
+        """`channels` for each of the three frames; one Swin block for each probability of `drops`."""
+        super().__init__()
+        self.group = SwinGroup(3 * channels, heads, drops)
+        self.short, self.long = ChannelBlock(channels, channel_heads), ChannelBlock(channels, channel_heads)
+        self.mlp = Mlp(3 * channels, 3 * channels)
+
+    def forward(self, tokens: Tensor, initial: Tensor) -> Tensor:
+        """Tokens (B, H, W, 3 C), and those that every stage gets anew, to tokens."""
+        short, reference, long = (self.group(tokens) + initial).chunk(3, -1)
+        joined = torch.cat([self.short(reference, short), reference, self.long(reference, long)], -1)
+        out: Tensor = self.mlp(joined)
+        return out
+
+
+@method(
+    "sctnet",
+    label="SCTNet",
+    cites="Tel et al.: Alignment-free HDR Deghosting with Semantics Consistent Transformer, ICCV 2023",
+    trains=True,
+    heads=("published", "mu-residual"),
+    presets={
+        "published": {"channels": 20, "heads": 6, "channel_heads": 4, "stages": 4, "blocks": 6},
+        "demo": {"channels": 8, "heads": 2, "channel_heads": 2, "stages": 1, "blocks": 2},
+        "smoke": {"channels": 4, "heads": 2, "channel_heads": 2, "stages": 1, "blocks": 2},
+    },
+    multiple=8,
+    overlap=112,
+    recipe={
+        "loss": "L1 on T + 0.01 perceptual",
+        "rate": 2e-4,
+        "batch": 22,
+        "patch": 128,
+        "stride": 64,
+        "epochs": 100,
+        "weight_perceptual": 0.01,
+    },
+)
+class SCTNet(HdrNetwork):
+    """Convolutions of each frame, four stages of spatial and channel attention, a long skip from the reference."""
+
+    def __init__(
+        self, *, channels: int, heads: int, channel_heads: int, stages: int, blocks: int,
+        head: str = "published", drop: float = 0.1,
+    ) -> None:  # fmt: skip
+        """The authors' size is 20 channels a frame, 6 and 4 heads, 4 stages of 6 blocks: 994,555 parameters.
+
+        drop : stochastic depth of the last block in training, rising from 0 at the first.
+        """
+        super().__init__()
+        width, drops = 3 * channels, torch.linspace(0, drop, stages * blocks).tolist()
+        self.entries = nn.ModuleList(conv(6, channels) for _ in range(3))
+        self.skip = conv(channels, width)
+        self.entry_norm, self.entry_mlp, self.norm = nn.LayerNorm(width), Mlp(width, width), nn.LayerNorm(width)
+        self.stages = nn.ModuleList(
+            Stage(channels, heads, channel_heads, drops[blocks * index :][:blocks]) for index in range(stages)
+        )
+        self.fuse = conv(width, width)
+        self.head = Head(width, head)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Frames (B, 3, 6, H, W) of any size to linear radiance (B, 3, H, W).
+
+        Pads to whole windows by reflection at right and bottom; the authors' network returns the padded size.
+        """
+        height, width = frames.shape[-2:]
+        frames = pad_reflect(frames, 8)
+        features = [
+            entry(frames[:, index].contiguous(memory_format=torch.channels_last))
+            for index, entry in enumerate(self.entries)
+        ]
+        initial = self.entry_norm(as_tokens(torch.cat(features, 1)))
+        tokens = self.entry_mlp(initial)
+        for stage in self.stages:
+            tokens = stage(tokens, initial)
+        fused = self.fuse(as_map(self.norm(tokens))) + self.skip(features[1])
+        radiance: Tensor = self.head(fused, frames)
+        return radiance[..., :height, :width]
+
+    @staticmethod
+    def load_published(network: nn.Module, state: Mapping[str, Any]) -> None:
+        """Fill the network from the authors' parameter names; their masks and position indices aren't needed."""
+        names = {ours: renamed(ours, _RENAMED) for ours in network.state_dict()}
+        # Their frames hold the linear half first, and blue before red: our six channels in reverse order.
+        edits = {f"entries.{index}.weight": lambda weight: weight.flip(1) for index in range(3)}
+        edits |= {f"head.last.{kind}": lambda value: value.flip(0) for kind in ("weight", "bias")}
+        fill(network, state, names, "SCTNet", ignored=SWIN_BUFFERS, edits=edits)
+
+
+_RENAMED = (
+    (r"^entries\.0", "conv1"),
+    (r"^entries\.1", "conv2"),
+    (r"^entries\.2", "conv3"),
+    (r"^skip", "conv_end"),
+    (r"^entry_norm", "patch_embed.norm"),
+    (r"^entry_mlp", "conv_first"),
+    (r"^fuse", "conv_after_body"),
+    (r"^head\.last", "upsample.0"),
+    (r"^stages\.(\d+)\.group\.last", r"layers.\1.conv"),
+    (r"^stages\.(\d+)\.group\.blocks", r"layers.\1.residual_group.blocks"),
+    (r"^stages\.(\d+)\.mlp", r"mlps.\1"),
+    (r"^stages\.(\d+)\.short\.mlp\.", r"channel_layers_lm.\1.ffn."),
+    (r"^stages\.(\d+)\.long\.mlp\.", r"channel_layers_rm.\1.ffn."),
+    (r"^stages\.(\d+)\.short", r"channel_layers_lm.\1"),
+    (r"^stages\.(\d+)\.long", r"channel_layers_rm.\1"),
+    (r"^(channel_.*)\.reference_norm", r"\1.norm1_x.body"),
+    (r"^(channel_.*)\.neighbour_norm", r"\1.norm1_y.body"),
+    (r"^(channel_.*)\.attention\.query", r"\1.attn.q"),
+    (r"^(channel_.*)\.attention\.key", r"\1.attn.k"),
+    (r"^(channel_.*)\.attention\.value", r"\1.attn.v"),
+    (r"^(channel_.*)\.attention\.project", r"\1.attn.project_out"),
+    (r"^(channel_.*)\.attention\.temperature", r"\1.attn.temperature"),
+    *SWIN_NAMES,
+)
