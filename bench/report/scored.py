@@ -194,6 +194,8 @@ def _notes(paper: Paper, measured: Measured, panel: str, label: str, variant: st
         notes.append(f"codebook of K = {codes} here")
     if sizing.after_paper(measured, variant):
         notes.append(AFTER)
+    if paper.number == 1:
+        notes += sizing.renamed(measured, variant, label)
     card = measured.card(variant)
     if "source" in card:
         notes.append(THIRD_PARTY.format(source=f"{card['source']}, sha256 {str(card['source_sha256'])[:12]}"))

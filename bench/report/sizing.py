@@ -16,6 +16,8 @@ COLUMNS = (
 KEYS = ("params_m", *(column.key for column in COLUMNS))
 NONE = "has no weights"
 SUBMITTED = {**dict.fromkeys(KEYS, "a submission has no network to count"), "params_m": "not told by a submission"}
+OWN = "olc"
+"""The paper's proposal, whose rows have labels of their own."""
 UNCOUNTED = "not counted in this profile"
 LEGEND = (
     " GMACs: multiply-adds of convolutions and matrix products of one prediction, in 10^9, padded as the network needs "
@@ -44,6 +46,14 @@ def after_paper(measured: Measured, variant: str) -> bool:
     """Tell whether a variant's method is younger than the paper's tables."""
     method = measured.params.variants[variant].method if variant in measured.params.variants else ""
     return method in methods and methods[method].after_paper
+
+
+def renamed(measured: Measured, variant: str, label: str) -> tuple[str, ...]:
+    """Return a note on what a row's network is called here where that isn't the paper's name, such as with its flow."""
+    method = measured.params.variants[variant].method if variant in measured.params.variants else ""
+    if method not in methods or method == OWN or not methods[method].trains or methods[method].label == label:
+        return ()
+    return (f"here {methods[method].label}",)
 
 
 def no_code(label: str, default: str) -> str:

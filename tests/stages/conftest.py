@@ -70,6 +70,9 @@ def tiny() -> tuple[dict[str, Any], str, str, str]:
     codebook = content["vq_runs"][vq]["codebook"]
     content |= {"profile": "tiny", "root": ".", "params_file": "params.yaml", "threads": 1}
     content["codebooks"] = {codebook: content["codebooks"][codebook]}
+    content["tables"]["table1"] = {label: rows[label] for label in ("AHDRNet", "Proposed")}
+    floors = content["classic_evaluations"].items()
+    content["classic_evaluations"] = {n: cell for n, cell in floors if cell["run"] in content["tables"]["floors"]}
     for kind, run in (("plain", plain), ("vq", vq)):
         content[f"{kind}_runs"] = {run: content[f"{kind}_runs"][run]}
         cells = content[f"{kind}_evaluations"].items()
