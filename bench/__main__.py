@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import catalogue, data, doctor, estimate, fetch, merge, score, speed, stages, time
+from bench.cli import catalogue, data, doctor, estimate, fetch, merge, score, speed, stages, time, weights
 from bench.cli.settings import Settings, locate
 from bench.core.errors import BenchError
 
@@ -27,6 +27,7 @@ app.add_typer(speed.app)
 app.add_typer(stages.app)
 app.add_typer(score.app)
 app.add_typer(merge.app)
+app.add_typer(weights.app)
 app.add_typer(data.app, name="data")
 app.add_typer(time.app, name="time")
 

@@ -15,7 +15,7 @@ from bench.core.registry import datasets, methods
 
 ROOT = Path(__file__).resolve().parents[1]
 PROFILES = [path for path in (ROOT / "dvc.yaml", *sorted(ROOT.glob("profiles/*/dvc.yaml"))) if path.exists()]
-VERBS = ("fetch", "backbone", "prepare", "codebook", "train", "evaluate", "inspect", "summarize", "report")
+VERBS = ("fetch", "backbone", "prepare", "codebook", "train", "evaluate", "inspect", "sizes", "summarize", "report")
 PACKAGES = ("bench", "methods", "datasets")
 
 pytestmark = pytest.mark.skipif(not PROFILES, reason="dvc.yaml is not there")
@@ -135,12 +135,13 @@ class TestProfile:
             *(f"train_plain@{name}" for name in params.plain_runs),
             *(f"train_vq@{name}" for name in params.vq_runs),
             *(f"evaluate_classic@{name}" for name in params.classic_evaluations),
+            *(f"evaluate_imported@{name}" for name in params.imported_evaluations),
             *(f"evaluate_plain@{name}" for name in params.plain_evaluations),
             *(f"evaluate_vq@{name}" for name in params.vq_evaluations),
             *("summarize", "report"),
         }
         assert wanted <= names
-        assert {name.split("_")[0].split("@")[0] for name in names - wanted} <= {"inspect", "backbone"}
+        assert {name.split("_")[0].split("@")[0] for name in names - wanted} <= {"inspect", "backbone", "sizes"}
 
     def test_outputs_lie_in_the_profiles_folders(self, own, params):
         for stage in own:

@@ -21,7 +21,7 @@ ABOUT = {"name", "version", "title", "source", "notes"}
 def _methods(_: Settings) -> Rows:
     from bench.core.registry import methods
 
-    return [asdict(card) for card in methods.values()]
+    return [asdict(card) for card in methods.every.values()]
 
 
 def _datasets(_: Settings) -> Rows:
@@ -51,7 +51,7 @@ def _variants(settings: Settings) -> Rows:
 
 
 KINDS: Mapping[str, tuple[Callable[[Settings], Rows], tuple[str, ...]]] = {
-    "methods": (_methods, ("name", "label", "trains", "requires", "heads", "presets")),
+    "methods": (_methods, ("name", "label", "trains", "requires", "heads", "presets", "unavailable")),
     "datasets": (_datasets, ("name", "title", "licence", "splits")),
     "metrics": (_metrics, ("name", "unit", "better", "domain")),
     "protocols": (_protocols, ("name", "version", "title", "metrics")),

@@ -53,6 +53,7 @@ def execute(
 def check_names(params: "Params", file: Path) -> None:
     """Refuse a dataset, layout, method, preset or protocol that doesn't exist, before hours lead up to its use."""
     from bench.core.errors import unknown_name
+    from bench.core.recipe import published
     from bench.core.registry import datasets, methods, protocols
 
     for name, use in params.datasets.items():
@@ -72,6 +73,8 @@ def check_names(params: "Params", file: Path) -> None:
         if variant.method not in methods:
             raise unknown_name(f"method {where}", variant.method, methods)
         card = methods[variant.method]
+        card.need_code()
+        published(card)
         if (card.trains or card.presets) and variant.preset not in card.presets:
             raise unknown_name(f"preset of {card.name} {where}", variant.preset, card.presets)
 
@@ -176,6 +179,15 @@ def inspect(context: typer.Context, name: str, dry_run: DryRun = False) -> None:
     """
     networks = "network-{}".format
     execute(context, "inspect", dry_run, name, lambda params: [*params.codebooks, *map(networks, params.vq_runs)])
+
+
+@app.command()
+def sizes(context: typer.Context, dry_run: DryRun = False) -> None:
+    """Count parameters and multiply-adds of Table 1's networks.
+
+    Example: python -m bench sizes
+    """
+    execute(context, "sizes", dry_run)
 
 
 @app.command()

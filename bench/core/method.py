@@ -32,6 +32,7 @@ class MethodCard:
     after_paper : younger than the paper's tables: an optional row below them.
     conventions : what the authors' weights expect and `load_published` or `net` converts, for the card of imported
                weights: "channels", "colours", "divisor", "output", "tiles" and the like, each in a phrase.
+    unavailable : why nobody can run it, "" for what can: such a card only tells what a row of printed numbers is.
     """
 
     name: str
@@ -48,10 +49,16 @@ class MethodCard:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     after_paper: bool = False
     conventions: Mapping[str, str] = field(default_factory=dict)
+    unavailable: str = ""
 
     def load(self) -> Any:
         """Import the method's module and return the class that carries the card."""
         return getattr(importlib.import_module(self.module), self.attribute)
+
+    def need_code(self) -> None:
+        """Raise UsageError with the reason if nobody can run this method."""
+        if self.unavailable:
+            raise UsageError(f"{self.label} can't be run: {self.unavailable}. Its row holds printed numbers only.")
 
     def build(self, preset: str = "published", **options: Any) -> "nn.Module":
         """Build the network: the preset's options, then `options` over them.
@@ -59,6 +66,7 @@ class MethodCard:
         The result maps frames (B, N, 6, H, W), channels [LDR RGB, linear RGB], short to long, t_short = 1,
         to linear radiance (B, 3, H, W) of the input's size.
         """
+        self.need_code()
         if not self.trains:
             raise UsageError(f"method {self.name!r} has no network to build; call predict(scene).")
         network: nn.Module = self._construct(preset, options)
@@ -82,6 +90,7 @@ class MethodCard:
         preset, options : arguments of its class: the preset's, then `options` over them. "" leaves its defaults, and a
                           method without presets takes any name, such as "none".
         """
+        self.need_code()
         if self.trains:
             raise UsageError(f"method {self.name!r} needs trained weights; train it, then evaluate.")
         radiance: Radiance = self._construct(preset if self.presets else "", options).predict(scene)
@@ -97,6 +106,7 @@ class MethodCard:
 
     def load_published(self, network: "nn.Module", state: Mapping[str, Any]) -> None:
         """Fill `network` with weights under the authors' parameter names (strict)."""
+        self.need_code()
         loader = getattr(self.load(), "load_published", None)
         if loader is None:
             raise UsageError(f"method {self.name!r} has no adapter for published weights.")

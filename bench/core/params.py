@@ -9,6 +9,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from bench.core.errors import UsageError, unknown_name
 from bench.core.optimisation import Stage1, Stage2
+from bench.core.patching import Patches
+from bench.core.recipe import Caps, Kind
 from bench.core.section import Section, silent
 from bench.core.simulation import Simulation
 
@@ -34,14 +36,6 @@ class Downloads(Section):
 
     folder: str = "downloads"
     checksums: str = "datasets/checksums.json"
-
-
-class Patches(Section):
-    """Training patches, cut on the fly on a grid."""
-
-    size: int = Field(default=256, gt=0, multiple_of=8)
-    stride: int = Field(default=64, gt=0)
-    augment: bool = silent(True, "flips and rotations, as in the training codes of the field")
 
 
 class Perceptual(Section):
@@ -73,6 +67,7 @@ class Variant(Section):
     method: str
     preset: str
     options: Mapping[str, Any] = Field(default_factory=dict)
+    weights: str | None = Field(default=None, description="others' weights, as import-weights writes them; no training")
 
 
 class Run(Section):
@@ -83,14 +78,19 @@ class Run(Section):
     seed: int = Field(ge=0)
     code: str
     codebook: str | None = None
+    recipe: Kind | None = Field(default=None, description="none: the profile's")
 
 
 class Evaluation(Section):
-    """One run (or one method without training) on the test split of one dataset."""
+    """One run on the test split of one dataset; for a variant that isn't trained here, the variant stands for its run.
+
+    weights : what the DVC stage of a variant with others' weights depends on: those weights.
+    """
 
     run: str
     dataset: str
     code: str
+    weights: str | None = None
 
 
 class Tables(Section):
@@ -126,6 +126,8 @@ class Params(Section):
     downloads: Downloads = Downloads()
     simulate: Simulation | None = None
     datasets: Mapping[str, DatasetUse]
+    recipe: Kind = Field(default="common", description="`stage2` for every method, or each method's published recipe")
+    caps: Caps = Field(default=Caps(), description="bounds of published recipes, for a rehearsal")
     patches: Patches
     perceptual: Perceptual
     stage1: Stage1
@@ -135,6 +137,7 @@ class Params(Section):
     plain_runs: Mapping[str, Run]
     vq_runs: Mapping[str, Run]
     classic_evaluations: Mapping[str, Evaluation]
+    imported_evaluations: Mapping[str, Evaluation] = Field(default_factory=dict)
     plain_evaluations: Mapping[str, Evaluation]
     vq_evaluations: Mapping[str, Evaluation]
     tables: Tables
@@ -147,7 +150,13 @@ class Params(Section):
     @property
     def evaluations(self) -> dict[str, Evaluation]:
         """All evaluations by key `<run>--<dataset>`."""
-        return {**self.classic_evaluations, **self.plain_evaluations, **self.vq_evaluations}
+        untrained = {**self.classic_evaluations, **self.imported_evaluations}
+        return {**untrained, **self.plain_evaluations, **self.vq_evaluations}
+
+    @property
+    def imported(self) -> dict[str, str]:
+        """Key of the first evaluation of each variant with others' weights, by the variant."""
+        return {cell.run: key for key, cell in reversed(list(self.imported_evaluations.items()))}
 
     def stage1_of(self, codebook: str) -> Stage1:
         """Return the settings that codebook `codebook` is trained with: `stage1` and the run's differences."""
@@ -174,6 +183,8 @@ class Params(Section):
         for key, run in self.runs.items():
             _expect(f"runs.{key}.variant", run.variant, self.variants)
             _expect(f"runs.{key}.trainset", run.trainset, self.datasets)
+            if self.variants[run.variant].weights is not None:
+                raise ValueError(f"run {key!r}: its variant has others' weights and isn't trained here")
             if key != (wanted := f"{run.variant}--{run.trainset}--s{run.seed}"):
                 raise ValueError(f"run {key!r} should be called {wanted!r} after its fields")
         for key, run in self.vq_runs.items():
@@ -181,6 +192,12 @@ class Params(Section):
         for key, cell in self.evaluations.items():
             _expect(f"evaluations.{key}.dataset", cell.dataset, self.datasets)
             _expect(f"evaluations.{key}.run", cell.run, {**self.runs, **self.variants})
+            own = self.variants[cell.run].weights if cell.run in self.variants else None
+            if own != cell.weights or (own is not None) != (key in self.imported_evaluations):
+                raise ValueError(
+                    f"evaluations.{key}: a variant with others' weights stands under imported_evaluations, which name "
+                    "the same `weights`; no other variant does"
+                )
         for variant, other in self.tables.against.items():
             _expect("tables.against", variant, self.variants)
             _expect(f"tables.against.{variant}", other, self.variants)

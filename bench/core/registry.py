@@ -18,7 +18,11 @@ Card = TypeVar("Card", bound=MethodCard | DatasetCard | MetricCard)
 
 
 class Registry(Mapping[str, Card], Generic[Card]):
-    """The cards of one folder: each class or function decorated with `@<noun>("name", ...)` is an entry."""
+    """The cards of one folder: each class or function decorated with `@<noun>("name", ...)` is an entry.
+
+    Whoever iterates gets what can be run. A method that can't (`MethodCard.unavailable`) is found by its name, and is
+    among `every`.
+    """
 
     def __init__(self, noun: str, folder: str, card: type[Card]) -> None:
         """Remember where to look; files are read when the first name is asked for."""
@@ -63,12 +67,17 @@ class Registry(Mapping[str, Card], Generic[Card]):
         return name in self._cards
 
     def __iter__(self) -> Iterator[str]:
-        """Iterate over names, sorted by file."""
-        return iter(self._cards)
+        """Iterate over the names of what can be run, sorted by file."""
+        return (name for name, card in self._cards.items() if not getattr(card, "unavailable", ""))
 
     def __len__(self) -> int:
-        """Count the cards."""
-        return len(self._cards)
+        """Count the cards of what can be run."""
+        return sum(1 for _ in self)
+
+    @property
+    def every(self) -> Mapping[str, Card]:
+        """All cards by name."""
+        return self._cards
 
 
 class Protocols(Mapping[str, Any]):

@@ -17,6 +17,11 @@ ERROR = (
 PLUS_MINUS = " (mean ± standard error over seeds and scenes)"
 SUBMITTED = "Submitted rows are others' results, scored here and ranked with the learned rows."
 
+RECIPES = {
+    "common": "common (one for all methods)",
+    "published": "published (each method's own, see the table of recipes)",
+}
+
 Cards = Mapping[str, Mapping[str, Any]]
 
 
@@ -87,12 +92,14 @@ def made_with(params: Params, cards: Cards) -> dict[str, str]:
     backbone = _distinct(card["perceptual"] for card in own if card.get("perceptual")) or [params.perceptual.backbone]
     widths = _distinct(card["preset"] for card in own if card.get("preset")) or [params.olc_preset]
     schedule = _distinct(f"{c['steps']} steps at batch {c['batch']}" for c in own if "steps" in c and "batch" in c)
+    recipe = _distinct(card["recipe"] for card in own if card.get("recipe")) or [params.recipe]
     if params.codebooks:
         schedule.append(f"codebooks {params.stage1.steps} steps at batch {params.stage1.batch}")
     return {
         "output head": " and ".join(head),
         "perceptual backbone": " and ".join(_short(name) for name in backbone),
         "training": ", ".join(schedule) or "none",
+        "recipe": " and ".join(RECIPES[name] for name in recipe),
         "widths preset": " and ".join(widths),
     }
 

@@ -70,12 +70,14 @@ class Measured:
     """What this profile has: its parameters, means, the cards of its weights by run, and others' results.
 
     submitted : (name, dataset) -> result, under the profile's protocol.
+    sizes     : variant -> "measured" or "published" -> parameters and multiply-adds (`bench.stages.sizes`).
     """
 
     params: Params
     results: Results
     cards: Mapping[str, Mapping[str, Any]]
     submitted: Results = field(default_factory=dict)
+    sizes: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
 
     def card(self, variant: str) -> Mapping[str, Any]:
         """Return the card of the variant's first run, {} if it has no weights."""

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from bench.metrics.intervals import Spread
+from bench.report import sizing
 from bench.report.caption import SUBMITTED, caption, stand_ins
 from bench.report.inputs import DEFAULT_BLOCK, Measured, Paper
 from bench.report.paired import ONE_SEED, Pair, compare, pairs, phrase, rough, verdict
@@ -25,6 +26,8 @@ TESTED = (
     "bootstrap over seeds, places and views; {name} holds all metrics."
 )
 NO_CODE = "no public implementation (the paper's dagger)"
+AFTER = "published after the paper: an optional row"
+THIRD_PARTY = "weights by others ({source}), not trained here"
 METRICS = (
     Column("psnr_mu", "PSNR-μ", OURS, 2, "higher"),
     Column("psnr_l", "PSNR-l", OURS, 2, "higher"),
@@ -35,6 +38,7 @@ METRICS = (
     Column("hdrvdp2", "HDR-VDP-2", OURS, 2, "higher"),
 )
 PRINTED = tuple(Column(f"paper_{c.key}", c.head, PAPER, c.digits) for c in METRICS)
+PARAMS = Column("params_m", "params (M)", "", 3)
 DIFFERENCE = Column("psnr_mu_difference", "PSNR-μ difference, 95 %", OURS)
 TAIL = (
     Column("scenes", "scenes", shown=False),
@@ -49,7 +53,8 @@ def columns(with_variant: bool) -> tuple[Column, ...]:
     variant = (Column("variant", "our variant"),) if with_variant else ()
     head = (Column("dataset", "dataset", shown=False), Column("method", "method"), *variant)
     ours = (*METRICS, DIFFERENCE) if with_variant else METRICS
-    return (*head, Column("kind", "kind"), Column("params_m", "params (M)", "", 3), *ours, *PRINTED, *TAIL)
+    size = (PARAMS,) if with_variant else (PARAMS, *sizing.COLUMNS)
+    return (*head, Column("kind", "kind"), *size, *ours, *PRINTED, *TAIL)
 
 
 def table(paper: Paper, measured: Measured) -> Table:
@@ -149,7 +154,7 @@ def _floor(variant: str, panel: str, measured: Measured) -> Row:
     result = measured.results.get((variant, panel))
     cells: dict[str, Value] = {"dataset": panel, "method": variant, "variant": variant, "kind": "floor"}
     remarks = {column.key: NO_ROW for column in PRINTED}
-    remarks["params_m"] = "has no weights"
+    remarks |= dict.fromkeys(sizing.KEYS, sizing.NONE)
     return _scored(Row(panel, cells, remarks, measured.choices(variant)), result, "no scores of it in this profile")
 
 
@@ -158,17 +163,27 @@ def _row(paper: Paper, measured: Measured, panel: str, record: Mapping[str, Any]
     variant, control = paper.own.get(label, ""), label in paper.controls
     result = measured.results.get((variant, panel))
     dagger = str(record.get("implementation_unavailable", "no")) == "yes"
-    kind = ("control" if control else "measured") if result else "published" if dagger and not variant else "pending"
-    missing = NO_CODE if kind == "published" else "no scores of it in this profile" if variant else NOT_YET
+    kind = _kind(measured, variant, control) if result else "published" if dagger and not variant else "pending"
+    missing = "no scores of it in this profile" if variant else NOT_YET
+    if kind == "published":
+        missing = sizing.no_code(label, NO_CODE)
     card = measured.card(variant)
     cells: dict[str, Value] = {"dataset": panel, "method": label, "variant": variant or None, "kind": kind}
     remarks = {} if variant else {"variant": missing}
     if result and "parameters" in card:
         cells["params_m"] = card["parameters"] / 1e6
     elif result:
-        remarks["params_m"] = "no card of its weights" if card else "has no weights"
+        remarks["params_m"] = "no card of its weights" if card else sizing.NONE
+    sizing.add(cells, remarks, measured, variant)
     row = Row(panel, cells, remarks, _notes(paper, measured, panel, label, variant), ranked=bool(result and card))
     return _with_printed(_scored(row, result, missing), paper, record)
+
+
+def _kind(measured: Measured, variant: str, control: bool) -> str:
+    if control:
+        return "control"
+    imported = variant in measured.params.variants and measured.params.variants[variant].weights is not None
+    return "measured-third-party-weights" if imported else "measured"
 
 
 def _notes(paper: Paper, measured: Measured, panel: str, label: str, variant: str) -> tuple[str, ...]:
@@ -177,7 +192,14 @@ def _notes(paper: Paper, measured: Measured, panel: str, label: str, variant: st
     codes, printed = measured.codes(variant), re.search(r"K=(\d+)", label)
     if codes is not None and codes != (int(printed[1]) if printed else 1024):
         notes.append(f"codebook of K = {codes} here")
-    frozen = measured.card(variant).get("parameters_frozen")
+    if sizing.after_paper(measured, variant):
+        notes.append(AFTER)
+    if paper.number == 1:
+        notes += sizing.renamed(measured, variant, label)
+    card = measured.card(variant)
+    if "source" in card:
+        notes.append(THIRD_PARTY.format(source=f"{card['source']}, sha256 {str(card['source_sha256'])[:12]}"))
+    frozen = card.get("parameters_frozen")
     if frozen:
         notes.append(f"plus {frozen / 1e6:.3f} M frozen parameters of the VQGAN; its encoder serves in training only")
     return tuple(notes)
@@ -199,6 +221,9 @@ def _scored(row: Row, result: Result | None, missing: str) -> Row:
             remarks[key] = missing
     if not result:
         remarks.setdefault("params_m", missing)
+    for key in sizing.KEYS[1:]:
+        if key not in cells:
+            remarks.setdefault(key, missing)
     notes = (*row.notes, *(result.notes if result else ()))
     return Row(row.panel, cells, remarks, notes, spreads, ranked=row.ranked and row.cells["kind"] in LEARNED_KINDS)
 
@@ -208,7 +233,7 @@ def _absent(score: str, result: Result) -> str:
 
 
 def _submitted(name: str, panel: str, measured: Measured) -> Row:
-    remarks = {"params_m": "not told by a submission", **{column.key: NO_ROW for column in PRINTED}}
+    remarks = {**sizing.SUBMITTED, **{column.key: NO_ROW for column in PRINTED}}
     cells: dict[str, Value] = {"dataset": panel, "method": name, "variant": name, "kind": "submitted"}
     fewer = measured.fewer(name, panel)
     return _scored(Row(panel, cells, remarks, fewer, ranked=not fewer), measured.submitted[name, panel], "")

@@ -55,10 +55,10 @@ def run(params: Params) -> None:
 
 def _against_floors(params: Params) -> Iterator[Finding]:
     """Every learned row beside the floors, on every dataset that has scores."""
-    means = _means(params)
+    means, learned = _means(params), {run.variant for run in params.runs.values()}
     for (variant, dataset), scores in means.items():
         floors = {name: means[name, dataset] for name in params.tables.floors if (name, dataset) in means}
-        if variant in floors or "reference-only" not in floors:
+        if variant not in learned or "reference-only" not in floors:
             continue
         reference, subject = floors["reference-only"], f"{variant} on {dataset}"
         if lacking := {"psnr-mu", "psnr-l", SATURATED} - set(scores):

@@ -42,14 +42,16 @@ def run(params: Params, name: str, minutes: float | None = None, peak: training.
     entry, settings, limits = params.codebooks[name], params.stage1_of(name), training.Limits(minutes, peak)
     with processes() as group:
         device = training.start(params)
-        patches = training.stream(params, training.read_split(params, entry.trainset, "train"), entry.seed, "stage1")
+        patches = training.stream(
+            params.patches, training.read_split(params, entry.trainset, "train"), entry.seed, "stage1"
+        )
         made = learner(params, name, device, group.gather)
         made.held_out = observer(params, name, made.vqgan)
         card = _card(params, name, made.fidelity.features, device)
         checkpoint = training.checkpoint(params, f"codebook-{name}", card, "methods/olc")
         curve = fit(
             made, patches, settings, checkpoint, label=f"codebook {name}", device=device, precision=params.precision,
-            group=group, call=limits.call(params, "codebook", name, device),
+            group=group, call=limits.call(params, "codebook", name, device, len(patches)),
         )  # fmt: skip
         if group.leads:
             path, size = layout.codebook(params, name), {"parameters": trainable([made.vqgan])}

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import flop_registry
 
 from bench.nn import deform
+from bench.nn.operations import FORMULAS
 from bench.train.learner import Learner
 from methods.olc import codebook as book
 
@@ -112,6 +112,18 @@ def prediction(build: Callable[[], nn.Module], *, height: int, width: int) -> Co
     return Cost(phases, counter.traffic, counter.operators, 0.0, 0, size)
 
 
+def multiply_adds(network: nn.Module, *, height: int, width: int) -> int:
+    """Count multiply-adds of one prediction in fp32, each once: large maps in strips, which overlap, would count more.
+
+    The network may be real; frames are fake, so that nothing is computed. Strips are for predictions without gradients.
+    """
+    with FakeTensorMode(allow_non_fake_inputs=True), _as_on_a_gpu(), torch.enable_grad():
+        counter = _Counter()
+        with counter:
+            network.eval()(torch.rand(1, 3, 6, height, width))
+    return int(counter.flops // 2)
+
+
 @contextmanager
 def _as_on_a_gpu() -> Iterator[None]:
     """Let deformable convolutions and the search for codes take the path that they take on a GPU.
@@ -164,7 +176,7 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             tensors = [leaf for leaf in tree_leaves((args, kwargs, out)) if isinstance(leaf, Tensor)]
             self.traffic += sum(map(_bytes, tensors))
             self.operators += 1
-        if (formula := flop_registry.get(func.overloadpacket)) is not None:
+        if (formula := FORMULAS.get(func.overloadpacket)) is not None:
             self.flops += float(formula(*args, **kwargs, out_val=out))
         return out
 

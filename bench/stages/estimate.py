@@ -6,9 +6,10 @@ from typing import Any
 
 import torch
 
+from bench.core.optimisation import Optimisation
 from bench.core.params import Params
 from bench.core.registry import datasets
-from bench.stages import gpus, layout, pricing, training
+from bench.stages import gpus, layout, pricing, recipes, training
 from bench.stages.calibrate import seconds_per_step
 from bench.stages.gpus import Gpu
 from bench.stages.pricing import EFFICIENCY, FRAMES, LAUNCH, UNKNOWN, Item
@@ -84,9 +85,14 @@ def _calibrate(params: Params, found: Sequence[Item], device: torch.device) -> t
 
 def _time(params: Params, item: Item, device: torch.device) -> float:
     name, codebook = item.names[0], item.stage == "codebook"
-    settings = params.stage1_of(name) if codebook else params.stage2
-    built = pricing.codebook_learner(params, name) if codebook else pricing.run_learner(params, params.runs[name])
-    return seconds_per_step(*built, settings, size=params.patches.size, device=device, precision=params.precision)
+    if codebook:
+        settings: Optimisation = params.stage1_of(name)
+        built, size = pricing.codebook_learner(params, name), params.patches.size
+    else:
+        run = params.runs[name]
+        settings, size = pricing.run_settings(params, run), recipes.patches(params, run).size
+        built = pricing.run_learner(params, run)
+    return seconds_per_step(*built, settings, size=size, device=device, precision=params.precision)
 
 
 def _assumptions(params: Params, gpu: Gpu, found: Iterable[Item]) -> Iterator[str]:

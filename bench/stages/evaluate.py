@@ -1,5 +1,6 @@
 """Evaluate: predict the scenes of a dataset with one run, and score them under the profile's protocol and others."""
 
+import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from bench.core.params import Evaluation, Params
 from bench.core.progress import track
 from bench.core.registry import datasets, methods, protocols
 from bench.io.container import list_scenes, read_scene
+from bench.io.files import write_json_atomic
 from bench.io.radiance import write_exr
 from bench.io.tables import ScoreRow, write_scores
 from bench.metrics.protocol import Protocol
@@ -37,6 +39,9 @@ def run(params: Params, cell: str, limit: int | None = None) -> None:
     if limit is None:
         tasks = _predict(params, cell, layout.predictions(params, entry.run, entry.dataset), device)
         _write(params, cell, tasks, _score(params, cell, tasks, device))
+        if entry.weights is not None:
+            card = json.loads(Path(entry.weights).with_suffix(".json").read_text(encoding="utf-8"))
+            write_json_atomic(layout.imported_card(params, cell), {**card, "run": cell, "variant": entry.run})
         return
     with tempfile.TemporaryDirectory() as folder:
         tasks = _predict(params, cell, Path(folder), device, limit)
@@ -83,7 +88,10 @@ def _scenes(params: Params, entry: Evaluation, limit: int | None) -> Iterator[tu
 def _predictor(params: Params, run: str, device: torch.device) -> Predictor:
     if run in params.variants:
         variant = params.variants[run]
-        return predictor(methods[variant.method], None, device, preset=variant.preset, options=variant.options)
+        card = methods[variant.method]
+        if variant.weights is not None:
+            return predictor(card, networks.read_imported(params, run), device, params.tile)
+        return predictor(card, None, device, preset=variant.preset, options=variant.options)
     card = methods[params.variants[params.runs[run].variant].method]
     return predictor(card, networks.read(params, run), device, params.tile)
 

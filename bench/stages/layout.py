@@ -37,6 +37,21 @@ def weights(params: Params, run: str) -> Path:
     return params.work / "weights" / f"{run}.safetensors"
 
 
+def imported(name: str) -> Path:
+    """Others' weights, converted; their card (.json) lies beside them. Neither git nor DVC keeps them."""
+    return Path("weights") / f"{name}.safetensors"
+
+
+def imported_card(params: Params, cell: str) -> Path:
+    """The card of others' weights as they were when evaluation `cell` used them."""
+    return params.work / "weights" / f"imported-{cell}.json"
+
+
+def sizes(params: Params) -> Path:
+    """Parameters and multiply-adds of Table 1's networks."""
+    return params.work / "sizes.json"
+
+
 def curve(params: Params, run: str) -> Path:
     """Learning curve of an HDR network."""
     return params.work / "curves" / f"{run}.csv"

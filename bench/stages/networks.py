@@ -10,8 +10,9 @@ from safetensors.torch import load_file
 from torch import nn
 
 from bench.core.errors import UsageError, unknown_name
-from bench.core.params import Params, Run
+from bench.core.params import Params, Run, Variant
 from bench.core.registry import methods
+from bench.nn.operations import counter
 from bench.stages import layout
 
 
@@ -25,17 +26,33 @@ def find_run(params: Params, name: str) -> Run:
 def build(params: Params, run: Run) -> nn.Module:
     """Build a run's network with the profile's head; its weights are not set."""
     variant = params.variants[run.variant]
-    card, options = methods[variant.method], dict(variant.options)
-    if card.heads:
-        options.setdefault("head", params.head)
-    if run.codebook is not None:
+    made = options(params, variant, run)
+    _check_prior(run, made)
+    return methods[variant.method].build(variant.preset, **made)
+
+
+def options(params: Params, variant: Variant, run: Run | None) -> dict[str, Any]:
+    """Return what a variant's network is built with besides its preset: its options, the head, and a run's codebook."""
+    options = dict(variant.options)
+    if (chosen := head(params, variant)) is not None:
+        options["head"] = chosen
+    if run is not None and run.codebook is not None:
         book, settings = params.codebooks[run.codebook], params.stage1_of(run.codebook)
         options["vqgan"] = {
             "codes": book.codes, "segments": book.segments, "network": settings.network,
             "encoder_domain": settings.encoder_domain,
         }  # fmt: skip
-    _check_prior(run, options)
-    return card.build(variant.preset, **options)
+    return options
+
+
+def head(params: Params, variant: Variant) -> str | None:
+    """Return a variant's output head: its own choice, else the profile's where the method offers it; None: no heads."""
+    heads = methods[variant.method].heads
+    if not heads:
+        return None
+    if variant.weights is not None:
+        return heads[0]
+    return str(variant.options.get("head", params.head if params.head in heads else heads[0]))
 
 
 def _check_prior(run: Run, options: Mapping[str, Any]) -> None:
@@ -57,6 +74,17 @@ def read(params: Params, name: str) -> nn.Module:
     """Build the network of run `name` and load its trained weights, in evaluation mode."""
     network = build(params, find_run(params, name))
     fill(params, network, layout.weights(params, name), f"train {name}")
+    return network.eval()
+
+
+def read_imported(params: Params, variant: str) -> nn.Module:
+    """Build the network of a variant with others' weights and load them, in evaluation mode."""
+    entry = params.variants[variant]
+    network, path = methods[entry.method].build(entry.preset, **options(params, entry, None)), Path(entry.weights or "")
+    verb = f"import-weights {entry.method} FILE --preset {entry.preset} --name {path.stem}"
+    if not path.exists():
+        raise UsageError(f"{path} doesn't exist. Convert the authors' file with: {layout.command(params, verb)}")
+    fill(params, network, path, verb)
     return network.eval()
 
 
@@ -91,10 +119,7 @@ def multiply_adds(network: nn.Module, edge: int = 64) -> int:
 
     It leaves the network in evaluation mode: in training mode the forward would move the averages of batch norms.
     """
-    from torch.utils.flop_counter import FlopCounterMode
-
     device = next(network.parameters()).device
-    counter = FlopCounterMode(display=False)
-    with counter:
+    with counter() as counted:
         network.eval()(torch.zeros(1, 3, 6, edge, edge, device=device))
-    return int(counter.get_total_flops() // 2 // edge**2)
+    return int(counted.get_total_flops() // 2 // edge**2)

@@ -8,16 +8,16 @@ from typing import Any
 
 from torch import nn
 
-from bench.core.optimisation import Optimisation
+from bench.core.optimisation import Optimisation, Stage2
 from bench.core.params import Params, Run
 from bench.core.registry import datasets, methods
+from bench.data.patches import grid
 from bench.io.container import list_scenes, read_scene
 from bench.nn.vgg import VggFeatures
-from bench.stages import codebook, cost, layout, networks
+from bench.stages import codebook, cost, layout, networks, recipes
 from bench.stages.cost import Cost
 from bench.stages.evaluate import SPLITS
 from bench.stages.gpus import Gpu
-from bench.train.hdr import HdrLearner
 from bench.train.learner import Learner
 
 Built = tuple[Learner, list[nn.Module]]
@@ -115,8 +115,16 @@ def codebook_learner(params: Params, name: str) -> Built:
 
 def run_learner(params: Params, run: Run) -> Built:
     """Build the learner of an HDR network, its prior as it is before it is loaded."""
-    features = _backbone(params, params.stage2.weight_perceptual)
-    return HdrLearner(networks.build(params, run), params.stage2, features), [features] if features else []
+    settings = run_settings(params, run)
+    features = _backbone(params, settings.weight_perceptual)
+    made = recipes.learner(params, run, networks.build(params, run), settings, features)
+    return made, [features] if features else []
+
+
+def run_settings(params: Params, run: Run) -> Stage2:
+    """Return what a run is trained with; the patches of its epochs are counted where that decides its length."""
+    count = 1 if recipes.published(params, run) is None else patch_count(params, run)
+    return recipes.settings(params, run, count)
 
 
 def codebook_cost(params: Params, name: str) -> Cost:
@@ -124,19 +132,21 @@ def codebook_cost(params: Params, name: str) -> Cost:
 
     The kind of image is HDR; other kinds of OLC search half of the book.
     """
-    return _count(params, params.stage1_of(name), partial(codebook_learner, params, name))
+    settings, build = params.stage1_of(name), partial(codebook_learner, params, name)
+    return _count(params, settings, params.patches.size, build)
 
 
 def run_cost(params: Params, run: Run) -> Cost:
     """Count one step of the training of an HDR network."""
-    return _count(params, params.stage2, partial(run_learner, params, run))
+    size, build = recipes.patches(params, run).size, partial(run_learner, params, run)
+    return _count(params, run_settings(params, run), size, build)
 
 
-def _count(params: Params, settings: Optimisation, build: Callable[[], Built]) -> Cost:
+def _count(params: Params, settings: Optimisation, size: int, build: Callable[[], Built]) -> Cost:
     return cost.training_step(
         build,
         batch=settings.batch,
-        size=params.patches.size,
+        size=size,
         step=settings.steps - 1,
         precision=params.precision,
         parts=settings.accumulate,
@@ -167,10 +177,10 @@ def _codebooks(params: Params) -> Iterator[Item]:
 def _trainings(params: Params) -> Iterator[Item]:
     known: dict[str, Cost] = {}
     for name, run in params.runs.items():
-        key = _architecture(params, run)
+        key, settings = f"{_architecture(params, run)} {recipes.kind(params, run)}", run_settings(params, run)
         if key not in known:
             known[key] = run_cost(params, run)
-        yield Item("train", (name,), known[key], params.stage2.batch, params.stage2.steps)
+        yield Item("train", (name,), known[key], settings.batch, settings.steps)
 
 
 def _evaluations(params: Params) -> Iterator[Item]:
@@ -204,6 +214,19 @@ def frame(params: Params, dataset: str) -> tuple[int, int]:
     if datasets[dataset].fetch == "simulate" and params.simulate is not None:
         return params.simulate.height, params.simulate.width
     return FRAMES.get(dataset, UNKNOWN)
+
+
+def patch_count(params: Params, run: Run) -> int:
+    """Return how many patches an epoch of a run has: of the prepared scenes, or as many as the set should give."""
+    cut, card = recipes.patches(params, run), datasets[run.trainset]
+    folder = layout.scenes(params, run.trainset, "train")
+    if folder.exists() and (paths := list_scenes(folder)):
+        sizes = [read_scene(path).codes.shape[1:3] for path in paths]
+    elif card.fetch == "simulate" and params.simulate is not None:
+        sizes = [frame(params, run.trainset)] * (params.simulate.train_views * len(params.simulate.train))
+    else:
+        sizes = [frame(params, run.trainset)] * card.expected.get("train", 1)
+    return sum(len(grid(height, width, cut.size, cut.stride)) for height, width in sizes)
 
 
 def scenes(params: Params, dataset: str) -> int:

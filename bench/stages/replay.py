@@ -1,7 +1,7 @@
 """Replay: a training step that failed, once more, to see where it stops being finite."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from bench.core.errors import UsageError
+from bench.core.optimisation import Optimisation
 from bench.core.params import Params
-from bench.stages import codebook, train, training
+from bench.stages import codebook, networks, recipes, train, training
 from bench.train.failure import read_dump
 from bench.train.learner import Learner
 from bench.train.loop import to_device
 from bench.train.step import only
 
-STAGES: Mapping[str, Callable[[Params, str, torch.device], Learner]] = {
-    "train": train.learner, "codebook": codebook.learner
-}  # fmt: skip
+VERBS = ("train", "codebook")
 
 
 def run(path: Path) -> None:
@@ -29,18 +28,17 @@ def run(path: Path) -> None:
     """
     saved = read_dump(path)
     origin = json.loads(saved["origin"])
-    if origin.get("verb") not in STAGES:
+    if origin.get("verb") not in VERBS:
         raise UsageError(f"{path} doesn't say which training it is from; only dumps of train and codebook can run.")
     params = Params.model_validate(origin["params"])
     device = training.start(params)
-    learner = STAGES[origin["verb"]](params, origin["name"], device)
+    settings, learner = _training(params, origin, device)
     _fill(learner, saved, device)
     print(f"{origin['verb']} {origin['name']}, {saved['phase']}: {saved['sentence']}")
     batch = to_device([saved["batch"][name] for name in ("codes", "times", "truth")], device)
     _say_finite("batch", {"frames": batch[0], "truth": batch[1]})
     for name, network in learner.networks.items():
         _say_finite(f"weights of {name}", dict(network.named_parameters()))
-    settings = params.stage2 if origin["verb"] == "train" else params.stage1_of(origin["name"])
     size = settings.batch // settings.accumulate // saved["processes"]
     autocast = torch.autocast(device.type, torch.bfloat16, params.precision == "bf16" and device.type == "cuda")
     trained = {name: [p for p in n.parameters() if p.requires_grad] for name, n in learner.networks.items()}
@@ -54,6 +52,15 @@ def run(path: Path) -> None:
                 _repeat(learner, phase, (batch[0][own], batch[1][own]), saved["step"], own)
         if phase == saved["phase"]:
             break
+
+
+def _training(params: Params, origin: Mapping[str, Any], device: torch.device) -> tuple[Optimisation, Learner]:
+    name = str(origin["name"])
+    if origin["verb"] == "codebook":
+        return params.stage1_of(name), codebook.learner(params, name, device)
+    count = int(origin.get("patches", 1))
+    settings = recipes.settings(params, networks.find_run(params, name), count)
+    return settings, train.learner(params, name, device, count)
 
 
 def _fill(learner: Learner, saved: Mapping[str, Any], device: torch.device) -> None:

@@ -12,7 +12,7 @@ from bench.core.registry import ROOT
 from bench.io.files import write_bytes_atomic, write_text_atomic
 from bench.io.tables import read_scores
 from bench.metrics.intervals import place
-from bench.report import cross, differences, masks, scored, speed, support
+from bench.report import cross, differences, masks, recipes, scored, speed, support
 from bench.report.caption import of_codebooks
 from bench.report.codebook_figures import Book
 from bench.report.codebook_section import section
@@ -32,7 +32,8 @@ def run(params: Params) -> None:
     """Write reports/<profile>/{tables,figures} and index.html; a part whose input is missing says so on the page."""
     scores = read_scores([layout.need(params, params.reports / "scores.csv", "summarize")])
     others, notes = submitted.read(scores)
-    measured = Measured(params, collect(scores), _cards(params), others)
+    sizes = _json(path) if (path := layout.sizes(params)).exists() else {}
+    measured = Measured(params, collect(scores), _cards(params), others, sizes)
     papers = _papers(params)
     tables = [scored.table(paper, measured) for paper in papers]
     tests = {f"table{paper.number}": differences.table(paper, measured) for paper in papers if paper.number != 1}
@@ -40,6 +41,7 @@ def run(params: Params) -> None:
     supported = support.section(papers, measured, scenes)
     sections = [
         *_scored_sections(tables, tests, notes, speed.figures(measured, scored.datasets_of(papers[0], measured))),
+        *_recipes(measured),
         supported,
         *_cross(measured, scores),
         Section("masks", "Where methods differ", tables=[masks.table(measured)]),
@@ -82,6 +84,7 @@ def _printed(path: Path) -> pd.DataFrame:
 
 def _cards(params: Params) -> dict[str, dict[str, Any]]:
     cards = {run: layout.weights(params, run).with_suffix(".json") for run in params.runs}
+    cards |= {variant: layout.imported_card(params, cell) for variant, cell in params.imported.items()}
     return {run: _json(path) for run, path in cards.items() if path.exists()}
 
 
@@ -103,6 +106,12 @@ def _scored_sections(
     first, *rest = zip(names, intros, tables, strict=True)
     made = [Section(*name, intro, [table, *filter(None, [tests[name[0]]])]) for name, intro, table in rest]
     return [Section(*first[0], first[1], [first[2]], figures, notes), *made]
+
+
+def _recipes(measured: Measured) -> list[Section]:
+    made = recipes.table(measured)
+    intro = "What each learned row was trained with, beside its publication's settings."
+    return [Section("recipes", "Training recipes", intro, [made])] if made else []
 
 
 def _cross(measured: Measured, scores: pd.DataFrame) -> list[Section]:

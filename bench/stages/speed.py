@@ -154,12 +154,14 @@ def _proposed(params: Params) -> str:
 
 
 def _cost(params: Params, name: str, precision: str, batch: int, size: int) -> Cost:
-    build = partial(pricing.run_learner, params, params.runs[name])
-    return cost.training_step(build, batch=batch, size=size, step=params.stage2.steps - 1, precision=precision)
+    run = params.runs[name]
+    settings, build = pricing.run_settings(params, run), partial(pricing.run_learner, params, run)
+    return cost.training_step(build, batch=batch, size=size, step=settings.steps - 1, precision=precision)
 
 
 def _time(params: Params, name: str, way: Way, counted: Cost, batch: int, size: int, device: torch.device) -> Timed:
-    settings = params.stage2.model_copy(update={"batch": batch, "accumulate": 1, "compile": way.compile})
+    own = pricing.run_settings(params, params.runs[name])
+    settings = own.model_copy(update={"batch": batch, "accumulate": 1, "compile": way.compile})
     learner, tools = pricing.run_learner(params, params.runs[name])
     cuda = device.type == "cuda"
     if cuda:

@@ -19,6 +19,7 @@ from torch import nn
 from bench.core.errors import UsageError
 from bench.core.method import MethodCard
 from bench.core.params import Params
+from bench.core.patching import Patches
 from bench.core.progress import track
 from bench.core.scene import Scene
 from bench.core.seeding import derive
@@ -72,12 +73,12 @@ class Limits:
     peak: Peak
     begin: float = field(default_factory=time.monotonic)
 
-    def call(self, params: Params, verb: str, name: str, device: torch.device) -> Call:
-        """Return what the training loop needs for `verb` `name`, such as train and a run."""
+    def call(self, params: Params, verb: str, name: str, device: torch.device, patches: int) -> Call:
+        """Return what the training loop needs for `verb` `name`, such as train and a run; an epoch has `patches`."""
         return Call(
             deadline=None if self.minutes is None else self.begin + 60 * self.minutes,
             again=layout.command(params, f"{verb} {name}"),
-            origin={"verb": verb, "name": name, "params": params.model_dump(mode="json")},
+            origin={"verb": verb, "name": name, "patches": patches, "params": params.model_dump(mode="json")},
             peak=self.peak(device_name(device), numerics(params, device)["precision"]),
         )
 
@@ -120,9 +121,8 @@ def _kept(folder: Path, scene: Scene, card: MethodCard) -> Scene:
         return read_scene(folder)
 
 
-def stream(params: Params, scenes: Sequence[Scene], seed: int, stage: str) -> PatchStream:
-    """Return the patches of a training: equal for all variants of one seed and stage."""
-    patches = params.patches
+def stream(patches: Patches, scenes: Sequence[Scene], seed: int, stage: str) -> PatchStream:
+    """Return the patches of a training: equal for all variants of one seed and stage that cut them alike."""
     return PatchStream(
         scenes, size=patches.size, stride=patches.stride, augment=patches.augment, seed=derive(seed, stage, "patches")
     )

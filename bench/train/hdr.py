@@ -13,13 +13,19 @@ from bench.nn.vgg import VggFeatures
 class HdrLearner:
     """One network, one phase, the losses the network asks for."""
 
-    def __init__(self, network: nn.Module, settings: Stage2, features: VggFeatures | None) -> None:
-        """`features` is the perceptual backbone, or None."""
+    def __init__(
+        self, network: nn.Module, settings: Stage2, features: VggFeatures | None, *, as_published: bool = False
+    ) -> None:
+        """`features` is the perceptual backbone, or None.
+
+        as_published : take the network's `published_losses`, where it has them, in place of its `losses`.
+        """
         self.network = network
         self.networks = {"network": network}
         self.rates = {"network": settings.rate}
         self.fidelity = Fidelity(features, settings.weight_perceptual)
         self.weights: Mapping[str, float] = {"mapping": settings.weight_mapping}
+        self.name = "published_losses" if as_published and hasattr(network, "published_losses") else "losses"
 
     def prepare(self, frames: Tensor, truth: Tensor, step: int, samples: slice) -> list[tuple[nn.Parameter, Tensor]]:
         """Nothing precedes a step."""
@@ -27,7 +33,7 @@ class HdrLearner:
 
     def losses(self, phase: str, frames: Tensor, truth: Tensor, step: int, samples: slice) -> dict[str, Tensor]:
         """Weighted terms of frames (B, N, 6, H, W) and truth (B, 3, H, W)."""
-        terms: dict[str, Tensor] = self.network.losses(frames, truth, self.fidelity, self.weights)  # type: ignore[operator]
+        terms: dict[str, Tensor] = getattr(self.network, self.name)(frames, truth, self.fidelity, self.weights)
         return terms
 
     def updated(self, phase: str) -> None:

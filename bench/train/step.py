@@ -64,9 +64,7 @@ class Stepper:
             self.guard.check()
         if self.settings.clip is not None:
             nn.utils.clip_grads_with_norm_(parameters, self.settings.clip, norm)
-        optimiser.param_groups[0]["lr"] = rate(
-            self.settings.schedule, self.learner.rates[phase], step, self.settings.steps
-        )
+        optimiser.param_groups[0]["lr"] = rate(self.settings, self.learner.rates[phase], step)
         optimiser.step()
         self.learner.updated(phase)
         return dict(zip(terms, values, strict=True))

@@ -110,7 +110,18 @@ class Prediction(NamedTuple):
     },
     multiple=8,
     overlap=96,
-    recipe={"rate": 1e-4, "patch": 256, "stride": 64, "loss": "L1 on T + VGG-16 + mapping"},
+    recipe={
+        "section": "stage2",
+        "loss": "L1 on T + VGG-16 + mapping",
+        "rate": 1e-4,
+        "betas": [0.9, 0.99],
+        "batch": 8,
+        "patch": 256,
+        "stride": 64,
+        "epochs": 100,
+        "weight_perceptual": 0.01,
+        "differs": "only rate, patches and loss are printed",
+    },
 )
 class OLCNet(HdrNetwork):
     """Three encoders, PA, merging at every scale, codebook decoder (frozen, but in controls), fidelity decoder."""

@@ -27,7 +27,7 @@ SHIPPED = ROOT / "datasets" / "panoramas"
 
 MAY_DIFFER = {
     "profile", "params_file", "threads", "olc_preset", "patches.size", "patches.stride", "downloads.folder",
-    "downloads.checksums",
+    "downloads.checksums", "caps.steps", "caps.batch", "caps.patch", "caps.stride",
     *(f"datasets.{name}.{key}" for name in SETS for key in ("mirror", "accept_licence")),
     "perceptual.url", "perceptual.sha256",
     *(f"{stage}.{key}" for stage in ("stage1", "stage2")

@@ -17,6 +17,7 @@ from bench.report.writers import tex, to_csv, to_latex, to_markdown
 from .conftest import parameters
 
 SCORES = ["psnr_mu", "psnr_l", "psnr_pu", "ssim_mu", "ssim_l", "ssim_pu", "hdrvdp2"]
+SIZES = ["macs_256_g", "macs_full_g", "published_params_m", "published_macs_256_g", "published_macs_full_g"]
 CONTRACT = [
     "dataset", "method", "kind", "params_m", *SCORES, *(f"paper_{name}" for name in SCORES),
     "scenes", "seeds", "protocol", "note",
@@ -31,9 +32,9 @@ def records(table):
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_csv_contract(number, papers, measured):
     rows = records(scored.table(papers[number], measured()))
-    ours = CONTRACT.index("paper_psnr_mu")
+    ours, size = CONTRACT.index("paper_psnr_mu"), CONTRACT.index("params_m") + 1
     tested = [*CONTRACT[:2], "variant", *CONTRACT[2:ours], "psnr_mu_difference", *CONTRACT[ours:]]
-    expected = CONTRACT if number == 1 else tested
+    expected = [*CONTRACT[:size], *SIZES, *CONTRACT[size:]] if number == 1 else tested
     assert list(rows[0]) == expected
     assert {row["kind"] for row in rows} <= KINDS
 

@@ -45,7 +45,7 @@ class Workshop(NamedTuple):
         inspections = [("inspect", self.codebook), ("inspect", f"network-{self.vq}")]
         trainings = [("codebook", self.codebook), ("train", self.plain), ("train", self.vq)]
         data = [("fetch", "panoramas"), ("backbone",), ("prepare", "panoramas")]
-        return [*data, *trainings, *cells, *inspections, ("summarize",), ("report",)]
+        return [*data, *trainings, *cells, *inspections, ("sizes",), ("summarize",), ("report",)]
 
     def run(self, verb: str, *names: str, **options: Any) -> None:
         """Run one stage in this process; the current folder must be this one."""
@@ -70,6 +70,9 @@ def tiny() -> tuple[dict[str, Any], str, str, str]:
     codebook = content["vq_runs"][vq]["codebook"]
     content |= {"profile": "tiny", "root": ".", "params_file": "params.yaml", "threads": 1}
     content["codebooks"] = {codebook: content["codebooks"][codebook]}
+    content["tables"]["table1"] = {label: rows[label] for label in ("AHDRNet", "Proposed")}
+    floors = content["classic_evaluations"].items()
+    content["classic_evaluations"] = {n: cell for n, cell in floors if cell["run"] in content["tables"]["floors"]}
     for kind, run in (("plain", plain), ("vq", vq)):
         content[f"{kind}_runs"] = {run: content[f"{kind}_runs"][run]}
         cells = content[f"{kind}_evaluations"].items()

@@ -23,11 +23,12 @@ from bench.stages import layout
 SCORE_COLUMNS = "profile,method,variant,trainset,seed,dataset,scene,metric,value,protocol"
 METRICS = ["psnr_mu", "psnr_l", "psnr_pu", "ssim_mu", "ssim_l", "ssim_pu", "hdrvdp2"]
 TAIL = ["scenes", "seeds", "protocol", "note"]
-TABLE_1 = ["dataset", "method", "kind", "params_m", *METRICS, *(f"paper_{name}" for name in METRICS), *TAIL]
+SIZES = ["macs_256_g", "macs_full_g", "published_params_m", "published_macs_256_g", "published_macs_full_g"]
+TABLE_1 = ["dataset", "method", "kind", "params_m", *SIZES, *METRICS, *(f"paper_{name}" for name in METRICS), *TAIL]
 KINDS = {"measured", "measured-third-party-weights", "submitted", "published", "floor", "pending"}
 CARD = {
-    "run", "variant", "trainset", "seed", "method", "label", "preset", "options", "head", "settings", "steps", "batch",
-    "patches", "codebook", "codebook_sha256", "stage1", "data", "perceptual", "device", "parameters",
+    "run", "variant", "trainset", "seed", "method", "label", "preset", "options", "head", "recipe", "settings",
+    "steps", "batch", "patches", "codebook", "codebook_sha256", "stage1", "data", "perceptual", "device", "parameters",
     "parameters_frozen", "macs_per_pixel", "libraries", "precision", "tf32", "adam", "processes",
 }  # fmt: skip
 

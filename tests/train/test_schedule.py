@@ -2,22 +2,41 @@
 
 import pytest
 
+from bench.core.optimisation import Optimisation
 from bench.train.schedule import rate
 
 
+def rates(peak, steps, **settings):
+    made = Optimisation(steps=steps, **settings)
+    return [rate(made, peak, step) for step in range(steps)]
+
+
 def test_a_constant_rate_is_the_peak():
-    assert {rate("constant", 1e-4, step, 100) for step in range(100)} == {1e-4}
+    assert set(rates(1e-4, 100, schedule="constant")) == {1e-4}
 
 
 def test_one_cycle_rises_to_the_peak_in_a_tenth_and_falls_to_zero():
-    rates = [rate("one-cycle", 1.0, step, 200) for step in range(200)]
-    assert max(rates) == rates[19] == pytest.approx(1)
-    assert rates[:20] == sorted(rates[:20]) and rates[19:] == sorted(rates[19:], reverse=True)
-    assert rates[0] == pytest.approx(0.04 + 0.96 / 20)
-    assert rates[109] == pytest.approx(0.5)
-    assert rates[-1] == pytest.approx(0, abs=1e-12)
+    found = rates(1.0, 200, schedule="one-cycle")
+    assert max(found) == found[19] == pytest.approx(1)
+    assert found[:20] == sorted(found[:20]) and found[19:] == sorted(found[19:], reverse=True)
+    assert found[0] == pytest.approx(0.04 + 0.96 / 20)
+    assert found[109] == pytest.approx(0.5)
+    assert found[-1] == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 7])
 def test_one_cycle_of_few_steps_stays_in_range(steps):
-    assert all(0 <= rate("one-cycle", 2.0, step, steps) <= 2 for step in range(steps))
+    assert all(0 <= value <= 2 for value in rates(2.0, steps, schedule="one-cycle"))
+
+
+def test_a_decay_falls_in_steps_to_its_floor():
+    found = rates(1e-4, 1000, schedule="decay", decay=0.5, decay_every=100, rate_floor=2e-6)
+    assert found[0] == found[99] == 1e-4
+    assert found[100] == found[199] == 5e-5
+    assert found[250] == 2.5e-5
+    assert found[600] == found[999] == 2e-6
+    assert found == sorted(found, reverse=True)
+
+
+def test_a_floor_above_the_peak_lifts_nothing():
+    assert set(rates(1e-6, 10, schedule="decay", decay=0.5, decay_every=2, rate_floor=1e-5)) == {1e-6}

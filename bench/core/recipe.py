@@ -1,0 +1,120 @@
+"""Training recipes: what a method's publication trained it with, and what a run is trained with here."""
+
+from typing import TYPE_CHECKING, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from bench.core.errors import UsageError
+from bench.core.optimisation import Stage2
+from bench.core.patching import Patches
+from bench.core.section import Section
+
+if TYPE_CHECKING:
+    from bench.core.method import MethodCard
+
+Kind = Literal["common", "published"]
+"""Which recipe a run is trained with: the profile's `stage2` and `patches` for every method, or its publication's."""
+
+
+class Recipe(Section):
+    """The published training of one method, a literal on its card. What isn't known is left out.
+
+    loss           : in a phrase; `published_losses` of the class, or else L1 on T and the perceptual sum.
+    rate, betas    : Adam's; publications that don't name betas mean Adam's own.
+    patch, stride  : edge of a square patch, and distance of the grid they are cut on, in pixels.
+    epochs, steps  : length, one of the two; an epoch has every patch once.
+    decay          : factor of the rate after every `decay_every` of `decay_unit`, down to `rate_floor`; none: constant.
+    clip           : largest norm of a gradient.
+    initialisation : of the weights, by name; weights here start as their layers draw them.
+    differs        : what of the published training isn't repeated here.
+    section        : "stage2" where that section of the parameter file holds the training; these figures then are only
+                     what its defaults were taken from.
+    """
+
+    loss: str = ""
+    rate: float | None = Field(default=None, gt=0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    batch: int | None = Field(default=None, gt=0)
+    patch: int | None = Field(default=None, gt=0, multiple_of=8)
+    stride: int | None = Field(default=None, gt=0)
+    epochs: int | None = Field(default=None, gt=0)
+    steps: int | None = Field(default=None, gt=0)
+    decay: float | None = Field(default=None, gt=0, lt=1)
+    decay_every: int | None = Field(default=None, gt=0)
+    decay_unit: Literal["epochs", "steps"] = "epochs"
+    rate_floor: float = Field(default=0.0, ge=0)
+    clip: float | None = Field(default=None, gt=0)
+    weight_perceptual: float = Field(default=0.0, ge=0)
+    initialisation: str = ""
+    differs: str = ""
+    section: Literal["", "stage2"] = ""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.epochs is not None and self.steps is not None:
+            raise ValueError("its length is in epochs or in steps, not both")
+        if (self.decay is None) != (self.decay_every is None):
+            raise ValueError("decay and decay_every belong together")
+        return self
+
+
+class Caps(Section):
+    """Bounds of published recipes, for profiles that only rehearse them; none: as published."""
+
+    steps: int | None = Field(default=None, gt=0)
+    batch: int | None = Field(default=None, gt=0)
+    patch: int | None = Field(default=None, gt=0, multiple_of=8)
+    stride: int | None = Field(default=None, gt=0)
+
+
+def published(card: "MethodCard") -> Recipe | None:
+    """Return the recipe on a method's card; None for a card without: its method trains under `stage2` either way.
+
+    A key or value that no recipe has raises UsageError.
+    """
+    if not card.recipe:
+        return None
+    try:
+        return Recipe.model_validate(card.recipe)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "recipe"
+        raise UsageError(f"method {card.name!r}, recipe on its card, {where}: {first['msg']}.") from error
+
+
+def patches(recipe: Recipe | None, base: Patches, caps: Caps) -> Patches:
+    """Return how the patches of a recipe are cut; what it doesn't tell is the profile's (`base`)."""
+    if recipe is None or recipe.section:
+        return base
+    size, stride = recipe.patch or base.size, recipe.stride or base.stride
+    return base.model_copy(update={"size": _least(size, caps.patch), "stride": _least(stride, caps.stride)})
+
+
+def settings(recipe: Recipe | None, base: Stage2, caps: Caps, count: int) -> Stage2:
+    """Return what a recipe trains with; what it doesn't tell, and how often is logged and saved, is the profile's.
+
+    count : patches of an epoch. A decay per epochs becomes one per steps; where `caps` shorten the training, its
+            intervals shrink alike.
+    """
+    if recipe is None or recipe.section:
+        return base
+    batch = recipe.batch or base.batch
+    epoch = max(count // batch, 1)
+    full = recipe.steps or (recipe.epochs * epoch if recipe.epochs else base.steps)
+    steps = _least(full, caps.steps)
+    changes = {
+        "steps": steps, "batch": _least(batch, caps.batch), "betas": recipe.betas, "clip": recipe.clip, "ema": None,
+        "schedule": "constant", "weight_perceptual": recipe.weight_perceptual, "rate": recipe.rate or base.rate,
+    }  # fmt: skip
+    if recipe.decay is not None and recipe.decay_every is not None:
+        every = recipe.decay_every * (epoch if recipe.decay_unit == "epochs" else 1)
+        shrunk = max(round(every * steps / full), 1)
+        changes |= {"schedule": "decay", "decay": recipe.decay, "decay_every": shrunk, "rate_floor": recipe.rate_floor}
+    try:
+        return Stage2.model_validate({**base.model_dump(), **changes})
+    except ValidationError as error:
+        raise UsageError(f"published recipe: {error.errors()[0]['msg'].removeprefix('Value error, ')}.") from error
+
+
+def _least(value: int, cap: int | None) -> int:
+    return value if cap is None else min(value, cap)

@@ -1,0 +1,87 @@
+"""Training recipes: what cards may say, and what becomes of it."""
+
+import dataclasses
+
+import pytest
+
+from bench.core import recipe
+from bench.core.errors import UsageError
+from bench.core.optimisation import Stage2
+from bench.core.patching import Patches
+from bench.core.recipe import Caps, Recipe
+from bench.core.registry import methods
+
+BASE = Stage2(steps=500, batch=4, rate=1e-3, schedule="one-cycle", ema=0.9, log_every=20, checkpoint_every=100)
+PATCHES = Patches(size=64, stride=32, augment=False)
+
+
+def card(**literal):
+    return dataclasses.replace(methods["ahdrnet"], recipe=literal)
+
+
+@pytest.mark.parametrize("name", methods)
+def test_every_card_holds_a_valid_recipe(name):
+    found = recipe.published(methods[name])
+    assert found is None or methods[name].trains
+
+
+@pytest.mark.parametrize(
+    ("literal", "message"),
+    [
+        ({"rte": 1e-4}, "method 'ahdrnet', recipe on its card, rte: Extra inputs"),
+        ({"rate": 0}, "recipe on its card, rate: .*greater than 0"),
+        ({"patch": 30}, "recipe on its card, patch: .*multiple of 8"),
+        ({"epochs": 3, "steps": 9}, "its length is in epochs or in steps, not both"),
+        ({"decay": 0.5}, "decay and decay_every belong together"),
+    ],
+)
+def test_a_mistake_on_a_card_is_a_sentence(literal, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        recipe.published(card(**literal))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_card_without_recipe_leaves_the_profiles_settings():
+    assert recipe.published(card()) is None
+    assert recipe.settings(None, BASE, Caps(), 1000) is BASE
+    assert recipe.patches(None, PATCHES, Caps()) is PATCHES
+
+
+def test_a_recipe_that_a_section_holds_leaves_that_section():
+    held = Recipe(section="stage2", rate=3e-4, patch=128)
+    assert recipe.settings(held, BASE, Caps(), 1000) is BASE
+    assert recipe.patches(held, PATCHES, Caps()) is PATCHES
+
+
+def test_what_a_recipe_does_not_tell_is_the_profiles():
+    made = recipe.settings(Recipe(loss="L1"), BASE, Caps(), 1000)
+    assert (made.steps, made.batch, made.rate, made.log_every) == (500, 4, 1e-3, 20)
+    assert (made.schedule, made.ema, made.clip, made.betas) == ("constant", None, None, (0.9, 0.999))
+    assert made.weight_perceptual == 0, "a loss without a perceptual term has none"
+    assert recipe.patches(Recipe(patch=128), PATCHES, Caps()) == Patches(size=128, stride=32, augment=False)
+
+
+def test_epochs_become_steps_of_whole_batches():
+    made = recipe.settings(Recipe(epochs=3, batch=16), BASE, Caps(), 17760)
+    assert (made.steps, made.batch) == (3 * 1110, 16)
+    assert recipe.settings(Recipe(epochs=3, batch=16), BASE, Caps(), 5).steps == 3, "an epoch has a step at least"
+    assert recipe.settings(Recipe(steps=7), BASE, Caps(), 17760).steps == 7
+
+
+def test_a_decay_per_epochs_becomes_one_per_steps():
+    halved = Recipe(epochs=200, batch=4, decay=0.5, decay_every=100, decay_unit="epochs")
+    made = recipe.settings(halved, BASE, Caps(), 400)
+    assert (made.schedule, made.decay, made.decay_every) == ("decay", 0.5, 100 * 100)
+    steady = Recipe(steps=9000, decay=0.995, decay_every=200, decay_unit="steps", rate_floor=1e-6)
+    made = recipe.settings(steady, BASE, Caps(), 400)
+    assert (made.decay_every, made.rate_floor) == (200, 1e-6)
+
+
+def test_caps_shorten_a_recipe_and_its_decay():
+    long = Recipe(steps=8000, batch=16, patch=256, stride=64, decay=0.5, decay_every=2000, decay_unit="steps")
+    caps = Caps(steps=4, batch=2, patch=32, stride=16)
+    made = recipe.settings(long, BASE, caps, 100)
+    assert (made.steps, made.batch, made.decay_every) == (4, 2, 1)
+    assert recipe.patches(long, PATCHES, caps) == Patches(size=32, stride=16, augment=False)
+    short = recipe.settings(Recipe(steps=3, batch=1), BASE, caps, 100)
+    assert (short.steps, short.batch) == (3, 1), "a cap raises nothing"
