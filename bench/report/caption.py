@@ -93,12 +93,13 @@ def made_with(params: Params, cards: Cards) -> dict[str, str]:
     widths = _distinct(card["preset"] for card in own if card.get("preset")) or [params.olc_preset]
     schedule = _distinct(f"{c['steps']} steps at batch {c['batch']}" for c in own if "steps" in c and "batch" in c)
     recipe = _distinct(card["recipe"] for card in own if card.get("recipe")) or [params.recipe]
+    device = _distinct(card["device"] for card in own if card.get("device"))
     if params.codebooks:
         schedule.append(f"codebooks {params.stage1.steps} steps at batch {params.stage1.batch}")
     return {
         "output head": " and ".join(head),
         "perceptual backbone": " and ".join(_short(name) for name in backbone),
-        "training": ", ".join(schedule) or "none",
+        "training": ", ".join(schedule) + (f" on {' and '.join(device)}" if device else "") or "none",
         "recipe": " and ".join(RECIPES[name] for name in recipe),
         "widths preset": " and ".join(widths),
     }

@@ -30,6 +30,7 @@ def run(params: Params, name: str, minutes: float | None = None, peak: training.
         made = _learner(params, entry, settings, features, device)
         network = next(iter(made.networks.values()))
         networks.load_prior(params, entry, network)
+        torch.manual_seed(derive(entry.seed, "stage2", "draws"))  # stochastic depth
         card = _card(params, name, entry, settings, features) | training.numerics(params, device)
         card |= {"device": training.device_name(device)}
         checkpoint = training.checkpoint(params, name, card, entry.code)

@@ -33,7 +33,10 @@ from bench.train.loop import Call
 
 Network = TypeVar("Network", bound=nn.Module)
 
-CODE = ("bench/core", "bench/color", "bench/nn", "bench/train", "bench/data/patches.py")
+CODE = (
+    "bench/core", "bench/color", "bench/io", "bench/nn", "bench/train", "bench/data/patches.py",
+    *(f"bench/stages/{name}.py" for name in ("codebook", "networks", "observation", "recipes", "train", "training")),
+)  # fmt: skip
 """Sources that decide a training's result, besides the method's own; part of the checkpoint's hash."""
 
 REGISTERING = ("bench/core/scene.py", "bench/color", "bench/nn/registration.py")
@@ -157,8 +160,12 @@ def backbone(params: Params, weight: float, seed: int, device: torch.device) -> 
 
 
 def checkpoint(params: Params, name: str, card: Mapping[str, Any], code: str) -> Checkpoint:
-    """Return where a training resumes from: a folder under the hash of its card and of the code that runs it."""
-    return Checkpoint(Path("runs") / params.profile / name / digest(card, [*CODE, code]))
+    """Return where a training resumes from: a folder under the hash of all that decides its result.
+
+    These are its card, the number of threads, the libraries' versions and the code that runs it.
+    """
+    decides = {**card, "threads": params.threads, "libraries": libraries()}
+    return Checkpoint(Path("runs") / params.profile / name / digest(decides, [*CODE, code]))
 
 
 def write_weights(path: Path, network: nn.Module, card: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from bench.core.registry import methods
 from bench.io.tables import read_scores
 from bench.nn import checkpoints
 from bench.stages import import_weights, layout
-from methods.ahdrnet import _published_names
+from methods.ahdrnet import _PUBLISHED, _names
 
 
 class Surprise:
@@ -33,7 +33,7 @@ def theirs():
     """Weights of the smoke-sized AHDRNet under its authors' names, and the network that they should give."""
     torch.manual_seed(5)
     network = methods["ahdrnet"].build("smoke", head="published")
-    names, state = _published_names(network), network.state_dict()
+    names, state = _names(network, _PUBLISHED, "RDB"), network.state_dict()
     return {name: state[ours].clone() for ours, name in names.items()}, state
 
 
