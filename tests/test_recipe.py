@@ -85,3 +85,13 @@ def test_caps_shorten_a_recipe_and_its_decay():
     assert recipe.patches(long, PATCHES, caps) == Patches(size=32, stride=16, augment=False)
     short = recipe.settings(Recipe(steps=3, batch=1), BASE, caps, 100)
     assert (short.steps, short.batch) == (3, 1), "a cap raises nothing"
+
+
+def test_multiply_adds_of_fused_attention_are_counted():
+    """The framework's own counter has no formula for the CPU's kernel; a training's card must not fail for it."""
+    from bench.stages import cost, networks
+
+    for name in ("cavit", "sctnet", "afunet"):
+        network = methods[name].build("smoke", head="published")
+        counted = cost.multiply_adds(network, height=64, width=64)
+        assert networks.multiply_adds(network) == pytest.approx(counted / 64**2, rel=1e-3)

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import flop_registry
 
 from bench.nn import deform
-from bench.nn.operations import FORMULAS
 from bench.train.learner import Learner
 from methods.olc import codebook as book
 
@@ -176,7 +176,7 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             tensors = [leaf for leaf in tree_leaves((args, kwargs, out)) if isinstance(leaf, Tensor)]
             self.traffic += sum(map(_bytes, tensors))
             self.operators += 1
-        if (formula := FORMULAS.get(func.overloadpacket)) is not None:
+        if (formula := flop_registry.get(func.overloadpacket)) is not None:
             self.flops += float(formula(*args, **kwargs, out_val=out))
         return out
 

@@ -12,7 +12,6 @@ from torch import nn
 from bench.core.errors import UsageError, unknown_name
 from bench.core.params import Params, Run, Variant
 from bench.core.registry import methods
-from bench.nn.operations import counter
 from bench.stages import layout
 
 
@@ -119,7 +118,9 @@ def multiply_adds(network: nn.Module, edge: int = 64) -> int:
 
     It leaves the network in evaluation mode: in training mode the forward would move the averages of batch norms.
     """
+    from torch.utils.flop_counter import FlopCounterMode
+
     device = next(network.parameters()).device
-    with counter() as counted:
+    with FlopCounterMode(display=False) as counted:
         network.eval()(torch.zeros(1, 3, 6, edge, edge, device=device))
     return int(counted.get_total_flops() // 2 // edge**2)
