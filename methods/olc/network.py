@@ -12,6 +12,7 @@ from bench.core.method import method
 from bench.nn.blocks import HdrNetwork, Head, ResBlock, conv
 from bench.nn.statistics import OnWhole
 from methods.olc.alignment import PatchAlignment
+from methods.olc.choices import check, check_prior
 from methods.olc.codebook import codebook_losses
 from methods.olc.fusing import RF, ConcatFusion
 from methods.olc.merging import FRAMES, FSM, merger
@@ -153,8 +154,8 @@ class OLCNet(HdrNetwork):
         vqgan     : arguments of the VQGAN (codes, segments, network, encoder_domain); its sizes come from the preset.
         """
         super().__init__()
-        _check(alignment, skip, prior, vqgan)
-        _check_prior(prior, prior_weights, prior_frozen)
+        check(alignment, skip, prior, vqgan)
+        check_prior(prior, prior_weights, prior_frozen)
         self.entry = nn.ModuleList(conv(6, channels) for _ in range(FRAMES))
         self.align = _aligners(channels, deform_groups) if alignment == "pa" else nn.ModuleDict()
         self.encoders = nn.ModuleList(FrameEncoder(channels, SCALES + (prior != "none"), blocks) for _ in range(FRAMES))
@@ -284,21 +285,3 @@ def _prior(channels: int, weights: str, frozen: bool, arguments: Mapping[str, An
 def _adapter(inputs: int, outputs: int) -> nn.Module:
     """A 1x1 convolution from the VQGAN's width to the fidelity decoder's; nothing where they are equal."""
     return nn.Identity() if inputs == outputs else conv(inputs, outputs, 1)
-
-
-def _check(alignment: str, skip: str, prior: str, vqgan: Mapping[str, Any] | None) -> None:
-    if alignment not in ("pa", "none"):
-        raise UsageError(f"alignment {alignment!r} is unknown; expected pa or none.")
-    if prior not in ("rf", "concat", "none"):
-        raise UsageError(f"prior {prior!r} is unknown; expected rf, concat or none.")
-    if prior != "none" and not vqgan:
-        raise UsageError("this variant of olc needs a codebook: give its number of codes and segments.")
-
-
-def _check_prior(prior: str, weights: str, frozen: bool) -> None:
-    if weights not in ("trained", "random"):
-        raise UsageError(f"prior_weights {weights!r} are unknown; expected trained or random.")
-    if not isinstance(frozen, bool):
-        raise UsageError(f"prior_frozen {frozen!r} is neither true nor false.")
-    if prior == "none" and (weights, frozen) != ("trained", True):
-        raise UsageError("with prior: none there is no codebook decoder; remove prior_weights and prior_frozen.")

@@ -182,7 +182,7 @@ def test_errors_name_what_is_wrong(state):
     for name, value, message in (
         ("conv_skip.bias", None, r"missing \['conv_skip\.bias'\], left over \[\]"),
         ("conv9.bias", torch.zeros(3), r"missing \[\], left over \['conv9\.bias'\]"),
-        ("out.0.bias", torch.zeros(4), r"out\.0\.bias is \[4\], expected \[3\]"),
+        ("out.0.bias", torch.zeros(4), r"out\.0\.bias \(head\.last\.bias here\) is \[4\], expected \[3\]"),
     ):
         wrong = {key: tensor for key, tensor in (state | {name: value}).items() if tensor is not None}
         with pytest.raises(UsageError, match=message):

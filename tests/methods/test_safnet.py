@@ -159,7 +159,11 @@ def test_errors_name_what_is_wrong():
     for name, value, message in (
         ("decoder.conv6.bias", None, r"missing \['decoder\.conv6\.bias'\], left over \[\]"),
         ("conv9.bias", torch.zeros(3), r"missing \[\], left over \['conv9\.bias'\]"),
-        ("refinenet.conv7.bias", torch.zeros(4), r"refinenet\.conv7\.bias is \[4\], expected \[3\]"),
+        (
+            "refinenet.conv7.bias",
+            torch.zeros(4),
+            r"refinenet\.conv7\.bias \(refine\.last\.bias here\) is \[4\], expected \[3\]",
+        ),
     ):
         wrong = {key: tensor for key, tensor in (state | {name: value}).items() if tensor is not None}
         with pytest.raises(UsageError, match=message):

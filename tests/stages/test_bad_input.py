@@ -103,8 +103,8 @@ def edit(old, new):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (edit("method: ahdrnet", "method: ahdrnt"), ["variants.ahdrnet", "'ahdrnt'", "Did you mean 'ahdrnet'?"]),
-        (edit(" preset: smoke", " preset: smoek"), ["variants.ahdrnet", "'smoek'", "Did you mean 'smoke'?"]),
+        (edit("method: ahdrnet", "method: ahdrnt"), ["variants.ahdrnet", "'ahdrnt'", "Did you mean 'ahdrnet'"]),
+        (edit(" preset: smoke", " preset: smoek"), ["variants.adnet", "'smoek'", "Did you mean 'smoke'?"]),
         (edit("olc_preset: smoke", "olc_preset: smoek"), ["olc_preset", "'smoek'", "Did you mean 'smoke'?"]),
         (edit("protocol: whole-float", "protocol: whole-flaot"), ["'whole-flaot'", "Did you mean 'whole-float'?"]),
         (edit("threads:", "treads:"), ["params.yaml: treads: unknown key"]),

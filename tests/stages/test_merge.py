@@ -131,7 +131,7 @@ def test_weights_without_card_need_the_preset(ask, workshop, tmp_path):
     weights = workshop.folder / "work" / "tiny" / "weights" / f"{workshop.plain}.safetensors"
     shutil.copy(weights, tmp_path / "w.safetensors")
     wanted = ask(method="ahdrnet", weights=weights, out=tmp_path / "a.exr")
-    with pytest.raises(UsageError, match=r"no card \(w\.json\).*--preset published\|demo\|smoke"):
+    with pytest.raises(UsageError, match=r"no card \(w\.json\).*--preset published\|ytzhang99\|demo\|smoke"):
         ask(method="ahdrnet", weights=tmp_path / "w.safetensors")
     with pytest.raises(UsageError, match="doesn't fit AHDRNet, preset 'demo'"):
         ask(method="ahdrnet", weights=tmp_path / "w.safetensors", preset="demo")
