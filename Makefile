@@ -29,7 +29,7 @@ $(STAMP): pyproject.toml requirements.lock
 	@touch $@
 
 .PHONY: repro
-repro: $(STAMP) ## tables, figures and page of the demo profile, from nothing (2 CPU cores: half an hour)
+repro: $(STAMP) ## tables, figures and page of the demo profile, from nothing (2 CPU cores: up to 45 minutes)
 	@$(BIN)/dvc repro
 	@$(MAKE) where PROFILE=demo
 
