@@ -45,13 +45,14 @@ def seconds_per_step(
     start = 0.0
     for index in range(WARM_UP + steps):
         if index == WARM_UP:
-            _wait(device)
+            wait(device)
             start = time.monotonic()
         step(frames, truth, max(settings.steps - WARM_UP - steps + index, 0))
-    _wait(device)
+    wait(device)
     return (time.monotonic() - start) / steps
 
 
-def _wait(device: torch.device) -> None:
+def wait(device: torch.device) -> None:
+    """Wait until a GPU has done all that was launched; on a CPU nothing is ever pending."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -12,7 +12,7 @@ from bench.core.errors import UsageError
 from bench.core.params import Params
 from bench.io.files import write_json_atomic, write_text_atomic
 from bench.stages import cost, networks, pricing, training
-from bench.stages.calibrate import seconds_per_step
+from bench.stages.calibrate import seconds_per_step, wait
 from bench.stages.cost import Cost
 
 STEPS = 20
@@ -210,14 +210,9 @@ def _mean(call: Callable[[], Any], device: torch.device, repeats: int = 10) -> f
     """Return the mean seconds of a call, after three that warm up."""
     for _ in range(3):
         call()
-    _wait(device)
+    wait(device)
     start = time.monotonic()
     for _ in range(repeats):
         call()
-    _wait(device)
+    wait(device)
     return (time.monotonic() - start) / repeats
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
