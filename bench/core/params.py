@@ -108,6 +108,15 @@ class Tables(Section):
     crops: tuple[str, ...] = Field(default=(), description="variants shown side by side in the crop figures")
 
 
+class Regression(Section):
+    """What `bench compare` allows."""
+
+    retrained: Mapping[str, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict,
+        description="metric -> largest difference of a scene's score that a training on another machine may make",
+    )
+
+
 class Params(Section):
     """A profile."""
 
@@ -141,6 +150,7 @@ class Params(Section):
     plain_evaluations: Mapping[str, Evaluation]
     vq_evaluations: Mapping[str, Evaluation]
     tables: Tables
+    regression: Regression = Regression()
 
     @property
     def runs(self) -> dict[str, Run]:
