@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from bench.core.method import method
 from bench.nn.attention import SpatialAttention
 from bench.nn.blocks import HdrNetwork, Head, Linear, conv
-from bench.nn.published import fill
+from bench.nn.published import channels_reversed, fill
 from bench.nn.statistics import GlobalMean
 from bench.nn.swin import SWIN_BUFFERS, SWIN_NAMES, SwinBlock, as_map, as_tokens, renamed, rising
 from bench.nn.tiling import pad_reflect
@@ -132,10 +132,7 @@ class CAViT(HdrNetwork):
     def load_published(network: nn.Module, state: Mapping[str, Any]) -> None:
         """Fill the network from the authors' parameter names; their masks and position indices aren't needed."""
         names = {ours: renamed(ours, _RENAMED) for ours in network.state_dict()}
-        # Their frames hold the linear half first, and blue before red: our six channels in reverse order.
-        edits = {f"entries.{index}.weight": lambda weight: weight.flip(1) for index in range(3)}
-        edits |= {f"head.last.{kind}": lambda value: value.flip(0) for kind in ("weight", "bias")}
-        fill(network, state, names, "CA-ViT", ignored=SWIN_BUFFERS, edits=edits)
+        fill(network, state, names, "CA-ViT", ignored=SWIN_BUFFERS, edits=channels_reversed())
 
 
 _RENAMED = (

@@ -21,7 +21,7 @@ def fill(
 ) -> None:
     """Copy `state`, arrays or tensors under the authors' names (with or without `module.`), into the network.
 
-    names   : our name of every parameter and buffer to theirs.
+    names   : our names of parameters and buffers to theirs; entries of ours that aren't named stay as they are.
     title   : whose weights these should be, for the UsageError on missing, left over or misshapen ones.
     ignored : expression that matches their names of entries that may be there or not, and aren't used.
     edits   : what turns one of theirs into ours, by our name, such as another order of channels.
@@ -39,7 +39,7 @@ def fill(
             sizes = f"{theirs} ({ours} here) is {list(value.shape)}, expected {list(shape)}"
             raise UsageError(f"not {title}'s published weights for this size: {sizes}.")
         filled[ours] = edits[ours](value) if edits and ours in edits else value
-    network.load_state_dict(filled)
+    network.load_state_dict({**wanted, **filled})
 
 
 def halves_exchanged(frames: int = 1) -> Callable[[Tensor], Tensor]:
@@ -53,3 +53,14 @@ def halves_exchanged(frames: int = 1) -> Callable[[Tensor], Tensor]:
         return torch.cat([pairs.reshape(len(weight), frames, 2, 3, *weight.shape[2:]).flip(2).flatten(1, 3), others], 1)
 
     return exchange
+
+
+def channels_reversed() -> dict[str, Callable[[Tensor], Tensor]]:
+    """Return the edits of networks whose frames hold the linear half first, and blue before red, in and out.
+
+    That is our six channels in reverse order: of the inputs of `entries`, and of the outputs of `head.last`.
+    """
+    edits: dict[str, Callable[[Tensor], Tensor]] = {
+        f"entries.{index}.weight": lambda weight: weight.flip(1) for index in range(3)
+    }
+    return edits | {f"head.last.{kind}": lambda value: value.flip(0) for kind in ("weight", "bias")}

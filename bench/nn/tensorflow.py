@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.core.errors import UsageError
+from bench.nn import published
 
 TRAINING = re.compile(
     r"(^|/)(Adam(_\d+)?|Momentum|RMSProp(_\d+)?|ExponentialMovingAverage|global_step|beta[12]_power(_\d+)?)$"
@@ -40,17 +40,5 @@ def fill(
     Names that are missing or left over, and shapes of another network, raise UsageError.
     """
     theirs = {name.removesuffix(":0"): value for name, value in state.items()}
-    missing = sorted(set(names.values()) - set(theirs))
-    rest = sorted(set(theirs) - set(names.values()))
-    extra = [name for name in rest if not (TRAINING.search(name) or re.match(ignored, name))]
-    if missing or extra:
-        raise UsageError(f"not {label}'s published weights: missing {missing[:5]}, left over {extra[:5]}.")
-    own = network.state_dict()
-    filled = {ours: variable(theirs[name]) for ours, name in names.items()}
-    for ours, value in filled.items():
-        if value.shape != own[ours].shape:
-            raise UsageError(
-                f"not {label}'s published weights for this size: {names[ours]!r} has shape "
-                f"{list(torch.as_tensor(theirs[names[ours]]).shape)}, which doesn't make {list(own[ours].shape)}."
-            )
-    network.load_state_dict({**own, **filled})
+    needed = {name: variable(value) for name, value in theirs.items() if not TRAINING.search(name)}
+    published.fill(network, needed, names, label, ignored=f"(?:{ignored}).*")

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
+from bench.metrics.codebook import QUARTERS
 from bench.metrics.overlap import sharers
-from bench.report.inspection import KINDS, QUARTERS, number, row, samples
+from bench.report.inspection import KINDS, number, row, samples
 from bench.report.table import Column, Row, Table, Value
 
 Report = Mapping[str, Any]

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from bench.metrics.codebook import QUARTERS
 from bench.report.table import Column, Row, Table, Value
 
-QUARTERS = 4
 KINDS = ("L1", "L2", "L3", "H")
 CODEBOOK_COLUMNS = (
     Column("codebook", "codebook"),

@@ -14,11 +14,9 @@ from bench.stages import layout, networks
 from bench.stages.observation import held_out, tensors
 from methods.olc.network import OLCNet
 
-CPU = torch.device("cpu")
-
 
 @torch.no_grad()
-def inspect_network(params: Params, run: str, device: torch.device = CPU) -> dict[str, Any]:
+def inspect_network(params: Params, run: str, device: torch.device) -> dict[str, Any]:
     """Measure on the test scenes what happens to run `run` when one of its parts is disturbed."""
     network = networks.read(params, run).to(device)
     assert isinstance(network, OLCNet) and network.vqgan is not None

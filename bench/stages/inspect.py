@@ -24,8 +24,6 @@ from bench.stages.observation import Look, held_out, look, tensors
 from methods.olc.codebook import KINDS, segment
 from methods.olc.vqgan import VQGAN
 
-CPU = torch.device("cpu")
-
 ATLAS_CELLS = 4
 """A code is decoded as a patch of as many equal vectors a side, to see it without the border's effect."""
 
@@ -46,9 +44,7 @@ def run(params: Params, name: str) -> None:
         raise unknown_name("inspection", name, [*params.codebooks, *(f"network-{run}" for run in params.vq_runs)])
 
 
-def inspect_codebook(
-    params: Params, name: str, device: torch.device = CPU
-) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def inspect_codebook(params: Params, name: str, device: torch.device) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Return what codebook `name` does with the held-out images: statistics, and arrays (histograms, codes, atlas)."""
     vqgan = codebook.build(params, name).eval()
     networks.fill(params, vqgan, layout.codebook(params, name), f"codebook {name}")

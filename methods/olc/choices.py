@@ -6,7 +6,7 @@ from typing import Any
 from bench.core.errors import UsageError
 
 
-def check(alignment: str, skip: str, prior: str, vqgan: Mapping[str, Any] | None) -> None:
+def check(alignment: str, prior: str, vqgan: Mapping[str, Any] | None) -> None:
     """Refuse parts that don't exist, and a prior without a VQGAN."""
     if alignment not in ("pa", "none"):
         raise UsageError(f"alignment {alignment!r} is unknown; expected pa or none.")

@@ -154,7 +154,7 @@ class OLCNet(HdrNetwork):
         vqgan     : arguments of the VQGAN (codes, segments, network, encoder_domain); its sizes come from the preset.
         """
         super().__init__()
-        check(alignment, skip, prior, vqgan)
+        check(alignment, prior, vqgan)
         check_prior(prior, prior_weights, prior_frozen)
         self.entry = nn.ModuleList(conv(6, channels) for _ in range(FRAMES))
         self.align = _aligners(channels, deform_groups) if alignment == "pa" else nn.ModuleDict()

@@ -140,6 +140,7 @@ def training_step(function, frames):
     function(frames).abs().mean().backward()
 
 
+@pytest.mark.timed
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize(
     ("pair", "kind"),

@@ -29,6 +29,7 @@ def given():
     return vectors, torch.randn(CODES, WIDTH, generator=stream)
 
 
+@pytest.mark.timed
 @pytest.mark.usefixtures("one_thread")
 def test_the_search_takes_at_most_half_as_long_again_as_the_product(given, race):
     vectors, book = given

@@ -47,6 +47,7 @@ def step(function, inputs):
     function(*inputs).sum().backward()
 
 
+@pytest.mark.timed
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize(("inputs", "factor"), [("demo", 0.9), ("issue", 1.4)], indirect=["inputs"])
 def test_strips_are_faster_than_nine_calls(inputs, factor, race):

@@ -57,6 +57,7 @@ def oracle():
     return module.oracle
 
 
+@pytest.mark.timed
 @pytest.mark.usefixtures("one_thread")
 def test_many_times_as_fast_as_a_plain_program(oracle, race):
     """Both on one thread and with maps; the plain program is NumPy and SciPy in float64."""

@@ -35,11 +35,13 @@ def psnr_ours(pred, truth):
     return psnr(pred, truth, peak=1.0)
 
 
+@pytest.mark.timed
 def test_ssim_is_three_times_as_fast_as_scikit_image(images, race):
     ours, reference = race(lambda: ssim_ours(*images), lambda: ssim_reference(*images), rounds=4)
     assert reference > 3 * ours
 
 
+@pytest.mark.timed
 def test_psnr_is_not_slower_than_scikit_image(images, race):
     # In a process with many freed pages, as at the end of a whole test run, both are bound by memory and tie: 4.07
     # against 4.03 ms were seen once. The margin is for the noise of timing.

@@ -61,6 +61,7 @@ def decoded(files: Path, corners):
     return patches
 
 
+@pytest.mark.timed
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # Python 3.12 warns of threads; loaders only copy
 def test_mapped_scenes_are_ten_times_as_fast_as_files(folder, race):
     stream = opened(folder)

@@ -95,6 +95,7 @@ def machine_rate(channels, race):
     return 18 * channels**2 * BATCH * EDGE**2 / seconds / 1e9
 
 
+@pytest.mark.timed
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("name", ["stage 1, one block, discriminator 16", "stage 2, one block, 2 groups"])
 def test_a_step_takes_at_most_five_times_as_long_as_its_convolutions(name, race):

@@ -55,6 +55,7 @@ def processor_seconds(function):
     return time.process_time() - start
 
 
+@pytest.mark.timed
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize(("train", "factor"), [(False, 1.3), (True, None)])
 def test_a_group_is_faster_than_the_naive_formulation(group, train, factor):

@@ -136,7 +136,7 @@ def test_wrong_names_and_shapes_are_refused(public):
     state = {key: value for key, value in public.items() if key != name} | {"generator/conv9/w": torch.zeros(3)}
     with pytest.raises(UsageError, match=rf"missing \['{name}'\], left over \['generator/conv9/w'\]"):
         CARD.load_published(network, state)
-    with pytest.raises(UsageError, match=r"'generator/decoder/g_d1/w' has shape \[5, 5, 512, 128\]"):
+    with pytest.raises(UsageError, match=r"generator/decoder/g_d1/w \(.* here\) is \["):
         swapped = {"generator/decoder/g_d1/w": public["generator/decoder/g_d1/w"].transpose(2, 3)}
         CARD.load_published(network, public | swapped)
     with pytest.raises(UsageError, match="missing"):
