@@ -8,6 +8,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
+NIGHT := work/nightly
 # Stages call `python`: it must be the one of .venv.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export VIRTUAL_ENV := $(CURDIR)/.venv
@@ -36,6 +37,12 @@ repro: $(STAMP) ## tables, figures and page of the demo profile, from nothing (2
 .PHONY: smoke
 smoke: $(STAMP) ## every stage of the same pipeline at its smallest (minutes)
 	@$(BIN)/dvc repro profiles/smoke/dvc.yaml
+
+.PHONY: smoke-again
+smoke-again: $(STAMP) ## the smoke pipeline once more: no stage may run
+	@mkdir -p $(NIGHT)
+	@$(BIN)/dvc repro profiles/smoke/dvc.yaml 2>&1 | tee $(NIGHT)/smoke-again.txt
+	@! grep 'Running stage' $(NIGHT)/smoke-again.txt || { echo 'error: the second run executed these stages' >&2; exit 1; }
 
 .PHONY: study lab paper
 study: $(STAMP) ## the demo's data with more seeds and controls (CPU, hours)
@@ -92,6 +99,49 @@ check: lint types contracts ## everything that reads the code without running it
 .PHONY: check-demo
 check-demo: $(STAMP) ## after `make repro`: do the trained parts do their work?
 	@$(BIN)/python -m bench check
+
+.PHONY: frozen
+frozen: $(STAMP) ## do stored predictions still get the scores they had? (seconds)
+	@$(BIN)/python -m bench frozen
+
+.PHONY: ratios
+ratios: $(STAMP) ## are hot spots as many times as fast as reference kernels as accepted? (minutes, quiet machine)
+	@mkdir -p $(NIGHT) && rm -f $(NIGHT)/ratios.xml
+	@$(BIN)/python -m pytest tests/benchmarks -m timed --benchmark-enable --junitxml=$(NIGHT)/ratios.xml || true
+	@$(BIN)/python tests/benchmarks/ratios.py $(NIGHT)/ratios.xml | tee $(NIGHT)/ratios.md
+
+# $(call compare,PARAMETER FILE,ACCEPTED SCORES,SCORES); the page of the night's summary is made on the way
+compare = mkdir -p $(NIGHT) && $(BIN)/python -m bench --params $1 compare $2 $3 --kind retrained --md \
+  | tee $(NIGHT)/$@.md
+
+.PHONY: compare-smoke
+compare-smoke: $(STAMP) ## after `make smoke`: are its scores those of tests/baselines, but for rounding?
+	@$(call compare,profiles/smoke/params.yaml,tests/baselines/smoke,reports/smoke)
+
+.PHONY: compare-demo compare-lab compare-paper
+compare-demo: $(STAMP) ## after `make repro`: are its scores those of the last commit, but for rounding?
+compare-lab compare-paper: $(STAMP)
+compare-demo compare-lab compare-paper: compare-%:
+	@if git cat-file -e HEAD:reports/$*/scores.csv; then \
+	  $(call compare,$(if $(filter demo,$*),params.yaml,profiles/$*/params.yaml),HEAD:reports/$*,reports/$*); \
+	else echo 'nothing to compare with: commit reports/$* to accept these scores'; fi
+
+.PHONY: accept-smoke accept-ratios
+accept-smoke: ## after `make smoke`: its scores are right; commit tests/baselines with the reason
+	@mkdir -p tests/baselines/smoke
+	@cp reports/smoke/scores.csv profiles/smoke/dvc.lock tests/baselines/smoke/
+accept-ratios: $(STAMP) ## after `make ratios`: these speeds are right; commit tests/benchmarks/accepted.json
+	@$(BIN)/python tests/benchmarks/ratios.py $(NIGHT)/ratios.xml --accept
+
+# .github/workflows/nightly.yml has the same steps in the same order; tests/test_workflows.py compares them.
+nightly-steps := setup test frozen smoke smoke-again compare-smoke ratios
+weekly-steps := setup repro check-demo compare-demo paper-rehearsal benchmark
+.PHONY: nightly weekly
+nightly: ## what runs every night: goes on after a failure and ends with a summary
+weekly: ## what runs on Sundays as well: the demo from nothing, the paper's rehearsal, all timings
+nightly weekly:
+	@for step in $($@-steps); do .ci/step make $$step || true; done
+	@.ci/summary | tee $(NIGHT)/summary.md
 
 .PHONY: clean
 clean: ## remove scenes, weights and checkpoints of all profiles; .venv, reports and DVC's cache stay

@@ -38,3 +38,13 @@ def race():
         return tuple(min(column) for column in zip(*pairs, strict=True))
 
     return run
+
+
+@pytest.fixture
+def ratio(request):
+    """Keep how many times as fast as its reference something is: once per test, before the assertion that may fail."""
+
+    def keep(times):
+        request.node.user_properties.append(("ratio", f"{times:.3f}"))
+
+    return keep

@@ -36,16 +36,18 @@ def psnr_ours(pred, truth):
 
 
 @pytest.mark.timed
-def test_ssim_is_three_times_as_fast_as_scikit_image(images, race):
+def test_ssim_is_three_times_as_fast_as_scikit_image(images, race, ratio):
     ours, reference = race(lambda: ssim_ours(*images), lambda: ssim_reference(*images), rounds=4)
+    ratio(reference / ours)
     assert reference > 3 * ours
 
 
 @pytest.mark.timed
-def test_psnr_is_not_slower_than_scikit_image(images, race):
+def test_psnr_is_not_slower_than_scikit_image(images, race, ratio):
     # In a process with many freed pages, as at the end of a whole test run, both are bound by memory and tie: 4.07
     # against 4.03 ms were seen once. The margin is for the noise of timing.
     ours, reference = race(lambda: psnr_ours(*images), lambda: psnr_reference(*images), rounds=40)
+    ratio(reference / ours)
     assert reference >= 0.95 * ours
 
 

@@ -1,0 +1,94 @@
+"""Whether the hot spots are still as many times as fast as their reference kernels as when last accepted.
+
+`make ratios` measures and compares, `make accept-ratios` accepts what was measured. Reads the ratios that the fixture
+`ratio` put into pytest's JUnit report. Seconds depend on the machine and are never compared.
+"""
+
+import argparse
+import json
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import NamedTuple
+
+ACCEPTED = Path(__file__).with_name("accepted.json")
+
+FACTOR = 1.3
+"""How many times worse a ratio may be: it varies with the processor, and with what else a shared machine does."""
+
+
+class Measured(NamedTuple):
+    """What one run of the timed tests gave: test -> ratio, larger is faster, and the tests that failed."""
+
+    ratios: dict[str, float]
+    failed: set[str]
+
+
+def read(report: Path) -> Measured:
+    """Read pytest's JUnit report; a test is named by its file without `test_`, and its own name."""
+    ratios, failed = {}, set()
+    for case in ET.parse(report).getroot().iter("testcase"):
+        name = f"{case.get('classname', '').rpartition('.')[2].removeprefix('test_')}: {case.get('name')}"
+        if case.find("failure") is not None or case.find("error") is not None:
+            failed.add(name)
+        for kept in case.iterfind("properties/property[@name='ratio']"):
+            ratios[name] = float(kept.get("value", "nan"))
+    return Measured(ratios, failed)
+
+
+def judge(name: str, measured: Measured, accepted: dict[str, float]) -> str:
+    """Say how a ratio stands to the accepted one; what begins with `worse`, `failed` or `gone` must not pass."""
+    now, then = measured.ratios.get(name), accepted.get(name)
+    if name in measured.failed:
+        return "failed"
+    if now is None:
+        return "gone: not measured"
+    if then is None:
+        return "new: not accepted yet"
+    if not now >= then / FACTOR:
+        return f"worse by more than {FACTOR:g}"
+    return "better: accept it to hold it" if now > then * FACTOR else "as accepted"
+
+
+def show(ratio: float | None) -> str:
+    """Return a ratio with two decimals, or a dash."""
+    return "-" if ratio is None else f"{ratio:.2f}"
+
+
+def compare(measured: Measured, accepted: dict[str, float]) -> int:
+    """Print every ratio as a row of Markdown, and return the exit code."""
+    names = sorted({*measured.ratios, *measured.failed, *accepted})
+    verdicts = {name: judge(name, measured, accepted) for name in names}
+    print("| times as fast as its reference | accepted | now | |\n|:--|--:|--:|:--|")
+    for name, verdict in verdicts.items():
+        print(f"| {name} | {show(accepted.get(name))} | {show(measured.ratios.get(name))} | {verdict} |")
+    return int(any(verdict.startswith(("worse", "failed", "gone")) for verdict in verdicts.values()))
+
+
+def accept(measured: Measured, path: Path) -> int:
+    """Write the measured ratios as the accepted ones, unless a test failed, and return the exit code."""
+    if measured.failed:
+        print(f"error: nothing accepted, because tests failed: {'; '.join(sorted(measured.failed))}", file=sys.stderr)
+        return 1
+    path.write_text(json.dumps(measured.ratios, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return the exit code: 0 as accepted, 1 something is slower, 2 nothing to read."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("report", type=Path, help="JUnit report of the timed tests")
+    parser.add_argument("--accept", action="store_true", help="accept these ratios instead of comparing them")
+    parser.add_argument("--accepted", type=Path, default=ACCEPTED, help="file of the accepted ratios")
+    given = parser.parse_args(arguments)
+    if not given.report.is_file() or not (measured := read(given.report)).ratios:
+        print(f"error: no ratios in {given.report}; try: make ratios", file=sys.stderr)
+        return 2
+    if given.accept:
+        return accept(measured, given.accepted)
+    accepted = json.loads(given.accepted.read_text(encoding="utf-8")) if given.accepted.exists() else {}
+    return compare(measured, accepted)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
