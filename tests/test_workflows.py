@@ -12,6 +12,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -200,11 +201,15 @@ class TestNight:
 
     def test_a_step_that_was_cut_off_counts_as_failed(self, sandbox):
         sandbox.wrap("kill -9 $PPID")
-        sandbox.run(".ci/step make setup")
-        (sandbox.checkout / "work/nightly/setup.state").write_text("unfinished\n", encoding="utf-8")
+        assert sandbox.run(".ci/step make setup").returncode == -signal.SIGKILL
         answer = sandbox.run(".ci/summary")
         assert answer.returncode == 1
         assert "### setup: unfinished" in answer.stdout
+
+    def test_an_interrupted_night_ends(self, sandbox):
+        sandbox.wrap(f"echo $1 >>{sandbox.calls}; kill -TERM $PPID; exit 2")
+        assert sandbox.run(f"{shutil.which('make')} nightly").returncode != 0
+        assert sandbox.made() == ["setup"]
 
     def test_setup_begins_a_new_night(self, sandbox):
         sandbox.wrap("exit 0")

@@ -3,7 +3,6 @@
 import time
 
 import pytest
-import torch
 
 
 def pytest_collection_modifyitems(config, items):
@@ -17,6 +16,8 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture
 def one_thread():
+    import torch  # not by tests that need no torch
+
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -81,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--accept", action="store_true", help="accept these ratios instead of comparing them")
     parser.add_argument("--accepted", type=Path, default=ACCEPTED, help="file of the accepted ratios")
     given = parser.parse_args(arguments)
-    if not given.report.is_file() or not (measured := read(given.report)).ratios:
+    if not given.report.is_file() or not any(measured := read(given.report)):
         print(f"error: no ratios in {given.report}; try: make ratios", file=sys.stderr)
         return 2
     if given.accept:
