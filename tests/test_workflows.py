@@ -185,8 +185,8 @@ class TestNight:
         skipped = dict.fromkeys(("smoke-again", "compare-smoke"), "skipped: smoke failed")
         fine = dict.fromkeys(("setup", "test", "frozen", "ratios"), "ok")
         assert dict(rows) == {**fine, **skipped, "smoke": "failed with exit code 3"}
-        assert "### smoke: failed with exit code 3" in answer.stdout
-        assert answer.stdout.partition("### smoke")[2].count("the sea is dry") == 1
+        assert "## smoke: failed with exit code 3" in answer.stdout
+        assert answer.stdout.partition("## smoke")[2].count("the sea is dry") == 1
 
     def test_without_an_environment_nothing_else_is_tried(self, sandbox):
         sandbox.wrap("exit 1")
@@ -197,14 +197,14 @@ class TestNight:
         sandbox.wrap('mkdir -p work/nightly; echo "| $1 |" >work/nightly/$1.md; test "$1" != ratios')
         sandbox.run(".ci/step make setup; .ci/step make frozen; .ci/step make ratios || true")
         page = sandbox.run(".ci/summary").stdout
-        assert page.index("### ratios: failed") < page.index("| ratios |\n") < page.index("<summary>frozen</summary>")
+        assert page.index("## ratios: failed") < page.index("| ratios |\n") < page.index("<summary>frozen</summary>")
 
     def test_a_step_that_was_cut_off_counts_as_failed(self, sandbox):
         sandbox.wrap("kill -9 $PPID")
         assert sandbox.run(".ci/step make setup").returncode == -signal.SIGKILL
         answer = sandbox.run(".ci/summary")
         assert answer.returncode == 1
-        assert "### setup: unfinished" in answer.stdout
+        assert "## setup: unfinished" in answer.stdout
 
     def test_an_interrupted_night_ends(self, sandbox):
         sandbox.wrap(f"echo $1 >>{sandbox.calls}; kill -TERM $PPID; exit 2")
