@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import catalogue, data, doctor, estimate, fetch, merge, score, speed, stages, time, weights
+from bench.cli import catalogue, compare, data, doctor, estimate, fetch, merge, score, speed, stages, time, weights
 from bench.cli.settings import Settings, locate
 from bench.core.errors import BenchError
 
@@ -22,6 +22,7 @@ app.add_typer(catalogue.app)
 app.add_typer(catalogue.protocol, name="protocol")
 app.add_typer(doctor.app)
 app.add_typer(fetch.app)
+app.add_typer(compare.app)
 app.add_typer(estimate.app)
 app.add_typer(speed.app)
 app.add_typer(stages.app)

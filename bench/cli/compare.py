@@ -1,0 +1,120 @@
+"""`compare`, `bands` and `frozen`: whether numbers changed."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from bench.cli.settings import ROOT, Settings, quietly, workplace
+
+if TYPE_CHECKING:
+    from bench.regression.comparison import Comparison
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+
+Option = typer.Option
+
+Every = Annotated[bool, Option("--all", help="List every change, not only the worst.")]
+Markdown = Annotated[Path | None, Option("--md", help="Also write Markdown, for a CI job's summary, to this file.")]
+Json = Annotated[bool, Option("--json", help="Print every change as JSON.")]
+
+
+@app.command()
+def compare(
+    context: typer.Context,
+    base: Annotated[str, typer.Argument(help="What was accepted: a folder, a score file, REV or REV:reports/demo.")],
+    new: Annotated[str, typer.Argument(help="What to judge, named likewise.")],
+    kind: Annotated[
+        str | None, Option(help="rerun, rescored or retrained; default: as the lock files tell for each row.")
+    ] = None,
+    everything: Every = False,
+    md: Markdown = None,
+    as_json: Json = False,
+) -> None:
+    """Compare two sets of scores, row by row.
+
+    rerun: the same run again on the same machine; exactly equal. rescored: the same predictions; equal to 1e-6.
+    retrained: other trainings; within the bands of the parameter file (regression.retrained), and only what got worse
+    or got lost fails. Where nothing may change, better values and new rows fail too. Prints what changed, the worst
+    first, what the changes have in common, and from the lock files of both sides what differs upstream.
+
+    Exit codes: 0 clean, 1 a regression, 2 the command is at fault.
+
+    Example: python -m bench compare HEAD~1 HEAD
+    """
+    settings, here = cast(Settings, context.obj), Path.cwd()
+    with workplace():
+        from bench.core.errors import unknown_name
+        from bench.regression.comparison import compare as run
+        from bench.regression.judging import KINDS
+        from bench.regression.sides import read_side
+
+        if kind not in (None, *KINDS):
+            raise unknown_name("kind of change (--kind)", str(kind), KINDS)
+        params = settings.load()
+        sides = [read_side(side, here, ROOT, params.reports.as_posix()) for side in (base, new)]
+        chosen = next((name for name in KINDS if name == kind), None)
+        _show(run(*sides, chosen, params.regression.retrained), everything, here / md if md else None, as_json)
+
+
+@app.command()
+def bands(
+    context: typer.Context,
+    scores: Annotated[str, typer.Argument(help="Scores with several seeds: a folder, a file or a git revision.")],
+) -> None:
+    """Derive what retraining may change from the spread over seeds.
+
+    Prints the section `regression` for a parameter file: twice the largest difference between two seeds of a run on a
+    scene, for each metric.
+
+    Example: python -m bench bands reports/study
+    """
+    settings, here = cast(Settings, context.obj), Path.cwd()
+    with workplace():
+        from bench.regression.bands import as_yaml, derive
+        from bench.regression.sides import read_side
+
+        side = read_side(scores, here, ROOT, settings.load().reports.as_posix())
+        typer.echo("\n".join(as_yaml(derive(side), scores)))
+
+
+@app.command()
+def frozen(
+    context: typer.Context,
+    everything: Every = False,
+    md: Markdown = None,
+    as_json: Json = False,
+    accept: Annotated[bool, Option("--accept", help="Keep today's scores: a metric changed on purpose.")] = False,
+    renew: Annotated[bool, Option("--renew", help="Make scenes, predictions and scores anew.")] = False,
+) -> None:
+    """Score stored predictions anew, under every protocol.
+
+    Four methods' predictions of two tiny scenes are kept with their scores: a metric that drifts by more than 1e-6
+    shows in seconds, without training.
+
+    Exit codes: 0 clean, 1 a metric drifted, 2 the command is at fault.
+
+    Example: python -m bench frozen
+    """
+    settings, here = cast(Settings, context.obj), Path.cwd()
+    with workplace():
+        from bench.core import progress
+        from bench.regression import drift
+
+        progress.quiet = settings.quiet
+        if renew or accept:
+            quietly(settings, drift.renew if renew else drift.accept)
+            typer.echo(f"{drift.FROZEN.relative_to(ROOT)} renewed; look at its difference with git before committing")
+            return
+        _show(drift.check(), everything, here / md if md else None, as_json)
+
+
+def _show(found: "Comparison", everything: bool, md: Path | None, as_json: bool) -> None:
+    from bench.io.files import write_text_atomic
+    from bench.regression import listing
+
+    if md:
+        write_text_atomic(md, listing.markdown(found, everything))
+    typer.echo(listing.as_json(found) if as_json else listing.text(found, everything))
+    if found.failed:
+        raise typer.Exit(1)

@@ -1,0 +1,130 @@
+"""Two sides compared: what changed, why as far as it can be told, and whether that is a regression."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from bench.core.errors import UsageError
+from bench.core.registry import metrics
+from bench.regression.judging import KINDS, Change, Kind, judge
+from bench.regression.locks import causes, overview
+from bench.regression.matching import Key, Matched, match
+from bench.regression.patterns import patterns
+from bench.regression.sides import Side
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison found.
+
+    rows     : number of rows that both sides have, by how NEW's came about.
+    changes  : the worst first.
+    patterns : what changed rows have in common, a sentence each.
+    notes    : what else is worth knowing; nothing that fails.
+    """
+
+    base: str
+    new: str
+    rows: Mapping[str, int]
+    changes: tuple[Change, ...]
+    patterns: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is a regression, or a drift where nothing may change."""
+        return any(change.fails for change in self.changes)
+
+
+def compare(base: Side, new: Side, kind: Kind | None = None, bands: Mapping[str, float] | None = None) -> Comparison:
+    """Compare NEW with BASE, row by row.
+
+    kind  : how NEW came about; None: as the lock files of both tell for each row (`kinds`).
+    bands : metric -> largest difference of a scene's score between two trainings.
+    UsageError if the sides are of different profiles, or if all rows need bands and there are none.
+    """
+    if base.profile != new.profile:
+        raise UsageError(
+            f"{base.name} holds scores of profile {base.profile!r}, {new.name} of {new.profile!r}: numbers of "
+            "different profiles don't compare."
+        )
+    matched, kind_of = match(base.scores, new.scores), (lambda _: kind) if kind else kinds(base, new)
+    _need_bands(matched, kind_of, bands or {}, base.profile)
+    # BASE is what was accepted: its directions count, and where they turned is a change of its own.
+    better = {name: card.better for name, card in metrics.items()} | dict(new.better) | dict(base.better)
+    changes = [*judge(matched, kind_of, bands or {}, better), *_directions(base, new, matched, kind_of)]
+    changes = [replace(change, cause=_causes(base, new, change.key)) for change in changes]
+    return Comparison(
+        base.name,
+        new.name,
+        Counter(kind_of(pair.key) for pair in matched.pairs),
+        tuple(sorted(changes, key=lambda change: (change.severity, change.key))),
+        tuple(patterns(matched.pairs, changes)),
+        tuple(_notes(base, new, kind)),
+    )
+
+
+def kinds(base: Side, new: Side) -> Callable[[Key], Kind]:
+    """Return what tells how a row of NEW came about, from the lock files of both sides.
+
+    rerun     : all that went into its evaluation is the same, and so is what came out.
+    rescored  : the predictions are the same; also where nothing is known, since that is strict and can be overruled.
+    retrained : the predictions differ.
+    """
+    known: dict[str, Kind] = {}
+
+    def kind_of(key: Key) -> Kind:
+        if key.cell not in known:
+            known[key.cell] = _kind(base, new, key)
+        return known[key.cell]
+
+    return kind_of
+
+
+def _kind(base: Side, new: Side, key: Key) -> Kind:
+    if base.lock is None or new.lock is None:
+        return "rescored"
+    stages = [lock.stages.get(lock.evaluation(key.cell) or "") for lock in (base.lock, new.lock)]
+    one, two = stages
+    if one is None or two is None:
+        return "rescored"
+    if one == two:
+        return "rerun"
+    path = next((path for path in one.outs if "/predictions/" in path), None)
+    return "rescored" if path and one.outs[path] == two.outs.get(path) else "retrained"
+
+
+def _need_bands(matched: Matched, kind_of: Callable[[Key], Kind], bands: Mapping[str, float], profile: str) -> None:
+    if not bands and any(kind_of(pair.key) == KINDS[-1] for pair in matched.pairs):
+        raise UsageError(
+            f"NEW holds other predictions than BASE, and the parameters of profile {profile!r} have no bands for such "
+            "rows (regression.retrained). Derive them: python -m bench bands FOLDER, with scores of several seeds; or "
+            "say --kind rescored or rerun."
+        )
+
+
+def _directions(base: Side, new: Side, matched: Matched, kind_of: Callable[[Key], Kind]) -> Iterator[Change]:
+    for name in sorted(base.better.keys() & new.better.keys()):
+        if (was := base.better[name]) != (now := new.better[name]):
+            keys = [pair.key for pair in matched.pairs if pair.key.metric.partition("@")[0] == name]
+            key = Key("", "all", "", "", "", "all", name, "")
+            said = f"{was} was better, now {now} is; {len(keys)} rows"
+            yield Change("direction", key, None, None, kind_of(keys[0]) if keys else "rescored", said=said)
+
+
+def _causes(base: Side, new: Side, key: Key) -> tuple[str, ...]:
+    if base.lock is None or new.lock is None:
+        return ()
+    stage = base.lock.evaluation(key.cell) or new.lock.evaluation(key.cell)
+    return tuple(causes(base.lock, new.lock, stage)) if stage else ()
+
+
+def _notes(base: Side, new: Side, kind: Kind | None) -> Iterator[str]:
+    unknown = [f"{side.name}: {side.remark}" for side in (base, new) if side.lock is None]
+    if unknown:
+        taken = (
+            "" if kind else "; rows are held to what rescoring the same predictions may change (--kind says otherwise)"
+        )
+        yield f"nothing is known of how the rows were made ({'; '.join(unknown)}){taken}"
+    elif base.lock and new.lock and (differences := overview(base.lock, new.lock)):
+        yield f"between the lock files differ: {'; '.join(differences)}"

@@ -1,0 +1,110 @@
+"""Frozen predictions: a few stored ones scored anew, so that a metric that drifts is seen without any training."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from bench.core.errors import UsageError
+from bench.core.params import Evaluation, Params, load
+from bench.core.registry import datasets, metrics, protocols
+from bench.io.atomic import replacing
+from bench.io.container import list_scenes
+from bench.io.files import write_json_atomic
+from bench.io.tables import ScoreRow, read_scores, write_scores
+from bench.regression.comparison import Comparison, compare
+from bench.regression.sides import SCORES, Side
+from bench.stages import backbone, evaluate, fetch, layout, prepare, train, training
+from bench.stages.scoring import Rules, Task, score_all
+
+FROZEN = Path(__file__).parent / "frozen"
+"""scenes/<scene>, predictions/<run>/<scene>.exr, scores.csv and cards.json, made from params.yaml."""
+
+CARDS = "cards.json"
+"""What is better by each metric, and the versions of the libraries that computed the frozen scores."""
+
+DATASET = "panoramas"
+
+
+def check(folder: Path = FROZEN) -> Comparison:
+    """Score the frozen predictions under every protocol and compare with the frozen scores, to 1e-6.
+
+    A prediction or scene that is missing or damaged raises UsageError.
+    """
+    try:
+        cards = json.loads((folder / CARDS).read_text(encoding="utf-8"))
+        made, better = cards["libraries"], cards["better"]
+    except (OSError, ValueError, KeyError) as error:
+        raise UsageError(f"{folder / CARDS} can't be read ({error}); restore it with git.") from error
+    base = Side("frozen scores", read_scores([folder / SCORES]), remark=_versions(made), better=better)
+    with tempfile.TemporaryDirectory() as place:
+        file = Path(place) / SCORES
+        write_scores(file, _scored(folder))
+        now = {name: card.better for name, card in metrics.items()}
+        new = Side("scores now", read_scores([file]), remark=_versions(training.libraries()), better=now)
+    return replace(compare(base, new, "rescored"), notes=tuple(_notes(base, new)))
+
+
+def _versions(libraries: dict[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in sorted(libraries.items()))
+
+
+def _notes(base: Side, new: Side) -> Iterator[str]:
+    if base.remark != new.remark:
+        yield f"the frozen scores were computed with {base.remark}; here are {new.remark}"
+
+
+def _scored(folder: Path) -> list[ScoreRow]:
+    """Score every frozen prediction under every protocol that applies, whole and inside masks."""
+    params = load(folder / "params.yaml")
+    jobs = [(cell, scene) for cell in params.evaluations.values() for scene in list_scenes(folder / "scenes")]
+    tasks = [Task(s.name, folder / "predictions" / cell.run / f"{s.name}.exr", s) for cell, s in jobs]
+    with tempfile.TemporaryDirectory() as cache:  # nothing may come from scores computed before
+        rules = Rules(tuple(protocols.values()), (), Path(cache))
+        outcomes = score_all(tasks, rules, workers=1, label="score frozen predictions")
+    return [
+        _row(params, cell, scene.name, metric, value, protocols[name].id)
+        for (cell, scene), outcome in zip(jobs, outcomes, strict=True)
+        for name, scores in sorted(outcome.scores.items())
+        for metric, value in scores.items()
+    ]
+
+
+def _row(params: Params, cell: Evaluation, scene: str, metric: str, value: float, protocol: str) -> ScoreRow:
+    run = params.runs.get(cell.run)
+    variant = run.variant if run else cell.run
+    trainset, seed = (run.trainset, run.seed) if run else ("", None)
+    method = params.variants[variant].method
+    return ScoreRow(params.profile, method, variant, trainset, seed, cell.dataset, scene, metric, value, protocol)
+
+
+def accept(folder: Path = FROZEN) -> None:
+    """Replace the frozen scores by those of now, of the same predictions: a metric was changed on purpose."""
+    write_scores(folder / SCORES, _scored(folder))
+    better = {name: card.better for name, card in metrics.items()}
+    write_json_atomic(folder / CARDS, {"better": better, "libraries": training.libraries()})
+
+
+def renew(folder: Path = FROZEN) -> None:
+    """Simulate, train and predict anew by the project's own stages, and replace all that is frozen."""
+    params = load(folder / "params.yaml")
+    fetch.run(params, DATASET)
+    prepare.run(params, DATASET)
+    backbone.run(params)
+    for run in params.runs:
+        train.run(params, run)
+    for cell in params.evaluations:
+        evaluate.run(params, cell)
+    _freeze(params, folder)
+    accept(folder)
+
+
+def _freeze(params: Params, folder: Path) -> None:
+    split = next(split for split, role in datasets[DATASET].splits.items() if role == "test")
+    with replacing(folder / "scenes") as part:
+        shutil.copytree(layout.scenes(params, DATASET, split), part)
+    with replacing(folder / "predictions") as part:
+        for cell in params.evaluations.values():
+            shutil.copytree(layout.predictions(params, cell.run, cell.dataset) / split, part / cell.run)

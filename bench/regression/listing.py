@@ -1,0 +1,113 @@
+"""A comparison as text, Markdown and JSON."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bench.regression.comparison import Comparison
+from bench.regression.judging import Change
+
+SHOWN = 20
+"""Changes that are listed unless all are asked for."""
+
+COLUMNS = ("change", "run", "scene", "metric", "protocol", "BASE", "NEW", "difference", "allowed")
+
+
+def text(found: Comparison, everything: bool = False) -> str:
+    """Return a table of the changes, the worst first, what explains them, and the verdict in the last line."""
+    changes = found.changes if everything else found.changes[:SHOWN]
+    lines = [list(COLUMNS), *(_cells(change) for change in changes)] if changes else []
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    rows = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+    return "\n".join(
+        [*rows, *_rest(found, changes), *(f"{head}: {line}" for head, line in _remarks(found)), verdict(found)]
+    )
+
+
+def markdown(found: Comparison, everything: bool = False) -> str:
+    """Return the same for a job summary or a comment, as GitHub renders it."""
+    changes = found.changes if everything else found.changes[:SHOWN]
+    heading = f"### {'❌' if found.failed else '✅'} `{found.new}` against `{found.base}`"
+    table = ["| " + " | ".join(COLUMNS) + " |", "|" + " :--- |" * 5 + " ---: |" * 4]
+    table += ["| " + " | ".join(_escaped(cell) for cell in _cells(change)) + " |" for change in changes]
+    remarks = [f"- {head}: {_escaped(line)}" for head, line in _remarks(found)]
+    parts = [
+        heading,
+        verdict(found),
+        "\n".join(table) if changes else "",
+        "\n".join(_rest(found, changes)),
+        "\n".join(remarks),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def as_json(found: Comparison) -> str:
+    """Return everything as JSON: every change, NaN as null and infinity as "inf"."""
+    content = {
+        "base": found.base,
+        "new": found.new,
+        "failed": found.failed,
+        "rows": dict(found.rows),
+        "changes": [_entry(change) for change in found.changes],
+        "patterns": list(found.patterns),
+        "notes": list(found.notes),
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def verdict(found: Comparison) -> str:
+    """Return one line: clean or a regression, and of how many rows."""
+    rows = sum(found.rows.values())
+    how = ", ".join(f"{count} {kind}" for kind, count in sorted(found.rows.items()))
+    counts = Counter((change.name, change.fails) for change in found.changes)
+    parts = [f"{count} {name}" + ("" if fails else " (no failure)") for (name, fails), count in counts.items()]
+    word = "regression" if found.failed else "clean"
+    return f"{word}: {'; '.join(parts) or 'nothing changed'}; {rows} rows compared ({how or 'none on both sides'})"
+
+
+def _cells(change: Change) -> list[str]:
+    key = change.key
+    values = [_number(value) for value in (change.base, change.new)]
+    moved = f"{change.difference:+.6g}" if math.isfinite(change.difference) else ""
+    allowed = "" if change.allowed is None else f"{change.allowed:.2g}"
+    name = change.name if change.fails else f"({change.name})"
+    where = "/".join(part for part in (key.dataset, key.scene) if part)
+    return [name, key.run, where, key.metric, key.protocol, *values, moved, allowed]
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.10g}"
+
+
+def _rest(found: Comparison, shown: Sequence[Change]) -> list[str]:
+    left = len(found.changes) - len(shown)
+    return [f"... and {left} more; --all lists them"] if left else []
+
+
+def _remarks(found: Comparison) -> Iterator[tuple[str, str]]:
+    """Yield what changes say besides numbers, their causes, what they have in common, and notes."""
+    for said, count in Counter((change.name, change.said) for change in found.changes if change.said).items():
+        yield said[0], f"{said[1]}{f' ({count} rows)' if count > 1 else ''}"
+    yield from (("pattern", line) for line in found.patterns)
+    for cause, count in Counter(line for change in found.changes for line in change.cause).most_common():
+        yield "cause", f"{cause} (upstream of {count} changed row{'s' * (count > 1)})"
+    yield from (("note", line) for line in found.notes)
+
+
+def _escaped(cell: str) -> str:
+    return cell.replace("|", "\\|")
+
+
+def _entry(change: Change) -> dict[str, Any]:
+    numbers = {"base": change.base, "new": change.new, "difference": change.difference, "allowed": change.allowed}
+    shown = {name: _plain(value) for name, value in numbers.items()}
+    rest = {"kind": change.kind, "fails": change.fails, "said": change.said, "cause": list(change.cause)}
+    return {"change": change.name, **change.key._asdict(), **shown, **rest}
+
+
+def _plain(value: float | None) -> float | str | None:
+    if value is None or math.isnan(value):
+        return None
+    return value if math.isfinite(value) else str(value)

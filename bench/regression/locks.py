@@ -1,0 +1,142 @@
+"""What a dvc.lock tells of a score row: the stages that made it, and in what two locks differ upstream of it."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import yaml
+
+from bench.core.errors import UsageError
+
+LIBRARIES = "requirements.lock"
+
+CODE = ("bench/", "methods", "datasets")
+"""How paths of our own sources begin."""
+
+
+class Stage(NamedTuple):
+    """What a stage read and wrote when it ran last: path -> md5, and parameter -> value."""
+
+    deps: Mapping[str, str]
+    outs: Mapping[str, str]
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A dvc.lock, and the library versions that its requirements.lock names.
+
+    versions : {} where that file isn't the one that the stages ran with.
+    """
+
+    stages: Mapping[str, Stage]
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def makers(self) -> Mapping[str, str]:
+        """Name of the stage that wrote each path."""
+        return {path: name for name, stage in self.stages.items() for path in stage.outs}
+
+    def evaluation(self, cell: str) -> str | None:
+        """Name of the stage that made the scores of evaluation `cell`, None if the lock has none."""
+        return next((n for n in self.stages if n.startswith("evaluate") and n.partition("@")[2] == cell), None)
+
+    def digests(self, path: str) -> set[str]:
+        """All md5 that the stages know a path by: those that read it and the one that wrote it."""
+        return {md5 for s in self.stages.values() for files in (s.deps, s.outs) if (md5 := files.get(path)) is not None}
+
+
+def parse(text: bytes, where: str) -> Lock:
+    """Read a dvc.lock; UsageError if it isn't one."""
+    try:
+        content = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        return Lock({name: _stage(entry) for name, entry in content["stages"].items()})
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{where} isn't a lock file of DVC; restore it with git, or run dvc repro.") from error
+
+
+def _stage(entry: Mapping[str, Any]) -> Stage:
+    deps, outs = ({item["path"]: str(item.get("md5")) for item in entry.get(part, ())} for part in ("deps", "outs"))
+    params = {key: value for file in entry.get("params", {}).values() for key, value in _leaves(file)}
+    return Stage(deps, outs, params)
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def versions(requirements: bytes) -> dict[str, str]:
+    """Return library -> version of a requirements.lock."""
+    lines = (line.split("==") for line in requirements.decode("utf-8").splitlines() if "==" in line and line[0] != "#")
+    return {name.strip(): version.strip() for name, version, *_ in lines}
+
+
+def causes(base: Lock, new: Lock, stage: str) -> list[str]:
+    """Name what differs upstream of a stage, in its own inputs first; [] if all that went in is the same.
+
+    What two equal files were made from isn't looked at: it can't be a cause.
+    """
+    found, waiting, seen = [], [stage], set()
+    while waiting:
+        name = waiting.pop(0)
+        if name in seen:
+            continue
+        seen.add(name)
+        own, upstream = _own(base, new, name), _upstream(base, new, name)
+        found += [f"{name}: {', '.join(own)}"] if own else []
+        if not own and not upstream and name != stage:
+            found.append(f"{name}: same inputs, other result (another machine, or not determined by its inputs)")
+        waiting += upstream
+    return found
+
+
+def _own(base: Lock, new: Lock, name: str) -> list[str]:
+    """Name differences in a stage's code, data from outside, libraries and parameters."""
+    one, two = base.stages.get(name), new.stages.get(name)
+    if one is None or two is None:
+        return [f"not in the lock file of {'BASE' if one is None else 'NEW'}"]
+    made = {**base.makers, **new.makers}
+    paths = [path for path in sorted({**one.deps, **two.deps}) if path not in made]
+    changed = [path for path in paths if one.deps.get(path) != two.deps.get(path)]
+    keys = [key for key in sorted({**one.params, **two.params}) if one.params.get(key) != two.params.get(key)]
+    settings = [f"parameter {key} {_said(one.params, key)} -> {_said(two.params, key)}" for key in keys]
+    return [*(_file(path, base, new) for path in changed), *settings]
+
+
+def _said(params: Mapping[str, Any], key: str) -> str:
+    return str(params[key]) if key in params else "absent"
+
+
+def _file(path: str, base: Lock, new: Lock) -> str:
+    if path == LIBRARIES:
+        return f"library versions ({moved})" if (moved := _moved(base, new)) else f"library versions ({LIBRARIES})"
+    return f"code {path}" if path.startswith(CODE) else f"data {path}"
+
+
+def _moved(base: Lock, new: Lock) -> str:
+    names = sorted({**base.versions, **new.versions}) if base.versions and new.versions else []
+    pairs = [(n, base.versions.get(n, "absent"), new.versions.get(n, "absent")) for n in names]
+    return ", ".join(f"{name} {old} -> {later}" for name, old, later in pairs if old != later)
+
+
+def _upstream(base: Lock, new: Lock, name: str) -> list[str]:
+    """Name the stages that made what a stage read, where that isn't the same on both sides."""
+    one, two = base.stages.get(name), new.stages.get(name)
+    if one is None or two is None:
+        return []
+    made = {**base.makers, **new.makers}
+    paths = [path for path in sorted({**one.deps, **two.deps}) if path in made]
+    return list(dict.fromkeys(made[path] for path in paths if one.deps.get(path) != two.deps.get(path)))
+
+
+def overview(base: Lock, new: Lock) -> list[str]:
+    """Name all that differs between two locks besides results, with the number of stages that it went into."""
+    common = [name for name in base.stages if name in new.stages]
+    counts = Counter(difference for name in common for difference in _own(base, new, name))
+    return [f"{what} ({count} stage{'s' * (count > 1)})" for what, count in counts.most_common()]

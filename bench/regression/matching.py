@@ -1,0 +1,96 @@
+"""Which row of NEW answers which row of BASE."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from bench.report.results import clean
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Key(NamedTuple):
+    """What a score row is about; all text, seed and trainset "" for a method without training."""
+
+    method: str
+    variant: str
+    trainset: str
+    seed: str
+    dataset: str
+    scene: str
+    metric: str
+    protocol: str
+
+    @property
+    def trained(self) -> bool:
+        """Whether the prediction came from a training, whose randomness another machine changes."""
+        return self.seed != "" or self.trainset != ""
+
+    @property
+    def run(self) -> str:
+        """Name of the run, as the parameter file has it; for a method without training its variant."""
+        return f"{self.variant}--{self.trainset}--s{self.seed}" if self.trained else self.variant
+
+    @property
+    def cell(self) -> str:
+        """Name of the evaluation that made the row."""
+        return f"{self.run}--{self.dataset}"
+
+
+class Pair(NamedTuple):
+    """A row that both sides have; `renamed` is its protocol in NEW where that is another one, else ""."""
+
+    key: Key
+    base: float
+    new: float
+    renamed: str = ""
+
+
+@dataclass(frozen=True)
+class Matched:
+    """All rows of both sides.
+
+    missing, added : rows that only BASE or only NEW has.
+    doubled        : rows that a side has more than once: key, values, and whether that side is NEW.
+    """
+
+    pairs: tuple[Pair, ...]
+    missing: Mapping[Key, float]
+    added: Mapping[Key, float]
+    doubled: tuple[tuple[Key, tuple[float, ...], bool], ...]
+
+
+def match(base: "pd.DataFrame", new: "pd.DataFrame") -> Matched:
+    """Match rows by all they are about, whatever their order; then those that differ in their protocol alone."""
+    one, two = _rows(base), _rows(new)
+    doubled = [
+        (k, tuple(v), later) for rows, later in ((one, False), (two, True)) for k, v in rows.items() if len(v) > 1
+    ]
+    pairs = [Pair(key, values[0], two[key][0]) for key, values in one.items() if key in two]
+    left = {key: values[0] for key, values in one.items() if key not in two}
+    right = {key: values[0] for key, values in two.items() if key not in one}
+    for old, later in _renamed(left, right):
+        pairs.append(Pair(old, left.pop(old), right.pop(later), later.protocol))
+    return Matched(tuple(pairs), left, right, tuple(doubled))
+
+
+def _rows(frame: "pd.DataFrame") -> dict[Key, list[float]]:
+    texts = clean(frame)
+    rows: dict[Key, list[float]] = defaultdict(list)
+    for *cells, value in zip(*(texts[name] for name in Key._fields), texts["value"], strict=True):
+        rows[Key(*cells)].append(float(value))
+    return dict(rows)
+
+
+def _renamed(left: Iterable[Key], right: Iterable[Key]) -> list[tuple[Key, Key]]:
+    """Pair rows left over on both sides that are the same but for the protocol, its version at first, then its name."""
+    found: list[tuple[Key, Key]] = []
+    for rename in (lambda key: key.protocol.partition("@")[0], lambda key: ""):
+        taken = {key for pair in found for key in pair}
+        one, two = ({(k._replace(protocol=""), rename(k)): k for k in side if k not in taken} for side in (left, right))
+        counts = Counter((k._replace(protocol=""), rename(k)) for side in (left, right) for k in side if k not in taken)
+        # Among several candidates nobody can tell which became which: they stay missing and new.
+        found += [(one[place], two[place]) for place in one if place in two and counts[place] == 2]
+    return found
