@@ -52,9 +52,9 @@ def compare(
         if kind not in (None, *KINDS):
             raise unknown_name("kind of change (--kind)", str(kind), KINDS)
         params = settings.load()
-        sides = [read_side(side, here, ROOT, params.reports.as_posix()) for side in (base, new)]
+        was, now = (read_side(side, here, ROOT, params.reports.as_posix()) for side in (base, new))
         chosen = next((name for name in KINDS if name == kind), None)
-        _show(run(*sides, chosen, params.regression.retrained), everything, here / md if md else None, as_json)
+        _show(run(was, now, chosen, params.regression.retrained), everything, here / md if md else None, as_json)
 
 
 @app.command()

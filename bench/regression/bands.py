@@ -79,4 +79,4 @@ def as_yaml(bands: Mapping[str, Band], origin: str) -> Iterator[str]:
     yield "regression:"
     yield "  retrained:"
     for metric, band in bands.items():
-        yield f"    {metric!r}: {band.width:g}  # typical {band.typical:.2g}, {band.differences} differences"
+        yield f"    {metric}: {band.width:g}  # typical {band.typical:.2g}, {band.differences} differences"

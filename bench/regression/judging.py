@@ -4,11 +4,13 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from statistics import fmean, stdev
 from typing import Literal
 
 from scipy.special import stdtrit
 
+from bench.core.registry import protocols
 from bench.regression.matching import Key, Matched, Pair
 
 Kind = Literal["rerun", "rescored", "retrained"]
@@ -18,6 +20,9 @@ KINDS: tuple[Kind, ...] = ("rerun", "rescored", "retrained")
 
 RESCORED = 1e-6
 """Difference, in a metric's unit, that rounding may make when the same predictions are scored anew."""
+
+DIRECT = 2e-5
+"""The same for SSIM where a protocol repeats float32 sums of public code: instruction sets move it by up to 5e-6."""
 
 UNTRAINED = 0.01
 """Share of a metric's band that a method without training may differ by elsewhere: it draws nothing, it only rounds."""
@@ -104,6 +109,12 @@ def judge(
     return [*changes, *rules.means(matched.pairs)]
 
 
+@cache
+def _direct(protocol: str) -> bool:
+    name = protocol.partition("@")[0]
+    return name in protocols and protocols[name].ssim.arithmetic == "float32-direct"
+
+
 @dataclass(frozen=True)
 class Rules:
     """What is allowed; the arguments of `judge`."""
@@ -115,8 +126,10 @@ class Rules:
     def allowed(self, key: Key) -> float | None:
         """Return the largest difference that is no change; None for a metric without a band."""
         kind = self.kind_of(key)
-        if kind != "retrained":
-            return 0.0 if kind == "rerun" else RESCORED
+        if kind == "rerun":
+            return 0.0
+        if kind == "rescored":
+            return DIRECT if key.metric.startswith("ssim") and _direct(key.protocol) else RESCORED
         band = self.bands.get(key.metric)
         return band if band is None or key.trained else UNTRAINED * band
 
@@ -160,7 +173,8 @@ class Rules:
                 yield change
 
     def _mean(self, metric: str, protocol: str, runs: list[list[Pair]]) -> Change | None:
-        base, new = (fmean(fmean(pair[i] for pair in rows) for rows in runs) for i in (1, 2))
+        base = fmean(fmean(pair.base for pair in rows) for rows in runs)
+        new = fmean(fmean(pair.new for pair in rows) for rows in runs)
         moves = [fmean(pair.new - pair.base for pair in rows) for rows in runs]
         by_chance = float(stdtrit(len(runs) - 1, 1 - CHANCE / 2)) * stdev(moves) / math.sqrt(len(runs))
         allowed = max(by_chance, UNTRAINED * self.bands[metric])

@@ -1,6 +1,6 @@
 """Which row of NEW answers which row of BASE."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -85,12 +85,22 @@ def _rows(frame: "pd.DataFrame") -> dict[Key, list[float]]:
 
 
 def _renamed(left: Iterable[Key], right: Iterable[Key]) -> list[tuple[Key, Key]]:
-    """Pair rows left over on both sides that are the same but for the protocol, its version at first, then its name."""
+    """Pair rows left over on both sides that are the same but for the protocol: first for its version, then for all.
+
+    Among several candidates nobody can tell which became which: they stay missing and new.
+    """
     found: list[tuple[Key, Key]] = []
-    for rename in (lambda key: key.protocol.partition("@")[0], lambda key: ""):
+    for named in (True, False):
         taken = {key for pair in found for key in pair}
-        one, two = ({(k._replace(protocol=""), rename(k)): k for k in side if k not in taken} for side in (left, right))
-        counts = Counter((k._replace(protocol=""), rename(k)) for side in (left, right) for k in side if k not in taken)
-        # Among several candidates nobody can tell which became which: they stay missing and new.
-        found += [(one[place], two[place]) for place in one if place in two and counts[place] == 2]
+        one, two = (_alike((key for key in side if key not in taken), named) for side in (left, right))
+        both = [(one[place], two[place]) for place in one if place in two]
+        found += [(old[0], later[0]) for old, later in both if len(old) == len(later) == 1]
     return found
+
+
+def _alike(keys: Iterable[Key], named: bool) -> dict[Key, list[Key]]:
+    """Group keys that are the same but for their protocol's version or, unless `named`, for their protocol."""
+    groups: dict[Key, list[Key]] = defaultdict(list)
+    for key in keys:
+        groups[key._replace(protocol=key.protocol.partition("@")[0] if named else "")].append(key)
+    return groups

@@ -1,0 +1,91 @@
+"""The verbs as a user types them: paths, exit codes, files and sentences."""
+
+import json
+import sys
+
+import pytest
+
+from bench.__main__ import main
+from bench.cli.settings import ROOT
+from bench.io.tables import write_scores
+from bench.regression import drift
+from bench.regression.comparison import Comparison
+from bench.regression.judging import Change
+from bench.regression.matching import Key
+
+from .test_planted import changed
+
+
+@pytest.fixture
+def type_in(tmp_path, monkeypatch, rows):
+    """Type a command in a folder that holds `base` and `new`, where one scene is worse by 0.05 dB."""
+    write_scores(tmp_path / "base/scores.csv", rows)
+    write_scores(tmp_path / "new/scores.csv", changed(rows, lambda value: value - 0.05))
+    monkeypatch.chdir(tmp_path)  # commands go to the project's root; this brings the test back too
+
+    def run(*words):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["bench", *words])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return end.value.code or 0
+
+    return run
+
+
+def test_clean_is_0_and_a_regression_1(type_in, capsys, tmp_path):
+    assert type_in("compare", "base", "base") == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("clean: nothing changed; 32 rows compared")
+    assert type_in("compare", "base", str(tmp_path / "new"), "--md", "summary.md") == 1
+    out = capsys.readouterr().out
+    assert out.startswith("change ")
+    assert out.splitlines()[-1] == "regression: 1 worse; 32 rows compared (32 rescored)"
+    assert (tmp_path / "summary.md").read_text(encoding="utf-8").startswith(f"### ❌ `{tmp_path / 'new'}` against `base`")
+
+
+def test_the_bands_are_those_of_the_parameter_file(type_in, capsys, write_params, small_params):
+    small_params["regression"] = {"retrained": dict.fromkeys(("psnr-l", "psnr-mu", "ssim-l", "ssim-mu"), 0.1)}
+    file = str(write_params(small_params))
+    assert type_in("--params", file, "compare", "base", "new", "--kind", "retrained") == 0
+    assert type_in("--params", file, "compare", "base", "new", "--kind", "rescored") == 1
+    assert json.loads(subject(capsys, type_in, file))["changes"][0]["difference"] == pytest.approx(-0.05)
+
+
+def subject(capsys, type_in, file):
+    capsys.readouterr()
+    type_in("--params", file, "compare", "base", "new", "--json")
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("compare", "base", "nwe"), "'nwe' is no folder, no file and no git revision"),
+        (("compare", "base", "new", "--kind", "retraind"), "Did you mean 'retrained'"),
+        (("bands", "base"), "has no run with two seeds"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_mistake_is_one_sentence_and_2(type_in, capsys, words, message):
+    assert type_in(*words) == 2
+    answer = capsys.readouterr()
+    assert message in answer.err
+    assert len(answer.err.splitlines()) == 1
+    assert not answer.out
+
+
+def test_a_tracked_profile_has_bands(type_in, capsys):
+    assert type_in("bands", str(ROOT / "reports/study")) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:3] == ["regression:", "  retrained:"]
+    assert len(lines) == 3 + 14
+
+
+@pytest.mark.parametrize("drifted", [False, True])
+def test_frozen_ends_as_compare_does(type_in, capsys, monkeypatch, drifted):
+    key = Key("ahdrnet", "ahdrnet", "panoramas", "0", "panoramas", "forest-01", "psnr-mu", "whole-float@1")
+    changes = (Change("worse", key, 30.0, 29.0, "rescored", 1e-6),) if drifted else ()
+    found = Comparison("frozen scores", "scores now", {"rescored": 1}, changes, (), ())
+    monkeypatch.setattr(drift, "check", lambda: found)
+    assert type_in("frozen") == int(drifted)
+    assert capsys.readouterr().out.splitlines()[-1].startswith("regression: 1 worse" if drifted else "clean")
