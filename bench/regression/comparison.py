@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from bench.core.errors import UsageError
 from bench.core.registry import metrics
 from bench.regression.judging import KINDS, Change, Kind, judge
-from bench.regression.locks import causes, overview
+from bench.regression.locks import Cause, causes, overview
 from bench.regression.matching import Key, Matched, match
 from bench.regression.patterns import patterns
 from bench.regression.sides import Side
@@ -46,7 +46,7 @@ def compare(base: Side, new: Side, kind: Kind | None = None, bands: Mapping[str,
     if base.profile != new.profile:
         raise UsageError(
             f"{base.name} holds scores of profile {base.profile!r}, {new.name} of {new.profile!r}: numbers of "
-            "different profiles don't compare."
+            "different profiles don't compare. A revision can name its folder: REV:reports/demo."
         )
     matched, kind_of = match(base.scores, new.scores), (lambda _: kind) if kind else kinds(base, new)
     _need_bands(matched, kind_of, bands or {}, base.profile)
@@ -112,7 +112,7 @@ def _directions(base: Side, new: Side, matched: Matched, kind_of: Callable[[Key]
             yield Change("direction", key, None, None, kind_of(keys[0]) if keys else "rescored", said=said)
 
 
-def _causes(base: Side, new: Side, key: Key) -> tuple[str, ...]:
+def _causes(base: Side, new: Side, key: Key) -> tuple[Cause, ...]:
     if base.lock is None or new.lock is None:
         return ()
     stage = base.lock.evaluation(key.cell) or new.lock.evaluation(key.cell)

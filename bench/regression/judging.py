@@ -3,7 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from statistics import fmean, stdev
 from typing import Literal
@@ -11,6 +11,7 @@ from typing import Literal
 from scipy.special import stdtrit
 
 from bench.core.registry import protocols
+from bench.regression.locks import Cause
 from bench.regression.matching import Key, Matched, Pair
 
 Kind = Literal["rerun", "rescored", "retrained"]
@@ -71,7 +72,7 @@ class Change:
     kind: Kind
     allowed: float | None = None
     said: str = ""
-    cause: tuple[str, ...] = field(default=())
+    cause: tuple[Cause, ...] = ()
 
     @property
     def difference(self) -> float:

@@ -91,9 +91,24 @@ def _remarks(found: Comparison) -> Iterator[tuple[str, str]]:
     for said, count in Counter((change.name, change.said) for change in found.changes if change.said).items():
         yield said[0], f"{said[1]}{f' ({count} rows)' if count > 1 else ''}"
     yield from (("pattern", line) for line in found.patterns)
-    for cause, count in Counter(line for change in found.changes for line in change.cause).most_common():
-        yield "cause", f"{cause} (upstream of {count} changed row{'s' * (count > 1)})"
+    yield from (("cause", line) for line in _causes(found))
     yield from (("note", line) for line in found.notes)
+
+
+def _causes(found: Comparison) -> Iterator[str]:
+    """Yield what differs upstream by kind of stage: the stages of all runs together."""
+    differences: dict[str, dict[str, None]] = {}
+    rows: Counter[str] = Counter()
+    for change in found.changes:
+        for cause in change.cause:
+            kind = cause.stage.partition("@")[0]
+            differences.setdefault(kind, {}).update(dict.fromkeys(cause.differences))
+            rows[kind] += 1
+    for kind, count in rows.most_common():
+        code = [line.removeprefix("code ") for line in differences[kind] if line.startswith("code ")]
+        rest = [line for line in differences[kind] if not line.startswith("code ")]
+        said = ", ".join([*(["code of " + " ".join(code)] if code else []), *rest])
+        yield f"{kind}: {said} (upstream of {count} changed row{'s' * (count > 1)})"
 
 
 def _escaped(cell: str) -> str:
@@ -103,7 +118,12 @@ def _escaped(cell: str) -> str:
 def _entry(change: Change) -> dict[str, Any]:
     numbers = {"base": change.base, "new": change.new, "difference": change.difference, "allowed": change.allowed}
     shown = {name: _plain(value) for name, value in numbers.items()}
-    rest = {"kind": change.kind, "fails": change.fails, "said": change.said, "cause": list(change.cause)}
+    rest = {
+        "kind": change.kind,
+        "fails": change.fails,
+        "said": change.said,
+        "cause": [cause._asdict() for cause in change.cause],
+    }
     return {"change": change.name, **change.key._asdict(), **shown, **rest}
 
 

@@ -16,12 +16,22 @@ CODE = ("bench/", "methods", "datasets")
 """How paths of our own sources begin."""
 
 
+ELSEWHERE = "same inputs, other result (another machine, or not determined by its inputs)"
+
+
 class Stage(NamedTuple):
     """What a stage read and wrote when it ran last: path -> md5, and parameter -> value."""
 
     deps: Mapping[str, str]
     outs: Mapping[str, str]
     params: Mapping[str, Any]
+
+
+class Cause(NamedTuple):
+    """A stage upstream of a row, and in what its inputs differ."""
+
+    stage: str
+    differences: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -77,21 +87,23 @@ def versions(requirements: bytes) -> dict[str, str]:
     return {name.strip(): version.strip() for name, version, *_ in lines}
 
 
-def causes(base: Lock, new: Lock, stage: str) -> list[str]:
-    """Name what differs upstream of a stage, in its own inputs first; [] if all that went in is the same.
+def causes(base: Lock, new: Lock, stage: str) -> list[Cause]:
+    """List what differs upstream of a stage, in its own inputs first; [] if all that went in is the same.
 
     What two equal files were made from isn't looked at: it can't be a cause.
     """
-    found, waiting, seen = [], [stage], set()
+    found: list[Cause] = []
+    waiting, seen = [stage], set()
     while waiting:
         name = waiting.pop(0)
         if name in seen:
             continue
         seen.add(name)
         own, upstream = _own(base, new, name), _upstream(base, new, name)
-        found += [f"{name}: {', '.join(own)}"] if own else []
-        if not own and not upstream and name != stage:
-            found.append(f"{name}: same inputs, other result (another machine, or not determined by its inputs)")
+        if own:
+            found.append(Cause(name, tuple(own)))
+        elif not upstream and name != stage:
+            found.append(Cause(name, (ELSEWHERE,)))
         waiting += upstream
     return found
 

@@ -65,7 +65,7 @@ def test_revisions_and_folders(repository, base, new):
     assert sorted(names(found)) == ["direction", "worse"]
     change = next(change for change in found.changes if change.name == "worse")
     assert change.key.scene == "forest-01"
-    assert change.cause == ("evaluate_plain@ahdrnet--panoramas--s0--panoramas: code bench/metrics",)
+    assert change.cause == (("evaluate_plain@ahdrnet--panoramas--s0--panoramas", ("code bench/metrics",)),)
 
 
 def test_a_revision_is_clean_against_itself(repository):

@@ -40,7 +40,9 @@ def test_clean_is_0_and_a_regression_1(type_in, capsys, tmp_path):
     out = capsys.readouterr().out
     assert out.startswith("change ")
     assert out.splitlines()[-1] == "regression: 1 worse; 32 rows compared (32 rescored)"
-    assert (tmp_path / "summary.md").read_text(encoding="utf-8").startswith(f"### ❌ `{tmp_path / 'new'}` against `base`")
+    assert (
+        (tmp_path / "summary.md").read_text(encoding="utf-8").startswith(f"### ❌ `{tmp_path / 'new'}` against `base`")
+    )
 
 
 def test_the_bands_are_those_of_the_parameter_file(type_in, capsys, write_params, small_params):
