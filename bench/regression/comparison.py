@@ -127,4 +127,4 @@ def _notes(base: Side, new: Side, kind: Kind | None) -> Iterator[str]:
         )
         yield f"nothing is known of how the rows were made ({'; '.join(unknown)}){taken}"
     elif base.lock and new.lock and (differences := overview(base.lock, new.lock)):
-        yield f"between the lock files differ: {'; '.join(differences)}"
+        yield f"between the lock files differ: {differences}"

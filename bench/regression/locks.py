@@ -49,6 +49,22 @@ class Lock:
         """Name of the stage that wrote each path."""
         return {path: name for name, stage in self.stages.items() for path in stage.outs}
 
+    def made(self, path: str) -> bool:
+        """Tell whether stages wrote a path, or the files in it."""
+        return path in self.makers or any(out.startswith(f"{path}/") for out in self.makers)
+
+    @property
+    def upstream(self) -> set[str]:
+        """Names of all stages that evaluations need, and of these."""
+        found: set[str] = set()
+        waiting = [name for name in self.stages if name.startswith("evaluate")]
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting += [self.makers[path] for path in self.stages[name].deps if path in self.makers]
+        return found
+
     def evaluation(self, cell: str) -> str | None:
         """Name of the stage that made the scores of evaluation `cell`, None if the lock has none."""
         return next((n for n in self.stages if n.startswith("evaluate") and n.partition("@")[2] == cell), None)
@@ -113,8 +129,7 @@ def _own(base: Lock, new: Lock, name: str) -> list[str]:
     one, two = base.stages.get(name), new.stages.get(name)
     if one is None or two is None:
         return [f"not in the lock file of {'BASE' if one is None else 'NEW'}"]
-    made = {**base.makers, **new.makers}
-    paths = [path for path in sorted({**one.deps, **two.deps}) if path not in made]
+    paths = [path for path in sorted({**one.deps, **two.deps}) if not (base.made(path) or new.made(path))]
     changed = [path for path in paths if one.deps.get(path) != two.deps.get(path)]
     keys = [key for key in sorted({**one.params, **two.params}) if one.params.get(key) != two.params.get(key)]
     settings = [f"parameter {key} {_said(one.params, key)} -> {_said(two.params, key)}" for key in keys]
@@ -147,8 +162,10 @@ def _upstream(base: Lock, new: Lock, name: str) -> list[str]:
     return list(dict.fromkeys(made[path] for path in paths if one.deps.get(path) != two.deps.get(path)))
 
 
-def overview(base: Lock, new: Lock) -> list[str]:
-    """Name all that differs between two locks besides results, with the number of stages that it went into."""
-    common = [name for name in base.stages if name in new.stages]
+def overview(base: Lock, new: Lock, most: int = 8) -> str:
+    """Name what differs between two locks in all that leads to scores, with the number of stages; "" for nothing."""
+    common = sorted(base.upstream & new.upstream)
     counts = Counter(difference for name in common for difference in _own(base, new, name))
-    return [f"{what} ({count} stage{'s' * (count > 1)})" for what, count in counts.most_common()]
+    named = [f"{what} ({count} stage{'s' * (count > 1)})" for what, count in counts.most_common(most)]
+    left = len(counts) - len(named)
+    return "; ".join([*named, *([f"and {left} more"] if left else [])])
