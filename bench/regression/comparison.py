@@ -1,5 +1,6 @@
 """Two sides compared: what changed, why as far as it can be told, and whether that is a regression."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -41,7 +42,7 @@ def compare(base: Side, new: Side, kind: Kind | None = None, bands: Mapping[str,
 
     kind  : how NEW came about; None: as the lock files of both tell for each row (`kinds`).
     bands : metric -> largest difference of a scene's score between two trainings.
-    UsageError if the sides are of different profiles, or if all rows need bands and there are none.
+    UsageError if the sides are of different profiles, or if rows that differ need bands and there are none.
     """
     if base.profile != new.profile:
         raise UsageError(
@@ -95,11 +96,12 @@ def _kind(base: Side, new: Side, key: Key) -> Kind:
 
 
 def _need_bands(matched: Matched, kind_of: Callable[[Key], Kind], bands: Mapping[str, float], profile: str) -> None:
-    if not bands and any(kind_of(pair.key) == KINDS[-1] for pair in matched.pairs):
+    other = (pair for pair in matched.pairs if pair.base != pair.new and not math.isnan(pair.base))
+    if not bands and any(kind_of(pair.key) == KINDS[-1] for pair in other):
         raise UsageError(
-            f"NEW holds other predictions than BASE, and the parameters of profile {profile!r} have no bands for such "
-            "rows (regression.retrained). Derive them: python -m bench bands FOLDER, with scores of several seeds; or "
-            "say --kind rescored or rerun."
+            f"NEW was retrained and differs from BASE, and the parameter file has no bands for that "
+            f"(regression.retrained; profile {profile!r}). Derive them: python -m bench bands FOLDER, with scores of "
+            "several seeds; or say --kind rescored or rerun."
         )
 
 

@@ -239,8 +239,10 @@ def test_a_metric_without_a_band_is_not_judged_and_says_so(side, rows):
 
 
 def test_retrained_without_any_band_is_refused(side, rows):
-    with pytest.raises(UsageError, match="have no bands"):
-        compare(side("base", rows), side("new", rows), "retrained")
+    base = side("base", rows)
+    assert not compare(base, side("new", rows), "retrained").changes
+    with pytest.raises(UsageError, match="the parameter file has no bands"):
+        compare(base, side("new", changed(rows, lambda value: value - 1)), "retrained")
 
 
 def test_small_steps_of_all_runs_are_no_chance(side, rows):
