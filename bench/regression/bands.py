@@ -40,7 +40,8 @@ def derive(side: Side) -> dict[str, Band]:
     differences between seeds bound those between machines. They have heavy tails (the largest is 5 to 9 standard
     deviations of a seed), so a multiple of the standard deviation alarms falsely or holds nothing. The band is twice
     the largest difference seen: with each of the study's three seeds left out in turn, 1 of 7392 differences to it lay
-    beyond (with 1.5 times, 6; with 1 time, 90).
+    beyond (with 1.5 times, 6; with 1 time, 90). Trainings of the smoke profile with other CPU instructions and another
+    number of threads moved scores by up to 0.7 of the largest difference between its seeds.
     """
     found = {metric: _band(values) for metric, values in sorted(_differences(side).items())}
     if not found:

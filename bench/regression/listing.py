@@ -21,9 +21,8 @@ def text(found: Comparison, everything: bool = False) -> str:
     lines = [list(COLUMNS), *(_cells(change) for change in changes)] if changes else []
     widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
     rows = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
-    return "\n".join(
-        [*rows, *_rest(found, changes), *(f"{head}: {line}" for head, line in _remarks(found)), verdict(found)]
-    )
+    remarks = [f"{head}: {line}" for head, line in _remarks(found)]
+    return "\n".join([*rows, *_rest(found, changes), *remarks, verdict(found)])
 
 
 def markdown(found: Comparison, everything: bool = False) -> str:
@@ -33,14 +32,8 @@ def markdown(found: Comparison, everything: bool = False) -> str:
     table = ["| " + " | ".join(COLUMNS) + " |", "|" + " :--- |" * 5 + " ---: |" * 4]
     table += ["| " + " | ".join(_escaped(cell) for cell in _cells(change)) + " |" for change in changes]
     remarks = [f"- {head}: {_escaped(line)}" for head, line in _remarks(found)]
-    parts = [
-        heading,
-        verdict(found),
-        "\n".join(table) if changes else "",
-        "\n".join(_rest(found, changes)),
-        "\n".join(remarks),
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    blocks = [table if changes else [], _rest(found, changes), remarks]
+    return "\n\n".join([heading, verdict(found), *("\n".join(lines) for lines in blocks if lines)]) + "\n"
 
 
 def as_json(found: Comparison) -> str:
@@ -87,7 +80,7 @@ def _rest(found: Comparison, shown: Sequence[Change]) -> list[str]:
 
 
 def _remarks(found: Comparison) -> Iterator[tuple[str, str]]:
-    """Yield what changes say besides numbers, their causes, what they have in common, and notes."""
+    """Yield what changes say besides numbers, what they have in common, their causes, and notes, each with its head."""
     for said, count in Counter((change.name, change.said) for change in found.changes if change.said).items():
         yield said[0], f"{said[1]}{f' ({count} rows)' if count > 1 else ''}"
     yield from (("pattern", line) for line in found.patterns)

@@ -15,8 +15,8 @@ LIBRARIES = "requirements.lock"
 CODE = ("bench/", "methods", "datasets")
 """How paths of our own sources begin."""
 
-
 ELSEWHERE = "same inputs, other result (another machine, or not determined by its inputs)"
+"""What is said of a stage whose result differs although nothing that went in does."""
 
 
 class Stage(NamedTuple):
