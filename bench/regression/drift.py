@@ -61,11 +61,12 @@ def _scored(folder: Path) -> list[ScoreRow]:
     params = load(folder / "params.yaml")
     jobs = [(cell, scene) for cell in params.evaluations.values() for scene in list_scenes(folder / "scenes")]
     tasks = [Task(s.name, folder / "predictions" / cell.run / f"{s.name}.exr", s) for cell, s in jobs]
+    named = dict(protocols)  # each is read from its file whenever it is asked for
     with tempfile.TemporaryDirectory() as cache:  # nothing may come from scores computed before
-        rules = Rules(tuple(protocols.values()), (), Path(cache))
+        rules = Rules(tuple(named.values()), (), Path(cache))
         outcomes = score_all(tasks, rules, workers=1, label="score frozen predictions")
     return [
-        _row(params, cell, scene.name, metric, value, protocols[name].id)
+        _row(params, cell, scene.name, metric, value, named[name].id)
         for (cell, scene), outcome in zip(jobs, outcomes, strict=True)
         for name, scores in sorted(outcome.scores.items())
         for metric, value in scores.items()
