@@ -6,7 +6,21 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import catalogue, compare, data, doctor, estimate, fetch, merge, score, speed, stages, time, weights
+from bench.cli import (
+    catalogue,
+    compare,
+    data,
+    doctor,
+    estimate,
+    explain,
+    fetch,
+    merge,
+    score,
+    speed,
+    stages,
+    time,
+    weights,
+)
 from bench.cli.settings import Settings, locate
 from bench.core.errors import BenchError
 
@@ -24,6 +38,7 @@ app.add_typer(doctor.app)
 app.add_typer(fetch.app)
 app.add_typer(compare.app)
 app.add_typer(estimate.app)
+app.add_typer(explain.app)
 app.add_typer(speed.app)
 app.add_typer(stages.app)
 app.add_typer(score.app)

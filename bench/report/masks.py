@@ -13,11 +13,14 @@ SCORES = ("psnr-mu", "psnr-l")
 GROUPS = {"psnr-mu": "PSNR-μ, dB", "psnr-l": "PSNR-l, dB", "scenes": "scenes with a value"}
 
 
-def _key(score: str, area: str) -> str:
+def column_key(score: str, area: str) -> str:
+    """Return the column that holds a score inside an area."""
     return f"{score}{area}".replace("-", "_").replace("@", "_")
 
 
-VALUES = tuple(Column(_key(score, area), name, score, 2, "higher") for score in SCORES for area, name in AREAS.items())
+VALUES = tuple(
+    Column(column_key(score, area), name, score, 2, "higher") for score in SCORES for area, name in AREAS.items()
+)
 COUNTS = tuple(Column(f"scenes{area.replace('@', '_')}", name, "scenes", 0) for area, name in AREAS.items())
 COLUMNS = (
     Column("dataset", "dataset", shown=False),
@@ -112,7 +115,7 @@ def _scored(row: Row, result: Result) -> Row:
     spreads: dict[str, float] = {}
     for score in SCORES:
         for area in AREAS:
-            key, metric = _key(score, area), score + area
+            key, metric = column_key(score, area), score + area
             if metric in result.values:
                 cells[key] = result.values[metric]
                 spreads |= {key: result.spreads[metric]} if metric in result.spreads else {}

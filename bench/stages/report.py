@@ -3,23 +3,24 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from bench.core.params import Params
 from bench.core.registry import ROOT
-from bench.io.files import write_bytes_atomic, write_text_atomic
+from bench.io.files import write_bytes_atomic, write_json_atomic, write_text_atomic
 from bench.io.tables import read_scores
 from bench.metrics.intervals import place
-from bench.report import cross, differences, masks, recipes, scored, speed, support
+from bench.report import cross, differences, digests, masks, origins, recipes, scored, sidecar, speed, support
 from bench.report.caption import of_codebooks
 from bench.report.codebook_figures import Book
 from bench.report.codebook_section import section
 from bench.report.figures import learning_curves
 from bench.report.inputs import Measured, Paper
 from bench.report.page import Figure, Page, Section, render
-from bench.report.results import collect
+from bench.report.results import clean, collect
 from bench.report.summary import facts, findings
 from bench.report.table import Table
 from bench.report.writers import to_csv, to_latex, to_markdown
@@ -34,7 +35,7 @@ def run(params: Params) -> None:
     others, notes = submitted.read(scores)
     sizes = _json(path) if (path := layout.sizes(params)).exists() else {}
     measured = Measured(params, collect(scores), _cards(params), others, sizes)
-    papers = _papers(params)
+    papers = read_papers(params)
     tables = [scored.table(paper, measured) for paper in papers]
     tests = {f"table{paper.number}": differences.table(paper, measured) for paper in papers if paper.number != 1}
     scenes = _scenes(params)
@@ -50,13 +51,15 @@ def run(params: Params) -> None:
         *pictures.sections(params, scores, measured),
         _curves(params),
     ]
-    _write_tables(params, [table for section in sections for table in section.tables], support.text(supported))
-    _write_figures(params, [figure for section in sections for figure in section.figures])
+    known = _known(params, scores, sizes)
+    _write(params, "tables", _tables(params, sections, support.text(supported)), measured, known)
+    _write(params, "figures", _figures(sections), measured, known)
     page = Page(params, facts(measured), findings(tables[0]), sections)
     write_text_atomic(params.reports / "index.html", render(page))
 
 
-def _papers(params: Params) -> list[Paper]:
+def read_papers(params: Params) -> list[Paper]:
+    """Return the paper's Tables 1 to 3 with the variants of this profile."""
     tables = params.tables
     rows = {1: (tables.table1, {}), 2: (tables.table2, tables.table2_controls)}
     rows[3] = (tables.table3, tables.table3_controls)
@@ -133,8 +136,6 @@ def _codebooks(params: Params, scenes: Mapping[str, Mapping[str, Sequence[str]]]
 
 
 def _book(path: Path) -> Book:
-    import numpy as np
-
     report = _json(path)
     with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
         parts = {name: arrays[name] for name in ("histograms", "codes", "atlas")}
@@ -164,32 +165,89 @@ def _book_curve(params: Params, name: str) -> Path:
     return layout.codebook(params, name).with_suffix(".csv")
 
 
-def _write_tables(params: Params, tables: Iterable[Table], supported: str) -> None:
-    folder = params.reports / "tables"
-    files: dict[str, str] = {"support.md": supported}
-    for table in tables:
-        files |= {f"{table.name}.csv": to_csv(table), f"{table.name}.md": to_markdown(table)}
-        files[f"{table.name}.tex"] = to_latex(table)
+class _Part(NamedTuple):
+    """A table or figure: the section it stands in, and its files by name."""
+
+    section: str
+    files: dict[str, bytes]
+
+
+def _tables(params: Params, sections: Iterable[Section], supported: str) -> dict[str, _Part]:
+    parts = {"support": _Part("support", {"support.md": supported.encode()})}
+    writers = {"csv": to_csv, "md": to_markdown, "tex": to_latex}
+    for part in sections:
+        for table in part.tables:
+            files = {f"{table.name}.{ending}": write(table).encode() for ending, write in writers.items()}
+            parts[table.name] = _Part(part.anchor, files)
     views = {name: layout.raw(params, name) / "views.csv" for name in params.datasets}
     present = {name: path for name, path in views.items() if path.exists()}
-    for name, path in present.items():
-        files["views.csv" if len(present) == 1 else f"views-{name}.csv"] = path.read_text(encoding="utf-8")
-    for file, text in files.items():
-        write_text_atomic(folder / file, text)
-    _sweep(folder, files)
+    for data, path in present.items():
+        name = "views" if len(present) == 1 else f"views-{data}"
+        parts[name] = _Part("views", {f"{name}.csv": path.read_bytes()})
+    return parts
 
 
-def _write_figures(params: Params, figures: Iterable[Figure]) -> None:
-    folder = params.reports / "figures"
-    files = {f"{figure.name}.png": figure.png for figure in figures}
+def _figures(sections: Iterable[Section]) -> dict[str, _Part]:
+    return {f.name: _Part(made.anchor, {f"{f.name}.png": f.png}) for made in sections for f in made.figures}
+
+
+def _write(params: Params, folder: str, parts: Mapping[str, _Part], measured: Measured, known: sidecar.Known) -> None:
+    """Write a folder of the report and its sidecar; what an earlier report left there goes."""
+    files = {file: content for part in parts.values() for file, content in part.files.items()}
     for file, content in files.items():
-        write_bytes_atomic(folder / file, content)
-    _sweep(folder, files)
+        write_bytes_atomic(params.reports / folder / file, content)
+    if parts:
+        sources = {n: origins.of_file(params, measured.results, part.section, n) for n, part in parts.items()}
+        hashes = {n: {file: digests.of_bytes(c) for file, c in part.files.items()} for n, part in parts.items()}
+        write_json_atomic(params.reports / folder / sidecar.NAME, sidecar.content(params, known, sources, hashes))
+        files[sidecar.NAME] = b""
+    _sweep(params.reports / folder, files)
 
 
 def _sweep(folder: Path, written: Iterable[str]) -> None:
     # A table or figure of an earlier run that this one doesn't make would look current; DVC clears them, a call by
     # hand wouldn't.
     for path in folder.glob("*") if folder.exists() else ():
-        if path.name not in set(written) and path.suffix in (".csv", ".md", ".tex", ".png"):
+        if path.name not in set(written) and path.suffix in (".csv", ".md", ".tex", ".png", ".json"):
             path.unlink()
+
+
+def _known(params: Params, scores: pd.DataFrame, sizes: Mapping[str, Any]) -> sidecar.Known:
+    """Hash what the other stages left, as far as it is there."""
+    rows = clean(scores)
+    inspected = [*params.codebooks, *(f"network-{run}" for run in params.vq_runs)]
+    return sidecar.Known(
+        params=digests.of_params(params),
+        evaluations={key: _evaluation(params, rows, key) for key in params.evaluations},
+        runs={run: _trained(layout.weights(params, run), layout.curve(params, run)) for run in params.runs},
+        codebooks={
+            name: _trained(layout.codebook(params, name), _book_curve(params, name)) for name in params.codebooks
+        },
+        datasets={name: _splits(layout.scenes(params, name)) for name in params.datasets},
+        inspections={name: _hashed(json=layout.inspection(params, name)) for name in inspected},
+        sizes=sizes,
+    )
+
+
+def _evaluation(params: Params, scores: pd.DataFrame, key: str) -> dict[str, Any]:
+    cell, found = params.evaluations[key], origins.rows(params, scores, key)
+    predictions = layout.predictions(params, cell.run, cell.dataset)
+    made: dict[str, Any] = {"scores": {"rows": len(found), "sha256": digests.of_rows(found)}}
+    if predictions.exists():
+        made["predictions"] = digests.of_folder(predictions)._asdict()
+    if (path := layout.imported_card(params, key)).exists():
+        made["card"] = sidecar.card(_json(path))
+    return made | _hashed(sensitivity=layout.sensitivity(params, key))
+
+
+def _trained(weights: Path, curve: Path) -> dict[str, Any]:
+    card = weights.with_suffix(".json")
+    return _hashed(weights=weights, curve=curve) | ({"card": sidecar.card(_json(card))} if card.exists() else {})
+
+
+def _splits(folder: Path) -> dict[str, str]:
+    return {path.name: digests.of_records(path) for path in sorted(folder.glob("*/")) if path.is_dir()}
+
+
+def _hashed(**paths: Path) -> dict[str, str]:
+    return {f"{name}_sha256": digests.of_file(path) for name, path in paths.items() if path.exists()}

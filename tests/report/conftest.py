@@ -192,7 +192,7 @@ def rows() -> list[ScoreRow]:
 @pytest.fixture
 def papers() -> dict[int, Paper]:
     """The paper's tables with the invented profile's variants."""
-    return {paper.number: paper for paper in report._papers(parameters())}
+    return {paper.number: paper for paper in report.read_papers(parameters())}
 
 
 STUDY = {
@@ -267,7 +267,7 @@ def study(measured) -> Callable[..., tuple[dict[int, Paper], Measured]]:
             )
         ]
         found = measured(rows, **study_changes(seeds, against or {}))
-        return {paper.number: paper for paper in report._papers(found.params)}, found
+        return {paper.number: paper for paper in report.read_papers(found.params)}, found
 
     return make
 

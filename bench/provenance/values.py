@@ -1,0 +1,203 @@
+"""A cell's value, computed again from what it was made from."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.core.errors import UsageError
+from bench.core.registry import ROOT
+from bench.provenance import address
+from bench.provenance.address import Cell
+from bench.provenance.evidence import Evidence
+from bench.provenance.subject import Subject
+from bench.report import masks, scored, sizing
+from bench.report.inputs import DEFAULT_BLOCK, Measured
+from bench.report.paired import compare, pairs, phrase
+from bench.report.results import collect
+from bench.report.table import PAPER, Column
+from bench.stages import layout
+
+COLUMNS: Mapping[str, Column] = {column.key: column for column in (*scored.columns(False), *masks.VALUES)}
+SIZES = {column.key: column.key.removesuffix("_g").removesuffix("_m") for column in sizing.COLUMNS}
+COUNTS = ("scenes", "seeds", "protocol")
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value computed again.
+
+    text    : as the table's CSV writes it, "" where nothing could be computed.
+    how     : how it comes from `files`, in words.
+    number  : before rounding; None for text.
+    rows    : the score rows behind it.
+    missing : why nothing could be computed, "" if it was.
+    """
+
+    text: str
+    how: str
+    files: tuple[str, ...] = ()
+    number: float | None = None
+    rows: pd.DataFrame | None = None
+    missing: str = ""
+
+
+def compute(subject: Subject, evidence: Evidence) -> Value:
+    """Compute a value again; a label or a cell of a table that has no rule gives a Value without text."""
+    cell = subject.cell
+    if cell is not None and not cell.text:
+        return Value("", "the cell is empty")
+    if subject.metric:
+        return _score(subject, evidence)
+    if cell is None or cell.number is None:
+        return Value("", "cells of this table aren't computed one by one")
+    if COLUMNS.get(cell.column, scored.DIFFERENCE).group == PAPER:
+        return _printed(cell)
+    if not subject.variant:
+        return Value("", "no result of ours")
+    if cell.column == scored.DIFFERENCE.key:
+        return _difference(cell, subject, evidence)
+    if cell.column == "params_m" or cell.column in SIZES:
+        return _size(cell, subject, evidence)
+    if cell.column in COUNTS:
+        return _count(cell.column, subject, evidence)
+    return Value("", "a word of the table, no number")
+
+
+def behind(subject: Subject, evidence: Evidence) -> tuple[str, ...]:
+    """Return the evaluations whose rows stand behind a subject; a difference has those of both rows."""
+    variants = [subject.variant]
+    if subject.cell and subject.column == scored.DIFFERENCE.key:
+        variants.append(_pair(subject.cell, subject, evidence)[0].other)
+    return evidence.evaluations(variants, subject.dataset)
+
+
+def _rows(subject: Subject, evidence: Evidence) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    submission = subject.cell is not None and subject.cell.row.get("kind") == "submitted"
+    if submission:
+        found, files = evidence.submitted(subject.variant, subject.dataset)
+    else:
+        found, files = evidence.rows(evidence.evaluations([subject.variant], subject.dataset))
+    return found, _names(files)
+
+
+def _names(files: Sequence[Path]) -> tuple[str, ...]:
+    return tuple(file.as_posix() for file in files)
+
+
+def _score(subject: Subject, evidence: Evidence) -> Value:
+    found, files = _rows(subject, evidence)
+    rows = found[found["metric"] == subject.metric]
+    rows = rows[rows["scene"] == subject.scene] if subject.scene else rows
+    scores = {seed: list(group) for seed, group in rows.groupby("seed", sort=False)["value"]}
+    means = [mean for values in scores.values() if not math.isnan(mean := _mean(values))]
+    if not means:
+        return Value("", "mean over scenes", files, missing=f"no row holds {subject.metric} of {subject.variant}")
+    number = _mean(means)
+    return Value(_text(subject, number), _how(scores, subject.scene), files, number, rows)
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Return the mean of the values that aren't NaN, NaN if there are none."""
+    known = [value for value in values if not math.isnan(value)]
+    return math.fsum(known) / len(known) if known else math.nan
+
+
+def _text(subject: Subject, number: float) -> str:
+    return COLUMNS[subject.column].exact(number) if subject.cell else repr(number)
+
+
+def _how(scores: Mapping[str, Sequence[float]], scene: str) -> str:
+    counts = sorted({len(values) for values in scores.values()})
+    seeds = [seed for seed in scores if seed]
+    what = f"scene {scene}" if scene else f"mean over {' or '.join(map(str, counts))} scenes"
+    unknown = sum(math.isnan(value) for values in scores.values() for value in values)
+    left_out = f"; {unknown} scores are NaN and left out" if unknown else ""
+    if len(seeds) > 1:
+        return f"{what}, then over seeds {', '.join(seeds)}{left_out}"
+    return f"{what}{f' of seed {seeds[0]}' if seeds else ''}{left_out}"
+
+
+def _count(column: str, subject: Subject, evidence: Evidence) -> Value:
+    found, files = _rows(subject, evidence)
+    name = {"scenes": "scene", "seeds": "seed"}.get(column, column)
+    values = sorted(set(found[name]))
+    if not values:
+        return Value("", f"{column} of the score rows", files, missing=f"no rows of {subject.variant}")
+    text = ", ".join(values) if column == "protocol" else str(len(values))
+    return Value(text, f"{column} of the score rows: {', '.join(values) or 'without seed'}", files)
+
+
+def _size(cell: Cell, subject: Subject, evidence: Evidence) -> Value:
+    if cell.column == "params_m":
+        card, files = _card(subject.variant, evidence)
+        count, how = card.get("parameters"), "trained parameters on the card of the weights, in millions"
+        number = count / 1e6 if count is not None else None
+    else:
+        files, sizes = (layout.sizes(evidence.params).as_posix(),), evidence.sizes.get(subject.variant, {})
+        number, how = _counted(cell.column, sizes), "counted on the network, without computing"
+    if number is None:
+        return Value("", how, files, missing="neither this disk nor the sidecar has it")
+    here = tuple(file if Path(file).exists() else evidence.sidecar_file.as_posix() for file in files)
+    return Value(COLUMNS[cell.column].exact(number), how, here, number)
+
+
+def _card(variant: str, evidence: Evidence) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the card of the variant's first run, as the tables take it, and its file."""
+    params = evidence.params
+    names = sorted(name for name, run in params.runs.items() if run.variant == variant)
+    cards = {f"{params.work.as_posix()}/weights/{name}.json": evidence.card(name) for name in names}
+    if variant in params.imported:
+        key = params.imported[variant]
+        cards[f"{params.work.as_posix()}/weights/imported-{key}.json"] = evidence.imported_card(key)
+    return next(((card, (file,)) for file, card in cards.items() if card), ({}, tuple(cards)))
+
+
+def _counted(column: str, sizes: Mapping[str, Mapping[str, int]]) -> float | None:
+    part = "published" if column.startswith("published_") else "measured"
+    key = SIZES[column].removeprefix("published_").replace("params", "parameters")
+    if key not in sizes.get(part, {}):
+        return None
+    return sizes[part][key] / (1e6 if key == "parameters" else 1e9)
+
+
+def _pair(cell: Cell, subject: Subject, evidence: Evidence) -> tuple[Any, Measured]:
+    """Return the test of a row of Table 2 or 3 against another, and what was measured."""
+    from bench.stages.report import read_papers
+
+    measured = Measured(evidence.params, evidence.results, {})
+    paper = next(paper for paper in read_papers(evidence.params) if paper.number == cell.number)
+    for pair in pairs(paper, measured, cell.dataset):
+        if pair.label == cell.row["method"]:
+            return pair, measured
+    raise UsageError(f"{cell.words}: {cell.reason or 'this row is tested against no other'}.")
+
+
+def _difference(cell: Cell, subject: Subject, evidence: Evidence) -> Value:
+    pair, measured = _pair(cell, subject, evidence)
+    found, files = evidence.rows(evidence.evaluations([pair.variant, pair.other], cell.dataset))
+    now = Measured(evidence.params, {**measured.results, **collect(found)}, {})
+    test = compare(pair, "psnr-mu", now, cell.dataset)
+    if test is None:
+        return Value("", "paired difference", _names(files), missing="both rows have no scene in common")
+    rows = found[found["metric"] == "psnr-mu"]
+    how = f"PSNR-mu of {pair.variant} minus {pair.other}, of the seeds and scenes that both have"
+    return Value(phrase(test, pair.other_label), how, _names(files), test.mean, rows)
+
+
+def _printed(cell: Cell) -> Value:
+    """Read the paper's number as reports/printed holds it."""
+    file = Path("reports") / "printed" / f"table{cell.number}.csv"
+    records = address.read(ROOT / file)
+    blocks = {record.get("dataset", DEFAULT_BLOCK) for record in records}
+    block = cell.dataset if cell.dataset in blocks else DEFAULT_BLOCK
+    for line, record in enumerate(records, start=2):
+        if record["method"] == cell.row["method"] and record.get("dataset", DEFAULT_BLOCK) == block:
+            text = record.get(cell.column.removeprefix("paper_"), "")
+            how = f"the paper's printed value for {block}, typed from its Table {cell.number}"
+            number = float(text) if text else None
+            return Value(COLUMNS[cell.column].exact(number), how, (f"{file.as_posix()}, line {line}",), number)
+    return Value("", "no such row in the paper", (file.as_posix(),))
