@@ -136,8 +136,8 @@ def _sources(subject: Subject, value: Value, evidence: Evidence) -> Sources | No
 
 
 def _protocol(subject: Subject, evidence: Evidence) -> dict[str, Any] | None:
-    result = evidence.results.get((subject.variant, subject.dataset))
-    name = result.protocol if result else (subject.cell.row.get("protocol", "") if subject.cell else "")
+    name = evidence.protocol(subject.variant, subject.dataset)
+    name = name or (subject.cell.row.get("protocol", "") if subject.cell else "")
     if not name or not (subject.metric or subject.column in ("psnr_mu_difference", *values.COUNTS)):
         return None
     known, _, version = name.partition("@")

@@ -26,6 +26,7 @@ class Evidence:
     def __init__(self, params: Params, folder: str = "tables") -> None:
         """Take the profile, and the folder of its report whose sidecar counts."""
         self.params, self.folder = params, folder
+        self._known: dict[str, dict[tuple[str, str], Result]] = {}
 
     @cached_property
     def lock(self) -> lock.Lock:
@@ -59,7 +60,19 @@ class Evidence:
 
     def evaluations(self, variants: Sequence[str], dataset: str) -> tuple[str, ...]:
         """Return the evaluations whose rows stand behind the means of these variants."""
-        return origins.scored(self.params, self.results, variants, dataset)
+        results = {key: result for name in variants for key, result in self._means(name).items()}
+        return origins.scored(self.params, results, variants, dataset)
+
+    def protocol(self, variant: str, dataset: str) -> str:
+        """Return the protocol of a variant's rows, "" where it has none."""
+        found = self._means(variant).get((variant, dataset))
+        return found.protocol if found else ""
+
+    def _means(self, variant: str) -> dict[tuple[str, str], Result]:
+        # Of one variant: the intervals that come with means take seconds for a whole profile of several seeds.
+        if variant not in self._known:
+            self._known[variant] = collect(self.scores[self.scores["variant"] == variant])
+        return self._known[variant]
 
     def rows(self, keys: Sequence[str]) -> tuple[pd.DataFrame, list[Path]]:
         """Return the rows of these evaluations and their files: fresh ones where all are here, else the report's."""
