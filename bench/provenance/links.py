@@ -37,19 +37,28 @@ def stages(names: Sequence[str], evidence: Evidence) -> list[Link]:
 def _evaluation(key: str, evidence: Evidence) -> Link:
     params, cell = evidence.params, evidence.params.evaluations[key]
     stage, recorded = origins.evaluation(params, key), evidence.sidecar.get("evaluations", {}).get(key, {})
-    scores = evidence.file(stage, layout.scores(params, key), None)
-    rows = origins.rows(params, evidence.scores, key)
+    rows = digests.of_rows(origins.rows(params, evidence.scores, key))
     predictions = layout.predictions(params, cell.run, cell.dataset)
     link = {
         "evaluation": key,
         "stage": stage,
         "predictions": evidence.file(stage, predictions, recorded.get("predictions", {}).get("sha256")),
-        "scores": scores,
-        "rows": {"file": evidence.scores_file.as_posix(), "count": len(rows), "sha256": digests.of_rows(rows)},
+        "scores": _scores(key, rows, evidence),
+        "rows": {"file": evidence.scores_file.as_posix(), "sha256": rows},
     }
     if key in params.imported_evaluations:
         link["card"] = evidence.imported_card(key)
     return link | {"parameters": evidence.lock.parameters(stage)}
+
+
+def _scores(key: str, reported: str, evidence: Evidence) -> Link:
+    """Return what is known of an evaluation's score file; its rows here are compared with those of the report."""
+    file = layout.scores(evidence.params, key)
+    known = evidence.file(origins.evaluation(evidence.params, key), file, None)
+    if file.exists():
+        same = digests.of_rows(evidence.rows([key])[0]) == reported
+        known["here"] = "as recorded" if same else "changed since"
+    return known
 
 
 def _training(run: str, evidence: Evidence) -> Link:

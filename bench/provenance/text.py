@@ -103,7 +103,7 @@ def _links(chain: Chain) -> Iterator[str]:
 def _evaluation(link: Chain) -> Iterator[str]:
     rows = link["rows"]
     yield f"predictions {_file(link['predictions'])}"
-    yield f"scores {_file(link['scores'])}; {rows['count']} rows in {rows['file']}, sha256 {_short(rows['sha256'])}"
+    yield f"scores {_file(link['scores'])}; its rows in {rows['file']} have sha256 {_short(rows['sha256'])}"
     if card := link.get("card"):
         yield f"others' weights: {card.get('source', '')}, sha256 {_short(str(card.get('source_sha256', '')))}"
 

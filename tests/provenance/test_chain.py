@@ -39,6 +39,7 @@ def test_every_link_stands_in_the_chain(evidence):
     assert [row["scene"] for row in found["value"]["rows"]] == ["courtyard-00", "sunset-00"]
     assert found["protocol"]["id"] == "whole-float@1" and found["protocol"]["settings"]["psnr"]["peak"] == 1.0
     (evaluation,), (training,) = found["evaluations"], found["trainings"]
+    assert evaluation["scores"]["here"] == "as recorded"
     assert evaluation["predictions"]["here"] == "as recorded" and len(evaluation["predictions"]["sha256"]) == 64
     assert training["weights"]["here"] == "as recorded" and len(training["weights"]["md5"]) == 32
     assert training["card"]["parameters"] == 123456 and training["card"]["data"] == "0" * 64
@@ -86,6 +87,7 @@ def test_fresh_rows_are_read_before_the_reports_own(evidence):
     write_scores(file, rows)
     value = traced(evidence)["value"]
     assert (value["text"], value["agrees"]) == ("34.7000", False)
+    assert traced(evidence)["evaluations"][0]["scores"]["here"] == "changed since"
     assert "DIFFERS from the cell" in unfolded(text.of_subject(traced(evidence)))
     file.unlink()
     value = traced(evidence)["value"]
