@@ -49,21 +49,26 @@ def explain(
     if (address is None) == (method is None) or (method is None) != (metric is None):
         raise UsageError("name a cell as FILE:ROW:COLUMN, or a score by --method and --metric.")
     with workplace():
-        from bench.provenance import chain, text
         from bench.provenance.subject import Wanted
 
         wanted = Wanted(method or "", metric or "", scene, dataset, table)
-        evidence, subject, file = _meant(settings, here, address, wanted)
-        if subject is None:
-            found = chain.of_file(file, evidence)
-            if value or check:
-                raise UsageError(f"{file} is a whole file; --value and --check need a cell, FILE:ROW:COLUMN.")
-            typer.echo(json.dumps(found, indent=2) if as_json else text.of_file(found))
-        elif value or check:
-            typer.echo(_checked(subject, evidence) if check else _computed(subject, evidence).text)
-        else:
-            found = chain.of_subject(subject, evidence)
-            typer.echo(json.dumps(found, indent=2) if as_json else text.of_subject(found))
+        typer.echo(_said(_meant(settings, here, address, wanted), value, check, as_json))
+
+
+def _said(meant: "tuple[Evidence, Subject | None, Path]", value: bool, check: bool, as_json: bool) -> str:
+    """Return what is to be printed."""
+    from bench.provenance import chain, text
+
+    evidence, subject, file = meant
+    if subject is None:
+        if value or check:
+            raise UsageError(f"{file} is a whole file; --value and --check need a cell, FILE:ROW:COLUMN.")
+        found = chain.of_file(file, evidence)
+        return json.dumps(found, indent=2) if as_json else text.of_file(found)
+    if value or check:
+        return _checked(subject, evidence) if check else _computed(subject, evidence).text
+    found = chain.of_subject(subject, evidence)
+    return json.dumps(found, indent=2) if as_json else text.of_subject(found)
 
 
 def _meant(
