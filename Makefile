@@ -67,6 +67,10 @@ where:
 test: $(STAMP) ## run the tests
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2
 
+.PHONY: test-slow
+test-slow: $(STAMP) ## kill the pipeline and delete its files at random: does it recover to the byte? (minutes)
+	@$(BIN)/python -m pytest tests/slow
+
 .PHONY: readme
 readme: $(STAMP) ## put the demo's results into README.md
 	@$(BIN)/python tests/readme_block.py

@@ -1,0 +1,87 @@
+"""A project in a temporary folder: the real dvc.yaml and code under the smallest profile that has every stage."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = (
+    "bench", "methods", "datasets", "reports/printed", "reports/submissions", "dvc.yaml", "requirements.lock",
+    ".dvc/config", ".dvcignore", ".gitignore",
+)  # fmt: skip
+KEPT = {
+    "codebooks": 1, "plain_runs": 1, "vq_runs": 1,
+    "classic_evaluations": 1, "plain_evaluations": 1, "vq_evaluations": 1,
+}  # fmt: skip
+"""Entries that are left of each group of the smoke profile; groups of `imported_evaluations` need others' weights."""
+
+
+class Project(NamedTuple):
+    """A folder with the project in it, and the variables that its processes get."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Start a command in a session of its own, so that it can be killed with all that it started."""
+        return subprocess.Popen(
+            words, cwd=self.folder, env=self.environment, text=True, start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+    def repro(self) -> str:
+        """Run `dvc repro` to its end, which must be a good one; return what it printed."""
+        process = self.start("dvc", "repro")
+        said, _ = process.communicate(timeout=1800)
+        assert process.returncode == 0, said
+        return said
+
+    def files(self, *places: str) -> dict[str, bytes]:
+        """Contents of all files below some folders, by their path in the project."""
+        found = [path for place in places for path in (self.folder / place).rglob("*") if path.is_file()]
+        return {str(path.relative_to(self.folder)): path.read_bytes() for path in found}
+
+
+def smallest() -> dict[str, Any]:
+    """Reduce the smoke profile to one entry of each kind, on one thread, under a protocol without HDR-VDP-2."""
+    content: dict[str, Any] = yaml.safe_load((ROOT / "profiles/smoke/params.yaml").read_text(encoding="utf-8"))
+    (proposed,) = (run for run in content["vq_runs"].items() if run[1]["variant"] == "olc-16")
+    (simple,) = (run for run in content["plain_runs"].items() if run[1]["variant"] == "ahdrnet")
+    content["vq_runs"], content["plain_runs"] = dict([proposed]), dict([simple])
+    content["codebooks"] = {proposed[1]["codebook"]: content["codebooks"][proposed[1]["codebook"]]}
+    runs = {proposed[0], simple[0], "triangle-merge"}
+    for group in ("classic_evaluations", "plain_evaluations", "vq_evaluations"):
+        content[group] = {name: cell for name, cell in content[group].items() if cell["run"] in runs}
+    assert {group: len(content[group]) for group in KEPT} == KEPT
+    content["tables"] |= {"table1": {"AHDRNet": "ahdrnet", "Proposed": "olc-16"}}
+    return content | {
+        "profile": "slow", "root": ".", "params_file": "params.yaml", "threads": 1,
+        "protocol": "hdr-transformer", "sensitivity": [],
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Project]:
+    """Make a project in which no stage has run."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    variables = {**os.environ, "PATH": path, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    variables = {name: value for name, value in variables.items() if name != "PYTHONPATH"}
+
+    def make(name: str) -> Project:
+        folder = tmp_path_factory.mktemp(name)
+        for part in PROJECT:
+            (folder / part).parent.mkdir(parents=True, exist_ok=True)
+            copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
+            copy(ROOT / part, folder / part)
+        (folder / "params.yaml").write_text(yaml.safe_dump(smallest(), sort_keys=False), encoding="utf-8")
+        subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
+        return Project(folder, variables)
+
+    return make
