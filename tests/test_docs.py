@@ -28,7 +28,7 @@ from bench.core.scene import Scene
 from . import readme_block
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = ("README.md", "CONTRIBUTING.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/scale.md")
 TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in DOCUMENTS}
 COMMANDS = sorted(
     {line for text in TEXTS.values() for line in re.findall(r"^(?:python -m bench|make) .+$", text, re.M)}
