@@ -9,32 +9,35 @@ import pytest
 
 from . import pipelines
 
-WANTED, REACHED = 1.3, 7.0
+pytestmark = pytest.mark.timed
+
+WANTED, REACHED = 1.3, {0: 7.0, 240: 16.0}
+"""What a ratio should be, and what it was (5.8 and 13) with a margin, by the stages that were asked for."""
+
 ROUNDS = 3
 
 
 @pytest.fixture(scope="module", params=[0, 240], ids=["as it is", "240 stages"])
 def ratio(request, tmp_path_factory):
-    """Processor time of the project's no-op over a plain pipeline's, the best of some alternating rounds of each."""
+    """The stages asked for, and the processor's time of the project's no-op over a plain pipeline's, best of rounds."""
     folder = tmp_path_factory.mktemp("idle")
     count = pipelines.project(folder / "ours", request.param)
     pipelines.plain(folder / "plain", count)
     pairs = [(idle(folder / "ours", count), idle(folder / "plain", count)) for _ in range(ROUNDS)]
     mine, theirs = (min(column) for column in zip(*pairs, strict=True))
     print(f"{count} stages: {mine:.2f} s, plain {theirs:.2f} s, x{mine / theirs:.2f}")
-    return mine / theirs
+    return request.param, mine / theirs
 
 
-@pytest.mark.timed
 def test_nothing_to_do_costs_no_more_than_it_did(ratio, record_property):
-    record_property("ratio", ratio)
-    assert ratio <= REACHED
+    stages, found = ratio
+    record_property("ratio", found)
+    assert found <= REACHED[stages]
 
 
-@pytest.mark.timed
 @pytest.mark.xfail(reason="DVC parses the parameter file once for each stage, in pure Python")
 def test_nothing_to_do_costs_what_an_empty_pipeline_costs(ratio):
-    assert ratio <= WANTED
+    assert ratio[1] <= WANTED
 
 
 def idle(folder, count):
