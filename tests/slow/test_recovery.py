@@ -126,11 +126,12 @@ def test_what_the_cache_lost_too_is_computed_again(calm, stormy):
 
 
 @pytest.mark.parametrize("share", [0, 0.5])
-def test_a_lock_file_that_a_kill_cut_short_is_deleted_and_nothing_is_computed_again(calm, stormy, share):
+def test_a_lock_file_that_a_kill_cut_short_is_deleted_and_nothing_long_is_computed_again(calm, stormy, share):
+    """The two stages that gather all cells run again: git keeps their outputs, DVC's cache doesn't."""
     project, _ = stormy
     lock = project.folder / "dvc.lock"
     text = lock.read_text(encoding="utf-8")
     lock.write_text(text[: int(share * len(text))], encoding="utf-8")
-    assert executed(project.repro()) == set()
-    assert lock.read_text(encoding="utf-8") == text
+    assert executed(project.repro()) <= {"summarize", "report"}
+    assert yaml.safe_load(lock.read_text(encoding="utf-8")) == yaml.safe_load(text)
     assert differing(project, calm[0]) == []
