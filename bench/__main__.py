@@ -14,6 +14,7 @@ from bench.cli import (
     estimate,
     explain,
     fetch,
+    launch,
     merge,
     score,
     speed,
@@ -40,6 +41,7 @@ app.add_typer(compare.app)
 app.add_typer(estimate.app)
 app.add_typer(explain.app)
 app.add_typer(speed.app)
+app.add_typer(launch.app)
 app.add_typer(stages.app)
 app.add_typer(score.app)
 app.add_typer(merge.app)

@@ -1,0 +1,64 @@
+"""A worker's clone of the checkout: the same commit, the shared cache, and nothing of the other pipelines."""
+
+import configparser
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from bench.launch.checkout import git
+from bench.launch.order import Source
+
+
+def lock_of(clone: Path) -> Path:
+    """Return the lock that a worker holds while it is in the clone."""
+    return Path(f"{clone}.lock")
+
+
+def refresh(clone: Path, source: Source) -> None:
+    """Make the clone, or bring it to the commit; what stages made there stays, as DVC may still need it."""
+    if not (clone / ".git").is_dir():
+        shutil.rmtree(clone, ignore_errors=True)
+        git(source.root, "clone", "--quiet", "--shared", "--no-checkout", str(source.root), str(clone))
+    (clone / ".git" / "index.lock").unlink(missing_ok=True)  # of a worker that was killed
+    git(clone, "checkout", "--quiet", "--force", "--detach", source.commit)
+    for stale in (clone / ".dvc" / "tmp").glob("rwlock*"):
+        stale.unlink()
+    _only(clone, source.file)
+    with suppress(FileNotFoundError):
+        shutil.copyfile(source.lock, (clone / source.file).with_name("dvc.lock"))
+    _configure(clone, source)
+    for link in source.links:
+        _link(source.root / link, clone / link)
+
+
+def _only(clone: Path, file: str) -> None:
+    """Leave one pipeline: DVC reads all that it finds before each command, which takes longer than many a stage."""
+    own = clone / file
+    content = own.read_bytes()
+    for path in git(clone, "ls-files", "-z", "--", "dvc.yaml", "**/dvc.yaml").split("\0"):
+        if path:
+            (clone / path).unlink(missing_ok=True)
+    own.write_bytes(content)
+
+
+def _configure(clone: Path, source: Source) -> None:
+    """Take over the head's private settings of DVC, with its cache and its folders under their absolute names."""
+    config = configparser.ConfigParser(interpolation=None)
+    config.read(source.root / ".dvc" / "config.local", encoding="utf-8")
+    settings = {"cache": {"dir": str(source.cache)}}
+    settings |= {f"'remote \"{name}\"'": {"url": url} for name, url in source.remotes.items()}
+    for section, values in settings.items():
+        if not config.has_section(section):
+            config.add_section(section)
+        for key, value in values.items():
+            config.set(section, key, value)
+    with (clone / ".dvc" / "config.local").open("w", encoding="utf-8") as file:
+        config.write(file)
+
+
+def _link(target: Path, path: Path) -> None:
+    if path.is_symlink():
+        path.unlink()
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(target)

@@ -1,0 +1,175 @@
+"""Where jobs run: processes of this machine or Slurm, both through submitit."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from bench.core.errors import BenchError, UsageError
+from bench.launch.order import Order
+from bench.launch.worker import GRACE, work
+
+ALIVE = frozenset(
+    {"PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "REQUEUED", "REQUEUE_HOLD", "STOPPED"}
+)
+"""Slurm's states of jobs that may still do something."""
+
+ASK_EVERY = 5.0
+"""Seconds between two questions to Slurm, which has other users."""
+
+FOREVER = 60 * 24 * 365
+"""Minutes; submitit's local jobs have a limit, and its default is short."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What each job asks of Slurm; minutes and GB of memory are left to the partition where they are None."""
+
+    cores: int = 1
+    gpus: int = 0
+    minutes: int | None = None
+    memory: float | None = None
+    partition: str | None = None
+
+
+class Pool(Protocol):
+    """Runs orders. A job's identifier is a string that outlives the head."""
+
+    def submit(self, order: Order) -> str:
+        """Hand an order over and return its identifier."""
+        ...
+
+    def ended(self, identifiers: Iterable[str]) -> dict[str, str]:
+        """Return those that are no longer there, with how they ended in the pool's words."""
+        ...
+
+    def cancel(self, identifiers: Iterable[str]) -> None:
+        """End jobs with all their processes, and return when they have ended."""
+        ...
+
+
+def open_pool(kind: str, folder: Path, needs: Needs) -> Pool:
+    """Return the pool called "local" or "slurm"; UsageError if this machine has none such."""
+    try:
+        import submitit
+    except ImportError as error:
+        raise UsageError("launch needs submitit. Install it with: pip install 'submitit>=1.5,<2'") from error
+    if kind == "slurm" and not (shutil.which("sbatch") and shutil.which("srun")):
+        raise UsageError("--on slurm: sbatch and srun aren't here. Launch where jobs are submitted, or use --on local.")
+    executor = submitit.AutoExecutor(folder=str(folder), cluster=kind)
+    if kind == "slurm":
+        executor.update_parameters(**_slurm_parameters(needs))
+        return SlurmPool(executor)
+    executor.update_parameters(timeout_min=needs.minutes or FOREVER)
+    return LocalPool(executor)
+
+
+def _slurm_parameters(needs: Needs) -> dict[str, Any]:
+    asked = {
+        "timeout_min": needs.minutes,
+        "cpus_per_task": needs.cores,
+        "gpus_per_node": needs.gpus or None,
+        "mem_gb": needs.memory,
+        "slurm_partition": needs.partition,
+        "slurm_signal_delay_s": GRACE + 5,
+    }
+    return {"name": "bench", **{key: value for key, value in asked.items() if value is not None}}
+
+
+class LocalPool:
+    """Jobs as processes of this machine; an identifier is the process that watches over the job."""
+
+    def __init__(self, executor: Any) -> None:
+        """Take submitit's local executor."""
+        self.executor = executor
+        self.jobs: dict[str, Any] = {}
+
+    def submit(self, order: Order) -> str:
+        """Start a process for the order."""
+        with _deaf():
+            job = self.executor.submit(work, order)
+        self.jobs[job.job_id] = job
+        return str(job.job_id)
+
+    def ended(self, identifiers: Iterable[str]) -> dict[str, str]:
+        """Return those whose process has ended."""
+        states = {name: self.jobs[name].state for name in identifiers}
+        return {name: state for name, state in states.items() if state != "RUNNING"}
+
+    def cancel(self, identifiers: Iterable[str]) -> None:
+        """Ask the processes to end until they do; a stage may take a while to save its state."""
+        left, deadline = set(identifiers), time.monotonic() + GRACE + 10
+        while left and time.monotonic() < deadline:
+            for name in left:
+                with suppress(ProcessLookupError):
+                    # Again and again: a process that is just starting may not listen yet.
+                    os.kill(int(name), signal.SIGTERM)
+            time.sleep(0.3)
+            left -= self.ended(left).keys()
+        if left:
+            raise BenchError(f"processes {', '.join(sorted(left))} didn't end within {GRACE + 10} s; end them by hand.")
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Let processes that start meanwhile not hear Ctrl-C: the head ends them, in order."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class SlurmPool:
+    """Jobs of Slurm. What became of them is asked of the controller, as not every cluster keeps accounts."""
+
+    def __init__(self, executor: Any) -> None:
+        """Take submitit's executor for Slurm."""
+        self.executor = executor
+        self.asked = 0.0
+        self.states: dict[str, str] = {}
+
+    def submit(self, order: Order) -> str:
+        """Submit a job for the order; the queue shows the name of its first stage."""
+        self.executor.update_parameters(name=order.job)
+        identifier = str(self.executor.submit(work, order).job_id)
+        self.states[identifier] = "PENDING"
+        return identifier
+
+    def ended(self, identifiers: Iterable[str]) -> dict[str, str]:
+        """Return those that Slurm no longer has in its queue, with the last state that it told."""
+        wanted = set(identifiers)
+        if wanted and time.monotonic() - self.asked >= ASK_EVERY:
+            self._ask(wanted)
+        return {name: self.states[name] for name in wanted if self.states[name] not in ALIVE}
+
+    def cancel(self, identifiers: Iterable[str]) -> None:
+        """Cancel the jobs, and wait until the queue is rid of them."""
+        left, deadline = set(identifiers), time.monotonic() + 120
+        if left:
+            subprocess.run(["scancel", *sorted(left)], capture_output=True, check=False)
+        for name in left:
+            self.states.setdefault(name, "PENDING")
+        while left and time.monotonic() < deadline:
+            self._ask(left)
+            left -= self.ended(left).keys()
+            time.sleep(0.5)
+        if left:
+            raise BenchError(f"Slurm still has the jobs {', '.join(sorted(left))}; cancel them with scancel.")
+
+    def _ask(self, wanted: set[str]) -> None:
+        """Ask for all states; a job that the controller has forgotten is `GONE`, an answer that fails tells nothing."""
+        command = ["squeue", "--noheader", "--states=all", "--format=%i %T", f"--jobs={','.join(sorted(wanted))}"]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        self.asked = time.monotonic()
+        if answer.returncode and "Invalid job id" not in answer.stderr:
+            return
+        told = dict(line.split() for line in answer.stdout.splitlines())
+        for name in wanted:
+            self.states[name] = told.get(name, "GONE")
