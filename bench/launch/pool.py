@@ -1,6 +1,7 @@
 """Where jobs run: processes of this machine or Slurm, both through submitit."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -9,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from bench.core.errors import BenchError, UsageError
 from bench.launch.order import Order
@@ -20,7 +21,10 @@ ALIVE = frozenset(
 )
 """Slurm's states of jobs that may still do something."""
 
-ASK_EVERY = 5.0
+OUT_OF_MEMORY = re.compile("exceeded memory limit|oom[-_ ]?kill|out.of.memory", re.IGNORECASE)
+"""What Slurm writes to a job's log when it kills the job for its memory; the state may then be no more than FAILED."""
+
+ASK_EVERY = 3.0
 """Seconds between two questions to Slurm, which has other users."""
 
 FOREVER = 60 * 24 * 365
@@ -38,6 +42,14 @@ class Needs:
     partition: str | None = None
 
 
+class Gone(NamedTuple):
+    """How a job ended as its pool sees it: in words, whether another attempt may do better, whether it was cancelled."""
+
+    note: str
+    again: bool = True
+    cancelled: bool = False
+
+
 class Pool(Protocol):
     """Runs orders. A job's identifier is a string that outlives the head."""
 
@@ -45,8 +57,8 @@ class Pool(Protocol):
         """Hand an order over and return its identifier."""
         ...
 
-    def ended(self, identifiers: Iterable[str]) -> dict[str, str]:
-        """Return those that are no longer there, with how they ended in the pool's words."""
+    def ended(self, identifiers: Iterable[str]) -> dict[str, Gone]:
+        """Return those that are no longer there, with how they ended."""
         ...
 
     def cancel(self, identifiers: Iterable[str]) -> None:
@@ -65,7 +77,7 @@ def open_pool(kind: str, folder: Path, needs: Needs) -> Pool:
     executor = submitit.AutoExecutor(folder=str(folder), cluster=kind)
     if kind == "slurm":
         executor.update_parameters(**_slurm_parameters(needs))
-        return SlurmPool(executor)
+        return SlurmPool(executor, needs.memory)
     executor.update_parameters(timeout_min=needs.minutes or FOREVER)
     return LocalPool(executor)
 
@@ -97,10 +109,9 @@ class LocalPool:
         self.jobs[job.job_id] = job
         return str(job.job_id)
 
-    def ended(self, identifiers: Iterable[str]) -> dict[str, str]:
+    def ended(self, identifiers: Iterable[str]) -> dict[str, Gone]:
         """Return those whose process has ended."""
-        states = {name: self.jobs[name].state for name in identifiers}
-        return {name: state for name, state in states.items() if state != "RUNNING"}
+        return {name: Gone("its process ended") for name in identifiers if self.jobs[name].state != "RUNNING"}
 
     def cancel(self, identifiers: Iterable[str]) -> None:
         """Ask the processes to end until they do; a stage may take a while to save its state."""
@@ -129,25 +140,46 @@ def _deaf() -> Iterator[None]:
 class SlurmPool:
     """Jobs of Slurm. What became of them is asked of the controller, as not every cluster keeps accounts."""
 
-    def __init__(self, executor: Any) -> None:
-        """Take submitit's executor for Slurm."""
-        self.executor = executor
+    def __init__(self, executor: Any, memory: float | None = None) -> None:
+        """Take submitit's executor for Slurm, and the memory in GB that it asks for."""
+        self.executor, self.memory = executor, memory
         self.asked = 0.0
         self.states: dict[str, str] = {}
+        self.logs: dict[str, Path] = {}
 
     def submit(self, order: Order) -> str:
-        """Submit a job for the order; the queue shows the name of its first stage."""
+        """Submit a job for the order; the queue shows the name of its first stage. UsageError if Slurm refuses it."""
+        from submitit.core.utils import FailedJobError
+
         self.executor.update_parameters(name=order.job)
-        identifier = str(self.executor.submit(work, order).job_id)
-        self.states[identifier] = "PENDING"
+        try:
+            job = self.executor.submit(work, order)
+        except FailedJobError as error:
+            said = str(error).strip().splitlines()[-1]
+            raise UsageError(
+                f"Slurm refuses the job of {order.job}: {said} See sinfo, and --partition, --memory, --time and "
+                "--gpus-per-job."
+            ) from error
+        identifier = str(job.job_id)
+        self.states[identifier], self.logs[identifier] = "PENDING", Path(job.paths.stderr)
         return identifier
 
-    def ended(self, identifiers: Iterable[str]) -> dict[str, str]:
-        """Return those that Slurm no longer has in its queue, with the last state that it told."""
+    def ended(self, identifiers: Iterable[str]) -> dict[str, Gone]:
+        """Return those that are over by what Slurm said last; it is asked every few seconds."""
         wanted = set(identifiers)
         if wanted and time.monotonic() - self.asked >= ASK_EVERY:
             self._ask(wanted)
-        return {name: self.states[name] for name in wanted if self.states[name] not in ALIVE}
+        return {name: self._gone(name) for name in wanted if self.states[name] not in ALIVE}
+
+    def _gone(self, identifier: str) -> Gone:
+        state, log = self.states[identifier], self.logs.get(identifier)
+        if state == "CANCELLED":
+            return Gone("the job was cancelled by somebody else", again=False, cancelled=True)
+        words = log.read_text(encoding="utf-8", errors="replace") if log and log.exists() else ""
+        if state == "OUT_OF_MEMORY" or (state == "FAILED" and OUT_OF_MEMORY.search(words)):
+            limit = "the partition's limit" if self.memory is None else f"{self.memory:g} GB"
+            return Gone(f"the job was out of memory ({limit}); give it more with --memory", again=False)
+        return Gone(f"Slurm says {state}")
 
     def cancel(self, identifiers: Iterable[str]) -> None:
         """Cancel the jobs, and wait until the queue is rid of them."""

@@ -9,16 +9,10 @@ from bench.launch.events import Event, Reader
 from bench.launch.graph import Pipeline
 from bench.launch.grouping import Job
 from bench.launch.order import Order
-from bench.launch.pool import Pool
+from bench.launch.pool import Gone, Pool
 
 PATIENCE = 10.0
 """Seconds that the last events of a job may take to appear on a shared disk after the pool has seen its end."""
-
-FATAL = {
-    "CANCELLED": "the job was cancelled by somebody else",
-    "OUT_OF_MEMORY": "the job was out of memory; give more with --memory",
-}
-"""Ways in which Slurm ends jobs that another attempt doesn't mend."""
 
 
 @dataclass
@@ -86,7 +80,7 @@ class Scheduler:
     def _step(self) -> bool:
         for identifier, attempt in [*self.active.items()]:
             self._follow(attempt)
-            if attempt.end:
+            if attempt.end and not self._may_retry(attempt):
                 self._finish(identifier, attempt)
         self._look_after()
         self._block()
@@ -111,33 +105,47 @@ class Scheduler:
                 self.board.set(event.stage, State(event.what), note)
 
     def _look_after(self) -> None:
-        """Give up attempts that the pool no longer has and that never told their end."""
+        """Finish attempts that the pool no longer has: it knows whether one was cancelled or out of memory.
+
+        One that never told its end gets a while for that, as a shared disk may be slow, and is lost then.
+        """
         now = time.monotonic()
-        for identifier, how in self.pool.ended(self.active).items():
+        for identifier, gone in self.pool.ended(self.active).items():
             attempt = self.active[identifier]
             attempt.lost = attempt.lost or now
-            if now - attempt.lost >= (0 if how in FATAL else PATIENCE):
-                self._follow(attempt)
-                note = FATAL.get(how, f"the job was lost ({how.lower().replace('_', ' ')})")
-                attempt.end = attempt.end or Event("ended", code=1, note=note, transient=how not in FATAL)
-                self._finish(identifier, attempt, State.CANCELLED if how == "CANCELLED" else State.FAILED)
+            self._follow(attempt)
+            if attempt.end or not gone.again or now - attempt.lost >= PATIENCE:
+                attempt.end = attempt.end or Event(
+                    "ended", code=1, note=f"the job was lost: {gone.note}", transient=True
+                )
+                self._finish(identifier, attempt, gone)
 
-    def _finish(self, identifier: str, attempt: Attempt, verdict: State = State.FAILED) -> None:
+    def _may_retry(self, attempt: Attempt) -> bool:
+        end = attempt.end
+        return bool(attempt.excused or (end and end.transient))
+
+    def _finish(self, identifier: str, attempt: Attempt, gone: Gone | None = None) -> None:
         """Free the slot; stages that the job left undone are tried again, or are lost."""
         del self.active[identifier]
-        end, name = attempt.end or Event("ended"), attempt.job.name
+        name, final = attempt.job.name, gone is not None and not gone.again
         left = [stage for stage in attempt.job.stages if self.board.cards[stage].state not in FINISHED | BAD]
-        note = next(iter(attempt.excused.values()), end.note or "DVC didn't say what became of it")
-        if left and (end.transient or attempt.excused) and self.attempts[name] <= self.policy.retries:
+        note = self._why(attempt, gone if final else None)
+        if left and self._may_retry(attempt) and not final and self.attempts[name] <= self.policy.retries:
             self.resting[name] = time.monotonic() + self.policy.backoff * 2 ** (self.attempts[name] - 1)
             for stage in left:
                 self.board.set(stage, State.WAITING, f"again: {note}")
             return
         for stage in left:
             if not self._above_bad(stage):  # what follows a lost stage is blocked in this same round
-                self.board.set(stage, verdict, attempt.excused.get(stage, note))
+                self.board.set(stage, State.CANCELLED if gone and gone.cancelled else State.FAILED, note)
             else:
                 self._block_one(stage)
+
+    def _why(self, attempt: Attempt, gone: Gone | None) -> str:
+        if gone:
+            return gone.note
+        told = attempt.end.note if attempt.end else ""
+        return next(iter(attempt.excused.values()), told or "DVC didn't say what became of it")
 
     def _above_bad(self, stage: str) -> list[str]:
         cards = self.board.cards
