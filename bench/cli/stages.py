@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from bench.cli.processes import share
 from bench.cli.settings import Settings, quietly, workplace
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ def codebook(context: typer.Context, name: str, max_minutes: MaxMinutes = None, 
 
     Example: python -m bench --params profiles/smoke/params.yaml codebook olc-16--panoramas--s0
     """
+    share()
     execute(context, "codebook", dry_run, name, lambda params: params.codebooks, minutes=max_minutes, peak=peak)
 
 
@@ -133,6 +135,7 @@ def train(context: typer.Context, run: str, max_minutes: MaxMinutes = None, dry_
 
     Example: python -m bench train ahdrnet--panoramas--s0
     """
+    share()
     execute(context, "train", dry_run, run, lambda params: params.runs, minutes=max_minutes, peak=peak)
 
 

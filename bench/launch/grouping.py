@@ -1,6 +1,6 @@
 """Which stages one job does: a cheap stage goes along with the stage whose output it reads last."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bench.launch.graph import Pipeline
@@ -24,19 +24,22 @@ class Job:
 def group(pipeline: Pipeline, names: Iterable[str], cheap: frozenset[str] = CHEAP) -> list[Job]:
     """Deal the named stages to jobs.
 
-    Where jobs would wait for each other in a circle, each stage is a job of its own.
+    A stage doesn't join where the whole job would have to wait for another of its inputs, such as the scenes of a
+    second dataset; so jobs never wait for each other in a circle.
     """
     wanted = set(names)
-    order = [name for name in pipeline.stages if name in wanted]
     depth = _depths(pipeline)
     leader: dict[str, str] = {}
-    for name in order:
-        above = pipeline.stages[name].upstream
-        last = max(above, key=lambda other: (depth[other], other), default=None)
-        joins = last is not None and name.partition("@")[0] in cheap
-        leader[name] = leader.get(last, last) if joins and last is not None else name
-    jobs = _jobs(pipeline, order, leader)
-    return jobs if _acyclic(jobs) else _jobs(pipeline, order, {name: name for name in order})
+    members: dict[str, list[str]] = {}
+    for name in pipeline.stages:
+        if name in wanted:
+            above = pipeline.stages[name].upstream
+            last = max(above, key=lambda other: (depth[other], other), default=name)
+            waits = (above & wanted) - {last} - pipeline.ancestors([last])
+            joins = name.partition("@")[0] in cheap and not waits
+            leader[name] = leader.get(last, last) if joins else name
+            members.setdefault(leader[name], []).append(name)
+    return [_job(pipeline, stages, wanted) for stages in members.values()]
 
 
 def _depths(pipeline: Pipeline) -> dict[str, int]:
@@ -46,24 +49,6 @@ def _depths(pipeline: Pipeline) -> dict[str, int]:
     return depth
 
 
-def _jobs(pipeline: Pipeline, order: list[str], leader: Mapping[str, str]) -> list[Job]:
-    members: dict[str, list[str]] = {}
-    for name in order:
-        members.setdefault(leader[name], []).append(name)
-    jobs = []
-    for stages in members.values():
-        above = set().union(*(pipeline.stages[name].upstream for name in stages))
-        jobs.append(Job(stages[0], tuple(stages), frozenset(above & set(order) - set(stages))))
-    return jobs
-
-
-def _acyclic(jobs: list[Job]) -> bool:
-    done: set[str] = set()
-    left = jobs
-    while left:
-        ready = [job for job in left if job.needs <= done]
-        if not ready:
-            return False
-        done.update(name for job in ready for name in job.stages)
-        left = [job for job in left if job not in ready]
-    return True
+def _job(pipeline: Pipeline, stages: list[str], wanted: set[str]) -> Job:
+    above = frozenset[str]().union(*(pipeline.stages[name].upstream for name in stages))
+    return Job(stages[0], tuple(stages), above & wanted - set(stages))

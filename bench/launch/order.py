@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+PROCESSES = "BENCH_PROCESSES"
+"""Environment variable: how many processes share a training; the verbs that train then start torchrun."""
+
 
 @dataclass(frozen=True)
 class Source:

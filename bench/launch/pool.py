@@ -43,7 +43,7 @@ class Needs:
 
 
 class Gone(NamedTuple):
-    """How a job ended as its pool sees it: in words, whether another attempt may do better, whether it was cancelled."""
+    """How a job ended, by its pool: in words, whether another attempt may do better, whether it was cancelled."""
 
     note: str
     again: bool = True

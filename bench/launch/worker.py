@@ -20,16 +20,13 @@ from bench.launch.clone import lock_of, refresh
 from bench.launch.events import Event, What, Writer
 from bench.launch.lock import Held, hold
 from bench.launch.messages import Message, understand
-from bench.launch.order import Order
+from bench.launch.order import PROCESSES, Order
 
 GRACE = 25
 """Seconds that a stage has to save its state once it is asked to end; then it is killed."""
 
 TRANSIENT_CODES = frozenset({75, 137, 143, -signal.SIGKILL, -signal.SIGTERM})
 """Exit codes of a stage that may do better next time: time is up (75), killed or ended from outside."""
-
-PROCESSES = "BENCH_PROCESSES"
-"""Environment variable: how many processes the verbs that train start, through torchrun."""
 
 
 def work(order: Order) -> None:
@@ -42,7 +39,7 @@ def work(order: Order) -> None:
     try:
         with hold(lock_of(order.clone)):
             refresh(order.clone, order.source)
-            code, note, transient = Run(order, writer).repro()
+            code, note, transient = Run(order, writer, ending).repro()
             if order.push:
                 pushed = _push(order)
                 code, note, transient = (code, note, transient) if pushed is None else (1, pushed, True)
@@ -100,9 +97,9 @@ class Ending:
 class Run:
     """One `dvc repro`, followed line by line: events for the head, and a log for each stage."""
 
-    def __init__(self, order: Order, writer: Writer) -> None:
-        """Take the order, and where events go."""
-        self.order, self.writer = order, writer
+    def __init__(self, order: Order, writer: Writer, ending: Ending) -> None:
+        """Take the order, where events go, and what hears that the job shall end."""
+        self.order, self.writer, self.ending = order, writer, ending
         self.names = {address: name for name, address in order.stages.items()}
         self.current = ""
         self.settled: set[str] = set()
@@ -145,7 +142,8 @@ class Run:
         elif message.kind == "recorded":
             self._settle("done", self.current)
         elif message.kind == "exited":
-            self._settle("failed", self.current, message.code, self.note, message.code in TRANSIENT_CODES)
+            transient = self.ending.signal is not None or message.code in TRANSIENT_CODES
+            self._settle("failed", self.current, message.code, self.note, transient)
         elif message.kind == "busy":
             self.busy, self.note = True, line.strip()
         else:

@@ -1,0 +1,52 @@
+from bench.launch.grouping import group
+from tests.launch.tiny import pipeline_of
+
+
+def stages_of(jobs):
+    return {job.name: (job.stages, job.needs) for job in jobs}
+
+
+RUN = {
+    "fetch@d": [],
+    "prepare@d": ["fetch@d"],
+    "codebook@c": ["prepare@d"],
+    "inspect_codebook@c": ["codebook@c", "prepare@d"],
+    "train_vq@r": ["prepare@d", "codebook@c"],
+    "evaluate_vq@r": ["train_vq@r", "prepare@d"],
+    "inspect_network@r": ["train_vq@r", "prepare@d"],
+    "evaluate_classic@m": ["prepare@d"],
+}
+
+
+def test_a_run_is_one_job_and_trainings_are_not_lumped():
+    jobs = stages_of(group(pipeline_of(RUN), RUN))
+    assert jobs == {
+        "fetch@d": (("fetch@d", "prepare@d"), frozenset()),
+        "codebook@c": (("codebook@c", "inspect_codebook@c"), {"prepare@d"}),
+        "train_vq@r": (("train_vq@r", "evaluate_vq@r", "inspect_network@r"), {"prepare@d", "codebook@c"}),
+        "evaluate_classic@m": (("evaluate_classic@m",), {"prepare@d"}),
+    }
+
+
+def test_cheap_stages_of_a_finished_training_are_one_job():
+    jobs = stages_of(group(pipeline_of(RUN), ["evaluate_vq@r", "inspect_network@r", "inspect_codebook@c"]))
+    assert jobs == {
+        "evaluate_vq@r": (("evaluate_vq@r", "inspect_network@r"), frozenset()),
+        "inspect_codebook@c": (("inspect_codebook@c",), frozenset()),
+    }
+
+
+def test_a_training_does_not_wait_for_the_data_of_a_cross_evaluation():
+    edges = {
+        "fetch@d": [],
+        "prepare@d": ["fetch@d"],
+        "fetch@e": [],
+        "prepare@e": ["fetch@e"],
+        "train_plain@r": ["prepare@d"],
+        "evaluate_plain@r--e": ["train_plain@r", "prepare@e"],
+    }
+    jobs = stages_of(group(pipeline_of(edges), edges))
+    assert jobs["train_plain@r"] == (("train_plain@r",), {"prepare@d"})
+    assert jobs["evaluate_plain@r--e"] == (("evaluate_plain@r--e",), {"train_plain@r", "prepare@e"})
+    jobs = stages_of(group(pipeline_of(edges), ["train_plain@r", "evaluate_plain@r--e"]))
+    assert [*jobs] == ["train_plain@r"], "once the data are there, it goes along"

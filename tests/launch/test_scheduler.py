@@ -1,0 +1,192 @@
+import dataclasses
+import itertools
+
+import pytest
+
+from bench.launch.board import Board, Card, State
+from bench.launch.events import Event, Writer
+from bench.launch.grouping import Job
+from bench.launch.order import Order, Source
+from bench.launch.pool import Gone
+from bench.launch.scheduler import Policy, Scheduler, longest_chains
+from tests.launch.tiny import pipeline_of
+
+DIAMOND = {"top": [], "left": ["top"], "right": ["top"], "bottom": ["left", "right"], "tail": ["bottom"]}
+
+
+class FakePool:
+    """Does an order at once as the script says: for each job a list of what happens at its attempts."""
+
+    def __init__(self, script):
+        self.script, self.orders, self.gone, self.cancelled, self.most = script, [], {}, [], 0
+
+    def submit(self, order):
+        identifier = str(len(self.orders))
+        self.orders.append(order)
+        attempts = self.script.get(order.job, ["done"])
+        what = attempts[min(self.attempts(order.job), len(attempts)) - 1]
+        writer = Writer(order.events)
+        writer.write(Event("started"))
+        if what == "silent":
+            self.gone[identifier] = Gone("Slurm says NODE_FAIL")
+        elif what == "cancelled":
+            writer.write(Event("ended", code=1, note="asked to end by SIGTERM", transient=True))
+            self.gone[identifier] = Gone("cancelled", again=False, cancelled=True)
+        elif what != "hangs":
+            self._tell(writer, order, what)
+            self.gone[identifier] = Gone("its process ended")
+        return identifier
+
+    def _tell(self, writer, order, what):
+        for name in order.stages:
+            writer.write(Event("running", name))
+            if what in ("broken", "paused"):
+                writer.write(Event("failed", name, code=3, note="oh no", transient=what == "paused"))
+                break
+            writer.write(Event(what, name))
+        writer.write(Event("ended", code=int(what in ("broken", "paused"))))
+
+    def attempts(self, job):
+        return [order.job for order in self.orders].count(job)
+
+    def ended(self, identifiers):
+        return {name: self.gone[name] for name in identifiers if name in self.gone}
+
+    def cancel(self, identifiers):
+        self.cancelled = [*identifiers]
+
+
+@pytest.fixture
+def schedule(tmp_path, monkeypatch):
+    monkeypatch.setattr("bench.launch.scheduler.PATIENCE", 0.0)
+
+    def make(script=None, edges=DIAMOND, jobs=None, slots=2, show=lambda: None, **cards):
+        pipeline = pipeline_of(edges)
+        board = Board("id", "commit", "local", {name: cards.get(name, Card()) for name in edges})
+        pool = FakePool(script or {})
+        source = Source(tmp_path, "commit", "dvc.yaml", tmp_path, tmp_path)
+
+        def order(job, left, slot, attempt):
+            events = tmp_path / f"{job.name}.{attempt}"
+            return Order(job.name, {name: name for name in left}, source, tmp_path / str(slot), events, tmp_path)
+
+        each = [Job(name, (name,), frozenset(edges[name])) for name in edges]
+        policy = Policy(slots, retries=2, backoff=0.0, poll=0.0)
+        return Scheduler(pipeline, jobs or each, board, pool, policy, order, show, lambda: None)
+
+    return make
+
+
+def states(scheduler):
+    return {name: str(card.state) for name, card in scheduler.board.cards.items()}
+
+
+def test_everything_runs_after_what_it_reads(schedule):
+    scheduler = schedule()
+    scheduler.run()
+    order = [order.job for order in scheduler.pool.orders]
+    assert order[0] == "top"
+    assert {*order[1:3]} == {"left", "right"}
+    assert order[3:] == ["bottom", "tail"]
+    assert {*states(scheduler).values()} == {"done"}
+
+
+def test_two_jobs_never_share_a_slot(schedule):
+    edges = {f"stage{k}": [] for k in range(7)}
+    seen = []
+    scheduler = schedule(edges=edges, slots=3, show=lambda: seen.append([a.slot for a in scheduler.active.values()]))
+    scheduler.run()
+    assert max(map(len, seen)) == 3
+    assert all(len(slots) == len(set(slots)) for slots in seen)
+
+
+def test_a_failure_stops_only_its_descendants(schedule):
+    scheduler = schedule({"left": ["broken"]})
+    scheduler.run()
+    assert states(scheduler) == {
+        "top": "done",
+        "left": "failed",
+        "right": "done",
+        "bottom": "blocked",
+        "tail": "blocked",
+    }
+    assert scheduler.board.cards["left"].note == "exit code 3: oh no"
+    assert scheduler.board.cards["tail"].note == "needs bottom"
+    assert scheduler.pool.attempts("left") == 1
+
+
+def test_within_a_job_what_follows_a_failed_stage_is_blocked(schedule):
+    jobs = [Job("top", ("top", "left", "right", "bottom", "tail"), frozenset())]
+    scheduler = schedule({"top": ["broken"]}, jobs=jobs)
+    scheduler.run()
+    assert [*states(scheduler).values()] == ["failed", "blocked", "blocked", "blocked", "blocked"]
+
+
+@pytest.mark.parametrize("what", ["paused", "silent"])
+def test_what_may_be_gone_next_time_is_tried_again(schedule, what):
+    scheduler = schedule({"left": [what, what, "done"]})
+    scheduler.run()
+    assert {*states(scheduler).values()} == {"done"}
+    assert scheduler.pool.attempts("left") == 3
+
+
+@pytest.mark.parametrize(
+    ("what", "note"), [("paused", "exit code 3: oh no"), ("silent", "the job was lost: Slurm says NODE_FAIL")]
+)
+def test_but_not_for_ever(schedule, what, note):
+    scheduler = schedule({"left": [what]})
+    scheduler.run()
+    assert scheduler.pool.attempts("left") == 3
+    assert (states(scheduler)["left"], states(scheduler)["tail"]) == ("failed", "blocked")
+    assert scheduler.board.cards["left"].note == note
+
+
+def test_the_time_between_attempts_doubles(schedule, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("bench.launch.scheduler.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("bench.launch.scheduler.time.sleep", lambda _: clock.__setitem__(0, clock[0] + 1))
+    started = []
+    scheduler = schedule({"top": ["paused"]}, edges={"top": []})
+    scheduler.policy = dataclasses.replace(scheduler.policy, backoff=10.0)
+    submit = scheduler.pool.submit
+    scheduler.pool.submit = lambda order: started.append(clock[0]) or submit(order)
+    scheduler.run()
+    assert [later - before for before, later in itertools.pairwise(started)] == [11, 21]
+
+
+def test_a_job_that_somebody_cancels_is_not_tried_again(schedule):
+    scheduler = schedule({"left": ["cancelled"]})
+    scheduler.run()
+    assert scheduler.pool.attempts("left") == 1
+    assert (states(scheduler)["left"], states(scheduler)["bottom"]) == ("cancelled", "blocked")
+
+
+def test_what_is_finished_is_not_done_again(schedule):
+    scheduler = schedule(top=Card(State.RESTORED), left=Card(State.RESTORED))
+    scheduler.run()
+    assert [order.job for order in scheduler.pool.orders] == ["right", "bottom", "tail"]
+
+
+def test_an_interrupt_cancels_the_jobs_and_is_passed_on(schedule):
+    def show():
+        if states(scheduler)["right"] == "done":
+            raise KeyboardInterrupt
+        shown.append(1)
+        assert len(shown) < 1000
+
+    shown = []
+    scheduler = schedule({"left": ["hangs"]}, show=show)
+    with pytest.raises(KeyboardInterrupt):
+        scheduler.run()
+    hanging = next(str(number) for number, order in enumerate(scheduler.pool.orders) if order.job == "left")
+    assert scheduler.pool.cancelled == [hanging]
+    assert scheduler.board.jobs == []
+    assert [*states(scheduler).values()] == ["done", "cancelled", "done", "cancelled", "cancelled"]
+
+
+def test_the_longest_chain_comes_first(schedule):
+    edges = {"short": [], "long": [], "after": ["long"]}
+    scheduler = schedule(edges=edges, slots=1, short=Card(seconds=100), long=Card(seconds=80), after=Card(seconds=30))
+    assert longest_chains(scheduler.pipeline, scheduler.board) == {"short": 100, "long": 110, "after": 30}
+    scheduler.run()
+    assert [order.job for order in scheduler.pool.orders] == ["long", "short", "after"]
