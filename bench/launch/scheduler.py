@@ -89,8 +89,8 @@ class Scheduler:
         return bool(self.active or self.board.having([State.WAITING, State.READY]))
 
     def _publish(self) -> None:
-        self.board.jobs = [*self.active]
-        if self.board.changed:
+        if self.board.changed or self.board.jobs != [*self.active]:
+            self.board.jobs = [*self.active]
             self.save()
         self.show()
 

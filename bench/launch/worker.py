@@ -102,8 +102,9 @@ class Run:
         self.order, self.writer, self.ending = order, writer, ending
         self.names = {address: name for name, address in order.stages.items()}
         self.current = ""
+        self.began: list[str] = []
         self.settled: set[str] = set()
-        self.note, self.busy = "", False
+        self.note, self.busy, self.named = "", False, False
 
     def repro(self) -> tuple[int, str, bool]:
         """Run it; return its exit code, what went wrong, and whether that may be gone at the next attempt."""
@@ -112,8 +113,10 @@ class Run:
         with log.open("a", encoding="utf-8") as self.log:
             environ = environment(os.environ, self.order.gpus, self.order.processes)
             code = follow(self._command(), self.order.clone, environ, self._hear)
-        if code == 0:
-            self._settle("done", self.current)
+        if code == 0 or self.named:
+            # DVC names all that failed at its end. A stage that made what the lock file holds already isn't recorded.
+            for name in self.began:
+                self._settle("done", name)
         return code, "" if code == 0 else self.note, self.busy
 
     def _command(self) -> list[str]:
@@ -133,9 +136,9 @@ class Run:
 
     def _take(self, message: Message, line: str) -> None:
         if message.kind in ("running", "restored"):
-            self._settle("done", self.current)
             self.current = self.names.get(message.stages[0], "")
             if message.kind == "running":
+                self.began.append(self.current)
                 self._tell("running", self.current)
             else:
                 self._settle("restored", self.current)
@@ -147,6 +150,7 @@ class Run:
         elif message.kind == "busy":
             self.busy, self.note = True, line.strip()
         else:
+            self.named = True
             for address in message.stages:
                 self._settle("failed", self.names.get(address, ""), 1, self.note, self.busy)
 

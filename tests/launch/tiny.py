@@ -98,7 +98,8 @@ def pipeline_of(edges, head=()):
 
 def git(folder, *arguments):
     identity = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org"]
-    subprocess.run(["git", "-C", folder, *identity, *arguments], check=True, capture_output=True)
+    command = ["git", "-C", folder, *identity, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def write_project(folder):

@@ -1,0 +1,126 @@
+import builtins
+import dataclasses
+import types
+
+import pytest
+
+from bench.core.errors import UsageError
+from bench.launch import pool
+from bench.launch.order import Order, Source
+from bench.launch.pool import Needs, SlurmPool, open_pool
+
+
+@pytest.fixture
+def tools(tmp_path, monkeypatch):
+    """Slurm's commands, as scripts that say what a test wants; what they are asked is kept."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    monkeypatch.setattr(pool, "ASK_EVERY", 0.0)
+
+    def write(name, text, code=0):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {name} $* >> {tmp_path}/asked\n{text}\nexit {code}\n")
+        (tmp_path / name).chmod(0o755)
+        return tmp_path / "asked"
+
+    return write
+
+
+class Executor:
+    """Submitit's, without a cluster."""
+
+    def __init__(self, log):
+        self.log, self.parameters, self.number = log, {}, 0
+
+    def update_parameters(self, **parameters):
+        self.parameters |= parameters
+
+    def submit(self, function, order):
+        self.number += 1
+        return types.SimpleNamespace(job_id=str(self.number), paths=types.SimpleNamespace(stderr=str(self.log)))
+
+
+@pytest.fixture
+def order(tmp_path):
+    source = Source(tmp_path, "abc", "dvc.yaml", tmp_path, tmp_path)
+    return Order("train@a", {"train@a": "train@a"}, source, tmp_path, tmp_path, tmp_path)
+
+
+@pytest.fixture
+def slurm(tmp_path, order):
+    found = SlurmPool(Executor(tmp_path / "log"), memory=0.5)
+    assert [found.submit(dataclasses.replace(order, job=name)) for name in ("x", "y", "train@a")] == ["1", "2", "3"]
+    return found
+
+
+def test_jobs_carry_the_name_of_their_stage(slurm):
+    assert slurm.executor.parameters["name"] == "train@a"
+
+
+def test_slurm_is_asked_once_for_all_jobs(slurm, tools):
+    asked = tools("squeue", "echo 1 RUNNING; echo 2 COMPLETED")
+    gone = slurm.ended(["1", "2", "3"])
+    assert {name: end.note for name, end in gone.items()} == {"2": "Slurm says COMPLETED", "3": "Slurm says GONE"}
+    assert asked.read_text().splitlines() == ["squeue --noheader --states=all --format=%i %T --jobs=1,2,3"]
+
+
+@pytest.mark.parametrize(
+    ("state", "log", "note", "again", "cancelled"),
+    [
+        ("NODE_FAIL", "", "Slurm says NODE_FAIL", True, False),
+        ("TIMEOUT", "", "Slurm says TIMEOUT", True, False),
+        ("FAILED", "some error", "Slurm says FAILED", True, False),
+        ("CANCELLED", "", "the job was cancelled by somebody else", False, True),
+        ("OUT_OF_MEMORY", "", "the job was out of memory (0.5 GB); give it more with --memory", False, False),
+        (
+            "FAILED",
+            "slurmstepd: error: StepId=2.0 exceeded memory limit (39 > 20), being killed",
+            "the job was out of memory (0.5 GB); give it more with --memory",
+            False,
+            False,
+        ),
+    ],
+)
+def test_how_a_job_ended_decides_on_another_attempt(slurm, tools, tmp_path, state, log, note, again, cancelled):
+    (tmp_path / "log").write_text(log)
+    tools("squeue", f"echo 1 {state}")
+    assert slurm.ended(["1"])["1"] == (note, again, cancelled)
+
+
+def test_a_controller_that_does_not_answer_tells_nothing(slurm, tools):
+    tools("squeue", "echo 'slurm_load_jobs error: Unable to contact slurm controller' >&2", code=1)
+    assert slurm.ended(["1", "2"]) == {}
+    tools("squeue", "echo 'slurm_load_jobs error: Invalid job id specified' >&2", code=1)
+    assert set(slurm.ended(["1"])) == {"1"}
+
+
+def test_jobs_are_cancelled_and_waited_for(slurm, tools, tmp_path):
+    asked = tools("scancel", f"touch {tmp_path}/cancelled")
+    tools("squeue", f"test -e {tmp_path}/cancelled && echo 1 CANCELLED && echo 2 CANCELLED")
+    slurm.cancel(["2", "1"])
+    assert asked.read_text().splitlines()[0] == "scancel 1 2"
+
+
+def test_a_refused_job_is_a_sentence(slurm, order, monkeypatch):
+    from submitit.core.utils import FailedJobError
+
+    def refuse(function, order):
+        raise FailedJobError("sbatch: error: a\nsbatch: error: Requested node configuration is not available")
+
+    monkeypatch.setattr(slurm.executor, "submit", refuse)
+    with pytest.raises(UsageError, match=r"Slurm refuses the job of train@a: .* not available See sinfo, and --part"):
+        slurm.submit(order)
+
+
+def test_without_slurm_or_submitit_a_sentence_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UsageError, match="sbatch and srun aren't here"):
+        open_pool("slurm", tmp_path, Needs())
+    real = builtins.__import__
+
+    def lacking(name, *arguments):
+        if name == "submitit":
+            raise ImportError(name)
+        return real(name, *arguments)
+
+    monkeypatch.setattr(builtins, "__import__", lacking)
+    with pytest.raises(UsageError, match=r"pip install 'submitit>=1\.5,<2'"):
+        open_pool("local", tmp_path, Needs())
