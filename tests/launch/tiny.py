@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
 from bench.launch.graph import Pipeline, Stage
 from bench.launch.plan import Options
 
@@ -206,4 +208,4 @@ class Project:
         """Everything that the pipeline makes, with the lock file."""
         files = [path for folder in ("work/tiny", "reports/tiny") for path in (self.root / folder).rglob("*")]
         made = {str(path.relative_to(self.root)): path.read_text() for path in files if path.is_file()}
-        return {**made, "dvc.lock": (self.root / "dvc.lock").read_text()}
+        return {**made, "dvc.lock": yaml.safe_load((self.root / "dvc.lock").read_text())}
