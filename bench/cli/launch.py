@@ -95,6 +95,6 @@ def _pipeline(params_file: Path) -> str:
     file = params_file.with_name("dvc.yaml")
     if file.is_absolute() or not (ROOT / file).exists():
         raise UsageError(
-            f"there is no dvc.yaml beside {params_file}; expected a profile's own file, profiles/<profile>/params.yaml."
+            f"there is no dvc.yaml beside {params_file}; expected a file such as profiles/smoke/params.yaml."
         )
     return str(file)

@@ -33,8 +33,8 @@ def check_committed(root: Path, results: Sequence[str]) -> None:
     foreign = [path for path in changed if Path(path).name != "dvc.lock" and not _below(path, results)]
     if foreign:
         raise UsageError(
-            f"{_listed(foreign)} differ from the commit, and jobs run the commit. Commit or stash them "
-            "(git stash), then launch again."
+            f"changed since the last commit, which is what jobs run: {_listed(foreign)}. Commit or stash (git stash), "
+            "then launch again."
         )
 
 
@@ -54,8 +54,8 @@ def loose_inputs(root: Path, sources: Iterable[str]) -> list[str]:
             links.append(source)
     if stray:
         raise UsageError(
-            f"{_listed(stray)} are inputs of stages, and git doesn't track them, so that jobs wouldn't see them. "
-            "Commit them (git add) or move them away, then launch again."
+            f"inputs of stages that git doesn't track, so that jobs wouldn't see them: {_listed(stray)}. Commit them "
+            "(git add) or move them away, then launch again."
         )
     return links
 

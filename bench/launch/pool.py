@@ -74,31 +74,33 @@ def open_pool(kind: str, folder: Path, needs: Needs) -> Pool:
         raise UsageError("launch needs submitit. Install it with: pip install 'submitit>=1.5,<2'") from error
     if kind == "slurm" and not (shutil.which("sbatch") and shutil.which("srun")):
         raise UsageError("--on slurm: sbatch and srun aren't here. Launch where jobs are submitted, or use --on local.")
-    executor = submitit.AutoExecutor(folder=str(folder), cluster=kind)
     if kind == "slurm":
+        executor = submitit.SlurmExecutor(folder=str(folder))
         executor.update_parameters(**_slurm_parameters(needs))
         return SlurmPool(executor, needs.memory)
+    executor = submitit.LocalExecutor(folder=str(folder))
     executor.update_parameters(timeout_min=needs.minutes or FOREVER)
     return LocalPool(executor)
 
 
 def _slurm_parameters(needs: Needs) -> dict[str, Any]:
-    asked = {
-        "timeout_min": needs.minutes,
+    """Return sbatch's options; None leaves one out, where submitit would have a limit of five minutes and its wckey."""
+    return {
+        "time": needs.minutes,
+        "wckey": None,
         "cpus_per_task": needs.cores,
         "gpus_per_node": needs.gpus or None,
-        "mem_gb": needs.memory,
-        "slurm_partition": needs.partition,
-        "slurm_signal_delay_s": GRACE + 5,
+        "mem": None if needs.memory is None else f"{round(needs.memory * 1024)}M",
+        "partition": needs.partition,
+        "signal_delay_s": GRACE + 5,
     }
-    return {"name": "bench", **{key: value for key, value in asked.items() if value is not None}}
 
 
 class LocalPool:
     """Jobs as processes of this machine; an identifier is the process that watches over the job."""
 
     def __init__(self, executor: Any) -> None:
-        """Take submitit's local executor."""
+        """Take submitit's executor."""
         self.executor = executor
         self.jobs: dict[str, Any] = {}
 
@@ -141,7 +143,7 @@ class SlurmPool:
     """Jobs of Slurm. What became of them is asked of the controller, as not every cluster keeps accounts."""
 
     def __init__(self, executor: Any, memory: float | None = None) -> None:
-        """Take submitit's executor for Slurm, and the memory in GB that it asks for."""
+        """Take submitit's executor, and the memory in GB that it asks for."""
         self.executor, self.memory = executor, memory
         self.asked = 0.0
         self.states: dict[str, str] = {}
@@ -151,7 +153,7 @@ class SlurmPool:
         """Submit a job for the order; the queue shows the name of its first stage. UsageError if Slurm refuses it."""
         from submitit.core.utils import FailedJobError
 
-        self.executor.update_parameters(name=order.job)
+        self.executor.update_parameters(job_name=order.job)
         try:
             job = self.executor.submit(work, order)
         except FailedJobError as error:

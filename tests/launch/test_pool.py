@@ -52,7 +52,27 @@ def slurm(tmp_path, order):
 
 
 def test_jobs_carry_the_name_of_their_stage(slurm):
-    assert slurm.executor.parameters["name"] == "train@a"
+    assert slurm.executor.parameters["job_name"] == "train@a"
+
+
+@pytest.mark.parametrize(
+    ("needs", "expected"),
+    [
+        (Needs(), {"cpus-per-task=1"}),
+        (
+            Needs(cores=4, gpus=2, minutes=90, memory=1.5, partition="long"),
+            {"cpus-per-task=4", "gpus-per-node=2", "time=90", "mem=1536M", "partition=long"},
+        ),
+    ],
+)
+def test_sbatch_gets_what_is_asked_and_no_limit_that_is_not(tools, tmp_path, order, needs, expected):
+    tools("srun", "")
+    tools("sbatch", f"cp $1 {tmp_path}/script; echo Submitted batch job 17")
+    assert open_pool("slurm", tmp_path / "jobs", needs).submit(order) == "17"
+    lines = {line.removeprefix("#SBATCH --") for line in (tmp_path / "script").read_text().splitlines()}
+    limits = ("cpus", "gpus", "time", "mem", "partition", "wckey", "account")
+    assert {line for line in lines if line.startswith(limits)} == expected
+    assert {"job-name=train@a", "signal=USR2@30"} <= lines
 
 
 def test_slurm_is_asked_once_for_all_jobs(slurm, tools):

@@ -43,7 +43,7 @@ def test_a_plan_names_jobs_and_reasons_and_writes_nothing(project, monkeypatch):
     after = [path for path in sorted(project.root.rglob("*")) if ".dvc/tmp" not in str(path)]
     assert after == before
     assert lines[0].startswith("tiny at ")
-    assert "7 of 8 stages are out of date; 4 jobs on local, at most 2 at once" in lines[0]
+    assert "6 of 8 stages are out of date; 4 jobs on local, at most 2 at once" in lines[0]
     assert any(line.startswith("  train@b  (changed deps: ") for line in lines)
     assert not any("evaluate_plain@b" in line or "summarize" in line for line in lines)
 
@@ -51,7 +51,7 @@ def test_a_plan_names_jobs_and_reasons_and_writes_nothing(project, monkeypatch):
 @pytest.mark.parametrize(
     ("path", "content", "words"),
     [
-        ("stage.py", "print()", "stage.py differ from the commit, and jobs run the commit"),
+        ("stage.py", "print()", "changed since the last commit, which is what jobs run: stage.py"),
         ("params.yaml", "profile: tiny", "DVC can't read dvc.yaml"),
     ],
 )
