@@ -75,12 +75,12 @@ def open_pool(kind: str, folder: Path, needs: Needs) -> Pool:
     if kind == "slurm" and not (shutil.which("sbatch") and shutil.which("srun")):
         raise UsageError("--on slurm: sbatch and srun aren't here. Launch where jobs are submitted, or use --on local.")
     if kind == "slurm":
-        executor = submitit.SlurmExecutor(folder=str(folder))
-        executor.update_parameters(**_slurm_parameters(needs))
-        return SlurmPool(executor, needs.memory)
-    executor = submitit.LocalExecutor(folder=str(folder))
-    executor.update_parameters(timeout_min=needs.minutes or FOREVER)
-    return LocalPool(executor)
+        slurm = submitit.SlurmExecutor(folder=str(folder))
+        slurm.update_parameters(**_slurm_parameters(needs))
+        return SlurmPool(slurm, needs.memory)
+    local = submitit.LocalExecutor(folder=str(folder))
+    local.update_parameters(timeout_min=needs.minutes or FOREVER)
+    return LocalPool(local)
 
 
 def _slurm_parameters(needs: Needs) -> dict[str, Any]:
