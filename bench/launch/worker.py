@@ -181,8 +181,13 @@ def follow(command: list[str], folder: Path, environ: Mapping[str, str], hear: C
         errors="replace",
     ) as process:
         output: TextIO = process.stdout  # type: ignore[assignment]
-        for line in output:
-            hear(line)
+        try:
+            for line in output:
+                hear(line)
+        except BaseException:  # an interrupt, or a full disk: without its reader the command mustn't go on
+            process.terminate()
+            process.wait()
+            raise
     return process.returncode
 
 

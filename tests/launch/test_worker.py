@@ -1,3 +1,4 @@
+import os
 import sys
 from pathlib import Path
 
@@ -5,7 +6,7 @@ import pytest
 
 from bench.launch.events import Reader, Writer
 from bench.launch.order import Order, Source
-from bench.launch.worker import Ending, Run, environment
+from bench.launch.worker import Ending, Run, environment, follow
 
 RAN = ["Running stage 'a':", "> python a.py", "working on a", "Updating lock file 'dvc.lock'", ""]
 
@@ -73,6 +74,19 @@ def test_a_lock_that_another_process_holds_may_be_free_next_time(replay):
 
 def test_stages_of_other_jobs_are_not_told(replay):
     assert replay(["Running stage 'upstream':", "Updating lock file 'dvc.lock'"], 0)[1] == []
+
+
+def test_a_command_ends_with_who_listens_to_it(tmp_path):
+    heard = []
+
+    def hear(line):
+        heard.append(int(line))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        follow(["sh", "-c", "echo $$; exec sleep 1000"], tmp_path, os.environ, hear)
+    with pytest.raises(ProcessLookupError):
+        os.kill(heard[0], 0)
 
 
 def test_the_environment_puts_this_python_first_and_says_what_the_slot_has():
