@@ -1,5 +1,6 @@
 """`launch`: the stages that are out of date, on several workers at once."""
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, cast
@@ -23,30 +24,44 @@ class Executor(StrEnum):
     SLURM = "slurm"
 
 
+Stages = Annotated[list[str] | None, typer.Argument(help="Stages or groups of dvc.yaml; default: all.")]
+On = Annotated[Executor, typer.Option(help="This machine, or Slurm.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(min=1, help="Jobs at once; default: one a GPU, else cores // threads; 16 on Slurm."),
+]
+GpusPerJob = Annotated[
+    int | None, typer.Option(min=1, help="GPUs of each job; with several, torchrun trains on all of them.")
+]
+Retries = Annotated[int, typer.Option(min=0, help="New attempts after a lost job, a lock or a time limit.")]
+Time = Annotated[int | None, typer.Option(min=1, help="Time limit of a job in minutes; the next goes on.")]
+Memory = Annotated[float | None, typer.Option(min=0.1, help="Memory of a job in GB (Slurm).")]
+Partition = Annotated[str | None, typer.Option(help="Slurm's partition.")]
+Pull = Annotated[bool, typer.Option("--pull", help="Fetch what the cache lacks from DVC's remote.")]
+Push = Annotated[
+    bool, typer.Option("--push", help="Without a shared cache: results travel through DVC's default remote.")
+]
+Clones = Annotated[
+    Path | None, typer.Option(help="Folder of the workers' clones, such as a node's own disk; default: in runs/.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the jobs, and stop.")]
+
+
 @app.command("launch")
 def launch(
     context: typer.Context,
-    stages: Annotated[list[str] | None, typer.Argument(help="Stages or groups of dvc.yaml; default: all.")] = None,
-    on: Annotated[Executor, typer.Option(help="This machine, or Slurm.")] = Executor.LOCAL,
-    jobs: Annotated[
-        int | None,
-        typer.Option(min=1, help="Jobs at once; default: one a GPU, else cores // threads; 16 on Slurm."),
-    ] = None,
-    gpus_per_job: Annotated[
-        int | None, typer.Option(min=1, help="GPUs of each job; with several, torchrun trains on all of them.")
-    ] = None,
-    retries: Annotated[int, typer.Option(min=0, help="New attempts after a lost job, a lock or a time limit.")] = 2,
-    time: Annotated[int | None, typer.Option(min=1, help="Time limit of a job in minutes; the next goes on.")] = None,
-    memory: Annotated[float | None, typer.Option(min=0.1, help="Memory of a job in GB (Slurm).")] = None,
-    partition: Annotated[str | None, typer.Option(help="Slurm's partition.")] = None,
-    pull: Annotated[bool, typer.Option("--pull", help="Fetch what the cache lacks from DVC's remote.")] = False,
-    push: Annotated[
-        bool, typer.Option("--push", help="Without a shared cache: results travel through DVC's default remote.")
-    ] = False,
-    clones: Annotated[
-        Path | None, typer.Option(help="Folder of the workers' clones, such as a node's own disk; default: in runs/.")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the jobs, and stop.")] = False,
+    stages: Stages = None,
+    on: On = Executor.LOCAL,
+    jobs: Jobs = None,
+    gpus_per_job: GpusPerJob = None,
+    retries: Retries = 2,
+    time: Time = None,
+    memory: Memory = None,
+    partition: Partition = None,
+    pull: Pull = False,
+    push: Push = False,
+    clones: Clones = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Run the stages that are out of date on several workers.
 
@@ -60,34 +75,28 @@ def launch(
     with workplace():
         params = settings.load()
         check_names(params, settings.params_file)
-        from bench.launch.gpus import devices, slots
         from bench.launch.plan import Options, plan
         from bench.launch.pool import Needs
         from bench.launch.session import launch as start
 
-        if on is Executor.LOCAL:
-            places = slots(devices(), gpus_per_job, jobs, params.threads)
-        else:
-            places = [None] * (jobs or SLURM_JOBS)
         processes = gpus_per_job or 1
-        options = Options(
-            root=ROOT,
-            file=_pipeline(settings.params_file),
-            profile=params.profile,
-            stages=tuple(stages or ()),
-            executor=on.value,
-            slots=tuple(places),
-            processes=processes,
-            needs=Needs(params.threads * processes, gpus_per_job or 0, time, memory, partition),
-            retries=retries,
-            pull=pull,
-            push=push,
-            clones=clones,
-        )
+        places = _slots(on, gpus_per_job, jobs, params.threads)
+        needs = Needs(params.threads * processes, gpus_per_job or 0, time, memory, partition)
+        base = Options(ROOT, _pipeline(settings.params_file), params.profile, tuple(stages or ()), on.value, places)
+        options = replace(base, processes=processes, needs=needs, retries=retries, pull=pull, push=push, clones=clones)
         if dry_run:
             typer.echo("\n".join(plan(options).lines()))
         else:
             quietly(settings, lambda: start(options))
+
+
+def _slots(on: Executor, gpus_per_job: int | None, jobs: int | None, threads: int) -> tuple[str | None, ...]:
+    """Return what each slot gets as CUDA_VISIBLE_DEVICES; Slurm deals GPUs itself."""
+    from bench.launch.gpus import devices, slots
+
+    if on is Executor.SLURM:
+        return (None,) * (jobs or SLURM_JOBS)
+    return tuple(slots(devices(), gpus_per_job, jobs, threads))
 
 
 def _pipeline(params_file: Path) -> str:

@@ -121,10 +121,12 @@ def _conclude(todo: Plan, board: Board, folder: Path, seconds: float) -> None:
         if again:
             print(f"note: the cache lacked what workers had made of {', '.join(again)}; the head ran them again")
     if bad:
-        log = (folder / "logs").relative_to(options.root)
-        told = [f"  {name}: {board.cards[name].state}, {board.cards[name].note}" for name in bad]
-        logs = [f"    log: {log / file_name(name)}.log" for name in bad]
-        lines = [line for pair in zip(told, logs, strict=True) for line in pair]
+        lines = []
+        for name in bad:
+            lines.append(f"  {name}: {board.cards[name].state}, {board.cards[name].note}")
+            log = folder / "logs" / f"{file_name(name)}.log"
+            if log.exists():
+                lines.append(f"    log: {log.relative_to(options.root)}")
         raise BenchError("\n".join([f"{len(bad)} stages aren't done; launch again to go on:", *lines]))
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
-from bench.core.errors import BenchError
 from bench.launch.clone import lock_of, refresh
 from bench.launch.events import Event, What, Writer
 from bench.launch.lock import Held, hold
@@ -45,8 +44,8 @@ def work(order: Order) -> None:
                 code, note, transient = (code, note, transient) if pushed is None else (1, pushed, True)
     except Held as error:
         code, note, transient = 1, str(error), True
-    except (BenchError, OSError) as error:
-        code, note, transient = 1, str(error), False
+    except Exception as error:  # whatever it is, the head shall hear of it
+        code, note, transient = 1, f"{type(error).__name__}: {error}", False
     if ending.signal is not None:
         note, transient = f"asked to end by {ending.signal.name}", True
     writer.write(Event("ended", code=code, note=note, transient=transient))
