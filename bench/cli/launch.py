@@ -75,19 +75,18 @@ def launch(
     with workplace():
         params = settings.load()
         check_names(params, settings.params_file)
-        from bench.launch.plan import Options, plan
-        from bench.launch.pool import Needs
-        from bench.launch.session import launch as start
+        from bench.launch import plan, pool, session
 
         processes = gpus_per_job or 1
         places = _slots(on, gpus_per_job, jobs, params.threads)
-        needs = Needs(params.threads * processes, gpus_per_job or 0, time, memory, partition)
-        base = Options(ROOT, _pipeline(settings.params_file), params.profile, tuple(stages or ()), on.value, places)
+        needs = pool.Needs(params.threads * processes, gpus_per_job or 0, time, memory, partition)
+        file = _pipeline(settings.params_file)
+        base = plan.Options(ROOT, file, params.profile, tuple(stages or ()), on.value, places)
         options = replace(base, processes=processes, needs=needs, retries=retries, pull=pull, push=push, clones=clones)
         if dry_run:
-            typer.echo("\n".join(plan(options).lines()))
+            typer.echo("\n".join(plan.plan(options).lines()))
         else:
-            quietly(settings, lambda: start(options))
+            quietly(settings, lambda: session.launch(options))
 
 
 def _slots(on: Executor, gpus_per_job: int | None, jobs: int | None, threads: int) -> tuple[str | None, ...]:
