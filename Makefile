@@ -71,6 +71,10 @@ test: $(STAMP) ## run the tests
 test-slow: $(STAMP) ## kill the pipeline and delete its files at random: does it recover to the byte? (minutes)
 	@$(BIN)/python -m pytest tests/slow
 
+.PHONY: test-slurm
+test-slurm: $(STAMP) ## run the tests on a real Slurm of two nodes (as root, with slurm-wlm and munge)
+	@$(BIN)/python -m pytest tests/slurm -rs
+
 .PHONY: readme
 readme: $(STAMP) ## put the demo's results into README.md
 	@$(BIN)/python tests/readme_block.py
