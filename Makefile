@@ -30,7 +30,7 @@ $(STAMP): pyproject.toml requirements.lock
 	@touch $@
 
 .PHONY: repro
-repro: $(STAMP) ## tables, figures and page of the demo profile, from nothing (2 CPU cores: up to 45 minutes)
+repro: $(STAMP) ## tables, figures and page of the demo profile, from nothing (2 CPU cores: about an hour)
 	@$(BIN)/dvc repro
 	@$(MAKE) where PROFILE=demo
 

@@ -18,7 +18,18 @@ BEGIN, END = "<!-- results:begin -->\n", "<!-- results:end -->"
 ROWS = {
     "reference-only": "Reference only (floor)",
     "triangle-merge": "Triangle merge (floor)",
+    "flow-merge": "DIS flow + merge, no training",
+    "sen2012": "Sen 2012 (re-implementation), no training",
+    "kalantari2017": "Kalantari 2017 (DIS flow)",
+    "deephdr": "DeepHDR",
     "ahdrnet": "AHDRNet",
+    "nhdrrnet": "NHDRRNet",
+    "hdr-gan": "HDR-GAN",
+    "adnet": "ADNet",
+    "cavit": "CA-ViT",
+    "sctnet": "SCTNet",
+    "safnet": "SAFNet",
+    "afunet": "AFUNet",
     "olc-baseline": "OLC, row 1 of Table 3: baseline",
     "olc-pa-fsm": "OLC, row 5: + PA + FSM",
     "olc-64": "OLC, row 7: proposed",
@@ -39,7 +50,7 @@ The demo as committed: dB{q}, means of {scenes} test views, {seeds}, {steps} ste
 [Table 3](reports/demo/tables/table3.md).
 """
 OUTRO = """\
-Trainings of a minute show that the chain works; they don't rank methods. `make study` adds seeds, `make paper` the
+Trainings of minutes show that the chain works; they don't rank methods, and flow does well on views without parallax. `make study` adds seeds, `make paper` the
 published schedules.
 """
 COMPARED = """\

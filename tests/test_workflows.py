@@ -95,7 +95,7 @@ def values(flow):
     """The environments under which a workflow's lines run: one for every choice of an input."""
     inputs = (triggers(flow).get("workflow_dispatch") or {}).get("inputs", {})
     options = next((entry["options"] for entry in inputs.values() if entry["type"] == "choice"), [None])
-    given = {key: value for key, value in flow["env"].items() if "inputs." in value}
+    given = {key: value for key, value in flow.get("env", {}).items() if "inputs." in value}
     return [dict.fromkeys(given, option) for option in options]
 
 

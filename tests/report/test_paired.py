@@ -18,7 +18,7 @@ from bench.report.inputs import Measured, Paper
 from bench.report.paired import Pair, compare, pairs, phrase, rough, short, verdict
 from bench.report.results import collect
 from bench.report.writers import to_csv, to_latex, to_markdown
-from bench.stages.report import _papers
+from bench.stages.report import read_papers
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -76,7 +76,7 @@ class TestPairs:
         rows = [BASE._replace(variant=variant) for variant in params.variants]
         measured = Measured(params, collect(pd.DataFrame(rows, columns=list(ScoreRow._fields))), {})
         second, third = (
-            {p.variant: p.other for p in pairs(paper, measured, "panoramas")} for paper in _papers(params)[1:]
+            {p.variant: p.other for p in pairs(paper, measured, "panoramas")} for paper in read_papers(params)[1:]
         )
         assert {"olc-32": "vanilla-32", "olc-64": "vanilla-64", "vhdr-64": "vanilla-64"}.items() <= second.items()
         assert second["olc-64-restart"] == "vanilla-64-restart"
