@@ -50,8 +50,8 @@ The demo as committed: dB{q}, means of {scenes} test views, {seeds}, {steps} ste
 [Table 3](reports/demo/tables/table3.md).
 """
 OUTRO = """\
-Trainings of minutes show that the chain works; they don't rank methods, and flow does well on views without parallax. `make study` adds seeds, `make paper` the
-published schedules.
+Trainings of minutes show that the chain works; they don't rank methods, and flow does well on views without parallax.
+`make study` adds seeds, `make paper` the published schedules.
 """
 COMPARED = """\
 What the protocol alone does: the same predictions of `{variant}` have {low:.2f} dB PSNR-μ under `{under}` and
