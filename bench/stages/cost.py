@@ -23,7 +23,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from bench.nn import deform
+from bench.nn import deform, windows
 from bench.train.learner import Learner
 from methods.olc import codebook as book
 
@@ -145,7 +145,11 @@ def _as_on_a_gpu() -> Iterator[None]:
         patch.object(deform.DeformConv3x3, "guided", guided),
         patch.object(book, "SCORES_CPU", book.SCORES),
     ):
-        yield
+        try:
+            yield
+        finally:  # they keep what was made in here: fake tensors, which real networks would meet later
+            windows.shifted_masks.cache_clear()
+            windows.relative_positions.cache_clear()
 
 
 def _trainable(network: nn.Module) -> list[nn.Parameter]:

@@ -9,7 +9,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.core.params import load
+from bench.nn import windows
 from bench.nn.blocks import HdrNetwork, conv
+from bench.nn.windows import WindowAttention
 from bench.stages import cost, networks, pricing
 from bench.train.hdr import HdrLearner
 
@@ -144,3 +146,27 @@ def test_counting_draws_no_random_numbers():
     before = torch.random.get_rng_state()
     cost.training_step(one_convolution, batch=1, size=16, step=0)
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_networks_of_windows_run_after_they_were_counted():
+    """Tables of positions and masks are kept between calls: fake ones must not be."""
+    network, tokens = WindowAttention(4, 2, shift=4), torch.rand(1, 16, 16, 4)
+    nn.init.normal_(network.project.weight)
+    expected = network(tokens)
+    for kept in (windows.relative_positions, windows.shifted_masks):
+        kept.cache_clear()
+    cost.multiply_adds(_Windows(network), height=16, width=16)
+    again = network(tokens)
+    assert type(again) is torch.Tensor
+    torch.testing.assert_close(again, expected)
+
+
+class _Windows(nn.Module):
+    """Window attention in the shape of a network: frames in, tokens of four channels out."""
+
+    def __init__(self, attention):
+        super().__init__()
+        self.attention = attention
+
+    def forward(self, frames):
+        return self.attention(frames[:, 0, :4].permute(0, 2, 3, 1))
