@@ -43,7 +43,7 @@ def test_every_number_is_computed_again_to_the_printed_digits(tracked, name):
             done += 1
         else:
             left.add(cell.column)
-    expected = WORDS | ({} if tracked.sidecar else ON_CARDS)
+    expected = WORDS | (set() if tracked.sidecar else ON_CARDS)
     assert left <= expected | ({"scenes_saturated", "scenes_moving", *values.COUNTS} if name == "masks" else set())
     assert done > 50
 
