@@ -151,7 +151,9 @@ def test_killed_at_any_moment_the_next_run_completes_the_same_bytes(place, tmp_p
     start = time.monotonic()
     unpack(place, out)
     length, partial, context = time.monotonic() - start, 0, multiprocessing.get_context("fork")
-    for _ in range(KILLS):
+    for kill in range(10 * KILLS):
+        if kill >= KILLS and partial >= KILLS // 3:
+            break  # on a busy machine more kills come too early or too late
         shutil.rmtree(out)
         process = context.Process(target=unpack, args=(place, out))
         process.start()
