@@ -30,8 +30,8 @@ $(STAMP): pyproject.toml requirements.lock
 	@touch $@
 
 .PHONY: repro
-repro: $(STAMP) ## tables, figures and page of the demo profile, from nothing (2 CPU cores: about an hour)
-	@$(BIN)/dvc repro
+repro: $(STAMP) ## `dvc repro` of the demo, stages side by side: tables, figures, page (2 CPU cores: about an hour)
+	@$(BIN)/python -m bench launch --on local $(if $(JOBS),--jobs $(JOBS))
 	@$(MAKE) where PROFILE=demo
 
 .PHONY: smoke

@@ -1,19 +1,25 @@
-"""The checkout that is launched: one commit, with nothing that a clone of it would lack."""
+"""The checkout that is launched: one commit, or a snapshot of what differs from it, and what a clone would lack."""
 
+import os
 import subprocess
-from collections.abc import Iterable, Sequence
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from bench.core.errors import UsageError
 
 NAMED = 5
-"""Files that an error names; the others are counted."""
+"""Files that a sentence names; the others are counted."""
+
+AUTHOR = {"NAME": "bench launch", "EMAIL": "launch@localhost"}
+"""Of snapshots; git refuses a commit without."""
 
 
-def git(root: Path, *arguments: str) -> str:
-    """Return what git prints; UsageError with its own words if it fails."""
+def git(root: Path, *arguments: str, given: str = "", environ: Mapping[str, str] | None = None) -> str:
+    """Return what git prints, `given` on its input; UsageError with its own words if it fails."""
     command = ["git", "-C", str(root), *arguments]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {**os.environ, **(environ or {})}
+    answer = subprocess.run(command, input=given, capture_output=True, text=True, env=environment, check=False)
     if answer.returncode:
         raise UsageError(f"git {' '.join(arguments)} failed in {root}: {answer.stderr.strip()}")
     return answer.stdout
@@ -24,46 +30,60 @@ def commit(root: Path) -> str:
     return git(root, "rev-parse", "HEAD").strip()
 
 
-def check_committed(root: Path, results: Sequence[str]) -> None:
-    """Refuse tracked files that differ from the commit: workers see the commit.
+def edits(root: Path, results: Sequence[str]) -> list[str]:
+    """Return tracked files that differ from the commit, but for what the pipeline itself writes.
 
-    What the pipeline itself writes, `results` and DVC's lock files, may differ.
+    That is `results` and DVC's lock files.
     """
-    changed = [line[3:] for line in git(root, "status", "--porcelain", "-z", "-uno").split("\0") if line[2:3] == " "]
-    foreign = [path for path in changed if Path(path).name != "dvc.lock" and not _below(path, results)]
-    if foreign:
-        raise UsageError(
-            f"changed since the last commit, which is what jobs run: {_listed(foreign)}. Commit or stash (git stash), "
-            "then launch again."
-        )
+    changed = _paths(git(root, "diff", "--name-only", "--no-renames", "-z", "HEAD"))
+    return [path for path in changed if Path(path).name != "dvc.lock" and not _below(path, results)]
 
 
-def loose_inputs(root: Path, sources: Iterable[str]) -> list[str]:
-    """Return inputs that git doesn't track at all, such as imported weights: a clone gets links to them.
+def loose_inputs(root: Path, sources: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return files that git doesn't track inside inputs that it does, and inputs that it doesn't track at all.
 
-    UsageError for files that git doesn't track inside an input that it does: clones would compute something else.
+    Clones get the former with the edits, and links to the latter, such as imported weights.
     """
-    tracked = git(root, "ls-files", "-z").split("\0")
-    others = git(root, "ls-files", "-z", "--others", "--exclude-standard").split("\0")
+    tracked = _paths(git(root, "ls-files", "-z"))
+    others = _paths(git(root, "ls-files", "-z", "--others", "--exclude-standard"))
     links: list[str] = []
-    stray: list[str] = []
+    stray: set[str] = set()
     for source in sorted(set(sources)):
         if any(_below(path, [source]) for path in tracked):
-            stray += [path for path in others if _below(path, [source])]
+            stray.update(path for path in others if _below(path, [source]))
         elif (root / source).exists() and not Path(source).is_absolute():
             links.append(source)
-    if stray:
-        raise UsageError(
-            f"inputs of stages that git doesn't track, so that jobs wouldn't see them: {_listed(stray)}. Commit them "
-            "(git add) or move them away, then launch again."
-        )
-    return links
+    return sorted(stray), links
+
+
+def snapshot(root: Path, paths: Sequence[str]) -> str:
+    """Return a commit on no branch: the one that is checked out with `paths` as they lie there, or without.
+
+    The same files give the same commit. Branches, index and files stay as they are.
+    """
+    if not paths:
+        return commit(root)
+    with tempfile.TemporaryDirectory() as folder:
+        index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+        git(root, "read-tree", "HEAD", environ=index)
+        git(root, "update-index", "--add", "--remove", "-z", "--stdin", given="\0".join([*paths, ""]), environ=index)
+        tree = git(root, "write-tree", environ=index).strip()
+    date = git(root, "show", "--no-patch", "--format=%cI", "HEAD").strip()
+    people = {f"GIT_{role}_{key}": AUTHOR[key] for role in ("AUTHOR", "COMMITTER") for key in AUTHOR}
+    dates = {f"GIT_{role}_DATE": date for role in ("AUTHOR", "COMMITTER")}
+    message = ("-p", "HEAD", "-m", "What differs from the commit, for the jobs of a launch")
+    return git(root, "commit-tree", tree, *message, environ=people | dates).strip()
+
+
+def listed(paths: Sequence[str]) -> str:
+    """Name the first files and count the others."""
+    more = f" and {len(paths) - NAMED} more" if len(paths) > NAMED else ""
+    return ", ".join(paths[:NAMED]) + more
+
+
+def _paths(said: str) -> list[str]:
+    return [path for path in said.split("\0") if path]
 
 
 def _below(path: str, folders: Iterable[str]) -> bool:
     return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
-
-
-def _listed(paths: Sequence[str]) -> str:
-    more = f" and {len(paths) - NAMED} more" if len(paths) > NAMED else ""
-    return ", ".join(paths[:NAMED]) + more

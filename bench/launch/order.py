@@ -12,7 +12,7 @@ class Source:
     """Where a worker's clone comes from.
 
     root    : the head's checkout.
-    commit  : what is checked out.
+    commit  : what is checked out: the head's, or a snapshot of its files.
     file    : the pipeline, relative to the root.
     lock    : a copy of the head's lock file of this pipeline; the file may be missing.
     cache   : DVC's cache.

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.core.errors import UsageError
-from bench.launch.checkout import check_committed, commit, loose_inputs
+from bench.launch.checkout import commit, edits, listed, loose_inputs
 from bench.launch.graph import Pipeline, read
 from bench.launch.grouping import CHEAP, Job, group
 from bench.launch.pool import Needs
@@ -48,13 +48,18 @@ class Options:
 
 @dataclass
 class Plan:
-    """What is to be done: jobs for workers, and stages that only the head can run."""
+    """What is to be done: jobs for workers, and stages that only the head can run.
+
+    edits : files that differ from the commit and that jobs see as they are now.
+    links : inputs outside git, which jobs see where they lie.
+    """
 
     options: Options
     pipeline: Pipeline
     commit: str
     reasons: dict[str, str]
     targets: list[str]
+    edits: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
     jobs: list[Job] = field(default_factory=list)
 
@@ -67,8 +72,9 @@ class Plan:
     def lines(self) -> list[str]:
         """Return the plan for reading."""
         jobs, total = len(self.jobs), len(self.pipeline.stages)
+        state = f"{self.commit[:10]}{f' with changes to {listed(self.edits)}' if self.edits else ''}"
         lines = [
-            f"{self.options.profile} at {self.commit[:10]}: {len(self.reasons)} of {total} stages are out of date; "
+            f"{self.options.profile} at {state}: {len(self.reasons)} of {total} stages are out of date; "
             f"{jobs} jobs on {self.options.executor}, at most {len(self.options.slots)} at once"
         ]
         for number, job in enumerate(self.jobs, 1):
@@ -89,7 +95,8 @@ def plan(options: Options) -> Plan:
     targets = sorted(pipeline.stages[name].address for name in named) if options.stages else [options.file]
     result = Plan(options, pipeline, commit(root), reasons, targets, jobs=group(pipeline, mine, options.cheap))
     if mine:
-        check_committed(root, pipeline.uncached)
         sources = {source for name in mine for source in pipeline.stages[name].sources}
-        result.links = (f"runs/{options.profile}", *loose_inputs(root, sources))
+        stray, links = loose_inputs(root, sources)
+        result.edits = (*edits(root, pipeline.uncached), *stray)
+        result.links = (f"runs/{options.profile}", *links)
     return result

@@ -1,4 +1,4 @@
-"""What a launch left behind whose head was killed: jobs that still run are ended, so that nothing is done twice."""
+"""What a kill left behind: jobs that still run are ended, lest anything is done twice; half a lock file is removed."""
 
 import os
 import shutil
@@ -10,9 +10,30 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+import yaml
+
 from bench.core.errors import UsageError
 from bench.launch.lock import Held, Holder, hold
 from bench.launch.worker import GRACE
+
+
+def remove_damaged(lock: Path) -> bool:
+    """Remove a dvc.lock that isn't whole, and tell if there was one; the cache restores what it named.
+
+    DVC empties the file before it writes it, and then refuses to run with what a kill has left.
+    """
+    if not lock.exists():
+        return False
+    try:
+        content = yaml.load(lock.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        whole = (
+            isinstance(content, dict) and isinstance(content.get("stages"), dict) and all(content["stages"].values())
+        )
+    except yaml.YAMLError:
+        whole = False
+    if not whole:
+        lock.unlink()
+    return not whole
 
 
 def end_slurm_jobs(identifiers: Iterable[str]) -> None:

@@ -12,6 +12,7 @@ from bench.core.errors import BenchError, UsageError
 from bench.launch import board as boards
 from bench.launch import recovery
 from bench.launch.board import BAD, FINISHED, Board
+from bench.launch.checkout import snapshot
 from bench.launch.display import Display, duration
 from bench.launch.grouping import Job
 from bench.launch.head import reproduce
@@ -40,12 +41,16 @@ def _launch(options: Options) -> None:
     before = boards.load(options.folder / "state.json")
     if before and before.jobs:
         _recover(options, before)
+    lock = (options.root / options.file).with_name("dvc.lock")
+    if recovery.remove_damaged(lock):
+        print(f"removed {lock.relative_to(options.root)}, which a kill had cut short: the cache restores what it named")
     todo = plan(options)
+    state = snapshot(options.root, todo.edits)
     identifier = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{os.getpid()}"
     folder = options.folder / identifier
     folder.mkdir(parents=True)
     mine = [name for name in todo.reasons if name not in todo.at_head]
-    board = Board(identifier, todo.commit, options.executor, dict(boards.resume(before, todo.commit, mine)))
+    board = Board(identifier, state, options.executor, dict(boards.resume(before, state, mine)))
     start = time.monotonic()
     if mine:
         _work(todo, board, folder)
@@ -66,7 +71,7 @@ def _clones(options: Options) -> Path:
 def _work(todo: Plan, board: Board, folder: Path) -> None:
     options = todo.options
     display = Display(board, len(options.slots))
-    source = _source(todo, folder)
+    source = _source(todo, board.commit, folder)
     scheduler = Scheduler(
         pipeline=todo.pipeline,
         jobs=todo.jobs,
@@ -81,14 +86,14 @@ def _work(todo: Plan, board: Board, folder: Path) -> None:
     scheduler.run()
 
 
-def _source(todo: Plan, folder: Path) -> Source:
+def _source(todo: Plan, state: str, folder: Path) -> Source:
     """Describe the clones; the lock file is copied, so that all workers start from the same one."""
     options, lock = todo.options, Path(todo.options.file).with_name("dvc.lock")
     if (options.root / lock).exists():
         shutil.copyfile(options.root / lock, folder / "dvc.lock")
     cache = _clones(options) / "cache" if options.push else Path(todo.pipeline.cache)
     return Source(
-        options.root, todo.commit, options.file, folder / "dvc.lock", cache, dict(todo.pipeline.remotes), todo.links
+        options.root, state, options.file, folder / "dvc.lock", cache, dict(todo.pipeline.remotes), todo.links
     )
 
 

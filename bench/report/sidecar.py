@@ -17,8 +17,8 @@ VERSION = 1
 
 ABOUT = (
     "What each file of this folder was made from. By file name without ending: entries of the parameter file, and the "
-    "stages of dvc.yaml that make them. Below: sha256 of their known. For one number: python -m bench explain "
-    "FILE:ROW:COLUMN."
+    "stages of dvc.yaml that make them. Below: what is known of each entry, with hashes (sha256). For one number: "
+    "python -m bench explain FILE:ROW:COLUMN."
 )
 
 CARD = (

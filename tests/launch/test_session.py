@@ -6,7 +6,7 @@ import pytest
 
 from bench.core.errors import UsageError
 from bench.launch.plan import plan
-from tests.launch.tiny import Project
+from tests.launch.tiny import Project, git
 
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")  # DVC's use of pygtrie
 
@@ -48,17 +48,37 @@ def test_a_plan_names_jobs_and_reasons_and_writes_nothing(project, monkeypatch):
     assert not any("evaluate_plain@b" in line or "summarize" in line for line in lines)
 
 
-@pytest.mark.parametrize(
-    ("path", "content", "words"),
-    [
-        ("stage.py", "print()", "changed since the last commit, which is what jobs run: stage.py"),
-        ("params.yaml", "profile: tiny", "DVC can't read dvc.yaml"),
-    ],
-)
-def test_a_checkout_that_is_not_committed_is_refused(project, monkeypatch, path, content, words):
+def test_jobs_see_what_is_not_committed(project, monkeypatch):
     monkeypatch.chdir(project.root)
-    (project.root / path).write_text(content)
-    with pytest.raises(UsageError, match=words):
+    (project.root / "stage.py").write_text((project.root / "stage.py").read_text().replace("working on", "at work on"))
+    before = git(project.root, "status", "--porcelain")
+    assert " with changes to stage.py: 8 of 8 stages" in plan(project.options()).lines()[0]
+    code, output = project.launch()
+    assert code == 0, output
+    assert "run: summarize" in output  # the head found what jobs had made from the same, changed, file
+    assert len(project.names) == 8
+    logs = "".join(path.read_text() for path in project.root.glob("runs/tiny/launch/*/logs/train@a.log"))
+    assert "at work on train-a" in logs
+    assert (
+        git(project.root, "status", "--porcelain").replace("?? dvc.lock\n", "").replace("?? reports/\n", "") == before
+    )
+
+
+def test_half_a_lock_file_is_removed_and_all_restored(reproduced, tmp_path):
+    project = Project.copied(reproduced.root, tmp_path)
+    lock = project.root / "dvc.lock"
+    lock.write_text("")
+    code, output = project.launch()
+    assert code == 0, output
+    assert "removed dvc.lock, which a kill had cut short" in output
+    assert project.names in ([], ["summarize"])
+    assert project.results() == reproduced.results()
+
+
+def test_parameters_that_do_not_suit_the_pipeline_are_refused(project, monkeypatch):
+    monkeypatch.chdir(project.root)
+    (project.root / "params.yaml").write_text("profile: tiny")
+    with pytest.raises(UsageError, match=r"DVC can't read dvc\.yaml"):
         plan(project.options())
 
 
