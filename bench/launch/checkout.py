@@ -1,12 +1,10 @@
 """The checkout that is launched: one commit, or a snapshot of what differs from it, and what a clone would lack."""
 
-import os
-import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from bench.core.errors import UsageError
+from bench.repository import git
 
 NAMED = 5
 """Files that a sentence names; the others are counted."""
@@ -15,19 +13,9 @@ AUTHOR = {"NAME": "bench launch", "EMAIL": "launch@localhost"}
 """Of snapshots; git refuses a commit without."""
 
 
-def git(root: Path, *arguments: str, given: str = "", environ: Mapping[str, str] | None = None) -> str:
-    """Return what git prints, `given` on its input; UsageError with its own words if it fails."""
-    command = ["git", "-C", str(root), *arguments]
-    environment = {**os.environ, **(environ or {})}
-    answer = subprocess.run(command, input=given, capture_output=True, text=True, env=environment, check=False)
-    if answer.returncode:
-        raise UsageError(f"git {' '.join(arguments)} failed in {root}: {answer.stderr.strip()}")
-    return answer.stdout
-
-
 def commit(root: Path) -> str:
     """Return the commit that is checked out."""
-    return git(root, "rev-parse", "HEAD").strip()
+    return git.output(root, "rev-parse", "HEAD").strip()
 
 
 def edits(root: Path, results: Sequence[str]) -> list[str]:
@@ -35,7 +23,7 @@ def edits(root: Path, results: Sequence[str]) -> list[str]:
 
     That is `results` and DVC's lock files.
     """
-    changed = _paths(git(root, "diff", "--name-only", "--no-renames", "-z", "HEAD"))
+    changed = git.paths(git.output(root, "diff", "--name-only", "--no-renames", "-z", "HEAD"))
     return [path for path in changed if Path(path).name != "dvc.lock" and not _below(path, results)]
 
 
@@ -44,8 +32,8 @@ def loose_inputs(root: Path, sources: Iterable[str]) -> tuple[list[str], list[st
 
     Clones get the former with the edits, and links to the latter, such as imported weights.
     """
-    tracked = _paths(git(root, "ls-files", "-z"))
-    others = _paths(git(root, "ls-files", "-z", "--others", "--exclude-standard"))
+    tracked = git.paths(git.output(root, "ls-files", "-z"))
+    others = git.paths(git.output(root, "ls-files", "-z", "--others", "--exclude-standard"))
     links: list[str] = []
     stray: set[str] = set()
     for source in sorted(set(sources)):
@@ -65,24 +53,22 @@ def snapshot(root: Path, paths: Sequence[str]) -> str:
         return commit(root)
     with tempfile.TemporaryDirectory() as folder:
         index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
-        git(root, "read-tree", "HEAD", environ=index)
-        git(root, "update-index", "--add", "--remove", "-z", "--stdin", given="\0".join([*paths, ""]), environ=index)
-        tree = git(root, "write-tree", environ=index).strip()
-    date = git(root, "show", "--no-patch", "--format=%cI", "HEAD").strip()
+        git.output(root, "read-tree", "HEAD", environ=index)
+        git.output(
+            root, "update-index", "--add", "--remove", "-z", "--stdin", given="\0".join([*paths, ""]), environ=index
+        )
+        tree = git.output(root, "write-tree", environ=index).strip()
+    date = git.output(root, "show", "--no-patch", "--format=%cI", "HEAD").strip()
     people = {f"GIT_{role}_{key}": AUTHOR[key] for role in ("AUTHOR", "COMMITTER") for key in AUTHOR}
     dates = {f"GIT_{role}_DATE": date for role in ("AUTHOR", "COMMITTER")}
     message = ("-p", "HEAD", "-m", "What differs from the commit, for the jobs of a launch")
-    return git(root, "commit-tree", tree, *message, environ=people | dates).strip()
+    return git.output(root, "commit-tree", tree, *message, environ=people | dates).strip()
 
 
 def listed(paths: Sequence[str]) -> str:
     """Name the first files and count the others."""
     more = f" and {len(paths) - NAMED} more" if len(paths) > NAMED else ""
     return ", ".join(paths[:NAMED]) + more
-
-
-def _paths(said: str) -> list[str]:
-    return [path for path in said.split("\0") if path]
 
 
 def _below(path: str, folders: Iterable[str]) -> bool:

@@ -5,8 +5,8 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from bench.launch.checkout import git
 from bench.launch.order import Source
+from bench.repository import git
 
 
 def lock_of(clone: Path) -> Path:
@@ -18,9 +18,9 @@ def refresh(clone: Path, source: Source) -> None:
     """Make the clone, or bring it to the commit; what stages made there stays, as DVC may still need it."""
     if not (clone / ".git").is_dir():
         shutil.rmtree(clone, ignore_errors=True)
-        git(source.root, "clone", "--quiet", "--shared", "--no-checkout", str(source.root), str(clone))
+        git.output(source.root, "clone", "--quiet", "--shared", "--no-checkout", str(source.root), str(clone))
     (clone / ".git" / "index.lock").unlink(missing_ok=True)  # of a worker that was killed
-    git(clone, "checkout", "--quiet", "--force", "--detach", source.commit)
+    git.output(clone, "checkout", "--quiet", "--force", "--detach", source.commit)
     for stale in (clone / ".dvc" / "tmp").glob("rwlock*"):
         stale.unlink()
     _only(clone, source.file)
@@ -35,9 +35,8 @@ def _only(clone: Path, file: str) -> None:
     """Leave one pipeline: DVC reads all that it finds before each command, which takes longer than many a stage."""
     own = clone / file
     content = own.read_bytes()
-    for path in git(clone, "ls-files", "-z", "--", "dvc.yaml", "**/dvc.yaml").split("\0"):
-        if path:
-            (clone / path).unlink(missing_ok=True)
+    for path in git.paths(git.output(clone, "ls-files", "-z", "--", "dvc.yaml", "**/dvc.yaml")):
+        (clone / path).unlink(missing_ok=True)
     own.write_bytes(content)
 
 

@@ -10,11 +10,10 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-import yaml
-
 from bench.core.errors import UsageError
 from bench.launch.lock import Held, Holder, hold
 from bench.launch.worker import GRACE
+from bench.repository.lock import stages
 
 
 def remove_damaged(lock: Path) -> bool:
@@ -25,15 +24,11 @@ def remove_damaged(lock: Path) -> bool:
     if not lock.exists():
         return False
     try:
-        content = yaml.load(lock.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        whole = (
-            isinstance(content, dict) and isinstance(content.get("stages"), dict) and all(content["stages"].values())
-        )
-    except yaml.YAMLError:
-        whole = False
-    if not whole:
+        stages(lock.read_bytes(), str(lock))
+    except UsageError:
         lock.unlink()
-    return not whole
+        return True
+    return False
 
 
 def end_slurm_jobs(identifiers: Iterable[str]) -> None:

@@ -1,9 +1,11 @@
 """Which commit a file is of, and whether it was changed since."""
 
-import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from bench.core.errors import UsageError
+from bench.repository import git
 
 
 @dataclass(frozen=True)
@@ -24,17 +26,12 @@ class History:
 
 def of_files(files: Iterable[Path]) -> History:
     """Ask git about files below the current folder."""
-    names = [path.as_posix() for path in files]
+    names, here = [path.as_posix() for path in files], Path()
     try:
-        commits = {name: _git("log", "-1", "--format=%H", "--", name) for name in names}
-        changed = [line[3:] for line in _git("status", "--porcelain", "--", *names).splitlines()]
-        return History(commits, tuple(changed), bool(_git("status", "--porcelain", "--untracked-files=no")))
-    except FileNotFoundError:
+        if git.ask(here, "rev-parse", "HEAD").returncode:
+            return History({}, problem="this folder is no git checkout, so no commit can be told")
+    except UsageError:
         return History({}, problem="git isn't installed, so no commit can be told")
-    except subprocess.CalledProcessError:
-        return History({}, problem="this folder is no git checkout, so no commit can be told")
-
-
-def _git(*words: str) -> str:
-    # Only the end is stripped: a line of `status` begins with a blank where nothing is staged.
-    return subprocess.run(["git", *words], capture_output=True, text=True, check=True).stdout.rstrip()
+    commits = {name: git.output(here, "log", "-1", "--format=%H", "--", name).strip() for name in names}
+    changed = [line[3:] for line in git.output(here, "status", "--porcelain", "--", *names).splitlines()]
+    return History(commits, tuple(changed), bool(git.output(here, "status", "--porcelain", "--untracked-files=no")))

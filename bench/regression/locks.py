@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-import yaml
-
-from bench.core.errors import UsageError
+from bench.repository.lock import stages
 
 LIBRARIES = "requirements.lock"
 
@@ -76,11 +74,7 @@ class Lock:
 
 def parse(text: bytes, where: str) -> Lock:
     """Read a dvc.lock; UsageError if it isn't one."""
-    try:
-        content = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        return Lock({name: _stage(entry) for name, entry in content["stages"].items()})
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{where} isn't a lock file of DVC; restore it with git, or run dvc repro.") from error
+    return Lock({name: _stage(entry) for name, entry in stages(text, where).items()})
 
 
 def _stage(entry: Mapping[str, Any]) -> Stage:

@@ -2,13 +2,12 @@
 
 import ast
 import io
-import subprocess
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.core.errors import UsageError
+from bench.repository import git
 
 METRICS = "bench/metrics"
 """Where the cards of metrics stand."""
@@ -23,7 +22,7 @@ class Tree(NamedTuple):
     def read(self, path: str) -> bytes | None:
         """Return the content of a file by its path below the root, None if there is no such file."""
         if self.revision:
-            answer = git(self.root, "cat-file", "blob", f"{self.revision}:./{path}")
+            answer = git.ask(self.root, "cat-file", "blob", f"{self.revision}:./{path}")
             return answer.stdout if answer.returncode == 0 else None
         file = self.root / path
         return file.read_bytes() if file.is_file() else None
@@ -37,7 +36,7 @@ class Tree(NamedTuple):
         if not self.revision:
             yield from (path.read_text(encoding="utf-8") for path in sorted((self.root / folder).rglob("*.py")))
             return
-        answer = git(self.root, "archive", "--format=tar", self.revision, folder)
+        answer = git.ask(self.root, "archive", "--format=tar", self.revision, folder)
         if answer.returncode == 0:  # else that revision has no such folder
             with tarfile.open(fileobj=io.BytesIO(answer.stdout)) as archive:
                 files = (archive.extractfile(member) for member in archive if member.name.endswith(".py"))
@@ -64,13 +63,5 @@ def commit(root: Path, revision: str) -> str | None:
     """Return the hash of the commit that a revision names, None if it names none."""
     if not revision or revision.startswith("-"):
         return None
-    answer = git(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    answer = git.ask(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
     return answer.stdout.decode().strip() if answer.returncode == 0 else None
-
-
-def git(root: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
-    """Run git in `root`; UsageError if there is no git."""
-    try:
-        return subprocess.run(["git", *words], cwd=root, capture_output=True, check=False)
-    except FileNotFoundError as error:
-        raise UsageError("git isn't installed, so revisions can't be read; name folders or score files.") from error

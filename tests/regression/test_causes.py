@@ -98,5 +98,5 @@ def test_a_lock_of_other_scores_tells_nothing(side, rows, tmp_path):
 
 
 def test_a_damaged_lock_is_one_sentence():
-    with pytest.raises(UsageError, match="isn't a lock file of DVC"):
+    with pytest.raises(UsageError, match="isn't a whole lock file of DVC"):
         parse(b"stages: [1, 2]", "dvc.lock of here")
