@@ -21,6 +21,7 @@ from bench.launch.order import Order, Source
 from bench.launch.plan import Options, Plan, plan
 from bench.launch.pool import open_pool
 from bench.launch.scheduler import Policy, Scheduler
+from bench.launch.takeover import take_over
 from bench.launch.worker import file_name
 
 
@@ -119,6 +120,8 @@ def _conclude(todo: Plan, board: Board, folder: Path, seconds: float) -> None:
     bad, finished = board.having(BAD), board.having(FINISHED)
     targets = [stages[name].address for name in finished] if bad else todo.targets
     if targets:
+        if not (options.pull or options.push):
+            take_over(options.root, options.file, {name: stages[name].address for name in finished}, folder / "events")
         result = reproduce(options.root, targets, options.pull or options.push, folder / "logs" / "head.log")
         ran = ", ".join(result.ran) or "none"
         print(f"workers: {duration(seconds)}; head: {len(result.restored)} stages restored or up to date, run: {ran}")

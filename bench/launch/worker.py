@@ -20,6 +20,7 @@ from bench.launch.events import Event, What, Writer
 from bench.launch.lock import Held, hold
 from bench.launch.messages import Message, understand
 from bench.launch.order import PROCESSES, Order
+from bench.launch.takeover import leave
 
 GRACE = 25
 """Seconds that a stage has to save its state once it is asked to end; then it is killed."""
@@ -38,7 +39,9 @@ def work(order: Order) -> None:
     try:
         with hold(lock_of(order.clone)):
             refresh(order.clone, order.source)
-            code, note, transient = Run(order, writer, ending).repro()
+            run = Run(order, writer, ending)
+            code, note, transient = run.repro()
+            leave((order.clone / order.source.file).with_name("dvc.lock"), run.made, order.events)
             if order.push:
                 pushed = _push(order)
                 code, note, transient = (code, note, transient) if pushed is None else (1, pushed, True)
@@ -103,6 +106,7 @@ class Run:
         self.current = ""
         self.began: list[str] = []
         self.settled: set[str] = set()
+        self.made: dict[str, str] = {}
         self.note, self.busy, self.named = "", False, False
 
     def repro(self) -> tuple[int, str, bool]:
@@ -156,6 +160,8 @@ class Run:
     def _settle(self, what: What, name: str, code: int = 0, note: str = "", transient: bool = False) -> None:
         if name and name not in self.settled:
             self.settled.add(name)
+            if what != "failed":
+                self.made[name] = self.order.stages[name]
             self._tell(what, name, code, note, transient)
 
     def _tell(self, what: What, name: str, code: int = 0, note: str = "", transient: bool = False) -> None:

@@ -26,6 +26,8 @@ def test_a_launch_makes_what_dvc_repro_makes_and_a_second_one_does_nothing(proje
     code, output = project.launch(slots=("3", "5"), processes=2)
     assert code == 0, output
     assert project.results() == reproduced.results()
+    (head,) = project.root.glob("runs/tiny/launch/*/logs/head.log")
+    assert "is cached - skipping run" not in head.read_text()  # all that jobs did was taken over before
     assert sorted(project.names) == sorted([*WORKERS, "summarize"])
     assert "head: 7 stages restored or up to date, run: summarize" in output
     assert {(gpu, processes) for name, gpu, processes in project.ran if name in WORKERS} == {("3", "2"), ("5", "2")}

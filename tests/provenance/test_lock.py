@@ -10,7 +10,7 @@ from ..report.conftest import parameters
 def test_a_damaged_lock_is_told(tmp_path, monkeypatch, text):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dvc.lock").write_text(text, encoding="utf-8")
-    with pytest.raises(UsageError, match="isn.t a whole lock file of DVC"):
+    with pytest.raises(UsageError, match="isn't a whole lock file of DVC"):
         lock.read(parameters())
 
 

@@ -1,0 +1,61 @@
+"""What workers recorded, taken over by the head at once.
+
+DVC rewrites its whole lock file for each stage that it restores, which takes longer the more stages there are. So each
+job leaves the entries of its stages beside its events. The head writes them all at one go and lets `dvc checkout` bring
+the outputs; its `dvc repro` then finds every stage as it should be. Whatever is missing here, `dvc repro` restores.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.io.atomic import replacing
+from bench.repository.lock import stages
+
+ENDING = ".lock.json"
+
+
+def leave(lock: Path, addresses: Mapping[str, str], events: Path) -> None:
+    """Write beside a job's events what a clone's lock file holds of stages (name -> address)."""
+    if lock.exists():
+        entries = stages(lock.read_bytes(), str(lock))
+        found = {name: entries[key] for name, address in addresses.items() if (key := _key(address)) in entries}
+        with replacing(events.with_name(events.name + ENDING)) as part:
+            part.write_text(json.dumps(found), encoding="utf-8")  # in the order that DVC gives the keys
+
+
+def take_over(root: Path, file: str, addresses: Mapping[str, str], events: Path) -> None:
+    """Record stages (name -> address) that jobs have finished, and check their outputs out of the shared cache.
+
+    Entries are those in the folder of events; a failure leaves everything to `dvc repro`.
+    """
+    entries = _left(events, addresses)
+    if not entries:
+        return
+    from dvc.utils.serialize import modify_yaml
+
+    lock = (root / file).with_name("dvc.lock")
+    with modify_yaml(str(lock)) as content:
+        content.setdefault("schema", "2.0")
+        content.setdefault("stages", {}).update({_key(addresses[name]): entry for name, entry in entries.items()})
+    command = [sys.executable, "-m", "dvc", "checkout", "--quiet", "--force", *(addresses[name] for name in entries)]
+    subprocess.run(command, cwd=root, capture_output=True, check=False)
+
+
+def _left(events: Path, wanted: Collection[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for path in sorted(events.glob(f"*{ENDING}"), key=lambda path: path.stat().st_mtime):
+        try:
+            entries = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # of a worker that was killed
+            continue
+        found |= {name: entry for name, entry in entries.items() if name in wanted}
+    return found
+
+
+def _key(address: str) -> str:
+    """Return a stage's name in its lock file: `train@a` of `profiles/smoke/dvc.yaml:train@a`."""
+    return address.rpartition(":")[2]
