@@ -2,11 +2,14 @@
 
 import configparser
 import shutil
-from contextlib import suppress
+from collections.abc import Collection
 from pathlib import Path
+
+import yaml
 
 from bench.launch.order import Source
 from bench.repository import git
+from bench.repository.lock import stages
 
 
 def lock_of(clone: Path) -> Path:
@@ -14,8 +17,11 @@ def lock_of(clone: Path) -> Path:
     return Path(f"{clone}.lock")
 
 
-def refresh(clone: Path, source: Source) -> None:
-    """Make the clone, or bring it to the commit; what stages made there stays, as DVC may still need it."""
+def refresh(clone: Path, source: Source, recorded: Collection[str]) -> None:
+    """Make the clone, or bring it to the commit; what stages made there stays, as DVC may still need it.
+
+    recorded : names in the head's lock file of what the clone's shall hold.
+    """
     if not (clone / ".git").is_dir():
         shutil.rmtree(clone, ignore_errors=True)
         git.output(source.root, "clone", "--quiet", "--shared", "--no-checkout", str(source.root), str(clone))
@@ -24,11 +30,18 @@ def refresh(clone: Path, source: Source) -> None:
     for stale in (clone / ".dvc" / "tmp").glob("rwlock*"):
         stale.unlink()
     _only(clone, source.file)
-    with suppress(FileNotFoundError):
-        shutil.copyfile(source.lock, (clone / source.file).with_name("dvc.lock"))
+    if source.lock.exists():
+        _record(source.lock, (clone / source.file).with_name("dvc.lock"), recorded)
     _configure(clone, source)
     for link in source.links:
         _link(source.root / link, clone / link)
+
+
+def _record(lock: Path, into: Path, names: Collection[str]) -> None:
+    """Copy some entries of a lock file: DVC rewrites all of it after each stage."""
+    entries = stages(lock.read_bytes(), str(lock))
+    kept = {name: entry for name, entry in entries.items() if name in names}
+    into.write_text(yaml.safe_dump({"schema": "2.0", "stages": kept}, sort_keys=False), encoding="utf-8")
 
 
 def _only(clone: Path, file: str) -> None:

@@ -34,6 +34,7 @@ class Order:
     """One attempt at one job.
 
     stages    : address of each stage by its name, in an order in which they can run.
+    recorded  : these stages and all that they need, as lock files name them: what the clone's lock file may hold.
     clone     : the folder of the slot's clone; `<clone>.lock` beside it is held while a worker is in there.
     events    : file of the job's events.
     logs      : folder of the stages' logs.
@@ -49,6 +50,7 @@ class Order:
     clone: Path
     events: Path
     logs: Path
+    recorded: frozenset[str] = frozenset()
     gpus: str | None = None
     processes: int = 1
     pull: bool = False

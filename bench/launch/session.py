@@ -21,7 +21,7 @@ from bench.launch.order import Order, Source
 from bench.launch.plan import Options, Plan, plan
 from bench.launch.pool import open_pool
 from bench.launch.scheduler import Policy, Scheduler
-from bench.launch.takeover import take_over
+from bench.launch.takeover import recorded_as, take_over
 from bench.launch.worker import file_name
 
 
@@ -100,6 +100,7 @@ def _source(todo: Plan, state: str, folder: Path) -> Source:
 
 def _order(todo: Plan, source: Source, folder: Path, job: Job, left: list[str], slot: int, attempt: int) -> Order:
     options = todo.options
+    needed = {*left, *todo.pipeline.ancestors(left)}
     return Order(
         job=job.name,
         stages={name: todo.pipeline.stages[name].address for name in left},
@@ -107,6 +108,7 @@ def _order(todo: Plan, source: Source, folder: Path, job: Job, left: list[str], 
         clone=_clones(options) / f"{options.profile}-{slot}",
         events=folder / "events" / f"{file_name(job.name)}.{attempt}.jsonl",
         logs=folder / "logs",
+        recorded=frozenset(recorded_as(todo.pipeline.stages[name].address) for name in needed),
         gpus=options.slots[slot],
         processes=options.processes,
         pull=options.pull or options.push,

@@ -18,11 +18,16 @@ from bench.repository.lock import stages
 ENDING = ".lock.json"
 
 
+def recorded_as(address: str) -> str:
+    """Return a stage's name in its lock file: `train@a` of `profiles/smoke/dvc.yaml:train@a`."""
+    return address.rpartition(":")[2]
+
+
 def leave(lock: Path, addresses: Mapping[str, str], events: Path) -> None:
     """Write beside a job's events what a clone's lock file holds of stages (name -> address)."""
     if lock.exists():
         entries = stages(lock.read_bytes(), str(lock))
-        found = {name: entries[key] for name, address in addresses.items() if (key := _key(address)) in entries}
+        found = {name: entries[key] for name, address in addresses.items() if (key := recorded_as(address)) in entries}
         with replacing(events.with_name(events.name + ENDING)) as part:
             part.write_text(json.dumps(found), encoding="utf-8")  # in the order that DVC gives the keys
 
@@ -40,7 +45,9 @@ def take_over(root: Path, file: str, addresses: Mapping[str, str], events: Path)
     lock = (root / file).with_name("dvc.lock")
     with modify_yaml(str(lock)) as content:
         content.setdefault("schema", "2.0")
-        content.setdefault("stages", {}).update({_key(addresses[name]): entry for name, entry in entries.items()})
+        content.setdefault("stages", {}).update(
+            {recorded_as(addresses[name]): entry for name, entry in entries.items()}
+        )
     command = [sys.executable, "-m", "dvc", "checkout", "--quiet", "--force", *(addresses[name] for name in entries)]
     subprocess.run(command, cwd=root, capture_output=True, check=False)
 
@@ -54,8 +61,3 @@ def _left(events: Path, wanted: Collection[str]) -> dict[str, Any]:
             continue
         found |= {name: entry for name, entry in entries.items() if name in wanted}
     return found
-
-
-def _key(address: str) -> str:
-    """Return a stage's name in its lock file: `train@a` of `profiles/smoke/dvc.yaml:train@a`."""
-    return address.rpartition(":")[2]

@@ -38,7 +38,7 @@ def work(order: Order) -> None:
     ending.hear()
     try:
         with hold(lock_of(order.clone)):
-            refresh(order.clone, order.source)
+            refresh(order.clone, order.source, order.recorded)
             run = Run(order, writer, ending)
             code, note, transient = run.repro()
             leave((order.clone / order.source.file).with_name("dvc.lock"), run.made, order.events)

@@ -6,12 +6,17 @@ from bench.launch.clone import refresh
 from bench.launch.order import Source
 from tests.launch.tiny import git, write_project
 
+LOCK = (
+    "schema: '2.0'\nstages:\n  fetch:\n    cmd: python fetch.py\n  other:\n    cmd: none\n  train@a:\n    cmd: train\n"
+)
+NEEDED = {"fetch", "train@a"}
+
 
 @pytest.fixture
 def source(tmp_path):
     root = tmp_path / "head"
     write_project(root)
-    (tmp_path / "lock").write_text("head's lock")
+    (tmp_path / "lock").write_text(LOCK)
     (root / ".dvc/config.local").write_text("['remote \"far\"']\n    password = secret\n")
     (root / "runs/other").mkdir(parents=True)
 
@@ -28,11 +33,11 @@ def source(tmp_path):
 @pytest.mark.parametrize("file", ["dvc.yaml", "profiles/other/dvc.yaml"])
 def test_a_clone_has_one_pipeline_and_what_the_head_has_outside_git(source, tmp_path, file):
     clone = tmp_path / "clones" / "0"
-    refresh(clone, source(file))
+    refresh(clone, source(file), NEEDED)
     assert [str(path.relative_to(clone)) for path in clone.rglob("dvc.yaml")] == [file]
     assert (clone / file).read_text() == (tmp_path / "head/dvc.yaml").read_text()
     assert not (clone / file).is_symlink()
-    assert (clone / file).with_name("dvc.lock").read_text() == "head's lock"
+    assert (clone / file).with_name("dvc.lock").read_text() == LOCK.replace("  other:\n    cmd: none\n", "")
     assert (clone / "given/weights").read_text() == "given"
     assert (clone / "runs/other").resolve() == tmp_path / "head/runs/other"
     config = configparser.ConfigParser()
@@ -43,7 +48,7 @@ def test_a_clone_has_one_pipeline_and_what_the_head_has_outside_git(source, tmp_
 
 def test_a_clone_is_brought_to_the_commit_and_keeps_what_stages_made(source, tmp_path):
     clone, root = tmp_path / "0", tmp_path / "head"
-    refresh(clone, source("dvc.yaml"))
+    refresh(clone, source("dvc.yaml"), NEEDED)
     (clone / "stage.py").write_text("changed by a stage")
     (clone / "work/made").parent.mkdir()
     (clone / "work/made").write_text("result")
@@ -52,11 +57,11 @@ def test_a_clone_is_brought_to_the_commit_and_keeps_what_stages_made(source, tmp
     (clone / ".git/index.lock").write_text("")
     (root / "stage.py").write_text("next")
     git(root, "commit", "--all", "--message", "next")
-    refresh(clone, source("dvc.yaml"))
+    refresh(clone, source("dvc.yaml"), NEEDED)
     assert (clone / "stage.py").read_text() == "next"
     assert (clone / "work/made").read_text() == "result"
     assert not (clone / ".dvc/tmp/rwlock").exists()
-    refresh(clone, source("profiles/other/dvc.yaml", "HEAD~1"))
+    refresh(clone, source("profiles/other/dvc.yaml", "HEAD~1"), NEEDED)
     assert (clone / "stage.py").read_text() != "next"
     assert not (clone / "dvc.yaml").exists()
 
@@ -64,5 +69,5 @@ def test_a_clone_is_brought_to_the_commit_and_keeps_what_stages_made(source, tmp
 def test_half_a_clone_is_made_again(source, tmp_path):
     (tmp_path / "0").mkdir()
     (tmp_path / "0/stage.py").write_text("rubbish")
-    refresh(tmp_path / "0", source("dvc.yaml"))
+    refresh(tmp_path / "0", source("dvc.yaml"), NEEDED)
     assert (tmp_path / "0/stage.py").read_text() != "rubbish"
