@@ -31,7 +31,7 @@ def caption(params: Params, cards: Cards, results: Sequence[Result], tested: Seq
         return f"Profile {params.profile}: nothing measured yet."
     protocol = sorted({result.protocol for result in results})
     made = [f"Protocol {', '.join(protocol)}", *settings(params, cards)]
-    marks = "Best in bold, second underlined, among learned rows measured here."
+    marks = "Best in bold, second underlined, among networks measured here; rows without training aren't marked."
     what = f"{data(results, tested, stand_ins(params))}; {seeds(results)}{waivers(params)}"
     return f"Profile {params.profile}: {what}. {'; '.join(made)}. {marks}{spread(results)}"
 
@@ -95,7 +95,7 @@ def made_with(params: Params, cards: Cards) -> dict[str, str]:
     recipe = _distinct(card["recipe"] for card in own if card.get("recipe")) or [params.recipe]
     device = _distinct(card["device"] for card in own if card.get("device"))
     if params.codebooks:
-        schedule.append(f"codebooks {params.stage1.steps} steps at batch {params.stage1.batch}")
+        schedule.append(f"codebooks {params.stage1.steps} steps at batch {params.stage1.batch}, {_codes(params)}")
     return {
         "output head": " and ".join(head),
         "perceptual backbone": " and ".join(_short(name) for name in backbone),
@@ -103,6 +103,12 @@ def made_with(params: Params, cards: Cards) -> dict[str, str]:
         "recipe": " and ".join(RECIPES[name] for name in recipe),
         "widths preset": " and ".join(widths),
     }
+
+
+def _codes(params: Params) -> str:
+    start = {"uniform": "codes from U(-1/K, 1/K)", "data": "codes from data"}[params.stage1.init]
+    share = params.stage1.quantise_from
+    return start + (f" and no quantisation before {share:.0%} of the steps" if share else "")
 
 
 def of_codebooks(params: Params, cards: Cards, places: Sequence[str]) -> str:

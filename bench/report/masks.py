@@ -64,8 +64,10 @@ def _masks(rows: Sequence[Row]) -> str:
     kinds = {row.cells["kind"] for row in rows}
     others = (CONTROLS if "control" in kinds else "") + (f" {SUBMITTED}" if "submitted" in kinds else "")
     return (
-        "Saturated: the reference frame holds no information there. Moving: the scene changed between the frames. "
-        "A scene in which a mask is empty has no value and doesn't enter that mean." + others
+        "Saturated: a channel of the reference frame is at full scale or close to it. Moving: another frame "
+        "contradicts the reference, which can't be seen where frames are saturated or dark, and counts motion of the "
+        "camera beyond the protocol's slack. A scene in which a mask is empty has no value and doesn't enter that mean."
+        + others
     )
 
 

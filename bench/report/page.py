@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from bench.core.decisions import Decision, decisions
 from bench.core.errors import BenchError
 from bench.core.params import Params
-from bench.report.table import Table
+from bench.report.table import KINDS, Table
 from bench.report.view import view
 from bench.report.writers import TEMPLATES
 
@@ -48,17 +48,6 @@ class Page:
     facts: Mapping[str, str]
     findings: Sequence[str] = ()
     sections: Sequence[Section] = field(default=())
-
-
-KINDS = {
-    "measured": "trained or run here, scored here",
-    "measured-third-party-weights": "others' weights, scored here",
-    "submitted": "scored here from someone's folder of results",
-    "control": "ours, beside the paper's rows; not ranked with them",
-    "floor": "what no method should fall below",
-    "published": "the paper's number only; its code isn't public",
-    "pending": "not in this version or profile yet",
-}
 
 
 def render(page: Page) -> str:

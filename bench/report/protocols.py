@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
+from bench.core.registry import protocols
 from bench.report.caption import data, seeds, settings, spread
 from bench.report.inputs import Measured
 from bench.report.masks import kind, label
@@ -23,6 +24,10 @@ READING = (
     "Each column is one protocol, ranked by itself (rank in brackets; equal digits share one); nothing is ranked "
     "across protocols. ▲n or ▼n: n places gained or lost against {own}, this profile's protocol, among the methods "
     "that both rank. Rows stand in that protocol's order; floors are ranked too."
+)
+VIEWING = (
+    " {names} take the display's resolution from the picture, and so its pixels per degree: small pictures are seen as "
+    "coarse ones, which lifts Q by tens."
 )
 OTHER = "another metric than {twin}, which is not to be compared in value; places are against {twin} under {own}"
 
@@ -63,7 +68,18 @@ def _caption(own: str, results: Mapping[str, Results], measured: Measured) -> st
     made = "; ".join(settings(measured.params, measured.cards))
     what = f"Profile {measured.params.profile}: {data(found, tested)}; {seeds(found)}; {made}."
     vision = f" {caution(measured.params)}" if any("hdrvdp2" in result.values for result in found) else ""
-    return f"{what} The same predictions under every protocol. {READING.format(own=own)}{spread(found)}{vision}"
+    return (
+        f"{what} The same predictions under every protocol. {READING.format(own=own)}{spread(found)}{vision}{_sized()}"
+    )
+
+
+def _sized() -> str:
+    found = [
+        name
+        for name, rule in protocols.items()
+        if rule.hdrvdp2 and getattr(rule.hdrvdp2.pixels_per_degree, "resolution", None) == "image"
+    ]
+    return VIEWING.format(names=" and ".join(found)) if found else ""
 
 
 def _heading(grid: Grid) -> str:

@@ -29,8 +29,9 @@ UNKNOWN = "its publication doesn't tell"
 NO_CLIP = "no clipping"
 CAPTION = (
     "Two lines a method: the recipe that its row was trained with here, and the published one on its card. `common` is "
-    "one recipe for all (stage2 and patches of the parameter file), `published` the card's, where what the publication "
-    "doesn't tell is the parameter file's."
+    "one recipe for all (stage2 and patches of the parameter file; own terms are those that a method can't be trained "
+    "without, such as HDR-GAN's discriminator). `published` is the card's; where the publication is silent, the "
+    "parameter file decides. T is the mu-law, mu = 5000."
 )
 
 
@@ -82,7 +83,7 @@ def _trained(card: Mapping[str, Any]) -> dict[str, Value]:
         "rate": f"{settings['rate']:g}", "betas": _pair(settings["betas"]), "batch": settings["batch"],
         "length": f"{settings['steps']} steps", "schedule": schedule, "clip": settings["clip"],
         "patch": patches.get("size"), "stride": patches.get("stride"),
-        "loss": loss or "L1 on T, the method's own terms",
+        "loss": loss or "L1 on T and own terms",
         "perceptual": settings["weight_perceptual"] if card.get("perceptual") != "none" else 0.0,
     }  # fmt: skip
 

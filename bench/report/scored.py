@@ -27,6 +27,7 @@ TESTED = (
 )
 NO_CODE = "no public implementation (the paper's dagger)"
 AFTER = "published after the paper: an optional row"
+OWN_HEAD = "keeps its published output layer; other networks end in `{head}`, ours, which adds to the reference frame"
 THIRD_PARTY = "weights by others ({source}), not trained here"
 METRICS = (
     Column("psnr_mu", "PSNR-μ", OURS, 2, "higher"),
@@ -197,6 +198,8 @@ def _notes(paper: Paper, measured: Measured, panel: str, label: str, variant: st
     if paper.number == 1:
         notes += sizing.renamed(measured, variant, label)
     card = measured.card(variant)
+    if card.get("head") == "published" and measured.params.head != "published":
+        notes.append(OWN_HEAD.format(head=measured.params.head))
     if "source" in card:
         notes.append(THIRD_PARTY.format(source=f"{card['source']}, sha256 {str(card['source_sha256'])[:12]}"))
     frozen = card.get("parameters_frozen")

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bench.report.table import OURS, PAPER, Column, Table
+from bench.report.table import KINDS, OURS, PAPER, Column, Table
 from bench.report.view import Cell, Panel, view
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -46,9 +46,12 @@ def to_csv(table: Table) -> str:
 
 
 def to_markdown(table: Table) -> str:
-    """Write title, one pipe table a panel, caption and footnotes; bold is best, underlined second."""
+    """Write title, one pipe table a panel, caption, kinds of rows and footnotes; bold is best, underlined second."""
     shown = view(table)
     parts = [f"**{_md(shown.title)}**", *(_md_panel(panel) for panel in shown.panels), _md(shown.caption)]
+    found = {row.cells.get("kind") for row in table.rows}
+    legend = "; ".join(f"*{kind}*: {meaning}" for kind, meaning in KINDS.items() if kind in found)
+    parts += [f"Kinds of rows: {legend}."] if legend else []
     parts += ["\n".join(f"- <sup>{letter}</sup> {_md(text)}" for letter, text in shown.footnotes)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
