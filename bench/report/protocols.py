@@ -68,9 +68,8 @@ def _caption(own: str, results: Mapping[str, Results], measured: Measured) -> st
     made = "; ".join(settings(measured.params, measured.cards))
     what = f"Profile {measured.params.profile}: {data(found, tested)}; {seeds(found)}; {made}."
     vision = f" {caution(measured.params)}" if any("hdrvdp2" in result.values for result in found) else ""
-    return (
-        f"{what} The same predictions under every protocol. {READING.format(own=own)}{spread(found)}{vision}{_sized()}"
-    )
+    what += " The same predictions under every protocol."
+    return f"{what} {READING.format(own=own)}{spread(found)}{vision}{_sized() if vision else ''}"
 
 
 def _sized() -> str:

@@ -176,7 +176,8 @@ def test_captions_of_codebooks_say_under_what_they_were_made():
     params = parameters()
     text = of_codebooks(params, {}, ["courtyard", "sunset"])
     assert text == (
-        "Profile tiny, perceptual backbone random-vgg16, codebooks 40 steps at batch 4, held-out scenes of 2 places"
+        "Profile tiny, perceptual backbone random-vgg16, codebooks 40 steps at batch 4, codes from U(-1/K, 1/K), "
+        "held-out scenes of 2 places"
     )
     assert "perceptual backbone vgg16 (file)," in of_codebooks(params, {"a": {"perceptual": "vgg16 (file)"}}, [])
     for table in (inspection.codebooks([], text), inspection.parts([], text)):
