@@ -14,6 +14,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 SCORES, PROTOCOLS = "reports/demo/scores.csv", "reports/demo/tables/protocols.csv"
+SIZES = "reports/demo/tables/table1.csv"
 BEGIN, END = "<!-- results:begin -->\n", "<!-- results:end -->"
 ROWS = {
     "reference-only": "Reference only (floor)",
@@ -45,18 +46,21 @@ METRICS = {
 """Shown if the demo has them, with two decimals."""
 
 INTRO = """\
-The demo as committed: dB{q}, means of {scenes} test views, {seeds}, {steps} steps for each network, protocol
-`{protocol}`. The rest is in [Table 1](reports/demo/tables/table1.md), [Table 2](reports/demo/tables/table2.md) and
+The demo as committed: dB{q}, means of {scenes} test views, {seeds}, protocol `{protocol}`. Networks have
+{least} to {most} times fewer parameters than published ones, {steps} steps of training, and most of them an output
+layer of ours (`{head}`): nothing here ranks the published methods. The rest is in
+[Table 1](reports/demo/tables/table1.md), [Table 2](reports/demo/tables/table2.md) and
 [Table 3](reports/demo/tables/table3.md).
 """
 OUTRO = """\
-Trainings of minutes show that the chain works; they don't rank methods, and flow does well on views without parallax.
-`make study` adds seeds, `make paper` the published schedules.
+Trainings of minutes show that the chain works, and flow does well on views without parallax. `make study` has more
+seeds, `make paper` the published networks and schedules.
 """
 COMPARED = """\
 What the protocol alone does: the same predictions of `{variant}` have {low:.2f} dB PSNR-μ under `{under}` and
 {high:.2f} under `{over}`, and {changed} of the {others} other protocols that define PSNR-μ rank the {methods} methods
-otherwise than `{own}`. [Every method under every protocol](reports/demo/tables/protocols.md):
+otherwise than `{own}`; crops and windows weigh more on small views.
+[Every method under every protocol](reports/demo/tables/protocols.md):
 
 ![Ranks under each protocol, and how far each shifts PSNR-μ](reports/demo/figures/protocols.png)
 """
@@ -81,18 +85,24 @@ def block(read: Read) -> str:
     """Return what stands between the marks."""
     scores = pd.read_csv(io.StringIO(read(SCORES) or ""))
     compared = read(PROTOCOLS)
-    parts = [_intro(scores), _table(scores), _compared(compared) if compared else "", OUTRO]
+    parts = [_intro(scores, read(SIZES) or ""), _table(scores), _compared(compared) if compared else "", OUTRO]
     return "\n".join(part for part in parts if part)
 
 
-def _intro(scores: pd.DataFrame) -> str:
+def _intro(scores: pd.DataFrame, sizes: str) -> str:
     (protocol,) = set(scores["protocol"])
+    params = yaml.safe_load(on_disk("params.yaml") or "")
+    table = pd.read_csv(io.StringIO(sizes))
+    smaller = (table["published_params_m"] / table["params_m"]).dropna()
     seeds = scores["seed"].nunique()
     return INTRO.format(
         q=" (HDR-VDP-2: Q)" if "hdrvdp2" in set(scores["metric"]) else "",
         scenes=scores["scene"].nunique(),
         seeds="one seed" if seeds == 1 else f"{seeds} seeds",
-        steps=yaml.safe_load(on_disk("params.yaml") or "")["stage2"]["steps"],
+        steps=params["stage2"]["steps"],
+        head=params["head"],
+        least=round(smaller.min()),
+        most=round(smaller.max()),
         protocol=protocol.partition("@")[0],
     )
 

@@ -203,13 +203,15 @@ def test_results_for_the_readme_follow_the_reports():
         ],
         columns=["variant", "protocol", "value", "rank", "rank_change"],
     ).assign(metric="psnr-mu", change_against="psnr-mu own@1")  # fmt: skip
-    files = {readme_block.SCORES: scores.to_csv(index=False), readme_block.PROTOCOLS: compared.to_csv(index=False)}
-    text = readme_block.block(files.get)
+    sizes = pd.DataFrame({"params_m": [None, 0.5, 0.1], "published_params_m": [None, 2.0, 1.0]})
+    files = {readme_block.SCORES: scores.to_csv(index=False), readme_block.SIZES: sizes.to_csv(index=False)}
+    assert "What the protocol alone does" not in readme_block.block(files.get)
+    text = readme_block.block({**files, readme_block.PROTOCOLS: compared.to_csv(index=False)}.get)
+    assert "4 to 10 times fewer parameters" in text
     assert "| AHDRNet | `ahdrnet` | 30.13 | 61.50 |" in text
     assert "means of 2 test views, one seed" in text
     assert "`y` have 29.00 dB PSNR-μ under `own` and\n33.00 under `z`" in text
     assert "1 of the 2 other protocols that define PSNR-μ rank the 2 methods" in text
-    assert "What the protocol alone does" not in readme_block.block({readme_block.SCORES: scores.to_csv()}.get)
 
 
 def test_pictures_in_the_readme_exist():
