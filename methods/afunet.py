@@ -147,6 +147,12 @@ class Stage(nn.Module):
         "demo": {"channels": 8, "heads": 2, "depth": 1, "stages": 2},
         "smoke": {"channels": 4, "heads": 2, "depth": 2, "stages": 1},
     },
+    conventions={
+        "channels": "[linear, LDR], all frames in one tensor",
+        "colours": "RGB",
+        "divisor": "65536",
+        "output": "sigmoid, [0, 1]",
+    },
     recipe={
         "rate": 5e-4,
         "batch": 4,

@@ -81,6 +81,13 @@ class ContextGroup(nn.Module):
     },
     multiple=8,
     overlap=96,
+    conventions={
+        "channels": "[linear, LDR]",
+        "colours": "BGR",
+        "divisor": "65536",
+        "output": "sigmoid, [0, 1]",
+        "tiles": "256 x 256, not overlapping, the image padded at right and bottom with LDR value 1",
+    },
     recipe={
         "loss": "L1 on T + 0.01 perceptual",
         "rate": 2e-4,

@@ -1,6 +1,9 @@
 """NHDRRNet (Yan et al., TIP 2020): an encoder a frame, triple-pass blocks beside a non-local branch, one decoder.
 
 There is no official code. One network here is either of two public re-implementations, ytZhang99's and Galaxies99's.
+No output of theirs was at hand. Names, shapes, parameters and multiply-adds are theirs to the digit and fix the pooled
+grid and the number of blocks. Our reading is the rest: features are joined decoder before encoders and local before
+non-local branch, LeakyReLU has slope 0.01, the attention is added to its input, and its scores aren't scaled.
 """
 
 from collections.abc import Mapping
@@ -123,7 +126,8 @@ RANGES = {"ytzhang99": torch.relu, "galaxies99": unit_tanh}
         "batch": 16,
         "patch": 256,
         "differs": "no official code: the ports' rate and batch, without their decay every 20,000 epochs, whose factor "
-        "isn't known. Batch norms take each process's own part of the batch: N processes don't equal one",
+        "isn't known; join order, LeakyReLU's slope and form of the attention are our reading. "
+        "Batch norms take each process's own part of the batch: N processes don't equal one",
     },
 )
 class NHDRRNet(HdrNetwork):

@@ -71,6 +71,13 @@ class Stage(nn.Module):
     },
     multiple=8,
     overlap=112,
+    conventions={
+        "channels": "[linear, LDR]",
+        "colours": "BGR",
+        "divisor": "65536",
+        "output": "sigmoid, [0, 1]; the padded size comes back",
+        "tiles": "256 x 256, not overlapping, the image padded at right and bottom with LDR value 1",
+    },
     recipe={
         "loss": "L1 on T + 0.01 perceptual",
         "rate": 2e-4,

@@ -19,7 +19,9 @@ class Decision(NamedTuple):
 
 READINGS = (
     Decision("segments", "Z_i = codes[(i-1)K/4 : (i+1)K/4], H: all", "the one reading on which eq. 4 and text agree"),
+    Decision("eq. 7", "means over all elements", "the norms' scale isn't printed; FeMaSR and VQFR take means"),
     Decision("n_z", "8C", "z_vq has 8C channels and is quantised directly"),
+    Decision("z_vq", "1x1 convolution of FSM's output at H/8 to n_z", "'projected' is not specified"),
     Decision("output of D", "sigmoid", "not printed; the authors' earlier code uses it"),
     Decision(
         "normalisation of the discriminators",
@@ -28,16 +30,23 @@ READINGS = (
     ),
     Decision("adversarial loss", "hinge", "the printed generator term fits hinge and Wasserstein alike"),
     Decision("entry convolutions", "one for each frame", "'a convolution layer to all frames' leaves it open"),
+    Decision("T of outputs without upper bound", "not clamped at 1", "above 1 a clamp would leave no gradient back"),
     Decision("PA", "3x3 and 5x5 branches, selective-kernel fusion", "order and form of the fusion aren't printed"),
+    Decision("deformable convolution of PA", "8 groups at the full size, 2 at smaller ones", "groups aren't printed"),
+    Decision("attention of PA", "F_NR * sigmoid(conv-act-conv(F_o))", "form isn't printed; AHDRNet's"),
     Decision("FSM", "at all scales, reduction max(c/2, 16)", "reduction isn't printed; H/8 and H/4 are in the text"),
     Decision("encoders of stage 2", "random initial weights", "the paper uses E for the target only"),
     Decision("gradient through Q", "straight-through", "as FeMaSR and VQFR"),
     Decision("Table 3, rows 1-5", "no H/8 level; their merging makes z_m too", "nothing would use that level"),
     Decision("Table 3, rows 1-6", "U and F_vq enter by concat + 3x3 convolution", "'without RF' names no operator"),
     Decision("scale of F_vq", "divided by its RMS over the book, a constant", "D_VQ's features have no set scale"),
+    Decision("D_F", "on each level residual blocks, RF, then nearest x2 + 3x3 convolution", "order isn't printed"),
+    Decision("scales of RF", "three: H/4, H/2, H", "the text doesn't count them; D_F has these levels"),
+    Decision("mapping loss", "MSE of z_vq and sg Q(E(H)), mean over elements", "z_gt is printed twice; one is z_vq"),
     Decision("RF", "gamma and beta start at zero", "the fusion then starts as the identity"),
     Decision("triangle functions of eq. 2", "max(2x-1,0), 1-|2x-1|, max(1-2x,0)", "Kalantari's, of the reference"),
     Decision("vanilla", "the whole book for every kind of image", "not defined; what it trains on is stage1.images"),
+    Decision("Fig. 7", "PCA of the codes, shares of hits by HDR images", "how codes were projected isn't printed"),
     Decision("VQGAN wider than D_F", "1x1 convolutions of F_vq to 4C, 2C, C", "only variants B and C are; A has none"),
     Decision(
         "control with a random, unfrozen D_VQ",

@@ -64,6 +64,11 @@ def quantisation_error(vectors: Array, codes: Array, indices: Array) -> float:
     return float(np.mean(difference**2))
 
 
+def mean_square_norm(codes: Array) -> float:
+    """Mean of |code|^2 over the codes (K, D): the weight of a loss on vectors of a book acts in proportion to it."""
+    return float(np.mean(np.sum(codes.astype(np.float64) ** 2, axis=1)))
+
+
 def statistics(indices: Array, size: int, errors: Array | None = None) -> CodebookStatistics:
     """Summarise the indices (any shape, integers in [0, size)) that some vectors chose in a book of `size` codes.
 

@@ -19,7 +19,11 @@ class Fidelity(nn.Module):
         self.weight_perceptual, self.weight_reconstruction = weight_perceptual, weight_reconstruction
 
     def forward(self, prediction: Tensor, truth: Tensor) -> dict[str, Tensor]:
-        """Compare linear radiance (B, 3, H, W) in [0, 1]; returns weighted terms by name, in float32."""
+        """Compare linear radiance (B, 3, H, W); returns weighted terms by name, in float32.
+
+        The truth is in [0, 1]. Of a prediction without upper bound, such as ReLU's, T isn't clamped at 1: what is
+        above 1 would have no gradient there, and so nothing that brings it back.
+        """
         encoded, target = mu_law(prediction.float()), mu_law(truth.float())
         terms = {"reconstruction": self.weight_reconstruction * F.l1_loss(encoded, target)}
         if self.features is not None:

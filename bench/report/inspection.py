@@ -11,6 +11,7 @@ CODEBOOK_COLUMNS = (
     Column("codebook", "codebook"),
     Column("segments", "segments"),
     Column("codes", "K", "", 0),
+    Column("mean_square_norm", "mean |code|²", "", 4),
     Column("image_kind", "kind of image"),
     Column("allowed", "codes allowed", "", 0),
     Column("used", "used, share", "", 3),
@@ -45,6 +46,7 @@ def codebooks(found: Sequence[Mapping[str, Any]], setting: str) -> Table:
         name="codebooks",
         title="Use of the codebooks on held-out images",
         caption=f"{setting}: {samples(found)}. L1 to L3 are the frames, short to long; H is the truth. "
+        "Mean |code|²: mean square norm of the book's codes, to which the mapping loss's effect is proportional. "
         "Used: share of the book's K codes hit at least once (an overlapped book allows L1 to L3 half of them). "
         "Perplexity: exp of the entropy of hits. Quantisation error: mean squared difference of a vector's component "
         "and its code's. PSNR: reconstruction from the codes alone. "
@@ -74,6 +76,7 @@ def _codebook_row(report: Mapping[str, Any], kind: str) -> Row:
         "codebook": str(report["codebook"]),
         "segments": str(report["segments"]),
         "codes": int(report["codes"]),
+        "mean_square_norm": number(report.get("mean_square_norm")),
         "image_kind": kind,
         "allowed": values.get("allowed"),
         "n_images": int(report["images"]),

@@ -74,6 +74,7 @@ def examine(vqgan: VQGAN, scenes: Sequence[Scene], seed: int) -> tuple[dict[str,
     histograms = np.stack([histogram(_indices(of_kind), size) for of_kind in looks])
     facts: dict[str, Any] = {
         "codes": size,
+        "mean_square_norm": use.mean_square_norm(vqgan.codebook.weight.detach().cpu().numpy()),
         "vectors": int(histograms[3].sum()),
         "kinds": {label: _kind(vqgan, looks[kind], kind) for kind, label in enumerate(KINDS)},
         "quarters": [

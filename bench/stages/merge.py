@@ -28,9 +28,6 @@ from bench.io.radiance import write_exr
 from bench.stages import destinations, training
 from bench.stages.predict import predictor
 
-LEARNED = 3
-"""Frames that the networks take."""
-
 WHITE_PERCENTILE = 99.5
 """Of the result's values: the radiance that the preview shows as white."""
 
@@ -116,13 +113,13 @@ def _reference(scene: Scene) -> str:
 
 def _check_count(card: MethodCard, scene: Scene) -> None:
     count = len(scene.codes)
-    if not card.trains or count == LEARNED:
+    if not card.trains or count == training.FRAMES:
         return
-    if count < LEARNED:
-        raise UsageError(f"{card.label} needs {LEARNED} frames of different exposure; {count} were given.")
+    if count < training.FRAMES:
+        raise UsageError(f"{card.label} needs {training.FRAMES} frames of different exposure; {count} were given.")
     names = [scene.metadata["frames"][index] for index in triplet(list(scene.times), 2.0)]
     raise UsageError(
-        f"{card.label} takes {LEARNED} frames, {count} were given; pass those 2 EV apart: {' '.join(names)}."
+        f"{card.label} takes {training.FRAMES} frames, {count} were given; pass those 2 EV apart: {' '.join(names)}."
     )
 
 
@@ -175,7 +172,10 @@ def _read(request: Request, card: MethodCard) -> tuple[dict[str, torch.Tensor], 
     if card.heads:
         options["head"] = found.get("head", card.heads[0])
     if (book := state.get("vqgan.codebook.weight")) is not None:
-        options["vqgan"] = {"codes": len(book), "segments": "olc", "encoder_domain": "linear"}
+        told = found.get("stage1") or options.get("vqgan") or {}  # of a trained VQGAN, or of the control's random one
+        options["vqgan"] = {
+            "codes": len(book), "segments": "olc", "network": told.get("network", "A"), "encoder_domain": "linear",
+        }  # fmt: skip
     return state, options
 
 

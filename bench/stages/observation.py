@@ -44,7 +44,9 @@ class Look(NamedTuple):
 
 def held_out(params: Params, dataset: str) -> list[Scene]:
     """Return the test scenes with truth, in the order of their names."""
-    return [scene for scene in training.read_split(params, dataset, "test") if scene.radiance is not None]
+    scenes = [scene for scene in training.read_split(params, dataset, "test") if scene.radiance is not None]
+    training.need_bracket("a network", scenes)
+    return scenes
 
 
 def tensors(scene: Scene) -> tuple[Tensor, Tensor]:

@@ -43,6 +43,8 @@ def predictor(
 ) -> Predictor:  # fmt: skip
     """Return what turns scenes into radiance: `network` (on its way to `device`), or the card's code without weights.
 
+    A network's scenes must have three frames, the middle one the reference; others raise UsageError.
+
     tile            : edge of inference tiles in pixels; 0 takes the whole image at once.
     preset, options : of a method without weights; a network is built with its own.
     """
@@ -51,6 +53,7 @@ def predictor(
     placed = training.place(network, device).eval()
 
     def run(scene: Scene) -> Radiance:
+        training.need_bracket(card.label, [scene])
         frames = scene_input(card.align(scene)).to(device)
         radiance = predict(placed, frames, multiple=card.multiple, tile=tile, overlap=card.overlap)
         return np.asarray(radiance[0].permute(1, 2, 0).float().cpu().numpy())

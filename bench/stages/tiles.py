@@ -37,6 +37,7 @@ def run(params: Params, name: str, tile: int, limit: int) -> None:
         raise UsageError(f"method {card.name!r} takes full frames only; there are no tiles to compare.")
     network = training.place(networks.read(params, name), device)
     for scene in training.read_split(params, entry.trainset, "test")[:limit]:
+        training.need_bracket(card.label, [scene])
         found = agreement(card, network, scene_input(card.align(scene)).to(device), tile)
         print(
             f"{scene.id}, tiles of {tile}: {found.codes:.3%} of the codes differ; largest difference in the mu-law "

@@ -39,6 +39,9 @@ CODE = (
 )  # fmt: skip
 """Sources that decide a training's result, besides the method's own; part of the checkpoint's hash."""
 
+FRAMES = 3
+"""Frames that the networks take, short to long."""
+
 REGISTERING = ("bench/core/scene.py", "bench/color", "bench/nn/registration.py")
 """Sources that decide what aligned frames are, besides the method's own."""
 
@@ -107,6 +110,7 @@ def read_aligned(params: Params, dataset: str, split: str, card: MethodCard) -> 
     scenes = read_split(params, dataset, split)
     if not card.aligns:
         return scenes
+    need_bracket(card.label, scenes)
     origin = {"data": data_digest(params, dataset, split), **libraries()}
     code = [*REGISTERING, f"{card.module.replace('.', '/')}.py"]
     folder = Path("runs") / params.profile / f"aligned-{card.name}--{dataset}" / digest(origin, code)
@@ -124,8 +128,20 @@ def _kept(folder: Path, scene: Scene, card: MethodCard) -> Scene:
         return read_scene(folder)
 
 
+def need_bracket(label: str, scenes: Iterable[Scene]) -> None:
+    """Raise UsageError unless every scene is what networks take: `FRAMES` frames, the middle one the reference."""
+    for scene in scenes:
+        if len(scene.codes) != FRAMES or scene.reference != FRAMES // 2:
+            raise UsageError(
+                f"scene {scene.id!r} holds {len(scene.codes)} frames, the reference is number {scene.reference + 1}; "
+                f"{label} takes {FRAMES}, of which number {FRAMES // 2 + 1} is the reference. Leave {FRAMES} frames in "
+                "each scene of the dataset and prepare it again."
+            )
+
+
 def stream(patches: Patches, scenes: Sequence[Scene], seed: int, stage: str) -> PatchStream:
     """Return the patches of a training: equal for all variants of one seed and stage that cut them alike."""
+    need_bracket("a network", scenes)
     return PatchStream(
         scenes, size=patches.size, stride=patches.stride, augment=patches.augment, seed=derive(seed, stage, "patches")
     )

@@ -40,6 +40,12 @@ class Prediction(NamedTuple):
         "demo": {"channels": 12, "features": 4},
         "smoke": {"channels": 4, "features": 2},
     },
+    conventions={
+        "channels": "[linear, LDR]",
+        "colours": "RGB",
+        "divisor": "65536",
+        "output": "clamped to [0, 1]",
+    },
     recipe={
         "loss": "L1 on T + 0.01 perceptual, plus 0.1 of (L1 on T + census) on the merge",
         "patch": 512,

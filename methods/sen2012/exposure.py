@@ -9,20 +9,11 @@ from functools import cached_property
 
 import numpy as np
 
+from bench.color.exposure import encode, linearise
 from bench.core.scene import GAMMA, Array
 
 DARK, BRIGHT = np.float32(0.1), np.float32(0.9)
 """Encoded values between which a frame is trusted (the released code's)."""
-
-
-def radiance(picture: Array, time: float) -> Array:
-    """h(L) = L^2.2 / t."""
-    return np.asarray(picture ** np.float32(GAMMA) / np.float32(time))
-
-
-def exposed(light: Array, time: float) -> Array:
-    """Return the picture that `light`, a radiance, gives in time `time`: clip(h t)^(1/2.2)."""
-    return np.asarray(np.clip(light * np.float32(time), 0, 1) ** np.float32(1 / GAMMA))
 
 
 def triangle(picture: Array) -> Array:
@@ -55,7 +46,7 @@ class Reference:
     @cached_property
     def light(self) -> Array:
         """(h, w, 3) radiance of the reference."""
-        return radiance(self.picture, self.times[self.index])
+        return linearise(self.picture, self.times[self.index])
 
     @cached_property
     def dark(self) -> Array:
@@ -81,7 +72,7 @@ class Reference:
 
     def informs(self, frame: int, picture: Array) -> Array:
         """(h, w) bool: pixels of frame `frame` that show what the reference can't, in any channel."""
-        seen = exposed(radiance(picture, self.times[frame]), self.times[self.index])
+        seen = encode(linearise(picture, self.times[frame]), self.times[self.index])
         return np.asarray(((seen < DARK) if frame in self.longer else (seen > BRIGHT)).any(-1))
 
     def at(self, pixels: Array) -> "Reference":
@@ -116,7 +107,7 @@ def merge(reference: Reference, latent: Mapping[int, Array], *, consistent: bool
 def _mean(latent: Mapping[int, Array], times: Sequence[float]) -> Array:
     if len(latent) == 1:
         ((frame, picture),) = latent.items()
-        return radiance(picture, times[frame])
+        return linearise(picture, times[frame])
     weights = {i: triangle(picture) for i, picture in latent.items()}
-    light = sum(weights[i] * radiance(picture, times[i]) for i, picture in latent.items())
+    light = sum(weights[i] * linearise(picture, times[i]) for i, picture in latent.items())
     return np.asarray(light / sum(weights.values()))

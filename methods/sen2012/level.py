@@ -6,10 +6,11 @@ from functools import partial
 
 import numpy as np
 
+from bench.color.exposure import encode, linearise
 from bench.core.scene import Array
 from bench.core.seeding import derive
 from methods.sen2012 import field
-from methods.sen2012.exposure import Reference, exposed, merge, radiance
+from methods.sen2012.exposure import Reference, merge
 from methods.sen2012.field import Field
 from methods.sen2012.pyramid import resized
 
@@ -77,7 +78,7 @@ class Level:
         self.reference = Reference(resized(task.frames[task.index], size), task.times, task.index)
         self.bad = np.asarray((self.reference.dark | self.reference.bright).any(-1))
         self.badly = self.reference.at(self.bad)
-        self.latent = {i: exposed(self.reference.light, task.times[i]) for i in task.helpers}
+        self.latent = {i: encode(self.reference.light, task.times[i]) for i in task.helpers}
         if coarser is not None:
             for i, picture in coarser.latent.items():
                 self.latent[i][self.bad] = resized(picture, size)[self.bad]
@@ -94,7 +95,7 @@ class Level:
         known = (coarser.coherence, coarser.completeness) if coarser else ()
         fields = [field.carried(old, size, patch) for old in known] or [field.identity(size, patch) for _ in range(2)]
         if helper != frame:
-            source = exposed(radiance(source, task.times[helper]), task.times[frame])
+            source = encode(linearise(source, task.times[helper]), task.times[frame])
         return Match(
             field.rows(source), fields[0], wanted | task.whole, fields[1], useful & (self.place < task.complete)
         )
@@ -115,7 +116,7 @@ class Level:
         """
         light = self._blend(consistent=True)
         for i, picture in self.latent.items():
-            picture[self.bad] = exposed(light, self.task.times[i])
+            picture[self.bad] = encode(light, self.task.times[i])
 
     def search(self, spread: Spread, *, random: bool) -> None:
         """Improve all fields; without `random`, by propagation alone."""

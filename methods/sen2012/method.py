@@ -29,6 +29,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import torch
 
 from bench.core.errors import UsageError
 from bench.core.method import method
@@ -58,15 +59,16 @@ LONG, TICKS = 5e6, 200
 class Sen2012:
     """The authors' algorithm in our own code; deterministic, each scene with its own random stream."""
 
-    def __init__(self, *, mode: str = "normal", max_side: int = 0, seed: int = 0, threads: int = 2) -> None:
+    def __init__(self, *, mode: str = "normal", max_side: int = 0, seed: int = 0, threads: int | None = None) -> None:
         """Choose what it costs.
 
         mode     : "normal" searches where the reference is badly exposed; "high" everywhere, with more sources.
         max_side : pixels of the long side that is solved at most, see above; 0 for all.
-        threads  : they change the time, not the result.
+        threads  : they change the time, not the result; None takes as many as torch does, the profile's in a stage.
         """
         if mode not in ("normal", "high"):
             raise UsageError(f"sen2012: no mode is called {mode!r}; there are normal and high.")
+        threads = torch.get_num_threads() if threads is None else threads
         if max_side < 0 or threads < 1:
             raise UsageError(f"sen2012: max_side {max_side}, threads {threads}; expected 0 or more, and 1 or more.")
         self.high, self.max_side, self.seed, self.threads = mode == "high", max_side, seed, threads

@@ -151,3 +151,10 @@ def test_triangle_merge_wants_three_frames():
     scene = Scene("two", np.zeros((2, 4, 4, 3), np.uint8), np.array([1.0, 4]), 0)
     with pytest.raises(UsageError, match="has 2 frames; triangle-merge needs three"):
         methods["triangle-merge"].predict(scene)
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_a_loader_of_published_weights_states_what_these_expect(name):
+    card = methods[name]
+    if hasattr(card.load(), "load_published"):
+        assert {"channels", "colours", "output"} <= set(card.conventions)

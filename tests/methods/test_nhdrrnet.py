@@ -2,9 +2,7 @@
 
 No output of the public code is stored for them. What is stored fixes much of the structure: each parameter's name,
 shape and place, and multiply-adds at 256 x 256, which are met to the last one only with a pooled grid of 32 and ten
-blocks (ytZhang99) or 16 and nine (Galaxies99). Neither fixes, and chosen as the usual reading are: the order in which
-features are joined (decoder before encoders, local before non-local branch), the slope 0.01 of LeakyReLU, the sum of
-the attention with its input, and that its scores aren't scaled.
+blocks (ytZhang99) or 16 and nine (Galaxies99). What neither fixes is told by methods/nhdrrnet.py, as our reading.
 """
 
 import numpy as np

@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 
+from bench.color.exposure import encode, linearise
+from bench.core.registry import methods
 from bench.core.scene import GAMMA
 from methods.sen2012 import field, pyramid
-from methods.sen2012.exposure import Reference, exposed, merge, radiance
+from methods.sen2012.exposure import Reference, merge
 
 
 def textured(height, width, seed=0):
@@ -28,6 +31,12 @@ def search(a, b, patch, *, sweeps, window=field.EVERYWHERE, start=None):
         ):  # fmt: skip
             task()
     return found
+
+
+def test_it_takes_as_many_threads_as_the_stage_was_given(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 5)
+    assert methods["sen2012"].load()().threads == 5
+    assert methods["sen2012"].load()(threads=3).threads == 3
 
 
 def brute_force(a, b, patch):
@@ -165,8 +174,8 @@ class TestMerge:
 
     def test_exposing_undoes_the_radiance_map(self):
         picture = textured(5, 7)
-        np.testing.assert_allclose(exposed(radiance(picture, 4.0), 4.0), picture, atol=1e-6)
-        assert exposed(radiance(picture, 1.0), 1e6).max() == 1
+        np.testing.assert_allclose(encode(linearise(picture, 4.0), 4.0), picture, atol=1e-6)
+        assert encode(linearise(picture, 1.0), 1e6).max() == 1
 
 
 class TestPyramid:

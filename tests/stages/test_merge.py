@@ -1,14 +1,17 @@
 """Merge: a real bracket in any order to one picture, and a sentence for each way to ask for the impossible."""
 
 import itertools
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
+from safetensors.torch import save_file
 
 from bench.core.errors import UsageError
+from bench.core.registry import methods
 from bench.data import exposures
 from bench.data.user_bracket import read_bracket
 from bench.io.radiance import read_exr
@@ -125,6 +128,19 @@ def test_a_network_with_the_weights_of_a_run(ask, workshop, kind):
     whole = ask(method=method, weights=weights)
     assert whole.shape == (192, 256, 3) and np.isfinite(whole).all()
     assert ask(method=method, weights=weights, tile=128, force=True).shape == whole.shape
+
+
+@pytest.mark.parametrize("network", ["A+attn", "B", "C"])
+@pytest.mark.parametrize("random", [False, True])
+def test_weights_with_another_vqgan_are_loaded(ask, tmp_path, network, random):
+    vqgan = {"codes": 16, "segments": "olc", "network": network}
+    chosen = {"prior_weights": "random"} if random else {}
+    made = methods["olc"].build("smoke", **chosen, vqgan=vqgan)
+    weights = tmp_path / "w.safetensors"
+    save_file({name: value.contiguous() for name, value in made.state_dict().items()}, weights)
+    told = {"options": {**chosen, "vqgan": vqgan}, "stage1": None} if random else {"stage1": {"network": network}}
+    weights.with_suffix(".json").write_text(json.dumps({"method": "olc", "preset": "smoke", **told}))
+    assert np.isfinite(ask(method="olc", weights=weights)).all()
 
 
 def test_weights_without_card_need_the_preset(ask, workshop, tmp_path):
