@@ -20,7 +20,8 @@ def test_the_losses_call_what_was_compiled(name, as_published, monkeypatch):
         return lambda *given: calls.append(name) or target(*given)
 
     monkeypatch.setattr(torch, "compile", counting)
-    network = methods[name].build("smoke")
+    options = {"prior": "none"} if name == "olc" else {}
+    network = methods[name].build("smoke", **options)
     learner = HdrLearner(network, Stage2(steps=1), None, as_published=as_published)
     learner.compile("default")
     learner.losses("network", torch.rand(2, 3, 6, 32, 32), torch.rand(2, 3, 32, 32), 0, slice(0, 2))
