@@ -142,7 +142,8 @@ class Output(nn.Module):
         "batch": 16,
         "patch": 256,
         "epochs": 50,
-        "differs": "19,094 patches, flipped and turned eight ways, are cut on the profile's grid here",
+        "differs": "19,094 patches, flipped and turned eight ways, are cut on the profile's grid here. Batch norms "
+        "take each process's own part of the batch: N processes don't equal one",
     },
 )
 class DeepHDR(HdrNetwork):

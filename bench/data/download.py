@@ -1,18 +1,19 @@
 """Downloads that go on where they were cut off, are checked, and appear under their final name whole or not at all."""
 
 import errno
-import fcntl
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.core.errors import BenchError, UsageError
 from bench.data.transfer import Refused, Resumable
 from bench.io.files import write_json_atomic
+from bench.io.lock import alone
+
+WAITING = "{} is being written by another process; waiting for it."
 
 
 class Source(NamedTuple):
@@ -39,7 +40,7 @@ class Checksums:
     def put(self, name: str, size: int, sha256: str) -> None:
         """Record a file."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(self.path.with_name(f".{self.path.name}.lock")):
+        with alone(self.path.with_name(f".{self.path.name}.lock"), WAITING.format(self.path.name)):
             content = self._all()
             content.setdefault(self.group, {})[name] = {"bytes": size, "sha256": sha256}
             write_json_atomic(self.path, content)
@@ -63,7 +64,7 @@ def download(source: Source, folder: Path, checksums: Checksums, *, unpacked: bo
     path = folder / source.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone(folder / f".{source.name}.lock"):
+        with alone(folder / f".{source.name}.lock", WAITING.format(source.name)):
             if not path.exists():
                 _from_any(source, path, _wanted(source, checksums), unpacked)
             verify(source, path, checksums)
@@ -120,18 +121,6 @@ def _from(url: str, path: Path, wanted: str | None, unpacked: bool) -> None:
         pooch.retrieve(url, whole, path.name, path.parent, downloader=Resumable(part, wanted, 2.2 if unpacked else 1.0))
     except ValueError as error:
         raise Refused(f"sent another file than the recorded one ({' '.join(str(error).split())})") from error
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Let one process at a time write a file; the others wait."""
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"{path.name[1:-5]} is being written by another process; waiting for it.", flush=True)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def drive_folder(identity: str, folder: Path, tries: Sequence[float] = (0.0, 5.0, 30.0)) -> list[Path]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -46,7 +47,10 @@ class StochasticDepth(nn.Module):
     """In training, drops a residual branch for some images of a batch and scales it up for the others."""
 
     def __init__(self, share: float) -> None:
-        """Drop it with probability `share`, drawn from the framework's random generator."""
+        """Drop it with probability `share`, drawn from the framework's random generator.
+
+        Processes that share a batch draw for all of it, from equal generators, and take their part: N equal one.
+        """
         super().__init__()
         self.share = share
 
@@ -54,8 +58,16 @@ class StochasticDepth(nn.Module):
         """(B, ...) to the same; unchanged in evaluation."""
         if not self.training or not self.share:
             return branch
-        kept = torch.rand(len(branch), *[1] * (branch.dim() - 1), device=branch.device) >= self.share
+        rank, world = _process()
+        drawn = torch.rand(world * len(branch), *[1] * (branch.dim() - 1), device=branch.device)
+        kept = drawn[rank * len(branch) : (rank + 1) * len(branch)] >= self.share
         return branch * (kept / (1 - self.share)).to(branch.dtype)
+
+
+def _process() -> tuple[int, int]:
+    """Return this process's rank among those that train together, and their number."""
+    together = dist.is_available() and dist.is_initialized()
+    return (dist.get_rank(), dist.get_world_size()) if together else (0, 1)
 
 
 def rising(last: float, groups: int, blocks: int) -> list[list[float]]:

@@ -16,6 +16,7 @@ from bench.stages import layout, training
 from bench.stages.observation import observer
 from bench.train.loop import fit, seed_parameters, trainable
 from bench.train.parallel import processes
+from methods.olc.discriminator import KINDS
 from methods.olc.stage1 import CodebookLearner, alone
 from methods.olc.vqgan import VQGAN
 
@@ -40,6 +41,9 @@ def run(params: Params, name: str, minutes: float | None = None, peak: training.
     if name not in params.codebooks:
         raise unknown_name("codebook", name, params.codebooks)
     entry, settings, limits = params.codebooks[name], params.stage1_of(name), training.Limits(minutes, peak)
+    if settings.weight_adversarial > 0:
+        judge = settings.discriminator
+        params.patches.need(KINDS[judge].least, f"codebook {name}", f"the discriminator {judge}")
     with processes() as group:
         device = training.start(params)
         patches = training.stream(

@@ -57,6 +57,11 @@ def head(params: Params, variant: Variant) -> str | None:
 def _check_prior(run: Run, options: Mapping[str, Any]) -> None:
     """Refuse a prior whose weights would silently come from elsewhere than the parameters say."""
     wanted, where = options.get("prior_weights", "trained"), f"variant {run.variant!r}, seed {run.seed}"
+    if run.codebook is not None and options.get("prior") == "none":
+        raise UsageError(
+            f"{where}: prior: none would not use codebook {run.codebook!r}. Put the run under plain_runs, without "
+            "`codebook`, or give the variant another prior."
+        )
     if run.codebook is not None and wanted == "random":
         raise UsageError(
             f"{where}: prior_weights: random would not use codebook {run.codebook!r}. Put the run under plain_runs, "

@@ -40,11 +40,14 @@ def learner(params: Params, run: Run, network: nn.Module, chosen: Stage2, featur
     """Return what the training loop trains: `network`, first, under the settings `chosen`.
 
     A network that has its own learner, such as a GAN's with a discriminator, brings it under its published recipe only;
-    so does one with `published_losses`. `features` is the perceptual backbone, or None.
+    so does one with `published_losses`. `features` is the perceptual backbone, or None. UsageError for patches smaller
+    than the `least_patch` of a network with a learner.
     """
     as_published = published(params, run) is not None
     own = getattr(network, "learner", None)
     if as_published and own is not None:
+        judge = "its published recipe's discriminator"
+        patches(params, run).need(getattr(network, "least_patch", 0), f"variant {run.variant!r}", judge)
         made: Learner = own(chosen, Fidelity(features, chosen.weight_perceptual))
         return made
     return HdrLearner(network, chosen, features, as_published=as_published)

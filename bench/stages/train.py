@@ -18,7 +18,9 @@ from bench.train.parallel import processes
 def run(params: Params, name: str, minutes: float | None = None, peak: training.Peak = training.unknown) -> None:
     """Train run `name`, by all processes that torchrun started; writes weights, card and learning curve.
 
-    Pauses after `minutes`; `peak` serves the MFU that is printed.
+    Pauses after `minutes`; `peak` serves the MFU that is printed. N processes equal one to rounding, unless the network
+    has batch norms (DeepHDR, NHDRRNet), whose statistics are each process's; nor do parts of a batch (`accumulate`)
+    equal the whole one with these, or with stochastic depth (CA-ViT, SCTNet), which is drawn part by part.
     """
     entry, limits = networks.find_run(params, name), training.Limits(minutes, peak)
     with processes() as group:

@@ -26,6 +26,7 @@ from bench.core.seeding import derive
 from bench.data.patches import PatchStream
 from bench.io.container import list_scenes, read_scene, write_scene
 from bench.io.files import write_bytes_atomic, write_json_atomic, write_text_atomic
+from bench.io.lock import alone
 from bench.nn.vgg import VggFeatures
 from bench.stages import layout
 from bench.train.checkpoint import Checkpoint, digest
@@ -105,7 +106,8 @@ def read_aligned(params: Params, dataset: str, split: str, card: MethodCard) -> 
     """Return the prepared scenes of a split as the method's networks take them, memory-mapped.
 
     Where these want registered frames, scenes are registered once and kept in runs/, under a hash of the data and of
-    all code that decides the result; scenes that are missing or damaged there are made again.
+    all code that decides the result; scenes that are missing or damaged there are made again, by one process at a
+    time: other processes of this training, or other trainings, wait and find them.
     """
     scenes = read_split(params, dataset, split)
     if not card.aligns:
@@ -116,7 +118,8 @@ def read_aligned(params: Params, dataset: str, split: str, card: MethodCard) -> 
     folder = Path("runs") / params.profile / f"aligned-{card.name}--{dataset}" / digest(origin, code)
     names = [path.name for path in list_scenes(layout.scenes(params, dataset, split))]
     pairs = zip(scenes, names, strict=True)
-    return [_kept(folder / name, scene, card) for scene, name in track(pairs, len(scenes), f"align {dataset}")]
+    with alone(folder / ".lock", f"Scenes of {dataset} are being aligned by another process; waiting for it to end."):
+        return [_kept(folder / name, scene, card) for scene, name in track(pairs, len(scenes), f"align {dataset}")]
 
 
 def _kept(folder: Path, scene: Scene, card: MethodCard) -> Scene:

@@ -38,18 +38,16 @@ class Guard:
         """Watch a training on `device`."""
         self.failed = torch.zeros((), device=device)
         self.step = torch.full((), -1, dtype=torch.int64, device=device)
-        self.names: dict[str, list[str]] = {}
-        self.seen: dict[str, Tensor] = {}
+        # By phase and names of its terms: terms join during a run, and what has failed before them must stay.
+        self.seen: dict[tuple[str, tuple[str, ...]], Tensor] = {}
 
     def look(self, phase: str, step: int, names: Sequence[str], terms: Tensor, norm: Tensor) -> None:
         """Take the terms (T,) of a phase and the norm of its gradient."""
         now = torch.cat([terms, norm.to(terms.dtype)[None]])
         first = ~now.isfinite().all() & (self.failed == 0)
-        kept = self.seen.get(phase)
-        same = kept is not None and self.names[phase] == list(names)
-        if kept is None or not same:  # terms join during a run; at that step nothing has failed in this phase
-            kept = torch.zeros_like(now)
-        self.seen[phase], self.names[phase] = torch.where(first, now, kept), list(names)
+        key = phase, tuple(names)
+        kept = self.seen.get(key)
+        self.seen[key] = torch.where(first, now, torch.zeros_like(now) if kept is None else kept)
         self.step = torch.where(first, torch.full_like(self.step, step), self.step)
         self.failed.copy_(torch.maximum(self.failed, first.to(self.failed.dtype)))
 
@@ -57,11 +55,11 @@ class Guard:
         """Raise NotFinite if anything has failed; waits for the device."""
         if not self.failed:
             return
-        for phase, values in self.seen.items():
+        for (phase, names), values in self.seen.items():
             *terms, norm = values.tolist()
-            for name, value in [*zip(self.names[phase], terms, strict=True), (None, norm)]:
+            for name, value in [*zip(names, terms, strict=True), (None, norm)]:
                 if not torch.isfinite(torch.tensor(value)):
-                    what = f"loss term {name!r} is" if name else f"the gradient of {' + '.join(self.names[phase])} is"
+                    what = f"loss term {name!r} is" if name else f"the gradient of {' + '.join(names)} is"
                     raise NotFinite(int(self.step), phase, f"{what} {value} at step {int(self.step)}")
 
 

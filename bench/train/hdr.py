@@ -9,6 +9,9 @@ from bench.core.optimisation import Stage2
 from bench.nn.losses import Fidelity
 from bench.nn.vgg import VggFeatures
 
+INNER = ("trace", "images")
+"""Methods that losses may call in place of a network's `forward`, which calls them too."""
+
 
 class HdrLearner:
     """One network, one phase, the losses the network asks for."""
@@ -51,9 +54,9 @@ class HdrLearner:
         """Everything is in the network."""
 
     def compile(self, mode: str) -> None:
-        """Compile what the losses call: the network's `trace` where it has one, else its `forward`."""
-        trace = getattr(self.network, "trace", None)
-        if trace is None:
+        """Compile what the losses call: the network's `trace` or `images` where it has one, else its `forward`."""
+        inner = next((name for name in INNER if hasattr(self.network, name)), None)
+        if inner is None:
             self.network.compile(mode=mode)
         else:
-            self.network.__dict__["trace"] = torch.compile(trace, mode=mode)
+            self.network.__dict__[inner] = torch.compile(getattr(self.network, inner), mode=mode)

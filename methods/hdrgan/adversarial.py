@@ -25,6 +25,9 @@ class PatchDiscriminator(nn.Module):
     The first three halve the image and the last two keep it but for a pixel; this is our reading of "patch".
     """
 
+    least = 24
+    """Shortest side of an image, in pixels; below it the last layer's reflection has no pixels."""
+
     def __init__(self, channels: int = 64) -> None:
         """`channels` after the first convolution, twice as many after the three following."""
         super().__init__()
@@ -35,7 +38,7 @@ class PatchDiscriminator(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Mu-law images (B, 3, H, W) in [-1, 1], at least 24 pixels a side, to a value for every patch (B, 1, h, w)."""
+        """Mu-law images (B, 3, H, W) in [-1, 1], sides of `least` or more, to a value for every patch (B, 1, h, w)."""
         for layer in self.layers[:-1]:
             images = F.silu(layer(images))
         values: Tensor = self.layers[-1](images)
@@ -97,8 +100,11 @@ class AdversarialLearner:
         for name, pair in state.items():
             self.pairs[int(name.removeprefix("pair."))] = pair[0], pair[1]
 
-    def compile(self) -> None:
-        """Compile generator and discriminator."""
+    def compile(self, mode: str) -> None:
+        """Compile generator and discriminator.
+
+        `mode` is ignored: in CUDA graphs the discriminator's second call would overwrite the first one's output.
+        """
         for part in (self.network.get_submodule("generator"), self.networks["discriminator"]):
             part.compile()
 

@@ -15,7 +15,7 @@ from bench.nn import tensorflow
 from bench.nn.blocks import HdrNetwork, full_precision
 from bench.nn.losses import Fidelity
 from bench.nn.tiling import pad_reflect
-from methods.hdrgan.adversarial import AdversarialLearner
+from methods.hdrgan.adversarial import AdversarialLearner, PatchDiscriminator
 from methods.hdrgan.spectral import ReflectedConv2d, SpectralConv2d
 
 REFERENCE = 1
@@ -170,6 +170,9 @@ class HdrGan(HdrNetwork):
     too, as in the public graph, whose outputs drift from image to image until the vectors have converged; weights that
     were saved and read again don't drift. `settle` converges the vectors.
     """
+
+    least_patch = PatchDiscriminator.least
+    """Shortest side of a patch that `learner` trains on, in pixels."""
 
     def __init__(self, *, channels: Sequence[int], head: str = "published") -> None:
         """The authors' size is 32, 64 and 128 channels: 2,557,382 parameters. There is one head."""

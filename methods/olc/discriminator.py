@@ -17,6 +17,9 @@ from bench.core.errors import unknown_name
 class PatchGAN(nn.Module):
     """4x4 convolutions width-2w-4w-8w-1, LeakyReLU 0.2; GroupNorm, not BatchNorm, so that N processes equal one."""
 
+    least = 24
+    """Shortest side of an image, in pixels."""
+
     def __init__(self, width: int = 64) -> None:
         """`width` is the number of channels after the first convolution; 64 gives the usual 2.77 M parameters."""
         super().__init__()
@@ -30,7 +33,7 @@ class PatchGAN(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Conv2d(8 * width, 1, 4, 1, 1))
 
     def forward(self, encoded: Tensor) -> Tensor:
-        """Mu-law images (B, 3, H, W), at least 32 pixels a side, to logits (B, 1, h, w), high for real ones."""
+        """Mu-law images (B, 3, H, W), sides of `least` or more, to logits (B, 1, h, w), high for real ones."""
         out: Tensor = self.layers(encoded)
         return out
 
@@ -89,6 +92,9 @@ class UNet(nn.Module):
     upsampling, convolution and addition of the map of that size, two more convolutions and one to the logits.
     """
 
+    least = 8
+    """Shortest side of an image, in pixels."""
+
     def __init__(self, width: int = 64) -> None:
         """`width` is the number of channels at full size; 64 gives the usual 4.38 M parameters."""
         super().__init__()
@@ -99,7 +105,7 @@ class UNet(nn.Module):
         self.exit = nn.Conv2d(width, 1, 3, padding=1)
 
     def forward(self, encoded: Tensor) -> Tensor:
-        """Mu-law images (B, 3, H, W), at least 32 pixels a side, to logits (B, 1, H, W), high for real ones."""
+        """Mu-law images (B, 3, H, W), sides of `least` or more, to logits (B, 1, H, W), high for real ones."""
         maps = [F.leaky_relu(self.entry(encoded), 0.2)]
         for down in self.downs:
             maps.append(F.leaky_relu(down(maps[-1]), 0.2))
@@ -115,7 +121,7 @@ class UNet(nn.Module):
         return out
 
 
-KINDS = {"patchgan": PatchGAN, "unet-sn": UNet}
+KINDS: dict[str, type[PatchGAN | UNet]] = {"patchgan": PatchGAN, "unet-sn": UNet}
 """Discriminators by the name that the parameters give them."""
 
 

@@ -177,3 +177,11 @@ def test_the_parameters_choose_the_discriminator(kind):
 def test_an_unknown_kind_is_answered_with_the_known_ones():
     with pytest.raises(UsageError, match=r"no discriminator is called 'resnet'\. Known: patchgan, unet-sn"):
         discriminator("resnet", 8)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_least_image_is_the_smallest_that_works(kind):
+    made = small(kind)
+    assert made(images(1, 3, made.least, made.least)).isfinite().all()
+    with pytest.raises(RuntimeError):
+        made(images(1, 3, made.least - 1, made.least))

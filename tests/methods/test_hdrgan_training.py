@@ -1,14 +1,18 @@
 """HDR-GAN's adversarial training: distances on the sphere, two phases, exact resumption."""
 
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
 
+from bench.core.errors import UsageError
 from bench.core.optimisation import Stage2
+from bench.core.params import Params
 from bench.core.registry import methods
 from bench.data.patches import PatchStream
 from bench.nn.losses import Fidelity
+from bench.stages import recipes
 from bench.train.checkpoint import Checkpoint
 from bench.train.loop import fit, seed_parameters
 from methods.hdrgan.adversarial import WEIGHT, PatchDiscriminator, sphere_distance
@@ -117,3 +121,30 @@ def test_an_interrupted_training_resumes_to_the_same_bits(tiny_scene, tmp_path, 
     weights, again = train(tiny_scene, tmp_path / "parts", accumulate=parts)
     assert curve == again and all(torch.equal(value, whole[name]) for name, value in weights.items())
     assert {"reconstruction", "supervision", "adversarial", "discriminator"} <= set(curve[-1])
+
+
+def test_the_least_image_is_the_smallest_that_works():
+    judge = PatchDiscriminator(8).eval()
+    assert judge(torch.rand(1, 3, judge.least, judge.least)).isfinite().all()
+    with pytest.raises(RuntimeError):
+        judge(torch.rand(1, 3, judge.least - 1, judge.least))
+
+
+@pytest.mark.parametrize("recipe", ["published", "common"])
+def test_patches_too_small_for_the_discriminator_are_refused(small_params, recipe):
+    """The common recipe has no discriminator."""
+    run = {"variant": "hdr-gan", "trainset": "panoramas", "seed": 0, "code": "methods/hdrgan", "recipe": recipe}
+    content = small_params | {"patches": {"size": 16}, "caps": {"patch": 16}}
+    content["variants"] = content["variants"] | {"hdr-gan": {"method": "hdr-gan", "preset": "smoke"}}
+    content["plain_runs"] = content["plain_runs"] | {"hdr-gan--panoramas--s0": run}
+    params, network, settings = Params(**content), methods["hdr-gan"].build("smoke"), Stage2(steps=1, batch=2)
+    refusal = pytest.raises(UsageError, match=r"patches of 16 .* discriminator, which needs 24")
+    with refusal if recipe == "published" else nullcontext():
+        recipes.learner(params, params.plain_runs["hdr-gan--panoramas--s0"], network, settings, None)
+
+
+def test_both_networks_are_compiled_in_a_mode_that_the_loop_names(monkeypatch):
+    seen = []
+    monkeypatch.setattr(torch, "compile", lambda target, **options: seen.append(options) or target)
+    learner(Stage2(steps=1, batch=2)).compile("reduce-overhead")
+    assert seen == [{}, {}]  # CUDA graphs would overwrite the discriminator's first output

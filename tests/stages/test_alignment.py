@@ -1,5 +1,6 @@
 """Methods that want registered frames get them wherever their network runs: in training, prediction and tiles."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,18 @@ def test_a_damaged_scene_is_registered_again(aligning):
     again = training.read_aligned(aligning.params, "panoramas", "train", CARD)
     for one, other in zip(wanted, again, strict=True):
         np.testing.assert_array_equal(other.codes, one)
+
+
+def test_one_process_at_a_time_registers(aligning, monkeypatch):
+    """Trainings side by side would replace each other's scenes: the second waits and finds the first one's."""
+    calls, align = [], MethodCard.align
+    monkeypatch.setattr(MethodCard, "align", lambda self, scene: calls.append(scene.id) or align(self, scene))
+    given = (aligning.params, "panoramas", "train", CARD)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: training.read_aligned(*given), range(2))
+    assert sorted(calls) == sorted(scene.id for scene in training.read_split(*given[:3]))
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one.codes, other.codes)
 
 
 def test_other_code_or_data_registers_afresh(aligning, monkeypatch):

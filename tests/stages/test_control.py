@@ -5,8 +5,9 @@ import json
 import pytest
 from safetensors.torch import load_file
 
+from bench.core.errors import UsageError
 from bench.io.tables import read_scores
-from bench.stages import layout, networks
+from bench.stages import codebook, layout, networks
 
 RUN, CELL = "olc-random--panoramas--s0", "olc-random--panoramas--s0--panoramas"
 
@@ -41,6 +42,21 @@ def test_the_control_trains_and_is_scored_without_a_codebook(controlled):
     assert (networks.read(p, RUN).vqgan.codebook.weight == weights["vqgan.codebook.weight"]).all()
     controlled.run("evaluate", CELL)
     assert set(read_scores([layout.scores(p, CELL)])["variant"]) == {"olc-random"}
+
+
+def test_a_run_on_a_codebook_without_a_prior_is_refused(site):
+    name = site.params.vq_runs[site.vq].variant
+    variant = site.params.variants[name].model_dump() | {"options": {"prior": "none"}}
+    p = site.change(variants={name: variant}).params
+    with pytest.raises(UsageError, match=f"{name}.*prior: none would not use codebook {site.codebook!r}.*plain_runs"):
+        networks.build(p, p.vq_runs[site.vq])
+
+
+def test_patches_too_small_for_the_discriminator_are_refused_at_once(site):
+    p = site.change(patches={"size": 16}, stage1={"weight_adversarial": 0.1, "discriminator": "patchgan"}).params
+    said = f"codebook {site.codebook}: patches of 16 pixels a side are too small for the discriminator patchgan"
+    with pytest.raises(UsageError, match=f"{said}, which needs 24"):
+        codebook.run(p, site.codebook)
 
 
 def test_a_codebook_of_another_form_carries_a_network_through_the_pipeline(site):

@@ -35,6 +35,16 @@ def test_the_guard_keeps_the_first_failure():
     assert (caught.value.step, caught.value.phase) == (4, "a")
 
 
+def test_a_failure_before_a_term_joins_is_not_forgotten():
+    guard, one = Guard(CPU), torch.ones(())
+    guard.look("a", 3, ["x"], torch.tensor([torch.nan]), one)
+    guard.look("a", 4, ["x", "y"], torch.tensor([torch.inf, 2.0]), one)
+    guard.look("a", 5, ["x"], torch.tensor([1.0]), one)
+    with pytest.raises(NotFinite, match="loss term 'x' is nan at step 3") as caught:
+        guard.check()
+    assert (caught.value.step, caught.value.phase) == (3, "a")
+
+
 def test_a_fused_optimiser_changes_nothing_once_the_guard_has_failed():
     """What CUDA relies on between two checks; the CPU has the same fused Adam."""
     weight, guard = nn.Parameter(torch.ones(3)), Guard(CPU)

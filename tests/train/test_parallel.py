@@ -22,7 +22,7 @@ import torch
 from bench.core.errors import UsageError
 from bench.io.container import write_scene
 from bench.train.parallel import ALONE, Group, processes
-from tests.train.tiny import EVERY_OPTION, prepare, stage1, stage2
+from tests.train.tiny import EVERY_OPTION, dropping, prepare, stage1, stage2
 
 ROOT = Path(__file__).resolve().parents[2]
 TOLERANCE = 1e-5
@@ -80,6 +80,7 @@ def one(scene, tmp_path_factory):
         "plain": stage1(read, folder / "plain", **PLAIN)[0],
         "every option": stage1(read, folder / "every", **WHOLE)[0],
         "stage 2": stage2(read, folder / "stage2", **SIX)[0],
+        "stochastic depth": dropping(read, folder / "depth", **SIX)[0],
     }
     torch.set_num_threads(threads)
 
@@ -91,12 +92,13 @@ def trained(folder, scene, group):
         "every option": stage1(scene, folder / "every", group, **WHOLE)[0],
         "every option, parts": stage1(scene, folder / "parts", group, **WHOLE | {"accumulate": 2})[0],
         "stage 2": stage2(scene, folder / "stage2", group, **SIX)[0],
+        "stochastic depth": dropping(scene, folder / "depth", group, **SIX)[0],
         # Each process draws codes from its own half of the batch, as if features weren't gathered.
         "planted": stage1(scene, folder / "planted", group, lambda tensor: tensor, **WHOLE | {"steps": 3})[0],
     }
 
 
-@pytest.mark.parametrize("name", ["plain", "every option", "stage 2"])
+@pytest.mark.parametrize("name", ["plain", "every option", "stage 2", "stochastic depth"])
 def test_two_processes_equal_one(one, two, name):
     assert apart(one[name], two[name]) < TOLERANCE
 

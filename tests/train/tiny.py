@@ -47,6 +47,15 @@ def stage2(scene, folder, group=ALONE, **changes):
     return train(HdrLearner(network, settings, None), settings, scene, folder, group)
 
 
+def dropping(scene, folder, group=ALONE, **changes):
+    """Train a CA-ViT with much stochastic depth; returns all weights by name, and the learning curve."""
+    settings = Stage2(**{**BASE, "weight_perceptual": 0.0, **changes})
+    network = methods["cavit"].build("smoke", drop=0.5)
+    seed_parameters(network, 0)
+    torch.manual_seed(0)
+    return train(HdrLearner(network, settings, None), settings, scene, folder, group)
+
+
 def train(learner, settings, scene, folder, group):
     stream = PatchStream([scene], size=32, stride=8, augment=True, seed=0)
     curve = fit(
