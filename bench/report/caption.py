@@ -17,6 +17,8 @@ ERROR = (
 PLUS_MINUS = " (mean ± standard error over seeds and scenes)"
 SUBMITTED = "Submitted rows are others' results, scored here and ranked with the learned rows."
 
+OWN_HEAD = "keeps its published output layer; other networks end in `{head}`, ours, which adds to the reference frame"
+
 RECIPES = {
     "common": "common (one for all methods)",
     "published": "published (each method's own, see the table of recipes)",

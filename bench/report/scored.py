@@ -9,7 +9,7 @@ import pandas as pd
 
 from bench.metrics.intervals import Spread
 from bench.report import sizing
-from bench.report.caption import SUBMITTED, caption, stand_ins
+from bench.report.caption import OWN_HEAD, SUBMITTED, caption, stand_ins
 from bench.report.inputs import DEFAULT_BLOCK, Measured, Paper
 from bench.report.paired import ONE_SEED, Pair, compare, pairs, phrase, rough, verdict
 from bench.report.results import Result, single_protocol
@@ -27,7 +27,6 @@ TESTED = (
 )
 NO_CODE = "no public implementation (the paper's dagger)"
 AFTER = "published after the paper: an optional row"
-OWN_HEAD = "keeps its published output layer; other networks end in `{head}`, ours, which adds to the reference frame"
 THIRD_PARTY = "weights by others ({source}), not trained here"
 METRICS = (
     Column("psnr_mu", "PSNR-μ", OURS, 2, "higher"),

@@ -154,11 +154,7 @@ def _read(request: Request, card: MethodCard) -> tuple[dict[str, torch.Tensor], 
         raise UsageError(
             f"--weights {path} can't be read as safetensors ({error}); train writes such files."
         ) from error
-    beside = path.with_suffix(".json")
-    try:
-        found: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8")) if beside.exists() else {}
-    except ValueError as error:
-        raise UsageError(f"{beside}, the card of the weights, is damaged ({error}).") from error
+    found = _card(path.with_suffix(".json"))
     if found.get("method", card.name) != card.name:
         raise UsageError(
             f"{path} holds weights of {found['method']}, not of {card.name}; pass --method {found['method']}."
@@ -166,7 +162,7 @@ def _read(request: Request, card: MethodCard) -> tuple[dict[str, torch.Tensor], 
     preset = request.preset or found.get("preset")
     if preset is None:
         raise UsageError(
-            f"{path} has no card ({beside.name}) beside it; say its size: --preset {'|'.join(card.presets)}."
+            f"{path} has no card ({path.stem}.json) beside it; say its size: --preset {'|'.join(card.presets)}."
         )
     options: dict[str, Any] = {"preset": preset, **found.get("options", {})}
     if card.heads:
@@ -177,6 +173,15 @@ def _read(request: Request, card: MethodCard) -> tuple[dict[str, torch.Tensor], 
             "codes": len(book), "segments": "olc", "network": told.get("network", "A"), "encoder_domain": "linear",
         }  # fmt: skip
     return state, options
+
+
+def _card(path: Path) -> dict[str, Any]:
+    """Return the card of weights, {} if there is none."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except ValueError as error:
+        raise UsageError(f"{path}, the card of the weights, is damaged ({error}).") from error
+    return found
 
 
 def _preview(radiance: Radiance) -> bytes:
