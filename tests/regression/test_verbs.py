@@ -46,6 +46,7 @@ def test_clean_is_0_and_a_regression_1(type_in, capsys, tmp_path):
 
 
 def test_the_bands_are_those_of_the_parameter_file(type_in, capsys, write_params, small_params):
+    small_params["profile"] = "demo"
     small_params["regression"] = {"retrained": dict.fromkeys(("psnr-l", "psnr-mu", "ssim-l", "ssim-mu"), 0.1)}
     file = str(write_params(small_params))
     assert type_in("--params", file, "compare", "base", "new", "--kind", "retrained") == 0
