@@ -142,15 +142,23 @@ def frozen(
 
 
 def _show(found: "Comparison", everything: bool, md: Path | None, as_json: bool) -> None:
-    from bench.core.errors import BenchError, UsageError
-    from bench.io.files import write_text_atomic
     from bench.regression import listing
 
     typer.echo(listing.as_json(found) if as_json else listing.text(found, everything))
     if md:
-        try:
-            write_text_atomic(md, listing.markdown(found, everything))
-        except BenchError as error:  # whose exit code would tell of a regression
-            raise UsageError(f"--md {error}") from error
+        _write(md, listing.markdown(found, everything))
     if found.failed:
         raise typer.Exit(1)
+
+
+def _write(md: Path, page: str) -> None:
+    """Write the page; UsageError where that can't be, as any other exit code would tell of a regression."""
+    from bench.core.errors import BenchError, UsageError
+    from bench.io.files import write_text_atomic
+
+    try:
+        write_text_atomic(md, page)
+    except BenchError as error:
+        raise UsageError(f"--md {error}") from error
+    except OSError as error:  # a parent that is a file
+        raise UsageError(f"--md {md}: could not be written ({error.strerror}); name a file in a folder.") from error
