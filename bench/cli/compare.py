@@ -1,13 +1,16 @@
 """`compare`, `bands` and `frozen`: whether numbers changed."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from bench.cli.estimate import find
 from bench.cli.settings import ROOT, Settings, quietly, workplace
 
 if TYPE_CHECKING:
+    from bench.core.params import Params
     from bench.regression.comparison import Comparison
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -34,9 +37,10 @@ def compare(
     """Compare two sets of scores, row by row.
 
     rerun: the same run again on the same machine; exactly equal. rescored: the same predictions; equal to 1e-6.
-    retrained: other trainings; within the bands of the parameter file (regression.retrained), and only what got worse
-    or got lost fails. Where nothing may change, better values and new rows fail too. Prints what changed, the worst
-    first, what the changes have in common, and from the lock files of both sides what differs upstream.
+    retrained: other trainings; within the bands of the scores' profile (regression.retrained of its parameter file),
+    and only what got worse or got lost fails. Where nothing may change, better values and new rows fail too. Prints
+    what changed, the worst first, what the changes have in common, and from the lock files of both sides what differs
+    upstream.
 
     Exit codes: 0 clean, 1 a regression, 2 the command is at fault.
 
@@ -54,7 +58,35 @@ def compare(
         params = settings.load()
         was, now = (read_side(side, here, ROOT, params.reports.as_posix()) for side in (base, new))
         chosen = next((name for name in KINDS if name == kind), None)
-        _show(run(was, now, chosen, params.regression.retrained), everything, here / md if md else None, as_json)
+        widths = _bands(settings, params, was.profile, named=_is_named(context))
+        _show(run(was, now, chosen, widths), everything, here / md if md else None, as_json)
+
+
+def _is_named(context: typer.Context) -> bool:
+    """Whether the command line says --params."""
+    source = context.parent.get_parameter_source("params") if context.parent else None
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _bands(settings: Settings, params: "Params", profile: str, named: bool) -> Mapping[str, float]:
+    """Return the bands of the scores' profile: those of --params if it is of that profile, which it must be if named.
+
+    {} for a profile that isn't here: scores that need none can be compared all the same.
+    """
+    from bench.core.errors import UsageError
+
+    if params.profile == profile:
+        return params.regression.retrained
+    if named:
+        raise UsageError(
+            f"--params {settings.params_file} is of profile {params.profile!r}, the scores are of {profile!r}: its "
+            "bands aren't theirs. Leave it out, or name the parameter file of their profile."
+        )
+    try:
+        file = find(profile)
+    except UsageError:
+        return {}
+    return Settings(file, settings.quiet).load().regression.retrained
 
 
 @app.command()
@@ -110,11 +142,23 @@ def frozen(
 
 
 def _show(found: "Comparison", everything: bool, md: Path | None, as_json: bool) -> None:
-    from bench.io.files import write_text_atomic
     from bench.regression import listing
 
-    if md:
-        write_text_atomic(md, listing.markdown(found, everything))
     typer.echo(listing.as_json(found) if as_json else listing.text(found, everything))
+    if md:
+        _write(md, listing.markdown(found, everything))
     if found.failed:
         raise typer.Exit(1)
+
+
+def _write(md: Path, page: str) -> None:
+    """Write the page; UsageError where that can't be, as any other exit code would tell of a regression."""
+    from bench.core.errors import BenchError, UsageError
+    from bench.io.files import write_text_atomic
+
+    try:
+        write_text_atomic(md, page)
+    except BenchError as error:
+        raise UsageError(f"--md {error}") from error
+    except OSError as error:  # a parent that is a file
+        raise UsageError(f"--md {md}: could not be written ({error.strerror}); name a file in a folder.") from error

@@ -1,6 +1,7 @@
 """`explain`: where a number of a report comes from."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -48,11 +49,23 @@ def explain(
     settings, here = cast(Settings, context.obj), Path.cwd()
     if (address is None) == (method is None) or (method is None) != (metric is None):
         raise UsageError("name a cell as FILE:ROW:COLUMN, or a score by --method and --metric.")
+    if address is not None:
+        _refuse(address, {"--scene": scene, "--table": table})
     with workplace():
         from bench.provenance.subject import Wanted
 
         wanted = Wanted(method or "", metric or "", scene, dataset, table)
         typer.echo(_said(_meant(settings, here, address, wanted), value, check, as_json))
+
+
+def _refuse(address: str, options: Mapping[str, object]) -> None:
+    """Raise UsageError for options, name -> value or None, that an address would silently ignore."""
+    for name, value in options.items():
+        if value is not None:
+            raise UsageError(
+                f"{name} goes with --method and --metric, not with {address}: a cell stands in its own table and is a "
+                "mean over scenes. Leave it out, or name the score by --method and --metric."
+            )
 
 
 def _said(meant: "tuple[Evidence, Subject | None, Path]", value: bool, check: bool, as_json: bool) -> str:
@@ -86,6 +99,8 @@ def _meant(
     file = _inside(here, path)
     evidence = Evidence(_params(settings, file), file.parts[2])
     if not row:
+        if wanted.dataset:
+            raise UsageError(f"{file} is a whole file; --dataset needs a cell, FILE:ROW:COLUMN.")
         return evidence, None, file
     cell = addresses.find(file.with_suffix(".csv"), row, column, wanted.dataset)
     return evidence, subject.of_cell(evidence.params, cell), file

@@ -72,6 +72,7 @@ def launch(
     Example: python -m bench --params profiles/lab/params.yaml launch --on slurm --jobs 8 --gpus-per-job 1 --time 240
     """
     settings = cast(Settings, context.obj)
+    clones = Path.cwd() / clones if clones else None  # before the working folder becomes the project's
     with workplace():
         params = settings.load()
         check_names(params, settings.params_file)

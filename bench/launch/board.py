@@ -51,6 +51,7 @@ class Board:
     identifier : of the launch, its folder's name.
     executor   : "local" or "slurm".
     jobs       : identifiers in the pool that may still be alive.
+    clones     : folder of the workers' clones.
     """
 
     identifier: str
@@ -58,6 +59,7 @@ class Board:
     executor: str
     cards: dict[str, Card] = field(default_factory=dict)
     jobs: list[str] = field(default_factory=list)
+    clones: str = ""
     changed: list[str] = field(default_factory=list)
 
     def set(self, name: str, state: State, note: str = "") -> None:
@@ -71,6 +73,11 @@ class Board:
             card.seconds = time.time() - card.started
         card.state, card.note = state, note
         self.changed.append(name)
+
+    def settle(self) -> None:
+        """Once the head has what is finished: whatever of it is out of date later on is work again."""
+        for name in self.having(FINISHED):
+            self.cards[name].state, self.cards[name].note = State.WAITING, ""
 
     def having(self, states: Iterable[State]) -> list[str]:
         """Return the stages in one of the states."""

@@ -44,6 +44,13 @@ def loose_inputs(root: Path, sources: Iterable[str]) -> tuple[list[str], list[st
     return sorted(stray), links
 
 
+def untracked(root: Path, paths: Iterable[str]) -> list[str]:
+    """Return those of the files that are there while git doesn't track them."""
+    there = [path for path in paths if (root / path).exists()]
+    tracked = set(git.paths(git.output(root, "ls-files", "-z", "--", *there)) if there else [])
+    return [path for path in there if path not in tracked]
+
+
 def snapshot(root: Path, paths: Sequence[str]) -> str:
     """Return a commit on no branch: the one that is checked out with `paths` as they lie there, or without.
 

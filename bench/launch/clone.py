@@ -1,6 +1,7 @@
 """A worker's clone of the checkout: the same commit, the shared cache, and nothing of the other pipelines."""
 
 import configparser
+import hashlib
 import shutil
 from collections.abc import Collection
 from pathlib import Path
@@ -10,6 +11,11 @@ import yaml
 from bench.launch.order import Source
 from bench.repository import git
 from bench.repository.lock import stages
+
+
+def name_of(root: Path, profile: str, slot: int | str) -> str:
+    """Return the name of a slot's clone, which no other checkout's clones have; the slot "*" stands for all."""
+    return f"{profile}-{hashlib.sha256(str(root).encode()).hexdigest()[:8]}-{slot}"
 
 
 def lock_of(clone: Path) -> Path:
@@ -22,7 +28,7 @@ def refresh(clone: Path, source: Source, recorded: Collection[str]) -> None:
 
     recorded : names in the head's lock file of what the clone's shall hold.
     """
-    if not (clone / ".git").is_dir():
+    if not _borrows(clone, source.root):
         shutil.rmtree(clone, ignore_errors=True)
         git.output(source.root, "clone", "--quiet", "--shared", "--no-checkout", str(source.root), str(clone))
     (clone / ".git" / "index.lock").unlink(missing_ok=True)  # of a worker that was killed
@@ -35,6 +41,15 @@ def refresh(clone: Path, source: Source, recorded: Collection[str]) -> None:
     _configure(clone, source)
     for link in source.links:
         _link(source.root / link, clone / link)
+
+
+def _borrows(clone: Path, root: Path) -> bool:
+    """Whether this is a clone that reads the root's commits: not so if the root was elsewhere when it was made."""
+    alternates = clone / ".git" / "objects" / "info" / "alternates"
+    if not alternates.exists():
+        return False
+    objects = (root / git.output(root, "rev-parse", "--git-path", "objects").strip()).resolve()
+    return objects in [Path(line).resolve() for line in alternates.read_text(encoding="utf-8").splitlines()]
 
 
 def _record(lock: Path, into: Path, names: Collection[str]) -> None:

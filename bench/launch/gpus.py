@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 
 from bench.core.errors import UsageError
 
@@ -11,9 +12,13 @@ VARIABLE = "CUDA_VISIBLE_DEVICES"
 
 
 def devices(environ: Mapping[str, str] = os.environ) -> list[str]:
-    """Return this machine's GPUs as CUDA_VISIBLE_DEVICES names them; that variable, where set, says which to use."""
+    """Return this machine's GPUs as CUDA_VISIBLE_DEVICES names them; that variable, where set, says which to use.
+
+    As in CUDA, a name such as -1 hides itself and all that follow.
+    """
     if VARIABLE in environ:
-        return [name for name in environ[VARIABLE].split(",") if name]
+        names = (name.strip() for name in environ[VARIABLE].split(","))
+        return [name for name in takewhile(lambda name: not name.startswith("-"), names) if name]
     if not shutil.which("nvidia-smi"):
         return []
     answer = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)

@@ -11,14 +11,10 @@ CHEAP = frozenset({"prepare", "evaluate_plain", "evaluate_vq", "inspect_codebook
 
 @dataclass(frozen=True)
 class Job:
-    """Stages that one worker does, in an order in which they could run.
-
-    needs : stages outside, of this launch, that must be finished before.
-    """
+    """Stages that one worker does, in an order in which they could run; it bears the first one's name."""
 
     name: str
     stages: tuple[str, ...]
-    needs: frozenset[str]
 
 
 def group(pipeline: Pipeline, names: Iterable[str], cheap: frozenset[str] = CHEAP) -> list[Job]:
@@ -39,7 +35,7 @@ def group(pipeline: Pipeline, names: Iterable[str], cheap: frozenset[str] = CHEA
             joins = name.partition("@")[0] in cheap and not waits
             leader[name] = leader.get(last, last) if joins else name
             members.setdefault(leader[name], []).append(name)
-    return [_job(pipeline, stages, wanted) for stages in members.values()]
+    return [Job(stages[0], tuple(stages)) for stages in members.values()]
 
 
 def _depths(pipeline: Pipeline) -> dict[str, int]:
@@ -47,8 +43,3 @@ def _depths(pipeline: Pipeline) -> dict[str, int]:
     for name, stage in pipeline.stages.items():
         depth[name] = 1 + max((depth[above] for above in stage.upstream), default=0)
     return depth
-
-
-def _job(pipeline: Pipeline, stages: list[str], wanted: set[str]) -> Job:
-    above = frozenset[str]().union(*(pipeline.stages[name].upstream for name in stages))
-    return Job(stages[0], tuple(stages), above & wanted - set(stages))

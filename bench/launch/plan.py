@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.core.errors import UsageError
-from bench.launch.checkout import commit, edits, listed, loose_inputs
+from bench.launch.checkout import commit, edits, listed, loose_inputs, untracked
 from bench.launch.graph import Pipeline, read
 from bench.launch.grouping import CHEAP, Job, group
 from bench.launch.pool import Needs
@@ -97,6 +97,7 @@ def plan(options: Options) -> Plan:
     if mine:
         sources = {source for name in mine for source in pipeline.stages[name].sources}
         stray, links = loose_inputs(root, sources)
-        result.edits = (*edits(root, pipeline.uncached), *stray)
+        own = untracked(root, (options.file, str(Path(options.file).with_name("params.yaml"))))  # of a new profile
+        result.edits = tuple(dict.fromkeys((*edits(root, pipeline.uncached), *stray, *own)))
         result.links = (f"runs/{options.profile}", *links)
     return result

@@ -131,12 +131,13 @@ class LocalPool:
 
 @contextmanager
 def _deaf() -> Iterator[None]:
-    """Let processes that start meanwhile not hear Ctrl-C: the head ends them, in order."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Let processes that start meanwhile hear neither Ctrl-C nor a closed terminal: the head ends them, in order."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGHUP)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class SlurmPool:

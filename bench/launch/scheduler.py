@@ -183,6 +183,8 @@ class Scheduler:
         for name in left:
             self.board.cards[name].job, self.board.cards[name].attempt = identifier, number
             self.board.set(name, State.QUEUED)
+        self.board.jobs = [*self.active]
+        self.save()  # at once: a kill must not leave a job that nobody knows of
 
     def _stop(self) -> None:
         """Cancel what is in the pool and leave a state from which the next call goes on."""

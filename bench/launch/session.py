@@ -13,6 +13,7 @@ from bench.launch import board as boards
 from bench.launch import recovery
 from bench.launch.board import BAD, FINISHED, Board
 from bench.launch.checkout import snapshot
+from bench.launch.clone import lock_of, name_of
 from bench.launch.display import Display, duration
 from bench.launch.grouping import Job
 from bench.launch.head import reproduce
@@ -40,8 +41,7 @@ def launch(options: Options) -> None:
 
 def _launch(options: Options) -> None:
     before = boards.load(options.folder / "state.json")
-    if before and before.jobs:
-        _recover(options, before)
+    _recover(options, before)
     lock = (options.root / options.file).with_name("dvc.lock")
     if recovery.remove_damaged(lock):
         print(f"removed {lock.relative_to(options.root)}, which a kill had cut short: the cache restores what it named")
@@ -51,18 +51,22 @@ def _launch(options: Options) -> None:
     folder = options.folder / identifier
     folder.mkdir(parents=True)
     mine = [name for name in todo.reasons if name not in todo.at_head]
-    board = Board(identifier, state, options.executor, dict(boards.resume(before, state, mine)))
+    cards = dict(boards.resume(before, state, mine))
+    board = Board(identifier, state, options.executor, cards, clones=str(_clones(options)))
     start = time.monotonic()
     if mine:
         _work(todo, board, folder)
     _conclude(todo, board, folder, time.monotonic() - start)
 
 
-def _recover(options: Options, before: Board) -> None:
-    if before.executor == "slurm":
+def _recover(options: Options, before: Board | None) -> None:
+    """End what a killed launch left at work: jobs of Slurm that it recorded, and whoever is in one of the clones."""
+    if before and before.executor == "slurm":
         recovery.end_slurm_jobs(before.jobs)
-    for holder in recovery.end_workers(sorted(_clones(options).glob("*.lock"))):
-        print(f"ended {holder}, a worker of launch {before.identifier} whose head was gone")
+    folders = {_clones(options), *([Path(before.clones)] if before and before.clones else [])}
+    mine = lock_of(Path(name_of(options.root, options.profile, "*"))).name
+    for holder in recovery.end_workers(sorted(path for folder in folders for path in folder.glob(mine))):
+        print(f"ended {holder}, a worker of an earlier launch whose head was gone")
 
 
 def _clones(options: Options) -> Path:
@@ -105,7 +109,7 @@ def _order(todo: Plan, source: Source, folder: Path, job: Job, left: list[str], 
         job=job.name,
         stages={name: todo.pipeline.stages[name].address for name in left},
         source=source,
-        clone=_clones(options) / f"{options.profile}-{slot}",
+        clone=_clones(options) / name_of(options.root, options.profile, slot),
         events=folder / "events" / f"{file_name(job.name)}.{attempt}.jsonl",
         logs=folder / "logs",
         recorded=frozenset(recorded_as(todo.pipeline.stages[name].address) for name in needed),
@@ -130,6 +134,9 @@ def _conclude(todo: Plan, board: Board, folder: Path, seconds: float) -> None:
         again = sorted({stages[name].address for name in finished} & set(result.ran))
         if again:
             print(f"note: the cache lacked what workers had made of {', '.join(again)}; the head ran them again")
+    if finished:
+        board.settle()
+        board.save(options.folder / "state.json")
     if bad:
         lines = []
         for name in bad:
@@ -142,12 +149,15 @@ def _conclude(todo: Plan, board: Board, folder: Path, seconds: float) -> None:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP, as a closed terminal sends, do what Ctrl-C does."""
+    """Let SIGTERM and SIGHUP, as a closed terminal sends, do what Ctrl-C does; not one that is ignored, as by nohup."""
+    numbers = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) != signal.SIG_IGN]
 
     def interrupt(number: int, frame: object) -> None:
+        for each in numbers:  # kernel and shell both send SIGHUP: the second mustn't disturb the end of the jobs
+            signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
     finally:

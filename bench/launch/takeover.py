@@ -6,6 +6,7 @@ the outputs; its `dvc repro` then finds every stage as it should be. Whatever is
 """
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Collection, Mapping
@@ -43,11 +44,14 @@ def take_over(root: Path, file: str, addresses: Mapping[str, str], events: Path)
     from dvc.utils.serialize import modify_yaml
 
     lock = (root / file).with_name("dvc.lock")
-    with modify_yaml(str(lock)) as content:
-        content.setdefault("schema", "2.0")
-        content.setdefault("stages", {}).update(
-            {recorded_as(addresses[name]): entry for name, entry in entries.items()}
-        )
+    with replacing(lock) as part:  # DVC empties a file before it writes it, and a kill may come between
+        if lock.exists():
+            shutil.copyfile(lock, part)
+        with modify_yaml(str(part)) as content:
+            content.setdefault("schema", "2.0")
+            content.setdefault("stages", {}).update(
+                {recorded_as(addresses[name]): entry for name, entry in entries.items()}
+            )
     command = [sys.executable, "-m", "dvc", "checkout", "--quiet", "--force", *(addresses[name] for name in entries)]
     subprocess.run(command, cwd=root, capture_output=True, check=False)
 

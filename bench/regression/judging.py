@@ -161,22 +161,28 @@ class Rules:
 
         A band is wide, as it has to hold one scene of one run. Runs are trained apart, so what moves all of them by
         little isn't chance: Student's t of the runs' mean differences, at `CHANCE`, tells it, `UNTRAINED` of the band
-        at least.
+        at least. A run's is the mean over its data sets of the means over their scenes: what one training gives on
+        several sets isn't independent.
         """
-        groups: dict[tuple[str, str], dict[str, list[Pair]]] = defaultdict(lambda: defaultdict(list))
+        groups: dict[tuple[str, str], dict[str, dict[str, list[Pair]]]] = defaultdict(
+            lambda: defaultdict(lambda: defaultdict(list))
+        )
         for pair in pairs:
             key = pair.key
             finite = math.isfinite(pair.base) and math.isfinite(pair.new) and not pair.renamed
             if finite and key.trained and self.kind_of(key) == "retrained" and key.metric in self.bands:
-                groups[key.metric, key.protocol][key.cell].append(pair)
-        for (metric, protocol), cells in groups.items():
-            if len(cells) >= FEWEST_RUNS and (change := self._mean(metric, protocol, list(cells.values()))):
+                groups[key.metric, key.protocol][key.run][key.dataset].append(pair)
+        for (metric, protocol), runs in groups.items():
+            sets = [list(found.values()) for found in runs.values()]
+            if len(runs) >= FEWEST_RUNS and (change := self._mean(metric, protocol, sets)):
                 yield change
 
-    def _mean(self, metric: str, protocol: str, runs: list[list[Pair]]) -> Change | None:
-        base = fmean(fmean(pair.base for pair in rows) for rows in runs)
-        new = fmean(fmean(pair.new for pair in rows) for rows in runs)
-        moves = [fmean(pair.new - pair.base for pair in rows) for rows in runs]
+    def _mean(self, metric: str, protocol: str, runs: list[list[list[Pair]]]) -> Change | None:
+        """Return the change of the mean over runs, each a list of data sets with the pairs of their scenes."""
+        before = [fmean(fmean(pair.base for pair in scenes) for scenes in sets) for sets in runs]
+        after = [fmean(fmean(pair.new for pair in scenes) for scenes in sets) for sets in runs]
+        base, new = fmean(before), fmean(after)
+        moves = [later - earlier for earlier, later in zip(before, after, strict=True)]
         by_chance = float(stdtrit(len(runs) - 1, 1 - CHANCE / 2)) * stdev(moves) / math.sqrt(len(runs))
         allowed = max(by_chance, UNTRAINED * self.bands[metric])
         if abs(new - base) <= allowed:

@@ -7,17 +7,50 @@ import yaml
 
 from bench.core.errors import UsageError
 
+Entry = Mapping[str, Any]
+"""What a lock file holds of one stage: cmd, deps, params and outs."""
 
-def stages(text: bytes, where: str) -> Mapping[str, Mapping[str, Any]]:
-    """Return name -> cmd, deps, params and outs of each stage in a dvc.lock; UsageError if it isn't a whole one."""
+
+def stages(text: bytes, where: str) -> Mapping[str, Entry]:
+    """Return name -> cmd, deps, params and outs of each stage in a dvc.lock; UsageError if it isn't a whole one.
+
+    A file that was cut between two stages, or between two outputs of its last one, can't be told from a whole one;
+    DVC restores what is missing there.
+    """
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it was compiled
     try:
-        entries = yaml.load(text, Loader=loader)["stages"]
-        if all(isinstance(entry, Mapping) for entry in entries.values()):
+        entries = yaml.load(text, Loader=loader)["stages"] if text.endswith(b"\n") else None
+        if isinstance(entries, Mapping) and all(map(_whole, entries.values())) and _ended(entries):
             return dict(entries)
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError, UnicodeDecodeError):
+    except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError):
         pass
     raise UsageError(
         f"{where} isn't a whole lock file of DVC: a kill while DVC writes it leaves it cut short. Restore it with git, "
         "or delete it: dvc repro then takes what it named from the cache."
     )
+
+
+def _whole(entry: object) -> bool:
+    if not isinstance(entry, Mapping) or "cmd" not in entry:
+        return False
+    params, files = entry.get("params", {}), [entry.get(part, []) for part in ("deps", "outs")]
+    return (
+        isinstance(params, Mapping)
+        and all(isinstance(values, Mapping) for values in params.values())
+        and all(isinstance(items, list) and all(map(_whole_item, items)) for items in files)
+    )
+
+
+def _whole_item(item: object) -> bool:
+    """Whether a file has its path and what DVC writes after it: the hash that it announces, the size, the number."""
+    if not isinstance(item, Mapping) or "path" not in item or len(item) == 1:
+        return False
+    if "hash" not in item or "files" in item:  # written by an older DVC, or kept in versions by a cloud
+        return True
+    counted = not str(item.get(item["hash"])).endswith(".dir") or "nfiles" in item
+    return item["hash"] in item and "size" in item and counted
+
+
+def _ended(entries: Mapping[str, Entry]) -> bool:
+    """Whether the last stage has its outputs, which DVC writes last and which every stage here has."""
+    return not entries or "outs" in [*entries.values()][-1]

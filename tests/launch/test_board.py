@@ -3,7 +3,8 @@ from bench.launch.board import Board, Card, State
 
 
 def make(**states):
-    return Board("first", "abc", "local", {name: Card(State(state)) for name, state in states.items()}, jobs=["12"])
+    cards = {name: Card(State(state)) for name, state in states.items()}
+    return Board("first", "abc", "local", cards, jobs=["12"], clones="/c")
 
 
 def test_a_board_survives_on_disk(tmp_path):
@@ -11,7 +12,7 @@ def test_a_board_survives_on_disk(tmp_path):
     board.set("report", State.FAILED, "exit code 1: oh")
     board.save(tmp_path / "launch" / "state.json")
     again = boards.load(tmp_path / "launch" / "state.json")
-    assert (again.cards, again.jobs, again.identifier) == (board.cards, ["12"], "first")
+    assert (again.cards, again.jobs, again.identifier, again.clones) == (board.cards, ["12"], "first", "/c")
     assert board.changed == ["report"]
     assert again.changed == []
 
@@ -30,6 +31,16 @@ def test_what_is_finished_at_the_same_commit_is_kept():
         "new": "waiting",
     }
     assert cards["train"].note == "by launch first"
+
+
+def test_what_the_head_has_is_work_again_once_it_is_out_of_date():
+    before = make(train="done", fetch="restored", evaluate="failed")
+    before.cards["train"].seconds = 12.5
+    before.settle()
+    cards = boards.resume(before, "abc", ["fetch", "train", "evaluate"])
+    assert {str(card.state) for card in cards.values()} == {"waiting"}
+    assert cards["train"].seconds == 12.5
+    assert before.cards["evaluate"].state == State.FAILED
 
 
 def test_at_another_commit_only_durations_are_kept():

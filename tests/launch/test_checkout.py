@@ -1,6 +1,6 @@
 import pytest
 
-from bench.launch.checkout import commit, edits, listed, loose_inputs, snapshot
+from bench.launch.checkout import commit, edits, listed, loose_inputs, snapshot, untracked
 from tests.launch.tiny import git
 
 
@@ -58,6 +58,13 @@ def test_files_that_git_does_not_know_inside_an_input_are_found(root):
     (root / "code/new.py").write_text("")
     assert loose_inputs(root, ["code/a.py"]) == ([], [])
     assert loose_inputs(root, ["code"]) == (["code/new.py"], [])
+
+
+def test_files_that_git_does_not_track_are_told_from_others(root):
+    (root / "profiles/q").mkdir()
+    (root / "profiles/q/dvc.yaml").symlink_to("../../code/a.py")
+    assert untracked(root, ["profiles/q/dvc.yaml", "profiles/q/not.there", "code/a.py"]) == ["profiles/q/dvc.yaml"]
+    assert untracked(root, ["not.there"]) == []
 
 
 class TestSnapshot:

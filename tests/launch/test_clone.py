@@ -1,14 +1,26 @@
 import configparser
+from dataclasses import replace
+from fnmatch import fnmatch
 
 import pytest
 
-from bench.launch.clone import refresh
+from bench.launch.clone import name_of, refresh
 from bench.launch.order import Source
 from tests.launch.tiny import git, write_project
 
-LOCK = (
-    "schema: '2.0'\nstages:\n  fetch:\n    cmd: python fetch.py\n  other:\n    cmd: none\n  train@a:\n    cmd: train\n"
-)
+LOCK = """\
+schema: '2.0'
+stages:
+  fetch:
+    cmd: python fetch.py
+  other:
+    cmd: none
+  train@a:
+    cmd: train
+    outs:
+    - path: weights
+      md5: abc
+"""
 NEEDED = {"fetch", "train@a"}
 
 
@@ -20,7 +32,7 @@ def source(tmp_path):
     (root / ".dvc/config.local").write_text("['remote \"far\"']\n    password = secret\n")
     (root / "runs/other").mkdir(parents=True)
 
-    def make(file, revision="HEAD"):
+    def make(file, revision="HEAD", root=root):
         commit = git(root, "rev-parse", revision).strip()
         remotes = {"far": str(tmp_path / "far")}
         return Source(
@@ -64,6 +76,36 @@ def test_a_clone_is_brought_to_the_commit_and_keeps_what_stages_made(source, tmp
     refresh(clone, source("profiles/other/dvc.yaml", "HEAD~1"), NEEDED)
     assert (clone / "stage.py").read_text() != "next"
     assert not (clone / "dvc.yaml").exists()
+
+
+def test_a_clone_of_a_checkout_that_was_moved_is_made_again(source, tmp_path):
+    refresh(tmp_path / "0", source("dvc.yaml"), NEEDED)
+    (tmp_path / "0/made").write_text("by a stage")
+    (tmp_path / "head").rename(tmp_path / "moved")
+    root = tmp_path / "moved"
+    (root / "stage.py").write_text("next")
+    git(root, "commit", "--all", "--message", "next")
+    moved = replace(source("dvc.yaml", root=root), root=root)
+    refresh(tmp_path / "0", moved, NEEDED)
+    assert (tmp_path / "0/stage.py").read_text() == "next"
+    assert not (tmp_path / "0/made").exists()
+
+
+def test_a_clone_of_another_work_tree_of_the_same_repository_is_kept(source, tmp_path):
+    git(tmp_path / "head", "worktree", "add", "--quiet", "--detach", str(tmp_path / "tree"))
+    own = replace(source("dvc.yaml"), root=tmp_path / "tree")
+    for _ in range(2):
+        refresh(tmp_path / "0", own, NEEDED)
+        (tmp_path / "0/made").touch()
+    refresh(tmp_path / "0", own, NEEDED)
+    assert (tmp_path / "0/made").exists()
+
+
+def test_each_checkout_has_names_of_its_own(tmp_path):
+    one, other = (name_of(tmp_path / name, "lab", 3) for name in "ab")
+    assert one != other
+    assert fnmatch(one, name_of(tmp_path / "a", "lab", "*"))
+    assert not fnmatch(one, name_of(tmp_path / "b", "lab", "*"))
 
 
 def test_half_a_clone_is_made_again(source, tmp_path):

@@ -8,6 +8,8 @@ from bench.launch.gpus import devices, slots
 def test_the_environment_says_which_gpus_to_use():
     assert devices({"CUDA_VISIBLE_DEVICES": "2,GPU-8932f937"}) == ["2", "GPU-8932f937"]
     assert devices({"CUDA_VISIBLE_DEVICES": ""}) == []
+    assert devices({"CUDA_VISIBLE_DEVICES": "-1"}) == []
+    assert devices({"CUDA_VISIBLE_DEVICES": "2, 3,-1,4"}) == ["2", "3"]
 
 
 def test_else_the_driver_is_asked(monkeypatch, tmp_path):

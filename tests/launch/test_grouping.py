@@ -3,7 +3,7 @@ from tests.launch.tiny import pipeline_of
 
 
 def stages_of(jobs):
-    return {job.name: (job.stages, job.needs) for job in jobs}
+    return {job.name: job.stages for job in jobs}
 
 
 RUN = {
@@ -21,18 +21,18 @@ RUN = {
 def test_a_run_is_one_job_and_trainings_are_not_lumped():
     jobs = stages_of(group(pipeline_of(RUN), RUN))
     assert jobs == {
-        "fetch@d": (("fetch@d", "prepare@d"), frozenset()),
-        "codebook@c": (("codebook@c", "inspect_codebook@c"), {"prepare@d"}),
-        "train_vq@r": (("train_vq@r", "evaluate_vq@r", "inspect_network@r"), {"prepare@d", "codebook@c"}),
-        "evaluate_classic@m": (("evaluate_classic@m",), {"prepare@d"}),
+        "fetch@d": ("fetch@d", "prepare@d"),
+        "codebook@c": ("codebook@c", "inspect_codebook@c"),
+        "train_vq@r": ("train_vq@r", "evaluate_vq@r", "inspect_network@r"),
+        "evaluate_classic@m": ("evaluate_classic@m",),
     }
 
 
 def test_cheap_stages_of_a_finished_training_are_one_job():
     jobs = stages_of(group(pipeline_of(RUN), ["evaluate_vq@r", "inspect_network@r", "inspect_codebook@c"]))
     assert jobs == {
-        "evaluate_vq@r": (("evaluate_vq@r", "inspect_network@r"), frozenset()),
-        "inspect_codebook@c": (("inspect_codebook@c",), frozenset()),
+        "evaluate_vq@r": ("evaluate_vq@r", "inspect_network@r"),
+        "inspect_codebook@c": ("inspect_codebook@c",),
     }
 
 
@@ -46,7 +46,7 @@ def test_a_training_does_not_wait_for_the_data_of_a_cross_evaluation():
         "evaluate_plain@r--e": ["train_plain@r", "prepare@e"],
     }
     jobs = stages_of(group(pipeline_of(edges), edges))
-    assert jobs["train_plain@r"] == (("train_plain@r",), {"prepare@d"})
-    assert jobs["evaluate_plain@r--e"] == (("evaluate_plain@r--e",), {"train_plain@r", "prepare@e"})
+    assert jobs["train_plain@r"] == ("train_plain@r",)
+    assert jobs["evaluate_plain@r--e"] == ("evaluate_plain@r--e",)
     jobs = stages_of(group(pipeline_of(edges), ["train_plain@r", "evaluate_plain@r--e"]))
     assert [*jobs] == ["train_plain@r"], "once the data are there, it goes along"

@@ -113,10 +113,15 @@ def test_a_controller_that_does_not_answer_tells_nothing(slurm, tools):
 
 
 def test_jobs_are_cancelled_and_waited_for(slurm, tools, tmp_path):
-    asked = tools("scancel", f"touch {tmp_path}/cancelled")
-    tools("squeue", f"test -e {tmp_path}/cancelled && echo 1 CANCELLED && echo 2 CANCELLED")
+    asked = tools("scancel", "")
+    later = f"test $(grep -c squeue {tmp_path}/asked) -gt 2"
+    tools("squeue", f"{later} && echo 1 CANCELLED || echo 1 RUNNING; echo 2 CANCELLED")
     slurm.cancel(["2", "1"])
-    assert asked.read_text().splitlines()[0] == "scancel 1 2"
+    first, *others = asked.read_text().splitlines()
+    assert first == "scancel 1 2"
+    assert len(others) > 2
+    assert others[-1].endswith("--jobs=1"), "what is still there is asked for again"
+    assert slurm.states["1"] == "CANCELLED"
 
 
 def test_a_refused_job_is_a_sentence(slurm, order, monkeypatch):

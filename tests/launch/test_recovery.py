@@ -6,7 +6,7 @@ import pytest
 
 from bench.launch import recovery
 from bench.launch.lock import Held, hold
-from bench.launch.recovery import end_slurm_jobs, end_workers, remove_damaged
+from bench.launch.recovery import end_slurm_jobs, end_workers
 from tests.launch.tiny import ROOT
 
 HOLDER = """
@@ -67,22 +67,3 @@ def test_jobs_of_slurm_are_cancelled(tmp_path, monkeypatch):
     end_slurm_jobs(["12", "13"])
     end_slurm_jobs([])
     assert (tmp_path / "called").read_text() == "12 13\n"
-
-
-LOCK = "schema: '2.0'\nstages:\n  train:\n    cmd: python train.py\n    deps:\n    - path: train.py\n      md5: abc\n"
-
-
-@pytest.mark.parametrize("length", [0, 1, 8, len("schema: '2.0'\n"), LOCK.index("  train"), LOCK.index("\n    cmd")])
-def test_a_lock_file_that_was_cut_short_is_removed(tmp_path, length):
-    lock = tmp_path / "dvc.lock"
-    lock.write_text(LOCK[:length])
-    assert remove_damaged(lock)
-    assert not lock.exists()
-
-
-def test_a_whole_lock_file_stays_and_none_is_fine(tmp_path):
-    lock = tmp_path / "dvc.lock"
-    assert not remove_damaged(lock)
-    lock.write_text(LOCK)
-    assert not remove_damaged(lock)
-    assert lock.read_text() == LOCK

@@ -70,7 +70,7 @@ def schedule(tmp_path, monkeypatch):
             events = tmp_path / f"{job.name}.{attempt}"
             return Order(job.name, {name: name for name in left}, source, tmp_path / str(slot), events, tmp_path)
 
-        each = [Job(name, (name,), frozenset(edges[name])) for name in edges]
+        each = [Job(name, (name,)) for name in edges]
         policy = Policy(slots, retries=2, backoff=0.0, poll=0.0)
         return Scheduler(pipeline, jobs or each, board, pool, policy, order, show, lambda: None)
 
@@ -89,6 +89,27 @@ def test_everything_runs_after_what_it_reads(schedule):
     assert {*order[1:3]} == {"left", "right"}
     assert order[3:] == ["bottom", "tail"]
     assert {*states(scheduler).values()} == {"done"}
+
+
+def test_a_job_waits_for_all_that_its_stages_read_from_others(schedule):
+    edges = {"data": [], "codes": ["data"], "train": ["data"], "score": ["train", "codes"], "after": ["score"]}
+    jobs = [Job("train", ("train", "score")), *(Job(name, (name,)) for name in ("after", "codes", "data"))]
+    scheduler = schedule(edges=edges, jobs=jobs, slots=4)
+    scheduler.run()
+    assert [order.job for order in scheduler.pool.orders] == ["data", "codes", "train", "after"]
+
+
+def test_a_job_is_recorded_before_the_next_one_is_submitted(schedule):
+    def note_and_submit(order):
+        happened.append(order.job)
+        return submit(order)
+
+    scheduler = schedule(edges={"one": [], "two": []})
+    happened, submit = [], scheduler.pool.submit
+    scheduler.pool.submit = note_and_submit
+    scheduler.save = lambda: happened.append([*scheduler.board.jobs])
+    scheduler.run()
+    assert happened[:4] == ["one", ["0"], "two", ["0", "1"]]
 
 
 def test_two_jobs_never_share_a_slot(schedule):
@@ -116,7 +137,7 @@ def test_a_failure_stops_only_its_descendants(schedule):
 
 
 def test_within_a_job_what_follows_a_failed_stage_is_blocked(schedule):
-    jobs = [Job("top", ("top", "left", "right", "bottom", "tail"), frozenset())]
+    jobs = [Job("top", ("top", "left", "right", "bottom", "tail"))]
     scheduler = schedule({"top": ["broken"]}, jobs=jobs)
     scheduler.run()
     assert [*states(scheduler).values()] == ["failed", "blocked", "blocked", "blocked", "blocked"]

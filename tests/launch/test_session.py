@@ -63,6 +63,31 @@ def test_jobs_see_what_is_not_committed(project, monkeypatch):
     assert git(project.root, "status", "--porcelain").splitlines() == [" M stage.py", "?? dvc.lock", "?? reports/"]
 
 
+def test_a_new_profile_that_is_not_committed_is_launched(project):
+    folder = project.root / "profiles/new"
+    folder.mkdir()
+    (folder / "dvc.yaml").symlink_to("../../dvc.yaml")
+    text = (project.root / "profiles/other/params.yaml").read_text().replace("other", "new")
+    (folder / "params.yaml").write_text(text)
+    code, output = project.launch(file="profiles/new/dvc.yaml", profile="new", stages=("train",))
+    assert code == 0, output
+    assert "new at " in output and "with changes to profiles/new/dvc.yaml, profiles/new/params.yaml" in output
+    assert sorted(project.names) == ["fetch", "prepare", "train-a", "train-b"]
+    assert (project.root / "work/new/weights/b").exists()
+
+
+def test_what_is_lost_after_a_launch_is_made_again_by_workers(project, reproduced):
+    assert project.launch()[0] == 0
+    (project.root / "reports/tiny/scores").unlink()
+    shutil.rmtree(project.root / "work")
+    shutil.rmtree(project.root / ".dvc/cache")
+    code, output = project.launch()
+    assert code == 0, output
+    assert "head: 7 stages restored or up to date, run: summarize" in output
+    assert len(project.names) == 2 * 8
+    assert project.results() == reproduced.results()
+
+
 def test_half_a_lock_file_is_removed_and_all_restored(reproduced, tmp_path):
     project = Project.copied(reproduced.root, tmp_path)
     lock = project.root / "dvc.lock"

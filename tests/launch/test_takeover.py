@@ -1,5 +1,6 @@
 import shutil
 
+import pytest
 import yaml
 
 from bench.launch.takeover import ENDING, leave, take_over
@@ -38,6 +39,30 @@ def test_only_what_is_wanted_and_whole_is_taken(project, tmp_path):
     (project.root / "dvc.lock").unlink()
     take_over(project.root, "dvc.yaml", {"join": "dvc.yaml:join"}, events)
     assert list(lock_of(project)["stages"]) == ["join"]
+
+
+def test_an_interrupt_leaves_the_lock_file_as_it_was(project, tmp_path, monkeypatch):
+    assert project.repro()[0] == 0
+    leave(project.root / "dvc.lock", ADDRESSES, tmp_path / "one.1.jsonl")
+    before = (project.root / "dvc.lock").read_text()
+
+    def interrupted(data, stream):
+        stream.write(before[:100])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dvc.utils.serialize._yaml._dump", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        take_over(project.root, "dvc.yaml", ADDRESSES, tmp_path)
+    assert (project.root / "dvc.lock").read_text() == before
+    assert list(project.root.glob(".dvc.lock*")) == []
+
+
+def test_what_is_taken_over_is_written_as_dvc_writes_it(project, tmp_path):
+    assert project.repro()[0] == 0
+    leave(project.root / "dvc.lock", ADDRESSES, tmp_path / "one.1.jsonl")
+    before = (project.root / "dvc.lock").read_text()
+    take_over(project.root, "dvc.yaml", ADDRESSES, tmp_path)
+    assert (project.root / "dvc.lock").read_text() == before
 
 
 def test_without_entries_nothing_is_written(project, tmp_path):

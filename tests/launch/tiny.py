@@ -145,7 +145,16 @@ class Project:
         return dataclasses.replace(base, **changes)
 
     def command(self, **changes):
-        """A process that launches: what `python -m bench launch` does, on this project."""
+        """A process that launches: what `python -m bench launch` does, on this project; `clones` is text here."""
+        settings = {
+            "file": "dvc.yaml",
+            "profile": "tiny",
+            "slots": (None, None),
+            "poll": 0.1,
+            "backoff": 0.1,
+            **changes,
+        }
+        paths = {"root": str(self.root), **({"clones": settings.pop("clones")} if "clones" in settings else {})}
         code = (
             "import sys\n"
             "from pathlib import Path\n"
@@ -153,8 +162,8 @@ class Project:
             "from bench.core.errors import BenchError\n"
             "from bench.launch.plan import Options\n"
             "from bench.launch.session import launch\n"
-            f"options = Options(root=Path({str(self.root)!r}), file='dvc.yaml', profile='tiny', poll=0.1, backoff=0.1,"
-            f" **{ {'slots': (None, None), **changes}!r})\n"
+            f"paths = {{name: Path(text) for name, text in {paths!r}.items()}}\n"
+            f"options = Options(**paths, **{settings!r})\n"
             "try:\n"
             "    launch(options)\n"
             "except KeyboardInterrupt:\n"
@@ -165,9 +174,10 @@ class Project:
         )
         return [sys.executable, "-c", code]
 
-    def start(self, **changes):
+    def start(self, start_new_session=False, **changes):
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        return subprocess.Popen(self.command(**changes), cwd=self.root, env=self.environ, **pipes)
+        command = self.command(**changes)
+        return subprocess.Popen(command, cwd=self.root, env=self.environ, start_new_session=start_new_session, **pipes)
 
     def launch(self, **changes):
         process = self.start(**changes)

@@ -60,7 +60,7 @@ def write_lock(params: Params) -> None:
             "params": {"params.yaml": {"stage2": {"steps": 60, "batch": 4}}},
             "outs": [{"path": weights.as_posix(), "hash": "md5", "md5": md5(weights), "size": 18}],
         },
-        "summarize": {"cmd": "x", "outs": [{"path": scores.as_posix(), "hash": "md5", "md5": md5(scores)}]},
+        "summarize": {"cmd": "x", "outs": [{"path": scores.as_posix(), "hash": "md5", "md5": md5(scores), "size": 9}]},
     }
     Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}), encoding="utf-8")
 

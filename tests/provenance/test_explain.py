@@ -66,6 +66,10 @@ def test_a_file_is_found_from_where_the_user_stands():
     [
         ((), "name a cell as FILE:ROW:COLUMN, or a score by --method and --metric"),
         (("--method", "olc-64"), "name a cell as FILE:ROW:COLUMN"),
+        ((CELL, "--scene", "courtyard-00"), "--scene goes with --method and --metric, not with reports/study/tables"),
+        ((CELL, "--table", "2"), "--table goes with --method and --metric"),
+        (("reports/study/tables/table3.csv", "--scene", "courtyard-00"), "--scene goes with --method and --metric"),
+        (("reports/study/tables/table3.csv", "--dataset", "panoramas"), "is a whole file; --dataset needs a cell"),
         (("table3:1:2",), "names no cell of a report"),
         (("README.md:1:2",), "no table or figure of a report"),
         (("params.csv:1:2",), "no table or figure of a report"),

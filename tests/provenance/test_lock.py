@@ -18,7 +18,7 @@ def test_a_profile_reads_the_lock_beside_its_parameters(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "profiles" / "tiny"
     folder.mkdir(parents=True)
-    (folder / "dvc.lock").write_text("stages:\n  report: {outs: [{path: a, md5: b, hash: md5}]}\n", encoding="utf-8")
+    (folder / "dvc.lock").write_text("stages:\n  report: {cmd: x, outs: [{path: a, md5: b}]}\n", encoding="utf-8")
     found = lock.read(parameters(params_file="profiles/tiny/params.yaml"))
     assert found.exists and found.outputs("report") == {"a": {"md5": "b"}}
     assert found.outputs("train") == {} and found.parameters("report") == {}

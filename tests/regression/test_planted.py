@@ -256,6 +256,18 @@ def test_small_steps_of_all_runs_are_no_chance(side, rows):
     assert not compare(side("base", base), side("new", apart), "retrained", dict.fromkeys(BANDS, 4.0)).changes
 
 
+def test_a_run_that_is_scored_on_several_sets_is_one_run(side, rows):
+    trained = [row for row in rows if row.variant == "ahdrnet"]
+    base = [row._replace(seed=seed, dataset=name) for seed in (0, 1) for name in "abcd" for row in trained]
+    new = [row._replace(value=row.value - 0.3) for row in base]
+    wide = dict.fromkeys(BANDS, 4.0)
+    assert not compare(side("base", base), side("new", new), "retrained", wide).changes  # two runs, not eight
+    base += [row._replace(seed=seed) for seed in (2, 3) for row in trained]
+    new += [row._replace(seed=seed, value=row.value - 0.301) for seed in (2, 3) for row in trained]
+    found = compare(side("base", base), side("new", new), "retrained", wide)
+    assert {change.key.variant for change in found.changes} == {"mean of 4 runs"}
+
+
 def test_profiles_are_not_mixed(side, rows):
     other = [row._replace(profile="study") for row in rows]
     with pytest.raises(UsageError, match="different profiles don't compare"):

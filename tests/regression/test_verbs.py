@@ -46,11 +46,44 @@ def test_clean_is_0_and_a_regression_1(type_in, capsys, tmp_path):
 
 
 def test_the_bands_are_those_of_the_parameter_file(type_in, capsys, write_params, small_params):
+    small_params["profile"] = "demo"
     small_params["regression"] = {"retrained": dict.fromkeys(("psnr-l", "psnr-mu", "ssim-l", "ssim-mu"), 0.1)}
     file = str(write_params(small_params))
     assert type_in("--params", file, "compare", "base", "new", "--kind", "retrained") == 0
     assert type_in("--params", file, "compare", "base", "new", "--kind", "rescored") == 1
     assert json.loads(subject(capsys, type_in, file))["changes"][0]["difference"] == pytest.approx(-0.05)
+
+
+def test_without_params_the_bands_are_those_of_the_scores_profile(type_in, tmp_path, rows):
+    own = [row._replace(profile="smoke") for row in rows]
+    for name, step in (("accepted", 0.0), ("inside", 0.3), ("beyond", 0.5)):  # smoke has 0.42 for psnr-mu, demo 3.6
+        write_scores(tmp_path / name / "scores.csv", changed(own, lambda value, step=step: value - step))
+    assert type_in("compare", "accepted", "inside", "--kind", "retrained") == 0
+    assert type_in("compare", "accepted", "beyond", "--kind", "retrained") == 1
+
+
+def test_bands_of_another_profile_and_none_at_all_are_a_mistake(type_in, capsys, tmp_path, rows):
+    for profile in ("smoke", "nobodys", "paper"):
+        own = [row._replace(profile=profile) for row in rows]
+        write_scores(tmp_path / f"{profile}/scores.csv", own)
+        write_scores(tmp_path / f"{profile}-new/scores.csv", changed(own, lambda value: value - 0.05))
+    assert type_in("--params", "params.yaml", "compare", "smoke", "smoke-new", "--kind", "retrained") == 2
+    assert "--params params.yaml is of profile 'demo', the scores are of 'smoke'" in capsys.readouterr().err
+    for profile in ("nobodys", "paper"):
+        assert type_in("compare", profile, f"{profile}-new", "--kind", "retrained") == 2
+        assert f"has no bands for that (regression.retrained; profile '{profile}')" in capsys.readouterr().err
+        assert type_in("compare", profile, profile, "--kind", "rescored") == 0
+
+
+@pytest.mark.parametrize("new", ["base", "new"])
+@pytest.mark.parametrize("file", ["file/summary.md", "folder"])
+def test_a_file_that_cannot_be_written_is_a_mistake_after_the_comparison(type_in, capsys, tmp_path, new, file):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder/full").mkdir(parents=True)
+    assert type_in("compare", "base", new, "--md", file) == 2
+    answer = capsys.readouterr()
+    assert "32 rows compared" in answer.out
+    assert answer.err.startswith(f"error: --md {tmp_path}/{file}: could not be written")
 
 
 def subject(capsys, type_in, file):

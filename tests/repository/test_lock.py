@@ -1,23 +1,120 @@
+from pathlib import Path
+
 import pytest
+import yaml
 
 from bench.core.errors import UsageError
+from bench.launch.recovery import remove_damaged
 from bench.repository.lock import stages
 
-LOCK = "schema: '2.0'\nstages:\n  train:\n    cmd: python train.py\n    deps:\n    - path: train.py\n      md5: abc\n"
+ROOT = Path(__file__).resolve().parents[2]
+
+LOCK = """\
+schema: '2.0'
+stages:
+  prepare@a:
+    cmd: python -m bench prepare a
+    deps:
+    - path: bench/data
+      hash: md5
+      md5: 0a1b.dir
+      size: 12
+      nfiles: 3
+    params:
+      profiles/smoke/params.yaml:
+        patches: {}
+        seed: 0
+      seeds.yaml: {}
+    outs:
+    - path: work/scenes
+      hash: md5
+      md5: 2c3d.dir
+      size: 1234
+      nfiles: 20
+  train:
+    cmd: python -m bench --params profiles/smoke/params.yaml train
+      --run a
+    deps:
+    - path: work/scenes
+      hash: md5
+      md5: 2c3d.dir
+      size: 1234
+      nfiles: 20
+    - path: train.py
+      hash: md5
+      md5: 4e5f
+      size: 17
+    outs:
+    - path: work/weights
+      hash: md5
+      md5: 6a7b
+      size: 55
+"""
+"""As DVC writes it, its second command folded; each stage has one output."""
+
+WHOLE = yaml.safe_load(LOCK)["stages"]
+BETWEEN = LOCK.index("  train:")
+"""Where the first stage ends."""
 
 
 def test_entries_are_as_dvc_wrote_them():
     found = stages(LOCK.encode(), "dvc.lock")
-    assert found == {"train": {"cmd": "python train.py", "deps": [{"path": "train.py", "md5": "abc"}]}}
+    assert found == WHOLE
+    assert [*found] == ["prepare@a", "train"]
+    assert found["train"]["cmd"] == "python -m bench --params profiles/smoke/params.yaml train --run a"
 
 
-@pytest.mark.parametrize("length", [0, 1, 8, len("schema: '2.0'\n"), LOCK.index("  train"), LOCK.index("\n    cmd")])
-def test_what_a_kill_cut_short_is_refused_with_advice(length):
+@pytest.mark.parametrize("length", range(len(LOCK)))
+def test_what_a_kill_cut_short_is_refused_with_advice_and_removed(tmp_path, length):
+    """But for a cut between two stages, which nobody can see."""
+    lock = tmp_path / "dvc.lock"
+    lock.write_text(LOCK[:length])
+    if length == BETWEEN:
+        assert stages(lock.read_bytes(), "dvc.lock") == {"prepare@a": WHOLE["prepare@a"]}
+        assert not remove_damaged(lock)
+        return
     with pytest.raises(UsageError, match=r"^dvc\.lock isn't a whole lock file .* Restore it with git, or delete it"):
-        stages(LOCK[:length].encode(), "dvc.lock")
+        stages(lock.read_bytes(), "dvc.lock")
+    assert remove_damaged(lock)
+    assert not lock.exists()
 
 
-@pytest.mark.parametrize("text", ["[]", "stages: 3", "stages: {a: 1}", "\udcff"])
+def test_a_whole_lock_file_is_not_removed_and_none_is_fine(tmp_path):
+    lock = tmp_path / "dvc.lock"
+    assert not remove_damaged(lock)
+    lock.write_text(LOCK)
+    assert not remove_damaged(lock)
+    assert lock.read_text() == LOCK
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "stages: 3",
+        "stages: [a]",
+        "stages: {a: 1}",
+        "stages: {a: {outs: [{path: x}]}}",
+        "stages: {a: {cmd: x, deps: 3, outs: []}}",
+        "stages: {a: {cmd: x, deps: [x], outs: []}}",
+        "stages: {a: {cmd: x, params: [params.yaml], outs: []}}",
+        "stages: {a: {cmd: x, params: {params.yaml: null}, outs: []}}",
+        "stages: {a: {cmd: x, outs: [{md5: x}]}}",
+        "stages: {a: {cmd: x, outs: [{path: x}]}}",
+        "\udcff",
+    ],
+)
 def test_other_files_are_refused(text):
     with pytest.raises(UsageError, match="isn't a whole lock file"):
-        stages(text.encode(errors="surrogateescape"), "dvc.lock")
+        stages(f"{text}\n".encode(errors="surrogateescape"), "dvc.lock")
+
+
+def test_files_of_older_versions_and_of_clouds_are_read():
+    text = "stages: {a: {cmd: [x, y], deps: [{path: b, md5: c}], outs: [{path: d, etag: e}]}}\n"
+    assert stages(text.encode(), "dvc.lock")["a"]["outs"] == [{"path": "d", "etag": "e"}]
+    assert stages(b"stages: {}\n", "dvc.lock") == {}
+
+
+@pytest.mark.parametrize("path", [*ROOT.glob("profiles/*/dvc.lock"), ROOT / "dvc.lock"], ids=str)
+def test_the_tracked_lock_files_are_whole(path):
+    assert len(stages(path.read_bytes(), str(path))) > 50

@@ -1,25 +1,19 @@
 """Launches in which something goes wrong, on a small project with git, DVC and submitit as they are."""
 
+import json
 import os
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
 
-from tests.launch.tiny import Project, git, write_project
+from bench.launch.lock import hold
+from tests.launch import conftest as fixtures
+from tests.launch.tiny import Project, git
 
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("template") / "tiny"
-    write_project(folder)
-    return folder
-
-
-@pytest.fixture
-def project(template, tmp_path):
-    return Project.copied(template, tmp_path)
+template, project = fixtures.template, fixtures.project
 
 
 @pytest.fixture
@@ -40,11 +34,9 @@ def wait_for(condition, process):
 
 
 def alive(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    """Whether a process is there, and no mere zombie that its new parent hasn't asked for yet."""
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return bool(state) and not state.startswith("Z")
 
 
 def test_a_failure_is_told_and_the_next_launch_goes_on_from_there(project, expected):
@@ -93,6 +85,61 @@ def test_a_launch_that_is_killed_and_one_that_is_interrupted_leave_nothing_runni
     assert states["prepare"] == "restored"
     assert {states[name] for name in ("train@a", "train@b", "evaluate_plain@a", "join")} == {"cancelled"}
     assert project.state()["jobs"] == []
+
+
+def test_a_closed_terminal_ends_the_workers_and_leaves_a_state_to_go_on_from(project, expected):
+    project.order("train-a", "sleep 1000")
+    project.order("train-b", "sleep 1000")
+    first = project.start(start_new_session=True)
+    wait_for(lambda: len(project.pids) == 4, first)
+    for _ in range(2):  # the kernel's, and then the shell's
+        os.killpg(first.pid, signal.SIGHUP)
+        time.sleep(0.2)
+    output = first.communicate(timeout=100)[0]
+    assert first.returncode == 130, output
+    assert not any(alive(pid) for pid in project.pids)
+    assert project.state()["jobs"] == []
+    states = {name: card["state"] for name, card in project.state()["cards"].items()}
+    assert states["prepare"] == "done"
+    assert {states[name] for name in ("train@a", "train@b", "evaluate_plain@a", "join")} == {"cancelled"}
+    project.order("train-a", None)
+    project.order("train-b", None)
+    code, output = project.launch()
+    assert code == 0, output
+    assert "ended process" not in output
+    assert project.results() == expected
+
+
+def test_with_nohup_a_closed_terminal_changes_nothing(project, expected):
+    project.order("train-a", "sleep 3")
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        launch = project.start(start_new_session=True)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    wait_for(lambda: "train-a" in project.names, launch)
+    os.killpg(launch.pid, signal.SIGHUP)
+    output = launch.communicate(timeout=100)[0]
+    assert launch.returncode == 0, output
+    assert project.results() == expected
+
+
+def test_workers_of_a_killed_launch_are_found_without_its_list_and_in_its_own_folder(project, tmp_path):
+    project.order("train-a", "sleep 1000")
+    first = project.start(clones=str(tmp_path / "far"))
+    wait_for(lambda: "train-a" in project.names, first)
+    first.kill()
+    first.wait()
+    first.stdout.close()
+    path = project.root / "runs/tiny/launch/state.json"
+    path.write_text(json.dumps({**project.state(), "jobs": []}))
+    other = tmp_path / "far" / "tiny-of-another-checkout-0.lock"
+    project.order("train-a", None)
+    with hold(other):
+        code, output = project.launch()
+    assert code == 0, output
+    assert "a worker of an earlier launch whose head was gone" in output
+    assert project.names.count("train-a") == 2
 
 
 def test_without_a_shared_cache_results_travel_through_a_remote(project, tmp_path):
