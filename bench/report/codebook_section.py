@@ -8,15 +8,22 @@ import pandas as pd
 from bench.report import combination, inspection
 from bench.report.codebook_figures import Book, atlas_figure, by_size, codebook_figure, sheets
 from bench.report.combination_findings import lowest_seed, sentences
+from bench.report.observed_figure import observed, observed_curves, quantised_after
 from bench.report.page import Figure, Section
 from bench.report.seeds import over_seeds
-from bench.report.use_figures import kinds_figure, observed, observed_curves, overlap_figure, zones_figure
+from bench.report.use_figures import kinds_figure, overlap_figure, zones_figure
 
 INTRO = (
     "The paper holds that HDR information is formed by combining LDR representations. What can be measured of it: "
     "whether HDR images choose codes that LDR frames of the same images use, and whether, where the reference frame is "
     "saturated or dark, they choose codes of the half of the book that belongs to the frame which exposes that place "
     "best. Vanilla books are the control: every kind may use every code, and their quarters are ranges of indices."
+)
+
+LATE = (
+    " Dashed line: there quantisation begins (stage1.quantise_from), and a run whose codes are drawn from data "
+    "(stage1.init) draws them. Grey, before it: measured on the codes as they were at first, which the network didn't "
+    "use yet and such a draw throws away."
 )
 
 
@@ -120,7 +127,8 @@ def _observations(books: Sequence[Book], curves: Mapping[str, pd.DataFrame]) -> 
         "Measured during training on the same few held-out scenes, at most four centre crops of 128x128 pixels, by the "
         "share of the book's K codes that at least one vector chose, the perplexity of hits, the quantisation error "
         "and the reconstruction. So few vectors use fewer codes than the tables' sample does; nothing was selected or "
-        "stopped by these values. Before a run begins to quantise (stage1.quantise_from), its codes are as they were "
-        "drawn at first. L1 to L3: frames, short to long; H: HDR."
+        "stopped by these values. L1 to L3: frames, short to long; H: HDR."
     )
+    if any(quantised_after(curve) is not None for curve in shown.values()):
+        caption += LATE
     return [Figure("observed_codebooks", observed_curves(shown), "Use of the codebooks over training", caption)]

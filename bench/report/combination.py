@@ -13,6 +13,8 @@ Report = Mapping[str, Any]
 
 LDR = KINDS[:3]
 ZONES = ("shadows", "mid", "saturated", "mixed")
+UNMIXED = "all but mixed"
+"""What the row over all zones is called: cells that belong to none aren't counted in it."""
 EMPTY = "no cell of this zone in these images"
 BOOK = (Column("codebook", "codebook"), Column("segments", "segments"), Column("codes", "K", "", 0))
 TAIL = (Column("n_vectors", "vectors", "", 0), Column("note", "note", shown=False))
@@ -46,15 +48,15 @@ SHARER_COLUMNS = (
 )
 CLAIM_COLUMNS = (
     *BOOK,
-    Column("unshared", "HDR vectors", "unshared", 3),
-    Column("unshared_codes", "codes", "unshared", 3),
-    Column("information", "found", "bits", 4),
-    Column("information_shifted", "95 % of shifts below", "bits", 4),
+    Column("unshared", "share of HDR vectors", "unshared", 3),
+    Column("unshared_codes", "share of codes", "unshared", 3),
+    Column("information", "bits", "", 4),
+    Column("information_shifted", "bits by chance (95 %)", "", 4),
     Column("cramers_v", "Cramér's V", "", 3),
     *(
         Column(f"{zone}_{key}", head, zone, 3)
         for zone in ("saturated", "mid", "shadows")
-        for key, head in (("half", "found"), ("low", "shifts, 2.5 %"), ("high", "97.5 %"))
+        for key, head in (("half", "share"), ("low", "by chance, low"), ("high", "by chance, high"))
     ),
     *TAIL,
 )
@@ -90,20 +92,20 @@ def _claim(found: Sequence[Report], setting: str) -> Table:
     return Table(
         name="codebooks_claim",
         title="Are HDR images made of LDR representations? The claim in numbers",
-        caption=f"{setting}: {samples(found)}. Unshared: HDR vectors on codes, and codes of the book, that no "
-        "frame of the same images uses. Bits: mutual information of exposure zone and quarter over HDR vectors. Last "
-        "groups: share of a zone's HDR vectors in the half of the book that OLC gives to the frame which exposes the "
-        "zone best: saturated, L1 (Q1, Q2); mid, L2 (Q2, Q3); shadows, L3 (Q3, Q4). Chance levels: "
-        f"{shifts} random shifts of each image's zone map, which keep how zones and codes cluster; neighbouring "
-        f"vectors aren't independent, so no test that counts vectors would hold. {rule(found)}",
+        caption=f"{setting}: {samples(found)}. Used by no frame: share of HDR vectors on codes, and share of the "
+        "book's codes, that no frame of the same images uses. Bits: mutual information of exposure zone and quarter "
+        "over HDR vectors. Last groups: share of a zone's HDR vectors in the half of the book that OLC gives to the "
+        "frame which exposes the zone best: saturated, L1 (Q1, Q2); mid, L2 (Q2, Q3); shadows, L3 (Q3, Q4). By "
+        f"chance: what {shifts} random shifts of each image's zone map give, which keep how zones and codes cluster; "
+        "95 % of them stay below these bits, and 95 % lie between low and high. Neighbouring vectors aren't "
+        f"independent, so no test that counts vectors would hold. {rule(found)}",
         columns=CLAIM_COLUMNS,
         rows=tuple(_claim_row(report) for report in found),
         groups={
-            ("all", "unshared"): "used by no frame",
-            ("all", "bits"): "zone and quarter, bits",
-            ("all", "saturated"): "saturated: in Q1, Q2",
-            ("all", "mid"): "mid: in Q2, Q3",
-            ("all", "shadows"): "shadows: in Q3, Q4",
+            ("all", "unshared"): "used by no frame:",
+            ("all", "saturated"): "saturated, in Q1+Q2:",
+            ("all", "mid"): "mid, in Q2+Q3:",
+            ("all", "shadows"): "shadows, in Q3+Q4:",
         },
     )
 
@@ -132,7 +134,7 @@ def _zones(found: Sequence[Report], setting: str) -> Table:
         folded=True,
         title="What HDR images draw on, by exposure zone",
         caption=f"{setting}: {samples(found)}. Share of each zone's HDR vectors that chose a code of each "
-        "quarter; the row of all zones (mixed cells left out) is what each zone would show if zones didn't matter. "
+        f"quarter; the row {UNMIXED} is what each zone would show if zones didn't matter. "
         f"Used and perplexity fall with the number of vectors, so compare them between books only. {rule(found)}",
         columns=ZONE_COLUMNS,
         rows=tuple(one for report in found for one in _zone_rows(report)),
@@ -149,7 +151,7 @@ def _zone_rows(report: Report) -> Iterator[Row]:
         cells |= {key: number(values.get(key)) for key in ("used", "perplexity")}
         yield row("all", cells, ZONE_COLUMNS, {column.key: EMPTY for column in ZONE_COLUMNS})
     counted = sum(int(zones[zone]["vectors"]) for zone in ZONES if zone != "mixed")
-    cells = _book(report) | {"zone": "all zones", "n_vectors": counted}
+    cells = _book(report) | {"zone": UNMIXED, "n_vectors": counted}
     cells |= {f"hits_q{i + 1}": number(share) for i, share in enumerate(report["zones"]["expected"] or ())}
     reasons = dict.fromkeys(("used", "perplexity"), "counted by zone and over all cells only")
     yield row("all", cells, ZONE_COLUMNS, {column.key: EMPTY for column in ZONE_COLUMNS} | reasons)
@@ -162,15 +164,15 @@ def _sharers(found: Sequence[Report], setting: str) -> Table:
         title="Whose codes HDR images use",
         caption=f"{setting}: {samples(found)}. HDR vectors by which frames of the same images use their code "
         "too, each vector in one column; the last row of a book counts codes instead, as if all were used equally. "
-        "Same place: share of HDR vectors whose code is the one that the frame's vector at the same place chose, and "
-        "what independent choices would give. Frames aren't aligned, so motion lowers it. By the rule of segments, L1 "
-        f"and L3 have no code in common in an overlapped book. {rule(found)}",
+        "Same code and place: share of HDR vectors whose code is the one that the frame's vector at the same place "
+        "chose; by chance: what independent choices would give. Frames aren't aligned, so motion lowers it. By the "
+        f"rule of segments, L1 and L3 have no code in common in an overlapped book. {rule(found)}",
         columns=SHARER_COLUMNS,
         rows=tuple(one for report in found for one in _sharer_rows(report)),
         groups={
             ("all", "by"): "code also used by",
-            ("all", "same"): "same place",
-            ("all", "chance"): "same place by chance",
+            ("all", "same"): "same code and place as",
+            ("all", "chance"): "by chance, as",
         },
     )
 
@@ -209,7 +211,7 @@ def _overlaps(found: Sequence[Report], setting: str) -> Table:
         "of what they may use, L1 and L3 nothing.",
         columns=OVERLAP_COLUMNS,
         rows=tuple(one for report in found for one in _overlap_rows(report)),
-        groups={("all", "same"): "same code at the same place"},
+        groups={("all", "same"): "same code at the same place,"},
     )
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDTH, GAP, LABEL = 10.6, 0.05, 0.34
+WIDTH, GAP = 10.6, 0.05
+MARGIN, LINE = 0.1, 0.125
+"""Room above the heads of columns, and for each line of them, in inches."""
+SCORE = "PSNR-μ, whole picture:"
 WHITE_PERCENTILE = 99.9
 CROP_SHARE = 0.3
 
@@ -41,11 +44,13 @@ class Exhibit:
 
     masks       : name -> (H, W) bool, for example saturated and moving.
     predictions : label -> (H, W, 3) relative radiance, None if a method has none for this scene.
+    values      : label -> PSNR-mu of the whole picture in dB, as far as it is known.
     """
 
     scene: Scene
     masks: Mapping[str, NDArray[np.bool_]]
     predictions: Mapping[str, Radiance | None]
+    values: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def scale(self) -> float:
@@ -56,6 +61,14 @@ class Exhibit:
         truth = self.scene.radiance
         source = self.scene.linear[0] if truth is None else truth
         return max(float(np.percentile(source, WHITE_PERCENTILE)), 1e-6)
+
+    @property
+    def heads(self) -> list[str]:
+        """Heads of the columns: frame, methods, truth; where values are known, the last line says what they are."""
+        ends = {label: f"\n{value:.2f} dB" for label, value in self.values.items()}
+        named = [label + ends.get(label, "\n" if ends else "") for label in self.predictions]
+        ending, empty = (f"\n{SCORE}", "\n") if ends else ("", "")
+        return [f"reference frame{ending}", *named, *([] if self.scene.radiance is None else [f"truth{empty}"])]
 
 
 def choose(interest: Mapping[str, tuple[str, float]], most: int) -> list[str]:
@@ -117,10 +130,10 @@ def crop_figure(exhibit: Exhibit) -> bytes:
     cell = min((WIDTH + GAP) / columns - GAP, 1.9)
     overview = ((WIDTH + GAP) / (len(scene.codes) + 1) - GAP) * scene.codes.shape[1] / scene.codes.shape[2]
     rows = len(places) * (1 if scene.radiance is None else 2)
-    height = 0.22 + overview + 0.12 + LABEL + rows * (cell + GAP) + 0.1 * len(places) + 0.42
+    top = 0.22 + overview + MARGIN + LINE * max(head.count("\n") + 1 for head in exhibit.heads)
+    height = top + rows * (cell + GAP) + 0.1 * len(places) + 0.42
     with canvas(WIDTH, height) as figure:
         _overview(figure, exhibit, places, overview)
-        top = 0.22 + overview + 0.12 + LABEL
         limit = _limit(exhibit, places)
         for index, box in enumerate(places):
             _row(figure, exhibit, box, top, cell, BOXES[index % len(BOXES)], index == 0)
@@ -159,24 +172,22 @@ def _outline(axes: "Axes", box: Box, colour: str) -> None:
     from matplotlib.patches import Rectangle
 
     corner = (box.left - 0.5, box.top - 0.5)
-    axes.add_patch(Rectangle(corner, box.edge, box.edge, fill=False, edgecolor=colour, linewidth=1.4))
+    axes.add_patch(Rectangle(corner, box.edge, box.edge, fill=False, edgecolor=colour, linewidth=1.4, clip_on=False))
 
 
 def _row(figure: "Figure", exhibit: Exhibit, box: Box, top: float, cell: float, colour: str, titled: bool) -> None:
     scene = exhibit.scene
-    shown: dict[str, Array | None] = {"reference frame": np.rint(scene.ldr[scene.reference] * 255).astype(np.uint8)}
-    for label, prediction in exhibit.predictions.items():
-        shown[label] = None if prediction is None else for_display(prediction, exhibit.scale)
-    if scene.radiance is not None:
-        shown["truth"] = for_display(scene.radiance, exhibit.scale)
-    for index, (label, pixels) in enumerate(shown.items()):
+    radiances = [*exhibit.predictions.values(), *([] if scene.radiance is None else [scene.radiance])]
+    shown: list[Array | None] = [np.rint(scene.ldr[scene.reference] * 255).astype(np.uint8)]
+    shown += [None if one is None else for_display(one, exhibit.scale) for one in radiances]
+    for index, (head, pixels) in enumerate(zip(exhibit.heads, shown, strict=True)):
         axes = _axes(figure, index * (cell + GAP), top, cell, cell)
         if pixels is None:
             _absent(axes)
         else:
             picture(axes, box.cut(pixels))
         if titled:
-            axes.set_title(label, pad=3, fontsize=7)
+            axes.set_title(head, pad=3, fontsize=7)
         if index == 0:
             _frame(axes, colour)
 
@@ -232,4 +243,4 @@ def _legend(exhibit: Exhibit) -> str:
     white = f"white = {exhibit.scale:.3g} relative radiance, percentile {WHITE_PERCENTILE:g} of {source}"
     rule = "Crops: the windows where the short frame shows most detail inside the saturated and the moving area."
     maps = " |ΔT|: absolute difference of mu-law values, mean of channels, one scale for all maps." if known else ""
-    return f"Radiance shown by mu-law (mu = 5000), {white}.\n{rule}{maps}"
+    return f"t: relative exposure time. Radiance shown by mu-law (mu = 5000), {white}.\n{rule}{maps}"

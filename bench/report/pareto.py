@@ -23,6 +23,10 @@ LOOKS: dict[str, dict[str, Any]] = {
 DOMINATED = 0.45
 """Opacity of a mark that another one beats in both."""
 
+WHOLE = "Pareto front (faint marks: beaten in both)"
+PART = "front right of the dashed line (faint: beaten)"
+"""What the legend calls the front where every method has a cost, and where a dashed line parts those without."""
+
 RADIUS = 3.6
 """Half the edge of the square around a mark that names keep off, in points."""
 
@@ -32,8 +36,8 @@ POINT = 72.0
 ALONE = 7.0
 """Width in inches of a figure of one panel, so that the legend fits."""
 
-LETTERS = 165
-"""Of a line of the caption below a figure of two panels."""
+LETTERS = 15.8
+"""Of the caption below the figure, in an inch of its width."""
 
 
 class Point(NamedTuple):
@@ -56,12 +60,19 @@ class Panel:
 
 
 def front(points: Sequence[Point]) -> list[Point]:
-    """Return the points that no other one equals or beats in both, cheapest first: the Pareto front."""
+    """Return the points that no other one equals or beats in both, cheapest first: the Pareto front.
+
+    What costs nothing takes no part: a good method without parameters would leave nothing to say about the others.
+    """
     kept: list[Point] = []
-    for point in sorted(points, key=lambda point: (point.cost, -point.value, point.label)):
+    for point in sorted(_priced(points), key=lambda point: (point.cost, -point.value, point.label)):
         if not kept or point.value > kept[-1].value:
             kept.append(point)
     return kept
+
+
+def _priced(points: Sequence[Point]) -> list[Point]:
+    return [point for point in points if point.cost > 0]
 
 
 def pareto_figure(panels: Sequence[Panel], reach: str, caption: str = "") -> dict[str, bytes]:
@@ -70,14 +81,15 @@ def pareto_figure(panels: Sequence[Panel], reach: str, caption: str = "") -> dic
     reach   : what the vertical axes show, with its unit.
     caption : stands below, where the figure is looked at alone.
     """
-    with canvas(max(5.2 * len(panels), ALONE), 5.0 if caption else 4.5, layout="constrained") as figure:
+    width = max(5.2 * len(panels), ALONE)
+    with canvas(width, 5.0 if caption else 4.5, layout="constrained") as figure:
         grid = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
         for axes, panel in zip(grid, panels, strict=True):
             _marks(axes, panel)
         grid[0].set_ylabel(reach)
         _legend(figure, panels)
         if caption:
-            text = fill(caption, LETTERS * len(panels) // 2)
+            text = fill(caption, int(LETTERS * width))
             figure.supxlabel(text, fontsize=7, color=MUTED, x=0.01, ha="left")
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # names are placed for this layout: it stays
@@ -105,7 +117,8 @@ def _marks(axes: "Axes", panel: Panel) -> None:
     axes.set_xscale("log")
     for x, point in zip(where, panel.points, strict=True):
         strong = point in best
-        look = {**LOOKS[point.kind], "alpha": 1.0 if strong else DOMINATED, "zorder": 4 if strong else 3}
+        faint = point.cost > 0 and not strong
+        look = {**LOOKS[point.kind], "alpha": DOMINATED if faint else 1.0, "zorder": 4 if strong else 3}
         axes.plot(x, point.value, linestyle="none", markeredgecolor="white", markeredgewidth=0.5, **look)
     low, high = min(where), max(where)
     room = max((high / low) ** 0.12, 1.6)
@@ -114,21 +127,22 @@ def _marks(axes: "Axes", panel: Panel) -> None:
     axes.set_xlim(low / room, high * room)
     axes.set_ylim(min(values) - 0.1 * span, max(values) + 0.2 * span)
     line = _front_line(panel, high * room)
-    axes.plot(*zip(*line, strict=True), color=INK, linewidth=0.9, zorder=2)
+    if line:
+        axes.plot(*zip(*line, strict=True), color=INK, linewidth=0.9, zorder=2)
     _scale(axes, panel, where)
     axes.set_xlabel(panel.cost)
     axes.set_title(panel.title, loc="left", fontweight="bold")
 
 
 def _front_line(panel: Panel, end: float) -> list[Spot]:
-    """Return the corners of the steps through the front; below and right of them every method is beaten."""
+    """Return the corners of the steps through the front; below and right of them every method on it is beaten."""
     best = front(panel.points)
     where = dict(zip(panel.points, places(panel.points), strict=True))
     corners: list[Spot] = []
     for point in best:
         corners += [(where[point], corners[-1][1])] if corners else []
         corners.append((where[point], point.value))
-    return [*corners, (end, corners[-1][1])]
+    return [*corners, (end, corners[-1][1])] if corners else []
 
 
 def _scale(axes: "Axes", panel: Panel, where: Sequence[float]) -> None:
@@ -151,7 +165,8 @@ def _legend(figure: "Figure", panels: Sequence[Panel]) -> None:
     from matplotlib.lines import Line2D
 
     kinds = {point.kind for panel in panels for point in panel.points}
-    handles = [Line2D([], [], color=INK, linewidth=0.9, label="Pareto front (faint marks: beaten in both)")]
+    every = all(point.cost > 0 for panel in panels for point in panel.points)
+    handles = [Line2D([], [], color=INK, linewidth=0.9, label=WHOLE if every else PART)]
     handles += [Line2D([], [], linestyle="none", label=kind, **look) for kind, look in LOOKS.items() if kind in kinds]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
 

@@ -137,12 +137,12 @@ def _tidy_row(grid: Grid, variant: str, protocol: str, results: Mapping[str, Res
 
 
 def findings(grid: Grid, measured: Measured) -> list[str]:
-    """Return what a grid shows: how far protocols move one method, and how often they order the learned rows anew."""
+    """Return what a grid shows: how far protocols move one method, and how often they order the methods anew."""
     others = [name for name in grid.defined if name != grid.own]
     if grid.own not in grid.defined or not others:
         return []
-    learned = [name for name in grid.variants if kind(name, measured) != "floor"]
-    return [*_spread(grid), *_orders(grid, others, learned), *_same(grid)]
+    compared = [name for name in grid.variants if kind(name, measured) != "floor"]
+    return [*_spread(grid), *_orders(grid, others, compared), *_same(grid)]
 
 
 def _spread(grid: Grid) -> Iterator[str]:
@@ -163,18 +163,18 @@ def _spread(grid: Grid) -> Iterator[str]:
     )
 
 
-def _orders(grid: Grid, others: Sequence[str], learned: Sequence[str]) -> Iterator[str]:
-    if len(learned) < 2:
+def _orders(grid: Grid, others: Sequence[str], compared: Sequence[str]) -> Iterator[str]:
+    if len(compared) < 2:
         return
-    own = {name: grid.places[name, grid.own] for name in learned}
+    own = {name: grid.places[name, grid.own] for name in compared}
     found: dict[str, float] = {}
     for protocol in others:
-        value = tau(own, {name: grid.places[name, protocol] for name in learned}, grid.metric.digits)
+        value = tau(own, {name: grid.places[name, protocol] for name in compared}, grid.metric.digits)
         found |= {protocol: value} if value is not None else {}
     differ = {protocol: value for protocol, value in found.items() if value < 1}
     text = (
-        f"The order of the {len(learned)} learned rows differs from that under {grid.own} for {len(differ)} of "
-        f"{len(others)} other {'protocols' if len(others) > 1 else 'protocol'} with {grid.metric.head}"
+        f"The order of the {len(compared)} methods (floors left out) differs from that under {grid.own} for "
+        f"{len(differ)} of {len(others)} other {'protocols' if len(others) > 1 else 'protocol'} with {grid.metric.head}"
     )
     if differ:
         worst = min(differ, key=lambda name: differ[name])

@@ -22,8 +22,12 @@ NO_NETWORK = "has no network"
 OLD_CODE = "measured with other code or settings than today's"
 
 UNTIMED = (
-    "Means over all seeds and scenes. Methods left of the dashed line have no parameters. Time isn't shown, because it "
-    "depends on the machine: python -m bench time methods measures and draws it."
+    "Means over all seeds and scenes. Methods left of the dashed line have no parameters and take no part in the "
+    "front. Time isn't shown, because it depends on the machine: python -m bench time methods measures and draws it."
+)
+FROZEN = (
+    "Not counted: frozen parameters, {counts}. Prediction uses the codebook and its decoder among them; the encoder, "
+    "which that number holds too, serves in training only."
 )
 
 COLUMNS = (
@@ -201,7 +205,8 @@ def _said(
     failed += [f"{label} (not measured)" for name, label in names.items() if name not in there]
     less = f" Not drawn: {', '.join(failed)}." if failed else ""
     data = f"Profile {params.profile}, {dataset}, protocol {', '.join(protocols)}, presets {presets or 'none'}."
-    return f"{data} {_machine(good)}{less}"
+    note = uncounted({names[speed.name]: speed.frozen for speed in good})
+    return " ".join(filter(None, (f"{data} {_machine(good)}{less}", note)))
 
 
 def figures(measured: Measured, datasets: Sequence[str]) -> list[Figure]:
@@ -212,9 +217,22 @@ def figures(measured: Measured, datasets: Sequence[str]) -> list[Figure]:
         if not any(point.cost for point in points):
             continue
         name = f"pareto_parameters_{dataset}" if index else "pareto_parameters"
-        png = pareto_figure([Panel(dataset, SIZE, points)], REACHED)["png"]
-        made.append(Figure(name, png, f"{METRICS[0].head} against parameters, {dataset}", UNTIMED))
+        cards = {label: measured.card(variant) for variant, label in shown(measured.params).items()}
+        drawn = {point.label for point in points}
+        note = uncounted({label: card.get("parameters_frozen") for label, card in cards.items() if label in drawn})
+        png = pareto_figure([Panel(dataset, SIZE, points)], REACHED, note)["png"]
+        caption = " ".join(filter(None, (UNTIMED, note)))
+        made.append(Figure(name, png, f"{METRICS[0].head} against parameters, {dataset}", caption))
     return made
+
+
+def uncounted(frozen: Mapping[str, int | None]) -> str:
+    """Return what the axis of trained parameters leaves out, by the names of methods; "" where nothing is frozen.
+
+    What a VQGAN's encoder has of it isn't told by any card, so it can't be taken off.
+    """
+    counts = ", ".join(f"{label} {count / MEGA:.3f} M" for label, count in frozen.items() if count)
+    return FROZEN.format(counts=counts) if counts else ""
 
 
 def _sized(measured: Measured, dataset: str) -> tuple[Point, ...]:

@@ -1,33 +1,25 @@
-"""Figures of how kinds of images and exposure zones use the codebooks, and how that changed in training."""
+"""Figures of how kinds of images and exposure zones use the codebooks."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from bench.core.scene import Array
-from bench.metrics.usage import HELD_OUT
 from bench.report.codebook_figures import Book
-from bench.report.combination import ZONES
+from bench.report.combination import UNMIXED, ZONES
 from bench.report.inspection import KINDS as NAMES
-from bench.report.style import INK, KINDS, QUARTERS, canvas, png
+from bench.report.style import INK, QUARTERS, canvas, png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 MATRICES = {
     "jaccard": "used codes in common (Jaccard)",
     "shared": "shared mass of hits",
     "same": "same code at the same place",
 }
-OBSERVED = {
-    "used": "share of K used",
-    "perplexity": "perplexity",
-    "quantisation-error": "quantisation error",
-    "psnr-mu": "PSNR-μ, dB",
-}
-DASHES = {"L1": "-", "L2": "--", "L3": ":", "H": "-"}
 ON_QUARTERS = dict(zip(QUARTERS, ("white", INK, INK, "white"), strict=True))
 DARK = 0.6
 """Cells above this value are dark: their number is white."""
@@ -91,7 +83,7 @@ def _grouped(axes: "Axes", groups: Mapping[str, Sequence[Any]]) -> None:
     axes.grid(axis="x", visible=False)
 
 
-def _quarter_legend(figure: Any) -> None:
+def _quarter_legend(figure: "Figure") -> None:
     from matplotlib.patches import Patch
 
     handles = [Patch(color=colour, label=f"Q{index + 1}") for index, colour in enumerate(QUARTERS)]
@@ -99,7 +91,7 @@ def _quarter_legend(figure: Any) -> None:
 
 
 def zones_figure(books: Sequence[Book]) -> bytes:
-    """Draw a bar for each zone, split by quarter, over one of all zones with its splits dashed; a book a column."""
+    """Draw a bar for each zone, split by quarter, over one of all cells but mixed ones, its splits dashed, as PNG."""
     with canvas(4.8 * len(books), 2.5, layout="constrained") as figure:
         grid = figure.subplots(1, len(books), squeeze=False, sharey=True)
         for column, (axes, book) in enumerate(zip(grid[0], books, strict=True)):
@@ -114,7 +106,7 @@ def zones_figure(books: Sequence[Book]) -> bytes:
 
 def _zone_bars(axes: "Axes", found: Mapping[str, Any]) -> None:
     zones, expected = found["zones"], found["expected"]
-    bars = {zone: zones[zone].get("quarters") for zone in ZONES} | {"all zones": expected}
+    bars = {zone: zones[zone].get("quarters") for zone in ZONES} | {UNMIXED: expected}
     for place, (zone, shares) in enumerate(bars.items()):
         _stacked(axes, -place, shares)
         number = zones[zone]["vectors"] if zone in zones else sum(zones[z]["vectors"] for z in ZONES if z != "mixed")
@@ -145,35 +137,3 @@ def _stacked(axes: "Axes", place: float, shares: Sequence[float] | None) -> None
             # On a patch of the bar's colour, a number stays readable where a dashed line crosses it.
             axes.text(left + share / 2, place, f"{share:.0%}", bbox={"fc": colour, "ec": "none", "pad": 0.8}, **look)
         left += share
-
-
-def observed(curve: pd.DataFrame) -> bool:
-    """Whether a learning curve holds measurements on held-out images."""
-    return any(str(name).startswith(HELD_OUT) for name in curve.columns)
-
-
-def observed_curves(curves: Mapping[str, pd.DataFrame]) -> bytes:
-    """Draw usage, perplexity, quantisation error and PSNR-mu on held-out images over steps, a book a row, as PNG.
-
-    curves : title -> columns `step` and held_out_<fact>_<kind>; rows without a measurement are passed over.
-    """
-    with canvas(10.5, 1.75 * len(curves) + 0.7, layout="constrained") as figure:
-        grid = figure.subplots(len(curves), len(OBSERVED), squeeze=False, sharex=True, sharey="col")
-        for row, (title, frame) in zip(grid, curves.items(), strict=True):
-            for axes, fact in zip(row, OBSERVED, strict=True):
-                _observed(axes, frame, fact)
-            row[0].set_ylabel(title.replace(" (", "\n("), fontsize=7)
-        for axes, label in zip(grid[0], OBSERVED.values(), strict=True):
-            axes.set_title(label)
-        handles = [grid[0, 0].plot([], [], color=KINDS[kind], linestyle=DASHES[kind])[0] for kind in NAMES]
-        figure.legend(handles, NAMES, loc="outside upper center", ncols=len(NAMES))
-        figure.supxlabel("step", fontsize=8)
-        return png(figure)
-
-
-def _observed(axes: "Axes", frame: pd.DataFrame, fact: str) -> None:
-    for kind in NAMES:
-        name = f"{HELD_OUT}{fact}_{kind}"
-        if name in frame:
-            measured = frame[["step", name]].dropna()
-            axes.plot(measured["step"], measured[name], color=KINDS[kind], linestyle=DASHES[kind])

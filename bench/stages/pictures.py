@@ -16,6 +16,7 @@ from bench.report import unscored
 from bench.report.crops import Exhibit, choose, crop_figure
 from bench.report.figures import contact_sheet
 from bench.report.inputs import Measured
+from bench.report.masks import label
 from bench.report.page import Figure, Section
 from bench.report.style import shrink
 from bench.report.table import Table
@@ -36,14 +37,14 @@ def sections(params: Params, scores: pd.DataFrame, measured: Measured) -> list[S
     for dataset in tested:
         for split, most in _splits(dataset, *SHOWN).items():
             found = _scenes(params, dataset, split) if params.tables.crops else {}
-            crops += [_crops(params, scores, dataset, split, found[name]) for name in _chosen(params, found, most)]
+            crops += [_crops(measured, scores, dataset, split, found[name]) for name in _chosen(params, found, most)]
             if params.tables.crops and not found:
                 missing.append(f"No prepared {split} scenes of {dataset} in this profile.")
         sheets += _sheet(params, dataset)
     none = [] if sheets else ["No prepared test scenes in this profile."]
     intro = (
         "Scenes are those with the largest saturated and moving shares, from different places first. "
-        "The number under a method is PSNR-μ of the whole picture."
+        "Methods have their names in the tables and, on a line of its own where it is another, that of our variant."
     )
     return [
         Section("crops", "Crops", intro if crops else "", _unscored(params, measured), crops, missing),
@@ -88,19 +89,22 @@ def _chosen(params: Params, found: dict[str, Path], most: int) -> list[str]:
     return choose(interest, most)
 
 
-def _crops(params: Params, scores: pd.DataFrame, dataset: str, split: str, path: Path) -> Figure:
-    scene = read_scene(path)
-    predictions = {
-        _label(params, scores, variant, dataset, scene): _prediction(params, variant, dataset, split, path.name)
-        for variant in params.tables.crops
-    }
-    figure = crop_figure(Exhibit(scene, _areas(params, scene), predictions))
-    truth = "with truth and error maps" if scene.radiance is not None else "a scene without truth, so no error maps"
+def _crops(measured: Measured, scores: pd.DataFrame, dataset: str, split: str, path: Path) -> Figure:
+    params, scene = measured.params, read_scene(path)
+    labels = {variant: label(variant, measured).replace(" · ", "\n") for variant in params.tables.crops}
+    predictions = {text: _prediction(params, name, dataset, split, path.name) for name, text in labels.items()}
+    known = {} if scene.radiance is None else {name: _value(params, scores, name, dataset, scene) for name in labels}
+    values = {labels[name]: value for name, value in known.items() if value is not None}
+    figure = crop_figure(Exhibit(scene, _areas(params, scene), predictions, values))
+    scored = f" PSNR-μ: protocol {params.protocol}." if values else ""
+    said = "a scene without truth, so no error maps. After the paper's Figs. 8 and 9."
+    if scene.radiance is not None:
+        said = f"with truth and error maps. After the paper's Figs. 5 and 6.{scored}"
     return Figure(
         f"crops_{dataset}_{split}_{path.name}",
         figure,
         f"{dataset}, {path.name}",
-        f"{path.name}: {truth}. After the paper's Figs. {'5 and 6' if scene.radiance is not None else '8 and 9'}.",
+        f"{path.name}: {said}",
     )
 
 
@@ -114,13 +118,14 @@ def _run(params: Params, variant: str, dataset: str) -> str:
     return min(ranked)[-1] if ranked else variant
 
 
-def _label(params: Params, scores: pd.DataFrame, variant: str, dataset: str, scene: Scene) -> str:
+def _value(params: Params, scores: pd.DataFrame, variant: str, dataset: str, scene: Scene) -> float | None:
+    """Return PSNR-mu of the whole picture in dB, if the variant was scored on this scene."""
     run = params.runs.get(_run(params, variant, dataset))
     rows = scores[(scores["variant"] == variant) & (scores["dataset"] == dataset) & (scores["scene"] == scene.id)]
     rows = rows[rows["metric"] == "psnr-mu"]
     if run is not None:
         rows = rows[(rows["trainset"] == run.trainset) & (rows["seed"] == run.seed)]
-    return f"{variant}\n{rows['value'].iloc[0]:.2f} dB" if len(rows) and scene.radiance is not None else variant
+    return float(rows["value"].iloc[0]) if len(rows) else None
 
 
 def _prediction(params: Params, variant: str, dataset: str, split: str, scene: str) -> Radiance | None:

@@ -22,8 +22,9 @@ INTRO = (
 CAPTION = (
     "Left: a line is a method, the number its rank under that protocol. Protocols that give every method the same "
     "value share a column; the profile's own stands first, then those whose order is most like it (Kendall's τ over "
-    "the learned methods, 1 is the same order). Grey: floors, and methods that never change places. Dotted: no rank "
-    "in between, or another metric. Right: value minus the value under the profile's protocol."
+    "the methods, floors left out; 1 is the same order). What is in colour stands below the chart. Dotted: no rank in "
+    "between, or another metric. Right: value minus the value under the profile's protocol; in each row methods stand "
+    "from first to last under the latter."
 )
 
 

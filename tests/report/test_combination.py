@@ -10,10 +10,12 @@ import pytest
 
 from bench.metrics.combination import by_zone
 from bench.metrics.zones import ZoneRule
-from bench.report import combination, inspection
+from bench.report import combination, inspection, observed_figure
 from bench.report.codebook_section import section
 from bench.report.combination_findings import lowest_seed, sentences
-from bench.report.use_figures import kinds_figure, observed, observed_curves, overlap_figure, zones_figure
+from bench.report.observed_figure import observed, observed_curves, quantised_after
+from bench.report.style import KINDS
+from bench.report.use_figures import kinds_figure, overlap_figure, zones_figure
 from bench.report.writers import to_csv, to_latex, to_markdown
 
 
@@ -57,9 +59,9 @@ class TestTables:
 
     def test_zones_and_the_row_without_them(self, made, olc):
         rows = {row["zone"]: row for row in records(made["codebooks_zones"]) if row["segments"] == "olc"}
-        assert list(rows) == ["shadows", "mid", "saturated", "mixed", "all zones"]
-        assert sum(int(row["n_vectors"]) for zone, row in rows.items() if zone != "all zones") == 144
-        assert float(rows["all zones"]["hits_q1"]) == pytest.approx(olc["zones"]["expected"][0], abs=1e-5)
+        assert list(rows) == ["shadows", "mid", "saturated", "mixed", "all but mixed"]
+        assert sum(int(row["n_vectors"]) for zone, row in rows.items() if zone != "all but mixed") == 144
+        assert float(rows["all but mixed"]["hits_q1"]) == pytest.approx(olc["zones"]["expected"][0], abs=1e-5)
         for row in rows.values():
             # Five digits each, four of them.
             assert sum(float(row[f"hits_q{i}"]) for i in range(1, 5)) == pytest.approx(1, abs=4e-5)
@@ -78,6 +80,17 @@ class TestTables:
         assert float(row["saturated_half"]) == pytest.approx(half["share"], abs=1e-5)
         assert float(row["saturated_high"]) == pytest.approx(half["shifted"]["high"], abs=1e-5)
         assert float(row["information"]) == pytest.approx(olc["zones"]["information"], abs=1e-6)
+
+    def test_the_claim_s_heads_say_what_each_column_is(self, made):
+        head = next(line for line in to_markdown(made["codebooks_claim"]).splitlines() if line.startswith("| codebook"))
+        found = [cell.strip() for cell in head.split(r" | ")]
+        shares = [f"used by no frame: share of {what}" for what in ("HDR vectors", "codes")]
+        assert found[3:7] == [*shares, "bits", "bits by chance (95 %)"]
+        saturated = "saturated, in Q1+Q2:"
+        parts = ("share", "by chance, low", "by chance, high")
+        assert found[8:11] == [f"{saturated} {part}" for part in parts]
+        for told in ("Used by no frame:", "By chance:", "Bits:"):
+            assert told in made["codebooks_claim"].caption
 
     def test_a_zone_without_cells_has_dashes_with_a_reason(self, olc):
         olc["zones"]["zones"]["shadows"] = {"vectors": 0}
@@ -214,6 +227,39 @@ class TestFigures:
 @pytest.fixture
 def curve():
     return pd.DataFrame({"step": [1, 2, 3], "total": [1.0, 0.5, 0.2], "held_out_used_H": [None, 0.5, 0.75]})
+
+
+@pytest.fixture
+def late(curve):
+    """A curve whose run began to quantise after step 2."""
+    return curve.assign(codebook=[None, None, 0.1], held_out_used_H=[0.25, 0.5, 0.75])
+
+
+class TestOverTraining:
+    def test_quantisation_begins_before_the_first_codebook_term(self, curve, late):
+        assert quantised_after(late) == 2
+        assert quantised_after(curve) is None
+        assert quantised_after(curve.assign(codebook=0.1)) is None
+        assert quantised_after(curve.assign(codebook=None)) is None
+
+    def test_what_was_measured_before_is_grey_behind_a_dashed_line(self, late, monkeypatch):
+        monkeypatch.setattr(observed_figure, "png", lambda figure: figure)
+        figure = observed_curves({"a": late})
+        used = {tuple(line.get_xdata()): line.get_color() for line in figure.axes[0].lines}
+        assert used[1, 2] == observed_figure.EARLY
+        assert used[3,] == KINDS["H"]
+        assert (2, 2) in used
+        assert [text.get_text() for text in figure.legends[0].get_texts()][-1] == "quantisation begins"
+
+    def test_a_run_that_always_quantised_has_neither(self, curve, monkeypatch):
+        monkeypatch.setattr(observed_figure, "png", lambda figure: figure)
+        figure = observed_curves({"a": curve})
+        assert observed_figure.EARLY not in {line.get_color() for line in figure.axes[0].lines if len(line.get_xdata())}
+        assert len(figure.legends[0].get_texts()) == 4
+
+    def test_the_caption_tells_it_where_it_is_so(self, books, curve, late):
+        captions = [section("tiny", books, [], {books[0].name: one}).figures[-1].caption for one in (curve, late)]
+        assert ["Dashed line" in caption for caption in captions] == [False, True]
 
 
 class TestSection:

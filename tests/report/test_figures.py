@@ -97,6 +97,14 @@ def test_crop_figure(name, exhibits):
     assert pixels(crop_figure(exhibits[name])).std() > 10
 
 
+def test_heads_of_crops_say_what_their_numbers_are(exhibits):
+    exhibit = replace(exhibits["truth"], values={"floor": 25.123})
+    assert exhibit.heads == ["reference frame\nPSNR-μ, whole picture:", "floor\n25.12 dB", "missing\n", "truth\n"]
+    assert exhibits["truth"].heads == ["reference frame", "floor", "missing", "truth"]
+    assert exhibits["no-truth"].heads == ["reference frame", "floor", "missing"]
+    assert size(crop_figure(exhibit))[1] > size(crop_figure(exhibits["truth"]))[1]
+
+
 def test_scale_comes_from_the_truth_or_the_short_frame(exhibits):
     truth = exhibits["truth"]
     assert truth.scale == pytest.approx(np.percentile(truth.scene.radiance, 99.9))

@@ -48,6 +48,21 @@ def test_front_by_definition():
         assert (point in front(points)) != beaten
 
 
+def test_what_costs_nothing_takes_no_part_in_the_front(figure):
+    points = (Point("free", 0, 40, PLAIN), Point("small", 1, 30), Point("large", 9, 32), Point("beaten", 5, 29))
+    assert [point.label for point in front(points)] == ["small", "large"]
+    (axes,) = figure([Panel("x", "x", points)]).axes
+    marks = {line.get_ydata()[0]: line.get_alpha() for line in axes.lines if line.get_marker() not in ("None", None)}
+    assert (marks[40], marks[30]) == (1.0, 1.0) and marks[29] < 1
+    (line,) = [line for line in axes.lines if len(line.get_xdata()) == 4]
+    assert max(line.get_ydata()) == 32
+
+
+@pytest.mark.parametrize(("number", "label"), [(1, pareto.PART), (0, pareto.WHOLE)])
+def test_the_legend_says_what_the_front_is_of(figure, number, label):
+    assert figure(table1()[number : number + 1]).legends[0].get_texts()[0].get_text() == label
+
+
 def test_no_cost_lies_left_of_the_cheapest():
     points = [Point("none", 0, 1), Point("small", 2, 1), Point("large", 200, 1)]
     first, *rest = places(points)
@@ -80,10 +95,11 @@ def test_names_are_readable(figure, seed):
 
 
 @pytest.mark.parametrize("number", [1, 2])
-def test_the_legend_fits(figure, number):
-    made = figure(table1()[-number:])
-    legend = made.legends[0].get_window_extent()
-    assert made.bbox.x0 <= legend.x0 and legend.x1 <= made.bbox.x1
+def test_legend_and_caption_fit(figure, number):
+    made = figure(table1()[-number:], "a caption " * 40)
+    for part in (made.legends[0], made._supxlabel):
+        box = part.get_window_extent()
+        assert made.bbox.x0 <= box.x0 and box.x1 <= made.bbox.x1
     assert len(made.legends[0].get_texts()) == 4
 
 

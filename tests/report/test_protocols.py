@@ -1,5 +1,6 @@
 import csv
 import io
+import itertools
 import math
 import re
 
@@ -7,13 +8,16 @@ import pandas as pd
 import pytest
 
 from bench.io.tables import ScoreRow
+from bench.report import protocol_figure as drawing
 from bench.report import protocols
-from bench.report.protocol_figure import charted, path_of, protocol_figure, shifts, stops
-from bench.report.ranking import Place, by_protocol, grids
+from bench.report.protocol_figure import charted, protocol_figure, spread
+from bench.report.ranking import SHARED, Place, by_protocol, grids
+from bench.report.stops import MOVERS, PROPOSED, Stop, colours, movers, note, path_of, shifts, stops
 from bench.report.view import view
 from bench.report.writers import to_csv, to_latex, to_markdown
 
 OWN = "whole-float@1"
+FLOORED = ("reference-only", "triangle-merge")
 
 
 @pytest.fixture
@@ -122,7 +126,9 @@ def test_findings_are_computed(compared, measured):
     spread, orders, same = protocols.findings(made[0], measured())
     # triangle-merge has 26.8, and 70 - 26.8 turned round.
     assert "by up to 16.40 dB: triangle-merge has 26.80 under equal@1, 43.20 under turned@2" in spread
-    assert "The order of the 6 learned rows differs from that under whole-float@1 for 1 of 2 other protocols" in orders
+    assert (
+        "The order of the 6 methods (floors left out) differs from that under whole-float@1 for 1 of 2 other" in orders
+    )
     assert "turned@2 (Kendall's tau -1.00" in orders
     assert same.startswith("1 of them (equal@1)")
 
@@ -144,7 +150,7 @@ def test_columns_of_the_chart_join_equal_protocols_and_put_the_likest_first(comp
     columns = stops(made[0], ("reference-only", "triangle-merge"))
     assert [stop.protocols for stop in columns] == [(OWN, "equal@1"), ("turned@2",)]
     assert [stop.likeness for stop in columns] == [1.0, -1.0]
-    assert columns[0].label == "whole-float\n= equal"
+    assert columns[0].label == "whole-float\n(= 1 more)"
     assert columns[0].heights["full"] == columns[1].heights["triangle-merge"] == 1
 
 
@@ -176,15 +182,80 @@ def test_figures_hold_only_what_differs(compared):
     assert {name: [grid.metric.name for grid in found] for name, found in charted(made).items()} == {
         "protocols": ["psnr-mu", "psnr-mu-tanh"]
     }
-    first = protocol_figure(made[:2], ("reference-only",))
-    assert first == protocol_figure(made[:2], ("reference-only",))
+    first = protocol_figure(made[:2], FLOORED)
+    assert first == protocol_figure(made[:2], FLOORED)
     assert first.startswith(b"\x89PNG")
 
 
-def test_long_families_are_counted():
-    from bench.report.protocol_figure import Stop
-    from bench.report.ranking import SHARED
+def test_every_other_metric_has_a_figure_of_its_own(compared):
+    made, _ = compared(lambda row: row._replace(value=70 - row.value) if row.protocol == "equal@1" else row)
+    assert {name: len(found) for name, found in charted(made).items()} == {
+        "protocols": 2, "protocols_psnr-l": 1, "protocols_ssim-mu": 1, "protocols_ssim-l": 1
+    }  # fmt: skip
 
-    names = tuple(f"p{i}@1" for i in range(7))
-    assert Stop(names, SHARED[0], {}, None).label == "p0\n= p1\n= p2\n= 4 more"
-    assert Stop(("ahdrnet-ytzhang99@1",), SHARED[0], {}, None).label == "ahdrnet-\nytzhang99"
+
+def test_equal_protocols_are_counted_above_their_column_and_named_below_the_chart():
+    column = Stop(tuple(f"p{i}@1" for i in range(7)), SHARED[0], {}, None)
+    assert column.label == "p0\n(= 6 more)"
+    assert column.equal == "p0 = p1 = p2 = p3 = p4 = p5 = p6: the same PSNR-μ of every method, to 2 decimals."
+    alone = Stop(("ahdrnet-ytzhang99@1",), SHARED[0], {}, None)
+    assert (alone.label, alone.equal) == ("ahdrnet-\nytzhang99", "")
+
+
+def test_those_that_move_most_stand_out_in_the_order_of_the_profile():
+    moved = {"a": 0, "b": 1, "c": -5, "d": 2, "e": 3, "f": -3, "g": None}
+    columns = [Stop(("x@1",), SHARED[0], {name: Place(change=change) for name, change in moved.items()}, None)]
+    assert movers(columns, list(moved)) == ["c", "d", "e", "f"]
+    assert movers(columns, ["a", "b", "g"]) == ["b"]
+
+
+def test_few_methods_are_coloured_each_in_its_own(compared):
+    made, _ = compared()
+    columns = stops(made[0], FLOORED)
+    found = colours(made[0], columns, FLOORED, "full")
+    assert len(set(found.values())) == len(found) == 3 + len(MOVERS) < len(made[0].variants)
+    assert found["full"] == PROPOSED and set(FLOORED) <= set(found)
+    assert PROPOSED not in colours(made[0], columns, FLOORED).values()
+    told = note(made[0], columns, FLOORED, "full")
+    assert told.startswith("In colour: full (the paper's method); reference-only, triangle-merge (floors); ")
+    assert "whole-float = equal: the same PSNR-μ" in told
+    for name in found:
+        assert name in told
+
+
+def test_no_dot_of_a_row_covers_another(compared):
+    made, _ = compared(lambda row: row._replace(value=20.0) if row.protocol == "turned@2" else row)
+    moved = [dict.fromkeys(made[0].variants, 1.0)] * 2
+    dots = list(spread(made[0], moved))
+    assert len({(x, y) for x, y, _ in dots}) == 2 * len(made[0].variants)
+    assert [round(y) for _, y, _ in dots] == [0] * len(made[0].variants) + [1] * len(made[0].variants)
+    assert [name for *_, name in dots[: len(made[0].variants)]] == list(made[0].variants)
+
+
+@pytest.fixture
+def drawn(compared, monkeypatch):
+    """The figure of the compared protocols instead of its bytes, laid out."""
+    monkeypatch.setattr(drawing, "png", lambda figure: figure)
+    figure = protocol_figure(compared()[0][:2], FLOORED, "full")
+    figure.draw_without_rendering()
+    return figure
+
+
+def test_texts_of_the_chart_are_readable(drawn):
+    bump = drawn.axes[0]
+    texts = [text for text in bump.texts if text.get_text()]
+    boxes = [text.get_window_extent() for text in texts]
+    assert not [1 for a, b in itertools.combinations(boxes, 2) if a.overlaps(b)]
+    others = [drawn._supxlabel, drawn.axes[1].xaxis.label, *bump.get_xticklabels(), *drawn.axes[1].get_yticklabels()]
+    for box in (*boxes, *(text.get_window_extent() for text in others)):
+        assert drawn.bbox.x0 <= box.x0 and box.x1 <= drawn.bbox.x1 and drawn.bbox.y0 <= box.y0
+    assert min(text.get_fontsize() for text in texts) >= 7
+
+
+def test_without_shifts_there_are_ranks_alone(compared, monkeypatch):
+    monkeypatch.setattr(drawing, "png", lambda figure: figure)
+    made, _ = compared()
+    assert len(protocol_figure(made[:2], FLOORED).axes) == 2
+    made, _ = compared(lambda row: row._replace(value=70 - row.value) if row.protocol == "turned@2" else row)
+    assert len(protocol_figure(made[:2], FLOORED).axes) == 1
+    assert shifts(made[1]) == [], "the profile's protocol has no value of it"

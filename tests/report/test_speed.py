@@ -101,6 +101,17 @@ def test_the_page_has_what_no_machine_changes(measured, panels):
     assert costs["Reference only"] == (0, pareto.PLAIN)
 
 
+def test_frozen_parameters_that_the_axis_leaves_out_are_told(measured, panels):
+    (figure,) = speed.figures(measured(), ["panoramas"])
+    told = "Not counted: frozen parameters, Proposed 0.065 M."
+    assert told in figure.caption and panels["caption"].startswith(told)
+    assert speed.uncounted({"AHDRNet": 0, "other": None}) == ""
+    found = measured()
+    rows = [row("ahdrnet"), row("full", frozen=50_000)]
+    speed.timed(found.params, rows, found.results, "panoramas")
+    assert "frozen parameters, Proposed 0.050 M." in panels["caption"]
+
+
 def test_networks_of_unknown_size_are_no_points(measured, panels):
     found = measured()
     del found.cards["ahdrnet--panoramas--s0"]
