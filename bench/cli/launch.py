@@ -81,8 +81,9 @@ def launch(
         processes = gpus_per_job or 1
         places = _slots(on, gpus_per_job, jobs, params.threads)
         needs = pool.Needs(params.threads * processes, gpus_per_job or 0, time, memory, partition)
-        file = _pipeline(settings.params_file)
-        base = plan.Options(ROOT, file, params.profile, tuple(stages or ()), on.value, places)
+        base = plan.Options(
+            ROOT, _pipeline(settings.params_file), params.profile, tuple(stages or ()), on.value, places
+        )
         options = replace(base, processes=processes, needs=needs, retries=retries, pull=pull, push=push, clones=clones)
         if dry_run:
             typer.echo("\n".join(plan.plan(options).lines()))
