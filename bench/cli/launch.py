@@ -74,14 +74,13 @@ def launch(
     settings = cast(Settings, context.obj)
     clones = Path.cwd() / clones if clones else None  # before the working folder becomes the project's
     with workplace():
-        params = settings.load()
+        params, file = settings.load(), _pipeline(settings.params_file)
         check_names(params, settings.params_file)
         from bench.launch import plan, pool, session
 
         processes = gpus_per_job or 1
         places = _slots(on, gpus_per_job, jobs, params.threads)
         needs = pool.Needs(params.threads * processes, gpus_per_job or 0, time, memory, partition)
-        file = _pipeline(settings.params_file)
         base = plan.Options(ROOT, file, params.profile, tuple(stages or ()), on.value, places)
         options = replace(base, processes=processes, needs=needs, retries=retries, pull=pull, push=push, clones=clones)
         if dry_run:

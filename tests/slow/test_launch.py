@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from bench.launch.clone import lock_of, name_of
 from bench.launch.lock import hold
 from tests.launch import conftest as fixtures
 from tests.launch.tiny import Project, git
@@ -133,12 +134,13 @@ def test_workers_of_a_killed_launch_are_found_without_its_list_and_in_its_own_fo
     first.stdout.close()
     path = project.root / "runs/tiny/launch/state.json"
     path.write_text(json.dumps({**project.state(), "jobs": []}))
-    other = tmp_path / "far" / "tiny-of-another-checkout-0.lock"
+    other = lock_of(tmp_path / "far" / name_of(tmp_path / "another", "tiny", 0))
     project.order("train-a", None)
     with hold(other):
         code, output = project.launch()
     assert code == 0, output
     assert "a worker of an earlier launch whose head was gone" in output
+    assert f"process {os.getpid()} " not in output, "the other checkout's isn't ended"
     assert project.names.count("train-a") == 2
 
 
