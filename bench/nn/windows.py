@@ -112,7 +112,7 @@ def _attend_at_once(packs: Sequence[Tensor], bias: Tensor, grid: Grid) -> Tensor
     kinds = _row_biases(bias, grid)
     biases = torch.stack([kinds[grid.is_last(row)] for row in range(rows)]).flatten(0, 2)
     attended = attend(query, key, value, biases)
-    return attended.view(-1, len(bias), *query.shape[2:]).transpose(1, 2).reshape(*packs[0].shape[:3], -1)
+    return attended.reshape(-1, len(bias), *query.shape[2:]).transpose(1, 2).reshape(*packs[0].shape[:3], -1)
 
 
 class _RowByRow(torch.autograd.Function):
