@@ -30,7 +30,7 @@ $(STAMP): pyproject.toml requirements.lock
 	@touch $@
 
 .PHONY: repro
-repro: $(STAMP) ## `dvc repro` of the demo, stages side by side: tables, figures, page (2 CPU cores: about an hour)
+repro: $(STAMP) ## `dvc repro` of the demo, stages side by side: tables, figures, page (2 CPU cores: 45 minutes)
 	@$(BIN)/python -m bench launch --on local $(if $(JOBS),--jobs $(JOBS))
 	@$(MAKE) where PROFILE=demo
 
