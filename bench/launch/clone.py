@@ -36,8 +36,10 @@ def refresh(clone: Path, source: Source, recorded: Collection[str]) -> None:
     for stale in (clone / ".dvc" / "tmp").glob("rwlock*"):
         stale.unlink()
     _only(clone, source.file)
+    lock = (clone / source.file).with_name("dvc.lock")
+    lock.unlink(missing_ok=True)  # the commit's; the head may have another one, or have removed a damaged one
     if source.lock.exists():
-        _record(source.lock, (clone / source.file).with_name("dvc.lock"), recorded)
+        _record(source.lock, lock, recorded)
     _configure(clone, source)
     for link in source.links:
         _link(source.root / link, clone / link)

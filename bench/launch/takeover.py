@@ -10,9 +10,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from bench.core.errors import UsageError
 from bench.io.atomic import replacing
 from bench.repository.lock import stages
 
@@ -26,7 +28,9 @@ def recorded_as(address: str) -> str:
 
 def leave(lock: Path, addresses: Mapping[str, str], events: Path) -> None:
     """Write beside a job's events what a clone's lock file holds of stages (name -> address)."""
-    if lock.exists():
+    if not lock.exists():
+        return
+    with suppress(UsageError):  # a damaged one is no failure of the job: the head restores from the cache
         entries = stages(lock.read_bytes(), str(lock))
         found = {name: entries[key] for name, address in addresses.items() if (key := recorded_as(address)) in entries}
         with replacing(events.with_name(events.name + ENDING)) as part:

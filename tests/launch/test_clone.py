@@ -113,3 +113,13 @@ def test_half_a_clone_is_made_again(source, tmp_path):
     (tmp_path / "0/stage.py").write_text("rubbish")
     refresh(tmp_path / "0", source("dvc.yaml"), NEEDED)
     assert (tmp_path / "0/stage.py").read_text() != "rubbish"
+
+
+def test_without_a_lock_at_the_head_a_clone_has_none(source, tmp_path):
+    clone = tmp_path / "0"
+    (tmp_path / "lock").unlink()
+    (tmp_path / "head/dvc.lock").write_text("damaged, and committed like that")
+    git(tmp_path / "head", "add", "--all")
+    git(tmp_path / "head", "commit", "--quiet", "--message", "a damaged lock")
+    refresh(clone, source("dvc.yaml"), NEEDED)
+    assert not (clone / "dvc.lock").exists()

@@ -70,3 +70,9 @@ def test_without_entries_nothing_is_written(project, tmp_path):
     take_over(project.root, "dvc.yaml", ADDRESSES, tmp_path)
     assert list(tmp_path.glob(f"*{ENDING}")) == []
     assert not (project.root / "dvc.lock").exists()
+
+
+def test_a_damaged_lock_is_left_to_the_head(tmp_path):
+    (tmp_path / "dvc.lock").write_text("stages: {fetch: {cmd: a, outs: [{pa")
+    leave(tmp_path / "dvc.lock", ADDRESSES, tmp_path / "one.1.jsonl")
+    assert list(tmp_path.glob(f"*{ENDING}")) == []
