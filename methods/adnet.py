@@ -174,12 +174,8 @@ class ADNet(HdrNetwork):
 
     def _gather(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Six feature maps side by side (B, 6C, H, W), and the reference's finest of the pyramid (B, C, H, W)."""
-        ldr, corrected = (
-            [frames[:, i, half].contiguous(memory_format=torch.channels_last) for i in range(3)]
-            for half in (slice(3), slice(3, 6))
-        )  # faster convolutions
-        pyramids = [self.pyramid(image) for image in corrected]
-        short, reference, long = (self.entry(image).relu_() for image in ldr)
+        pyramids = [self.pyramid(frames[:, i, 3:]) for i in range(3)]
+        short, reference, long = (self.entry(frames[:, i, :3]).relu_() for i in range(3))
         aligned = [self.align(pyramids[i], pyramids[1]) for i in (0, 2)]
         maps = [
             aligned[0], self.short(short, reference), pyramids[1][0], reference, aligned[1], self.long(long, reference)

@@ -72,8 +72,7 @@ class AHDRNet(HdrNetwork):
 
     def forward(self, frames: Tensor) -> Tensor:
         """Frames (B, 3, 6, H, W) to linear radiance (B, 3, H, W)."""
-        shown = (frames[:, i].contiguous(memory_format=torch.channels_last) for i in range(3))  # faster convolutions
-        short, reference, long = (self.act(self.entry(frame)) for frame in shown)
+        short, reference, long = (self.act(self.entry(frames[:, i])) for i in range(3))
         joined = torch.cat([self.short(short, reference), reference, self.long(long, reference)], 1)
         features = self.after(self.merge(joined))
         stages = []

@@ -125,10 +125,7 @@ class CAViT(HdrNetwork):
         """Frames (B, 3, 6, H, W) of any size to linear radiance (B, 3, H, W); pads to whole windows by reflection."""
         height, width = frames.shape[-2:]
         frames = pad_reflect(frames, 8)
-        short, reference, long = (
-            entry(frames[:, index].contiguous(memory_format=torch.channels_last))
-            for index, entry in enumerate(self.entries)
-        )
+        short, reference, long = (entry(frames[:, index]) for index, entry in enumerate(self.entries))
         merged = self.merge(torch.cat([self.short(short, reference), reference, self.long(long, reference)], 1))
         tokens = self.norm(self.groups(self.entry_norm(as_tokens(merged))))
         features = self.fuse(as_map(tokens) + merged) + reference

@@ -183,7 +183,7 @@ class NHDRRNet(HdrNetwork):
         """Features of the three frames side by side (B, 3C, h, w), from half to a sixteenth of the size."""
         levels: list[list[Tensor]] = [[] for _ in range(LEVELS)]
         for index, encoder in enumerate(self.encoders):
-            features = frames[:, index].contiguous(memory_format=torch.channels_last)  # faster convolutions
+            features = frames[:, index]
             for level, down in zip(levels, encoder, strict=True):  # type: ignore[call-overload]
                 features = down(features)
                 level.append(features)

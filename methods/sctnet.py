@@ -117,10 +117,7 @@ class SCTNet(HdrNetwork):
         """
         height, width = frames.shape[-2:]
         frames = pad_reflect(frames, 8)
-        features = [
-            entry(frames[:, index].contiguous(memory_format=torch.channels_last))
-            for index, entry in enumerate(self.entries)
-        ]
+        features = [entry(frames[:, index]) for index, entry in enumerate(self.entries)]
         initial = self.entry_norm(as_tokens(torch.cat(features, 1)))
         tokens = self.entry_mlp(initial)
         for stage in self.stages:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.core.errors import UsageError
+from bench.nn.memory import memory_order
 
 Index = tuple[Any, ...]
 """Index of the last two axes of a map (..., h, w)."""
@@ -191,9 +192,8 @@ class _Maps:
 
 def empty_like(part: Tensor, size: Sequence[int]) -> Tensor:
     """Return an unfilled map of another height and width, in the memory order of `part`."""
-    last = part.dim() == 4 and part.is_contiguous(memory_format=torch.channels_last)
-    order = torch.channels_last if last and not part.is_contiguous() else torch.contiguous_format
-    return torch.empty(*part.shape[:-2], *size, dtype=part.dtype, device=part.device, memory_format=order)
+    shape = (*part.shape[:-2], *size)
+    return torch.empty(shape, dtype=part.dtype, device=part.device, memory_format=memory_order(part))
 
 
 def _whole(part: Tensor, window: Window, size: tuple[int, int]) -> list[int]:

@@ -27,6 +27,7 @@ from bench.data.patches import PatchStream
 from bench.io.container import list_scenes, read_scene, write_scene
 from bench.io.files import write_bytes_atomic, write_json_atomic, write_text_atomic
 from bench.io.lock import alone
+from bench.nn.memory import fastest_order
 from bench.nn.vgg import VggFeatures
 from bench.stages import layout
 from bench.train.checkpoint import Checkpoint, digest
@@ -56,7 +57,7 @@ def start(params: Params) -> torch.device:
 
 def place(network: Network, device: torch.device) -> Network:
     """Move a network to the device, its weights in the memory order that convolutions are fastest in."""
-    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return network.to(device, memory_format=fastest_order(device))  # type: ignore[call-overload, no-any-return]
 
 
 Peak = Callable[[str, str], float | None]

@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench.core.optimisation import Stage1, Stage2
 from bench.nn.losses import Fidelity
+from bench.nn.memory import fastest_order
 from bench.train.failure import Guard
 from bench.train.hdr import HdrLearner
 from bench.train.loop import seed_parameters
@@ -50,7 +51,7 @@ def stepper(learner, settings):
     """A step as the loop takes it, from one batch; late enough in the run that every loss term takes part."""
     for network in learner.networks.values():
         seed_parameters(network, 0)
-        network.to(memory_format=torch.channels_last)
+        network.to(memory_format=fastest_order(torch.device("cpu")))
     guard = Guard(torch.device("cpu"))
     optimisers = make_optimisers(learner, settings, guard, torch.device("cpu"))
     step = Stepper(learner, settings, optimisers, ALONE, guard, None, nullcontext())

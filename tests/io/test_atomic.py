@@ -48,6 +48,12 @@ def test_another_failure_is_no_fault_of_the_input(old):
     assert old.read_text() == "old" and list(old.parent.iterdir()) == [old]
 
 
+def test_a_file_where_the_folder_should_be_is_told_in_one_sentence(old):
+    with pytest.raises(BenchError, match=r"scores\.csv/scene: could not be written"):
+        write(old / "scene")
+    assert old.read_text() == "old" and list(old.parent.iterdir()) == [old]
+
+
 def test_an_interrupt_leaves_nothing_either(old):
     with pytest.raises(KeyboardInterrupt):
         write(old, KeyboardInterrupt())

@@ -1,0 +1,19 @@
+"""Memory order of feature maps: channels first or last."""
+
+import torch
+from torch import Tensor
+
+
+def fastest_order(device: torch.device) -> torch.memory_format:
+    """Memory order that convolutions' weights, and so their maps, are fastest in: channels last, but not on AVX2.
+
+    Without AVX-512 a training step of the published networks takes up to 1.4 times as long with the channels last.
+    """
+    without = device.type == "cpu" and torch.backends.cpu.get_cpu_capability() == "AVX2"
+    return torch.contiguous_format if without else torch.channels_last
+
+
+def memory_order(features: Tensor) -> torch.memory_format:
+    """Return the order that maps (B, C, H, W) are in; channels first for anything else."""
+    last = features.dim() == 4 and features.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if last and not features.is_contiguous() else torch.contiguous_format
