@@ -12,7 +12,7 @@ from bench.core.errors import BenchError
 from bench.core.params import Params
 from bench.report.table import KINDS, Table
 from bench.report.view import view
-from bench.report.writers import TEMPLATES
+from bench.report.writers import CODE, TEMPLATES
 
 LIMIT = 5_000_000
 PHOTO = 150_000
@@ -108,5 +108,12 @@ def environment() -> Any:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters |= {"data_uri": data_uri, "size": size}
+    made.filters |= {"data_uri": data_uri, "size": size, "code": code}
     return made
+
+
+def code(text: str) -> Any:
+    """Escape text for HTML, what stands between backticks set as code."""
+    from markupsafe import Markup, escape
+
+    return Markup(CODE.sub(r"<code>\1</code>", str(escape(text))))

@@ -33,6 +33,9 @@ TEX_LETTERS = {
 }
 TEX_ESCAPES = TEX_SPECIAL | TEX_LETTERS
 
+CODE = re.compile(r"`([^`]+)`")
+"""A name in code, as captions and footnotes mark it."""
+
 
 def to_csv(table: Table) -> str:
     """Write every column in the contract's order; an empty cell has its reason in `note`."""
@@ -84,8 +87,8 @@ def _md_cell(cell: Cell) -> str:
 
 
 def tex(text: str) -> str:
-    """Escape text for LaTeX, Greek letters and dashes included."""
-    return "".join(TEX_ESCAPES.get(letter, letter) for letter in text)
+    """Escape text for LaTeX, Greek letters and dashes included; what stands between backticks is set as code."""
+    return CODE.sub(r"\\texttt{\1}", "".join(TEX_ESCAPES.get(letter, letter) for letter in text))
 
 
 def _unnumbered(title: str) -> str:

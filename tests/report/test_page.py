@@ -99,6 +99,10 @@ def test_values_are_escaped(reported):
     parsed(html)
 
 
+def test_names_of_code_are_set_as_code_and_still_escaped():
+    assert page.code("in `mu-residual` & `<b>`") == "in <code>mu-residual</code> &amp; <code>&lt;b&gt;</code>"
+
+
 def test_a_page_over_five_megabytes_is_refused(reported, monkeypatch):
     monkeypatch.setattr(page, "LIMIT", 1000)
     figure = Figure("big", (reported[1] / "figures" / "curves.png").read_bytes(), "t", "c")

@@ -213,6 +213,7 @@ def test_markdown_escapes_pipes_and_latex_its_specials():
     assert len(re.findall(r"(?<!\\)\|", line)) == 2
     assert r"A\textbar{}B\_\{c\}\&d" in to_latex(table)
     assert tex("μ ± 5%") == r"$\mu$ $\pm$ 5\%"
+    assert tex("in `mu-residual`, `a_b`") == r"in \texttt{mu-residual}, \texttt{a\_b}"
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
