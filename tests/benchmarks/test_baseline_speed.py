@@ -166,7 +166,7 @@ def test_networks_against_their_plain_formulation(pair, kind, factor, ratio):
 
 @pytest.mark.parametrize(("name", "kind"), [("ahdrnet", training_step), ("ahdrnet", forward), ("adnet", forward)])
 def test_speed(name, kind, benchmark):
-    """At 256x256, batch 1, on all threads: reported."""
+    """At 256x256, batch 1, on all threads: reported; `make test` only runs it, small."""
     network = methods[name].build("published").to(memory_format=fastest_order(torch.device("cpu")))
-    frames = torch.rand(1, 3, 6, 256, 256)
+    frames = torch.rand(1, 3, 6, *[256 if benchmark.enabled else 16] * 2)
     benchmark.pedantic(lambda: kind(network, frames), rounds=3, warmup_rounds=1)
