@@ -269,6 +269,14 @@ class TestDoctor:
         assert "typer" in finding.detail
         assert "not-installed-here" not in finding.detail
 
+    def test_what_a_kill_cut_short_is_named_with_the_cure(self, tmp_path):
+        lock = tmp_path / "dvc.lock"
+        assert doctor.locks(lock).state == "ok"
+        lock.write_text("schema: '2.0'\nstages:\n  report:\n")
+        finding = doctor.locks(lock)
+        assert finding.state == "fail"
+        assert finding.detail.endswith(f"rm {lock}")
+
     def test_it_runs(self, bench, write_params, small_params):
         answer = bench("--params", str(write_params(small_params)), "doctor")
         subjects = [line.split()[1] for line in answer.stdout.splitlines()]

@@ -62,6 +62,7 @@ def examine(settings: Settings, stale: bool) -> Iterator[Finding]:
     yield Finding("ok" if free >= DISK_GB else "fail", "disk", f"{free:.1f} GB free, {DISK_GB} GB wanted")
     yield from profile(settings)
     yield cache()
+    yield locks(settings.params_file.parent / "dvc.lock")
     if stale:
         yield stages(settings.params_file.parent / "dvc.yaml")
 
@@ -141,6 +142,17 @@ def cache() -> Finding:
 
     types = Repo(str(ROOT)).cache.local.cache_types
     return Finding("ok", "dvc cache", f"link types in order of preference: {', '.join(types)}")
+
+
+def locks(lock: Path) -> Finding:
+    """Look for files of DVC that a kill has left cut short; it refuses to run with them."""
+    from bench.repository.lock import cut_short
+
+    damaged = cut_short(ROOT, lock)
+    if not damaged:
+        return Finding("ok", "dvc locks", "whole, where there are any")
+    names = " ".join(str(path) for path in damaged)
+    return Finding("fail", "dvc locks", f"a kill has cut these short; dvc goes on without them, from its cache: rm {names}")
 
 
 def stages(pipeline: Path) -> Finding:

@@ -1,4 +1,4 @@
-"""What a kill left behind: jobs that still run are ended, lest anything is done twice; half a lock file is removed."""
+"""What a kill left behind: jobs that still run are ended, lest anything is done twice."""
 
 import os
 import shutil
@@ -13,22 +13,6 @@ from pathlib import Path
 from bench.core.errors import UsageError
 from bench.launch.lock import Held, Holder, hold
 from bench.launch.worker import GRACE
-from bench.repository.lock import stages
-
-
-def remove_damaged(lock: Path) -> bool:
-    """Remove a dvc.lock that isn't whole, and tell if there was one; the cache restores what it named.
-
-    DVC empties the file before it writes it, and then refuses to run with what a kill has left.
-    """
-    if not lock.exists():
-        return False
-    try:
-        stages(lock.read_bytes(), str(lock))
-    except UsageError:
-        lock.unlink()
-        return True
-    return False
 
 
 def end_slurm_jobs(identifiers: Iterable[str]) -> None:

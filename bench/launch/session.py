@@ -24,6 +24,7 @@ from bench.launch.pool import open_pool
 from bench.launch.scheduler import Policy, Scheduler
 from bench.launch.takeover import recorded_as, take_over
 from bench.launch.worker import file_name
+from bench.repository.lock import cut_short
 
 
 def launch(options: Options) -> None:
@@ -43,8 +44,9 @@ def _launch(options: Options) -> None:
     before = boards.load(options.folder / "state.json")
     _recover(options, before)
     lock = (options.root / options.file).with_name("dvc.lock")
-    if recovery.remove_damaged(lock):
-        print(f"removed {lock.relative_to(options.root)}, which a kill had cut short: the cache restores what it named")
+    for path in cut_short(options.root, lock):
+        path.unlink()
+        print(f"removed {path.relative_to(options.root)}, which a kill had cut short: DVC goes on without it")
     todo = plan(options)
     state = snapshot(options.root, todo.edits)
     identifier = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{os.getpid()}"

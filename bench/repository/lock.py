@@ -1,6 +1,8 @@
 """DVC's lock files: what each stage read, wrote and was told when it ran last."""
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -9,6 +11,35 @@ from bench.core.errors import UsageError
 
 Entry = Mapping[str, Any]
 """What a lock file holds of one stage: cmd, deps, params and outs."""
+
+
+IN_USE = Path(".dvc/tmp/rwlock")
+"""Where DVC keeps which process reads and writes which files, below the folder of the project."""
+
+
+def cut_short(root: Path, lock: Path) -> list[Path]:
+    """Return which of DVC's own files a kill has left cut short: `lock`, a dvc.lock, and the list of files in use.
+
+    DVC empties both before it writes them, and refuses to run with what a kill leaves. Without them it goes on: its
+    cache restores what the lock file named, and who used which files has ended.
+    """
+    return [path for path, whole in ((lock, _is_lock), (root / IN_USE, _is_json)) if path.exists() and not whole(path)]
+
+
+def _is_lock(path: Path) -> bool:
+    try:
+        stages(path.read_bytes(), str(path))
+    except UsageError:
+        return False
+    return True
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_bytes())
+    except ValueError:
+        return False
+    return True
 
 
 def stages(text: bytes, where: str) -> Mapping[str, Entry]:

@@ -88,13 +88,16 @@ def test_what_is_lost_after_a_launch_is_made_again_by_workers(project, reproduce
     assert project.results() == reproduced.results()
 
 
-def test_half_a_lock_file_is_removed_and_all_restored(reproduced, tmp_path):
+def test_files_of_dvc_that_a_kill_cut_short_are_removed_and_all_is_restored(reproduced, tmp_path):
     project = Project.copied(reproduced.root, tmp_path)
-    lock = project.root / "dvc.lock"
-    lock.write_text("")
+    damaged = ("dvc.lock", ".dvc/tmp/rwlock")
+    for name in damaged:
+        (project.root / name).write_text("")
+    code, output = project.repro()
+    assert code != 0, "dvc repro alone recovers: then launch needn't"
     code, output = project.launch()
     assert code == 0, output
-    assert "removed dvc.lock, which a kill had cut short" in output
+    assert all(f"removed {name}, which a kill had cut short" in output for name in damaged)
     assert project.names in ([], ["summarize"])
     assert project.results() == reproduced.results()
 

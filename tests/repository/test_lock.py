@@ -4,8 +4,7 @@ import pytest
 import yaml
 
 from bench.core.errors import UsageError
-from bench.launch.recovery import remove_damaged
-from bench.repository.lock import stages
+from bench.repository.lock import IN_USE, cut_short, stages
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -65,26 +64,34 @@ def test_entries_are_as_dvc_wrote_them():
 
 
 @pytest.mark.parametrize("length", range(len(LOCK)))
-def test_what_a_kill_cut_short_is_refused_with_advice_and_removed(tmp_path, length):
+def test_what_a_kill_cut_short_is_refused_with_advice_and_found(tmp_path, length):
     """But for a cut between two stages, which nobody can see."""
     lock = tmp_path / "dvc.lock"
     lock.write_text(LOCK[:length])
     if length == BETWEEN:
         assert stages(lock.read_bytes(), "dvc.lock") == {"prepare@a": WHOLE["prepare@a"]}
-        assert not remove_damaged(lock)
+        assert cut_short(tmp_path, lock) == []
         return
     with pytest.raises(UsageError, match=r"^dvc\.lock isn't a whole lock file .* Restore it with git, or delete it"):
         stages(lock.read_bytes(), "dvc.lock")
-    assert remove_damaged(lock)
-    assert not lock.exists()
+    assert cut_short(tmp_path, lock) == [lock]
 
 
-def test_a_whole_lock_file_is_not_removed_and_none_is_fine(tmp_path):
-    lock = tmp_path / "dvc.lock"
-    assert not remove_damaged(lock)
+def test_whole_files_are_fine_and_so_is_none(tmp_path):
+    lock, in_use = tmp_path / "dvc.lock", tmp_path / IN_USE
+    assert cut_short(tmp_path, lock) == []
     lock.write_text(LOCK)
-    assert not remove_damaged(lock)
-    assert lock.read_text() == LOCK
+    in_use.parent.mkdir(parents=True)
+    in_use.write_text('{"read": {}, "write": {}}')
+    assert cut_short(tmp_path, lock) == []
+
+
+@pytest.mark.parametrize("text", ["", '{"read": {"a'])
+def test_a_list_of_files_in_use_that_a_kill_cut_short_is_found(tmp_path, text):
+    in_use = tmp_path / IN_USE
+    in_use.parent.mkdir(parents=True)
+    in_use.write_text(text)
+    assert cut_short(tmp_path, tmp_path / "dvc.lock") == [in_use]
 
 
 @pytest.mark.parametrize(

@@ -39,15 +39,20 @@ class Project(NamedTuple):
     def repro(self) -> str:
         """Run `dvc repro` to its end, which must be a good one; return what it printed.
 
-        DVC empties dvc.lock before it writes it anew, so a kill may leave it cut short. DVC refuses it then, and the
-        cure is what docs/scale.md says: delete it. The cache knows all that had been done.
+        A kill may leave two of DVC's files cut short. DVC refuses them then, and the cure is what docs/scale.md says.
         """
         code, said = self.ended()
-        if code and "dvc.lock" in said:
-            (self.folder / "dvc.lock").unlink()
+        while code and self.mended(said):
             code, said = self.ended()
         assert code == 0, said
         return said
+
+    def mended(self, said: str) -> bool:
+        """Delete the file of its own that DVC complains of; tell whether it was one."""
+        named = [name for name in ("dvc.lock", ".dvc/tmp/rwlock") if f"'{name}'" in said]
+        for name in named:
+            (self.folder / name).unlink()
+        return bool(named)
 
     def ended(self) -> tuple[int, str]:
         """Run `dvc repro` to its end; return its exit code and what it printed."""

@@ -18,6 +18,9 @@ import yaml
 SEED = int(os.environ.get("SEED", "0"))
 KILLS, ROUNDS, FILES = 4, 3, 20
 
+GATHERING = {"summarize", "report"}
+"""Stages that gather all cells, in seconds: git keeps their outputs, DVC's cache doesn't, so that it can't restore them."""
+
 
 @pytest.fixture(scope="module")
 def calm(project):
@@ -46,9 +49,7 @@ def killed(project, seconds):
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         return True
-    if process.returncode:  # the kill before left its lock file cut short
-        assert "dvc.lock" in said, said
-        (project.folder / "dvc.lock").unlink()
+    assert process.returncode == 0 or project.mended(said), said
     return False
 
 
@@ -106,11 +107,16 @@ def test_deleted_files_come_back_and_nothing_else_is_touched(calm, stormy, numbe
 
 @pytest.mark.parametrize("number", range(ROUNDS))
 def test_deleted_files_come_back_though_their_restoring_is_killed(calm, stormy, number):
+    """A kill may cut dvc.lock short, and not always so that DVC sees it: then the last stages are no longer in it."""
     project, rng = stormy
+    lock = project.folder / "dvc.lock"
+    text = lock.read_text(encoding="utf-8")
     robbed(project, rng)
     for share in rng.uniform(0, 0.3, 2):
         killed(project, share * calm[1])
-    assert executed(project.repro()) == set()
+    whole = lock.exists() and lock.read_text(encoding="utf-8") == text
+    assert executed(project.repro()) <= (set() if whole else GATHERING)
+    assert yaml.safe_load(lock.read_text(encoding="utf-8")) == yaml.safe_load(text)
     assert differing(project, calm[0]) == []
 
 
@@ -127,11 +133,10 @@ def test_what_the_cache_lost_too_is_computed_again(calm, stormy):
 
 @pytest.mark.parametrize("share", [0, 0.5])
 def test_a_lock_file_that_a_kill_cut_short_is_deleted_and_nothing_long_is_computed_again(calm, stormy, share):
-    """The two stages that gather all cells run again: git keeps their outputs, DVC's cache doesn't."""
     project, _ = stormy
     lock = project.folder / "dvc.lock"
     text = lock.read_text(encoding="utf-8")
     lock.write_text(text[: int(share * len(text))], encoding="utf-8")
-    assert executed(project.repro()) <= {"summarize", "report"}
+    assert executed(project.repro()) <= GATHERING
     assert yaml.safe_load(lock.read_text(encoding="utf-8")) == yaml.safe_load(text)
     assert differing(project, calm[0]) == []
