@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bench.color.transfer import mu_law
 from bench.core.scene import Array
-from bench.metrics.encoding import Fit, misfit
+from bench.metrics.encoding import Fit, exchanged, misfit
 
 AGREES = 0.9
 """Correlation from which on a smaller picture counts as a part of the larger one."""
@@ -21,9 +21,10 @@ GUESSABLE = 0.01
 class Finding(NamedTuple):
     """Something that a check found.
 
-    kind   : "missing", "extra", "unreadable", "size", "not-finite", "zero", "negative", "scale", "tone-mapped",
-             "truth" or "refused"; "spare" for a file passed over and "unsuited" for a protocol that can't be applied
-             to such a scene, whatever is predicted: these are no faults of a file.
+    kind   : "missing", "extra", "unreadable", "size", "not-finite", "zero", "negative", "colour", "scale",
+             "tone-mapped", "truth" or "refused"; "spare" for a file passed over, "unsuited" for a protocol that can't
+             be applied to such a scene, whatever is predicted, and "range" for a truth above 1: these are no faults
+             of a file.
     said   : one sentence, without the file's name.
     scored : whether the file is scored all the same.
     """
@@ -35,13 +36,13 @@ class Finding(NamedTuple):
     @property
     def bad(self) -> bool:
         """Whether it is a fault, and not just worth knowing."""
-        return self.kind not in ("spare", "unsuited")
+        return self.kind not in ("spare", "unsuited", "range")
 
 
 def examine(prediction: Array, truth: Array, trusted: bool = False) -> list[Finding]:
     """Check a prediction against the truth, both (H, W, 3) linear relative radiance.
 
-    trusted : leave out what is a judgement (wrong scale, tone-mapped) and not a fact.
+    trusted : leave out what is a judgement (colours exchanged, wrong scale, tone-mapped) and not a fact.
     Returns nothing for a sound prediction. A fault that hides the others is returned alone.
     """
     checks = [_size(prediction, truth), _not_finite(prediction), _zero(prediction)]
@@ -50,7 +51,7 @@ def examine(prediction: Array, truth: Array, trusted: bool = False) -> list[Find
         return [first]
     negative = _negative(prediction)
     judged = not trusted and float((prediction < 0).mean()) <= GUESSABLE
-    found = [negative, _encoding(prediction, truth) if judged else None]
+    found = [negative, *(_judged(prediction, truth) if judged else ())]
     return [finding for finding in found if finding]
 
 
@@ -121,6 +122,14 @@ def _negative(prediction: Array) -> Finding | None:
     if 2 * count >= prediction.size:
         return Finding("negative", f"{said}: this is no linear radiance; write what light each pixel shows.")
     return Finding("negative", f"{said}; set them to 0.", scored=True)
+
+
+def _judged(prediction: Array, truth: Array) -> Iterator[Finding | None]:
+    if exchanged(prediction, truth):
+        said = "red and blue look exchanged: write channels in the order RGB (if they are, score it with --trust)."
+        yield Finding("colour", said)
+        prediction = prediction[..., ::-1]
+    yield _encoding(prediction, truth)
 
 
 KNOWN: Mapping[float, str] = {

@@ -41,6 +41,12 @@ FACTOR = 1.9
 
 UNITS = (1.0, 255.0, 65535.0)
 
+COLOURED = 0.1
+"""Misfit of the ratio of red to blue, as a median difference of natural logarithms, below which it is right enough."""
+
+EXCHANGED = 3.0
+"""How many times that misfit must shrink with red and blue exchanged before they are called so."""
+
 
 def _srgb_inverse(y: Samples) -> Samples:
     return np.where(y <= 0.04045, y / 12.92, ((np.maximum(y, 0.04045) + 0.055) / 1.055) ** 2.4)
@@ -89,18 +95,39 @@ def misfit(prediction: Array, truth: Array) -> Fit | None:
     return best if fits[best] * BETTER["curve" if best.curve else "scale"] <= plain else None
 
 
+def exchanged(prediction: Array, truth: Array) -> bool:
+    """Whether red and blue of a prediction are obviously exchanged; both (H, W, 3), linear, finite, of any scale.
+
+    Compared are ratios of red to blue, on pixels that are neither dark nor clipped in either picture.
+    """
+    values, true = _samples(prediction), _samples(truth)
+    kept = _usable(values, true)[:, ::2].all(axis=1)
+    if kept.sum() < max(64, FEWEST * len(true)):
+        return False
+    ours, theirs = (np.log(image[kept, 0]) - np.log(image[kept, 2]) for image in (values, true))
+    straight, swapped = (float(np.median(np.abs(ours - ratio))) for ratio in (theirs, -theirs))
+    return straight > COLOURED and EXCHANGED * swapped < straight
+
+
 def _distance(values: Samples, true: Samples) -> float:
     return float(np.median(np.abs(np.log(values) - np.log(true))))
 
 
 def _well_exposed(prediction: Array, truth: Array) -> tuple[Samples, Samples] | None:
     """Return equally long samples of both where neither is dark or clipped; None if they are too few."""
-    step = max(1, truth.shape[0] * truth.shape[1] // SAMPLES)
-    values, true = (np.asarray(image.reshape(-1, 3)[::step], np.float64).ravel() for image in (prediction, truth))
-    low, high = np.quantile(true, (0.3, 0.95))
-    if high <= 0:
-        return None
-    kept = (true >= max(low, high * math.exp(-10))) & (true <= high) & (true < 0.98 * true.max())
-    # What a method clipped tells nothing of its scale: the reference frame alone is flat where it is saturated.
-    kept &= (values > 0) & (values < 0.98 * values.max())
+    values, true = _samples(prediction), _samples(truth)
+    kept = _usable(values, true)
     return (values[kept], true[kept]) if kept.sum() >= max(64, FEWEST * true.size) else None
+
+
+def _samples(image: Array) -> NDArray[np.float64]:
+    step = max(1, image.shape[0] * image.shape[1] // SAMPLES)
+    return np.asarray(image.reshape(-1, 3)[::step], np.float64)
+
+
+def _usable(values: NDArray[np.float64], true: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Where samples (n, 3) of prediction and truth are neither dark nor clipped."""
+    low, high = np.quantile(true, (0.3, 0.95))
+    kept = (true > 0) & (true >= max(low, high * math.exp(-10))) & (true <= high) & (true < 0.98 * true.max())
+    # What a method clipped tells nothing of its scale: the reference frame alone is flat where it is saturated.
+    return np.asarray(kept & (values > 0) & (values < 0.98 * values.max()))

@@ -8,10 +8,11 @@ from pathlib import Path
 from bench.core.errors import UsageError, unknown_name
 from bench.core.params import Params
 from bench.core.registry import datasets, protocols
-from bench.io.container import list_scenes
+from bench.io.container import list_scenes, read_card
 from bench.io.submission import READERS, Match, match, names
 from bench.io.tables import ScoreRow, write_scores
 from bench.metrics.checks import Finding
+from bench.metrics.intervals import place
 from bench.metrics.protocol import Protocol
 from bench.stages import layout, maps, submit
 from bench.stages.destinations import check_file, check_folder
@@ -58,6 +59,7 @@ class Result:
     findings  : (file or scene, finding), in the same order.
     protocols : in the order asked for.
     scenes    : how many were asked for.
+    places    : scene -> place that it shows; scenes of one place aren't independent.
     kept      : file of the submission, None if none was kept.
     """
 
@@ -65,6 +67,7 @@ class Result:
     findings: tuple[tuple[str, Finding], ...]
     protocols: tuple[Protocol, ...]
     scenes: int
+    places: Mapping[str, str]
     kept: Path | None = None
 
     @property
@@ -91,7 +94,7 @@ def run(params: Params, request: Request) -> Result:
     findings = (*_matching(matched), *_faults(tasks, outcomes))
     used = (*rules.masked, *rules.whole)
     rows = _rows(params, request, used, tasks, outcomes)
-    result = Result(tuple(rows), findings, used, len(scenes))
+    result = Result(tuple(rows), findings, used, len(scenes), _places(scenes))
     return _write(request, result, [t for t, o in zip(tasks, outcomes, strict=True) if o.scores], workers)
 
 
@@ -144,6 +147,21 @@ def _scenes(params: Params, request: Request) -> tuple[dict[str, Path], set[str]
     scenes, known = _first({path.name: path for path in list_scenes(folder)}, request.limit)
     others = (layout.scenes(params, request.dataset, name) for name, role in card.splits.items() if role == "no-truth")
     return scenes, known | {path.name for other in others if other.exists() for path in other.iterdir()}
+
+
+def _places(scenes: Mapping[str, Path]) -> dict[str, str]:
+    """Tell which place each scene shows: a prepared one's capture, else by name unless all names would be one place."""
+    if any(path.is_dir() for path in scenes.values()):
+        return {scene: _capture(path) or place(scene) for scene, path in scenes.items()}
+    found = {scene: place(scene) for scene in scenes}
+    return found if len(set(found.values())) > 1 else {scene: scene for scene in scenes}
+
+
+def _capture(scene: Path) -> str:
+    try:
+        return str(read_card(scene)["metadata"].get("capture", ""))
+    except (UsageError, KeyError, AttributeError):  # a damaged card is a finding of its own, when it's scored
+        return ""
 
 
 def _first(scenes: Mapping[str, Path], limit: int | None) -> tuple[dict[str, Path], set[str]]:

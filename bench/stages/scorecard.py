@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.metrics.checks import Finding
-from bench.metrics.intervals import FEW, Interval, bootstrap, place
+from bench.metrics.intervals import FEW, Interval, bootstrap
 from bench.metrics.protocol import Protocol
 from bench.stages.score import Result
 
@@ -74,7 +74,7 @@ def intervals(protocol: Protocol, result: Result) -> dict[str, Interval]:
     """Return metric -> mean over scenes with its interval, those inside masks included."""
     values = _values(protocol, result)
     metrics = dict.fromkeys(metric for scores in values.values() for metric in scores)
-    places = [place(scene) for scene in values]
+    places = [result.places[scene] for scene in values]
     return {
         metric: bootstrap([scores.get(metric, math.nan) for scores in values.values()], places, level=LEVEL)
         for metric in metrics

@@ -20,6 +20,8 @@ from bench.stages import score_cache
 from bench.stages.parallel import spread
 from bench.stages.score_cache import Scores
 
+ABOVE = "and protocols take 1 as its peak; files given as truth are neither scaled nor clipped, unlike prepared scenes."
+
 
 class Task(NamedTuple):
     """One prediction to score.
@@ -95,6 +97,8 @@ def score_one(rules: Rules, task: Task) -> Outcome:
     findings = examine(prediction, truth.radiance, rules.trusted) if rules.examined else []
     if not all(finding.scored for finding in findings):
         return Outcome(findings=tuple(findings))
+    if truth.scene is None and (peak := float(truth.radiance.max())) > 1:
+        findings.append(Finding("range", f"its truth goes up to {peak:.4g}, {ABOVE}", scored=True))
     return _under_all(rules, prediction, truth, findings)
 
 

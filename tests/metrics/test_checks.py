@@ -38,6 +38,15 @@ def test_another_size_is_said_with_both_and_why(truth, change, words):
     assert not [word for word in words if word not in finding.said], finding.said
 
 
+def test_exchanged_colours_are_named_and_what_else_is_wrong_is_judged_without_them(truth):
+    (finding,) = examine(truth[..., ::-1], truth)
+    assert (finding.kind, finding.scored, finding.bad) == ("colour", False, True)
+    assert "write channels in the order RGB" in finding.said
+    kinds = [finding.kind for finding in examine(truth[..., ::-1] * np.float32(255), truth)]
+    assert kinds == ["colour", "scale"]
+    assert examine(truth[..., ::-1], truth, trusted=True) == []
+
+
 def test_values_that_are_no_numbers_are_counted_and_located(truth):
     changed = truth.copy()
     changed[7, 9, 2] = np.nan

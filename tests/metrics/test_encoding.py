@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bench.color.transfer import mu_law
-from bench.metrics.encoding import Fit, misfit
+from bench.metrics.encoding import Fit, exchanged, misfit
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +74,25 @@ def test_what_is_poor_but_linear_is_left_alone(truth, predict):
 @pytest.mark.parametrize("level", [0.0, 0.3])
 def test_a_truth_without_contrast_tells_nothing(truth, level):
     assert misfit(truth * 4, np.full_like(truth, level)) is None
+
+
+@pytest.mark.parametrize("factor", [1, 255, 1 / 16])
+def test_exchanged_colours_are_named_at_any_scale(truth, factor):
+    theirs = noisy(truth) * np.float32(factor)
+    assert not exchanged(theirs, truth)
+    assert exchanged(theirs[..., ::-1], truth)
+
+
+def test_a_picture_without_colours_cannot_have_them_exchanged(truth):
+    grey = np.repeat(truth[..., 1:2], 3, axis=-1)
+    assert not exchanged(noisy(grey)[..., ::-1], grey)
+
+
+@pytest.mark.parametrize("cast", [(1.5, 1, 1), (1, 1, 1.3), (0.5, 1, 1)])
+def test_a_cast_of_colour_is_no_exchange(truth, cast):
+    assert not exchanged(noisy(truth) * np.float32(cast), truth)
+
+
+def test_nothing_is_said_of_colours_where_all_is_dark_or_clipped(truth):
+    assert not exchanged(np.zeros_like(truth), truth)
+    assert not exchanged(truth[..., ::-1], np.zeros_like(truth))

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from bench.io.container import list_scenes
 from bench.io.radiance import read_exr, write_exr
 from bench.stages import layout
 
@@ -72,3 +73,49 @@ def test_a_protocol_that_suits_some_scenes_only_is_not_submitted(score, textured
     assert score(tmp_path / "theirs", *words) == 1
     assert "no submission was kept" in capsys.readouterr().err
     assert not (layout.submissions() / "mine.csv").exists()
+
+
+@pytest.fixture
+def truths(textured, tmp_path):
+    """Folders of three truths and of equal predictions, brought to a scale, under names of our choice."""
+
+    def make(names, scale=1.0):
+        for index, name in enumerate(names):
+            for folder in ("truth", "theirs"):
+                (tmp_path / folder).mkdir(exist_ok=True)
+                radiance = textured(index) * np.float32(1.01 if folder == "theirs" else 1)
+                np.save(tmp_path / folder / f"{name}.npy", scale * radiance / radiance.max())
+        return [tmp_path / "theirs", "--dataset", "my-lab", "--truth", str(tmp_path / "truth")]
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("names", "places"),
+    [
+        (("scene_001", "scene_002", "scene_003"), 3),  # a number alone tells no places apart
+        (("hall-1", "hall-2", "yard-1"), 2),
+        (("001", "002", "003"), 3),
+    ],
+)
+def test_files_given_as_truth_are_places_by_their_names(score, truths, capsys, names, places):
+    assert score(*truths(names)) == 0
+    assert f"bootstrap over {places} places" in capsys.readouterr().out
+
+
+def test_a_prepared_scene_is_of_the_place_that_its_card_names(score, site, ours, capsys):
+    for path in list_scenes(layout.scenes(site.params, "panoramas", "test")):
+        card = json.loads((path / "scene.json").read_text())
+        card["metadata"]["capture"] = "one yard"
+        (path / "scene.json").write_text(json.dumps(card))
+    assert score(ours[0]) == 0
+    assert "no interval: all scenes show one place" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("scale", "told"), [(1, False), (80, True)])
+def test_a_truth_above_one_is_told_and_scored(score, truths, capsys, scale, told):
+    assert score(*truths(("hall", "yard"), scale)) == 0
+    said = capsys.readouterr()
+    assert [line for line in said.out.splitlines() if line.startswith("hall ")]
+    notes = [line for line in said.err.splitlines() if line.startswith("note: hall.npy: its truth goes up to 80")]
+    assert len(notes) == told
