@@ -152,7 +152,9 @@ def locks(lock: Path) -> Finding:
     if not damaged:
         return Finding("ok", "dvc locks", "whole, where there are any")
     names = " ".join(str(path) for path in damaged)
-    return Finding("fail", "dvc locks", f"a kill has cut these short; dvc goes on without them, from its cache: rm {names}")
+    return Finding(
+        "fail", "dvc locks", f"a kill has cut these short; dvc goes on without them, from its cache: rm {names}"
+    )
 
 
 def stages(pipeline: Path) -> Finding:
