@@ -19,7 +19,7 @@ SEED = int(os.environ.get("SEED", "0"))
 KILLS, ROUNDS, FILES = 4, 3, 20
 
 GATHERING = {"summarize", "report"}
-"""Stages that gather all cells, in seconds: git keeps their outputs, DVC's cache doesn't, so that it can't restore them."""
+"""Stages that gather all cells, in seconds: git keeps their outputs, DVC's cache doesn't, so it can't restore them."""
 
 
 @pytest.fixture(scope="module")
