@@ -260,3 +260,11 @@ def test_the_command_line_takes_paths_from_where_it_was_typed(workshop, command,
     assert main_in(workshop, *words) == 0
     assert (tmp_path / "out.exr").exists() and (tmp_path / "out.png").exists()
     assert main_in(workshop, *words) == 2
+
+
+def test_the_command_line_replaces_what_it_wrote_beside_the_frames(workshop, command, tmp_path, main_in, monkeypatch):
+    shutil.copytree(GOLDEN, tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    words = ("merge", "mine", "--method", "triangle-merge", "-o", "mine/out.exr", "--preview", "mine/p.png", "--force")
+    assert main_in(workshop, *words) == 0
+    assert main_in(workshop, *words) == 0
