@@ -11,10 +11,8 @@ from bench.core.scene import Radiance, Scene
 from bench.data.exposures import of_frames
 from bench.data.layouts.brackets import check_floating, inside
 from bench.data.layouts.places import natural
-from bench.data.user_bracket import list_frames, read_bracket
+from bench.data.user_bracket import TRUTHS, list_frames, read_bracket
 from bench.io.radiance import read_exr, read_rgbe
-
-TRUTHS = ("truth.exr", "truth.hdr", "HDRImg.hdr")
 
 
 @dataset(

@@ -17,7 +17,8 @@ Option = typer.Option
 def merge(
     context: typer.Context,
     frames: Annotated[
-        list[Path], typer.Argument(help="The bracket's frames in any order, or the folder that holds them.")
+        list[Path],
+        typer.Argument(help="The bracket's frames in any order, or their folder, in which a truth is passed over."),
     ],
     method: Annotated[str, Option(help="Which method; see: python -m bench list methods.")],
     out: Annotated[Path, Option("-o", "--out", help="EXR file for the result: linear RGB, float32.")],
@@ -49,7 +50,7 @@ def merge(
     with workplace():
         params, stage = settings.load(), importlib.import_module("bench.stages.merge")
         request = stage.Request(
-            frames=stage.frames_of(here), method=method, exposures=exposures, preset=preset, tile=tile, force=force,
-            **others,
+            frames=stage.frames_of(here, [others["out"], others["preview"]]),
+            method=method, exposures=exposures, preset=preset, tile=tile, force=force, **others,
         )  # fmt: skip
         quietly(settings, lambda: stage.run(params, request))

@@ -57,6 +57,13 @@ def of_frames(paths: Sequence[Path]) -> tuple[list[float], list[str]]:
     return from_exif(paths)
 
 
+def is_told(path: Path) -> bool:
+    """Return whether a file holds its exposure (EXIF), or a text file beside it does under its name."""
+    files = [path.parent / name for name in (EV_FILE, TIME_FILE)]
+    named = [name for file in files if file.is_file() for name in _named(_words(file))]
+    return path.name in named or path.stem in named or read_exif(path) is not None
+
+
 def from_exif(paths: Sequence[Path]) -> tuple[list[float], list[str]]:
     """Return t * ISO / N^2 of each frame as its camera wrote it, and notes on what the camera left out."""
     found = {path: read_exif(path) for path in paths}
@@ -103,19 +110,32 @@ def _positive(value: Any) -> float | None:
     return number if math.isfinite(number) and number > 0 else None
 
 
-def _from_file(path: Path, frames: Sequence[Path], unit: str) -> list[float]:
+def _words(path: Path) -> list[list[str]]:
+    """Return the words of every line that holds some."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8"
         raise UsageError(f"{path}: can't be read as text ({reason}); expected an exposure for each frame.") from error
-    words = [re.split(r"[\s,;=]+", line.strip()) for line in text.splitlines() if line.strip()]
+    return [re.split(r"[\s,;=]+", line.strip()) for line in text.splitlines() if line.strip()]
+
+
+def _named(words: list[list[str]]) -> dict[str, str]:
+    """Return name -> exposure where each line is of a name and an exposure; else {}."""
     named = {line[0]: line[1] for line in words if len(line) == 2 and not _numeric(line[0])}
-    if len(named) == len(words) and named:
+    return named if len(named) == len(words) else {}
+
+
+def _from_file(path: Path, frames: Sequence[Path], unit: str) -> list[float]:
+    words = _words(path)
+    if named := _named(words):
         return [parse(_of(named, frame, path) + unit) for frame in frames]
     values = [word for line in words for word in line if word]
     if len(values) != len(frames):
-        raise UsageError(f"{path}: holds {len(values)} value(s) for {len(frames)} frames; expected one for each.")
+        names = ", ".join(frame.name for frame in frames)
+        raise UsageError(
+            f"{path}: holds {len(values)} value(s) for {len(frames)} frames ({names}); expected one for each."
+        )
     try:
         return [parse(value + unit) for value in values]
     except UsageError as error:

@@ -18,6 +18,9 @@ from bench.io.radiance import read_exr, read_rgbe
 LINEAR = (".exr", ".hdr")
 """Frames that hold linear values, 1 being the sensor's white."""
 
+TRUTHS = ("truth.exr", "truth.hdr", "HDRImg.hdr")
+"""What the truth beside the frames is called; of several the one named first here is taken."""
+
 EQUAL = 1 / 24
 """EV; two frames nearer than this are the same exposure."""
 

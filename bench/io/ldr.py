@@ -63,16 +63,45 @@ def _read_tiff(path: Path) -> NDArray[Any]:
             raise UsageError(f"{path}: holds {len(file.pages)} pictures; expected a TIFF of one.")
         page: Any = file.pages[0]
         _refuse_huge(page.imagewidth, page.imagelength)
-        if page.tags.get("Orientation") is not None and page.tags["Orientation"].value not in (0, 1):
-            raise UsageError(f"{path}: is stored turned (TIFF orientation); turn the pixels themselves.")
-        channels = page.samplesperpixel
-        if page.dtype is None or page.compression == tifffile.COMPRESSION.NONE or channels != 3:
-            pixels: NDArray[Any] = page.asarray()
-            planar = pixels.ndim == 3 and page.axes == "SYX"
-            return np.moveaxis(pixels, 0, -1) if planar else pixels
-        dtype = np.dtype(page.dtype)
-    # tifffile needs an extra package for LZW and PackBits, which MATLAB writes by default; OpenCV reads them.
-    return _read_opencv(path) if dtype in (np.uint8, np.uint16) else np.empty((1, 1, 3), dtype)
+        _refuse_tags(path, page)
+        packed = page.compression != tifffile.COMPRESSION.NONE and page.planarconfig == tifffile.PLANARCONFIG.CONTIG
+        rgb, ycbcr = tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR
+        if page.photometric != ycbcr and not (packed and page.photometric == rgb):
+            return _read_tifffile(path, page)
+    # tifffile needs an extra package for LZW and PackBits, which MATLAB writes by default; OpenCV reads them. It turns
+    # YCbCr into RGB, too, which tifffile leaves as it is. But packed planes one after the other it reads wrongly.
+    return _read_opencv(path)
+
+
+def _refuse_tags(path: Path, page: Any) -> None:
+    # Before pixels are decoded: a missing decoder isn't what's wrong with a grey picture.
+    from tifffile import PHOTOMETRIC, PLANARCONFIG
+
+    if page.tags.get("Orientation") is not None and page.tags["Orientation"].value not in (0, 1):
+        raise UsageError(f"{path}: is stored turned (TIFF orientation); turn the pixels themselves.")
+    _refuse_kind(path, f"of {page.bitspersample} bits" if page.dtype is None else page.dtype, page.samplesperpixel)
+    # Writers of 16 bits, such as GDAL, call three channels MINISBLACK if nobody tells them more.
+    colours = [PHOTOMETRIC.RGB, PHOTOMETRIC.MINISBLACK]
+    if page.planarconfig == PLANARCONFIG.CONTIG:
+        colours.append(PHOTOMETRIC.YCBCR)
+    if page.photometric not in colours:
+        name = getattr(page.photometric, "name", page.photometric)
+        raise UsageError(f"{path}: colours are stored as {name}; expected RGB. Convert it.")
+
+
+def _read_tifffile(path: Path, page: Any) -> NDArray[Any]:
+    if page.compression != 1 and 0 in page.databytecounts:
+        raise ValueError("a part of the pixels was never written")  # tifffile would make it black
+    try:
+        pixels: NDArray[Any] = page.asarray()
+    except ValueError as error:
+        if "imagecodecs" not in str(error):
+            raise
+        raise UsageError(
+            f"{path}: can't be decoded here ({page.compression.name}, {page.bitspersample} bits, planes "
+            f"{page.planarconfig.name}); expected RGB of 8 or 16 bits. Write it uncompressed."
+        ) from error
+    return np.moveaxis(pixels, 0, -1) if pixels.ndim == 3 and page.axes == "SYX" else pixels
 
 
 def _read_other(path: Path) -> NDArray[Any]:
@@ -105,9 +134,12 @@ def _read_opencv(path: Path) -> NDArray[Any]:
 
 
 def _checked(path: Path, pixels: NDArray[Any]) -> Frame:
-    if pixels.dtype not in (np.uint8, np.uint16):
-        raise UsageError(f"{path}: pixels are {pixels.dtype}; expected 8 or 16 bits unsigned, gamma-encoded.")
-    if pixels.ndim != 3 or pixels.shape[-1] != 3:
-        channels = 1 if pixels.ndim == 2 else pixels.shape[-1]
-        raise UsageError(f"{path}: {channels} channel(s); expected three (RGB), without alpha.")
+    _refuse_kind(path, pixels.dtype, pixels.shape[-1] if pixels.ndim == 3 else 1)
     return np.ascontiguousarray(pixels)
+
+
+def _refuse_kind(path: Path, dtype: object, channels: int) -> None:
+    if dtype not in (np.uint8, np.uint16):
+        raise UsageError(f"{path}: pixels are {dtype}; expected 8 or 16 bits unsigned, gamma-encoded.")
+    if channels != 3:
+        raise UsageError(f"{path}: {channels} channel(s); expected three (RGB), without alpha.")

@@ -77,13 +77,13 @@ def read_rgbe(path: Path) -> Radiance:
     """Read a Radiance .hdr picture: (H, W, 3) float32 RGB >= 0, divided by EXPOSURE if the header holds one.
 
     Run-length packed ("new") and flat files are read. UsageError if the file is missing, isn't a Radiance picture in
-    RGBE, is damaged, cut short, or not stored row by row from the top left.
+    RGBE, is damaged, cut short, not stored row by row from the top left, or states an EXPOSURE that isn't above 0.
     """
     path = Path(path)
     data = _bytes(path)
     if data[:2] != b"#?":
         raise UsageError(f"{path}: not a Radiance picture (it doesn't start with '#?'); expected RGBE as .hdr.")
-    header, separator, rest = data.partition(b"\n\n")
+    header, separator, rest = _partition(data)
     line, end_of_line, pixels = rest.partition(b"\n")
     size = re.fullmatch(rb"-Y (\d+) \+X (\d+)", line.strip())
     if not (separator and end_of_line and size):
@@ -91,13 +91,36 @@ def read_rgbe(path: Path) -> Radiance:
     if b"32-bit_rle_xyze" in header:
         raise UsageError(f"{path}: colours are XYZE; expected RGBE. Convert it, with Radiance's ra_xyze -r.")
     try:
-        if int(size[1]) * int(size[2]) > MOST:
+        if not 0 < int(size[1]) * int(size[2]) <= MOST:
             raise ValueError(f"its header says {int(size[2])}x{int(size[1])} pixels")
+        if b"\r" in separator and 0 < pixels.count(b"\n") == pixels.count(b"\r\n"):
+            raise ValueError("it was copied as text, which changed its pixels")
+        exposure = _exposure(header)
         codes = rgbe.unpack(pixels, int(size[1]), int(size[2]))
     except ValueError as error:
         raise UsageError(f"{path}: {error}. Copy or download it again.") from error
-    exposure = np.prod([float(e) for e in re.findall(rb"^EXPOSURE=\s*([\d.eE+-]+)\s*$", header, re.MULTILINE)])
-    return rgbe.to_float(codes) / np.float32(exposure)
+    with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite
+        return rgbe.to_float(codes) / exposure
+
+
+def _partition(data: bytes) -> tuple[bytes, bytes, bytes]:
+    """Return the header, the empty line that ends it and the rest; lines end with LF, or with CRLF."""
+    end = re.search(rb"\n\r?\n", data)
+    return (data[: end.start()], end[0], data[end.end() :]) if end else (data, b"", b"")
+
+
+def _exposure(header: bytes) -> np.float32:
+    """Return the product of the exposures that a header states, 1 without any; ValueError if it isn't above 0."""
+    words = [word.strip() for word in re.findall(rb"^EXPOSURE=(.*)$", header, re.MULTILINE)]
+    told = b" * ".join(words).decode("ascii", "replace")
+    try:
+        with np.errstate(all="ignore"):
+            exposure = np.float32(np.prod([float(word) for word in words]))
+    except ValueError as error:
+        raise ValueError(f"its EXPOSURE is {told!r}; expected a number above 0") from error
+    if not 0 < exposure < np.inf:
+        raise ValueError(f"its EXPOSURE is {told!r}; expected a number above 0")
+    return exposure
 
 
 def write_rgbe(path: Path, radiance: Radiance) -> None:

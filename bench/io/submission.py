@@ -15,9 +15,11 @@ from bench.io.radiance import read_exr, read_rgbe
 
 def _read_npy(path: Path) -> Radiance:
     try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise UsageError(f"{path} isn't a readable .npy file of numbers: {error}.") from error
+        with path.open("rb") as file:  # NumPy leaves a damaged archive open
+            array = np.load(file, allow_pickle=False)
+    except Exception as error:  # the reader raises half a dozen kinds for damaged files
+        reason = " ".join(str(error).split())
+        raise UsageError(f"{path} isn't a readable .npy file of numbers: {reason}.") from error
     if not isinstance(array, np.ndarray):
         raise UsageError(f"{path} is an archive of arrays; expected one array, saved with numpy.save.")
     return _floats(path, array)

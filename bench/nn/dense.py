@@ -19,7 +19,7 @@ class DilatedDenseBlock(nn.Module):
     def __init__(self, channels: int, layers: int, growth: int) -> None:
         """Each of `layers` adds `growth` channels to what the next one sees."""
         super().__init__()
-        self.reach = 2 * layers
+        self.reach = DILATION * layers
         widths = [channels + layer * growth for layer in range(layers + 1)]
         self.dense = nn.ModuleList(conv(width, growth, dilation=DILATION) for width in widths[:-1])
         self.fuse = conv(widths[-1], channels, 1)

@@ -20,13 +20,17 @@ from bench.core.params import Params
 from bench.core.registry import methods
 from bench.core.scene import Radiance, Scene
 from bench.data import checks
-from bench.data.exposures import from_exif, of_frames, parse
+from bench.data.exposures import from_exif, is_told, of_frames, parse
+from bench.data.layouts.brackets import HU, OFFICIAL, OXFORD
 from bench.data.layouts.tursun import triplet
-from bench.data.user_bracket import list_frames, read_bracket
+from bench.data.user_bracket import TRUTHS, list_frames, read_bracket
 from bench.io.files import write_bytes_atomic
 from bench.io.radiance import write_exr
 from bench.stages import destinations, training
 from bench.stages.predict import predictor
+
+NO_FRAMES = (*TRUTHS, "hdr_img.hdr", *(names.truth for names in (OFFICIAL, OXFORD, HU)))
+"""What truths are called in the folders of scenes that are known; none is a frame."""
 
 WHITE_PERCENTILE = 99.5
 """Of the result's values: the radiance that the preview shows as white."""
@@ -99,7 +103,8 @@ def _scene(request: Request) -> Scene:
     if request.exposures and request.exposures.lower() != "exif":
         exposures = [parse(word) for word in request.exposures.split(",")]
         if len(exposures) != len(request.frames):
-            raise UsageError(f"--exposures holds {len(exposures)} value(s) for {len(request.frames)} frames.")
+            names = ", ".join(path.name for path in request.frames)
+            raise UsageError(f"--exposures holds {len(exposures)} value(s) for {len(request.frames)} frames ({names}).")
     else:
         source = from_exif if request.exposures else of_frames
         exposures, notes = source(request.frames)
@@ -195,6 +200,17 @@ def _preview(radiance: Radiance) -> bytes:
     return out.getvalue()
 
 
-def frames_of(words: Sequence[Path]) -> tuple[Path, ...]:
-    """Return the frames that the words name: files as they are, and of a folder every file that may be a frame."""
-    return tuple(frame for word in words for frame in (list_frames(word) if word.is_dir() else [word]))
+def frames_of(words: Sequence[Path], written: Sequence[Path | None] = ()) -> tuple[Path, ...]:
+    """Return the frames that the words name: files as they are, and of a folder every file that may be a frame.
+
+    A truth in a folder is none, nor is what is `written`, unless its exposure is told: then it is a frame that would be
+    lost.
+    """
+    frames: list[Path] = []
+    for word in words:
+        if word.is_dir():
+            ours = [path for path in written if path is not None and path.parent.resolve() == word.resolve()]
+            frames += list_frames(word, {*NO_FRAMES, *(path.name for path in ours if not is_told(path))})
+        else:
+            frames.append(word)
+    return tuple(frames)

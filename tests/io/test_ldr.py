@@ -1,6 +1,7 @@
 """Frames: RGB order, both bit depths, every container, and sentences for what isn't a frame."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -39,11 +40,89 @@ def test_tiff_compressions_of_other_writers_are_read(tmp_path: Path, compression
     np.testing.assert_array_equal(read_frame(tmp_path / "a.tif"), frame)
 
 
-def test_planes_stored_one_after_the_other_are_read(tmp_path: Path) -> None:
-    frame = codes(np.uint16)
-    planes = np.ascontiguousarray(np.moveaxis(frame, -1, 0))
-    tifffile.imwrite(tmp_path / "a.tif", planes, photometric="rgb", planarconfig="separate")
+@pytest.mark.parametrize("predictor", [False, True])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_deflate_is_read_exactly(tmp_path: Path, dtype: type, predictor: bool, order: str) -> None:
+    frame = codes(dtype)
+    tifffile.imwrite(
+        tmp_path / "a.tif", frame, photometric="rgb", compression="zlib", predictor=predictor, byteorder=order
+    )
     np.testing.assert_array_equal(read_frame(tmp_path / "a.tif"), frame)
+
+
+def planar(path: Path, frame: np.ndarray, **kind: Any) -> Path:
+    planes = np.ascontiguousarray(np.moveaxis(frame, -1, 0))
+    tifffile.imwrite(path, planes, photometric="rgb", planarconfig="separate", **kind)
+    return path
+
+
+@pytest.mark.parametrize("kind", [{}, {"compression": "zlib"}, {"compression": "zlib", "predictor": True}])
+@pytest.mark.parametrize("tile", [None, (16, 16)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_planes_stored_one_after_the_other_are_read(tmp_path: Path, dtype: type, tile: Any, kind: Any) -> None:
+    frame = codes(dtype, 20, 37)
+    np.testing.assert_array_equal(read_frame(planar(tmp_path / "a.tif", frame, tile=tile, **kind)), frame)
+
+
+def retagged(path: Path, tag: str, value: int, at: int = 0) -> Path:
+    """Overwrite one value of a tag of 16-bit numbers."""
+    data = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as file:
+        start = file.pages[0].tags[tag].valueoffset + 2 * at
+    data[start : start + 2] = value.to_bytes(2, "little")
+    path.write_bytes(data)
+    return path
+
+
+def test_planes_that_no_reader_decodes_are_refused(tmp_path: Path) -> None:
+    path = retagged(planar(tmp_path / "a.tif", codes(np.uint16), compression="zlib"), "Compression", 5)
+    with pytest.raises(UsageError, match=r"a\.tif: can't be decoded here \(LZW, 16 bits, planes SEPARATE\).*Write it"):
+        read_frame(path)
+
+
+def test_a_plane_that_was_never_written_is_not_taken_as_black(tmp_path: Path) -> None:
+    path = retagged(planar(tmp_path / "a.tif", codes(np.uint16), compression="zlib"), "StripByteCounts", 0, at=1)
+    with pytest.raises(UsageError, match=r"damaged or cut short .*never written"):
+        read_frame(path)
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"])
+def test_ycbcr_becomes_rgb(tmp_path: Path, compression: str) -> None:
+    frame = codes(np.uint8)
+    Image.fromarray(frame).convert("YCbCr").save(tmp_path / "a.tif", compression=compression)
+    assert np.abs(read_frame(tmp_path / "a.tif").astype(int) - frame).max() <= 4
+
+
+@pytest.mark.parametrize("planes", ["contig", "separate"])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_three_channels_of_no_named_colours_are_rgb(tmp_path: Path, planes: str, compression: Any) -> None:
+    frame = codes(np.uint16)
+    stored = frame if planes == "contig" else np.ascontiguousarray(np.moveaxis(frame, -1, 0))
+    kind = {"photometric": "minisblack", "planarconfig": planes, "compression": compression}
+    tifffile.imwrite(tmp_path / "a.tif", stored, **kind)
+    np.testing.assert_array_equal(read_frame(tmp_path / "a.tif"), frame)
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_adobe_deflate"])
+@pytest.mark.parametrize(
+    ("mode", "sentence"),
+    [
+        ("L", r"1 channel\(s\); expected three"),
+        ("LA", r"2 channel\(s\); expected three"),
+        ("RGBA", r"4 channel\(s\); expected three"),
+        ("CMYK", r"4 channel\(s\); expected three"),
+        ("I;16", r"1 channel\(s\); expected three"),
+        ("1", "pixels are bool"),
+        ("LAB", "colours are stored as CIELAB; expected RGB"),
+    ],
+)
+def test_tiffs_of_other_colours_are_not_called_damaged(
+    tmp_path: Path, mode: str, compression: str, sentence: str
+) -> None:
+    Image.new(mode, (9, 8)).save(tmp_path / "a.tif", compression=compression)
+    with pytest.raises(UsageError, match=rf"a\.tif: {sentence}"):
+        read_frame(tmp_path / "a.tif")
 
 
 def test_jpeg_is_read_as_rgb(tmp_path: Path) -> None:

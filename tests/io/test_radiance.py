@@ -155,6 +155,51 @@ def test_exposure_in_the_header_is_undone(tmp_path: Path) -> None:
     data = (tmp_path / "a.hdr").read_bytes().replace(b"\n\n", b"\nEXPOSURE=4\n\n", 1)
     (tmp_path / "b.hdr").write_bytes(data)
     np.testing.assert_array_equal(read_rgbe(tmp_path / "b.hdr"), read_rgbe(tmp_path / "a.hdr") / 4)
+    (tmp_path / "b.hdr").write_bytes(data.replace(b"=4\n", b"=  4.0 \nEXPOSURE=0.5\n", 1))
+    np.testing.assert_array_equal(read_rgbe(tmp_path / "b.hdr"), read_rgbe(tmp_path / "a.hdr") / 2)
+
+
+@pytest.mark.parametrize(
+    "told", ["1e", "1.0.0", "0", "-1", "nan", "1e400", "1e39", "1e-400", "1e30\nEXPOSURE=1e30", ""]
+)
+def test_an_impossible_exposure_is_refused(tmp_path: Path, told: str) -> None:
+    write_rgbe(tmp_path / "a.hdr", picture())
+    data = (tmp_path / "a.hdr").read_bytes().replace(b"\n\n", f"\nEXPOSURE={told}\n\n".encode(), 1)
+    (tmp_path / "a.hdr").write_bytes(data)
+    with pytest.raises(UsageError, match=r"a\.hdr: its EXPOSURE is '.*'; expected a number above 0") as caught:
+        read_rgbe(tmp_path / "a.hdr")
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_what_float32_cannot_hold_after_an_exposure_is_infinite_and_no_warning(tmp_path: Path) -> None:
+    write_rgbe(tmp_path / "a.hdr", np.ones((4, 8, 3), np.float32))
+    data = (tmp_path / "a.hdr").read_bytes().replace(b"\n\n", b"\nEXPOSURE=1e-45\n\n", 1)
+    (tmp_path / "a.hdr").write_bytes(data)
+    assert np.isinf(read_rgbe(tmp_path / "a.hdr")).all()
+
+
+def crlf(data: bytes) -> bytes:
+    """End the lines of the header and of the size with CR and LF."""
+    end = data.index(b"\n", data.index(b"-Y")) + 1
+    return data[:end].replace(b"\n", b"\r\n") + data[end:]
+
+
+@pytest.mark.parametrize("width", [3, 60])
+def test_header_lines_may_end_with_crlf(tmp_path: Path, width: int) -> None:
+    write_rgbe(tmp_path / "a.hdr", picture(40, width))
+    data = (tmp_path / "a.hdr").read_bytes().replace(b"\n\n", b"\nEXPOSURE=4\n\n", 1)
+    (tmp_path / "b.hdr").write_bytes(crlf(data))
+    np.testing.assert_array_equal(read_rgbe(tmp_path / "b.hdr"), read_rgbe(tmp_path / "a.hdr") / 4)
+
+
+@pytest.mark.parametrize("width", [3, 60])
+def test_a_picture_copied_as_text_is_refused(tmp_path: Path, width: int) -> None:
+    write_rgbe(tmp_path / "a.hdr", picture(40, width))
+    data = (tmp_path / "a.hdr").read_bytes()
+    assert b"\n" in data[data.index(b"-Y") + 20 :]
+    (tmp_path / "a.hdr").write_bytes(data.replace(b"\n", b"\r\n"))
+    with pytest.raises(UsageError, match="copied as text"):
+        read_rgbe(tmp_path / "a.hdr")
 
 
 @pytest.mark.parametrize(
@@ -167,6 +212,7 @@ def test_exposure_in_the_header_is_undone(tmp_path: Path) -> None:
         (lambda data: data.replace(b"rgbe", b"xyze"), "colours are XYZE; expected RGBE"),
         (lambda data: data[:60] + b"\x00" + data[61:], "damaged|cut short"),
         (lambda data: b"", "not a Radiance picture"),
+        (lambda data: data.replace(b"-Y 40 +X 60", b"-Y 0 +X 60"), "header says 60x0 pixels"),
     ],
 )
 def test_damaged_radiance_pictures_are_refused(tmp_path: Path, change, sentence: str) -> None:

@@ -1,5 +1,7 @@
 """Other people's files: which belongs to which scene, and what can be read."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import tifffile
@@ -108,6 +110,29 @@ def test_what_float32_cannot_hold_is_infinite_and_no_warning(tmp_path):
     assert np.isinf(read_radiance(tmp_path / "a.npy")).all()
 
 
+def archive(keep):
+    """Write the first part of an archive of arrays under the name of an array."""
+
+    def write(path):
+        with path.open("wb") as file:
+            np.savez(file, PIXELS)
+        path.write_bytes(path.read_bytes()[: int(keep * path.stat().st_size)])
+
+    return write
+
+
+def in_header(old, new):
+    """Write an array whose header has other bytes, padded to its length."""
+
+    def write(path):
+        np.save(path, PIXELS)
+        data = path.read_bytes()
+        end = data.index(b"\n") + 1
+        path.write_bytes(data[:end].replace(old, new).rstrip().ljust(end - 1)[: end - 1] + b"\n" + data[end:])
+
+    return write
+
+
 @pytest.mark.parametrize(
     ("name", "write", "words"),
     [
@@ -123,8 +148,31 @@ def test_what_float32_cannot_hold_is_infinite_and_no_warning(tmp_path):
         ("a.hdr", lambda p: p.write_bytes(b"P6 4 4 255"), "not a Radiance picture"),
         ("a.png", lambda p: p.touch(), "no kind of radiance file"),
         ("a.npy", lambda p: None, "isn't a readable .npy file"),
+        ("a.npy", archive(0.5), "isn't a readable .npy file"),
+        ("a.npy", archive(1), "is an archive of arrays"),
+        ("a.npy", in_header(b"(5,", b"(5["), "isn't a readable .npy file"),
+        ("a.npy", in_header(b"(5, 7, 3)", b"(5999999, 7999999, 3)"), "isn't a readable .npy file.*allocate"),
+        ("a.npy", lambda p: p.write_bytes(b"\x93NUMPY\x01\x00\xff\xff" + b" " * 65535), "isn't a readable .npy file"),
     ],
-    ids=["8 bits", "16 bits", "grey", "junk", "integers", "pickle", "empty", "no pixels", "exr", "hdr", "png", "gone"],
+    ids=[
+        "8 bits",
+        "16 bits",
+        "grey",
+        "junk",
+        "integers",
+        "pickle",
+        "empty",
+        "no pixels",
+        "exr",
+        "hdr",
+        "png",
+        "gone",
+        "cut archive",
+        "archive",
+        "flipped",
+        "TiB",
+        "long header",
+    ],
 )
 def test_what_cannot_be_read_is_one_sentence(tmp_path, name, write, words):
     write(tmp_path / name)
@@ -132,3 +180,15 @@ def test_what_cannot_be_read_is_one_sentence(tmp_path, name, write, words):
         read_radiance(tmp_path / name)
     assert name in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("bit", range(8))
+def test_no_flipped_bit_of_a_header_is_another_error(tmp_path, bit):
+    np.save(tmp_path / "a.npy", PIXELS)
+    whole = (tmp_path / "a.npy").read_bytes()
+    for place in range(whole.index(b"\n") + 1):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << bit
+        (tmp_path / "a.npy").write_bytes(damaged)
+        with contextlib.suppress(UsageError):
+            read_radiance(tmp_path / "a.npy")

@@ -253,10 +253,20 @@ class TestExif:
             self.read(tmp_path, {"TIME": time})
 
 
-def test_the_command_line_takes_paths_from_where_it_was_typed(workshop, command, tmp_path, main_in, monkeypatch):
+def test_the_command_line_takes_paths_from_where_it_was_typed(workshop, tmp_path, main_in, monkeypatch, capsys):
     shutil.copytree(GOLDEN, tmp_path / "mine")
     monkeypatch.chdir(tmp_path)
     words = ("merge", "mine", "--method", "triangle-merge", "-o", "out.exr", "--preview", "out.png")
     assert main_in(workshop, *words) == 0
     assert (tmp_path / "out.exr").exists() and (tmp_path / "out.png").exists()
+    monkeypatch.chdir(tmp_path)  # commands end in the project's root
     assert main_in(workshop, *words) == 2
+    assert "-o " in (said := capsys.readouterr().err) and "exists; choose another name" in said
+
+
+def test_the_command_line_replaces_what_it_wrote_beside_the_frames(workshop, tmp_path, main_in, monkeypatch):
+    shutil.copytree(GOLDEN, tmp_path / "mine")
+    words = ("merge", "mine", "--method", "triangle-merge", "-o", "mine/out.exr", "--preview", "mine/p.png", "--force")
+    for _ in range(2):
+        monkeypatch.chdir(tmp_path)  # commands end in the project's root
+        assert main_in(workshop, *words) == 0

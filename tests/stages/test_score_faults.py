@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bench.color.transfer import mu_law
-from bench.io.radiance import read_exr, write_exr
+from bench.io.radiance import read_exr, write_exr, write_rgbe
 from bench.io.tables import read_scores
 from bench.stages import layout
 
@@ -43,6 +43,25 @@ def as_array(array):
     return apply
 
 
+def as_cut_archive(folder):
+    """Replace the first file by a part of an archive of arrays, named as one array."""
+    np.savez(folder / "whole.npz", np.zeros((64, 96, 3), np.float32))
+    (folder / f"{FIRST}.npy").write_bytes((folder / "whole.npz").read_bytes()[:500])
+    (folder / f"{FIRST}.exr").unlink()
+
+
+def with_exposure(told):
+    """Replace the first file by a Radiance picture whose header states this."""
+
+    def apply(folder):
+        write_rgbe(folder / f"{FIRST}.hdr", read_exr(folder / f"{FIRST}.exr"))
+        data = (folder / f"{FIRST}.hdr").read_bytes()
+        (folder / f"{FIRST}.hdr").write_bytes(data.replace(b"\n\n", b"\nEXPOSURE=" + told + b"\n\n", 1))
+        (folder / f"{FIRST}.exr").unlink()
+
+    return apply
+
+
 def extra(name):
     return lambda folder: shutil.copy2(folder / f"{FIRST}.exr", folder / name)
 
@@ -59,6 +78,8 @@ UNSCORED = {
     "no EXR": (lambda folder: (folder / f"{FIRST}.exr").write_bytes(b"P6 4 4 255"), "not an OpenEXR file"),
     "grey": (as_array(np.zeros((64, 96), np.float32)), "expected floats of shape (H, W, 3)"),
     "integers": (as_array(np.zeros((64, 96, 3), np.uint8)), "uint8"),
+    "cut archive": (as_cut_archive, "isn't a readable .npy file"),
+    "exposure": (with_exposure(b"1.0.0"), "its EXPOSURE is '1.0.0'; expected a number above 0"),
     "pickle": (as_array(np.array([{"a": 1}])), "isn't a readable .npy file"),
 }
 SCORED = {
