@@ -35,6 +35,7 @@ class Task(NamedTuple):
     """One scene to read: of which dataset, layout and split, from which folder, to which folder.
 
     waived : check -> why its refusal is overruled.
+    beside : other folders that hold files of the scene.
     """
 
     dataset: str
@@ -43,6 +44,7 @@ class Task(NamedTuple):
     folder: Path
     out: Path
     waived: Mapping[str, str] = {}
+    beside: Sequence[Path] = ()
 
 
 class Read(NamedTuple):
@@ -88,7 +90,7 @@ def read(task: Task) -> Read:
     """Read and check one scene and write it to `task.out`, unless an earlier call has done so from the same files."""
     interrupted()
     try:
-        sources = _digests(task.folder)
+        sources = _digests(task.folder, task.beside)
         if (earlier := _earlier(task, sources)) is not None:
             return earlier
         scene = datasets[task.dataset].reader(task.layout).read(task.folder, task.split)
@@ -108,21 +110,25 @@ def _tasks(params: Params, dataset: str, source: Path, staging: Path) -> list[Ta
         found = card.find(source, split, use.layout)
         print(f"{dataset}/{split}: {len(found.folders)} scenes, layout {found.layout}", flush=True)
         tasks += [
-            Task(dataset, found.layout, split, folder, staging / split / f"{number:05d}-{folder.name}", waived)
-            for number, folder in enumerate(found.folders)
+            Task(dataset, found.layout, split, folder, staging / split / name, waived, found.beside.get(folder, ()))
+            for folder, name in ((path, f"{number:05d}-{path.name}") for number, path in enumerate(found.folders))
         ]
     if not tasks:
         raise UsageError(f"{source} holds no scene of {dataset}; is it the unpacked dataset?")
     return tasks
 
 
-def _digests(folder: Path) -> dict[str, str]:
-    """sha256 of each file right in a scene's folder."""
-    try:
-        files = sorted(path for path in folder.iterdir() if path.is_file())
-        return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-    except OSError as error:
-        raise UsageError(f"{folder}: can't be read ({error.strerror}); check the disk and permissions.") from error
+def _digests(folder: Path, beside: Sequence[Path] = ()) -> dict[str, str]:
+    """sha256 of each file right in a scene's folder, by name, and in those beside it, by folder and name."""
+    found: dict[str, str] = {}
+    for place in (folder, *(path for path in beside if path.is_dir())):
+        before = "" if place == folder else f"{place.name}/"
+        try:
+            files = sorted(path for path in place.iterdir() if path.is_file())
+            found |= {f"{before}{path.name}": hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+        except OSError as error:
+            raise UsageError(f"{place}: can't be read ({error.strerror}); check the disk and permissions.") from error
+    return found
 
 
 def _earlier(task: Task, sources: Mapping[str, str]) -> Read | None:

@@ -46,12 +46,20 @@ def read_scene(folder: Path, dataset: str, names: Names = OFFICIAL, truth: bool 
     """
     folder = Path(folder)
     what = f'scene "{folder.name}" of {dataset}'
-    found = _frames(folder, names, what, dataset)
-    times = times_from_ev(read_evs(inside(folder / names.exposures, what), what, FRAMES))
-    frames = [read_frame(folder / name) for name in found]
-    check_alike(frames, found, what)
-    radiance = _read_truth(inside(folder / names.truth, what), frames[0], what) if truth else None
-    return Scene(folder.name, np.stack(frames), times, FRAMES // 2, radiance, {"capture": folder.name})
+    paths = [folder / name for name in _frames(folder, names, what, dataset)]
+    return read_files(folder.name, what, paths, folder / names.exposures, folder / names.truth if truth else None)
+
+
+def read_files(name: str, what: str, paths: Sequence[Path], exposures: Path, truth: Path | None) -> Scene:
+    """Read scene `name` from its three frames, short to long, wherever they lie; as `read_scene` otherwise.
+
+    what : how errors name the scene.
+    """
+    times = times_from_ev(read_evs(inside(exposures, what), what, FRAMES))
+    frames = [read_frame(inside(path, what)) for path in paths]
+    check_alike(frames, [path.name for path in paths], what)
+    radiance = None if truth is None else _read_truth(inside(truth, what), frames[0], what)
+    return Scene(name, np.stack(frames), times, FRAMES // 2, radiance, {"capture": name})
 
 
 def inside(path: Path, what: str) -> Path:
