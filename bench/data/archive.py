@@ -5,7 +5,7 @@ import struct
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
@@ -40,6 +40,15 @@ def unpack(archive: Path, target: Path) -> list[Path]:
             if not _whole(path, entry):
                 _write(bundle, entry, path, archive)
     return files
+
+
+def test(archive: Path) -> None:
+    """Read every entry of a zip archive; UsageError as from `unpack`, and nothing is written."""
+    with _opened(archive) as bundle:
+        entries = checked(bundle, archive)
+        for entry in track(entries, len(entries), f"check {archive.name}"):
+            for _ in _pieces(bundle, entry, archive):
+                pass
 
 
 def checked(bundle: zipfile.ZipFile, archive: Path) -> list[zipfile.ZipInfo]:
@@ -155,10 +164,16 @@ def _whole(path: Path, entry: zipfile.ZipInfo) -> bool:
 
 
 def _write(bundle: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, archive: Path) -> None:
+    with replacing(path) as part, part.open("wb") as out:
+        for piece in _pieces(bundle, entry, archive):
+            out.write(piece)
+
+
+def _pieces(bundle: zipfile.ZipFile, entry: zipfile.ZipInfo, archive: Path) -> Iterator[bytes]:
     try:
-        with replacing(path) as part, part.open("wb") as out, bundle.open(entry) as packed:
+        with bundle.open(entry) as packed:
             while piece := packed.read(CHUNK):
-                out.write(piece)
+                yield piece
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as error:
         raise UsageError(
             f"{archive}: entry {entry.filename!r} at byte {entry.header_offset} is damaged ({error}). Delete the "

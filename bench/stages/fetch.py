@@ -10,7 +10,7 @@ from bench.core.dataset import DatasetCard
 from bench.core.errors import BenchError, UsageError
 from bench.core.params import DatasetUse, Params
 from bench.core.registry import ROOT, datasets
-from bench.data.archive import unpack
+from bench.data import archive as archives
 from bench.data.download import Checksums, Source, download, drive_folder, verify, verify_files
 from bench.data.simulate import simulate
 from bench.io.files import write_json_atomic, write_text_atomic
@@ -139,11 +139,11 @@ def _one(source: Mapping[str, Any], store: Path, checksums: Checksums, mirror: s
     addresses = [f"{mirror.rstrip('/')}/{source['name']}"] if mirror else []
     addresses += [url for url in (source.get("url"), *source.get("mirrors", ())) if url]
     wanted = Source(source["name"], tuple(addresses), source.get("bytes"), source.get("sha256"))
-    path = download(wanted, store, checksums)
+    path = download(wanted, store, checksums, judge=_judge)
     found = checksums.get(wanted.name) or {}
     stamp = store / f"{wanted.name}.unpacked"
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != found["sha256"]:
-        unpack(path, store / "unpacked")
+        archives.unpack(path, store / "unpacked")
         stamp.write_text(found["sha256"], encoding="utf-8")
     yield {"name": wanted.name, **found}
 
@@ -154,11 +154,20 @@ def _from_drive(identity: str, store: Path, checksums: Checksums) -> dict[str, A
     if files is None:
         files = drive_folder(identity, folder)
         write_json_atomic(store / DRIVE, [str(file.relative_to(folder)) for file in files])
-        verify_files(name, folder, files, checksums)
+        verify_files(name, folder, files, checksums, _judge)
     for archive in files:
-        if archive.suffix == ".zip":
-            unpack(archive, folder)
+        if _zipped(archive):
+            archives.unpack(archive, folder)
     return {"name": name, **(checksums.get(name) or {})}
+
+
+def _zipped(path: Path) -> bool:
+    return path.suffix.lower() == ".zip"
+
+
+def _judge(path: Path) -> None:
+    if _zipped(path):
+        archives.test(path)
 
 
 def _complete(name: str, store: Path, checksums: Checksums) -> list[Path] | None:
@@ -192,11 +201,12 @@ def _archives(params: Params, card: DatasetCard) -> Iterator[tuple[bool, str]]:
         path, listed = store / source["name"], store / DRIVE
         try:
             if path.exists():
-                found = verify(Source(source["name"], (), source.get("bytes"), source.get("sha256")), path, checksums)
+                wanted = Source(source["name"], (), source.get("bytes"), source.get("sha256"))
+                found = verify(wanted, path, checksums, _judge)
                 yield True, f"{path}: sha256 {found[:16]}... as recorded"
             elif source.get("drive") and listed.exists():
                 files = [store / "unpacked" / name for name in json.loads(listed.read_text(encoding="utf-8"))]
-                found = verify_files(f"drive:{source['drive']}", store / "unpacked", files, checksums)
+                found = verify_files(f"drive:{source['drive']}", store / "unpacked", files, checksums, _judge)
                 yield True, f"{store / 'unpacked'}: {len(files)} files, sha256 {found[:16]}... as recorded"
             elif not source.get("drive"):  # a Drive folder's files may have come by hand; its scenes are counted
                 yield False, f"{path}: not here"

@@ -116,6 +116,23 @@ def test_another_file_than_the_recorded_one_is_refused_with_the_steps_by_hand(si
     assert not (tmp_path / "store" / "kalantari" / TRAIN).exists()
 
 
+def test_a_download_that_arrived_damaged_is_not_recorded(site, server, tmp_path, capsys):
+    """Its first sum would refuse the good file ever after."""
+    good = server.files[f"/{TEST}"]
+    at = good.index(b"0.0\n2.0\n4.0")
+    server.files[f"/{TEST}"] = good[:at] + b"1" + good[at + 1 :]
+    with pytest.raises(UsageError, match=r"exposure\.txt' at byte \d+ is damaged .*Delete the archive and fetch it"):
+        fetch.run(site(), "kalantari")
+    with pytest.raises(BenchError):
+        fetch.check(site(), "kalantari")
+    assert "fail" in capsys.readouterr().out.splitlines()[-3]
+    assert list(json.loads((tmp_path / "checksums.json").read_text())["kalantari"]) == [TRAIN]
+    server.files[f"/{TEST}"] = good
+    (tmp_path / "store" / "kalantari" / TEST).unlink()
+    fetch.run(site(), "kalantari")
+    assert list(json.loads((tmp_path / "checksums.json").read_text())["kalantari"]) == [TEST, TRAIN]
+
+
 def test_a_folder_on_disk_is_read_in_place(site, server, tmp_path):
     builders.kalantari(tmp_path / "mine" / "Training" / "001")
     builders.kalantari(tmp_path / "mine" / "Test" / "7", seed=1)
@@ -223,6 +240,12 @@ class TestBackbone:
         path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
         with pytest.raises(UsageError, match=said):
             backbone.run(self.params(site, weights=str(path)))
+
+    def test_a_download_that_cannot_be_read_is_not_recorded(self, site, server, tmp_path):
+        server.files["/vgg16.pth"] = b"cut"
+        with pytest.raises(UsageError, match="can't be read as PyTorch weights"):
+            backbone.run(self.params(site, url=server.url("/vgg16.pth"), sha256=None))
+        assert not (tmp_path / "checksums.json").exists()
 
     def test_a_missing_file_says_what_to_do(self, site):
         with pytest.raises(UsageError, match=r"'none\.pth' not found.*remove it to download"):

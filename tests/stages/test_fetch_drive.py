@@ -2,6 +2,7 @@
 
 import json
 import sys
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -47,6 +48,14 @@ def params(tmp_path, monkeypatch, small_params):
     return load(tmp_path / "params.yaml")
 
 
+def zipped(path, entries):
+    """Write a zip of name -> content and return its bytes."""
+    with zipfile.ZipFile(path, "w") as bundle:
+        for name, content in entries.items():
+            bundle.writestr(name, content)
+    return path.read_bytes()
+
+
 def test_its_files_are_recorded_together_and_checked_from_then_on(drive, params, tmp_path, capsys):
     fetch.run(params, "hu")
     [(name, record)] = json.loads((tmp_path / "checksums.json").read_text())["hu"].items()
@@ -67,6 +76,17 @@ def test_drive_is_not_asked_again_for_a_complete_folder(drive, params, tmp_path,
     assert (tmp_path / "asked").read_text().count("once") == 1
     assert (layout.raw(params, "hu") / "on_disk.json").read_bytes() == note
     assert "as recorded; nothing to download" in capsys.readouterr().out
+
+
+def test_an_archive_that_arrived_damaged_is_not_recorded(drive, params, tmp_path):
+    good = zipped(drive.parent / "more.zip", {"SynHDR_Dataset2/002/readme.txt": b"y" * 500})
+    (drive.parent / "more.zip").write_bytes(good.replace(b"y" * 500, b"y" * 499 + b"z"))
+    with pytest.raises(BenchError, match=r"more\.zip: entry .* is damaged"):
+        fetch.run(params, "hu")
+    assert not (tmp_path / "checksums.json").exists()
+    (drive.parent / "more.zip").write_bytes(good)
+    fetch.run(params, "hu")
+    assert (tmp_path / "store" / "hu" / "unpacked" / "SynHDR_Dataset2" / "002" / "readme.txt").exists()
 
 
 @pytest.mark.parametrize("fault", ["missing", "changed", "no list", "no record"])
