@@ -42,6 +42,12 @@ def unpack(archive: Path, target: Path) -> list[Path]:
     return files
 
 
+def complete(archive: Path, target: Path) -> bool:
+    """Tell whether each file of a zip archive is in the folder `target` with its size; contents aren't read."""
+    with _opened(archive) as bundle:
+        return all(_sized(target / _name(entry), entry) for entry in checked(bundle, archive))
+
+
 def test(archive: Path) -> None:
     """Read every entry of a zip archive; UsageError as from `unpack`, and nothing is written."""
     with _opened(archive) as bundle:
@@ -153,8 +159,12 @@ def _folded(name: str) -> tuple[str, ...]:
     return tuple(unicodedata.normalize("NFC", part).casefold() for part in _parts(name))
 
 
+def _sized(path: Path, entry: zipfile.ZipInfo) -> bool:
+    return not path.is_symlink() and path.is_file() and path.stat().st_size == entry.file_size
+
+
 def _whole(path: Path, entry: zipfile.ZipInfo) -> bool:
-    if path.is_symlink() or not path.is_file() or path.stat().st_size != entry.file_size:
+    if not _sized(path, entry):
         return False
     crc = 0
     with path.open("rb") as file:

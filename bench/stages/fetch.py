@@ -141,9 +141,10 @@ def _one(source: Mapping[str, Any], store: Path, checksums: Checksums, mirror: s
     wanted = Source(source["name"], tuple(addresses), source.get("bytes"), source.get("sha256"))
     path = download(wanted, store, checksums, judge=_judge)
     found = checksums.get(wanted.name) or {}
-    stamp = store / f"{wanted.name}.unpacked"
-    if not stamp.exists() or stamp.read_text(encoding="utf-8") != found["sha256"]:
-        archives.unpack(path, store / "unpacked")
+    stamp, target = store / f"{wanted.name}.unpacked", store / "unpacked"
+    stamped = stamp.exists() and stamp.read_text(encoding="utf-8") == found["sha256"]
+    if not stamped or not archives.complete(path, target):
+        archives.unpack(path, target)
         stamp.write_text(found["sha256"], encoding="utf-8")
     yield {"name": wanted.name, **found}
 

@@ -127,6 +127,18 @@ def test_a_damaged_entry_is_named_with_its_place_and_the_others_are_kept(place, 
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a"]
 
 
+@pytest.mark.parametrize("damage", ["gone", "cut", "link"])
+def test_what_is_not_complete_is_told(place, tmp_path, damage):
+    made(place, [("a", b"x" * 500), ("S/b", b"y" * 500)])
+    assert not archives.complete(place, tmp_path / "out")
+    _, file = unpack(place, tmp_path / "out")
+    assert archives.complete(place, tmp_path / "out")
+    file.unlink() if damage != "cut" else file.write_bytes(b"y" * 499)
+    if damage == "link":
+        file.symlink_to(place)
+    assert not archives.complete(place, tmp_path / "out")
+
+
 def test_a_test_reads_every_entry_and_writes_nothing(place, tmp_path):
     made(place, [("a", b"x" * 500), ("b", b"y" * 500)])
     archives.test(place)

@@ -1,6 +1,7 @@
 """Fetch: from a server to the note that prepare reads, with licence, record, mirror and steps by hand."""
 
 import json
+import shutil
 import zipfile
 from dataclasses import replace
 
@@ -88,6 +89,16 @@ def test_nothing_is_fetched_twice(site, server):
     fetch.run(params, "kalantari")
     assert len(server.asked) == asked == 2
     assert (layout.raw(params, "kalantari") / "on_disk.json").read_bytes() == first
+
+
+@pytest.mark.parametrize("lost", ["Test/PAPER/A/HDRImg.hdr", "Training", ""])
+def test_unpacked_files_that_were_deleted_come_back(site, server, tmp_path, lost):
+    params, unpacked = site(), tmp_path / "store" / "kalantari" / "unpacked"
+    fetch.run(params, "kalantari")
+    files = sorted(unpacked.rglob("*"))
+    shutil.rmtree(unpacked / lost) if (unpacked / lost).is_dir() else (unpacked / lost).unlink()
+    fetch.run(params, "kalantari")
+    assert sorted(unpacked.rglob("*")) == files and len(server.asked) == 2
 
 
 def test_the_licence_must_be_accepted_once(site, server):
