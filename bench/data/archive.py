@@ -42,6 +42,18 @@ def unpack(archive: Path, target: Path) -> list[Path]:
     return files
 
 
+def clash(archives: Sequence[Path]) -> str:
+    """Return a sentence about the first file that two zip archives hold with another content each, "" if none."""
+    seen: dict[tuple[str, ...], tuple[Path, zipfile.ZipInfo]] = {}
+    for archive in archives:
+        with _opened(archive) as bundle:
+            for entry in checked(bundle, archive):
+                first, known = seen.setdefault(_folded(entry.filename), (archive, entry))
+                if (known.CRC, known.file_size) != (entry.CRC, entry.file_size):
+                    return f"{first.name} and {archive.name} both hold {entry.filename!r}, with another content each"
+    return ""
+
+
 def complete(archive: Path, target: Path) -> bool:
     """Tell whether each file of a zip archive is in the folder `target` with its size; contents aren't read."""
     with _opened(archive) as bundle:

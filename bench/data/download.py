@@ -16,6 +16,9 @@ from bench.io.lock import alone
 Judge = Callable[[Path], object]
 """Raises BenchError for a file that is damaged: what was never recorded is judged before its sum becomes the record."""
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Errors of a full disk, which pass as they are: the command line has a sentence for them."""
+
 WAITING = "{} is being written by another process; waiting for it."
 
 
@@ -74,7 +77,7 @@ def download(
                 _from_any(source, path, _wanted(source, checksums), unpacked)
             verify(source, path, checksums, judge)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL:
             raise
         raise UsageError(
             f"{error.filename or folder}: can't be written ({error.strerror}); set downloads.folder to another place."
@@ -137,7 +140,7 @@ def drive_folder(identity: str, folder: Path, tries: Sequence[float] = (0.0, 5.0
     """Bring a Google Drive folder to `folder` by the optional package gdown, which goes on with what is missing.
 
     Returns the files of the Drive folder. UsageError if gdown isn't installed; BenchError if Drive refuses, as it does
-    after too many downloads by anyone.
+    after too many downloads by anyone; OSError if the disk is full.
     """
     try:
         import gdown
@@ -151,6 +154,8 @@ def drive_folder(identity: str, folder: Path, tries: Sequence[float] = (0.0, 5.0
             if files := gdown.download_folder(id=identity, **options):
                 return [Path(file) for file in files]
         except Exception as error:  # gdown raises whatever Drive's pages make of it
+            if isinstance(error, OSError) and error.errno in FULL:
+                raise
             failure = " ".join(str(error).split())[:200]
     raise BenchError(f"Google Drive didn't give folder {identity} ({failure or 'no reason told'}); try again in a day.")
 

@@ -21,6 +21,9 @@ NOTE = "on_disk.json"
 DRIVE = "drive-files.json"
 """Names of the files that a Drive folder gave, in a dataset's store."""
 
+UNREAD = (".rar", ".7z", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".001", ".z01")
+"""Endings of archives that aren't unpacked here."""
+
 PLACE, CONSENT = "on-disk.txt", "licence-accepted.txt"
 """In a dataset's store: the folder that --root named, and the licence that was accepted, so that both are said once."""
 
@@ -142,11 +145,19 @@ def _one(source: Mapping[str, Any], store: Path, checksums: Checksums, mirror: s
     path = download(wanted, store, checksums, judge=_judge)
     found = checksums.get(wanted.name) or {}
     stamp, target = store / f"{wanted.name}.unpacked", store / "unpacked"
+    _refuse_clash(store, path)
     stamped = stamp.exists() and stamp.read_text(encoding="utf-8") == found["sha256"]
     if not stamped or not archives.complete(path, target):
         archives.unpack(path, target)
         stamp.write_text(found["sha256"], encoding="utf-8")
     yield {"name": wanted.name, **found}
+
+
+def _refuse_clash(store: Path, archive: Path) -> None:
+    """Refuse an archive that would overwrite what another one was unpacked to."""
+    others = (store / stamp.stem for stamp in sorted(store.glob("*.unpacked")))
+    if said := archives.clash([*(path for path in others if path != archive and path.exists()), archive]):
+        raise UsageError(f"{said}: one folder can't hold both. Unpack each archive into a folder of its own.")
 
 
 def _from_drive(identity: str, store: Path, checksums: Checksums) -> dict[str, Any]:
@@ -156,10 +167,22 @@ def _from_drive(identity: str, store: Path, checksums: Checksums) -> dict[str, A
         files = drive_folder(identity, folder)
         write_json_atomic(store / DRIVE, [str(file.relative_to(folder)) for file in files])
         verify_files(name, folder, files, checksums, _judge)
-    for archive in files:
-        if _zipped(archive):
-            archives.unpack(archive, folder)
+    if unread := [file.name for file in files if file.suffix.lower() in UNREAD]:
+        _say(f"note: {', '.join(unread)}: only zip archives are unpacked here; unpack by hand into {folder}.")
+    _unpack_all([file for file in files if _zipped(file)], folder)
     return {"name": name, **(checksums.get(name) or {})}
+
+
+def _unpack_all(files: list[Path], folder: Path) -> None:
+    """Unpack zip archives into one folder or, where one would overwrite another's files, each beside itself."""
+    targets = dict.fromkeys(files, folder)
+    if said := archives.clash(files):
+        targets = {file: file.with_suffix("") for file in files}
+        if len(set(targets.values())) < len(files):
+            raise UsageError(f"{said}: one folder can't hold both. Unpack each archive into a folder of its own.")
+        _say(f"note: {said}: each archive is unpacked into a folder of its name; count the scenes with fetch --verify.")
+    for file, target in targets.items():
+        archives.unpack(file, target)
 
 
 def _zipped(path: Path) -> bool:

@@ -127,6 +127,14 @@ def test_a_damaged_entry_is_named_with_its_place_and_the_others_are_kept(place, 
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a"]
 
 
+def test_archives_of_one_folder_that_hold_another_file_by_one_name_are_told(place):
+    one = made(place, [("a", b"1"), ("S/b", b"2")])
+    other = made(place.with_name("y.zip"), [("S/b", b"2"), ("c", b"3")])
+    assert archives.clash([one, other]) == ""
+    made(other, [("c", b"3"), ("s/B", b"4")])
+    assert archives.clash([one, other]) == "x.zip and y.zip both hold 's/B', with another content each"
+
+
 @pytest.mark.parametrize("damage", ["gone", "cut", "link"])
 def test_what_is_not_complete_is_told(place, tmp_path, damage):
     made(place, [("a", b"x" * 500), ("S/b", b"y" * 500)])

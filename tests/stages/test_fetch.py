@@ -127,6 +127,22 @@ def test_another_file_than_the_recorded_one_is_refused_with_the_steps_by_hand(si
     assert not (tmp_path / "store" / "kalantari" / TRAIN).exists()
 
 
+def test_an_archive_that_would_overwrite_anothers_file_is_refused(site, server, tmp_path):
+    first = tmp_path / "train" / "Training" / "001" / "exposure.txt"
+    (tmp_path / "test" / "Training" / "001").mkdir(parents=True)
+    second = shutil.copy(first, tmp_path / "test" / "Training" / "001" / "exposure.txt")
+    server.files[f"/{TEST}"] = zipped(tmp_path / "test", tmp_path / "b.zip")
+    fetch.run(site(), "kalantari")  # the same file twice does no harm
+    shutil.rmtree(tmp_path / "store")
+    (tmp_path / "checksums.json").unlink()
+    second.write_text("0\n3\n6\n")
+    server.files[f"/{TEST}"] = zipped(tmp_path / "test", tmp_path / "b.zip")
+    with pytest.raises(UsageError, match=rf"(?s){TRAIN} and {TEST} both hold 'Training/001/exposure.txt'.*By hand"):
+        fetch.run(site(), "kalantari")
+    kept = tmp_path / "store" / "kalantari" / "unpacked" / "Training" / "001" / "exposure.txt"
+    assert kept.read_text() == first.read_text()
+
+
 def test_a_download_that_arrived_damaged_is_not_recorded(site, server, tmp_path, capsys):
     """Its first sum would refuse the good file ever after."""
     good = server.files[f"/{TEST}"]
