@@ -6,7 +6,7 @@ L. Kong et al., "SAFNet: Selective Alignment Fusion Network for Efficient HDR Im
 from pathlib import Path
 
 from bench.core.dataset import Listing, dataset
-from bench.core.errors import UsageError
+from bench.core.errors import Incomplete, UsageError
 from bench.core.scene import Scene
 from bench.data.layouts.brackets import FRAMES, read_files
 from bench.data.layouts.places import KALANTARI_LIKE, find
@@ -61,7 +61,7 @@ class Challenge123:
         frames = [_moment(folder, number) / f"ldr_img_{number}.tif" for number in range(1, FRAMES + 1)]
         missing = [f"{path.parent.name}/{path.name}" for path in frames if not path.is_file()]
         if missing:
-            raise UsageError(f"{what}: no {', '.join(missing)}; the download may be incomplete.")
+            raise Incomplete(f"{what}: no {', '.join(missing)}; the download may be incomplete.")
         truth = next((folder / known for known in TRUTHS if (folder / known).exists()), folder / TRUTHS[0])
         return read_files(name, what, frames, folder / "exposure.txt", truth)
 
