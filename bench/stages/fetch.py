@@ -50,9 +50,10 @@ def run(
         return
     place = _place(params, card, root) if mirror is None else None
     if place is not None:
-        note: dict[str, Any] = {"folder": str(_folder(params, card, place))}
+        note: dict[str, Any] = {"folder": str(_folder(params, card, place, root))}
         if root is not None:  # the pipeline, which knows no options, shall find it too
             write_text_atomic(_store(params, card) / PLACE, note["folder"])
+        _say(f"{dataset}: read in place from {note['folder']} ({_reason(params, card, root)})")
     else:
         agreed = accept_licence or accepted(params, dataset)
         note = _fetched(params, card, mirror or (use.mirror if use else None), agreed)
@@ -67,6 +68,8 @@ def check(params: Params, dataset: str, root: Path | None = None) -> None:
     """
     card, use = datasets[dataset], params.datasets.get(dataset)
     place = _place(params, card, root)
+    if place is not None and root is None:
+        _say(f"{dataset}: read in place from {place} ({_reason(params, card)})")
     lines = list(_archives(params, card)) if place is None and card.fetch == "download" else []
     source = place or (layout.raw(params, dataset) if card.fetch == "simulate" else _store(params, card) / "unpacked")
     lines += [_count(card, split, source, use) for split in card.splits]
@@ -106,10 +109,20 @@ def _place(params: Params, card: DatasetCard, root: Path | None) -> Path | None:
     return Path(file.read_text(encoding="utf-8")) if file.is_file() else None
 
 
-def _folder(params: Params, card: DatasetCard, place: Path) -> Path:
+def _reason(params: Params, card: DatasetCard, root: Path | None = None) -> str:
+    """Return what says that a dataset is read in place, and how to take it back."""
+    use = params.datasets.get(card.name)
+    if root is None and use is not None and use.on_disk is not None:
+        return f"datasets.{card.name}.on_disk in {params.params_file}"
+    return f"{_store(params, card) / PLACE}; delete it to {'download' if card.fetch == 'download' else 'forget that'}"
+
+
+def _folder(params: Params, card: DatasetCard, place: Path, root: Path | None) -> Path:
     if not place.expanduser().is_dir():
+        reason = f" ({_reason(params, card)})" if root is None else ""
         raise UsageError(
-            f"dataset {card.name!r} is said to lie in {str(place)!r}, which is no folder.\n{by_hand(params, card)}"
+            f"dataset {card.name!r} is said to lie in {str(place)!r}{reason}, which is no folder.\n"
+            f"{by_hand(params, card)}"
         )
     return place.expanduser().resolve()
 

@@ -116,7 +116,7 @@ def _tasks(params: Params, dataset: str, source: Path, staging: Path, splits: Se
             found = card.find(source, split, use.layout)
         except Incomplete as error:
             others = () if splits else [name for name in card.splits if name != split]
-            raise UsageError(f"{error}{_again(params, dataset, others)}") from error
+            raise UsageError(f"{error} {_again(params, dataset, others)}") from error
         print(f"{dataset}/{split}: {len(found.folders)} scenes, layout {found.layout}", flush=True)
         tasks += [
             Task(dataset, found.layout, split, folder, staging / split / name, waived, found.beside.get(folder, ()))
@@ -129,7 +129,7 @@ def _tasks(params: Params, dataset: str, source: Path, staging: Path, splits: Se
 
 def _again(params: Params, dataset: str, splits: Sequence[str] = ()) -> str:
     """Return how to get missing files, and how to do with those of `splits` alone."""
-    said = f"\nGet what is missing: {layout.command(params, f'fetch {dataset}')}"
+    said = f"Get what is missing: {layout.command(params, f'fetch {dataset}')}"
     if splits:
         alone = "".join(f" --split {name}" for name in splits)
         said += f"\nOr prepare only what is there: {layout.command(params, f'prepare {dataset}{alone}')}"
@@ -169,8 +169,10 @@ def _refuse_bad(params: Params, dataset: str, tasks: Sequence[Task], results: Se
         lines = "\n".join(f"- {sentence}" for sentence in bad[:SHOWN])
         refused = f"{len(bad)} of {len(tasks)} scenes of {dataset} were refused:\n{lines}{more}"
     overruled = sorted({result.check for result in results} & set(checks.WAIVABLE))
-    again = _again(params, dataset) if any(result.lacking for result in results) else ""
-    raise UsageError(f"{refused}{_waiver(params, dataset, overruled)}{again}")
+    refused += _waiver(params, dataset, overruled)
+    if any(result.lacking for result in results):
+        refused += ("\n" if len(bad) > 1 else " ") + _again(params, dataset)
+    raise UsageError(refused)
 
 
 def _waiver(params: Params, dataset: str, names: Sequence[str]) -> str:
