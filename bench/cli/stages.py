@@ -97,12 +97,19 @@ def backbone(context: typer.Context, dry_run: DryRun = False) -> None:
 
 
 @app.command()
-def prepare(context: typer.Context, dataset: str, dry_run: DryRun = False) -> None:
+def prepare(
+    context: typer.Context,
+    dataset: str,
+    split: Annotated[list[str] | None, typer.Option(help="Only this split; may be given several times.")] = None,
+    dry_run: DryRun = False,
+) -> None:
     """Write one checked container per scene.
+
+    All splits must be on disk unless --split names those that are: --split test is enough to score a test set.
 
     Example: python -m bench prepare panoramas
     """
-    execute(context, "prepare", dry_run, dataset, registered)
+    execute(context, "prepare", dry_run, dataset, registered, splits=tuple(split or ()))
 
 
 def peak(device: str, precision: str) -> float | None:

@@ -18,10 +18,14 @@ LAYOUT = "folders"
 
 
 class Listing(NamedTuple):
-    """The scenes of one split: the layout they were found in, and the folder of each, in order."""
+    """The scenes of one split: the layout they were found in, and the folder of each, in order.
+
+    beside : scene folder -> other folders that hold files of the scene.
+    """
 
     layout: str
     folders: Sequence[Path]
+    beside: Mapping[Path, Sequence[Path]] = {}
 
 
 class Reader(Protocol):

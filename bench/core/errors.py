@@ -19,6 +19,10 @@ class UsageError(BenchError):
     exit_code = 2
 
 
+class Incomplete(UsageError):
+    """Files of a dataset are missing; whoever knows the profile adds the command that fetches them."""
+
+
 class CheckFailed(UsageError):
     """A scene isn't what its dataset says; `check` names what found it, as in `bench.data.checks.CHECKS`."""
 

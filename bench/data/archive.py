@@ -5,7 +5,7 @@ import struct
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
@@ -40,6 +40,33 @@ def unpack(archive: Path, target: Path) -> list[Path]:
             if not _whole(path, entry):
                 _write(bundle, entry, path, archive)
     return files
+
+
+def clash(archives: Sequence[Path]) -> str:
+    """Return a sentence about the first file that two zip archives hold with another content each, "" if none."""
+    seen: dict[tuple[str, ...], tuple[Path, zipfile.ZipInfo]] = {}
+    for archive in archives:
+        with _opened(archive) as bundle:
+            for entry in checked(bundle, archive):
+                first, known = seen.setdefault(_folded(entry.filename), (archive, entry))
+                if (known.CRC, known.file_size) != (entry.CRC, entry.file_size):
+                    return f"{first.name} and {archive.name} both hold {entry.filename!r}, with another content each"
+    return ""
+
+
+def complete(archive: Path, target: Path) -> bool:
+    """Tell whether each file of a zip archive is in the folder `target` with its size; contents aren't read."""
+    with _opened(archive) as bundle:
+        return all(_sized(target / _name(entry), entry) for entry in checked(bundle, archive))
+
+
+def test(archive: Path) -> None:
+    """Read every entry of a zip archive; UsageError as from `unpack`, and nothing is written."""
+    with _opened(archive) as bundle:
+        entries = checked(bundle, archive)
+        for entry in track(entries, len(entries), f"check {archive.name}"):
+            for _ in _pieces(bundle, entry, archive):
+                pass
 
 
 def checked(bundle: zipfile.ZipFile, archive: Path) -> list[zipfile.ZipInfo]:
@@ -144,8 +171,12 @@ def _folded(name: str) -> tuple[str, ...]:
     return tuple(unicodedata.normalize("NFC", part).casefold() for part in _parts(name))
 
 
+def _sized(path: Path, entry: zipfile.ZipInfo) -> bool:
+    return not path.is_symlink() and path.is_file() and path.stat().st_size == entry.file_size
+
+
 def _whole(path: Path, entry: zipfile.ZipInfo) -> bool:
-    if path.is_symlink() or not path.is_file() or path.stat().st_size != entry.file_size:
+    if not _sized(path, entry):
         return False
     crc = 0
     with path.open("rb") as file:
@@ -155,10 +186,16 @@ def _whole(path: Path, entry: zipfile.ZipInfo) -> bool:
 
 
 def _write(bundle: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, archive: Path) -> None:
+    with replacing(path) as part, part.open("wb") as out:
+        for piece in _pieces(bundle, entry, archive):
+            out.write(piece)
+
+
+def _pieces(bundle: zipfile.ZipFile, entry: zipfile.ZipInfo, archive: Path) -> Iterator[bytes]:
     try:
-        with replacing(path) as part, part.open("wb") as out, bundle.open(entry) as packed:
+        with bundle.open(entry) as packed:
             while piece := packed.read(CHUNK):
-                out.write(piece)
+                yield piece
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as error:
         raise UsageError(
             f"{archive}: entry {entry.filename!r} at byte {entry.header_offset} is damaged ({error}). Delete the "

@@ -4,7 +4,7 @@ import errno
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +12,12 @@ from bench.core.errors import BenchError, UsageError
 from bench.data.transfer import Refused, Resumable
 from bench.io.files import write_json_atomic
 from bench.io.lock import alone
+
+Judge = Callable[[Path], object]
+"""Raises BenchError for a file that is damaged: what was never recorded is judged before its sum becomes the record."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Errors of a full disk, which pass as they are: the command line has a sentence for them."""
 
 WAITING = "{} is being written by another process; waiting for it."
 
@@ -55,10 +61,12 @@ class Checksums:
         return content
 
 
-def download(source: Source, folder: Path, checksums: Checksums, *, unpacked: bool = True) -> Path:
+def download(
+    source: Source, folder: Path, checksums: Checksums, *, unpacked: bool = True, judge: Judge | None = None
+) -> Path:
     """Return the file `source` in `folder`, downloaded if it isn't there, and of the recorded sha256.
 
-    A file that was never recorded is recorded. `unpacked` says that as much space again is needed to unpack it.
+    A file that was never recorded is judged and recorded. `unpacked`: as much space again is needed to unpack it.
     BenchError, with what each address answered, if none gave the file; what arrived is kept and the next call goes on.
     """
     path = folder / source.name
@@ -67,9 +75,9 @@ def download(source: Source, folder: Path, checksums: Checksums, *, unpacked: bo
         with alone(folder / f".{source.name}.lock", WAITING.format(source.name)):
             if not path.exists():
                 _from_any(source, path, _wanted(source, checksums), unpacked)
-            verify(source, path, checksums)
+            verify(source, path, checksums, judge)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL:
             raise
         raise UsageError(
             f"{error.filename or folder}: can't be written ({error.strerror}); set downloads.folder to another place."
@@ -77,8 +85,11 @@ def download(source: Source, folder: Path, checksums: Checksums, *, unpacked: bo
     return path
 
 
-def verify(source: Source, path: Path, checksums: Checksums) -> str:
-    """Return the sha256 of a downloaded file; UsageError if it isn't the recorded one. The first one is recorded."""
+def verify(source: Source, path: Path, checksums: Checksums, judge: Judge | None = None) -> str:
+    """Return the sha256 of a downloaded file; UsageError if it isn't the recorded one. The first sound one is recorded.
+
+    What `judge` raises for a file that was never recorded is passed on, and nothing is recorded.
+    """
     import pooch
 
     found, size, wanted = str(pooch.file_hash(str(path))), path.stat().st_size, _wanted(source, checksums)
@@ -88,6 +99,8 @@ def verify(source: Source, path: Path, checksums: Checksums) -> str:
             "file. Delete it and fetch it again."
         )
     if checksums.get(source.name) is None:
+        if judge is not None:
+            judge(path)
         if source.bytes is not None and size != source.bytes:
             print(f"note: {source.name} has {size} bytes, {source.bytes} were published; its zip directory is whole.")
         checksums.put(source.name, size, found)
@@ -127,7 +140,7 @@ def drive_folder(identity: str, folder: Path, tries: Sequence[float] = (0.0, 5.0
     """Bring a Google Drive folder to `folder` by the optional package gdown, which goes on with what is missing.
 
     Returns the files of the Drive folder. UsageError if gdown isn't installed; BenchError if Drive refuses, as it does
-    after too many downloads by anyone.
+    after too many downloads by anyone; OSError if the disk is full.
     """
     try:
         import gdown
@@ -141,20 +154,28 @@ def drive_folder(identity: str, folder: Path, tries: Sequence[float] = (0.0, 5.0
             if files := gdown.download_folder(id=identity, **options):
                 return [Path(file) for file in files]
         except Exception as error:  # gdown raises whatever Drive's pages make of it
+            if isinstance(error, OSError) and error.errno in FULL:
+                raise
             failure = " ".join(str(error).split())[:200]
     raise BenchError(f"Google Drive didn't give folder {identity} ({failure or 'no reason told'}); try again in a day.")
 
 
-def verify_files(name: str, folder: Path, files: Sequence[Path], checksums: Checksums) -> str:
+def verify_files(
+    name: str, folder: Path, files: Sequence[Path], checksums: Checksums, judge: Judge | None = None
+) -> str:
     """Return one sha256 of the names and contents of the files that a Drive folder gave; the first one is recorded.
 
-    name : what the files together are recorded under. UsageError if the sum isn't the recorded one.
+    name : what the files together are recorded under. UsageError if the sum isn't the recorded one; what `judge` raises
+    for any of the files is passed on before they are recorded.
     """
     import pooch
 
     lines = [f"{pooch.file_hash(str(file))}  {file.relative_to(folder).as_posix()}\n" for file in sorted(files)]
     found, record = hashlib.sha256("".join(lines).encode()).hexdigest(), checksums.get(name)
     if record is None:
+        if judge is not None:
+            for file in files:
+                judge(file)
         checksums.put(name, sum(file.stat().st_size for file in files), found)
     elif found != record["sha256"]:
         raise UsageError(

@@ -32,8 +32,11 @@ def _source(params: Params) -> Path:
         wanted = Source(
             params.perceptual.url.rpartition("/")[2], (params.perceptual.url,), None, params.perceptual.sha256
         )
-        store = Path(params.downloads.folder) / "backbone"
-        return download(wanted, store, Checksums(Path(params.downloads.checksums), "backbone"), unpacked=False)
+        store, checksums = (
+            Path(params.downloads.folder) / "backbone",
+            Checksums(Path(params.downloads.checksums), "backbone"),
+        )
+        return download(wanted, store, checksums, unpacked=False, judge=_layers)
     path = Path(params.perceptual.weights)
     if not path.is_file():
         raise UsageError(

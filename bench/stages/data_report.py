@@ -62,9 +62,8 @@ def _section(params: Params, dataset: str, limit: int | None) -> DataSection:
     records = _records(layout.prepared(params, dataset))
     found = list(_scenes(params, dataset, limit))
     if not found:
-        raise UsageError(
-            f"{layout.scenes(params, dataset)}: no prepared scenes; run: {layout.remake(params, 'prepare')}"
-        )
+        again = layout.remake(params, f"prepare {dataset}")
+        raise UsageError(f"{layout.scenes(params, dataset)}: no prepared scenes; run: {again}")
     rows = [
         _row(split, path, records.get(split, {}).get(path.name, {}), lambda scene: rules.areas(scene)["moving"])
         for split, path in track(found, len(found), f"look at {dataset}")

@@ -10,7 +10,7 @@ from bench.core.dataset import DatasetCard
 from bench.core.errors import BenchError, UsageError
 from bench.core.params import DatasetUse, Params
 from bench.core.registry import ROOT, datasets
-from bench.data.archive import unpack
+from bench.data import archive as archives
 from bench.data.download import Checksums, Source, download, drive_folder, verify, verify_files
 from bench.data.simulate import simulate
 from bench.io.files import write_json_atomic, write_text_atomic
@@ -20,6 +20,9 @@ NOTE = "on_disk.json"
 
 DRIVE = "drive-files.json"
 """Names of the files that a Drive folder gave, in a dataset's store."""
+
+UNREAD = (".rar", ".7z", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".001", ".z01")
+"""Endings of archives that aren't unpacked here."""
 
 PLACE, CONSENT = "on-disk.txt", "licence-accepted.txt"
 """In a dataset's store: the folder that --root named, and the licence that was accepted, so that both are said once."""
@@ -47,9 +50,10 @@ def run(
         return
     place = _place(params, card, root) if mirror is None else None
     if place is not None:
-        note: dict[str, Any] = {"folder": str(_folder(params, card, place))}
+        note: dict[str, Any] = {"folder": str(_folder(params, card, place, root))}
         if root is not None:  # the pipeline, which knows no options, shall find it too
             write_text_atomic(_store(params, card) / PLACE, note["folder"])
+        _say(f"{dataset}: read in place from {note['folder']} ({_reason(params, card, root)})")
     else:
         agreed = accept_licence or accepted(params, dataset)
         note = _fetched(params, card, mirror or (use.mirror if use else None), agreed)
@@ -64,6 +68,8 @@ def check(params: Params, dataset: str, root: Path | None = None) -> None:
     """
     card, use = datasets[dataset], params.datasets.get(dataset)
     place = _place(params, card, root)
+    if place is not None and root is None:
+        _say(f"{dataset}: read in place from {place} ({_reason(params, card)})")
     lines = list(_archives(params, card)) if place is None and card.fetch == "download" else []
     source = place or (layout.raw(params, dataset) if card.fetch == "simulate" else _store(params, card) / "unpacked")
     lines += [_count(card, split, source, use) for split in card.splits]
@@ -103,10 +109,20 @@ def _place(params: Params, card: DatasetCard, root: Path | None) -> Path | None:
     return Path(file.read_text(encoding="utf-8")) if file.is_file() else None
 
 
-def _folder(params: Params, card: DatasetCard, place: Path) -> Path:
+def _reason(params: Params, card: DatasetCard, root: Path | None = None) -> str:
+    """Return what says that a dataset is read in place, and how to take it back."""
+    use = params.datasets.get(card.name)
+    if root is None and use is not None and use.on_disk is not None:
+        return f"datasets.{card.name}.on_disk in {params.params_file}"
+    return f"{_store(params, card) / PLACE}; delete it to {'download' if card.fetch == 'download' else 'forget that'}"
+
+
+def _folder(params: Params, card: DatasetCard, place: Path, root: Path | None) -> Path:
     if not place.expanduser().is_dir():
+        reason = f" ({_reason(params, card)})" if root is None else ""
         raise UsageError(
-            f"dataset {card.name!r} is said to lie in {str(place)!r}, which is no folder.\n{by_hand(params, card)}"
+            f"dataset {card.name!r} is said to lie in {str(place)!r}{reason}, which is no folder.\n"
+            f"{by_hand(params, card)}"
         )
     return place.expanduser().resolve()
 
@@ -139,13 +155,22 @@ def _one(source: Mapping[str, Any], store: Path, checksums: Checksums, mirror: s
     addresses = [f"{mirror.rstrip('/')}/{source['name']}"] if mirror else []
     addresses += [url for url in (source.get("url"), *source.get("mirrors", ())) if url]
     wanted = Source(source["name"], tuple(addresses), source.get("bytes"), source.get("sha256"))
-    path = download(wanted, store, checksums)
+    path = download(wanted, store, checksums, judge=_judge)
     found = checksums.get(wanted.name) or {}
-    stamp = store / f"{wanted.name}.unpacked"
-    if not stamp.exists() or stamp.read_text(encoding="utf-8") != found["sha256"]:
-        unpack(path, store / "unpacked")
+    stamp, target = store / f"{wanted.name}.unpacked", store / "unpacked"
+    _refuse_clash(store, path)
+    stamped = stamp.exists() and stamp.read_text(encoding="utf-8") == found["sha256"]
+    if not stamped or not archives.complete(path, target):
+        archives.unpack(path, target)
         stamp.write_text(found["sha256"], encoding="utf-8")
     yield {"name": wanted.name, **found}
+
+
+def _refuse_clash(store: Path, archive: Path) -> None:
+    """Refuse an archive that would overwrite what another one was unpacked to."""
+    others = (store / stamp.stem for stamp in sorted(store.glob("*.unpacked")))
+    if said := archives.clash([*(path for path in others if path != archive and path.exists()), archive]):
+        raise UsageError(f"{said}: one folder can't hold both. Unpack each archive into a folder of its own.")
 
 
 def _from_drive(identity: str, store: Path, checksums: Checksums) -> dict[str, Any]:
@@ -154,11 +179,32 @@ def _from_drive(identity: str, store: Path, checksums: Checksums) -> dict[str, A
     if files is None:
         files = drive_folder(identity, folder)
         write_json_atomic(store / DRIVE, [str(file.relative_to(folder)) for file in files])
-        verify_files(name, folder, files, checksums)
-    for archive in files:
-        if archive.suffix == ".zip":
-            unpack(archive, folder)
+        verify_files(name, folder, files, checksums, _judge)
+    if unread := [file.name for file in files if file.suffix.lower() in UNREAD]:
+        _say(f"note: {', '.join(unread)}: only zip archives are unpacked here; unpack by hand into {folder}.")
+    _unpack_all([file for file in files if _zipped(file)], folder)
     return {"name": name, **(checksums.get(name) or {})}
+
+
+def _unpack_all(files: list[Path], folder: Path) -> None:
+    """Unpack zip archives into one folder or, where one would overwrite another's files, each beside itself."""
+    targets = dict.fromkeys(files, folder)
+    if said := archives.clash(files):
+        targets = {file: file.with_suffix("") for file in files}
+        if len(set(targets.values())) < len(files):
+            raise UsageError(f"{said}: one folder can't hold both. Unpack each archive into a folder of its own.")
+        _say(f"note: {said}: each archive is unpacked into a folder of its name; count the scenes with fetch --verify.")
+    for file, target in targets.items():
+        archives.unpack(file, target)
+
+
+def _zipped(path: Path) -> bool:
+    return path.suffix.lower() == ".zip"
+
+
+def _judge(path: Path) -> None:
+    if _zipped(path):
+        archives.test(path)
 
 
 def _complete(name: str, store: Path, checksums: Checksums) -> list[Path] | None:
@@ -192,11 +238,12 @@ def _archives(params: Params, card: DatasetCard) -> Iterator[tuple[bool, str]]:
         path, listed = store / source["name"], store / DRIVE
         try:
             if path.exists():
-                found = verify(Source(source["name"], (), source.get("bytes"), source.get("sha256")), path, checksums)
+                wanted = Source(source["name"], (), source.get("bytes"), source.get("sha256"))
+                found = verify(wanted, path, checksums, _judge)
                 yield True, f"{path}: sha256 {found[:16]}... as recorded"
             elif source.get("drive") and listed.exists():
                 files = [store / "unpacked" / name for name in json.loads(listed.read_text(encoding="utf-8"))]
-                found = verify_files(f"drive:{source['drive']}", store / "unpacked", files, checksums)
+                found = verify_files(f"drive:{source['drive']}", store / "unpacked", files, checksums, _judge)
                 yield True, f"{store / 'unpacked'}: {len(files)} files, sha256 {found[:16]}... as recorded"
             elif not source.get("drive"):  # a Drive folder's files may have come by hand; its scenes are counted
                 yield False, f"{path}: not here"

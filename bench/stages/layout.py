@@ -96,6 +96,9 @@ def need(params: Params, path: Path, verb: str) -> Path:
 
 def remake(params: Params, verb: str) -> str:
     """Return the commands that make the result of `verb` in this profile, for error messages."""
+    stage, *names = verb.split()
+    if stage in ("fetch", "prepare") and names and names[0] not in params.datasets:
+        return command(params, verb)  # the pipeline knows the datasets that the profile uses
     file = Path(params.params_file)
     pipeline = "" if file == DEFAULT else f" {file.with_name('dvc.yaml')}"
     return f"{command(params, verb)}, or run: dvc repro{pipeline}"

@@ -26,9 +26,9 @@ def frame(radiance, time):
     return np.rint(65535 * encode(radiance, time)).astype(np.uint16)
 
 
-def bracket(folder, names, exposures, truth, evs=(0, 2, 4), seed=0, origin=0):
-    """Write frames called `names`, an exposure file and a truth."""
-    radiance = light(seed)
+def bracket(folder, names, exposures, truth, evs=(0, 2, 4), seed=0, origin=0, shift=0):
+    """Write frames called `names`, an exposure file and a truth; `shift` pixels of motion to the right."""
+    radiance = np.roll(light(seed), shift, axis=1)
     for name, ev in zip(names, evs, strict=True):
         write_tiff16(folder / name, frame(radiance, 2.0 ** (ev - evs[0])))
     (folder / exposures).write_text("".join(f"{ev + origin:.1f}\n" for ev in evs))
@@ -38,6 +38,15 @@ def bracket(folder, names, exposures, truth, evs=(0, 2, 4), seed=0, origin=0):
 
 def kalantari(folder, **options):
     return bracket(folder, ("262A0898.tif", "262A0899.tif", "262A0900.tif"), "exposure.txt", "HDRImg.hdr", **options)
+
+
+def challenge123(folder, **options):
+    """Three moments of one scene, of which `folder`, xxx_2, is the middle one; every moment has all three exposures."""
+    names = ("ldr_img_1.tif", "ldr_img_2.tif", "ldr_img_3.tif")
+    for moment, shift in ((1, -4), (2, 0), (3, 4)):
+        place = folder.with_name(f"{folder.name.removesuffix('_2')}_{moment}")
+        bracket(place, names, "exposure.txt", "hdr_img.hdr", shift=shift, **options)
+    return folder
 
 
 def oxford(folder, **options):

@@ -127,6 +127,35 @@ def test_a_damaged_entry_is_named_with_its_place_and_the_others_are_kept(place, 
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a"]
 
 
+def test_archives_of_one_folder_that_hold_another_file_by_one_name_are_told(place):
+    one = made(place, [("a", b"1"), ("S/b", b"2")])
+    other = made(place.with_name("y.zip"), [("S/b", b"2"), ("c", b"3")])
+    assert archives.clash([one, other]) == ""
+    made(other, [("c", b"3"), ("s/B", b"4")])
+    assert archives.clash([one, other]) == "x.zip and y.zip both hold 's/B', with another content each"
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut", "link"])
+def test_what_is_not_complete_is_told(place, tmp_path, damage):
+    made(place, [("a", b"x" * 500), ("S/b", b"y" * 500)])
+    assert not archives.complete(place, tmp_path / "out")
+    _, file = unpack(place, tmp_path / "out")
+    assert archives.complete(place, tmp_path / "out")
+    file.unlink() if damage != "cut" else file.write_bytes(b"y" * 499)
+    if damage == "link":
+        file.symlink_to(place)
+    assert not archives.complete(place, tmp_path / "out")
+
+
+def test_a_test_reads_every_entry_and_writes_nothing(place, tmp_path):
+    made(place, [("a", b"x" * 500), ("b", b"y" * 500)])
+    archives.test(place)
+    patched(place, b"y" * 500, b"y" * 499 + b"z")
+    with pytest.raises(UsageError, match=r"entry 'b' at byte 531 is damaged \(Bad CRC-32"):
+        archives.test(place)
+    assert set(tmp_path.rglob("*")) == {place.parent, place}
+
+
 def test_names_of_any_script_and_rubbish_of_systems(place, tmp_path):
     made(place, [("S\u00e9ville/\u6620\u753b.tif", b"1"), ("__MACOSX/._x", b"2"), ("a/.DS_Store", b"3"), ("a/", b"")])
     files = unpack(place, tmp_path / "out")

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from bench.core.errors import UsageError
+from bench.core.errors import Incomplete, UsageError
 from bench.core.registry import datasets
 from bench.core.scene import Scene
 from bench.data import checks
@@ -153,7 +153,7 @@ def test_missing_frames_are_named(golden: Callable[[], Path], gone: list[str], m
         read_scene(folder)
     assert str(caught.value) == (
         f'scene "ev_0_2_4" of kalantari: {3 - len(gone)} exposures found, 3 expected.\n'
-        f"Missing: {missing}. The download may be incomplete; get it again: python -m bench fetch kalantari"
+        f"Missing: {missing}. The download may be incomplete."
     )
 
 
@@ -284,6 +284,6 @@ def test_frames_are_ordered_as_numbers(golden: Callable[[], Path]) -> None:
 
 def test_an_empty_root_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(
-        UsageError, match=r"(?s)expected folders in Test/EXTRA or Test/PAPER.*python -m bench fetch kalantari"
+        Incomplete, match=r"(?s)expected folders in Test/EXTRA or Test/PAPER.*Place the unpacked archives there"
     ):
         datasets["kalantari"].find(tmp_path, "test")

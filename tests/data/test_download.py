@@ -1,5 +1,6 @@
 """Downloads from a server that misbehaves: the right bytes, or a sentence and nothing under the final name."""
 
+import errno
 import hashlib
 import io
 import json
@@ -269,6 +270,14 @@ class TestDrive:
         monkeypatch.setitem(sys.modules, "gdown", None)
         with pytest.raises(UsageError, match=r"pip install -e '\.\[gdown\]'"):
             drive_folder("abc", tmp_path)
+
+    def test_a_full_disk_is_not_taken_for_a_refusal(self, tmp_path, monkeypatch):
+        def fill(**options):
+            raise OSError(errno.ENOSPC, "No space left on device", "x.zip")
+
+        monkeypatch.setitem(sys.modules, "gdown", SimpleNamespace(download_folder=fill))
+        with pytest.raises(OSError, match="No space left on device"):
+            drive_folder("abc", tmp_path, tries=(0, 0))
 
     def test_a_refusal_is_told_after_several_tries(self, tmp_path, monkeypatch):
         calls = []

@@ -44,7 +44,10 @@ CASES = {
     "tursun-bare": ("tursun", "numbered-frames", builders.tursun, {"no-truth": ["Cafe"]}),
     "tursun-wrapped": ("tursun", "numbered-frames", builders.tursun, {"no-truth": ["eg2016/Cafe"]}),
     "tel2023": ("tel2023", "kalantari-like", builders.kalantari, {"train": ["Training/1"], "test": ["Test/2"]}),
-    "challenge123": ("challenge123", "kalantari-like", builders.kalantari, {"train": ["train/1"], "test": ["test/2"]}),
+    "challenge123": (
+        "challenge123", "three-moments", builders.challenge123,
+        {"train": ["Training/001_2", "Training/012_2"], "test": ["Test/001_2"]},
+    ),
 }  # fmt: skip
 
 
@@ -103,6 +106,46 @@ def test_the_origin_of_the_exposures_does_not_matter(tmp_path, origin):
     builders.hu(tmp_path / "001", origin=origin)
     (scene,) = datasets["hu"].scenes(tmp_path, "train")
     assert scene.times.tolist() == [1, 4, 16] and checks.scale(scene) == pytest.approx(1, abs=0.01)
+
+
+class TestChallenge123:
+    """A scene takes the short frame of the first moment, the middle one of the second and the long one of the third."""
+
+    def scene(self, root):
+        (scene,) = datasets["challenge123"].scenes(root, "train")
+        return scene
+
+    def test_frames_are_of_three_moments_and_the_rest_is_of_the_middle_one(self, tmp_path):
+        folder = builders.challenge123(tmp_path / "Training" / "001_2")
+        for other in ("001_1", "001_3"):
+            (folder.with_name(other) / "exposure.txt").write_text("0\n3\n6\n")
+        scene, light = self.scene(tmp_path), builders.light()
+        wanted = [builders.frame(np.roll(light, shift, 1), time) for shift, time in ((-4, 1.0), (0, 4.0), (4, 16.0))]
+        np.testing.assert_array_equal(scene.codes, wanted)
+        np.testing.assert_array_equal(scene.times, [1, 4, 16])
+        np.testing.assert_allclose(scene.radiance, light, atol=0.01)
+        assert (scene.id, scene.metadata["capture"], scene.reference) == ("001", "001", 1)
+
+    def test_either_name_of_the_truth_is_read(self, tmp_path):
+        folder = builders.challenge123(tmp_path / "Training" / "001_2")
+        (folder / "hdr_img.hdr").rename(folder / "HDRImg.hdr")
+        assert self.scene(tmp_path).radiance is not None
+
+    @pytest.mark.parametrize(
+        ("gone", "said"),
+        [("001_1/ldr_img_1.tif", "no 001_1/ldr_img_1.tif"), ("001_3/ldr_img_3.tif", "no 001_3/ldr_img_3.tif"),
+         ("001_2/hdr_img.hdr", "no hdr_img.hdr, the truth"), ("001_2/exposure.txt", "exposure.txt can't be read")],
+    )  # fmt: skip
+    def test_what_is_missing_is_named(self, tmp_path, gone, said):
+        folder = builders.challenge123(tmp_path / "Training" / "001_2")
+        (folder.parent / gone).unlink()
+        with pytest.raises(UsageError, match=f'scene "001" of challenge123: {said}'):
+            self.scene(tmp_path)
+
+    def test_scenes_in_another_layout_are_refused(self, tmp_path):
+        builders.kalantari(tmp_path / "Training" / "001")
+        with pytest.raises(UsageError, match="Training has no folder of a middle moment; expected xxx_1, xxx_2 and"):
+            datasets["challenge123"].find(tmp_path, "train")
 
 
 class TestTursun:

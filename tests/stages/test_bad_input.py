@@ -166,6 +166,12 @@ def test_the_command_named_is_that_of_the_profile(site):
     assert layout.remake(params, "train x") == wanted
 
 
+@pytest.mark.parametrize("stage", ["fetch", "prepare"])
+def test_the_pipeline_is_not_named_for_a_dataset_that_it_does_not_know(site, stage):
+    assert layout.remake(site.params, f"{stage} kalantari") == f"python -m bench {stage} kalantari"
+    assert layout.remake(site.params, f"{stage} panoramas").endswith(f"{stage} panoramas, or run: dvc repro")
+
+
 @pytest.mark.parametrize("kind", ["junk", "cut short", "of another network"])
 def test_weights_that_cannot_be_used(site, main_in, capsys, kind):
     path = layout.weights(site.params, site.plain)

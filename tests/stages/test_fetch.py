@@ -1,6 +1,7 @@
 """Fetch: from a server to the note that prepare reads, with licence, record, mirror and steps by hand."""
 
 import json
+import shutil
 import zipfile
 from dataclasses import replace
 
@@ -90,6 +91,16 @@ def test_nothing_is_fetched_twice(site, server):
     assert (layout.raw(params, "kalantari") / "on_disk.json").read_bytes() == first
 
 
+@pytest.mark.parametrize("lost", ["Test/PAPER/A/HDRImg.hdr", "Training", ""])
+def test_unpacked_files_that_were_deleted_come_back(site, server, tmp_path, lost):
+    params, unpacked = site(), tmp_path / "store" / "kalantari" / "unpacked"
+    fetch.run(params, "kalantari")
+    files = sorted(unpacked.rglob("*"))
+    shutil.rmtree(unpacked / lost) if (unpacked / lost).is_dir() else (unpacked / lost).unlink()
+    fetch.run(params, "kalantari")
+    assert sorted(unpacked.rglob("*")) == files and len(server.asked) == 2
+
+
 def test_the_licence_must_be_accepted_once(site, server):
     params = site(use={"accept_licence": False})
     with pytest.raises(UsageError, match=r"say so once: --accept-licence, or datasets\.kalantari\.accept_licence"):
@@ -114,6 +125,39 @@ def test_another_file_than_the_recorded_one_is_refused_with_the_steps_by_hand(si
     assert "another file than the recorded one" in str(caught.value)
     assert "By hand (https://cseweb" in str(caught.value) and "--verify" in str(caught.value)
     assert not (tmp_path / "store" / "kalantari" / TRAIN).exists()
+
+
+def test_an_archive_that_would_overwrite_anothers_file_is_refused(site, server, tmp_path):
+    first = tmp_path / "train" / "Training" / "001" / "exposure.txt"
+    (tmp_path / "test" / "Training" / "001").mkdir(parents=True)
+    second = shutil.copy(first, tmp_path / "test" / "Training" / "001" / "exposure.txt")
+    server.files[f"/{TEST}"] = zipped(tmp_path / "test", tmp_path / "b.zip")
+    fetch.run(site(), "kalantari")  # the same file twice does no harm
+    shutil.rmtree(tmp_path / "store")
+    (tmp_path / "checksums.json").unlink()
+    second.write_text("0\n3\n6\n")
+    server.files[f"/{TEST}"] = zipped(tmp_path / "test", tmp_path / "b.zip")
+    with pytest.raises(UsageError, match=rf"(?s){TRAIN} and {TEST} both hold 'Training/001/exposure.txt'.*By hand"):
+        fetch.run(site(), "kalantari")
+    kept = tmp_path / "store" / "kalantari" / "unpacked" / "Training" / "001" / "exposure.txt"
+    assert kept.read_text() == first.read_text()
+
+
+def test_a_download_that_arrived_damaged_is_not_recorded(site, server, tmp_path, capsys):
+    """Its first sum would refuse the good file ever after."""
+    good = server.files[f"/{TEST}"]
+    at = good.index(b"0.0\n2.0\n4.0")
+    server.files[f"/{TEST}"] = good[:at] + b"1" + good[at + 1 :]
+    with pytest.raises(UsageError, match=r"exposure\.txt' at byte \d+ is damaged .*Delete the archive and fetch it"):
+        fetch.run(site(), "kalantari")
+    with pytest.raises(BenchError):
+        fetch.check(site(), "kalantari")
+    assert "fail" in capsys.readouterr().out.splitlines()[-3]
+    assert list(json.loads((tmp_path / "checksums.json").read_text())["kalantari"]) == [TRAIN]
+    server.files[f"/{TEST}"] = good
+    (tmp_path / "store" / "kalantari" / TEST).unlink()
+    fetch.run(site(), "kalantari")
+    assert list(json.loads((tmp_path / "checksums.json").read_text())["kalantari"]) == [TEST, TRAIN]
 
 
 def test_a_folder_on_disk_is_read_in_place(site, server, tmp_path):
@@ -223,6 +267,12 @@ class TestBackbone:
         path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
         with pytest.raises(UsageError, match=said):
             backbone.run(self.params(site, weights=str(path)))
+
+    def test_a_download_that_cannot_be_read_is_not_recorded(self, site, server, tmp_path):
+        server.files["/vgg16.pth"] = b"cut"
+        with pytest.raises(UsageError, match="can't be read as PyTorch weights"):
+            backbone.run(self.params(site, url=server.url("/vgg16.pth"), sha256=None))
+        assert not (tmp_path / "checksums.json").exists()
 
     def test_a_missing_file_says_what_to_do(self, site):
         with pytest.raises(UsageError, match=r"'none\.pth' not found.*remove it to download"):

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -47,6 +48,15 @@ def params(tmp_path, monkeypatch, small_params):
     return load(tmp_path / "params.yaml")
 
 
+def zipped(path, entries):
+    """Write a zip of name -> content and return its bytes."""
+    path.parent.mkdir(exist_ok=True)
+    with zipfile.ZipFile(path, "w") as bundle:
+        for name, content in entries.items():
+            bundle.writestr(name, content)
+    return path.read_bytes()
+
+
 def test_its_files_are_recorded_together_and_checked_from_then_on(drive, params, tmp_path, capsys):
     fetch.run(params, "hu")
     [(name, record)] = json.loads((tmp_path / "checksums.json").read_text())["hu"].items()
@@ -67,6 +77,52 @@ def test_drive_is_not_asked_again_for_a_complete_folder(drive, params, tmp_path,
     assert (tmp_path / "asked").read_text().count("once") == 1
     assert (layout.raw(params, "hu") / "on_disk.json").read_bytes() == note
     assert "as recorded; nothing to download" in capsys.readouterr().out
+
+
+def test_an_archive_that_arrived_damaged_is_not_recorded(drive, params, tmp_path):
+    good = zipped(drive.parent / "more.zip", {"SynHDR_Dataset2/002/readme.txt": b"y" * 500})
+    (drive.parent / "more.zip").write_bytes(good.replace(b"y" * 500, b"y" * 499 + b"z"))
+    with pytest.raises(BenchError, match=r"more\.zip: entry .* is damaged"):
+        fetch.run(params, "hu")
+    assert not (tmp_path / "checksums.json").exists()
+    (drive.parent / "more.zip").write_bytes(good)
+    fetch.run(params, "hu")
+    assert (tmp_path / "store" / "hu" / "unpacked" / "SynHDR_Dataset2" / "002" / "readme.txt").exists()
+
+
+def test_archives_that_share_names_are_unpacked_under_their_own(drive, params, tmp_path, capsys):
+    zipped(drive.parent / "a.zip", {"001/readme.txt": b"a", "001/a.txt": b""})
+    zipped(drive.parent / "sub" / "b.ZIP", {"001/readme.txt": b"b"})
+    fetch.run(params, "hu")
+    unpacked = tmp_path / "store" / "hu" / "unpacked"
+    assert (unpacked / "a" / "001" / "readme.txt").read_bytes() == b"a"
+    assert (unpacked / "sub" / "b" / "001" / "readme.txt").read_bytes() == b"b"
+    assert not (unpacked / "001").exists()
+    assert "note: a.zip and b.ZIP both hold '001/readme.txt'" in capsys.readouterr().out
+
+
+def test_archives_that_share_no_names_are_unpacked_together(drive, params, tmp_path, capsys):
+    zipped(drive.parent / "a.zip", {"SynHDR_Dataset2/002/x.txt": b"", "readme.txt": b"both"})
+    zipped(drive.parent / "b.ZIP", {"SynHDR_Dataset2/003/x.txt": b"", "readme.txt": b"both"})
+    fetch.run(params, "hu")
+    scenes = tmp_path / "store" / "hu" / "unpacked" / "SynHDR_Dataset2"
+    assert {"001", "002", "003"} <= {path.name for path in scenes.iterdir()}
+    assert "note" not in capsys.readouterr().out
+
+
+def test_two_archives_of_one_stem_that_share_names_are_refused(drive, params):
+    zipped(drive.parent / "a.zip", {"x": b"a"})
+    zipped(drive.parent / "a.ZIP", {"x": b"b"})
+    with pytest.raises(BenchError, match="both hold 'x', with another content each: one folder can't hold both"):
+        fetch.run(params, "hu")
+
+
+def test_archives_of_other_kinds_are_named(drive, params, capsys):
+    for name in ("b.7z", "a.RAR", "c.tar.gz"):
+        (drive.parent / name).write_bytes(b"x")
+    fetch.run(params, "hu")
+    said = "note: a.RAR, b.7z, c.tar.gz: only zip archives are unpacked here; unpack by hand into store/hu/unpacked."
+    assert said in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("fault", ["missing", "changed", "no list", "no record"])

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench.color.exposure import times_from_ev
-from bench.core.errors import UsageError
+from bench.core.errors import Incomplete, UsageError
 from bench.core.scene import Array, Radiance, Scene
 from bench.data.layouts.exposures import read_evs
 from bench.data.layouts.places import natural
@@ -42,16 +42,25 @@ def read_scene(folder: Path, dataset: str, names: Names = OFFICIAL, truth: bool 
 
     Frames keep their stored codes, RGB; times start at 1 whatever the EV origin; the truth is clipped to [0, 1].
     truth : whether the truth is expected; without it `radiance` is None.
-    UsageError, with one sentence, for anything missing, unreadable or contradictory.
+    UsageError, with one sentence, for anything missing, unreadable or contradictory; Incomplete where a frame or the
+    truth is missing.
     """
     folder = Path(folder)
     what = f'scene "{folder.name}" of {dataset}'
-    found = _frames(folder, names, what, dataset)
-    times = times_from_ev(read_evs(inside(folder / names.exposures, what), what, FRAMES))
-    frames = [read_frame(folder / name) for name in found]
-    check_alike(frames, found, what)
-    radiance = _read_truth(inside(folder / names.truth, what), frames[0], what) if truth else None
-    return Scene(folder.name, np.stack(frames), times, FRAMES // 2, radiance, {"capture": folder.name})
+    paths = [folder / name for name in _frames(folder, names, what)]
+    return read_files(folder.name, what, paths, folder / names.exposures, folder / names.truth if truth else None)
+
+
+def read_files(name: str, what: str, paths: Sequence[Path], exposures: Path, truth: Path | None) -> Scene:
+    """Read scene `name` from its three frames, short to long, wherever they lie; as `read_scene` otherwise.
+
+    what : how errors name the scene.
+    """
+    times = times_from_ev(read_evs(inside(exposures, what), what, FRAMES))
+    frames = [read_frame(inside(path, what)) for path in paths]
+    check_alike(frames, [path.name for path in paths], what)
+    radiance = None if truth is None else _read_truth(inside(truth, what), frames[0], what)
+    return Scene(name, np.stack(frames), times, FRAMES // 2, radiance, {"capture": name})
 
 
 def inside(path: Path, what: str) -> Path:
@@ -70,7 +79,7 @@ def check_alike(frames: Sequence[Frame], names: Sequence[str], what: str) -> Non
             )
 
 
-def _frames(folder: Path, names: Names, what: str, dataset: str) -> list[str]:
+def _frames(folder: Path, names: Names, what: str) -> list[str]:
     if not folder.is_dir():
         raise UsageError(f"{what}: no folder {folder}.")
     try:
@@ -80,9 +89,9 @@ def _frames(folder: Path, names: Names, what: str, dataset: str) -> list[str]:
     found = [name for name in listed if re.fullmatch(names.frames, name, re.IGNORECASE) and name[0] != "."]
     found.sort(key=natural)
     if len(found) < FRAMES:
-        raise UsageError(
+        raise Incomplete(
             f"{what}: {len(found)} exposures found, {FRAMES} expected.\n"
-            f"Missing: {_missing(found)}. The download may be incomplete; get it again: python -m bench fetch {dataset}"
+            f"Missing: {_missing(found)}. The download may be incomplete."
         )
     if len(found) > FRAMES:
         raise UsageError(f"{what}: {len(found)} exposures found ({', '.join(found)}), {FRAMES} expected.")
@@ -108,7 +117,7 @@ def _size(pixels: Array) -> str:
 
 def _read_truth(path: Path, frame: Frame, what: str) -> Radiance:
     if not path.is_file():
-        raise UsageError(f"{what}: no {path.name}, the truth; the download may be incomplete.")
+        raise Incomplete(f"{what}: no {path.name}, the truth; the download may be incomplete.")
     truth = read_rgbe(path)
     check_floating(truth, frame, what)
     return np.minimum(truth, np.float32(1))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.core.dataset import Listing
-from bench.core.errors import UsageError
+from bench.core.errors import Incomplete, UsageError
 
 DEEP = 2
 """Folders between the root and a layout that are looked through, such as an archive's own."""
@@ -37,19 +37,19 @@ def natural(name: str) -> list[tuple[int, str]]:
 def find(root: Path, split: str, layouts: Mapping[str, Layout], dataset: str) -> Listing:
     """List the scene folders of a split under `root`, in natural order, with the name of the layout that fits first.
 
-    UsageError, with what was expected and what is there, if none fits; also for a scene folder that is a link to
+    Incomplete, with what was expected and what is there, if none fits; UsageError for a scene folder that is a link to
     somewhere outside `root`.
     """
     root = Path(root)
     if not root.is_dir():
-        raise UsageError(f"{dataset}, split {split}: {root} is no folder. Try: python -m bench fetch {dataset}")
+        raise Incomplete(f"{dataset}, split {split}: {root} is no folder.")
     for name, layout in layouts.items():
         for base in _bases(root):
             for place in layout[split]:
                 if folders := _scenes(base, place):
                     _refuse_links(root, folders, dataset)
                     return Listing(name, folders)
-    raise UsageError(_nothing(root, split, layouts, dataset))
+    raise Incomplete(_nothing(root, split, layouts, dataset))
 
 
 def _bases(root: Path) -> Iterator[Path]:
@@ -102,7 +102,7 @@ def _nothing(root: Path, split: str, layouts: Mapping[str, Layout], dataset: str
     seen = ", ".join(there[:SHOWN]) + (f" and {len(there) - SHOWN} more" if len(there) > SHOWN else "") or "no folder"
     return (
         f"{dataset}, split {split}: no scenes under {root}; expected folders in {'; or '.join(ways)}. There: {seen}.\n"
-        f"Place the unpacked archives there, or try: python -m bench fetch {dataset}"
+        "Place the unpacked archives there."
     )
 
 
