@@ -75,5 +75,5 @@ def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
-        with suppress(NotADirectoryError):  # a file stands where the folder should be: nothing was written
+        with suppress(OSError):  # nothing was written: a file stands where the folder should be, or all is read-only
             path.unlink(missing_ok=True)

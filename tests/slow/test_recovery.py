@@ -19,11 +19,7 @@ SEED = int(os.environ.get("SEED", "0"))
 KILLS, ROUNDS, FILES = 4, 3, 20
 
 GATHERING = {"summarize", "report"}
-<<<<<<< HEAD
 """Stages that gather all cells, in seconds: git keeps their outputs and DVC's cache doesn't, so they run again."""
-=======
-"""Stages that gather all cells, in seconds: git keeps their outputs, DVC's cache doesn't, so it can't restore them."""
->>>>>>> ef369500ad47b055c7f0cf1cd8e9d3597b4e1cf5
 
 
 @pytest.fixture(scope="module")
