@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from bench.color.transfer import MU
 from bench.core.decisions import READINGS, decisions
 from bench.core.errors import UsageError
+from bench.core.optimisation import Stage1
 from bench.core.params import load
 from bench.core.registry import methods
 from bench.core.scene import GAMMA
@@ -52,6 +53,11 @@ def test_parameters_are_frozen(write_params, small_params):
         ("codebooks/olc-64/options", {"bta": 1}, "codebooks.olc-64.options.bta: unknown key"),
         ("codebooks/olc-64/options", {"init": "k-means"}, "codebooks.olc-64.options.init: .*'uniform'"),
         ("tables/against", {"proposed": "propsed"}, "tables.against.proposed: .*Did you mean 'proposed'"),
+        ("tables/against", {"propsed": "proposed"}, "tables.against: .*Did you mean 'proposed'"),
+        ("tables/table1", {"Proposed": "propsed"}, "tables.table1.Proposed: .*Did you mean 'proposed'"),
+        ("tables/table3_controls", {"ours": "propsed"}, "tables.table3_controls.ours: .*Did you mean 'proposed'"),
+        ("tables/floors", ["propsed"], "tables.floors: .*Did you mean 'proposed'"),
+        ("tables/crops", ["propsed"], "tables.crops: .*Did you mean 'proposed'"),
         ("codebooks/olc-64/codes", 63, "codebooks.olc-64.codes: .*multiple of 4"),
         ("codebooks/olc-64/trainset", "panorama", "codebooks.olc-64.trainset: .*Did you mean 'panoramas'"),
         ("plain_runs/ahdrnet--panoramas--s0/seed", 1, "should be called 'ahdrnet--panoramas--s1'"),
@@ -95,7 +101,7 @@ def test_what_is_no_text_file_is_refused(tmp_path):
 def test_decisions_list_field_value_and_reason(write_params, small_params):
     small_params["stage1"]["batch"] = 3
     listed = {decision.field: decision for decision in decisions(load(write_params(small_params)))}
-    assert listed["stage1.batch"].value == 3
+    assert (listed["stage1.batch"].value, listed["stage1.batch"].default) == (3, Stage1.model_fields["batch"].default)
     assert "printed" in listed["stage1.batch"].reason
     assert listed["head"].value == "published"
     assert {"stage2.weight_mapping", "stage1.eta", "patches.augment", "perceptual.backbone"} <= set(listed)

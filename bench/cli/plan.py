@@ -11,14 +11,15 @@ def plan(params_file: Path, verb: str, name: str | None) -> list[str]:
     DVC resolves the variables; the stage is the one whose command ends with these words.
     """
     from dvc.repo import Repo
+    from dvc.repo.index import Index
     from dvc.stage import PipelineStage
 
     words = [verb] if name is None else [verb, name]
     pipeline = params_file.parent / "dvc.yaml"
-    for stage in Repo().index.stages:
-        if not isinstance(stage, PipelineStage) or Path(stage.path_in_repo) != pipeline:
-            continue
-        if stage.cmd.split()[-len(words) :] == words:
+    if not pipeline.exists():
+        raise UsageError(f"{pipeline} isn't there: no pipeline lies beside {params_file}; nothing to plan.")
+    for stage in Index.from_file(Repo(), str(pipeline)).stages:  # not the index of all pipelines, which takes seconds
+        if isinstance(stage, PipelineStage) and stage.cmd.split()[-len(words) :] == words:
             reads = [f"read   {path}" for path in sorted(str(dep.def_path) for dep in stage.deps)]
             writes = [f"write  {path}" for path in sorted(str(out.def_path) for out in stage.outs)]
             return [f"run    {stage.cmd}", *reads, *writes]

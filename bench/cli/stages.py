@@ -210,12 +210,16 @@ def summarize(context: typer.Context, dry_run: DryRun = False) -> None:
 
 
 @app.command()
-def report(context: typer.Context, dry_run: DryRun = False) -> None:
+def report(
+    context: typer.Context,
+    dry_run: DryRun = False,
+    partial: Annotated[bool, typer.Option("--partial", help="Even if it lacks parts of the one that's there.")] = False,
+) -> None:
     """Draw tables, figures and the page.
 
     Example: python -m bench --params profiles/study/params.yaml report
     """
-    execute(context, "report", dry_run)
+    execute(context, "report", dry_run, partial=partial)
 
 
 @app.command()

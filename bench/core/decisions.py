@@ -10,11 +10,15 @@ from bench.core.params import Params
 
 
 class Decision(NamedTuple):
-    """One point: the parameter or part it concerns, the value in force, and the reason."""
+    """One point: the parameter or part it concerns, the value in force, the reason for our default, and that default.
+
+    default : None for what is built in, which has no other value.
+    """
 
     field: str
     value: Any
     reason: str
+    default: Any = None
 
 
 READINGS = (
@@ -79,13 +83,14 @@ def _differences(params: Params) -> Iterator[Decision]:
         extra = Stage1.model_fields[option].json_schema_extra
         if isinstance(extra, dict) and "decided" in extra:
             value = getattr(params.stage1_of(names[0]), option)
-            yield Decision(f"stage1.{option} of {', '.join(names)}", value, str(extra["decided"]))
+            default = Stage1.model_fields[option].default
+            yield Decision(f"stage1.{option} of {', '.join(names)}", value, str(extra["decided"]), default)
 
 
 def _silent(section: BaseModel, prefix: str) -> Iterator[Decision]:
     for name, info in type(section).model_fields.items():
         value, extra = getattr(section, name), info.json_schema_extra
         if isinstance(extra, dict) and "decided" in extra:
-            yield Decision(prefix + name, value, str(extra["decided"]))
+            yield Decision(prefix + name, value, str(extra["decided"]), info.default)
         elif isinstance(value, BaseModel):
             yield from _silent(value, f"{prefix}{name}.")

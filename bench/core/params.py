@@ -1,6 +1,6 @@
 """The parameter file: parsed once into frozen models that reject unknown keys."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -107,6 +107,14 @@ class Tables(Section):
     floors: tuple[str, ...] = ()
     crops: tuple[str, ...] = Field(default=(), description="variants shown side by side in the crop figures")
 
+    def named(self) -> Iterator[tuple[str, str]]:
+        """Yield every variant that a field names, with the field."""
+        for field in ("table1", "table2", "table3", "table2_controls", "table3_controls", "against"):
+            yield from ((f"{field}.{label}", variant) for label, variant in getattr(self, field).items())
+        yield from (("against", variant) for variant in self.against)
+        for field in ("floors", "crops"):
+            yield from ((field, variant) for variant in getattr(self, field))
+
 
 class Regression(Section):
     """What `bench compare` allows."""
@@ -208,9 +216,8 @@ class Params(Section):
                     f"evaluations.{key}: a variant with others' weights stands under imported_evaluations, which name "
                     "the same `weights`; no other variant does"
                 )
-        for variant, other in self.tables.against.items():
-            _expect("tables.against", variant, self.variants)
-            _expect(f"tables.against.{variant}", other, self.variants)
+        for where, variant in self.tables.named():
+            _expect(f"tables.{where}", variant, self.variants)
         return self
 
 

@@ -59,6 +59,9 @@ READERS: Mapping[str, Callable[[Path], Radiance]] = {
 ENCODED = (".png", ".jpg", ".jpeg", ".bmp")
 """Kinds of picture that can't hold linear radiance; they are named instead of being passed over."""
 
+UNREAD = (".mat", ".pfm", ".h5", ".npz", ".pt")
+"""Kinds that could hold radiance but aren't read; one of a scene's name is named instead of being passed over."""
+
 
 def read_radiance(path: Path) -> Radiance:
     """Read a radiance file of any kind in `READERS`: (H, W, 3) float32, values as stored, NaN and inf included.
@@ -77,7 +80,7 @@ class Match:
 
     files   : scene -> its file, in the order of the scenes.
     missing : scenes without a file.
-    extra   : files of a picture kind that belong to no scene.
+    extra   : files of a picture kind that belong to no scene, and a scene's files of kinds that aren't read.
     spare   : file -> the one of the same scene that is taken instead.
     """
 
@@ -97,7 +100,7 @@ def match(folder: Path, scenes: Iterable[str], known: Collection[str] = ()) -> M
     if not folder.is_dir():
         raise UsageError(f"{str(folder)!r} is no folder; expected one that holds <scene>.exr, .hdr, .npy or .tif.")
     wanted = list(scenes)
-    order = {suffix: rank for rank, suffix in enumerate([*READERS, *ENCODED])}
+    order = {suffix: rank for rank, suffix in enumerate([*READERS, *ENCODED, *UNREAD])}
     there = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in order and path.name[0] != "."]
     found: dict[str, list[Path]] = {scene: [] for scene in wanted}
     extra = []
@@ -105,7 +108,7 @@ def match(folder: Path, scenes: Iterable[str], known: Collection[str] = ()) -> M
         scene = _scene(path.stem, [*wanted, *known])
         if scene in found and path.suffix.lower() in READERS:
             found[scene].append(path)
-        elif scene is None or scene in found:
+        elif scene in found or (scene is None and path.suffix.lower() not in UNREAD):
             extra.append(path)
     return Match(
         files={scene: paths[0] for scene, paths in found.items() if paths},

@@ -1,5 +1,6 @@
 """Captions: what a number in a table was made under."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -96,6 +97,7 @@ def made_with(params: Params, cards: Cards) -> dict[str, str]:
     schedule = _distinct(f"{c['steps']} steps at batch {c['batch']}" for c in own if "steps" in c and "batch" in c)
     recipe = _distinct(card["recipe"] for card in own if card.get("recipe")) or [params.recipe]
     device = _distinct(card["device"] for card in own if card.get("device"))
+    sizes = _sizes(params)
     if params.codebooks:
         schedule.append(f"codebooks {params.stage1.steps} steps at batch {params.stage1.batch}, {_codes(params)}")
     return {
@@ -104,7 +106,20 @@ def made_with(params: Params, cards: Cards) -> dict[str, str]:
         "training": ", ".join(schedule) + (f" on {' and '.join(device)}" if device else "") or "none",
         "recipe": " and ".join(RECIPES[name] for name in recipe),
         "widths preset": " and ".join(widths),
+        **({"codebooks": sizes} if sizes else {}),
     }
+
+
+def _sizes(params: Params) -> str:
+    """Tell which numbers of codes stand where the paper's row says another, "" if all are the paper's."""
+    found = {}
+    for row, variant in params.tables.table2.items():
+        printed = re.search(r"K=(\d+)", row)
+        books = (params.codebooks[run.codebook or ""] for run in params.vq_runs.values() if run.variant == variant)
+        if printed and (book := next(books, None)) and book.codes != int(printed[1]):
+            found[printed[0]] = book.codes
+    said = " and ".join(f"K={codes} in rows called {name}" for name, codes in found.items())
+    return f"of {said}" if said else ""
 
 
 def _codes(params: Params) -> str:

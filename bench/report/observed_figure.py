@@ -19,7 +19,7 @@ OBSERVED = {
     "quantisation-error": "quantisation error",
     "psnr-mu": "PSNR-μ, dB",
 }
-DASHES: dict[str, Any] = {"L1": "-", "L2": "--", "L3": ":", "H": "-"}
+DASHES: dict[str, Any] = {"L1": "-", "L2": "--", "L3": ":", "H": "-."}
 QUANTISED = "codebook"
 """Column of a learning curve that a book fills only while it is quantised with."""
 EARLY = "#b4bac2"

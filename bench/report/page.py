@@ -68,7 +68,8 @@ def render(page: Page) -> str:
 
 
 def _decided(decision: Decision) -> Decision:
-    return decision._replace(value=_plain(decision.value))
+    other = decision.default not in (None, decision.value)
+    return decision._replace(value=_plain(decision.value), default=_plain(decision.default) if other else "")
 
 
 def _plain(value: Any) -> str:

@@ -100,6 +100,7 @@ def _data(measured: Measured, panel: str, scenes: Scenes, seeds: int) -> str:
         f"protocol {', '.join(protocols)}",
         f"perceptual backbone {made['perceptual backbone']}",
         made["training"],
+        *([f"codebooks {made['codebooks']}"] if "codebooks" in made else []),
     ]
     places = {place(scene) for scene in tested}
     return (

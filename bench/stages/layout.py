@@ -99,9 +99,13 @@ def remake(params: Params, verb: str) -> str:
     stage, *names = verb.split()
     if stage in ("fetch", "prepare") and names and names[0] not in params.datasets:
         return command(params, verb)  # the pipeline knows the datasets that the profile uses
+    return f"{command(params, verb)}, or run: {pipeline(params)}"
+
+
+def pipeline(params: Params) -> str:
+    """Return the command line that runs every stage of this profile that is out of date."""
     file = Path(params.params_file)
-    pipeline = "" if file == DEFAULT else f" {file.with_name('dvc.yaml')}"
-    return f"{command(params, verb)}, or run: dvc repro{pipeline}"
+    return "dvc repro" if file == DEFAULT else f"dvc repro {file.with_name('dvc.yaml')}"
 
 
 def command(params: Params, words: str) -> str:

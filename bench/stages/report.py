@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from bench.core.errors import UsageError
 from bench.core.params import Params
 from bench.core.registry import ROOT
 from bench.io.files import write_bytes_atomic, write_json_atomic, write_text_atomic
@@ -29,9 +30,14 @@ from bench.stages import layout, pictures, sensitivity, submitted
 TITLES = {1: "All methods", 2: "Codebooks: vanilla and overlapped, two sizes", 3: "Ablation of the network's parts"}
 
 
-def run(params: Params) -> None:
-    """Write reports/<profile>/{tables,figures} and index.html; a part whose input is missing says so on the page."""
+def run(params: Params, partial: bool = False) -> None:
+    """Write reports/<profile>/{tables,figures} and index.html; a part whose input is missing says so on the page.
+
+    partial : replace an earlier report by one that lacks such parts; else that raises UsageError.
+    """
     scores = read_scores([layout.need(params, params.reports / "scores.csv", "summarize")])
+    if not partial:
+        _check_inputs(params)
     others, notes = submitted.read(scores)
     sizes = _json(path) if (path := layout.sizes(params)).exists() else {}
     measured = Measured(params, collect(scores), _cards(params), others, sizes)
@@ -56,6 +62,22 @@ def run(params: Params) -> None:
     _write(params, "figures", _figures(sections), measured, known)
     page = Page(params, facts(measured), findings(tables[0]), sections)
     write_text_atomic(params.reports / "index.html", render(page))
+
+
+def _check_inputs(params: Params) -> None:
+    """Keep a report from being replaced by a poorer one, as a fresh clone would make: it has scores and no more."""
+    inspected = [*params.codebooks, *(f"network-{run}" for run in params.vq_runs)]
+    inputs = [
+        *(layout.weights(params, run).with_suffix(".json") for run in params.runs),
+        *(layout.sensitivity(params, cell) for cell in params.evaluations if params.sensitivity),
+        *(layout.inspection(params, name) for name in inspected),
+    ]
+    missing = [path for path in inputs if not path.exists()]
+    if missing and (params.reports / "index.html").exists():
+        raise UsageError(
+            f"{len(missing)} of {len(inputs)} files behind {params.reports} aren't here, such as {missing[0]}: a new "
+            f"report would lack what they show. Make them with: {layout.pipeline(params)}. Or add --partial."
+        )
 
 
 def read_papers(params: Params) -> list[Paper]:

@@ -9,7 +9,7 @@ from bench.core.errors import UsageError, unknown_name
 from bench.core.params import Params
 from bench.core.registry import datasets, protocols
 from bench.io.container import list_scenes, read_card
-from bench.io.submission import READERS, Match, match, names
+from bench.io.submission import ENCODED, READERS, UNREAD, Match, match, names
 from bench.io.tables import ScoreRow, write_scores
 from bench.metrics.checks import Finding
 from bench.metrics.intervals import place
@@ -20,6 +20,12 @@ from bench.stages.scoring import Outcome, Rules, Task, cache_folder, score_all
 
 MOST_WORKERS = 8
 """Processes started unless the user wants more: each needs about 1 GB for a large picture."""
+
+
+EXTRA = dict.fromkeys(ENCODED, "a picture kind without radiance.") | dict.fromkeys(
+    UNREAD, f"a kind that isn't read; write {', '.join(READERS)} (float)."
+)
+"""What is said of a file that is no reader's, by its kind."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +148,10 @@ def _scenes(params: Params, request: Request) -> tuple[dict[str, Path], set[str]
     card = datasets[request.dataset]
     split = next((name for name, role in card.splits.items() if role == "test"), None)
     if split is None:
-        raise unknown_name(f"split of {request.dataset} with role", "test", card.splits.values())
+        raise UsageError(
+            f"{request.dataset} has no truth, so nothing can be scored on it; the data sets that have: "
+            f"{', '.join(name for name, other in datasets.items() if 'test' in other.splits.values())}."
+        )
     folder = layout.need(params, layout.scenes(params, request.dataset, split), f"prepare {request.dataset}")
     scenes, known = _first({path.name: path for path in list_scenes(folder)}, request.limit)
     others = (layout.scenes(params, request.dataset, name) for name, role in card.splits.items() if role == "no-truth")
@@ -176,10 +185,7 @@ def _cores() -> int:
 def _matching(matched: Match) -> list[tuple[str, Finding]]:
     found = [(scene, Finding("missing", "missing: the folder has no file of this scene.")) for scene in matched.missing]
     for path in matched.extra:
-        said = (
-            "extra: no scene has this name." if path.suffix.lower() in READERS else "a picture kind without radiance."
-        )
-        found.append((path.name, Finding("extra", said)))
+        found.append((path.name, Finding("extra", EXTRA.get(path.suffix.lower(), "extra: no scene has this name."))))
     return found + [
         (path.name, Finding("spare", f"not scored, {taken.name} of the same scene is.", scored=True))
         for path, taken in matched.spare.items()

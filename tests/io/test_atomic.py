@@ -2,6 +2,7 @@
 
 import errno
 from collections import namedtuple
+from pathlib import Path
 
 import pytest
 
@@ -69,3 +70,15 @@ def test_success_replaces_files_and_folders(old, tmp_path):
             (part / content).touch()
     assert [path.name for path in (tmp_path / "scene").iterdir()] == ["two"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["scene", "scores.csv"]
+
+
+def test_a_read_only_disk_is_told_in_one_sentence(old, monkeypatch):
+    """Even to unlink a file that isn't there fails on one."""
+    number = errno.EROFS
+
+    def refuse(*_, **__):
+        raise OSError(number, "Read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(BenchError, match=r"could not be written \(Read-only file system\)"), replacing(old):
+        refuse()

@@ -55,9 +55,9 @@ def test_a_file_of_exactly_the_scene_s_name_is_taken_before_others(folder, exact
 
 
 def test_what_no_scene_asks_for_is_extra_unless_known(folder):
-    made = folder("a.exr", "z.exr", "quiet.exr", "a.png", "photo.jpg")
+    made = folder("a.exr", "z.exr", "quiet.exr", "a.png", "photo.jpg", "a.mat", "network.mat", "quiet.npz")
     matched = match(made, ["a"], known={"quiet"})
-    assert {path.name for path in matched.extra} == {"z.exr", "a.png", "photo.jpg"}
+    assert {path.name for path in matched.extra} == {"z.exr", "a.png", "photo.jpg", "a.mat"}
 
 
 def test_a_folder_that_is_none(tmp_path):

@@ -106,6 +106,21 @@ def test_report_survives_missing_parts_and_says_so(bare):
     assert not (bare.reports / "tables" / "codebooks.csv").exists()
 
 
+def test_a_report_is_not_replaced_by_one_that_would_lack_its_parts(tiny):
+    summarize.run(tiny)
+    report.run(tiny)
+    before = files(tiny.reports)
+    gone = next(tiny.work.glob("weights/*.json"))
+    gone.unlink()
+    with pytest.raises(
+        UsageError, match=rf"^\d+ of \d+ files .* such as .*{re.escape(gone.name)}.*dvc repro.*--partial"
+    ):
+        report.run(tiny)
+    assert files(tiny.reports) == before
+    report.run(tiny, partial=True)
+    assert files(tiny.reports) != before
+
+
 def test_leftovers_of_an_earlier_report_go_and_views_are_copied(bare):
     (bare.reports / "tables").mkdir(parents=True)
     (bare.reports / "tables" / "codebooks.csv").write_text("old")

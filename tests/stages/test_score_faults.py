@@ -86,6 +86,10 @@ SCORED = {
     "negative": (poked(-0.25), f"bad: {FIRST}.exr: 0.01% of its values are below 0, down to -0.25"),
     "extra": (extra("elsewhere-01.exr"), "bad: elsewhere-01.exr: extra"),
     "encoded": (lambda folder: (folder / f"{FIRST}.png").touch(), f"bad: {FIRST}.png: "),
+    "unread": (
+        lambda folder: (folder / f"{FIRST}.mat").touch(),
+        f"bad: {FIRST}.mat: a kind that isn't read; write .exr",
+    ),
 }
 
 
