@@ -41,16 +41,13 @@ def merge(
     """
     # Commands run in the project's root; the user's paths are relative to where the command was typed.
     here = [path.absolute() for path in frames]
-    others = {
-        "out": out.absolute(),
-        "weights": weights and weights.absolute(),
-        "preview": preview and preview.absolute(),
-    }
+    written = {"out": out.absolute(), "preview": preview and preview.absolute()}
+    weights = weights and weights.absolute()
     settings = cast(Settings, context.obj)
     with workplace():
         params, stage = settings.load(), importlib.import_module("bench.stages.merge")
         request = stage.Request(
-            frames=stage.frames_of(here, [others["out"], others["preview"]]),
-            method=method, exposures=exposures, preset=preset, tile=tile, force=force, **others,
+            frames=stage.frames_of(here, list(written.values())), method=method, exposures=exposures, weights=weights,
+            preset=preset, tile=tile, force=force, **written,
         )  # fmt: skip
         quietly(settings, lambda: stage.run(params, request))
