@@ -11,6 +11,7 @@ import yaml
 
 from bench.core.errors import BenchError
 from bench.core.params import load
+from bench.core.registry import datasets
 from bench.stages import fetch, layout, prepare
 
 from ..data import builders
@@ -99,6 +100,18 @@ def test_archives_that_share_names_are_unpacked_under_their_own(drive, params, t
     assert (unpacked / "sub" / "b" / "001" / "readme.txt").read_bytes() == b"b"
     assert not (unpacked / "001").exists()
     assert "note: a.zip and b.ZIP both hold '001/readme.txt'" in capsys.readouterr().out
+
+
+def test_scenes_of_archives_that_share_names_are_found(drive, params, tmp_path):
+    """Tel's set, were it one archive for each split with scenes of the same numbers: merged, one would be lost."""
+    for seed, split in enumerate(("Training", "Test")):
+        scene = builders.kalantari(tmp_path / split / "1", seed=seed)
+        entries = {f"1/{path.name}": path.read_bytes() for path in scene.iterdir()}
+        zipped(drive.parent / f"{split}.zip", entries)
+    fetch.run(params, "tel2023", accept_licence=True)
+    for split, name in (("train", "Training"), ("test", "Test")):
+        [scene] = datasets["tel2023"].find(tmp_path / "store" / "tel2023" / "unpacked", split).folders
+        assert (scene / "HDRImg.hdr").read_bytes() == (tmp_path / name / "1" / "HDRImg.hdr").read_bytes()
 
 
 def test_archives_that_share_no_names_are_unpacked_together(drive, params, tmp_path, capsys):
