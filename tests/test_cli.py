@@ -245,6 +245,13 @@ def test_a_dataset_that_is_not_there_is_answered_before_anything_runs(
     assert said in answer.stderr and "Did you mean" in answer.stderr
 
 
+def test_a_misspelt_option_of_a_variant_is_answered_before_its_codebook_is_trained(bench, write_params, small_params):
+    small_params["variants"]["olc-pa-sum"] = {"method": "olc", "preset": "smoke", "options": {"skipp": "sum"}}
+    answer = bench("--params", str(write_params(small_params)), "codebook", "olc-64")
+    assert answer.returncode == 2 and len(answer.stderr.splitlines()) == 1
+    assert "no option of olc (variants.olc-pa-sum in " in answer.stderr and "Did you mean 'skip'?" in answer.stderr
+
+
 class TestDoctor:
     def test_a_sound_profile_has_no_failures(self, write_params, small_params):
         findings = list(doctor.profile(Settings(write_params(small_params), quiet=False)))

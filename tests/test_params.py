@@ -160,6 +160,7 @@ class TestShippedFiles:
         for variant in params.variants.values():
             card = methods[variant.method]
             assert variant.preset in card.presets or not card.trains
+            card.check_options(variant.options)
 
     def test_code_names_the_file_of_the_method(self, path):
         from bench.core.registry import methods
