@@ -101,6 +101,10 @@ def test_light_commands_import_nothing_heavy(arguments, forbidden):
         (["list", "metods"], "Did you mean 'methods'"),
         (["protocol", "show", "whole-flaot"], "Did you mean 'whole-float'?"),
         (["--params", "nowhere.yaml", "list", "variants"], "'nowhere.yaml' not found"),
+        (
+            ["--params", "profile/smoke/params.yaml", "list", "variants"],
+            "'profile/smoke/params.yaml' not found. Did you mean 'profiles/smoke/params.yaml'",
+        ),
         (["frobnicate"], "No such command"),
         (["list", "methods", "--frobnicate"], "No such option"),
         (["train"], "Missing argument"),

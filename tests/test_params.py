@@ -84,6 +84,21 @@ def test_a_missing_file_is_named(tmp_path):
         load(tmp_path / "none.yaml")
 
 
+def test_a_misspelt_file_is_answered_with_what_is_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="There is none here; run from the project's root"):
+        load(Path("params.yml"))
+    for folder in (".", "profiles/smoke", "profiles/paper"):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / "params.yaml").touch()
+    with pytest.raises(UsageError, match=r"not found\. Did you mean 'profiles/paper/params.yaml'"):
+        load(Path("profiles/papr/params.yaml"))
+    with pytest.raises(UsageError, match=r"not found\. Did you mean 'params.yaml'"):
+        load(Path("params.yml"))
+    with pytest.raises(UsageError, match=r"not found\. Known: params\.yaml, profiles/paper/params\.yaml, p"):
+        load(Path("x"))
+
+
 def test_what_is_no_text_file_is_refused(tmp_path):
     with pytest.raises(UsageError, match=r"can't be read \(Is a directory\); name a YAML file"):
         load(tmp_path)
