@@ -101,6 +101,10 @@ def test_light_commands_import_nothing_heavy(arguments, forbidden):
         (["list", "metods"], "Did you mean 'methods'"),
         (["protocol", "show", "whole-flaot"], "Did you mean 'whole-float'?"),
         (["--params", "nowhere.yaml", "list", "variants"], "'nowhere.yaml' not found"),
+        (
+            ["--params", "profile/smoke/params.yaml", "list", "variants"],
+            "'profile/smoke/params.yaml' not found. Did you mean 'profiles/smoke/params.yaml'",
+        ),
         (["frobnicate"], "No such command"),
         (["list", "methods", "--frobnicate"], "No such option"),
         (["train"], "Missing argument"),
@@ -243,6 +247,13 @@ def test_a_dataset_that_is_not_there_is_answered_before_anything_runs(
     answer = bench("--params", str(write_params(small_params)), "report")
     assert answer.returncode == 2
     assert said in answer.stderr and "Did you mean" in answer.stderr
+
+
+def test_a_misspelt_option_of_a_variant_is_answered_before_its_codebook_is_trained(bench, write_params, small_params):
+    small_params["variants"]["olc-pa-sum"] = {"method": "olc", "preset": "smoke", "options": {"skipp": "sum"}}
+    answer = bench("--params", str(write_params(small_params)), "codebook", "olc-64")
+    assert answer.returncode == 2 and len(answer.stderr.splitlines()) == 1
+    assert "no option of olc (variants.olc-pa-sum in " in answer.stderr and "Did you mean 'skip'?" in answer.stderr
 
 
 class TestDoctor:

@@ -90,6 +90,21 @@ def test_a_missing_file_is_named(tmp_path):
         load(tmp_path / "none.yaml")
 
 
+def test_a_misspelt_file_is_answered_with_what_is_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="There is none here; run from the project's root"):
+        load(Path("params.yml"))
+    for folder in (".", "profiles/smoke", "profiles/paper"):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / "params.yaml").touch()
+    with pytest.raises(UsageError, match=r"not found\. Did you mean 'profiles/paper/params.yaml'"):
+        load(Path("profiles/papr/params.yaml"))
+    with pytest.raises(UsageError, match=r"not found\. Did you mean 'params.yaml'"):
+        load(Path("params.yml"))
+    with pytest.raises(UsageError, match=r"not found\. Known: params\.yaml, profiles/paper/params\.yaml, p"):
+        load(Path("x"))
+
+
 def test_what_is_no_text_file_is_refused(tmp_path):
     with pytest.raises(UsageError, match=r"can't be read \(Is a directory\); name a YAML file"):
         load(tmp_path)
@@ -166,6 +181,7 @@ class TestShippedFiles:
         for variant in params.variants.values():
             card = methods[variant.method]
             assert variant.preset in card.presets or not card.trains
+            card.check_options(variant.options)
 
     def test_code_names_the_file_of_the_method(self, path):
         from bench.core.registry import methods

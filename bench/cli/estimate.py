@@ -10,6 +10,7 @@ import typer
 from bench.cli.catalogue import table
 from bench.cli.settings import ROOT, Settings, workplace
 from bench.cli.stages import check_names
+from bench.core import progress
 
 if TYPE_CHECKING:
     from bench.stages.estimate import Estimate
@@ -34,6 +35,7 @@ def estimate(
 
     FLOPs are counted on the real graph, without computing. Hours are a lower and an upper bound from the GPU's data
     sheet. Where there is a GPU, 20 steps of both stages are timed on random data, and the measured hours stand beside.
+    The largest profile takes half an hour of one CPU core; progress goes to stderr.
 
     Example: python -m bench estimate --profile paper --gpu a100
     """
@@ -44,6 +46,7 @@ def estimate(
         check_names(params, chosen.params_file)
         from bench.stages.estimate import run
 
+        progress.quiet = settings.quiet
         result = run(params, gpu)
         typer.echo(json.dumps(result.as_json(), indent=2) if as_json else "\n".join(page(result)))
 

@@ -7,6 +7,7 @@ import typer
 from bench.cli.estimate import find
 from bench.cli.settings import Settings, workplace
 from bench.cli.stages import check_names
+from bench.core import progress
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -18,11 +19,14 @@ def speed(
     run: Annotated[str | None, typer.Option(help="A run of the profile; default: the last row of Table 3.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Samples in a step.")] = 16,
     size: Annotated[int, typer.Option(min=16, help="Edge of the patches, a multiple of 8.")] = 256,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Write to reports/<profile>, which git tracks, over what is there.")
+    ] = False,
 ) -> None:
     """Time a stage-2 step in fp32, bf16, compiled and in CUDA graphs, and say what binds it.
 
     Beside the milliseconds stand images/s, memory, MFU and the share of the memory's bandwidth, against ceilings
-    measured in the same call. Written to reports/<profile>/speed.md and speed.json. On a CPU: fp32 alone.
+    measured in the same call. Written to runs/<profile>/speed/speed.md and speed.json. On a CPU: fp32 alone.
 
     Example: python -m bench speed --profile lab --batch 16 --size 256
     """
@@ -36,4 +40,5 @@ def speed(
         from bench.stages.speed import page
         from bench.stages.speed import run as measure
 
-        typer.echo(page(measure(params, run, batch=batch, size=size)))
+        progress.quiet = settings.quiet
+        typer.echo(page(measure(params, run, batch=batch, size=size, keep=keep)))

@@ -52,7 +52,7 @@ def execute(
 
 
 def check_names(params: "Params", file: Path) -> None:
-    """Refuse a dataset, layout, method, preset or protocol that doesn't exist, before hours lead up to its use."""
+    """Refuse a dataset, layout, method, preset, option or protocol that doesn't exist, before hours lead to its use."""
     from bench.core.errors import unknown_name
     from bench.core.recipe import published
     from bench.core.registry import datasets, methods, protocols
@@ -78,6 +78,7 @@ def check_names(params: "Params", file: Path) -> None:
         published(card)
         if (card.trains or card.presets) and variant.preset not in card.presets:
             raise unknown_name(f"preset of {card.name} {where}", variant.preset, card.presets)
+        card.check_options(variant.options, f" {where}")
 
 
 def registered(_: "Params") -> Iterable[str]:

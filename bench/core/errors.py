@@ -46,9 +46,13 @@ class TrainingPaused(BenchError):
     exit_code = 75  # EX_TEMPFAIL of sysexits.h: try the same again
 
 
-def unknown_name(noun: str, name: str, known: Iterable[str]) -> UsageError:
-    """Return the error for a name that no registry or parameter file holds, with the nearest known names."""
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a sentence with the known names that are nearest to `name`, with all of them if none is near."""
     names = sorted(known)
     near = get_close_matches(name, names, n=3, cutoff=0.5)
-    hint = f"Did you mean {' or '.join(repr(n) for n in near)}?" if near else f"Known: {', '.join(names)}."
-    return UsageError(f"no {noun} is called {name!r}. {hint}")
+    return f"Did you mean {' or '.join(repr(n) for n in near)}?" if near else f"Known: {', '.join(names)}."
+
+
+def unknown_name(noun: str, name: str, known: Iterable[str]) -> UsageError:
+    """Return the error for a name that no registry or parameter file holds, with the nearest known names."""
+    return UsageError(f"no {noun} is called {name!r}. {nearest(name, known)}")

@@ -1,7 +1,7 @@
 """A method: what turns the exposures of a scene into radiance."""
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class MethodCard:
-    """What is known of a method without running it. Every field is a literal in the method's file.
+    """What is known of a method without running it. Every field but `options` is a literal in the method's file.
 
     label    : the name in tables.
     cites    : the publication.
@@ -33,6 +33,7 @@ class MethodCard:
     conventions : what the authors' weights expect and `load_published` or `net` converts, for the card of imported
                weights: "channels", "colours", "divisor", "output", "tiles" and the like, each in a phrase.
     unavailable : why nobody can run it, "" for what can: such a card only tells what a row of printed numbers is.
+    options  : names of what the class takes, which the registry reads from the source; None where that doesn't say.
     """
 
     name: str
@@ -50,6 +51,7 @@ class MethodCard:
     after_paper: bool = False
     conventions: Mapping[str, str] = field(default_factory=dict)
     unavailable: str = ""
+    options: tuple[str, ...] | None = None
 
     def load(self) -> Any:
         """Import the method's module and return the class that carries the card."""
@@ -59,6 +61,14 @@ class MethodCard:
         """Raise UsageError with the reason if nobody can run this method."""
         if self.unavailable:
             raise UsageError(f"{self.label} can't be run: {self.unavailable}. Its row holds printed numbers only.")
+
+    def check_options(self, names: Iterable[str], where: str = "") -> None:
+        """Raise UsageError, with the nearest names, for an option that the class doesn't take; nothing is imported."""
+        if self.options is None:
+            return
+        for name in names:
+            if name not in self.options:
+                raise unknown_name(f"option of {self.name}{where}", name, self.options)
 
     def build(self, preset: str = "published", **options: Any) -> "nn.Module":
         """Build the network: the preset's options, then `options` over them.
@@ -99,6 +109,7 @@ class MethodCard:
     def _construct(self, preset: str, options: Mapping[str, Any]) -> Any:
         if preset not in self.presets and (preset or self.trains):
             raise unknown_name(f"preset of {self.name}", preset, self.presets)
+        self.check_options(options)
         try:
             return self.load()(**{**self.presets.get(preset, {}), **options})
         except TypeError as error:

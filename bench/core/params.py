@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from bench.core.errors import UsageError, unknown_name
+from bench.core.errors import UsageError, nearest, unknown_name
 from bench.core.optimisation import Stage1, Stage2
 from bench.core.patching import Patches
 from bench.core.recipe import Caps, Kind
@@ -234,12 +234,18 @@ def _expect(where: str, name: str, known: Mapping[str, Any]) -> None:
         raise ValueError(f"{where}: {unknown_name('entry', name, known)}")
 
 
+def _others(path: Path) -> str:
+    """Say which parameter files there are below the current folder, the nearest to `path` first."""
+    found = [str(file) for pattern in ("params.yaml", "profiles/*/params.yaml") for file in Path().glob(pattern)]
+    return nearest(str(path), found) if found else "There is none here; run from the project's root."
+
+
 def load(path: Path) -> Params:
     """Read a parameter file; a missing file, bad YAML, an unknown key or a bad value raises UsageError."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise UsageError(f"parameter file {str(path)!r} not found; run from the project's root.") from error
+        raise UsageError(f"parameter file {str(path)!r} not found. {_others(path)}") from error
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise UsageError(f"parameter file {str(path)!r} can't be read ({reason}); name a YAML file.") from error

@@ -45,13 +45,15 @@ class Registry(Mapping[str, Card], Generic[Card]):
         for node in ast.parse(source).body:
             for call in getattr(node, "decorator_list", []):
                 if isinstance(call, ast.Call) and getattr(call.func, "id", "") == self.noun:
-                    yield self._card(call, module, node.name, path)  # type: ignore[attr-defined]
+                    yield self._card(call, module, node, path)  # type: ignore[arg-type]
 
-    def _card(self, call: ast.Call, module: str, attribute: str, path: Path) -> Card:
+    def _card(self, call: ast.Call, module: str, node: ast.ClassDef, path: Path) -> Card:
         try:
             name = ast.literal_eval(call.args[0])
             fields = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
-            return self.card(name=name, module=module, attribute=attribute, **fields)
+            if self.card is MethodCard:
+                fields["options"] = _options(node)
+            return self.card(name=name, module=module, attribute=node.name, **fields)
         except (ValueError, TypeError, IndexError) as error:
             where = f"{path.relative_to(ROOT)}:{call.lineno}"
             raise UsageError(f"{where}: the card of a {self.noun} must consist of literals: {error}.") from error
@@ -78,6 +80,14 @@ class Registry(Mapping[str, Card], Generic[Card]):
     def every(self) -> Mapping[str, Card]:
         """All cards by name."""
         return self._cards
+
+
+def _options(node: ast.ClassDef) -> tuple[str, ...] | None:
+    """Names of the arguments that a class's own `__init__` takes; None where the source doesn't say."""
+    for member in node.body:
+        if isinstance(member, ast.FunctionDef) and member.name == "__init__" and member.args.kwarg is None:
+            return tuple(argument.arg for argument in (*member.args.args[1:], *member.args.kwonlyargs))
+    return None
 
 
 class Protocols(Mapping[str, Any]):

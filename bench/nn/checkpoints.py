@@ -1,12 +1,14 @@
 """Reading the files that others keep weights in; nothing in them is ever executed."""
 
 import pickle
+import pickletools
 import re
+import struct
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import numpy as np
 import torch
@@ -104,14 +106,55 @@ def _pickled(path: Path) -> bool:
 
 
 def _torch(path: Path) -> Any:
+    _check_start(path)
     try:
         with warnings.catch_warnings():  # of other pickle protocols: what can't be read is refused anyway
             warnings.simplefilter("ignore", UserWarning)
             return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, AttributeError) as error:
-        first = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
+    except Exception as error:  # an unpickler raises whatever a damaged file makes it stumble over
+        raise _refusal(path, error) from error
+
+
+def _check_start(path: Path) -> None:
+    """Refuse what torch.save can't have written, by its first bytes, and a zip that has lost its end."""
+    with path.open("rb") as file:
+        start = file.read(40)
+    if not start:
+        raise UsageError(f"{path.name} is empty; the download may have failed.")
+    if not start.startswith((b"PK", b"\x80")):
         raise UsageError(
-            f"{path.name} isn't a file of plain tensors ({first}). One with pickled classes could run any code and is "
-            f"never opened here. If you trust it, convert it apart from this project, with: "
-            f"{UNPICKLE.format(name=path.name)} and import plain.pth."
-        ) from error
+            f"{path.name} is no PyTorch checkpoint: it starts with {start!r}; the download may have failed."
+        )
+    if start.startswith(b"PK") and not is_zipfile(path):
+        raise UsageError(
+            f"{path.name} is cut short: the directory at the end of its zip is missing; download it again."
+        )
+
+
+def _refusal(path: Path, error: Exception) -> UsageError:
+    """Return what to say of a file that torch refuses: how to convert a sound one, else that it is damaged."""
+    if not (isinstance(error, pickle.UnpicklingError) or "TorchScript" in str(error)) or not _sound(path):
+        return UsageError(
+            f"{path.name} can't be read as a PyTorch checkpoint: it is damaged, cut short or of another kind; "
+            "download it again."
+        )
+    found = re.search(r"GLOBAL (\S+)", str(error))
+    named = f" (it names {found[1]})" if found else ""
+    return UsageError(
+        f"{path.name} isn't a file of plain tensors{named}. One with pickled classes "
+        f"could run any code and is never opened here. If you trust it, convert it apart from this project, with: "
+        f"{UNPICKLE.format(name=path.name)} and import plain.pth."
+    )
+
+
+def _sound(path: Path) -> bool:
+    """Tell whether a file's first pickle, in a zip data.pkl, can be read to its end; nothing in it is executed."""
+    try:
+        if not is_zipfile(path):
+            with path.open("rb") as file:
+                return any(operation.name == "STOP" for operation, _, _ in pickletools.genops(file))
+        with ZipFile(path) as archive:
+            (name,) = (name for name in archive.namelist() if re.fullmatch(r"[^/]+/data\.pkl", name))
+            return any(operation.name == "STOP" for operation, _, _ in pickletools.genops(archive.read(name)))
+    except (BadZipFile, ValueError, OSError, struct.error):
+        return False

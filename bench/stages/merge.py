@@ -67,6 +67,7 @@ def run(params: Params, request: Request) -> None:
     if request.method not in methods:
         raise unknown_name("method", request.method, methods)
     card = methods[request.method]
+    _check_preset(card, request.preset)
     _check_destinations(request)
     network = _network(params, request, card)
     scene = _scene(request)
@@ -81,6 +82,13 @@ def run(params: Params, request: Request) -> None:
     if request.preview is not None:
         write_bytes_atomic(request.preview, _preview(radiance))
     print(f"{request.out}: {radiance.shape[1]}x{radiance.shape[0]}, {card.label}, radiance up to {radiance.max():.4g}")
+
+
+def _check_preset(card: MethodCard, preset: str) -> None:
+    if preset and not card.presets:
+        raise UsageError(f"{card.label} has no presets; leave --preset out.")
+    if preset and preset not in card.presets:
+        raise unknown_name(f"preset of {card.name}", preset, card.presets)
 
 
 def _check_destinations(request: Request) -> None:

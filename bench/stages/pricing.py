@@ -4,12 +4,14 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from torch import nn
 
 from bench.core.optimisation import Optimisation, Stage2
-from bench.core.params import Params, Run
+from bench.core.params import Evaluation, Params, Run
+from bench.core.progress import track
 from bench.core.registry import datasets, methods
 from bench.data.patches import grid
 from bench.io.container import list_scenes, read_scene
@@ -80,7 +82,8 @@ class Item:
 def items(params: Params, gpu: Gpu) -> list[Item]:
     """Return what the profile's stages cost on a GPU; equal ones are one item, in the order of the pipeline."""
     groups: dict[tuple[Any, ...], list[Item]] = {}
-    for item in (*_codebooks(params), *_trainings(params), *_evaluations(params)):
+    every = chain(_codebooks(params), _trainings(params), _evaluations(params))
+    for item in track(every, len(params.codebooks) + len(params.runs) + len(_networks(params)), "estimate"):
         groups.setdefault((item.stage, item.cost, item.batch, item.steps), []).append(item)
     merged = [replace(group[0], names=tuple(item.names[0] for item in group)) for group in groups.values()]
     return [priced(item, gpu, params.precision if item.stage != "evaluate" else "fp32") for item in merged]
@@ -185,15 +188,18 @@ def _trainings(params: Params) -> Iterator[Item]:
 
 def _evaluations(params: Params) -> Iterator[Item]:
     known: dict[tuple[Any, ...], Cost] = {}
-    for name, cell in params.evaluations.items():
-        if cell.run not in params.runs:
-            continue  # a method without a network costs no GPU time
+    for name, cell in _networks(params).items():
         run = params.runs[cell.run]
         size = _padded(frame(params, cell.dataset), methods[params.variants[run.variant].method].multiple)
         key = (_architecture(params, run), size)
         if key not in known:
             known[key] = cost.prediction(partial(networks.build, params, run), height=size[0], width=size[1])
         yield Item("evaluate", (name,), known[key], 1, scenes(params, cell.dataset))
+
+
+def _networks(params: Params) -> dict[str, Evaluation]:
+    """Return the evaluations of networks trained here; a method without a network costs no GPU time."""
+    return {name: cell for name, cell in params.evaluations.items() if cell.run in params.runs}
 
 
 def _architecture(params: Params, run: Run) -> str:

@@ -1,13 +1,16 @@
 """Speed: what a training step of stage 2 takes on this device, in each way of computing it, and what limits it."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from bench.core import progress
 from bench.core.errors import UsageError
 from bench.core.params import Params
 from bench.io.files import write_json_atomic, write_text_atomic
@@ -76,27 +79,35 @@ class Speed:
     timed: list[Timed] = field(default_factory=list)
 
 
-def run(params: Params, name: str | None = None, *, batch: int = 16, size: int = 256) -> Speed:
+def run(params: Params, name: str | None = None, *, batch: int = 16, size: int = 256, keep: bool = False) -> Speed:
     """Time the stage-2 step of run `name` (default: the last row of Table 3) on random data.
 
-    The result is kept in reports/<profile>/speed.json and speed.md after each way, beside the pipeline's outputs: no
-    stage makes or reads it.
+    After each way the result is written to speed.json and speed.md in runs/<profile>/speed, with `keep` in
+    reports/<profile>, which git tracks: no stage makes or reads it.
     """
     device = training.start(params)
     chosen = name or _proposed(params)
     networks.find_run(params, chosen)
+    folder = params.reports if keep else Path("runs") / params.profile / "speed"
+    _say(f"timing {chosen} on {training.device_name(device)}, batch {batch}, {size}x{size}; written to {folder}")
     speed = Speed(
         chosen, training.device_name(device), torch.__version__, batch, size, params.perceptual.backbone,
         ceilings(device),
     )  # fmt: skip
     costs: dict[str, Cost] = {}
     for way in ways(device):
+        _say(f"{way.label}: {STEPS} steps and a warm-up")
         if way.precision not in costs:
             costs[way.precision] = _cost(params, chosen, way.precision, batch, size)
         speed.timed.append(_time(params, chosen, way, costs[way.precision], batch, size, device))
-        write_json_atomic(params.reports / "speed.json", asdict(speed))
-        write_text_atomic(params.reports / "speed.md", page(speed))
+        write_json_atomic(folder / "speed.json", asdict(speed))
+        write_text_atomic(folder / "speed.md", page(speed))
     return speed
+
+
+def _say(line: str) -> None:
+    if not progress.quiet:
+        print(f"speed: {line}", file=sys.stderr, flush=True)
 
 
 def ways(device: torch.device) -> tuple[Way, ...]:

@@ -130,20 +130,12 @@ class OLCNet(HdrNetwork):
     prior_scale: Tensor
 
     def __init__(
-        self,
-        *,
-        channels: int,
-        blocks: int,
-        deform_groups: int,
-        head: str = "published",
-        alignment: str = "pa",
-        skip: str = "fsm",
-        prior: str = "rf",
-        prior_weights: str = "trained",
-        prior_frozen: bool = True,
+        self, *, channels: int, blocks: int, deform_groups: int, head: str = "published",
+        alignment: str = "pa", skip: str = "fsm",
+        prior: str = "rf", prior_weights: str = "trained", prior_frozen: bool = True,
         vqgan: Mapping[str, Any] | None = None,
-        **vqgan_size: int,
-    ) -> None:
+        encoder_blocks: int | None = None, decoder_blocks: int | None = None, middle_blocks: int = 2,
+    ) -> None:  # fmt: skip
         """Choose the parts.
 
         alignment : "pa" or "none".
@@ -152,6 +144,7 @@ class OLCNet(HdrNetwork):
         prior_weights : "trained", stage 1's, or "random", the control without its knowledge: no E, no mapping loss.
         prior_frozen  : False trains decoder and book along, with eq. 7's terms on z_vq; E, if any, stays frozen.
         vqgan     : arguments of the VQGAN (codes, segments, network, encoder_domain); its sizes come from the preset.
+        encoder_blocks, decoder_blocks, middle_blocks : its sizes; of no use with prior "none".
         """
         super().__init__()
         check(alignment, prior, vqgan)
@@ -163,7 +156,8 @@ class OLCNet(HdrNetwork):
         self.merge = merger("concat", 4 * channels) if skip == "reference" else None
         self.vqgan: VQGAN | None = None
         if prior != "none":
-            self._add_prior(channels, _prior(channels, prior_weights, prior_frozen, {**vqgan_size, **(vqgan or {})}))
+            sizes = {"encoder_blocks": encoder_blocks, "decoder_blocks": decoder_blocks, "middle_blocks": middle_blocks}
+            self._add_prior(channels, _prior(channels, prior_weights, prior_frozen, {**sizes, **(vqgan or {})}))
         self.decoder = FidelityDecoder(channels, blocks, prior, 1 + (prior != "none"))
         self.head = Head(channels, head)
         self.prior_frozen = prior_frozen

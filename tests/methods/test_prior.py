@@ -228,3 +228,11 @@ def test_strips_of_a_large_map_give_what_the_whole_map_gives(network, monkeypatc
         monkeypatch.setattr("bench.nn.tiling.LARGE", 64)
         for strips, level in zip(made.features(codes), whole, strict=True):
             torch.testing.assert_close(strips, level, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "meant"), [("skipp", "skip"), ("middle_block", "middle_blocks")])
+@pytest.mark.parametrize("prior", [{"prior": "none"}, {"vqgan": {"codes": 16, "segments": "olc"}}], ids=["none", "rf"])
+def test_a_misspelt_option_is_refused_with_or_without_a_prior(prior, name, meant):
+    """Without a prior it built the network that the option should have changed."""
+    with pytest.raises(UsageError, match=f"no option of olc is called '{name}'. Did you mean '{meant}'"):
+        methods["olc"].build("smoke", **prior, **{name: 1})

@@ -139,14 +139,16 @@ class TestCommand:
     def test_page(self, file):
         answer = self.call("--params", str(file), "estimate", "--gpu", "a100")
         assert answer.exit_code == 0, answer.output
-        lines = answer.output.splitlines()
+        lines = answer.stdout.splitlines()
         assert lines[0] == "smoke on one NVIDIA A100 80GB SXM, trained in fp32"
         assert any(line.startswith("codebook  vanilla-16--panoramas--s0 and 1 more ") for line in lines)
         assert any(line.startswith("all ") and line.endswith(" h") for line in lines)
         assert "measured h" not in answer.output
+        # Three codebooks, three trainings and two evaluations; on stderr, for stdout is the table.
+        assert answer.stderr.splitlines()[-1].startswith("estimate: 8/8, ") and "estimate:" not in answer.stdout
 
     def test_json_holds_everything_and_is_the_same_every_time(self, file, priced):
-        found = json.loads(self.call("--params", str(file), "estimate", "--json").output)
+        found = json.loads(self.call("--params", str(file), "estimate", "--json").stdout)
         assert found == json.loads(json.dumps(priced.as_json()))
         assert {"lower", "upper", "binds", "memory", "measured"} <= set(found["items"][0])
 

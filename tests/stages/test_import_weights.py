@@ -1,5 +1,6 @@
 """Others' weights: any container in, our names and a card out, a row of its own kind; nothing in a file is executed."""
 
+import io
 import json
 import pickle
 from hashlib import sha256
@@ -86,9 +87,45 @@ def test_a_pickled_class_is_refused_with_advice_and_never_runs(desk, tmp_path):
     assert "\n" not in str(caught.value)
     whole = tmp_path / "whole.pth"
     torch.save(methods["ahdrnet"].build("smoke"), whole)
-    with pytest.raises(UsageError, match="isn't a file of plain tensors"):
+    with pytest.raises(UsageError, match=r"isn't a file of plain tensors \(it names methods\.ahdrnet\.AHDRNet\)\. One"):
         import_weights.run(desk, "ahdrnet", whole, "smoke")
     assert not layout.imported("ahdrnet").exists()
+
+
+def stored(*, zipped=True):
+    """What torch.save writes of plain tensors, as bytes."""
+    buffer = io.BytesIO()
+    torch.save({"state_dict": {"a": torch.zeros(200)}}, buffer, _use_new_zipfile_serialization=zipped)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"hello", r"no PyTorch checkpoint: it starts with b'hello'; the download may have failed"),
+        (b"<!DOCTYPE html><html><head><title>Google Drive - Virus scan warning", "starts with b'<!DOCTYPE html>"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:4f\nsize 9\n",
+            "starts with b'version https://git-lfs",
+        ),
+        (b"Rar!\x1a\x07\x00", "no PyTorch checkpoint"),
+        (b"", "x.pth is empty; the download may have failed"),
+        (stored()[: len(stored()) // 2], "x.pth is cut short"),
+        (stored()[:2], "x.pth is cut short"),
+        (stored()[:60] + bytes(40) + stored()[100:], "damaged, cut short or of another kind"),
+        (stored(zipped=False)[:-50], "damaged, cut short or of another kind"),
+        (stored(zipped=False)[:10], "damaged, cut short or of another kind"),
+        (b"\x80\x02h\x69.", "damaged, cut short or of another kind"),
+        (b"\x80\x02" + bytes(range(90, 130)), "damaged, cut short or of another kind"),
+    ],
+    ids=range(12),
+)
+def test_a_failed_download_is_named_without_advice_to_unpickle_it(content, said, desk, tmp_path):
+    (tmp_path / "x.pth").write_bytes(content)
+    with pytest.raises(UsageError, match=said) as caught:
+        import_weights.run(desk, "ahdrnet", tmp_path / "x.pth", "smoke")
+    message = str(caught.value)
+    assert "weights_only" not in message and "PyTorch 2.6" not in message and "\n" not in message
 
 
 def test_a_pickle_inside_npz_is_refused(desk, tmp_path):

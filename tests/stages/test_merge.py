@@ -91,6 +91,20 @@ def test_a_real_bracket_is_merged(ask, out, tmp_path, capsys, method):
     assert "EV apart where 1.97 is stated" in printed and "another curve than gamma 2.2" in printed
 
 
+@pytest.mark.parametrize(
+    ("method", "preset", "said"),
+    [
+        ("triangle-merge", "foo", "has no presets; leave --preset out"),
+        ("sen2012", "hihg", "no preset of sen2012 is called 'hihg'. Did you mean 'high'"),
+        ("olc", "huge", "no preset of olc is called 'huge'. Known: demo, published, smoke"),
+    ],
+)
+def test_a_preset_that_the_method_has_not_is_refused_before_anything_else(ask, out, capsys, method, preset, said):
+    with pytest.raises(UsageError, match=said):
+        ask(method=method, preset=preset)
+    assert not out.exists() and not capsys.readouterr().out
+
+
 def test_the_order_of_the_frames_does_not_matter(ask, out):
     results = set()
     for frames in itertools.permutations(SHOTS):

@@ -60,14 +60,31 @@ def test_a_way_that_fails_costs_its_own_row_only(monkeypatch):
     assert timed.failed == "RuntimeError: no kernel" and "failed: RuntimeError" in row(timed)[1]
 
 
-def test_a_run_is_timed_here_and_kept_outside_the_pipeline(tmp_path, monkeypatch):
+def test_a_run_is_timed_here_and_kept_outside_the_pipeline(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(speed, "STEPS", 1)
     found = speed.run(SMOKE, "olc-baseline--panoramas--s0", batch=1, size=16)
+    out, told = capsys.readouterr()
+    heading, *lines = told.splitlines()
+    assert heading.startswith(
+        f"speed: timing olc-baseline--panoramas--s0 on {found.device}, batch 1, 16x16; written to"
+    )
+    assert [line.partition(": ")[2].partition(":")[0] for line in lines] == ["fp32, eager"] and not out
     assert [timed.way.label for timed in found.timed] == ["fp32, eager"] and found.timed[0].seconds > 0
-    kept = json.loads((tmp_path / "reports/smoke/speed.json").read_text(encoding="utf-8"))
+    kept = json.loads((tmp_path / "runs/smoke/speed/speed.json").read_text(encoding="utf-8"))
     assert kept["timed"][0]["seconds"] == found.timed[0].seconds
-    assert (tmp_path / "reports/smoke/speed.md").read_text(encoding="utf-8") == speed.page(found)
+    assert (tmp_path / "runs/smoke/speed/speed.md").read_text(encoding="utf-8") == speed.page(found)
+
+
+def test_only_keep_writes_over_the_committed_figures(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(speed, "_time", lambda _, __, way, cost, *___: Timed(way, cost, 1.0))
+    monkeypatch.setattr(speed, "_cost", lambda *_: COST)
+    monkeypatch.setattr(speed, "ceilings", lambda _: TOP)
+    for keep, folder in ((False, "runs/smoke/speed"), (True, "reports/smoke")):
+        speed.run(SMOKE, "olc-baseline--panoramas--s0", keep=keep)
+        assert sorted(path.name for path in (tmp_path / folder).iterdir()) == ["speed.json", "speed.md"]
+        assert keep or not (tmp_path / "reports").exists()
 
 
 def test_the_default_run_is_the_last_row_of_table_3():
