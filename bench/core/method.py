@@ -51,7 +51,7 @@ class MethodCard:
     after_paper: bool = False
     conventions: Mapping[str, str] = field(default_factory=dict)
     unavailable: str = ""
-    options: tuple[str, ...] | None = None
+    options: tuple[str, ...] | None = field(default=None, compare=False)
 
     def load(self) -> Any:
         """Import the method's module and return the class that carries the card."""

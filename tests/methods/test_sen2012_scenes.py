@@ -137,7 +137,7 @@ class TestUse:
             ("hihg", {}, "no preset of sen2012 is called 'hihg'. Did you mean 'high'"),
             ("", {"mode": "medium"}, "no mode is called 'medium'; there are normal and high"),
             ("", {"max_side": -1}, "max_side -1"),
-            ("normal", {"sweeps": 9}, "unexpected keyword argument 'sweeps'"),
+            ("normal", {"sweeps": 9}, "no option of sen2012 is called 'sweeps'"),
         ],
     )
     def test_mistakes_are_sentences(self, moving, preset, options, said):
