@@ -122,4 +122,4 @@ def test_memory_of_full_size_pairs_stays_below_a_gigabyte():
     peaks = [int(kilobytes) / 1e6 for kilobytes in done.stdout.split()]
     print(f"\npeak resident memory after each of 12 pairs, GB: {peaks}")
     assert peaks[-1] < 1.0
-    assert peaks[-1] < peaks[5] + 0.02  # a pair kept each time would add 0.036 GB, 0.22 over the last six
+    assert peaks[-1] < peaks[5] + 0.1  # a pair kept each time would add 0.036 GB, 0.22 over the last six; 0.02 was seen
