@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
+from bench.core import progress
 from bench.core.scene import GAMMA, Scene
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,6 +44,12 @@ SMALL = yaml.safe_load(
     tables: {table1: {Proposed: proposed}, table2: {}, table3: {}}
     """
 )
+
+
+@pytest.fixture(autouse=True)
+def progress_as_at_a_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What --quiet of a command run in this process has switched off, no later test shall miss."""
+    monkeypatch.setattr(progress, "quiet", False)
 
 
 @pytest.fixture
