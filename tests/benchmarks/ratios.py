@@ -1,7 +1,8 @@
 """Whether the hot spots are still as many times as fast as their reference kernels as when last accepted.
 
 `make ratios` measures and compares, `make accept-ratios` accepts what was measured. Reads the ratios that the fixture
-`ratio` put into pytest's JUnit report. Seconds depend on the machine and are never compared.
+`ratio` put into pytest's JUnit report. Seconds depend on the machine and are never compared. Ratios depend on the kind
+of its processor: each kind has its own accepted ones.
 """
 
 import argparse
@@ -22,6 +23,19 @@ class Measured(NamedTuple):
 
     ratios: dict[str, float]
     failed: set[str]
+
+
+def processor() -> str:
+    """Return the kind of this processor, as PyTorch names what its kernels use."""
+    import torch  # not for a comparison under a given name
+
+    return str(torch.backends.cpu.get_cpu_capability())
+
+
+def kept(path: Path) -> dict[str, dict[str, float]]:
+    """Return the accepted ratios: kind of processor -> test -> ratio; none without a file."""
+    content: dict[str, dict[str, float]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return content
 
 
 def read(report: Path) -> Measured:
@@ -65,12 +79,13 @@ def compare(measured: Measured, accepted: dict[str, float]) -> int:
     return int(any(verdict.startswith(("worse", "failed", "gone")) for verdict in verdicts.values()))
 
 
-def accept(measured: Measured, path: Path) -> int:
-    """Write the measured ratios as the accepted ones, unless a test failed, and return the exit code."""
+def accept(measured: Measured, path: Path, kind: str) -> int:
+    """Write the measured ratios as the accepted ones of this kind, unless a test failed, and return the exit code."""
     if measured.failed:
         print(f"error: nothing accepted, because tests failed: {'; '.join(sorted(measured.failed))}", file=sys.stderr)
         return 1
-    path.write_text(json.dumps(measured.ratios, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    content = {**kept(path), kind: measured.ratios}
+    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return 0
 
 
@@ -80,14 +95,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("report", type=Path, help="JUnit report of the timed tests")
     parser.add_argument("--accept", action="store_true", help="accept these ratios instead of comparing them")
     parser.add_argument("--accepted", type=Path, default=ACCEPTED, help="file of the accepted ratios")
+    parser.add_argument("--processor", default="", help="kind of processor; default: this one's")
     given = parser.parse_args(arguments)
     if not given.report.is_file() or not any(measured := read(given.report)):
         print(f"error: no ratios in {given.report}; try: make ratios", file=sys.stderr)
         return 2
+    kind = given.processor or processor()
     if given.accept:
-        return accept(measured, given.accepted)
-    accepted = json.loads(given.accepted.read_text(encoding="utf-8")) if given.accepted.exists() else {}
-    return compare(measured, accepted)
+        return accept(measured, given.accepted, kind)
+    print(f"Processor: {kind}\n")
+    return compare(measured, kept(given.accepted).get(kind, {}))
 
 
 if __name__ == "__main__":

@@ -45,9 +45,9 @@ def compare(tmp_path, report, capsys):
         sound = tmp_path / "sound.xml"
         sound.write_text(report.read_text(encoding="utf-8").replace("<failure", "<kept").replace("failure>", "kept>"))
         file = tmp_path / "accepted.json"
-        file.write_text(json.dumps(accepted), encoding="utf-8")
-        code = ratios.main([str(sound), "--accepted", str(file)])
-        rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
+        file.write_text(json.dumps({"AVX9": accepted, "AVX1": {THREE: 9.0}}), encoding="utf-8")
+        code = ratios.main([str(sound), "--accepted", str(file), "--processor", "AVX9"])
+        rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[4:]]
         return code, {name: verdict for name, _, _, verdict in rows}
 
     return run
@@ -86,16 +86,19 @@ def test_a_failed_test_fails_and_is_not_accepted(report, tmp_path, capsys):
     file = tmp_path / "accepted.json"
     assert ratios.main([str(report), "--accept", "--accepted", str(file)]) == 1
     assert not file.exists()
-    file.write_text(json.dumps({THREE: 3.0, TWO: 2.0}), encoding="utf-8")
-    assert ratios.main([str(report), "--accepted", str(file)]) == 1
+    file.write_text(json.dumps({"AVX9": {THREE: 3.0, TWO: 2.0}}), encoding="utf-8")
+    assert ratios.main([str(report), "--accepted", str(file), "--processor", "AVX9"]) == 1
     assert f"| {TWO} | 2.00 | 2.00 | failed |" in capsys.readouterr().out
 
 
 def test_what_was_accepted_passes(compare, tmp_path):
     compare({})
     file = tmp_path / "new.json"
-    assert ratios.main([str(tmp_path / "sound.xml"), "--accept", "--accepted", str(file)]) == 0
-    assert compare(json.loads(file.read_text(encoding="utf-8"))) == (0, dict.fromkeys((THREE, TWO), "as accepted"))
+    words = [str(tmp_path / "sound.xml"), "--accept", "--accepted", str(file)]
+    assert ratios.main([*words, "--processor", "AVX9"]) == ratios.main(words) == 0
+    accepted = json.loads(file.read_text(encoding="utf-8"))
+    assert set(accepted) == {"AVX9", ratios.processor()}, "those of another kind stay"
+    assert compare(accepted["AVX9"]) == (0, dict.fromkeys((THREE, TWO), "as accepted"))
 
 
 def test_without_accepted_ratios_all_are_new(report, tmp_path, capsys):
@@ -113,8 +116,8 @@ def test_accepted_ratios_are_of_tests_that_are_there():
         pytest.skip("no ratios are accepted yet; on a quiet machine: make ratios accept-ratios")
     accepted = json.loads(ratios.ACCEPTED.read_text(encoding="utf-8"))
     assert accepted
-    for name, ratio in accepted.items():
+    for name, ratio in ((name, ratio) for kind in accepted.values() for name, ratio in kind.items()):
         file, _, test = name.partition(": ")
         text = (HERE / f"test_{file}.py").read_text(encoding="utf-8")
-        assert f"def {test.partition('[')[0]}(" in text and "@pytest.mark.timed" in text
+        assert f"def {test.partition('[')[0]}(" in text and "pytest.mark.timed" in text
         assert ratio > 0
