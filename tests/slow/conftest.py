@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
+from bench.repository.lock import cut_short
+
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = (
     "bench", "methods", "datasets", "reports/printed", "reports/submissions", "dvc.yaml", "requirements.lock",
@@ -42,17 +44,17 @@ class Project(NamedTuple):
         A kill may leave two of DVC's files cut short. DVC refuses them then, and the cure is what docs/scale.md says.
         """
         code, said = self.ended()
-        while code and self.mended(said):
+        if code and self.mended():
             code, said = self.ended()
         assert code == 0, said
         return said
 
-    def mended(self, said: str) -> bool:
-        """Delete the file of its own that DVC complains of; tell whether it was one."""
-        named = [name for name in ("dvc.lock", ".dvc/tmp/rwlock") if f"'{name}'" in said]
-        for name in named:
-            (self.folder / name).unlink()
-        return bool(named)
+    def mended(self) -> bool:
+        """Delete what of DVC's own files is cut short; tell whether anything was."""
+        damaged = cut_short(self.folder, self.folder / "dvc.lock")
+        for path in damaged:
+            path.unlink()
+        return bool(damaged)
 
     def ended(self) -> tuple[int, str]:
         """Run `dvc repro` to its end; return its exit code and what it printed."""

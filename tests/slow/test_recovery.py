@@ -49,7 +49,7 @@ def killed(project, seconds):
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         return True
-    assert process.returncode == 0 or project.mended(said), said
+    assert process.returncode == 0 or project.mended(), said
     return False
 
 
