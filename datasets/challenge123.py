@@ -3,6 +3,7 @@
 L. Kong et al., "SAFNet: Selective Alignment Fusion Network for Efficient HDR Imaging", ECCV 2024.
 """
 
+import re
 from pathlib import Path
 
 from bench.core.dataset import Listing, dataset
@@ -12,6 +13,7 @@ from bench.data.layouts.brackets import FRAMES, read_files
 from bench.data.layouts.places import KALANTARI_LIKE, find
 
 MIDDLE = "_2"
+MOMENT = re.compile(r"(.+)_[123]")
 """Ending of the folders of the middle moment, whose truth and exposures are the scene's."""
 
 TRUTHS = ("hdr_img.hdr", "HDRImg.hdr")
@@ -44,9 +46,10 @@ class Challenge123:
         """There is one layout."""
 
     def find(self, root: Path, split: str) -> Listing:
-        """List the folders xxx_2 of "train" or "test"; the other two moments lie beside them."""
+        """List the folders xxx_2 of "train" or "test", absent ones too; the other two moments lie beside them."""
         found = find(root, split, {"three-moments": KALANTARI_LIKE}, "challenge123")
-        middle = [folder for folder in found.folders if folder.name.endswith(MIDDLE)]
+        moments = ((folder, MOMENT.fullmatch(folder.name)) for folder in found.folders)
+        middle = list(dict.fromkeys(folder.with_name(f"{of[1]}{MIDDLE}") for folder, of in moments if of))
         if not middle:
             raise UsageError(
                 f"challenge123, split {split}: {found.folders[0].parent} has no folder of a middle moment; expected "

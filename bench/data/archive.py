@@ -1,5 +1,6 @@
 """Zip archives, unpacked only where every entry is harmless; an interrupted call goes on."""
 
+import re
 import stat
 import struct
 import unicodedata
@@ -17,6 +18,9 @@ MOST_ENTRIES, MOST_BYTES, MOST_RATIO = 200_000, 200_000_000_000, 100
 """An archive beyond these is refused: the largest public set has thousands of files and 20 GB, hardly compressed."""
 
 RUBBISH = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
+
+BESIDE = re.compile(r"(readme|licen[cs]e|copying|citation)[^/]*|.*\.(md|pdf|html?|rtf|docx?|m|py)", re.IGNORECASE)
+"""Names of files about the data: several archives may hold them, each its own."""
 
 CHUNK = 1 << 20
 
@@ -43,11 +47,11 @@ def unpack(archive: Path, target: Path) -> list[Path]:
 
 
 def clash(archives: Sequence[Path]) -> str:
-    """Return a sentence about the first file that two zip archives hold with another content each, "" if none."""
+    """Return a sentence about the first file of data that two zip archives hold with another content each, or ""."""
     seen: dict[tuple[str, ...], tuple[Path, zipfile.ZipInfo]] = {}
     for archive in archives:
         with _opened(archive) as bundle:
-            for entry in checked(bundle, archive):
+            for entry in filter(_is_data, checked(bundle, archive)):
                 first, known = seen.setdefault(_folded(entry.filename), (archive, entry))
                 if (known.CRC, known.file_size) != (entry.CRC, entry.file_size):
                     return f"{first.name} and {archive.name} both hold {entry.filename!r}, with another content each"
@@ -55,9 +59,9 @@ def clash(archives: Sequence[Path]) -> str:
 
 
 def complete(archive: Path, target: Path) -> bool:
-    """Tell whether each file of a zip archive is in the folder `target` with its size; contents aren't read."""
+    """Tell whether each file of data of a zip archive is in `target` with its size; contents aren't read."""
     with _opened(archive) as bundle:
-        return all(_sized(target / _name(entry), entry) for entry in checked(bundle, archive))
+        return all(_sized(target / _name(entry), entry) for entry in filter(_is_data, checked(bundle, archive)))
 
 
 def test(archive: Path) -> None:
@@ -165,6 +169,10 @@ def _refuse_collisions(files: Sequence[zipfile.ZipInfo], archive: Path) -> None:
     for parts, name in seen.items():
         if parts in folders:
             raise UsageError(f"{archive}: entry {name!r} is a file where {folders[parts]!r} needs a folder.")
+
+
+def _is_data(entry: zipfile.ZipInfo) -> bool:
+    return BESIDE.fullmatch(_name(entry).name) is None
 
 
 def _folded(name: str) -> tuple[str, ...]:

@@ -98,7 +98,8 @@ def misfit(prediction: Array, truth: Array) -> Fit | None:
 def exchanged(prediction: Array, truth: Array) -> bool:
     """Whether red and blue of a prediction are obviously exchanged; both (H, W, 3), linear, finite, of any scale.
 
-    Compared are ratios of red to blue, on pixels that are neither dark nor clipped in either picture.
+    Compared are ratios of red to blue, on pixels that are neither dark nor clipped in either picture. That they fit
+    exchanged isn't enough, as they would after a cast of colour too: they must also vary the other way round.
     """
     values, true = _samples(prediction), _samples(truth)
     kept = _usable(values, true)[:, ::2].all(axis=1)
@@ -106,7 +107,9 @@ def exchanged(prediction: Array, truth: Array) -> bool:
         return False
     ours, theirs = (np.log(image[kept, 0]) - np.log(image[kept, 2]) for image in (values, true))
     straight, swapped = (float(np.median(np.abs(ours - ratio))) for ratio in (theirs, -theirs))
-    return straight > COLOURED and EXCHANGED * swapped < straight
+    ours, theirs = ours - np.median(ours), theirs - np.median(theirs)
+    reversed_too = bool(np.median(np.abs(ours + theirs)) < np.median(np.abs(ours - theirs)))
+    return straight > COLOURED and EXCHANGED * swapped < straight and reversed_too
 
 
 def _distance(values: Samples, true: Samples) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NamedTuple
 
-from bench.core.decisions import Decision, decisions
+from bench.core.decisions import READINGS, Decision, decisions
 from bench.core.errors import BenchError
 from bench.core.params import Params
 from bench.report.table import KINDS, Table
@@ -68,7 +68,7 @@ def render(page: Page) -> str:
 
 
 def _decided(decision: Decision) -> Decision:
-    other = decision.default not in (None, decision.value)
+    other = decision not in READINGS and decision.default != decision.value
     return decision._replace(value=_plain(decision.value), default=_plain(decision.default) if other else "")
 
 

@@ -158,9 +158,9 @@ def _one(source: Mapping[str, Any], store: Path, checksums: Checksums, mirror: s
     path = download(wanted, store, checksums, judge=_judge)
     found = checksums.get(wanted.name) or {}
     stamp, target = store / f"{wanted.name}.unpacked", store / "unpacked"
-    _refuse_clash(store, path)
     stamped = stamp.exists() and stamp.read_text(encoding="utf-8") == found["sha256"]
     if not stamped or not archives.complete(path, target):
+        _refuse_clash(store, path)
         archives.unpack(path, target)
         stamp.write_text(found["sha256"], encoding="utf-8")
     yield {"name": wanted.name, **found}

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench.core.dataset import DatasetCard
 from bench.core.errors import CheckFailed, Incomplete, UsageError
 from bench.core.parallel import interrupted, spread
 from bench.core.params import DatasetUse, Params
@@ -115,7 +116,7 @@ def _tasks(params: Params, dataset: str, source: Path, staging: Path, splits: Se
         try:
             found = card.find(source, split, use.layout)
         except Incomplete as error:
-            others = () if splits else [name for name in card.splits if name != split]
+            others = () if splits else [name for name in card.splits if _there(card, source, name, use.layout)]
             raise UsageError(f"{error} {_again(params, dataset, others)}") from error
         print(f"{dataset}/{split}: {len(found.folders)} scenes, layout {found.layout}", flush=True)
         tasks += [
@@ -125,6 +126,13 @@ def _tasks(params: Params, dataset: str, source: Path, staging: Path, splits: Se
     if not tasks:
         raise UsageError(f"{source} holds no scene of {dataset}; is it the unpacked dataset?")
     return tasks
+
+
+def _there(card: DatasetCard, source: Path, split: str, kind: str | None) -> bool:
+    try:
+        return bool(card.find(source, split, kind).folders)
+    except UsageError:
+        return False
 
 
 def _again(params: Params, dataset: str, splits: Sequence[str] = ()) -> str:
@@ -139,7 +147,7 @@ def _again(params: Params, dataset: str, splits: Sequence[str] = ()) -> str:
 def _digests(folder: Path, beside: Sequence[Path] = ()) -> dict[str, str]:
     """sha256 of each file right in a scene's folder, by name, and in those beside it, by folder and name."""
     found: dict[str, str] = {}
-    for place in (folder, *(path for path in beside if path.is_dir())):
+    for place in (path for path in (folder, *beside) if path.is_dir()):
         before = "" if place == folder else f"{place.name}/"
         try:
             files = sorted(path for path in place.iterdir() if path.is_file())

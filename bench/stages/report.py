@@ -69,6 +69,8 @@ def _check_inputs(params: Params) -> None:
     inspected = [*params.codebooks, *(f"network-{run}" for run in params.vq_runs)]
     inputs = [
         *(layout.weights(params, run).with_suffix(".json") for run in params.runs),
+        *(layout.curve(params, run) for run in params.runs),
+        *(layout.predictions(params, cell.run, cell.dataset) for cell in params.evaluations.values()),
         *(layout.sensitivity(params, cell) for cell in params.evaluations if params.sensitivity),
         *(layout.inspection(params, name) for name in inspected),
     ]

@@ -93,6 +93,15 @@ def test_a_cast_of_colour_is_no_exchange(truth, cast):
     assert not exchanged(noisy(truth) * np.float32(cast), truth)
 
 
+@pytest.mark.parametrize("cast", [0.9, 0.85, 0.8, 0.75, 0.7])
+def test_a_cast_that_turns_a_faint_colour_round_is_no_exchange(truth, cast):
+    faint = np.repeat(truth[..., 1:2], 3, axis=-1)
+    faint[..., 0] *= np.random.default_rng(1).lognormal(0.1, 0.03, truth.shape[:2])
+    theirs = faint * np.float32([cast, 1, 1])
+    assert not exchanged(theirs, faint)
+    assert exchanged(faint[..., ::-1], faint)
+
+
 def test_nothing_is_said_of_colours_where_all_is_dark_or_clipped(truth):
     assert not exchanged(np.zeros_like(truth), truth)
     assert not exchanged(truth[..., ::-1], np.zeros_like(truth))
