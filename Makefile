@@ -18,7 +18,7 @@ help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-15s %s\n", $$1, $$2}'
 
 .PHONY: setup
-setup: $(STAMP) ## create .venv with the locked versions (once; about 1 GB to download)
+setup: $(STAMP) ## create .venv with the locked versions (once; 1 GB to download, on Linux more, with CUDA)
 	@echo "Ready: source .venv/bin/activate"
 
 $(STAMP): pyproject.toml requirements.lock

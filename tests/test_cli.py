@@ -280,13 +280,20 @@ class TestDoctor:
         assert "typer" in finding.detail
         assert "not-installed-here" not in finding.detail
 
-    def test_what_a_kill_cut_short_is_named_with_the_cure(self, tmp_path):
+    def test_what_a_kill_cut_short_is_named_with_the_cure(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(doctor, "PATIENCE", 0)
         lock = tmp_path / "dvc.lock"
         assert doctor.locks(lock).state == "ok"
         lock.write_text("schema: '2.0'\nstages:\n  report:\n")
         finding = doctor.locks(lock)
         assert finding.state == "fail"
         assert finding.detail.endswith(f"rm {lock}")
+
+    def test_a_lock_that_is_being_written_is_left_alone(self, tmp_path, monkeypatch):
+        lock = tmp_path / "dvc.lock"
+        lock.write_text("")
+        monkeypatch.setattr(doctor.time, "sleep", lambda _: lock.write_text("schema: '2.0'\nstages: {}\n"))
+        assert doctor.locks(lock).state == "ok"
 
     def test_it_runs(self, bench, write_params, small_params):
         answer = bench("--params", str(write_params(small_params)), "doctor")

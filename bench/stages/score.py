@@ -185,11 +185,19 @@ def _cores() -> int:
 def _matching(matched: Match) -> list[tuple[str, Finding]]:
     found = [(scene, Finding("missing", "missing: the folder has no file of this scene.")) for scene in matched.missing]
     for path in matched.extra:
-        found.append((path.name, Finding("extra", EXTRA.get(path.suffix.lower(), "extra: no scene has this name."))))
-    return found + [
-        (path.name, Finding("spare", f"not scored, {taken.name} of the same scene is.", scored=True))
-        for path, taken in matched.spare.items()
-    ]
+        found.append((path.name, _surplus(path, matched)))
+    return found + [(path.name, _spare(taken)) for path, taken in matched.spare.items()]
+
+
+def _surplus(path: Path, matched: Match) -> Finding:
+    suffix, taken = path.suffix.lower(), matched.files.get(path.stem)
+    if suffix in UNREAD and taken is not None:
+        return _spare(taken)
+    return Finding("extra", EXTRA.get(suffix, "extra: no scene has this name."))
+
+
+def _spare(taken: Path) -> Finding:
+    return Finding("spare", f"not scored, {taken.name} of the same scene is.", scored=True)
 
 
 def _faults(tasks: Sequence[Task], outcomes: Sequence[Outcome]) -> list[tuple[str, Finding]]:

@@ -18,7 +18,7 @@ Values = dict[str, dict[str, float]]
 def text(result: Result) -> str:
     """Return one block a protocol: scenes, their mean and its interval."""
     blocks = [_block(protocol, result) for protocol in result.protocols if _values(protocol, result)]
-    last = [f"submission kept as {result.kept}; the next report's tables show it: make repro"] if result.kept else []
+    last = [f"submission kept as {result.kept}; this profile's next report shows it"] if result.kept else []
     return "\n".join([*"\n\n".join(blocks).splitlines(), *last])
 
 

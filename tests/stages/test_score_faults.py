@@ -86,10 +86,6 @@ SCORED = {
     "negative": (poked(-0.25), f"bad: {FIRST}.exr: 0.01% of its values are below 0, down to -0.25"),
     "extra": (extra("elsewhere-01.exr"), "bad: elsewhere-01.exr: extra"),
     "encoded": (lambda folder: (folder / f"{FIRST}.png").touch(), f"bad: {FIRST}.png: "),
-    "unread": (
-        lambda folder: (folder / f"{FIRST}.mat").touch(),
-        f"bad: {FIRST}.mat: a kind that isn't read; write .exr",
-    ),
 }
 
 
@@ -160,6 +156,18 @@ def test_of_two_files_for_a_scene_the_taken_one_is_said_and_nothing_is_bad(score
     np.save(floor / f"{FIRST}.npy", np.zeros((2, 2, 3), np.float32))
     assert score(floor) == 0
     assert f"note: {FIRST}.npy: not scored, {FIRST}.exr of the same scene is." in capsys.readouterr().err
+
+
+def test_a_kind_that_is_not_read_is_no_fault_beside_one_that_is(score, floor, capsys):
+    (floor / f"{FIRST}.mat").touch()
+    assert score(floor) == 0
+    assert f"note: {FIRST}.mat: not scored, {FIRST}.exr of the same scene is." in capsys.readouterr().err
+
+
+def test_a_scene_of_which_there_is_only_a_kind_that_is_not_read_is_bad_and_says_what_to_write(score, floor, capsys):
+    (floor / f"{FIRST}.exr").rename(floor / f"{FIRST}.mat")
+    assert score(floor) == 1
+    assert f"bad: {FIRST}.mat: a kind that isn't read; write .exr, .hdr, .npy" in capsys.readouterr().err
 
 
 def test_several_findings_of_a_file_are_one_line(score, floor, capsys):
