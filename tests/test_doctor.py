@@ -1,0 +1,55 @@
+"""`doctor`: what it finds of this machine, checkout and profile."""
+
+from bench.cli import doctor
+from bench.cli.settings import Settings
+
+
+def test_a_sound_profile_has_no_failures(write_params, small_params):
+    findings = list(doctor.profile(Settings(write_params(small_params), quiet=False)))
+    assert [finding.subject for finding in findings] == ["parameters", "threads", "data"]
+    assert all(finding.state != "fail" for finding in findings), findings
+
+
+def test_a_missing_folder_is_named(write_params, small_params):
+    small_params["datasets"]["panoramas"]["on_disk"] = "/nowhere/kalantari"
+    findings = list(doctor.profile(Settings(write_params(small_params), quiet=False)))
+    assert findings[-1].state == "fail"
+    assert "/nowhere/kalantari: not found" in findings[-1].detail
+
+
+def test_a_bad_parameter_file_is_a_finding(tmp_path):
+    (finding,) = doctor.profile(Settings(tmp_path / "none.yaml", quiet=False))
+    assert finding.state == "fail"
+
+
+def test_other_versions_than_the_locked_ones_are_named(tmp_path):
+    lock = tmp_path / "requirements.lock"
+    lock.write_text("# comment\ntyper==0.0.1\nnot-installed-here==1.0\n")
+    finding = doctor.libraries(lock)
+    assert finding.state == "note"
+    assert "typer" in finding.detail
+    assert "not-installed-here" not in finding.detail
+
+
+def test_what_a_kill_cut_short_is_named_with_the_cure(tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor, "PATIENCE", 0)
+    lock = tmp_path / "dvc.lock"
+    assert doctor.locks(lock).state == "ok"
+    lock.write_text("schema: '2.0'\nstages:\n  report:\n")
+    finding = doctor.locks(lock)
+    assert finding.state == "fail"
+    assert finding.detail.endswith(f"rm {lock}")
+
+
+def test_a_lock_that_is_being_written_is_left_alone(tmp_path, monkeypatch):
+    lock = tmp_path / "dvc.lock"
+    lock.write_text("")
+    monkeypatch.setattr(doctor.time, "sleep", lambda _: lock.write_text("schema: '2.0'\nstages: {}\n"))
+    assert doctor.locks(lock).state == "ok"
+
+
+def test_it_runs(bench, write_params, small_params):
+    answer = bench("--params", str(write_params(small_params)), "doctor")
+    subjects = [line.split()[1] for line in answer.stdout.splitlines()]
+    assert {"python", "libraries", "torch", "disk", "parameters", "threads", "data"} <= set(subjects)
+    assert answer.returncode == ("fail" in answer.stdout)
