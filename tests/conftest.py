@@ -1,9 +1,10 @@
 """What several tests share."""
 
 import copy
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,15 @@ SMALL = yaml.safe_load(
 def progress_as_at_a_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """What --quiet of a command run in this process has switched off, no later test shall miss."""
     monkeypatch.setattr(progress, "quiet", False)
+
+
+@pytest.fixture
+def signals_as_at_a_terminal() -> Iterator[None]:
+    """What nohup and a shell's `&` make processes ignore, and some tests send."""
+    before = [(one, signal.signal(one, signal.default_int_handler)) for one in (signal.SIGINT, signal.SIGHUP)]
+    yield
+    for one, handler in before:
+        signal.signal(one, handler)
 
 
 @pytest.fixture

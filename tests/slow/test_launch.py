@@ -17,13 +17,7 @@ from tests.launch.tiny import Project, git
 template, project = fixtures.template, fixtures.project
 
 
-@pytest.fixture(autouse=True)
-def signals_as_at_a_terminal():
-    """What nohup and a shell's `&` make processes ignore, these tests send."""
-    before = [(one, signal.signal(one, signal.default_int_handler)) for one in (signal.SIGINT, signal.SIGHUP)]
-    yield
-    for one, handler in before:
-        signal.signal(one, handler)
+pytestmark = pytest.mark.usefixtures("signals_as_at_a_terminal")
 
 
 @pytest.fixture

@@ -92,14 +92,14 @@ def test_an_archive_that_arrived_damaged_is_not_recorded(drive, params, tmp_path
 
 
 def test_archives_that_share_names_are_unpacked_under_their_own(drive, params, tmp_path, capsys):
-    zipped(drive.parent / "a.zip", {"001/readme.txt": b"a", "001/a.txt": b""})
-    zipped(drive.parent / "sub" / "b.ZIP", {"001/readme.txt": b"b"})
+    zipped(drive.parent / "a.zip", {"001/exposure.txt": b"a", "001/a.txt": b""})
+    zipped(drive.parent / "sub" / "b.ZIP", {"001/exposure.txt": b"b"})
     fetch.run(params, "hu")
     unpacked = tmp_path / "store" / "hu" / "unpacked"
-    assert (unpacked / "a" / "001" / "readme.txt").read_bytes() == b"a"
-    assert (unpacked / "sub" / "b" / "001" / "readme.txt").read_bytes() == b"b"
+    assert (unpacked / "a" / "001" / "exposure.txt").read_bytes() == b"a"
+    assert (unpacked / "sub" / "b" / "001" / "exposure.txt").read_bytes() == b"b"
     assert not (unpacked / "001").exists()
-    assert "note: a.zip and b.ZIP both hold '001/readme.txt'" in capsys.readouterr().out
+    assert "note: a.zip and b.ZIP both hold '001/exposure.txt'" in capsys.readouterr().out
 
 
 def test_scenes_of_archives_that_share_names_are_found(drive, params, tmp_path):
@@ -115,8 +115,8 @@ def test_scenes_of_archives_that_share_names_are_found(drive, params, tmp_path):
 
 
 def test_archives_that_share_no_names_are_unpacked_together(drive, params, tmp_path, capsys):
-    zipped(drive.parent / "a.zip", {"SynHDR_Dataset2/002/x.txt": b"", "readme.txt": b"both"})
-    zipped(drive.parent / "b.ZIP", {"SynHDR_Dataset2/003/x.txt": b"", "readme.txt": b"both"})
+    zipped(drive.parent / "a.zip", {"SynHDR_Dataset2/002/x.txt": b"", "readme.txt": b"of a"})
+    zipped(drive.parent / "b.ZIP", {"SynHDR_Dataset2/003/x.txt": b"", "readme.txt": b"of b, longer"})
     fetch.run(params, "hu")
     scenes = tmp_path / "store" / "hu" / "unpacked" / "SynHDR_Dataset2"
     assert {"001", "002", "003"} <= {path.name for path in scenes.iterdir()}

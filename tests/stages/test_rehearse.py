@@ -10,6 +10,8 @@ import pytest
 
 from bench.stages.rehearse import supervise
 
+pytestmark = pytest.mark.usefixtures("signals_as_at_a_terminal")
+
 TIDY = """
 import os, sys, time
 from pathlib import Path
