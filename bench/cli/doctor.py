@@ -153,10 +153,10 @@ def locks(lock: Path) -> Finding:
     """Look for files of DVC that a kill has left cut short; it refuses to run with them."""
     from bench.repository.lock import cut_short
 
-    first = cut_short(ROOT, lock)
-    if first:
+    damaged = cut_short(ROOT, lock)
+    if damaged:
         time.sleep(PATIENCE)  # a DVC at work empties them for a moment, too
-    damaged = [path for path in cut_short(ROOT, lock) if path in first]
+        damaged = [path for path in cut_short(ROOT, lock) if path in damaged]
     if not damaged:
         return Finding("ok", "dvc locks", "whole, where there are any")
     names = " ".join(str(path) for path in damaged)

@@ -32,7 +32,7 @@ def score(
     truth: Annotated[Path | None, Option(help="Folder of true radiance, same names; 1 is its peak.")] = None,
     submit: Annotated[str, Option(help="Keep the scores under reports/submissions as NAME.", metavar="NAME")] = "",
     force: Annotated[bool, Option("--force", help="Replace a submission of this name.")] = False,
-    trust: Annotated[bool, Option("--trust", help="Score files that look mis-scaled or tone-mapped too.")] = False,
+    trust: Annotated[bool, Option("--trust", help="Score files that look wrongly encoded too.")] = False,
     limit: Annotated[int | None, Option(min=1, help="Score only the first N scenes, to try things out.")] = None,
     jobs: Annotated[int | None, Option(min=1, help="Processes; default: a core each, 8 at most.")] = None,
     device: Annotated[str, Option(help="cpu or cuda.")] = "cpu",
