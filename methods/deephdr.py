@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.color.registration import homography, register
 from bench.color.transfer import mu_law
 from bench.core.method import method
 from bench.core.scene import Scene
 from bench.nn import blocks, tensorflow
 from bench.nn.blocks import HdrNetwork, Head, full_precision
-from bench.nn.registration import homography, register
 from bench.nn.tiling import pad_reflect
 
 MULTIPLE, LEAST = 4, 12

@@ -1,9 +1,9 @@
 """ECC and merge: the camera's motion by correlation, then the triangle merge."""
 
 from bench.color.merging import require_three, triangle_merge
+from bench.color.registration import ecc, register
 from bench.core.method import method
 from bench.core.scene import Radiance, Scene
-from bench.nn.registration import ecc, register
 
 
 @method(

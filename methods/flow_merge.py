@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.color.merging import require_three, triangle
+from bench.color.registration import exposed_alike, flow, register
 from bench.core.method import method
 from bench.core.scene import Radiance, Scene
-from bench.nn.registration import exposed_alike, flow, register
 
 AGREES, DIFFERS = 0.05, 0.15
 """Differences of two frames at one exposure, shares of the full range: trusted up to the first, not from the second.

@@ -1,9 +1,9 @@
 """Homography and merge: the camera's motion from matched features, then the triangle merge."""
 
 from bench.color.merging import require_three, triangle_merge
+from bench.color.registration import homography, register
 from bench.core.method import method
 from bench.core.scene import Radiance, Scene
-from bench.nn.registration import homography, register
 
 
 @method(

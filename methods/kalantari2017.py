@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.color.registration import flow, register
 from bench.color.transfer import mu_law
 from bench.core.errors import UsageError
 from bench.core.method import method
 from bench.core.scene import Scene
 from bench.nn import tensorflow
 from bench.nn.blocks import Conv2d, HdrNetwork, conv, full_precision
-from bench.nn.registration import flow, register
 
 OUTPUTS = {"direct": 3, "we": 9, "wie": 18}
 """Channels of the last convolution: radiance; weights of three frames; weights, then images, of three frames."""

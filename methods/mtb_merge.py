@@ -1,9 +1,9 @@
 """MTB and merge: a shift by median threshold bitmaps, then the triangle merge."""
 
 from bench.color.merging import require_three, triangle_merge
+from bench.color.registration import mtb, register, unmatched
 from bench.core.method import method
 from bench.core.scene import Radiance, Scene
-from bench.nn.registration import mtb, register, unmatched
 
 
 @method(

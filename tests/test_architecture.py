@@ -1,39 +1,15 @@
-"""The shape of the code: who imports whom, how long files and functions are, what they are called."""
+"""The shape of the code: who imports whom, and what modules are called."""
 
 import ast
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 import datasets
 
 ROOT = Path(__file__).resolve().parents[1]
 PRODUCT = sorted(path for folder in ("bench", "methods", "datasets") for path in (ROOT / folder).rglob("*.py"))
 FILES = [*PRODUCT, *sorted((ROOT / "tests").rglob("*.py"))]
-
-FILE_LINES = 300
-"""Longest file, all lines counted."""
-
-FUNCTION_LINES = 30
-"""Longest function: lines of code from `def` to its end, without docstring, comments and blank lines."""
-
-
-def name(path):
-    return str(path.relative_to(ROOT))
-
-
-def lengths(path):
-    """Yield name and length of every function of a file; an inner function counts for the outer one too."""
-    text = path.read_text(encoding="utf-8")
-    code = [bool(line.split("#")[0].strip()) for line in text.splitlines()]
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0]
-            documented = isinstance(first, ast.Expr) and isinstance(getattr(first.value, "value", None), str)
-            docstring = sum(code[first.lineno - 1 : first.end_lineno]) if documented else 0
-            yield node.name, sum(code[node.lineno - 1 : node.end_lineno]) - docstring
 
 
 def test_datasets_is_ours():
@@ -44,17 +20,6 @@ def test_import_contracts_hold():
     command = [sys.executable, "-c", "from importlinter.cli import lint_imports; raise SystemExit(lint_imports())"]
     answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert answer.returncode == 0, answer.stdout
-
-
-@pytest.mark.parametrize("path", FILES, ids=name)
-def test_files_are_short(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= FILE_LINES
-
-
-@pytest.mark.parametrize("path", PRODUCT, ids=name)
-def test_functions_are_short(path):
-    long = {function: length for function, length in lengths(path) if length > FUNCTION_LINES}
-    assert not long
 
 
 def test_no_module_is_a_drawer():

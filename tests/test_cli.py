@@ -47,7 +47,7 @@ def stage(monkeypatch):
     monkeypatch.chdir(ROOT)
 
     def run(work, *options, params):
-        monkeypatch.setitem(sys.modules, "bench.stages.summarize", types.SimpleNamespace(run=work))
+        monkeypatch.setitem(sys.modules, "bench.stages.scoring.summarize", types.SimpleNamespace(run=work))
         monkeypatch.setattr(sys, "argv", ["bench", "--params", str(params), *options, "summarize"])
         with pytest.raises(SystemExit) as end:
             main()

@@ -72,6 +72,11 @@ def closure(*entries):
     return {str(path.relative_to(ROOT)) for path in files if path.name != "__init__.py" or "import" in path.read_text()}
 
 
+def stage_module(verb):
+    (path,) = (ROOT / "bench" / "stages").glob(f"*/{verb}.py")
+    return f"bench.stages.{path.parent.name}.{verb}"
+
+
 def verb(stage):
     return stage["name"].split("@")[0].split("_")[0]
 
@@ -82,7 +87,7 @@ def key(stage):
 
 def entries(stage, params):
     """Modules that a stage starts from: its own, and what registries load by name while it runs."""
-    found = [f"bench.stages.{verb(stage)}"]
+    found = [stage_module(verb(stage))]
     if verb(stage) in {"fetch", "prepare"}:
         found.append(datasets[key(stage)].module)
     if verb(stage) in {"train", "evaluate"}:
@@ -206,13 +211,13 @@ class TestProfile:
 
 @pytest.mark.parametrize("name", VERBS)
 def test_what_a_stage_loads_is_what_the_source_says(name):
-    command = [sys.executable, "-c", LOADED, f"bench.stages.{name}"]
+    command = [sys.executable, "-c", LOADED, stage_module(name)]
     answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert answer.returncode == 0, answer.stderr
     modules = answer.stdout.rpartition("loaded:")[2].split()
     files = {source(module) for module in modules}
     loaded = {str(path.relative_to(ROOT)) for path in files if path.name != "__init__.py"}
-    assert loaded <= closure(f"bench.stages.{name}")
+    assert loaded <= closure(stage_module(name))
 
 
 def test_profiles_never_differ_in_code():

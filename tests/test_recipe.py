@@ -89,7 +89,8 @@ def test_caps_shorten_a_recipe_and_its_decay():
 
 def test_multiply_adds_of_fused_attention_are_counted():
     """The framework's own counter has no formula for the CPU's kernel; a training's card must not fail for it."""
-    from bench.stages import cost, networks
+    from bench.stages.cost import cost
+    from bench.stages.training import networks
 
     for name in ("cavit", "sctnet", "afunet"):
         network = methods[name].build("smoke", head="published")

@@ -36,5 +36,5 @@ def report(
     place = None if out is None else out.absolute()
     with workplace():
         params = settings.load()
-        stage = importlib.import_module("bench.stages.data_report")
+        stage = importlib.import_module("bench.stages.tools.data_report")
         quietly(settings, lambda: typer.echo(f"Page: {stage.run(params, dataset, place, limit)}"))

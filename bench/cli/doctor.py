@@ -124,7 +124,7 @@ def profile(settings: Settings) -> Iterator[Finding]:
 def source(params: "Params", name: str) -> Finding:
     """Tell how the pipeline comes by a dataset, and what is missing for it."""
     from bench.core.registry import datasets
-    from bench.stages.fetch import accepted
+    from bench.stages.data.fetch import accepted
 
     card = datasets[name]
     if card.fetch == "simulate":

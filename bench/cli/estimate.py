@@ -13,8 +13,8 @@ from bench.cli.stages import check_names
 from bench.core import progress
 
 if TYPE_CHECKING:
-    from bench.stages.estimate import Estimate
-    from bench.stages.pricing import Item
+    from bench.stages.cost.estimate import Estimate
+    from bench.stages.cost.pricing import Item
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -44,7 +44,7 @@ def estimate(
         chosen = settings if profile is None else Settings(find(profile), settings.quiet)
         params = chosen.load()
         check_names(params, chosen.params_file)
-        from bench.stages.estimate import run
+        from bench.stages.cost.estimate import run
 
         progress.quiet = settings.quiet
         result = run(params, gpu)

@@ -29,10 +29,10 @@ def fetch(
     """
     place = None if root is None else root.absolute()  # before the command goes to the project's folder
     if verify:
-        execute(context, "fetch", dry_run, dataset, registered, function="check", root=place)
+        execute(context, "data.fetch", dry_run, dataset, registered, function="check", root=place)
         return
     options: dict[str, Any] = {"mirror": mirror, "root": place, "accept_licence": accept_licence}
-    execute(context, "fetch", dry_run, dataset, registered, **options)
+    execute(context, "data.fetch", dry_run, dataset, registered, **options)
 
 
 @app.command("rehearse")
@@ -47,4 +47,4 @@ def rehearse(
 
     Example: python -m bench --params profiles/rehearsal/params.yaml rehearse
     """
-    execute(context, "rehearse", only_serve=serve)
+    execute(context, "tools.rehearse", only_serve=serve)

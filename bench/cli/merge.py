@@ -45,7 +45,7 @@ def merge(
     weights = weights and weights.absolute()
     settings = cast(Settings, context.obj)
     with workplace():
-        params, stage = settings.load(), importlib.import_module("bench.stages.merge")
+        params, stage = settings.load(), importlib.import_module("bench.stages.own_files.merge")
         request = stage.Request(
             frames=stage.frames_of(here, list(written.values())), method=method, exposures=exposures, weights=weights,
             preset=preset, tile=tile, force=force, **written,

@@ -10,7 +10,7 @@ from bench.cli.settings import Settings, workplace
 from bench.cli.stages import check_names
 
 if TYPE_CHECKING:
-    from bench.stages.score import Request, Result
+    from bench.stages.own_files.score import Request, Result
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -59,7 +59,7 @@ def score(
 
 def _run(settings: Settings, options: dict[str, Any]) -> "tuple[Request, Result]":
     from bench.core import progress
-    from bench.stages.score import Request, run
+    from bench.stages.own_files.score import Request, run
 
     request = Request(**options)
     progress.quiet = settings.quiet
@@ -70,7 +70,7 @@ def _run(settings: Settings, options: dict[str, Any]) -> "tuple[Request, Result]
 
 def _show(result: "Result", request: "Request", as_json: bool) -> None:
     from bench.core.errors import UsageError
-    from bench.stages import scorecard
+    from bench.stages.own_files import scorecard
 
     for line in scorecard.complaints(result):
         print(line, file=sys.stderr)

@@ -37,8 +37,8 @@ def speed(
         chosen = settings if profile is None else Settings(find(profile), settings.quiet)
         params = chosen.load()
         check_names(params, chosen.params_file)
-        from bench.stages.speed import page
-        from bench.stages.speed import run as measure
+        from bench.stages.cost.speed import page
+        from bench.stages.cost.speed import run as measure
 
         progress.quiet = settings.quiet
         typer.echo(page(measure(params, run, batch=batch, size=size, keep=keep)))

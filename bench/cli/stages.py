@@ -25,14 +25,15 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be rea
 
 def execute(
     context: typer.Context,
-    verb: str,
+    stage: str,
     dry: bool = False,
     name: str | None = None,
     known: "Callable[[Params], Iterable[str]] | None" = None,
     function: str = "run",
     **options: Any,
 ) -> None:
-    """Load the parameters, check `name` against the `known` ones, then plan or run the stage."""
+    """Load the parameters, check `name` against the `known` ones, then plan or run `bench.stages.<stage>`."""
+    verb = stage.rpartition(".")[2]
     settings = cast(Settings, context.obj)
     with workplace():
         params = settings.load()
@@ -47,7 +48,7 @@ def execute(
 
             typer.echo("\n".join(plan(settings.params_file, verb, name)))
         else:
-            run = getattr(importlib.import_module(f"bench.stages.{verb}"), function)
+            run = getattr(importlib.import_module(f"bench.stages.{stage}"), function)
             quietly(settings, lambda: run(params, *([] if name is None else [name]), **options))
 
 
@@ -94,7 +95,7 @@ def backbone(context: typer.Context, dry_run: DryRun = False) -> None:
 
     Example: python -m bench --params profiles/paper/params.yaml backbone
     """
-    execute(context, "backbone", dry_run)
+    execute(context, "data.backbone", dry_run)
 
 
 @app.command()
@@ -110,12 +111,12 @@ def prepare(
 
     Example: python -m bench prepare panoramas
     """
-    execute(context, "prepare", dry_run, dataset, registered, splits=tuple(split or ()))
+    execute(context, "data.prepare", dry_run, dataset, registered, splits=tuple(split or ()))
 
 
 def peak(device: str, precision: str) -> float | None:
     """Operations a second that the GPU whose driver calls itself `device` can do at best, where that is known."""
-    from bench.stages.gpus import recognise
+    from bench.stages.cost.gpus import recognise
 
     gpu = recognise(device)
     return None if gpu is None else 1e12 * gpu.tflops[precision]
@@ -131,7 +132,9 @@ def codebook(context: typer.Context, name: str, max_minutes: MaxMinutes = None, 
     Example: python -m bench --params profiles/smoke/params.yaml codebook olc-16--panoramas--s0
     """
     share()
-    execute(context, "codebook", dry_run, name, lambda params: params.codebooks, minutes=max_minutes, peak=peak)
+    execute(
+        context, "training.codebook", dry_run, name, lambda params: params.codebooks, minutes=max_minutes, peak=peak
+    )
 
 
 @app.command()
@@ -144,7 +147,7 @@ def train(context: typer.Context, run: str, max_minutes: MaxMinutes = None, dry_
     Example: python -m bench train ahdrnet--panoramas--s0
     """
     share()
-    execute(context, "train", dry_run, run, lambda params: params.runs, minutes=max_minutes, peak=peak)
+    execute(context, "training.train", dry_run, run, lambda params: params.runs, minutes=max_minutes, peak=peak)
 
 
 @app.command()
@@ -158,7 +161,7 @@ def replay(context: typer.Context, file: Path) -> None:
     """
     file = file.absolute()
     with workplace():
-        from bench.stages import replay
+        from bench.stages.tools import replay
 
         quietly(cast(Settings, context.obj), lambda: replay.run(file))
 
@@ -177,7 +180,7 @@ def evaluate(
     Example: python -m bench evaluate triangle-merge--panoramas
     """
     options: dict[str, Any] = {} if limit is None else {"limit": limit}
-    execute(context, "evaluate", dry_run, cell, lambda params: params.evaluations, **options)
+    execute(context, "scoring.evaluate", dry_run, cell, lambda params: params.evaluations, **options)
 
 
 @app.command()
@@ -189,7 +192,9 @@ def inspect(context: typer.Context, name: str, dry_run: DryRun = False) -> None:
     Example: python -m bench inspect olc-64--panoramas--s0
     """
     networks = "network-{}".format
-    execute(context, "inspect", dry_run, name, lambda params: [*params.codebooks, *map(networks, params.vq_runs)])
+    execute(
+        context, "inspection.inspect", dry_run, name, lambda params: [*params.codebooks, *map(networks, params.vq_runs)]
+    )
 
 
 @app.command()
@@ -198,7 +203,7 @@ def sizes(context: typer.Context, dry_run: DryRun = False) -> None:
 
     Example: python -m bench sizes
     """
-    execute(context, "sizes", dry_run)
+    execute(context, "cost.sizes", dry_run)
 
 
 @app.command()
@@ -207,7 +212,7 @@ def summarize(context: typer.Context, dry_run: DryRun = False) -> None:
 
     Example: python -m bench summarize
     """
-    execute(context, "summarize", dry_run)
+    execute(context, "scoring.summarize", dry_run)
 
 
 @app.command()
@@ -220,7 +225,7 @@ def report(
 
     Example: python -m bench --params profiles/study/params.yaml report
     """
-    execute(context, "report", dry_run, partial=partial)
+    execute(context, "reporting.report", dry_run, partial=partial)
 
 
 @app.command()
@@ -231,7 +236,7 @@ def check(context: typer.Context) -> None:
 
     Example: python -m bench check
     """
-    execute(context, "check")
+    execute(context, "inspection.check")
 
 
 @app.command()
@@ -247,4 +252,4 @@ def tiles(
 
     Example: python -m bench tiles ahdrnet--panoramas--s0 --tile 64
     """
-    execute(context, "tiles", False, run, lambda params: params.runs, tile=tile, limit=limit)
+    execute(context, "tools.tiles", False, run, lambda params: params.runs, tile=tile, limit=limit)

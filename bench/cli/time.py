@@ -11,8 +11,8 @@ from bench.cli.settings import Settings, workplace
 from bench.cli.stages import check_names, execute
 
 if TYPE_CHECKING:
-    from bench.report.speed import Speed
-    from bench.stages.inference import Outcome
+    from bench.report.cost.speed import Speed
+    from bench.stages.cost.inference import Outcome
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -36,7 +36,7 @@ def trainings(context: typer.Context) -> None:
 
     Example: python -m bench time trainings
     """
-    execute(context, "time")
+    execute(context, "cost.time")
 
 
 @app.command()
@@ -67,7 +67,7 @@ def methods(
     settings = cast(Settings, context.obj)
     with workplace():
         from bench.core import progress
-        from bench.stages.inference import Request, read_sizes, run
+        from bench.stages.cost.inference import Request, read_sizes, run
 
         progress.quiet = settings.quiet
         params = settings.load()
@@ -92,7 +92,7 @@ def _show(outcome: "Outcome", as_json: bool) -> None:
 
 
 def _row(speed: "Speed") -> dict[str, Any]:
-    from bench.report.speed import cells
+    from bench.report.cost.speed import cells
 
     found = cells(speed)
     digits = {"params_m": 3, "seconds_per_megapixel": 3, "seconds": 3, "memory_gb": 2, "rest_gb": 2}

@@ -28,6 +28,6 @@ def import_weights(
     """
     file, settings = file.absolute(), cast(Settings, context.obj)
     with workplace():
-        stage = importlib.import_module("bench.stages.import_weights")
+        stage = importlib.import_module("bench.stages.own_files.import_weights")
         params = settings.load()
         quietly(settings, lambda: stage.run(params, method, file, preset, name))

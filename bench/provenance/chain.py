@@ -11,9 +11,9 @@ from bench.provenance import history, links, values
 from bench.provenance.evidence import Evidence
 from bench.provenance.subject import Subject
 from bench.provenance.values import Value
-from bench.report import digests, origins, sidecar
-from bench.report.origins import Sources
-from bench.report.sidecar import target
+from bench.report.trace import digests, origins, sidecar
+from bench.report.trace.origins import Sources
+from bench.report.trace.sidecar import target
 from bench.stages import layout
 
 KINDS = {

@@ -12,8 +12,8 @@ from bench.core.errors import UsageError
 from bench.core.params import Params
 from bench.io.tables import read_scores
 from bench.provenance import lock
-from bench.report import digests, origins, sidecar
-from bench.report.results import Result, clean, collect
+from bench.report.results.results import Result, clean, collect
+from bench.report.trace import digests, origins, sidecar
 from bench.stages import layout
 
 

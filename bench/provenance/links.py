@@ -5,8 +5,8 @@ from typing import Any
 
 from bench.core.params import Params
 from bench.provenance.evidence import Evidence
-from bench.report import digests, origins
-from bench.report.origins import Sources
+from bench.report.trace import digests, origins
+from bench.report.trace.origins import Sources
 from bench.stages import layout
 
 Link = dict[str, Any]

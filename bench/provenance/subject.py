@@ -9,8 +9,8 @@ from bench.core.errors import UsageError, unknown_name
 from bench.core.params import Params
 from bench.provenance import address
 from bench.provenance.address import Cell
-from bench.report import masks
-from bench.report.scored import METRICS
+from bench.report.scores import masks
+from bench.report.scores.scored import METRICS
 
 SCORES: Mapping[str, str] = {
     **{column.key: column.key.replace("_", "-") for column in METRICS},

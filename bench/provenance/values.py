@@ -14,11 +14,11 @@ from bench.provenance import address
 from bench.provenance.address import Cell
 from bench.provenance.evidence import Evidence
 from bench.provenance.subject import Subject
-from bench.report import masks, scored, sizing
-from bench.report.inputs import DEFAULT_BLOCK, Measured
-from bench.report.paired import compare, pairs, phrase
-from bench.report.results import collect
-from bench.report.table import PAPER, Column
+from bench.report.results.inputs import DEFAULT_BLOCK, Measured
+from bench.report.results.paired import compare, pairs, phrase
+from bench.report.results.results import collect
+from bench.report.scores import masks, scored, sizing
+from bench.report.table.table import PAPER, Column
 from bench.stages import layout
 
 COLUMNS: Mapping[str, Column] = {column.key: column for column in (*scored.columns(False), *masks.VALUES)}
@@ -166,7 +166,7 @@ def _counted(column: str, sizes: Mapping[str, Mapping[str, int]]) -> float | Non
 
 def _pair(cell: Cell, subject: Subject, evidence: Evidence) -> tuple[Any, Measured]:
     """Return the test of a row of Table 2 or 3 against another, and what was measured."""
-    from bench.stages.report import read_papers
+    from bench.stages.reporting.report import read_papers
 
     measured = Measured(evidence.params, evidence.results, {})
     paper = next(paper for paper in read_papers(evidence.params) if paper.number == cell.number)

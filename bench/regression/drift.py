@@ -16,8 +16,11 @@ from bench.io.files import write_json_atomic
 from bench.io.tables import ScoreRow, read_scores, write_scores
 from bench.regression.comparison import Comparison, compare
 from bench.regression.sides import SCORES, Side
-from bench.stages import backbone, evaluate, fetch, layout, prepare, train, training
-from bench.stages.scoring import Rules, Task, score_all
+from bench.stages import layout
+from bench.stages.data import backbone, fetch, prepare
+from bench.stages.scoring import evaluate
+from bench.stages.scoring.scoring import Rules, Task, score_all
+from bench.stages.training import train, training
 
 FROZEN = Path(__file__).parent / "frozen"
 """scenes/<scene>, predictions/<run>/<scene>.exr, scores.csv and cards.json, made from params.yaml."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.report.results import clean
+from bench.report.results.results import clean
 
 if TYPE_CHECKING:
     import pandas as pd

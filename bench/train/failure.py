@@ -10,9 +10,9 @@ from torch import Tensor
 
 from bench.core.errors import UsageError
 from bench.core.optimisation import Optimisation
-from bench.data.patches import PatchStream, shares
 from bench.train.checkpoint import Checkpoint
 from bench.train.learner import Learner
+from bench.train.patches import PatchStream, shares
 
 PARTS = {"step", "phase", "sentence", "batch", "networks", "learner", "processes", "settings", "origin"}
 """What a dump holds."""

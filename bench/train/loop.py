@@ -12,7 +12,6 @@ from bench.core.errors import TrainingFailed, TrainingPaused, UsageError
 from bench.core.optimisation import Optimisation
 from bench.core.progress import track
 from bench.core.seeding import derive
-from bench.data.patches import Patch, PatchStream, shares
 from bench.nn.frames import to_network
 from bench.train import metering, state
 from bench.train.averaging import Average
@@ -21,6 +20,7 @@ from bench.train.failure import Guard, NotFinite, dump
 from bench.train.learner import Learner
 from bench.train.metering import Meter
 from bench.train.parallel import ALONE, Group
+from bench.train.patches import Patch, PatchStream, shares
 from bench.train.state import Standing
 from bench.train.step import Stepper, make_optimisers, only, trained
 from bench.train.stopping import Stop, deaf

@@ -31,7 +31,7 @@ class Group:
         return self.rank == 0
 
     def samples(self, batch: int) -> slice:
-        """Positions of this process's share of a batch, as `bench.data.patches.shares` deals it."""
+        """Positions of this process's share of a batch, as `bench.train.patches.shares` deals it."""
         share = batch // self.world
         return slice(self.rank * share, (self.rank + 1) * share)
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from bench.core.registry import methods
 from bench.nn.deform import _sampling_grid
-from bench.stages.training import place
+from bench.stages.training.training import place
 
 EDGE, ROUNDS = 128, 5
 AS_FAST = 0.85

@@ -48,7 +48,7 @@ MEASURE = """
 import json, resource, shutil, sys, time
 from pathlib import Path
 from bench.core.params import load
-from bench.stages.evaluate import run
+from bench.stages.scoring.evaluate import run
 params, cell, rounds = load(Path("params.yaml")), sys.argv[1], int(sys.argv[2])
 run(params, cell, limit=1)
 seconds, memory = 0.0, []

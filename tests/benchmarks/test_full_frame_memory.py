@@ -9,8 +9,8 @@ import pytest
 
 from bench.core.params import load
 from bench.core.registry import ROOT, methods
-from bench.stages.inference import ask
-from bench.stages.probe import Job
+from bench.stages.cost.inference import ask
+from bench.stages.cost.probe import Job
 
 pytestmark = pytest.mark.benchmark(group="full frame")
 

@@ -8,10 +8,10 @@ from torch.utils.data import DataLoader
 
 from bench.color.exposure import encode, linearise
 from bench.core.scene import Scene
-from bench.data.patches import PatchStream
 from bench.io.container import read_scene, write_scene
 from bench.io.ldr import read_frame, write_tiff16
 from bench.io.radiance import read_rgbe, write_rgbe
+from bench.train.patches import PatchStream
 
 HEIGHT, WIDTH, SIZE = 1000, 1500, 256
 BATCH, BATCHES, WORKERS = 8, 60, 2

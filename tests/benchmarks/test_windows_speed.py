@@ -10,7 +10,7 @@ import torch
 
 from bench.core.registry import methods
 from bench.nn.swin import SwinGroup
-from bench.stages.training import place
+from bench.stages.training.training import place
 
 from ..methods import naive, rule
 

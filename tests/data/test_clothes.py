@@ -20,7 +20,7 @@ from bench.data import checks
 from bench.data.clothes import SETS, dress, pack
 from bench.io.radiance import read_rgbe
 from bench.nn.vgg import VggFeatures
-from bench.stages import rehearse
+from bench.stages.tools import rehearse
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "datasets" / "panoramas"

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bench.core.params import Params, load
-from bench.stages import networks
+from bench.stages.training import networks
 from bench.train.loop import seed_parameters
 from methods.olc.network import OLCNet
 

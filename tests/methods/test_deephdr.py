@@ -12,7 +12,7 @@ from bench.color.transfer import mu_law
 from bench.core.errors import UsageError
 from bench.core.registry import methods
 from bench.core.scene import Scene
-from bench.stages import networks
+from bench.stages.training import networks
 from tests.methods.rule import case, counts, frames, multiply_adds, public_state, run
 
 CARD = methods["deephdr"]

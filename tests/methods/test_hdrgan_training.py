@@ -10,11 +10,11 @@ from bench.core.errors import UsageError
 from bench.core.optimisation import Stage2
 from bench.core.params import Params
 from bench.core.registry import methods
-from bench.data.patches import PatchStream
 from bench.nn.losses import Fidelity
-from bench.stages import recipes
+from bench.stages.training import recipes
 from bench.train.checkpoint import Checkpoint
 from bench.train.loop import fit, seed_parameters
+from bench.train.patches import PatchStream
 from methods.hdrgan.adversarial import WEIGHT, PatchDiscriminator, sphere_distance
 
 CPU = torch.device("cpu")

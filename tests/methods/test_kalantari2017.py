@@ -7,9 +7,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from bench.color.registration import flow, register
 from bench.core.errors import UsageError
 from bench.core.registry import methods
-from bench.nn.registration import flow, register
 from methods.kalantari2017 import Kalantari2017
 
 from .rule import GOLDEN, case, colours, counts, frames, keys, multiply_adds, public_state, run

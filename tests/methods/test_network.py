@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from bench.core.errors import UsageError
 from bench.core.optimisation import Stage2
 from bench.core.registry import methods
-from bench.data.patches import PatchStream
 from bench.nn.losses import Fidelity
 from bench.train.checkpoint import Checkpoint
 from bench.train.hdr import HdrLearner
 from bench.train.loop import fit
+from bench.train.patches import PatchStream
 from methods.olc.alignment import PatchAlignment, SelectiveKernel
 from methods.olc.fusing import RF
 from methods.olc.merging import FSM, merger

@@ -7,13 +7,13 @@ from bench.core.errors import UsageError
 from bench.core.optimisation import Stage2
 from bench.core.params import Params
 from bench.core.registry import methods
-from bench.data.patches import PatchStream
 from bench.nn.losses import Fidelity
 from bench.nn.tiling import predict
-from bench.stages import codebook, networks
+from bench.stages.training import codebook, networks
 from bench.train.checkpoint import Checkpoint
 from bench.train.hdr import HdrLearner
 from bench.train.loop import fit, seed_parameters, trainable
+from bench.train.patches import PatchStream
 from methods.olc.vqgan import NETWORKS
 
 BOOK = {"codes": 16, "segments": "olc"}

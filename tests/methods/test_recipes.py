@@ -13,7 +13,8 @@ from bench.core.optimisation import Stage2
 from bench.core.params import load
 from bench.core.recipe import Recipe, published
 from bench.core.registry import methods
-from bench.stages import pricing, recipes
+from bench.stages.cost import pricing
+from bench.stages.training import recipes
 
 ROOT = Path(__file__).resolve().parents[2]
 with (Path(__file__).with_name("recipes.csv")).open(encoding="utf-8", newline="") as file:

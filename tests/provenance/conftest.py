@@ -10,7 +10,8 @@ import yaml
 from bench.core.params import Params
 from bench.io.tables import write_scores
 from bench.provenance.evidence import Evidence
-from bench.stages import report, summarize
+from bench.stages.reporting import report
+from bench.stages.scoring import summarize
 
 from ..report.conftest import card, parameters, score_rows, write_json
 

@@ -12,7 +12,7 @@ from bench.io.tables import read_scores
 from bench.metrics import comparison
 from bench.metrics.hdrvdp2 import metric as vision
 from bench.regression import drift, listing
-from bench.stages import training
+from bench.stages.training import training
 
 NAMES = ("whole-float", "sctnet")
 

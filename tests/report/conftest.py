@@ -12,11 +12,12 @@ from bench.core.params import Params
 from bench.core.seeding import generator
 from bench.io.npz import to_npz
 from bench.io.tables import ScoreRow, write_scores
-from bench.report.codebook_figures import Book
-from bench.report.crops import Exhibit
-from bench.report.inputs import Measured, Paper
-from bench.report.results import collect
-from bench.stages import report, summarize
+from bench.report.codebooks.codebook_figures import Book
+from bench.report.figures.crops import Exhibit
+from bench.report.results.inputs import Measured, Paper
+from bench.report.results.results import collect
+from bench.stages.reporting import report
+from bench.stages.scoring import summarize
 
 from .books import BOOKS, book_arrays, book_report, network_report
 from .scenes import SCENES, scene, write_pictures

@@ -25,6 +25,13 @@ from bench.io.tables import read_scores
 from bench.stages import layout
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def stage_module(verb):
+    (path,) = (ROOT / "bench" / "stages").glob(f"*/{verb}.py")
+    return f"bench.stages.{path.parent.name}.{verb}"
+
+
 PROJECT = ("bench", "methods", "datasets", "reports/printed", "dvc.yaml", "requirements.lock")
 
 
@@ -49,7 +56,7 @@ class Workshop(NamedTuple):
 
     def run(self, verb: str, *names: str, **options: Any) -> None:
         """Run one stage in this process; the current folder must be this one."""
-        importlib.import_module(f"bench.stages.{verb}").run(self.params, *names, **options)
+        importlib.import_module(stage_module(verb)).run(self.params, *names, **options)
 
     def change(self, **sections: Any) -> "Workshop":
         """Write changed sections to the parameter file: mappings are merged, other values replaced."""

@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from bench.core.errors import TrainingFailed, TrainingPaused, UsageError
-from bench.data.patches import PatchStream
 from bench.train.averaging import Average, forget_moments
 from bench.train.checkpoint import Checkpoint
 from bench.train.failure import Guard, NotFinite, read_dump
 from bench.train.loop import Call, channels_last, to_device
 from bench.train.metering import Meter
+from bench.train.patches import PatchStream
 from bench.train.stopping import Stop
 from methods.olc.codebook import Codebook, segment
 from methods.olc.restarts import Restarts

@@ -17,11 +17,11 @@ from torch import nn
 from bench.core.errors import TrainingFailed, UsageError
 from bench.core.optimisation import Stage2
 from bench.core.registry import methods
-from bench.data.patches import PatchStream
 from bench.io.container import read_scene, write_scene
 from bench.train.checkpoint import Checkpoint, digest
 from bench.train.hdr import HdrLearner
 from bench.train.loop import fit, seed_parameters, trainable
+from bench.train.patches import PatchStream
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")

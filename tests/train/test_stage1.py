@@ -5,11 +5,11 @@ import torch
 
 from bench.core.optimisation import Stage1
 from bench.core.params import Params
-from bench.data.patches import PatchStream
 from bench.nn.losses import Fidelity
-from bench.stages.codebook import _learner
+from bench.stages.training.codebook import _learner
 from bench.train.checkpoint import Checkpoint
 from bench.train.loop import fit, seed_parameters
+from bench.train.patches import PatchStream
 from methods.olc.codebook import segment
 from methods.olc.stage1 import CodebookLearner, image_of_kind
 from methods.olc.vqgan import VQGAN

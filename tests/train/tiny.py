@@ -4,13 +4,13 @@ import torch
 
 from bench.core.optimisation import Stage1, Stage2
 from bench.core.registry import methods
-from bench.data.patches import PatchStream
 from bench.io.container import read_scene
 from bench.nn.losses import Fidelity
 from bench.train.checkpoint import Checkpoint
 from bench.train.hdr import HdrLearner
 from bench.train.loop import fit, seed_parameters
 from bench.train.parallel import ALONE
+from bench.train.patches import PatchStream
 from methods.olc.stage1 import CodebookLearner
 from methods.olc.vqgan import VQGAN
 

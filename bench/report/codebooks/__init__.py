@@ -1,0 +1,1 @@
+"""What codebooks hold and how they are used."""

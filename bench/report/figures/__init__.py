@@ -1,0 +1,1 @@
+"""Figures of images, curves and scores."""

@@ -1,0 +1,123 @@
+"""The report page: one HTML file that opens from disk and needs nothing else."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bench.core.decisions import READINGS, Decision, decisions
+from bench.core.errors import BenchError
+from bench.core.params import Params
+from bench.report.table.table import KINDS, Table
+from bench.report.table.view import view
+from bench.report.table.writers import CODE
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+LIMIT = 5_000_000
+PHOTO = 150_000
+
+
+class Figure(NamedTuple):
+    """A figure on the page: file name without ending, PNG bytes, what it shows."""
+
+    name: str
+    png: bytes
+    title: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: what it shows in sentences, tables, figures, and a sentence for each thing missing."""
+
+    anchor: str
+    title: str
+    intro: str = ""
+    tables: Sequence[Table] = ()
+    figures: Sequence[Figure] = ()
+    missing: Sequence[str] = ()
+    findings: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the page says: the profile's parameters, a box of facts about it, and its sections."""
+
+    params: Params
+    facts: Mapping[str, str]
+    findings: Sequence[str] = ()
+    sections: Sequence[Section] = field(default=())
+
+
+def render(page: Page) -> str:
+    """Return the page as HTML; equal input gives equal bytes. Above 5 MB raises BenchError."""
+    views = {table.name: view(table) for section in page.sections for table in section.tables}
+    html: str = (
+        environment()
+        .get_template("page.html.j2")
+        .render(page=page, views=views, kinds=KINDS, decided=[_decided(d) for d in decisions(page.params)])
+    )
+    if len(html.encode()) > LIMIT:
+        largest = max((f for s in page.sections for f in s.figures), key=lambda figure: len(figure.png))
+        raise BenchError(
+            f"the report page would be {len(html.encode()) / 1e6:.1f} MB, {LIMIT / 1e6:.0f} MB is the limit; the "
+            f"largest picture is {largest.name}. Name fewer variants under `tables.crops`."
+        )
+    return html
+
+
+def _decided(decision: Decision) -> Decision:
+    other = decision not in READINGS and decision.default != decision.value
+    return decision._replace(value=_plain(decision.value), default=_plain(decision.default) if other else "")
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_plain, value))
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def data_uri(png: bytes) -> str:
+    """Return a picture as data URI: PNG for plots, WebP for photographs, which would be several times larger."""
+    if len(png) < PHOTO:
+        return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.open(io.BytesIO(png)).convert("RGB").save(out, format="WEBP", quality=88, method=4)
+    return f"data:image/webp;base64,{base64.b64encode(out.getvalue()).decode()}"
+
+
+def size(png: bytes) -> tuple[int, int]:
+    """Return width and height in pixels, so that the page doesn't jump while it loads."""
+    return int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
+
+
+@cache
+def environment() -> Any:
+    """Return the templates' environment: autoescaped, strict about missing names."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    made.filters |= {"data_uri": data_uri, "size": size, "code": code}
+    return made
+
+
+def code(text: str) -> Any:
+    """Escape text for HTML, what stands between backticks set as code."""
+    from markupsafe import Markup, escape
+
+    return Markup(CODE.sub(r"<code>\1</code>", str(escape(text))))

@@ -1,0 +1,1 @@
+"""The same predictions under several protocols."""

@@ -1,0 +1,1 @@
+"""Score rows and what they give over seeds and scenes."""

@@ -1,0 +1,111 @@
+"""What tables are made from: the paper's printed rows, and what a profile measured."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from bench.core.errors import UsageError
+from bench.core.params import Params
+from bench.core.registry import methods
+from bench.report.results.results import Results
+
+DEFAULT_BLOCK = "kalantari"
+"""Data set of a printed table that names none."""
+
+
+@dataclass(frozen=True)
+class Paper:
+    """One of the paper's tables: number, what it shows, its rows as printed and our variant for each label.
+
+    controls : label -> variant of rows of ours that stand below the paper's.
+    """
+
+    number: int
+    title: str
+    printed: pd.DataFrame
+    variants: Mapping[str, str]
+    controls: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse a control under the label of another row: tables and tests find rows by label."""
+        for label in self.controls:
+            if label in self.variants or label in set(self.printed["method"]):
+                where = f"tables.table{self.number}_controls: {label!r}"
+                raise UsageError(f"{where} is the label of another row; give the control a label of its own.")
+
+    @property
+    def blocks(self) -> list[str]:
+        """Data sets the paper reports on, in its order."""
+        return list(dict.fromkeys(self._dataset))
+
+    @property
+    def _dataset(self) -> list[str]:
+        if "dataset" in self.printed:
+            return [str(name) for name in self.printed["dataset"]]
+        return [DEFAULT_BLOCK] * len(self.printed)
+
+    def rows(self, block: str) -> list[dict[str, Any]]:
+        """Return the printed rows of one block as dictionaries, in the paper's order."""
+        records: list[dict[str, Any]] = [
+            {str(key): value for key, value in record.items()} for record in self.printed.to_dict("records")
+        ]
+        return [record for record, dataset in zip(records, self._dataset, strict=True) if dataset == block]
+
+    def extra(self, block: str) -> list[str]:
+        """Return labels of ours that this block doesn't print: methods that someone added."""
+        return [label for label in self.variants if label not in {str(row["method"]) for row in self.rows(block)}]
+
+    @property
+    def own(self) -> dict[str, str]:
+        """Label -> variant of every row that has one, from top to bottom."""
+        printed = dict.fromkeys(str(label) for label in self.printed["method"])
+        above = {label: self.variants[label] for label in printed if label in self.variants}
+        return {**above, **self.variants, **self.controls}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What this profile has: its parameters, means, the cards of its weights by run, and others' results.
+
+    submitted : (name, dataset) -> result, under the profile's protocol.
+    sizes     : variant -> "measured" or "published" -> parameters and multiply-adds (`bench.stages.cost.sizes`).
+    """
+
+    params: Params
+    results: Results
+    cards: Mapping[str, Mapping[str, Any]]
+    submitted: Results = field(default_factory=dict)
+    sizes: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
+
+    def card(self, variant: str) -> Mapping[str, Any]:
+        """Return the card of the variant's first run, {} if it has no weights."""
+        found = [self.cards[run] for run in sorted(self.cards) if self.cards[run].get("variant") == variant]
+        return found[0] if found else {}
+
+    def choices(self, variant: str) -> tuple[str, ...]:
+        """Return a note on what a method without training ran as: its preset and the options that differ."""
+        made = self.params.variants.get(variant)
+        if made is None or made.method not in methods or methods[made.method].trains:
+            return ()
+        card = methods[made.method]
+        chosen = [f"preset {made.preset}"] if card.presets else []
+        chosen += [f"{name} {value}" for name, value in made.options.items()]
+        return (f"{card.label}: {', '.join(chosen)}",) if chosen else ()
+
+    def fewer(self, name: str, dataset: str) -> tuple[str, ...]:
+        """Return a note if a submission holds another number of scenes than were measured here."""
+        own = max(found.scenes for (_, tested), found in self.results.items() if tested == dataset)
+        scenes = self.submitted[name, dataset].scenes
+        return (f"scored on {scenes} scenes, {own} were measured here; not ranked",) if scenes != own else ()
+
+    def codes(self, variant: str) -> int | None:
+        """Return the number of codes in the codebook of the variant's first run, None without a codebook."""
+        name = self.codebook(variant)
+        return self.params.codebooks[name].codes if name else None
+
+    def codebook(self, variant: str) -> str:
+        """Return the name of the codebook of the variant's first run, "" without a codebook."""
+        runs = (run for run in self.params.vq_runs.values() if run.variant == variant)
+        return next((run.codebook for run in runs if run.codebook), "")

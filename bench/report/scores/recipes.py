@@ -1,0 +1,109 @@
+"""The training recipes: what each learned row was trained with, and what its publication says."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from bench.core import recipe
+from bench.core.recipe import Recipe
+from bench.core.registry import methods
+from bench.report.results.inputs import Measured
+from bench.report.table.table import Column, Row, Table, Value
+
+COLUMNS = (
+    Column("method", "method"),
+    Column("variant", "variant", shown=False),
+    Column("recipe", "recipe"),
+    Column("rate", "rate"),
+    Column("betas", "Adam's betas"),
+    Column("batch", "batch", "", 0),
+    Column("length", "length"),
+    Column("schedule", "schedule"),
+    Column("clip", "clip", "", 2),
+    Column("patch", "patch", "", 0),
+    Column("stride", "stride", "", 0),
+    Column("loss", "loss"),
+    Column("perceptual", "perceptual weight", "", 3),
+    Column("note", "note", shown=False),
+)
+UNKNOWN = "its publication doesn't tell"
+NO_CLIP = "no clipping"
+CAPTION = (
+    "Two lines a method: the recipe that its row was trained with here, and the published one on its card. `common` is "
+    "one recipe for all (stage2 and patches of the parameter file; own terms are those that a method can't be trained "
+    "without, such as HDR-GAN's discriminator). `published` is the card's; where the publication is silent, the "
+    "parameter file decides. T is the mu-law, mu = 5000."
+)
+
+
+def table(measured: Measured) -> Table | None:
+    """List both recipes of every learned row of Table 1 that has a card; None without any."""
+    tables = measured.params.tables
+    rows = [row for label, variant in tables.table1.items() for row in _rows(label, variant, measured)]
+    if not rows:
+        return None
+    return Table(
+        name="recipes",
+        title="Training recipes",
+        caption=f"Profile {measured.params.profile}. {CAPTION}",
+        columns=COLUMNS,
+        rows=tuple(rows),
+        folded=True,
+    )
+
+
+def _rows(label: str, variant: str, measured: Measured) -> Iterator[Row]:
+    card = measured.card(variant)
+    if "settings" in card:
+        yield _row(label, variant, _trained(card), f"trained here, {card.get('recipe', 'common')}", ())
+    name = card.get("method", "")
+    found = recipe.published(methods[name]) if name in methods else None
+    if found is not None:
+        notes = [f"not repeated: {found.differs}"] if found.differs else []
+        notes += [f"initialisation: {found.initialisation}"] if found.initialisation else []
+        yield _row(label, variant, _printed(found), "as published", tuple(notes))
+
+
+def _row(label: str, variant: str, cells: Mapping[str, Value], kind: str, notes: tuple[str, ...]) -> Row:
+    filled: dict[str, Value] = {"method": label, "variant": variant, "recipe": kind, **cells}
+    remarks = {c.key: UNKNOWN for c in COLUMNS if c.key != "note" and filled.get(c.key) is None}
+    if filled.get("clip") is None:
+        remarks["clip"] = NO_CLIP
+    made = Row("", filled, remarks, notes)
+    return Row("", {**filled, "note": made.note}, remarks, notes)
+
+
+def _trained(card: Mapping[str, Any]) -> dict[str, Value]:
+    """Cells from the settings that a run's card holds."""
+    settings, patches = card["settings"], card.get("patches", {})
+    schedule = settings.get("schedule", "constant")
+    if schedule == "decay":
+        schedule = _decay(settings["decay"], settings["decay_every"], "steps", settings["rate_floor"])
+    loss = methods[card["method"]].recipe.get("loss") if card.get("recipe") == "published" else None
+    return {
+        "rate": f"{settings['rate']:g}", "betas": _pair(settings["betas"]), "batch": settings["batch"],
+        "length": f"{settings['steps']} steps", "schedule": schedule, "clip": settings["clip"],
+        "patch": patches.get("size"), "stride": patches.get("stride"),
+        "loss": loss or "L1 on T and own terms",
+        "perceptual": settings["weight_perceptual"] if card.get("perceptual") != "none" else 0.0,
+    }  # fmt: skip
+
+
+def _printed(found: Recipe) -> dict[str, Value]:
+    """Cells from the recipe on a method's card."""
+    length = f"{found.epochs} epochs" if found.epochs else f"{found.steps} steps" if found.steps else None
+    schedule = "constant"
+    if found.decay is not None and found.decay_every is not None:
+        schedule = _decay(found.decay, found.decay_every, found.decay_unit, found.rate_floor)
+    return {
+        "rate": None if found.rate is None else f"{found.rate:g}", "betas": _pair(found.betas), "batch": found.batch,
+        "length": length, "schedule": schedule, "clip": found.clip, "patch": found.patch, "stride": found.stride,
+        "loss": found.loss or None, "perceptual": found.weight_perceptual,
+    }  # fmt: skip
+
+
+def _decay(factor: float, every: int, unit: str, floor: float) -> str:
+    return f"x {factor:g} every {every} {unit}" + (f", not below {floor:g}" if floor else "")
+
+
+def _pair(betas: Any) -> str:
+    return ", ".join(f"{beta:g}" for beta in betas)

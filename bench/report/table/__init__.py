@@ -1,0 +1,1 @@
+"""A table as data, and how it is written."""

@@ -1,0 +1,144 @@
+"""Tables as CSV (the contract), Markdown and LaTeX; HTML is the page's."""
+
+import csv
+import io
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from bench.report.table.table import KINDS, OURS, PAPER, Column, Table
+from bench.report.table.view import Cell, Panel, view
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+TEX_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    **{c: "\\" + c for c in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+}
+TEX_LETTERS = {
+    "μ": r"$\mu$",
+    "±": r"$\pm$",
+    "\u00d7": r"$\times$",
+    "\u2013": "--",
+    "Δ": r"$\Delta$",
+    "|": r"\textbar{}",
+    # Triangles that need no package.
+    "▲": r"$\bigtriangleup$",
+    "▼": r"$\bigtriangledown$",
+}
+TEX_ESCAPES = TEX_SPECIAL | TEX_LETTERS
+
+CODE = re.compile(r"`([^`]+)`")
+"""A name in code, as captions and footnotes mark it."""
+
+
+def to_csv(table: Table) -> str:
+    """Write every column in the contract's order; an empty cell has its reason in `note`."""
+    table = table.tidy or table
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([column.key for column in table.columns])
+    for row in table.rows:
+        writer.writerow([column.exact(row.cells.get(column.key)) for column in table.columns])
+    return out.getvalue()
+
+
+def to_markdown(table: Table) -> str:
+    """Write title, one pipe table a panel, caption, kinds of rows and footnotes; bold is best, underlined second."""
+    shown = view(table)
+    parts = [f"**{_md(shown.title)}**", *(_md_panel(panel) for panel in shown.panels), _md(shown.caption)]
+    found = {row.cells.get("kind") for row in table.rows}
+    legend = "; ".join(f"*{kind}*: {meaning}" for kind, meaning in KINDS.items() if kind in found)
+    parts += [f"Kinds of rows: {legend}."] if legend else []
+    parts += ["\n".join(f"- <sup>{letter}</sup> {_md(text)}" for letter, text in shown.footnotes)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _md_panel(panel: Panel) -> str:
+    # Markdown has no spanning headings: each column names its group; a long label stands above the table instead.
+    long = {group.name: f"{group.name}: {group.label}" for group in panel.groups if group.name in (OURS, PAPER)}
+    prefixes = [group.name if group.name in long else group.label for group in panel.groups for _ in range(group.span)]
+    heads = [f"{prefix} {column.head}".strip() for prefix, column in zip(prefixes, panel.columns, strict=True)]
+    legend = "; ".join(long.values())
+    lines = [_md_line(_md(head) for head in heads)]
+    lines.append(_md_line("---:" if column.digits is not None else ":---" for column in panel.columns))
+    lines += [_md_line(_md_cell(cell) for cell in line.cells) for line in panel.lines]
+    heading = f"*{_md('. '.join(part for part in (panel.heading, legend) if part))}*"
+    return "\n\n".join(part for part in (heading.strip("*") and heading, "\n".join(lines)) if part)
+
+
+def _md_line(cells: Any) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _md(text: str) -> str:
+    return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", text)
+
+
+def _md_cell(cell: Cell) -> str:
+    text = _md(cell.line)
+    wrapped = {"best": f"**{text}**", "second": f"<u>{text}</u>"}.get(cell.mark, text)
+    return wrapped + (f" <sup>{cell.letters}</sup>" if cell.letters else "")
+
+
+def tex(text: str) -> str:
+    """Escape text for LaTeX, Greek letters and dashes included; what stands between backticks is set as code."""
+    return CODE.sub(r"\\texttt{\1}", "".join(TEX_ESCAPES.get(letter, letter) for letter in text))
+
+
+def _unnumbered(title: str) -> str:
+    # LaTeX numbers tables itself.
+    return re.sub(r"^Table \d+\. ", "", title)
+
+
+def _tex_cell(cell: Cell) -> str:
+    text = tex(cell.line)
+    wrapped = {"best": rf"\textbf{{{text}}}", "second": rf"\underline{{{text}}}"}.get(cell.mark, text)
+    return wrapped + (rf"\textsuperscript{{{cell.letters}}}" if cell.letters else "")
+
+
+def _tex_align(column: Column) -> str:
+    return "r" if column.digits is not None else "l"
+
+
+def _tex_rules(panel: Panel) -> str:
+    rules, start = [], 1
+    for group in panel.groups:
+        if group.label:
+            rules.append(rf"\cmidrule(lr){{{start}-{start + group.span - 1}}}")
+        start += group.span
+    return "".join(rules)
+
+
+def to_latex(table: Table) -> str:
+    """Write a table* with booktabs rules (needs packages booktabs and graphicx), one tabular a panel."""
+    return str(environment().get_template("table.tex.j2").render(view=view(table)))
+
+
+@cache
+def environment() -> Any:
+    """Return the Jinja environment of LaTeX templates, whose marks don't clash with LaTeX's braces."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    # LaTeX isn't HTML: every value passes through `tex` or `cell`, which escape for LaTeX.
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=False,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        block_start_string="<%",
+        block_end_string="%>",
+        variable_start_string="<<",
+        variable_end_string=">>",
+        comment_start_string="<#",
+        comment_end_string="#>",
+    )
+    made.filters |= {"unnumbered": _unnumbered, "tex": tex, "cell": _tex_cell, "align": _tex_align, "rules": _tex_rules}
+    return made

@@ -1,0 +1,1 @@
+"""Where each number of a report comes from."""

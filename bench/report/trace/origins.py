@@ -1,0 +1,199 @@
+"""What a table or figure was made from: evaluations, trainings, codebooks, data sets, and their stages in dvc.yaml."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from bench.core.params import Params
+from bench.report.results.results import Results
+
+EVALUATIONS = {
+    "classic_evaluations": "evaluate_classic",
+    "imported_evaluations": "evaluate_imported",
+    "plain_evaluations": "evaluate_plain",
+    "vq_evaluations": "evaluate_vq",
+}
+"""Group of the parameter file -> stage of dvc.yaml."""
+
+TRAININGS = {"plain_runs": "train_plain", "vq_runs": "train_vq"}
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Entries of the parameter file, by name.
+
+    inspections : codebooks by name, networks as `network-<run>`.
+    sizes       : whether networks were counted.
+    """
+
+    evaluations: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
+    codebooks: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
+    inspections: tuple[str, ...] = ()
+    sizes: bool = False
+
+    def closed(self, params: Params) -> "Sources":
+        """Return these entries and all that they were made from."""
+        cells = [params.evaluations[key] for key in self.evaluations]
+        networks = [name.removeprefix("network-") for name in self.inspections if name.startswith("network-")]
+        runs = _ordered([*self.runs, *networks, *(cell.run for cell in cells)], params.runs)
+        entries = [params.runs[run] for run in runs]
+        books = [*self.codebooks, *self.inspections, *(entry.codebook or "" for entry in entries)]
+        codebooks = _ordered(books, params.codebooks)
+        tested, trained = [cell.dataset for cell in cells], [entry.trainset for entry in entries]
+        data = [*self.datasets, *tested, *trained, *(params.codebooks[name].trainset for name in codebooks)]
+        return replace(self, runs=runs, codebooks=codebooks, datasets=_ordered(data, params.datasets))
+
+    def stages(self, params: Params) -> list[str]:
+        """Return the stages that make these entries and all they stand on, upstream first, without the report's own."""
+        every = self.closed(params)
+        return [
+            *(f"fetch@{name}" for name in every.datasets),
+            *(["backbone"] if every.runs or every.codebooks else []),
+            *(f"prepare@{name}" for name in every.datasets),
+            *(f"codebook@{name}" for name in every.codebooks),
+            *(training(params, run) for run in every.runs),
+            *(["sizes"] if every.sizes else []),
+            *(evaluation(params, key) for key in every.evaluations),
+            *(inspection(name) for name in every.inspections),
+        ]
+
+
+def _ordered(names: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
+    """Keep the known names, once each, in the parameter file's order."""
+    wanted = set(names)
+    return tuple(name for name in known if name in wanted)
+
+
+def evaluation(params: Params, key: str) -> str:
+    """Return the stage that makes evaluation `key`."""
+    return next(f"{stage}@{key}" for group, stage in EVALUATIONS.items() if key in getattr(params, group))
+
+
+def training(params: Params, run: str) -> str:
+    """Return the stage that trains `run`."""
+    return next(f"{stage}@{run}" for group, stage in TRAININGS.items() if run in getattr(params, group))
+
+
+def inspection(name: str) -> str:
+    """Return the stage that inspects a codebook, or a network (`network-<run>`)."""
+    network = name.startswith("network-")
+    return f"inspect_network@{name.removeprefix('network-')}" if network else f"inspect_codebook@{name}"
+
+
+def scored(params: Params, results: Results, variants: Iterable[str], dataset: str = "") -> tuple[str, ...]:
+    """Return the evaluations whose rows count in `results` for these variants, on one data set or on all.
+
+    Where a variant was trained on several sets, only one of its trainings counts, as in
+    `bench.report.results.results.collect`.
+    """
+    wanted, found = set(variants), []
+    for key, cell in params.evaluations.items():
+        run = params.runs.get(cell.run)
+        result = results.get((run.variant if run else cell.run, cell.dataset))
+        counts = result is not None and result.trainset == (run.trainset if run else "")
+        if counts and (run.variant if run else cell.run) in wanted and dataset in ("", cell.dataset):
+            found.append(key)
+    return tuple(found)
+
+
+def rows(params: Params, scores: pd.DataFrame, key: str) -> pd.DataFrame:
+    """Return those of the score rows, cleaned by `bench.report.results.results.clean`, that evaluation `key` made."""
+    cell, frame = params.evaluations[key], scores
+    run = params.runs.get(cell.run)
+    trained = (run.variant, run.trainset, str(run.seed)) if run else (cell.run, "", "")
+    wanted = dict(zip(("variant", "trainset", "seed", "dataset"), (*trained, cell.dataset), strict=True))
+    for column, value in wanted.items():
+        frame = frame[frame[column] == value]
+    return frame
+
+
+def of_file(params: Params, results: Results, section: str, name: str) -> Sources:
+    """Return what table or figure `name` of the report's section `section` draws on.
+
+    Everything there is, for a section without a rule of its own: too much is named rather than too little.
+    """
+    return RULES.get(section, _everything)(params, results, name)
+
+
+def _everything(params: Params, results: Results, name: str) -> Sources:
+    return Sources(evaluations=tuple(params.evaluations), runs=tuple(params.runs), codebooks=tuple(params.codebooks))
+
+
+def _evaluations(params: Params, results: Results, name: str) -> Sources:
+    return Sources(evaluations=tuple(params.evaluations))
+
+
+def _table(number: int) -> Callable[[Params, Results, str], Sources]:
+    def rule(params: Params, results: Results, name: str) -> Sources:
+        rows = variants(params, number)
+        return Sources(evaluations=scored(params, results, rows), sizes=number == 1)
+
+    return rule
+
+
+def variants(params: Params, number: int) -> tuple[str, ...]:
+    """Return our variants in the paper's Table `number`, controls and floors included."""
+    tables = params.tables
+    own = {
+        1: (*tables.floors, *tables.table1.values()),
+        2: (*tables.table2.values(), *tables.table2_controls.values(), *tables.against.values()),
+        3: (*tables.table3.values(), *tables.table3_controls.values(), *tables.against.values()),
+    }[number]
+    return tuple(dict.fromkeys(own))
+
+
+def _support(params: Params, results: Results, name: str) -> Sources:
+    return Sources(evaluations=scored(params, results, {*variants(params, 2), *variants(params, 3)}))
+
+
+def _runs(params: Params, results: Results, name: str) -> Sources:
+    return Sources(runs=tuple(params.runs))
+
+
+def _curves(params: Params, results: Results, name: str) -> Sources:
+    return Sources(codebooks=tuple(params.codebooks)) if name.endswith("codebooks") else _runs(params, results, name)
+
+
+def _codebooks(params: Params, results: Results, name: str) -> Sources:
+    if name == "parts":
+        return Sources(inspections=tuple(f"network-{run}" for run in params.vq_runs))
+    if name.startswith("observed"):
+        return Sources(codebooks=tuple(params.codebooks))
+    size = re.search(r"_k(\d+)(?:_\d+)?$", name)
+    books = [book for book, entry in params.codebooks.items() if size is None or entry.codes == int(size[1])]
+    return Sources(inspections=tuple(books))
+
+
+def _crops(params: Params, results: Results, name: str) -> Sources:
+    if not name.startswith("crops_"):
+        return _evaluations(params, results, name)
+    data = [dataset for dataset in params.datasets if name.startswith(f"crops_{dataset}_")]
+    shown = [key for key, cell in params.evaluations.items() if cell.dataset in data and _exhibited(params, cell.run)]
+    return Sources(evaluations=tuple(shown), datasets=tuple(data))
+
+
+def _exhibited(params: Params, run: str) -> bool:
+    return (params.runs[run].variant if run in params.runs else run) in params.tables.crops
+
+
+def _views(params: Params, results: Results, name: str) -> Sources:
+    return Sources(datasets=tuple(params.datasets))
+
+
+RULES: Mapping[str, Callable[[Params, Results, str], Sources]] = {
+    **{f"table{number}": _table(number) for number in (1, 2, 3)},
+    "recipes": _runs,
+    "support": _support,
+    "cross": _evaluations,
+    "masks": _evaluations,
+    "protocols": _evaluations,
+    "codebooks": _codebooks,
+    "crops": _crops,
+    "views": _views,
+    "curves": _curves,
+}
+"""Section of the report -> what a table or figure of it draws on."""

@@ -1,0 +1,117 @@
+"""The sidecar of a report folder: for each table or figure, what it was made from (sha256), and by which stages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.core.params import Params
+from bench.core.registry import protocols
+from bench.report.trace import origins
+from bench.report.trace.origins import Sources
+
+NAME = "provenance.json"
+"""The sidecar's file name, one in tables/ and one in figures/."""
+
+VERSION = 1
+
+ABOUT = (
+    "What each file of this folder was made from. By file name without ending: entries of the parameter file, and the "
+    "stages of dvc.yaml that make them. Below: what is known of each entry, with hashes (sha256). For one number: "
+    "python -m bench explain FILE:ROW:COLUMN."
+)
+
+CARD = (
+    "run", "variant", "method", "preset", "options", "head", "recipe", "trainset", "seed", "steps", "batch", "patches",
+    "codebook", "codebook_sha256", "data", "perceptual", "parameters", "parameters_frozen", "precision", "tf32",
+    "device", "processes", "libraries", "source", "source_sha256", "segments", "codes", "images",
+)  # fmt: skip
+"""What a sidecar repeats of the cards of weights and codebooks, which git doesn't keep."""
+
+NOT_SETTINGS = {"schema_version", "name", "version", "title", "source", "notes"}
+
+Facts = Mapping[str, Mapping[str, Any]]
+"""Name -> what is known of it: hashes, a card."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the stages before the report left: group of `Sources` -> name -> facts that JSON can hold.
+
+    params : sha256 of the profile's parameters.
+    sizes  : variant -> parameters and multiply-adds (`bench.stages.cost.sizes`).
+    """
+
+    params: str
+    evaluations: Facts = field(default_factory=dict)
+    runs: Facts = field(default_factory=dict)
+    codebooks: Facts = field(default_factory=dict)
+    datasets: Facts = field(default_factory=dict)
+    inspections: Facts = field(default_factory=dict)
+    sizes: Facts = field(default_factory=dict)
+
+
+def content(
+    params: Params, known: Known, sources: Mapping[str, Sources], files: Mapping[str, Mapping[str, str]]
+) -> dict[str, Any]:
+    """Return the sidecar of a folder as JSON values.
+
+    sources : name without ending -> what it draws on.
+    files   : name without ending -> file -> its sha256.
+    """
+    used = _union(sources.values()).closed(params)
+    return {
+        "about": ABOUT,
+        "version": VERSION,
+        "profile": params.profile,
+        "params": {"file": params.params_file, "sha256": known.params},
+        "protocol": protocol(params),
+        "command": f"dvc repro {target(params, 'report')}",
+        "entries": {name: _entry(params, made, files[name]) for name, made in sources.items()},
+        "evaluations": {key: _evaluation(params, key, known) for key in used.evaluations},
+        "runs": {run: {"stage": origins.training(params, run), **known.runs.get(run, {})} for run in used.runs},
+        "codebooks": {name: {"stage": f"codebook@{name}", **known.codebooks.get(name, {})} for name in used.codebooks},
+        "datasets": {name: dict(known.datasets.get(name, {})) for name in used.datasets},
+        "inspections": {name: dict(known.inspections.get(name, {})) for name in used.inspections},
+        "sizes": dict(known.sizes) if used.sizes else {},
+    }
+
+
+def target(params: Params, stage: str) -> str:
+    """Return what `dvc repro` calls a stage of this profile, from the project's root."""
+    folder = Path(params.params_file).parent
+    return stage if folder == Path() else f"{(folder / 'dvc.yaml').as_posix()}:{stage}"
+
+
+def protocol(params: Params) -> dict[str, Any]:
+    """Return the profile's protocol by its id, with every setting that moves a number."""
+    rules = protocols[params.protocol]
+    return {"id": rules.id, "settings": rules.model_dump(mode="json", exclude=NOT_SETTINGS)}
+
+
+def card(whole: Mapping[str, Any]) -> dict[str, Any]:
+    """Return of a card what sidecars repeat."""
+    return {key: whole[key] for key in CARD if key in whole}
+
+
+def _union(sources: Any) -> Sources:
+    every = list(sources)
+
+    def all_of(group: str) -> tuple[str, ...]:
+        return tuple(sorted({name for made in every for name in getattr(made, group)}))
+
+    groups = {group: all_of(group) for group in ("evaluations", "runs", "codebooks", "datasets", "inspections")}
+    return Sources(**groups, sizes=any(made.sizes for made in every))
+
+
+def _entry(params: Params, made: Sources, files: Mapping[str, str]) -> dict[str, Any]:
+    every = made.closed(params)
+    groups = ("evaluations", "runs", "codebooks", "datasets", "inspections")
+    named = {group: list(getattr(every, group)) for group in groups if getattr(every, group)}
+    return {"sha256": dict(files), **named, "sizes": every.sizes, "stages": made.stages(params)}
+
+
+def _evaluation(params: Params, key: str, known: Known) -> dict[str, Any]:
+    cell = params.evaluations[key]
+    named = {"stage": origins.evaluation(params, key), "run": cell.run, "dataset": cell.dataset}
+    return {**named, **known.evaluations.get(key, {})}

@@ -1,0 +1,1 @@
+"""What trainings and predictions take in time and memory."""

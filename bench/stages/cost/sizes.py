@@ -1,0 +1,62 @@
+"""Sizes: parameters and multiply-adds of Table 1's networks, as this profile has them and as published."""
+
+import math
+from typing import Any
+
+from torch import nn
+
+from bench.core.method import MethodCard
+from bench.core.params import Params
+from bench.core.progress import track
+from bench.core.registry import methods
+from bench.io.files import write_json_atomic
+from bench.stages import layout
+from bench.stages.cost import cost
+from bench.stages.training import networks
+from bench.train.loop import trainable
+
+INPUTS = {"macs_256": (256, 256), "macs_full": (1000, 1500)}
+"""Height and width of the frames that multiply-adds are counted for; padded to the method's multiple."""
+
+Size = dict[str, int]
+
+
+def run(params: Params) -> None:
+    """Write work/<profile>/sizes.json: variant -> "measured" and "published" -> parameters, frozen, multiply-adds.
+
+    Networks are counted on the real graph without computing anything. A part that runs before a network, such as
+    optical flow, isn't counted.
+    """
+    names = [
+        name for name in dict.fromkeys(params.tables.table1.values()) if methods[params.variants[name].method].trains
+    ]
+    sizes = {name: of_variant(params, name) for name in track(names, len(names), "sizes")}
+    write_json_atomic(layout.sizes(params), sizes)
+
+
+def of_variant(params: Params, name: str) -> dict[str, Size]:
+    """Count a variant's network, and the same with the method's published preset and head."""
+    variant = params.variants[name]
+    card, options = methods[variant.method], network_options(params, name)
+    published = {**options, **({"head": card.heads[0]} if card.heads else {})}
+    return {
+        "measured": count(card, card.build(variant.preset, **options)),
+        "published": count(card, card.build("published", **published)),
+    }
+
+
+def network_options(params: Params, name: str) -> dict[str, Any]:
+    """Return what a variant's network is built with besides its preset; its first run says what prior it has."""
+    run = next((run for run in params.runs.values() if run.variant == name), None)
+    return networks.options(params, params.variants[name], run)
+
+
+def count(card: MethodCard, network: nn.Module) -> Size:
+    """Count one network: trained and frozen parameters, and multiply-adds of one prediction for both `INPUTS`."""
+    trained = trainable([network])
+    every = sum(p.numel() for p in network.parameters())
+    macs = {}
+    for name, size in INPUTS.items():
+        height, width = (math.ceil(edge / card.multiple) * card.multiple for edge in size)
+        macs[name] = cost.multiply_adds(network, height=height, width=width)
+    return {"parameters": trained, "parameters_frozen": every - trained, **macs}

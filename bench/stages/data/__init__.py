@@ -1,0 +1,1 @@
+"""Stages that bring data here and prepare it."""

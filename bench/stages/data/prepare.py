@@ -1,0 +1,277 @@
+"""Prepare: read a dataset's files through its checks and write one container for each scene.
+
+Scenes are read by several processes into a folder outside the pipeline's outputs and move to their place when all are
+there: an interrupted call goes on where it was, and a dataset with one bad scene leaves nothing half-made.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bench.core.dataset import DatasetCard
+from bench.core.errors import CheckFailed, Incomplete, UsageError
+from bench.core.parallel import interrupted, spread
+from bench.core.params import DatasetUse, Params
+from bench.core.registry import ROOT, datasets
+from bench.data import checks
+from bench.io.atomic import replacing
+from bench.io.container import read_card, read_scene, write_scene
+from bench.io.files import write_json_atomic
+from bench.stages import layout
+from bench.stages.data.fetch import NOTE
+
+CODE = ("bench/core", "bench/color", "bench/io", "bench/data", "bench/stages/data/prepare.py", "datasets")
+"""Sources that decide what a prepared scene holds: scenes that other code left behind aren't taken over."""
+
+DONE = "done.json"
+
+SHOWN = 10
+"""Scenes that a refusal names."""
+
+
+class Task(NamedTuple):
+    """One scene to read: of which dataset, layout and split, from which folder, to which folder.
+
+    waived : check -> why its refusal is overruled.
+    beside : other folders that hold files of the scene.
+    """
+
+    dataset: str
+    layout: str
+    split: str
+    folder: Path
+    out: Path
+    waived: Mapping[str, str] = {}
+    beside: Sequence[Path] = ()
+
+
+class Read(NamedTuple):
+    """What became of one scene.
+
+    record  : layout, source files with their sha256, checks and their outcomes, fingerprint.
+    refusal : why it was refused, else "".
+    check   : the check that refused it, else "".
+    lacking : whether it was refused because files are missing.
+    """
+
+    id: str = ""
+    record: Mapping[str, Any] = {}
+    refusal: str = ""
+    check: str = ""
+    lacking: bool = False
+
+
+Done = Mapping[tuple[str, str], tuple[Task, Read]]
+"""(split, scene id) -> what was asked for and what became of it."""
+
+
+def run(params: Params, dataset: str, splits: Sequence[str] = ()) -> None:
+    """Write work/<profile>/scenes/<dataset>/<split>/<scene>/ for every split, and the record of how it was read.
+
+    Nothing is written there unless every scene of every split passes its checks; then scenes of an earlier call that
+    the dataset no longer holds are removed, or a training would still read them. UsageError names the bad ones.
+    splits : only these are looked for, and what was prepared of others stays; () for all.
+    """
+    source = _source(layout.need(params, layout.raw(params, dataset), f"fetch {dataset}"))
+    staging = Path("runs") / params.profile / "prepare" / dataset / _code()
+    tasks = _tasks(params, dataset, source, staging, splits)
+    results = spread(read, tasks, params.threads, f"prepare {dataset}")
+    _refuse_bad(params, dataset, tasks, results)
+    done = _by_name(dataset, tasks, results)
+    records = _kept(params, dataset, splits) | _records(done)
+    _refuse_twins(params, dataset, records)
+    for split in dict.fromkeys(task.split for task in tasks):
+        _publish(
+            layout.scenes(params, dataset, split), {name: task for (of, name), (task, _) in done.items() if of == split}
+        )
+    write_json_atomic(layout.prepared(params, dataset), records)
+    shutil.rmtree(staging.parent, ignore_errors=True)
+
+
+def read(task: Task) -> Read:
+    """Read and check one scene and write it to `task.out`, unless an earlier call has done so from the same files."""
+    interrupted()
+    try:
+        sources = _digests(task.folder, task.beside)
+        if (earlier := _earlier(task, sources)) is not None:
+            return earlier
+        scene = datasets[task.dataset].reader(task.layout).read(task.folder, task.split)
+        found = {"checks": checks.run(scene, task.dataset, task.waived), "fingerprint": checks.fingerprint(scene)}
+        write_scene(task.out / "scene", scene)
+    except UsageError as error:
+        check = error.check if isinstance(error, CheckFailed) else ""
+        return Read(refusal=str(error), check=check, lacking=isinstance(error, Incomplete))
+    result = Read(scene.id, {"layout": task.layout, "sources": sources, **found})
+    write_json_atomic(task.out / DONE, {"id": result.id, "record": result.record, "waived": task.waived})
+    return result
+
+
+def _tasks(params: Params, dataset: str, source: Path, staging: Path, splits: Sequence[str]) -> list[Task]:
+    card, use, tasks = datasets[dataset], _use(params, dataset), []
+    waived = {str(name): why for name, why in use.waive.items()}
+    for split in dict.fromkeys(splits or card.splits):
+        try:
+            found = card.find(source, split, use.layout)
+        except Incomplete as error:
+            others = () if splits else [name for name in card.splits if _there(card, source, name, use.layout)]
+            raise UsageError(f"{error} {_again(params, dataset, others)}") from error
+        print(f"{dataset}/{split}: {len(found.folders)} scenes, layout {found.layout}", flush=True)
+        tasks += [
+            Task(dataset, found.layout, split, folder, staging / split / name, waived, found.beside.get(folder, ()))
+            for folder, name in ((path, f"{number:05d}-{path.name}") for number, path in enumerate(found.folders))
+        ]
+    if not tasks:
+        raise UsageError(f"{source} holds no scene of {dataset}; is it the unpacked dataset?")
+    return tasks
+
+
+def _there(card: DatasetCard, source: Path, split: str, kind: str | None) -> bool:
+    try:
+        return bool(card.find(source, split, kind).folders)
+    except UsageError:
+        return False
+
+
+def _again(params: Params, dataset: str, splits: Sequence[str] = ()) -> str:
+    """Return how to get missing files, and how to do with those of `splits` alone."""
+    said = f"Get what is missing: {layout.command(params, f'fetch {dataset}')}"
+    if splits:
+        alone = "".join(f" --split {name}" for name in splits)
+        said += f"\nOr prepare only what is there: {layout.command(params, f'prepare {dataset}{alone}')}"
+    return said
+
+
+def _digests(folder: Path, beside: Sequence[Path] = ()) -> dict[str, str]:
+    """sha256 of each file right in a scene's folder, by name, and in those beside it, by folder and name."""
+    found: dict[str, str] = {}
+    for place in (path for path in (folder, *beside) if path.is_dir()):
+        before = "" if place == folder else f"{place.name}/"
+        try:
+            files = sorted(path for path in place.iterdir() if path.is_file())
+            found |= {f"{before}{path.name}": hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+        except OSError as error:
+            raise UsageError(f"{place}: can't be read ({error.strerror}); check the disk and permissions.") from error
+    return found
+
+
+def _earlier(task: Task, sources: Mapping[str, str]) -> Read | None:
+    try:
+        done: dict[str, Any] = json.loads((task.out / DONE).read_text(encoding="utf-8"))
+        read_scene(task.out / "scene", verify=True)
+    except (OSError, ValueError, UsageError):
+        return None
+    same = (done["record"]["sources"], done["waived"]) == (sources, task.waived)
+    return Read(done["id"], done["record"]) if same else None
+
+
+def _refuse_bad(params: Params, dataset: str, tasks: Sequence[Task], results: Sequence[Read]) -> None:
+    bad = [result.refusal for result in results if result.refusal]
+    if not bad:
+        return
+    refused = bad[0]
+    if len(bad) > 1:
+        more = f"\n... and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
+        lines = "\n".join(f"- {sentence}" for sentence in bad[:SHOWN])
+        refused = f"{len(bad)} of {len(tasks)} scenes of {dataset} were refused:\n{lines}{more}"
+    overruled = sorted({result.check for result in results} & set(checks.WAIVABLE))
+    refused += _waiver(params, dataset, overruled)
+    if any(result.lacking for result in results):
+        refused += ("\n" if len(bad) > 1 else " ") + _again(params, dataset)
+    raise UsageError(refused)
+
+
+def _waiver(params: Params, dataset: str, names: Sequence[str]) -> str:
+    """Return how somebody who knows better overrules these checks."""
+    said = ", ".join(f"{name}: <your reason>" for name in names)
+    return (
+        f"\nIf you looked at the pictures and they are right, set datasets.{dataset}.waive in {params.params_file} to "
+        f"{{{said}}}; tables will say so."
+        if names
+        else ""
+    )
+
+
+def _by_name(dataset: str, tasks: Sequence[Task], results: Sequence[Read]) -> Done:
+    done: dict[tuple[str, str], tuple[Task, Read]] = {}
+    for task, result in zip(tasks, results, strict=True):
+        if (key := (task.split, result.id)) in done:
+            raise UsageError(
+                f"{dataset}/{task.split}: two scenes are called {result.id!r}, {done[key][0].folder} and "
+                f"{task.folder}; rename one of them."
+            )
+        done[key] = task, result
+    return done
+
+
+def _refuse_twins(params: Params, dataset: str, records: Mapping[str, Mapping[str, Any]]) -> None:
+    ordered = {split: records[split] for split in datasets[dataset].splits if split in records}
+    found = checks.duplicates(
+        {split: {name: record["fingerprint"] for name, record in scenes.items()} for split, scenes in ordered.items()}
+    )
+    if found and "duplicates" not in _use(params, dataset).waive:
+        raise UsageError(
+            f"{dataset}: {' '.join(found[:SHOWN])} A test on what was trained on means nothing: remove one of them."
+            f"{_waiver(params, dataset, ['duplicates'])}"
+        )
+    for sentence in found:
+        print(f"note: {sentence}")
+
+
+def _publish(folder: Path, tasks: Mapping[str, Task]) -> None:
+    """Move scenes to their place; what stands there already and is the same stays, anything else is replaced."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        if path.name not in tasks:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for name, task in tasks.items():
+        staged = task.out / "scene"
+        if not _same(staged, folder / name):
+            with replacing(folder / name) as part:
+                shutil.move(staged, part)
+
+
+def _same(staged: Path, place: Path) -> bool:
+    try:
+        read_scene(place, verify=True)
+        return read_card(staged) == read_card(place)
+    except UsageError:
+        return False
+
+
+def _records(done: Done) -> dict[str, Any]:
+    # A file of its own: a check that is added or renamed must not make a training start again.
+    records: dict[str, Any] = {}
+    for (split, name), (_, result) in sorted(done.items()):
+        records.setdefault(split, {})[name] = dict(result.record)
+    return records
+
+
+def _kept(params: Params, dataset: str, splits: Sequence[str]) -> dict[str, Any]:
+    """Return the records of the prepared splits that a call for `splits` leaves as they are."""
+    path = layout.prepared(params, dataset)
+    if not splits or not path.exists():
+        return {}
+    records: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    kept = [name for name in records if name not in splits and layout.scenes(params, dataset, name).exists()]
+    return {name: records[name] for name in kept}
+
+
+def _use(params: Params, dataset: str) -> DatasetUse:
+    return params.datasets.get(dataset, DatasetUse(code=datasets[dataset].module.replace(".", "/")))
+
+
+def _code() -> str:
+    total = hashlib.sha256()
+    for name in CODE:
+        path = ROOT / name
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            total.update(file.relative_to(ROOT).as_posix().encode() + file.read_bytes())
+    return total.hexdigest()[:16]
+
+
+def _source(raw: Path) -> Path:
+    note = raw / NOTE
+    return Path(json.loads(note.read_text(encoding="utf-8"))["folder"]) if note.exists() else raw

@@ -1,0 +1,1 @@
+"""Stages that look into trained codebooks and networks."""

@@ -1,0 +1,1 @@
+"""Verbs for users' own pictures, predictions and weights."""

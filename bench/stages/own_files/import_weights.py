@@ -1,0 +1,95 @@
+"""Import weights: an authors' checkpoint, converted to this project's names and conventions, with a card."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from bench.core.errors import UsageError, unknown_name
+from bench.core.method import MethodCard
+from bench.core.params import Params
+from bench.core.registry import methods
+from bench.nn import checkpoints
+from bench.stages import layout
+from bench.stages.training import training
+from bench.train.loop import trainable
+
+OURS = {
+    "channels": "[LDR, linear]", "colours": "RGB", "divisor": "full range of the stored type", "output": "linear, 1 is "
+    "what the shortest frame saturates at",
+}  # fmt: skip
+"""Conventions of every network here once its weights are converted."""
+
+
+def run(params: Params, method: str, file: Path, preset: str = "published", name: str = "") -> None:
+    """Write weights/<name>.safetensors and its card, and print what to put into the parameter file.
+
+    file : .safetensors, .npz, what torch.save wrote, or what the method's `read_published` takes.
+    UsageError for weights of another network, and for files that can't be read without running what they hold.
+    """
+    if method not in methods:
+        raise unknown_name("method", method, methods)
+    card, target = methods[method], layout.imported(name or method)
+    if not file.is_file():
+        raise UsageError(f"{file}: no such file; name the checkpoint that the authors of {card.label} released.")
+    options = {"head": card.heads[0]} if card.heads else {}
+    network = card.build(preset, **options)
+    state = _state(card, network, file)
+    card.load_published(network, state)
+    settle = getattr(network, "settle", None)  # a spectral norm whose iteration goes on while it predicts
+    if settle is not None:
+        settle()
+    training.write_weights(target, network, _describe(card, network, file, preset, len(state)))
+    print(f"{target}: {card.label}, preset {preset}, {trainable([network]):,} parameters from {file.name}")
+    print(_entries(card, preset, target))
+
+
+def _state(card: MethodCard, network: nn.Module, file: Path) -> dict[str, Any]:
+    """Read the file by its kind; one that only the method's class knows, by its `read_published`."""
+    own = getattr(card.load(), "read_published", None)
+    if own is not None and checkpoints.TENSORFLOW.fullmatch(file.name):
+        state: dict[str, Any] = own(file)
+        return state
+    try:
+        return checkpoints.read(file)
+    except UsageError as error:
+        raise UsageError(f"{card.label}: {error}") from error
+
+
+def _describe(card: MethodCard, network: nn.Module, file: Path, preset: str, entries: int) -> dict[str, Any]:
+    """What the card of the converted weights says."""
+    return {
+        "method": card.name,
+        "label": card.label,
+        "preset": preset,
+        "options": {},
+        "head": card.heads[0] if card.heads else None,
+        "kind": "third-party weights",
+        "source": file.name,
+        "source_sha256": training.file_digest(file),
+        "source_bytes": file.stat().st_size,
+        "source_entries": entries,
+        "conventions": {"theirs": dict(card.conventions), "ours": OURS, "padding": f"multiples of {card.multiple}"},
+        "tiles": f"overlap {card.overlap}" if card.overlap else "full frame only",
+        "parameters": trainable([network]),
+        "settled": hasattr(network, "settle"),
+        "finite": all(bool(torch.isfinite(value).all()) for value in network.state_dict().values()),
+    }
+
+
+def _entries(card: MethodCard, preset: str, target: Path) -> str:
+    """What a parameter file needs for a row of it."""
+    folder, module, *inner = card.module.split(".")
+    variant, code = f"{target.stem}-imported", f"{folder}/{module}{'' if inner else '.py'}"
+    return "\n".join(
+        (
+            "For a row measured with them, put into the parameter file (with your data set for panoramas):",
+            "variants:",
+            f"  {variant}: {{method: {card.name}, preset: {preset}, weights: {target}}}",
+            "imported_evaluations:",
+            f"  {variant}--panoramas: {{run: {variant}, dataset: panoramas, code: {code}, weights: {target}}}",
+            "tables:",
+            f"  table1: {{'{card.label}, authors'' weights': {variant}}}",
+        )
+    )

@@ -1,0 +1,225 @@
+"""Merge: one bracket of anyone's photographs in, one HDR picture out."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from bench.color.tonemap import for_display
+from bench.core.errors import UsageError, unknown_name
+from bench.core.method import MethodCard
+from bench.core.params import Params
+from bench.core.registry import methods
+from bench.core.scene import Radiance, Scene
+from bench.data import checks
+from bench.data.exposures import from_exif, is_told, of_frames, parse
+from bench.data.layouts.brackets import HU, OFFICIAL, OXFORD
+from bench.data.layouts.tursun import triplet
+from bench.data.user_bracket import TRUTHS, list_frames, read_bracket
+from bench.io.files import write_bytes_atomic
+from bench.io.radiance import write_exr
+from bench.stages.own_files import destinations
+from bench.stages.scoring.predict import predictor
+from bench.stages.training import training
+
+NO_FRAMES = (*TRUTHS, "hdr_img.hdr", *(names.truth for names in (OFFICIAL, OXFORD, HU)))
+"""What truths are called in the folders of scenes that are known; none is a frame."""
+
+WHITE_PERCENTILE = 99.5
+"""Of the result's values: the radiance that the preview shows as white."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to merge, how, and where to.
+
+    exposures : "exif", a comma-separated list (seconds or EVs, one for each frame), or "" for whatever there is.
+    weights   : a file that `train` wrote, with its card beside it; None for methods without training.
+    preset    : of a method without training; else the network's size, only needed for weights without a card.
+    tile      : edge of inference tiles in pixels, 0 for the whole picture at once.
+    force     : whether existing files may be replaced.
+    """
+
+    frames: tuple[Path, ...]
+    method: str
+    out: Path
+    exposures: str = ""
+    weights: Path | None = None
+    preset: str = ""
+    preview: Path | None = None
+    tile: int = 0
+    force: bool = False
+    notes: list[str] = field(default_factory=list)
+
+
+def run(params: Params, request: Request) -> None:
+    """Write the merged radiance (EXR, float32; 1 saturates the shortest frame) and, if asked for, a preview (PNG).
+
+    Everything that can be checked is checked before the network runs. UsageError, with one sentence, otherwise.
+    """
+    if request.method not in methods:
+        raise unknown_name("method", request.method, methods)
+    card = methods[request.method]
+    _check_preset(card, request.preset)
+    _check_destinations(request)
+    network = _network(params, request, card)
+    scene = _scene(request)
+    _check_count(card, scene)
+    outcome = checks.check_steps(scene, "the frames")
+    for note in [*request.notes, *([outcome] if outcome != checks.PASSED else [])]:
+        print(f"note: {note.removeprefix(checks.NOTED)}")
+    for name, time in zip(scene.metadata["frames"], scene.times, strict=True):
+        print(f"{name}: {math.log2(time):+.2f} EV{', the reference' if name == _reference(scene) else ''}")
+    radiance = predictor(card, network, training.start(params), request.tile, request.preset)(scene)
+    write_exr(request.out, radiance)
+    if request.preview is not None:
+        write_bytes_atomic(request.preview, _preview(radiance))
+    print(f"{request.out}: {radiance.shape[1]}x{radiance.shape[0]}, {card.label}, radiance up to {radiance.max():.4g}")
+
+
+def _check_preset(card: MethodCard, preset: str) -> None:
+    if preset and not card.presets:
+        raise UsageError(f"{card.label} has no presets; leave --preset out.")
+    if preset and preset not in card.presets:
+        raise unknown_name(f"preset of {card.name}", preset, card.presets)
+
+
+def _check_destinations(request: Request) -> None:
+    for option, path, suffix in (("-o", request.out, ".exr"), ("--preview", request.preview, ".png")):
+        if path is None:
+            continue
+        if path.suffix.lower() != suffix:
+            raise UsageError(f"{option} {path}: expected a name that ends in {suffix}.")
+        if path.is_file() and not request.force:
+            raise UsageError(f"{option} {path} exists; choose another name, or replace it with --force.")
+        if path.resolve() in {frame.resolve() for frame in request.frames}:
+            raise UsageError(f"{option} {path} is one of the frames; choose another name.")
+        destinations.check_file(option, path)
+
+
+def _scene(request: Request) -> Scene:
+    for path in request.frames:
+        if not path.is_file():
+            raise UsageError(f"{path}: no such file; name the frames of one bracket.")
+    if request.exposures and request.exposures.lower() != "exif":
+        exposures = [parse(word) for word in request.exposures.split(",")]
+        if len(exposures) != len(request.frames):
+            names = ", ".join(path.name for path in request.frames)
+            raise UsageError(f"--exposures holds {len(exposures)} value(s) for {len(request.frames)} frames ({names}).")
+    else:
+        source = from_exif if request.exposures else of_frames
+        exposures, notes = source(request.frames)
+        request.notes.extend(notes)
+    return read_bracket("the bracket", request.frames, exposures, upright=True)
+
+
+def _reference(scene: Scene) -> str:
+    return str(scene.metadata["frames"][scene.reference])
+
+
+def _check_count(card: MethodCard, scene: Scene) -> None:
+    count = len(scene.codes)
+    if not card.trains or count == training.FRAMES:
+        return
+    if count < training.FRAMES:
+        raise UsageError(f"{card.label} needs {training.FRAMES} frames of different exposure; {count} were given.")
+    names = [scene.metadata["frames"][index] for index in triplet(list(scene.times), 2.0)]
+    raise UsageError(
+        f"{card.label} takes {training.FRAMES} frames, {count} were given; pass those 2 EV apart: {' '.join(names)}."
+    )
+
+
+def _network(params: Params, request: Request, card: MethodCard) -> nn.Module | None:
+    if not card.trains:
+        if request.weights is not None:
+            raise UsageError(f"{card.label} has no weights; leave --weights out.")
+        return None
+    if request.weights is None:
+        raise UsageError(
+            f"{card.label} is a network and needs --weights: a .safetensors file that `python -m bench train` wrote, "
+            f"such as work/{params.profile}/weights/<run>.safetensors."
+        )
+    state, options = _read(request, card)
+    preset = str(options.pop("preset"))
+    network = card.build(preset, **options)
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise UsageError(
+            f"{request.weights} doesn't fit {card.label}, preset {preset!r}; name the preset that it was trained with."
+        ) from error
+    return network
+
+
+def _read(request: Request, card: MethodCard) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Return the weights and what the network is built with, as their card says."""
+    path = request.weights or Path()
+    try:
+        state = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UsageError(
+            f"--weights {path} can't be read as safetensors ({error}); train writes such files."
+        ) from error
+    found = _card(path.with_suffix(".json"))
+    if found.get("method", card.name) != card.name:
+        raise UsageError(
+            f"{path} holds weights of {found['method']}, not of {card.name}; pass --method {found['method']}."
+        )
+    preset = request.preset or found.get("preset")
+    if preset is None:
+        raise UsageError(
+            f"{path} has no card ({path.stem}.json) beside it; say its size: --preset {'|'.join(card.presets)}."
+        )
+    options: dict[str, Any] = {"preset": preset, **found.get("options", {})}
+    if card.heads:
+        options["head"] = found.get("head", card.heads[0])
+    if (book := state.get("vqgan.codebook.weight")) is not None:
+        told = found.get("stage1") or options.get("vqgan") or {}  # of a trained VQGAN, or of the control's random one
+        options["vqgan"] = {
+            "codes": len(book), "segments": "olc", "network": told.get("network", "A"), "encoder_domain": "linear",
+        }  # fmt: skip
+    return state, options
+
+
+def _card(path: Path) -> dict[str, Any]:
+    """Return the card of weights, {} if there is none."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except ValueError as error:
+        raise UsageError(f"{path}, the card of the weights, is damaged ({error}).") from error
+    return found
+
+
+def _preview(radiance: Radiance) -> bytes:
+    import io
+
+    from PIL import Image
+
+    white = max(float(np.percentile(radiance, WHITE_PERCENTILE)), 1e-6)
+    out = io.BytesIO()
+    Image.fromarray(for_display(radiance, white)).save(out, format="PNG")
+    return out.getvalue()
+
+
+def frames_of(words: Sequence[Path], written: Sequence[Path | None] = ()) -> tuple[Path, ...]:
+    """Return the frames that the words name: files as they are, and of a folder every file that may be a frame.
+
+    A truth in a folder is none, nor is what is `written`, unless its exposure is told: then it is a frame that would be
+    lost.
+    """
+    frames: list[Path] = []
+    for word in words:
+        if word.is_dir():
+            ours = [path for path in written if path is not None and path.parent.resolve() == word.resolve()]
+            frames += list_frames(word, {*NO_FRAMES, *(path.name for path in ours if not is_told(path))})
+        else:
+            frames.append(word)
+    return tuple(frames)

@@ -1,0 +1,56 @@
+"""Other people's results, kept below reports/submissions: which of them the tables of this profile can hold."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from bench.core.errors import UsageError
+from bench.io.tables import read_scores
+from bench.report.results.results import Result, collect
+from bench.stages import layout
+
+METHOD = "submitted"
+
+
+KEYS = ["profile", "dataset", "protocol"]
+
+
+def read(scores: pd.DataFrame) -> tuple[dict[tuple[str, str], Result], list[str]]:
+    """Return (name, dataset) -> result of every submission that suits the profile's `scores`, and notes on the rest.
+
+    It suits where profile, data set and protocol are the same: a data set of one name has other views in another
+    profile. A damaged file raises UsageError.
+    """
+    tables = {tuple(cells) for cells in scores[KEYS].drop_duplicates().itertuples(index=False)}
+    found: dict[tuple[str, str], Result] = {}
+    notes: list[str] = []
+    for path in sorted(layout.submissions().glob("*.csv")):
+        groups = {tuple(key): rows for key, rows in _rows(path).groupby(KEYS, sort=True)}
+        for key in tables & groups.keys():
+            found |= collect(groups[key])
+        if left := [_where(*key) for key in groups if key not in tables]:
+            ours = ", ".join(_where(*key) for key in sorted(tables))
+            notes.append(
+                f"Rows of the submission {path.stem} for {', '.join(left)} stand in no table: here is {ours}, and no "
+                "table mixes profiles or protocols."
+            )
+    return found, notes
+
+
+def _where(profile: str, dataset: str, protocol: str) -> str:
+    return f"{dataset} of profile {profile} under {protocol}"
+
+
+def _rows(path: Path) -> pd.DataFrame:
+    rows = read_scores([path])
+    if rows.empty:
+        raise UsageError(f"{path} holds no score; expected one row a scene and metric. Score it again, or delete it.")
+    wrong = rows[(rows["method"] != METHOD) | (rows["variant"] != path.stem)]
+    if len(wrong):
+        first = wrong.iloc[0]
+        raise UsageError(
+            f"{path}: a row is of method {first['method']!r}, variant {first['variant']!r}; expected {METHOD!r} and "
+            f"{path.stem!r}, the file's name. Make it with: python -m bench score FOLDER --dataset NAME --submit "
+            f"{path.stem}"
+        )
+    return rows

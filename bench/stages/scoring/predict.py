@@ -1,0 +1,109 @@
+"""Predict: one scene through one method, with or without weights, on whichever device there is."""
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from bench.core.errors import UsageError
+from bench.core.method import MethodCard
+from bench.core.params import Params, Variant
+from bench.core.scene import Radiance, Scene
+from bench.io.container import CARD
+from bench.io.radiance import read_exr, write_exr
+from bench.nn.frames import scene_input
+from bench.nn.tiling import predict
+from bench.stages.training import training
+from bench.train.checkpoint import digest
+
+Predictor = Callable[[Scene], Radiance]
+"""A scene to (H, W, 3) float32, relative linear radiance."""
+
+CODE = ("bench/core", "bench/color", "bench/nn")
+"""Sources that decide a prediction without weights, besides the method's own."""
+
+LIBRARIES = ("numpy", "numba", "opencv-python-headless", "pillow", "scipy", "torch")
+"""Whose versions may decide it too."""
+
+SLOW = 2.0
+"""Seconds that a prediction must have taken to be worth keeping."""
+
+
+def predictor(
+    card: MethodCard, network: nn.Module | None, device: torch.device, tile: int = 0, preset: str = "",
+    options: Mapping[str, Any] | None = None,
+) -> Predictor:  # fmt: skip
+    """Return what turns scenes into radiance: `network` (on its way to `device`), or the card's code without weights.
+
+    A network's scenes must have three frames, the middle one the reference; others raise UsageError.
+
+    tile            : edge of inference tiles in pixels; 0 takes the whole image at once.
+    preset, options : of a method without weights; a network is built with its own.
+    """
+    if network is None:
+        return partial(card.predict, preset=preset, **(options or {}))
+    placed = training.place(network, device).eval()
+
+    def run(scene: Scene) -> Radiance:
+        training.need_bracket(card.label, [scene])
+        frames = scene_input(card.align(scene)).to(device)
+        radiance = predict(placed, frames, multiple=card.multiple, tile=tile, overlap=card.overlap)
+        return np.asarray(radiance[0].permute(1, 2, 0).float().cpu().numpy())
+
+    return run
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:  # a method may live without it, or with another build of it
+        return ""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Predictions without weights that took long: an evaluation that was interrupted goes on with the scene it was at.
+
+    They lie in runs/, outside the pipeline's outputs, under a hash of variant, code and libraries, and of the scene.
+    """
+
+    folder: Path
+    used: set[Path] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, params: Params, cell: str, variant: Variant, code: str) -> "Kept":
+        """Return those of evaluation `cell`; `code` is where the method's sources lie."""
+        settings = {**variant.model_dump(), "libraries": {name: _version(name) for name in LIBRARIES}}
+        return cls(Path("runs") / params.profile / "predictions" / cell / digest(settings, (*CODE, code)))
+
+    def predict(self, predict: Predictor, scene: Scene, folder: Path) -> Radiance:
+        """Return the prediction that is kept for the prepared scene in `folder`, or make it and keep it if it is slow.
+
+        A damaged file is made again. Frames and times count by the scene's record, which holds the arrays' sha256.
+        """
+        path = self.folder / f"{hashlib.sha256((folder / CARD).read_bytes()).hexdigest()}.exr"
+        self.used.add(path)
+        if path.exists():
+            try:
+                return read_exr(path)
+            except UsageError:
+                path.unlink()
+        start = time.monotonic()
+        radiance = predict(scene)
+        if time.monotonic() - start >= SLOW:
+            write_exr(path, radiance)
+        return radiance
+
+    def tidy(self) -> None:
+        """Forget predictions of this evaluation that weren't used: other code, other scenes."""
+        for path in self.folder.parent.glob("*/*.exr"):
+            if path not in self.used:
+                path.unlink()

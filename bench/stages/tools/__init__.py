@@ -1,0 +1,1 @@
+"""Verbs around the pipeline: rehearsal, replay, tiles, data report."""

@@ -1,0 +1,101 @@
+"""Data report: the page on the prepared scenes of one dataset, or of all that a profile has."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.color.tonemap import for_display
+from bench.core.errors import UsageError, unknown_name
+from bench.core.params import Params, load
+from bench.core.progress import track
+from bench.core.registry import ROOT, datasets, protocols
+from bench.core.scene import Scene
+from bench.data.statistics import ldr, measure
+from bench.io.container import list_scenes, read_scene
+from bench.io.files import write_text_atomic
+from bench.report.figures.style import shrink
+from bench.report.page.data_page import DataSection, SceneRow, render
+from bench.report.table.caption import stand_ins
+from bench.stages import layout
+
+THUMBNAIL = 110
+"""Pixels of one frame's width."""
+
+GAP = 3
+
+
+def profiles() -> dict[str, Path]:
+    """Return the parameter file of every profile by name."""
+    found = [ROOT / "params.yaml", *sorted(ROOT.glob("profiles/*/params.yaml"))]
+    return {load(path).profile: path for path in found if path.exists()}
+
+
+def run(params: Params, name: str, out: Path | None = None, limit: int | None = None) -> Path:
+    """Write the page on dataset `name` of this profile, or on all datasets of the profile `name`; return its path.
+
+    out   : default work/<profile>/data/<name>.html.
+    limit : only the first scenes of each split.
+    UsageError for a name that is neither, and where scenes aren't prepared yet.
+    """
+    names = [name]
+    if name not in params.datasets:
+        known = profiles()
+        if name not in known:
+            raise unknown_name(f"dataset of profile {params.profile} or profile", name, [*params.datasets, *known])
+        params = load(known[name])
+        names = list(params.datasets)
+    sections = [_section(params, dataset, limit) for dataset in names]
+    path = out or params.work / "data" / f"{name}.html"
+    again = layout.command(params, f"data report --dataset {name}")
+    write_text_atomic(path, render(params.profile, sections, again))
+    return path
+
+
+def _section(params: Params, dataset: str, limit: int | None) -> DataSection:
+    card, rules = datasets[dataset], protocols[params.protocol]
+    layout.need(params, layout.scenes(params, dataset), f"prepare {dataset}")
+    records = _records(layout.prepared(params, dataset))
+    found = list(_scenes(params, dataset, limit))
+    if not found:
+        again = layout.remake(params, f"prepare {dataset}")
+        raise UsageError(f"{layout.scenes(params, dataset)}: no prepared scenes; run: {again}")
+    rows = [
+        _row(split, path, records.get(split, {}).get(path.name, {}), lambda scene: rules.areas(scene)["moving"])
+        for split, path in track(found, len(found), f"look at {dataset}")
+    ]
+    return DataSection(card, rows, dataset in stand_ins(params))
+
+
+def _scenes(params: Params, dataset: str, limit: int | None) -> Iterator[tuple[str, Path]]:
+    for split in datasets[dataset].splits:
+        folder = layout.scenes(params, dataset, split)
+        if folder.exists():
+            yield from ((split, path) for path in islice(list_scenes(folder), limit))
+
+
+def _records(path: Path) -> Mapping[str, Any]:
+    if not path.exists():
+        return {}
+    records: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return records
+
+
+def _row(split: str, path: Path, record: Mapping[str, Any], moves: Callable[[Scene], NDArray[np.bool_]]) -> SceneRow:
+    scene = read_scene(path)
+    return SceneRow(split, path.name, strip(scene), measure(scene, moves), record)
+
+
+def strip(scene: Scene) -> NDArray[np.uint8]:
+    """Return the frames side by side, then the truth by mu-law, as one small picture (H, W, 3) uint8."""
+    step = max(1, scene.codes.shape[2] // (4 * THUMBNAIL))
+    pictures = [np.rint(255 * frame).astype(np.uint8) for frame in ldr(scene, step)]
+    if scene.radiance is not None:
+        pictures.append(for_display(np.asarray(scene.radiance[::step, ::step])))
+    small = [shrink(picture, THUMBNAIL) for picture in pictures]
+    gap = np.full((small[0].shape[0], GAP, 3), 255, np.uint8)
+    return np.concatenate([part for picture in small for part in (picture, gap)][:-1], axis=1)

@@ -1,0 +1,72 @@
+"""Tiles: how far the prediction in tiles is from that of the whole image, measured on held-out scenes."""
+
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench.color.transfer import mu_law
+from bench.core.errors import UsageError
+from bench.core.method import MethodCard
+from bench.core.params import Params
+from bench.core.registry import methods
+from bench.nn.frames import scene_input
+from bench.nn.tiling import predict
+from bench.stages.training import networks, training
+from methods.olc.codebook import Codebook
+
+
+class Agreement(NamedTuple):
+    """How a prediction in tiles compares with the whole image's.
+
+    codes      : share of code indices that differ; 0 for a method without a codebook.
+    difference : largest absolute difference in the mu-law domain, outside pixels whose code differs.
+    everywhere : the same of all pixels.
+    """
+
+    codes: float
+    difference: float
+    everywhere: float
+
+
+def run(params: Params, name: str, tile: int, limit: int) -> None:
+    """Print the agreement on the first `limit` test scenes of the data that run `name` was trained on."""
+    entry, device = networks.find_run(params, name), training.start(params)
+    card = methods[params.variants[entry.variant].method]
+    if card.overlap == 0:
+        raise UsageError(f"method {card.name!r} takes full frames only; there are no tiles to compare.")
+    network = training.place(networks.read(params, name), device)
+    for scene in training.read_split(params, entry.trainset, "test")[:limit]:
+        training.need_bracket(card.label, [scene])
+        found = agreement(card, network, scene_input(card.align(scene)).to(device), tile)
+        print(
+            f"{scene.id}, tiles of {tile}: {found.codes:.3%} of the codes differ; largest difference in the mu-law "
+            f"domain {found.difference:.2g} outside their pixels, {found.everywhere:.2g} everywhere"
+        )
+
+
+def agreement(card: MethodCard, network: nn.Module, frames: Tensor, tile: int) -> Agreement:
+    """Predict frames (1, N, 6, H, W) whole and in tiles of `tile` pixels a side, and compare."""
+    (whole, codes), (tiled, others) = (_predict(card, network, frames, edge) for edge in (0, tile))
+    gap = (mu_law(tiled) - mu_law(whole)).abs().amax(1)[0]
+    if codes is None or others is None:
+        return Agreement(0.0, float(gap.max()), float(gap.max()))
+    differ = codes != others
+    cell = -(-gap.shape[0] // card.multiple) * card.multiple // codes.shape[-2]
+    covered = F.interpolate(differ[None].float(), scale_factor=cell)[0, 0] > 0
+    same = ~covered[: gap.shape[0], : gap.shape[1]]
+    outside = float(gap[same].max()) if same.any() else 0.0
+    return Agreement(float(differ.float().mean()), outside, float(gap.max()))
+
+
+def _predict(card: MethodCard, network: nn.Module, frames: Tensor, tile: int) -> tuple[Tensor, Tensor | None]:
+    """Return radiance (1, 3, H, W) and the whole image's code indices (1, h, w), if the network looks any up."""
+    found: list[Tensor] = []
+    books = [part for part in network.modules() if isinstance(part, Codebook)]
+    hooks = [book.register_forward_hook(lambda _, __, result: found.append(result.indices)) for book in books]
+    try:
+        radiance = predict(network, frames, multiple=card.multiple, tile=tile, overlap=card.overlap)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return radiance, found[-1] if found else None

@@ -1,0 +1,1 @@
+"""Stages that train codebooks and HDR networks."""

@@ -1,0 +1,125 @@
+"""How a VQGAN treats held-out images: what training logs at intervals and inspection looks at in full."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bench.color.transfer import mu_law
+from bench.core.errors import UsageError
+from bench.core.params import Params
+from bench.core.scene import Scene
+from bench.metrics.usage import HELD_OUT, histogram, perplexity, used_share
+from bench.nn.frames import scene_input
+from bench.nn.tiling import pad_reflect
+from bench.stages.training import training
+from methods.olc.codebook import KINDS
+from methods.olc.stage1 import image_of_kind
+from methods.olc.vqgan import VQGAN
+
+CELL = 8
+"""Edge in pixels of what one code stands for."""
+
+SCENES, CROP = 4, 128
+"""Training looks at no more than this: centre crops of a few scenes, so that a look costs a few steps at most."""
+
+
+class Look(NamedTuple):
+    """What a VQGAN made of one image.
+
+    indices : (h, w) int64, the code of each vector.
+    errors  : (h, w) float32, mean squared difference of the vector's components and its code's.
+    psnr_mu : of the reconstruction after the mu-law, in dB with peak 1, in float64; +inf if it is exact.
+    psnr_l  : the same of linear radiance.
+    """
+
+    indices: NDArray[np.int64]
+    errors: NDArray[np.float32]
+    psnr_mu: float
+    psnr_l: float
+
+
+def held_out(params: Params, dataset: str) -> list[Scene]:
+    """Return the test scenes with truth, in the order of their names."""
+    scenes = [scene for scene in training.read_split(params, dataset, "test") if scene.radiance is not None]
+    training.need_bracket("a network", scenes)
+    return scenes
+
+
+def tensors(scene: Scene) -> tuple[Tensor, Tensor]:
+    """Return frames (1, N, 6, H, W) and truth (1, 3, H, W) of a scene, padded to multiples of 8."""
+    truth = torch.from_numpy(np.array(scene.radiance)).permute(2, 0, 1)[None, None]
+    return pad_reflect(scene_input(scene), CELL), pad_reflect(truth, CELL)[:, 0]
+
+
+@torch.no_grad()
+def look(vqgan: VQGAN, frames: Tensor, truth: Tensor, kind: int) -> Look:
+    """Encode, quantise and decode the image of `kind` (0..3) of one scene, in fp32; arrays are on the CPU."""
+    device = vqgan.codebook.weight.device
+    image = image_of_kind(frames, truth, kind).to(device)
+    with torch.autocast(device.type, enabled=False):
+        result = vqgan(image, kind)
+    errors = (result.features - result.quantised.codes).square().mean(1)[0]
+    made, wanted = result.radiance.double(), image.double()
+    return Look(
+        result.quantised.indices[0].cpu().numpy(),
+        errors.cpu().numpy(),
+        _psnr(mu_law(made), mu_law(wanted)),
+        _psnr(made, wanted),
+    )
+
+
+def _psnr(made: Tensor, wanted: Tensor) -> float:
+    return float(-10 * torch.log10((made - wanted).square().mean()))
+
+
+def measure(vqgan: VQGAN, images: Sequence[tuple[Tensor, Tensor]]) -> dict[str, float]:
+    """Measure a VQGAN on images (frames, truth): for each kind, share of the book's K codes used, perplexity, errors.
+
+    The network is in evaluation mode meanwhile; nothing random is drawn. Keys are columns of the learning curve.
+    """
+    was_training = vqgan.training
+    vqgan.eval()
+    facts: dict[str, float] = {}
+    for kind, label in enumerate(KINDS):
+        looks = [look(vqgan, *pair, kind) for pair in images]
+        counts = histogram(np.concatenate([one.indices.ravel() for one in looks]), vqgan.codebook.size)
+        errors = np.concatenate([one.errors.ravel() for one in looks])
+        facts |= {
+            f"{HELD_OUT}used_{label}": used_share(counts),
+            f"{HELD_OUT}perplexity_{label}": perplexity(counts),
+            f"{HELD_OUT}quantisation-error_{label}": float(errors.mean(dtype=np.float64)),
+            f"{HELD_OUT}psnr-mu_{label}": float(np.mean([one.psnr_mu for one in looks])),
+        }
+    vqgan.train(was_training)
+    return facts
+
+
+def observer(params: Params, name: str, vqgan: VQGAN) -> Callable[[], dict[str, float]]:
+    """Return what measures codebook `name` on the same few held-out crops at every call; nothing if it isn't observed.
+
+    The scenes lie evenly spread over the sorted names, since neighbours often show one place. They steer nothing:
+    no step, rate or stop depends on what is measured. A data set without such scenes raises UsageError.
+    """
+    every, dataset = params.stage1_of(name).observe_every, params.codebooks[name].trainset
+    if not every:
+        return dict
+    scenes = held_out(params, dataset)
+    if not scenes:
+        raise UsageError(
+            f"codebook {name} is to be measured every {every} steps, but {dataset} has no test scene with truth. "
+            "Set stage1.observe_every to 0."
+        )
+    chosen = sorted({round(place) for place in np.linspace(0, len(scenes) - 1, min(SCENES, len(scenes)))})
+    crops = [tuple(_centre(part) for part in tensors(scenes[i])) for i in chosen]
+    images = [(frames, truth) for frames, truth in crops]
+    return lambda: measure(vqgan, images)
+
+
+def _centre(images: Tensor) -> Tensor:
+    """Cut the central 128x128 pixels, or all there are, on the grid of the codes."""
+    top, left = ((edge - min(edge, CROP)) // 2 // CELL * CELL for edge in images.shape[-2:])
+    return images[..., top : top + CROP, left : left + CROP].clone()

@@ -1,0 +1,143 @@
+import json
+import platform
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.core.errors import UsageError
+from bench.io.tables import read_scores
+from bench.stages.reporting import report
+from bench.stages.scoring import summarize
+
+
+def files(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_two_runs_give_the_same_bytes(reported):
+    _, first, second = reported
+    assert files(first) == files(second)
+
+
+def test_what_is_written(reported):
+    found = set(files(reported[1]))
+    tables = (
+        "table1",
+        "table2",
+        "table2_differences",
+        "table3",
+        "table3_differences",
+        "masks",
+        "codebooks",
+        "parts",
+        "protocols",
+    )
+    assert {f"tables/{name}.{kind}" for name in tables for kind in ("csv", "md", "tex")} <= found
+    assert {
+        "tables/support.md",
+        "index.html",
+        "metrics.json",
+        "scores.csv",
+        "figures/fig7_k32.png",
+        "figures/curves.png",
+        "figures/pareto_parameters.png",
+        "figures/protocols.png",
+    } <= found
+    assert "figures/crops_panoramas_no-truth_street-00.png" in found
+    assert not any(name.endswith(".part") for name in found)
+
+
+def test_what_is_supported_stands_on_the_page_and_in_a_file(reported):
+    text = (reported[1] / "tables" / "support.md").read_text(encoding="utf-8")
+    html = (reported[1] / "index.html").read_text(encoding="utf-8")
+    # The scenes are courtyard-00 and sunset-00: the prepared ones of the test split, no training scenes.
+    for sentence in (
+        "tested on 2 views of 2 places (courtyard, sunset); 1 seed;",
+        "nothing is supported, for or against",
+    ):
+        assert sentence in text and sentence in html
+    assert '<section id="support">' in html
+
+
+def test_no_host_or_date_in_any_output(reported):
+    found = files(reported[1])
+    text = "\n".join(content.decode() for name, content in found.items() if not name.endswith(".png"))
+    text = re.sub(r"data:image/[^\"]*", "", text)
+    for word in (socket.gethostname(), platform.release(), str(reported[1]), str(Path.cwd())):
+        assert not re.search(rf"\b{re.escape(word)}\b", text)
+    assert not re.search(r"\b20\d\d-\d\d-\d\d\b|\b\d\d:\d\d\b", text)
+
+
+def test_page_with_pictures_is_small(reported):
+    assert len((reported[1] / "index.html").read_bytes()) < 5_000_000
+
+
+def test_summary_holds_every_row_sorted_and_the_means(tiny):
+    summarize.run(tiny)
+    rows = read_scores([tiny.reports / "scores.csv"])
+    assert len(rows) == sum(len(read_scores([path])) for path in (tiny.work / "scores").glob("*.csv"))
+    means = json.loads((tiny.reports / "metrics.json").read_text(encoding="utf-8"))
+    assert means["full"]["panoramas"]["psnr-mu"] == 34.2
+
+
+def test_scores_that_the_parameters_do_not_name_are_left_out(tiny):
+    stale = tiny.work / "scores" / "old--panoramas.csv"
+    stale.write_text((tiny.work / "scores" / "reference-only--panoramas.csv").read_text().replace("reference", "old"))
+    summarize.run(tiny)
+    assert "old" not in (tiny.reports / "scores.csv").read_text(encoding="utf-8")
+
+
+def test_a_missing_evaluation_is_named(tiny):
+    (tiny.work / "scores" / "reference-only--panoramas.csv").unlink()
+    with pytest.raises(UsageError, match="evaluate reference-only--panoramas"):
+        summarize.run(tiny)
+
+
+def test_report_survives_missing_parts_and_says_so(bare):
+    summarize.run(bare)
+    report.run(bare)
+    html = (bare.reports / "index.html").read_text(encoding="utf-8")
+    for sentence in ("No codebook was inspected", "No learning curves of networks", "No prepared test scenes"):
+        assert sentence in html
+    assert not list((bare.reports / "figures").glob("*"))
+    assert not (bare.reports / "tables" / "codebooks.csv").exists()
+
+
+def test_a_report_is_not_replaced_by_one_that_would_lack_its_parts(tiny):
+    summarize.run(tiny)
+    report.run(tiny)
+    before = files(tiny.reports)
+    gone = next(tiny.work.glob("weights/*.json"))
+    gone.unlink()
+    with pytest.raises(
+        UsageError, match=rf"^\d+ of \d+ files .* such as .*{re.escape(gone.name)}.*dvc repro.*--partial"
+    ):
+        report.run(tiny)
+    assert files(tiny.reports) == before
+    report.run(tiny, partial=True)
+    assert files(tiny.reports) != before
+
+
+def test_leftovers_of_an_earlier_report_go_and_views_are_copied(bare):
+    (bare.reports / "tables").mkdir(parents=True)
+    (bare.reports / "tables" / "codebooks.csv").write_text("old")
+    views = bare.work / "raw" / "panoramas" / "views.csv"
+    views.parent.mkdir(parents=True)
+    views.write_text("view,saturated\na,0.1\n")
+    summarize.run(bare)
+    report.run(bare)
+    assert not (bare.reports / "tables" / "codebooks.csv").exists()
+    assert (bare.reports / "tables" / "views.csv").read_text() == "view,saturated\na,0.1\n"
+
+
+def test_report_imports_no_torch():
+    code = (
+        "import importlib, pkgutil, sys, bench.report as r\n"
+        "[importlib.import_module(m.name) for m in pkgutil.walk_packages(r.__path__, 'bench.report.')]\n"
+        "sys.exit('torch' in sys.modules or 'matplotlib' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

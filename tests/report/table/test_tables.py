@@ -1,0 +1,238 @@
+import csv
+import io
+import math
+import re
+from dataclasses import replace
+
+import pytest
+
+from bench.core.errors import BenchError
+from bench.report.codebooks import inspection
+from bench.report.results.inputs import Paper
+from bench.report.scores import masks, scored
+from bench.report.table.caption import of_codebooks
+from bench.report.table.table import Column, Row, Table, rank
+from bench.report.table.view import view
+from bench.report.table.writers import tex, to_csv, to_latex, to_markdown
+from tests.report.conftest import parameters
+
+SCORES = ["psnr_mu", "psnr_l", "psnr_pu", "ssim_mu", "ssim_l", "ssim_pu", "hdrvdp2"]
+SIZES = ["macs_256_g", "macs_full_g", "published_params_m", "published_macs_256_g", "published_macs_full_g"]
+CONTRACT = [
+    "dataset", "method", "kind", "params_m", *SCORES, *(f"paper_{name}" for name in SCORES),
+    "scenes", "seeds", "protocol", "note",
+]  # fmt: skip
+KINDS = {"measured", "measured-third-party-weights", "submitted", "published", "control", "floor", "pending"}
+
+
+def records(table):
+    return list(csv.DictReader(io.StringIO(to_csv(table))))
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_csv_contract(number, papers, measured):
+    rows = records(scored.table(papers[number], measured()))
+    ours, size = CONTRACT.index("paper_psnr_mu"), CONTRACT.index("params_m") + 1
+    tested = [*CONTRACT[:2], "variant", *CONTRACT[2:ours], "psnr_mu_difference", *CONTRACT[ours:]]
+    expected = [*CONTRACT[:size], *SIZES, *CONTRACT[size:]] if number == 1 else tested
+    assert list(rows[0]) == expected
+    assert {row["kind"] for row in rows} <= KINDS
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_every_empty_cell_has_its_reason(number, papers, measured):
+    for row in records(scored.table(papers[number], measured())):
+        explained = {word for part in row["note"].split("; ") for word in part.split(":")[0].split()}
+        assert {name for name, value in row.items() if value == "" and name != "note"} <= explained
+
+
+def test_kinds_of_table_1(papers, measured):
+    rows = records(scored.table(papers[1], measured()))
+    kinds = {(row["dataset"], row["method"]): row["kind"] for row in rows}
+    assert [row["method"] for row in rows][:3] == ["reference-only", "triangle-merge", "Sen"]
+    assert kinds["panoramas", "triangle-merge"] == "floor"
+    assert kinds["panoramas", "AHDRNet"] == kinds["panoramas", "Proposed"] == "measured"
+    assert kinds["panoramas", "CA-ViT"] == "pending"
+    assert kinds["panoramas", "HyHDRNet"] == kinds["hu", "HyHDRNet"] == "published"
+    assert ("hu", "reference-only") not in kinds
+    assert not any(dataset == "kalantari" for dataset, _ in kinds)
+
+
+def test_paper_values_stand_apart_from_ours(papers, measured):
+    table = scored.table(papers[1], measured())
+    row = next(r for r in records(table) if (r["dataset"], r["method"]) == ("panoramas", "AHDRNet"))
+    assert (row["psnr_mu"], row["paper_psnr_mu"]) == ("33.1000", "43.70")
+    assert "other data, not comparable" in row["note"]
+    assert "paper, Kalantari: other data, not comparable" in to_markdown(table)
+    assert "paper, Kalantari: other data, not comparable" in to_latex(table)
+
+
+def test_measuring_on_the_papers_own_data_makes_no_such_warning(papers, measured, rows):
+    mapped = [row._replace(dataset="kalantari", trainset=row.trainset and "kalantari") for row in rows]
+    made = measured(mapped)
+    cells = {
+        key: cell.model_copy(update={"dataset": "kalantari"}) for key, cell in made.params.plain_evaluations.items()
+    }
+    use = {
+        **made.params.datasets,
+        "kalantari": made.params.datasets["panoramas"].model_copy(update={"code": "kalantari"}),
+    }
+    params = made.params.model_copy(update={"plain_evaluations": cells, "datasets": use})
+    table = scored.table(papers[1], scored.Measured(params, made.results, made.cards))
+    found = {row["method"]: row for row in records(table) if row["dataset"] == "kalantari"}
+    assert found["Proposed"]["kind"] == "measured"
+    assert not any("not comparable" in row["note"] for row in found.values())
+
+
+def test_an_added_method_gets_a_row_of_its_own(papers, measured):
+    paper = papers[1]
+    added = Paper(1, paper.title, paper.printed, {**paper.variants, "My net": "baseline"})
+    row = next(r for r in records(scored.table(added, measured())) if r["method"] == "My net")
+    assert (row["dataset"], row["kind"], row["psnr_mu"]) == ("panoramas", "measured", "32.9000")
+    assert "paper_hdrvdp2: no such row in the paper" in row["note"]
+
+
+def test_suspected_copy_errors_are_marked_and_shown_as_printed(papers, measured):
+    rows = records(scored.table(papers[1], measured()))
+    sen = next(row for row in rows if (row["dataset"], row["method"]) == ("hu", "Sen"))
+    assert sen["paper_hdrvdp2"] == "59.38"
+    assert "paper_ssim_pu paper_hdrvdp2: suspected copy error" in sen["note"]
+
+
+def test_table_2_names_variant_and_size_of_codebook(papers, measured):
+    rows = {row["method"]: row for row in records(scored.table(papers[2], measured()))}
+    assert rows["OLC (K=1024)"]["variant"] == "full"
+    assert "codebook of K = 32 here" in rows["OLC (K=1024)"]["note"]
+
+
+def test_best_and_second_among_measured_learned_rows_only(papers, measured, rows):
+    # A floor above all networks must not be marked, nor take a mark away.
+    raised = [row._replace(value=99.0) if row.variant == "reference-only" else row for row in rows]
+    table = scored.table(papers[1], measured(raised))
+    marks = {row.cells["method"]: row.marks.get("psnr_mu") for row in table.rows if row.panel == "panoramas"}
+    assert {name: mark for name, mark in marks.items() if mark} == {"Proposed": "best", "AHDRNet": "second"}
+    text, latex = to_markdown(table), to_latex(table)
+    assert "**34.20**" in text
+    assert "<u>33.10</u>" in text
+    assert r"\textbf{34.20}" in latex
+    assert r"\underline{33.10}" in latex
+    assert not re.search(r"\*\*4\d\.\d\d\*\*", text)
+
+
+def test_rank_ties_share_a_mark_and_unequal_protocols_stay_apart():
+    column = Column("x", "x", digits=1, better="higher")
+    made = [
+        Row("p", {"x": x, "protocol": p}, ranked=True) for x, p in ((1.01, "a"), (0.99, "a"), (0.5, "a"), (9.0, "b"))
+    ]
+    assert [row.marks.get("x") for row in rank(made, [column], ["protocol"])] == ["best", "best", "second", None]
+
+
+def test_mixed_protocols_are_refused(papers, measured, rows):
+    mixed = [row._replace(protocol="sctnet@1") if row.variant == "ahdrnet" else row for row in rows]
+    with pytest.raises(BenchError, match="can't stand in one table"):
+        scored.table(papers[1], measured(mixed))
+
+
+def test_caption_says_under_what_the_numbers_were_made(papers, measured):
+    caption = scored.table(papers[1], measured()).caption
+    for part in (
+        "Profile tiny", "panoramas", "2 test scenes of 2 places", "n = 1, no spread", "whole-float@1", "mu-residual",
+        "random-vgg16 (seeded)", "60 steps at batch 4", "40 steps at batch 4", "narrow",
+    ):  # fmt: skip
+        assert part in caption
+
+
+def test_spread_is_shown_for_several_seeds(papers, measured, rows):
+    more = [*rows, *(row._replace(seed=1, value=row.value + 1) for row in rows if row.variant == "full")]
+    table = scored.table(papers[1], measured(more))
+    # Drawing two of the seeds (0, +1) and two of the places (-1, +1): variance 1/8 + 1/2. 2000 draws hit it to 3 %.
+    error = re.search(r"34\.70 ± (\d\.\d\d)", to_markdown(table))[1]
+    assert float(error) == pytest.approx(math.sqrt(5 / 8), rel=0.03, abs=0.005)
+    assert rf"34.70 $\pm$ {error}" in to_latex(table)
+    assert "standard error over seeds and scenes" in table.caption
+    assert "2000 bootstrap means, for each of which seeds, then places, then the views" in table.caption
+    assert "33.10 ±" not in to_markdown(table)
+
+
+def test_nothing_measured_leaves_the_printed_blocks(papers, measured):
+    made = measured([])
+    rows = records(scored.table(papers[1], made))
+    assert {row["dataset"] for row in rows} == {"kalantari", "hu"}
+    assert {row["kind"] for row in rows} == {"pending", "published"}
+
+
+def test_masks_table_marks_controls_and_ranks_them_not(study):
+    _, measured = study({"vanilla-32": 0.0, "full": 1.0, "full-r": 5.0})
+    cards = {run: {"variant": entry.variant} for run, entry in measured.params.runs.items()}
+    found = masks.table(replace(measured, cards=cards))
+    kinds = {row.cells["variant"]: (row.cells["kind"], row.marks.get("psnr_mu", "")) for row in found.rows}
+    assert kinds == {"full": ("measured", "best"), "vanilla-32": ("measured", "second"), "full-r": ("control", "")}
+    assert found.rows[-1].cells["variant"] == "full-r"
+    assert [masks.kind(name, measured) for name in ("full", "full-r")] == ["measured", "control"]
+    assert "Control rows are ours" in found.caption
+
+
+def test_captions_of_codebooks_say_under_what_they_were_made():
+    params = parameters()
+    text = of_codebooks(params, {}, ["courtyard", "sunset"])
+    assert text == (
+        "Profile tiny, perceptual backbone random-vgg16, codebooks 40 steps at batch 4, codes from U(-1/K, 1/K), "
+        "held-out scenes of 2 places"
+    )
+    assert "perceptual backbone vgg16 (file)," in of_codebooks(params, {"a": {"perceptual": "vgg16 (file)"}}, [])
+    for table in (inspection.codebooks([], text), inspection.parts([], text)):
+        assert table.caption.startswith(text)
+
+
+def test_masks_table(measured):
+    table = masks.table(measured())
+    row = next(r for r in records(table) if r["variant"] == "full")
+    assert (row["psnr_mu"], row["psnr_mu_saturated"]) == ("34.2000", "28.2000")
+    assert (row["scenes"], row["scenes_moving"]) == ("2", "1")
+    assert "psnr_l_moving: no scene" in row["note"]
+
+
+def test_inspection_tables_survive_missing_values():
+    kinds = {"H": {"used": 0.5, "quarters": [0.25] * 4}}
+    report = {"codebook": "c", "segments": "olc", "codes": 8, "images": 1, "vectors": 4, "kinds": kinds}
+    (row,) = records(inspection.codebooks([report], "tiny"))
+    assert (row["used"], row["perplexity"], row["hits_q4"]) == ("0.50000", "", "0.25000")
+    assert "not reported" in row["note"]
+    (row,) = records(inspection.parts([{"run": "r", "codes": 8}], "tiny"))
+    assert row["psnr_mu"] == ""
+
+
+def test_an_empty_cell_without_a_reason_is_refused():
+    with pytest.raises(BenchError, match="without a reason"):
+        Table("t", "t", "t", (Column("x", "x"),), (Row("p", {"x": None}),))
+
+
+def test_markdown_escapes_pipes_and_latex_its_specials():
+    table = Table("t", "a|b", "50 % of x_1", (Column("x", "x|y"),), (Row("p", {"x": "A|B_{c}&d"}),))
+    line = next(line for line in to_markdown(table).splitlines() if "A" in line)
+    assert len(re.findall(r"(?<!\\)\|", line)) == 2
+    assert r"A\textbar{}B\_\{c\}\&d" in to_latex(table)
+    assert tex("μ ± 5%") == r"$\mu$ $\pm$ 5\%"
+    assert tex("in `mu-residual`, `a_b`") == r"in \texttt{mu-residual}, \texttt{a\_b}"
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_latex_is_balanced(number, papers, measured):
+    text = to_latex(scored.table(papers[number], measured()))
+    bare = re.sub(r"\\[{}]", "", text)
+    assert bare.count("{") == bare.count("}")
+    for block in re.findall(r"\\begin\{tabular\}\{(.*?)\}(.*?)\\end\{tabular\}", text, re.DOTALL):
+        body = block[1].split(r"\midrule")[1]
+        for line in body.split(r"\\")[:-1]:
+            assert len(re.findall(r"(?<!\\)&", line)) == len(block[0]) - 1
+
+
+def test_dashes_carry_letters_of_their_reasons(papers, measured):
+    shown = view(scored.table(papers[1], measured()))
+    letters = {letter for letter, _ in shown.footnotes}
+    for panel in shown.panels:
+        for line in panel.lines:
+            used = {letter for cell in line.cells for letter in cell.letters.split(",") if letter}
+            assert used <= letters
+            if any(cell.text == "\u2013" for cell in line.cells):
+                assert used

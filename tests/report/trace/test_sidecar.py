@@ -1,0 +1,164 @@
+"""The sidecars of a report, and the rules that say what each of its files was made from."""
+
+import hashlib
+import json
+import subprocess
+
+import pytest
+import yaml
+
+from bench.core.params import load
+from bench.core.registry import ROOT
+from bench.report.trace import digests, origins, sidecar
+from bench.report.trace.origins import Sources
+from tests.report.conftest import parameters
+
+FULL = "full--panoramas--s0"
+
+
+@pytest.fixture
+def sidecars(reported):
+    return {
+        folder: json.loads((reported[1] / folder / sidecar.NAME).read_text(encoding="utf-8"))
+        for folder in ("tables", "figures")
+    }
+
+
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("folder", ["tables", "figures"])
+def test_every_file_has_an_entry_with_its_hash_and_its_stages(sidecars, reported, folder):
+    entries = sidecars[folder]["entries"].values()
+    recorded = {file: digest for entry in entries for file, digest in entry["sha256"].items()}
+    found = {path.name: sha256(path) for path in (reported[1] / folder).iterdir() if path.name != sidecar.NAME}
+    assert recorded == found
+    assert all(entry["stages"] for entry in entries)
+
+
+def test_a_sidecar_is_small(reported):
+    assert all((reported[1] / folder / sidecar.NAME).stat().st_size < 60_000 for folder in ("tables", "figures"))
+
+
+def test_hashes_are_those_of_the_files(sidecars, reported):
+    params, reports, _ = reported
+    root = reports.parent.parent
+    tables = sidecars["tables"]
+    cell = tables["evaluations"][f"{FULL}--panoramas"]
+    listing = "find . -type f | LC_ALL=C sort | xargs sha256sum | sha256sum"
+    predictions = root / params.work / "predictions" / FULL / "panoramas"
+    by_hand = subprocess.run(["sh", "-c", listing], cwd=predictions, check=True, capture_output=True, text=True).stdout
+    assert cell["predictions"] == {"files": 3, "sha256": by_hand.split()[0]}
+    lines = (reports / "scores.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    own = [line for line in lines if line.startswith("tiny,full,full,")]
+    assert cell["scores"] == {"rows": 14, "sha256": hashlib.sha256("".join([lines[0], *own]).encode()).hexdigest()}
+    records = sorted((root / params.work / "scenes" / "panoramas" / "test").glob("*/scene.json"))
+    joined = hashlib.sha256(b"".join(path.read_bytes() for path in records)).hexdigest()
+    assert tables["datasets"]["panoramas"]["test"] == joined
+    inspection = root / params.work / "inspect" / "network-full--panoramas--s0.json"
+    assert tables["inspections"][f"network-{FULL}"]["json_sha256"] == sha256(inspection)
+    assert tables["runs"][FULL]["curve_sha256"] == sha256(root / params.work / "curves" / f"{FULL}.csv")
+    assert tables["runs"][FULL]["card"]["parameters"] == 123456
+
+
+def test_a_prediction_that_changes_changes_the_hash(tmp_path):
+    for name in ("a/x.exr", "b.exr"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode())
+    before = digests.of_folder(tmp_path)
+    (tmp_path / "b.exr").rename(tmp_path / "c.exr")
+    renamed = digests.of_folder(tmp_path)
+    (tmp_path / "c.exr").write_bytes(b"other")
+    assert len({before.sha256, renamed.sha256, digests.of_folder(tmp_path).sha256}) == 3
+    assert before.files == renamed.files == 2
+
+
+def test_parameters_that_say_the_same_have_one_hash():
+    assert digests.of_params(parameters()) == digests.of_params(parameters(threads=2))
+    assert digests.of_params(parameters()) != digests.of_params(parameters(threads=3))
+
+
+def test_tables_name_their_rows_and_what_these_stand_on(sidecars):
+    entries = sidecars["tables"]["entries"]
+    assert entries["table3"]["runs"] == ["baseline--panoramas--s0", FULL]
+    assert entries["table3"]["codebooks"] == ["olc-32--panoramas--s0"]
+    assert entries["table3_differences"]["evaluations"] == entries["table3"]["evaluations"]
+    assert "reference-only--panoramas" in entries["table1"]["evaluations"] and entries["table1"]["sizes"]
+    assert entries["table2"]["stages"].index("codebook@vanilla-32--panoramas--s0") < entries["table2"]["stages"].index(
+        f"evaluate_vq@{FULL}--panoramas"
+    )
+    assert "runs" in entries["parts"] and f"inspect_network@{FULL}" in entries["parts"]["stages"]
+
+
+def test_figures_name_what_they_show(sidecars):
+    entries = sidecars["figures"]["entries"]
+    assert "evaluations" not in entries["fig7_k32"]
+    assert {stage.partition("@")[0] for stage in entries["curves_codebooks"]["stages"]} == {
+        "fetch", "backbone", "prepare", "codebook",
+    }  # fmt: skip
+    crops = [name for name in entries if name.startswith("crops_")]
+    shown = {"reference-only--panoramas", "ahdrnet--panoramas--s0--panoramas", f"{FULL}--panoramas"}
+    assert crops and all(set(entries[name]["evaluations"]) == shown for name in crops)
+    assert entries["contact_panoramas"]["stages"] == ["fetch@panoramas", "prepare@panoramas"]
+
+
+def test_figures_of_one_size_name_the_books_of_that_size():
+    books = {
+        f"{kind}-{codes}": {"segments": kind, "codes": codes, "trainset": "panoramas", "seed": 0}
+        for kind in ("olc", "vanilla")
+        for codes in (16, 32)
+    } | parameters().model_dump()["codebooks"]
+    for name in ("olc-32--panoramas--s0", "vanilla-32--panoramas--s0"):
+        books[name] = {**books[name], "codes": 64}
+    params = parameters(codebooks=books)
+    found = origins.of_file(params, {}, "codebooks", "atlas_k16_2")
+    assert set(found.inspections) == {"olc-16", "vanilla-16"}
+
+
+def test_every_section_of_the_page_has_a_rule(reported):
+    page = (reported[1] / "index.html").read_text(encoding="utf-8")
+    sections = {part.partition('"')[0] for part in page.split('<section id="')[1:]}
+    assert sections - {"decisions", "repeat"} <= set(origins.RULES)
+
+
+def test_a_section_without_rule_names_everything():
+    params = parameters()
+    found = origins.of_file(params, {}, "a new one", "x")
+    assert found == Sources(tuple(params.evaluations), tuple(params.runs), tuple(params.codebooks))
+
+
+def test_only_the_training_that_counts_stands_behind_a_mean(measured):
+    params = parameters()
+    run = params.model_dump()["plain_runs"]["ahdrnet--panoramas--s0"]
+    other = {"code": "elsewhere"}
+    made = measured(
+        datasets={"panoramas": {"code": "panoramas"}, "elsewhere": other},
+        plain_runs={**params.model_dump()["plain_runs"], "ahdrnet--elsewhere--s0": {**run, "trainset": "elsewhere"}},
+        plain_evaluations={
+            **params.model_dump()["plain_evaluations"],
+            "crossed": {"run": "ahdrnet--elsewhere--s0", "dataset": "panoramas", "code": "m"},
+        },
+    )
+    assert origins.scored(made.params, made.results, ["ahdrnet"]) == ("ahdrnet--panoramas--s0--panoramas",)
+
+
+@pytest.mark.parametrize("file", ["params.yaml", "profiles/paper/params.yaml"])
+def test_stages_are_those_of_the_pipeline(file):
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    params = load(ROOT / file)
+    named = {"summarize", "report"}
+    for name, stage in stages.items():
+        group = stage.get("foreach")
+        named |= {f"{name}@{key}" for key in getattr(params, group.strip("${}"))} if group else {name}
+    inspected = (*params.codebooks, *(f"network-{run}" for run in params.vq_runs))
+    every = Sources(tuple(params.evaluations), inspections=inspected, sizes=True).stages(params)
+    assert set(every) <= named
+    unused = {stage.partition("@")[0] for stage in named - set(every)}
+    assert unused <= {"summarize", "report", "fetch", "prepare"}
+
+
+def test_the_page_names_the_command_for_each_table(reported):
+    page = (reported[1] / "index.html").read_text(encoding="utf-8")
+    for name in ("table1", "table2_differences", "masks", "codebooks", "parts"):
+        assert f"<code>python -m bench explain reports/tiny/tables/{name}.csv</code>" in page

@@ -1,0 +1,244 @@
+"""What a profile costs: every stage is priced once, bounds hold, and the page says what the numbers are."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from typer.testing import CliRunner
+
+from bench.__main__ import app
+from bench.cli.estimate import find
+from bench.core.errors import UsageError
+from bench.core.params import load
+from bench.stages.cost import estimate, gpus, pricing, time
+from bench.stages.cost.cost import Cost
+from bench.stages.cost.pricing import Item
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+KEPT = {
+    "codebooks": ("vanilla-16--panoramas--s0", "olc-16--panoramas--s0", "olc-32--panoramas--s0"),
+    "plain_runs": ("ahdrnet--panoramas--s0", "olc-baseline--panoramas--s0"),
+    "vq_runs": ("olc-32--panoramas--s0",),
+    "plain_evaluations": ("ahdrnet--panoramas--s0--panoramas",),
+    "vq_evaluations": ("olc-32--panoramas--s0--panoramas",),
+}
+"""What these tests keep of the smoke profile, for their time's sake."""
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    content = yaml.safe_load((ROOT / "profiles/smoke/params.yaml").read_text(encoding="utf-8"))
+    for section, names in KEPT.items():
+        content[section] = {name: content[section][name] for name in names}
+    path = tmp_path_factory.mktemp("profile") / "params.yaml"
+    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def smoke(file):
+    return load(file)
+
+
+@pytest.fixture(scope="module")
+def priced(smoke):
+    return estimate.run(smoke, "h100")
+
+
+def of(result, stage):
+    return [item for item in result.items if item.stage == stage]
+
+
+class TestItems:
+    def test_every_training_and_network_is_priced_once(self, smoke, priced):
+        assert sorted(name for item in of(priced, "codebook") for name in item.names) == sorted(smoke.codebooks)
+        assert sorted(name for item in of(priced, "train") for name in item.names) == sorted(smoke.runs)
+        cells = [name for name, cell in smoke.evaluations.items() if cell.run in smoke.runs]
+        assert sorted(name for item in of(priced, "evaluate") for name in item.names) == sorted(cells)
+
+    def test_books_of_one_size_are_one_item(self, priced):
+        groups = {name: index for index, item in enumerate(of(priced, "codebook")) for name in item.names}
+        vanilla, olc, other = (groups[f"{name}--panoramas--s0"] for name in ("vanilla-16", "olc-16", "olc-32"))
+        assert vanilla == olc != other
+
+    def test_steps_and_samples_are_the_parameters(self, smoke, priced):
+        assert {(item.steps, item.batch) for item in of(priced, "train")} == {(smoke.stage2.steps, smoke.stage2.batch)}
+        # Two test panoramas with a view each, and a scene without truth.
+        assert {item.steps for item in of(priced, "evaluate")} == {3}
+
+    def test_trained_parameters_are_those_of_the_network(self, smoke, priced):
+        from bench.stages.training import networks
+        from bench.train.loop import trainable
+
+        for item in of(priced, "train"):
+            assert item.cost.trainable == trainable([networks.build(smoke, smoke.runs[item.names[0]])])
+
+
+class TestHours:
+    def test_bounds(self, priced):
+        for item in priced.items:
+            count = len(item.names)
+            assert item.lower == count * max(item.compute, item.traffic)
+            assert item.upper == count * max(item.compute + item.traffic, item.launch)
+            assert 0 < item.lower <= item.upper
+
+    def test_compute_by_hand(self, smoke, priced):
+        item = of(priced, "train")[0]
+        seconds = item.steps * item.cost.flops / (0.35 * 67e12)
+        assert smoke.precision == "fp32"
+        assert item.compute == pytest.approx(seconds / 3600, rel=1e-12)
+
+    def test_a_slower_gpu_takes_longer(self, priced):
+        for item in priced.items:
+            slower = pricing.priced(item, gpus.GPUS["3090ti"], "fp32")
+            assert (slower.compute > item.compute, slower.traffic > item.traffic) == (True, True)
+
+    @pytest.mark.parametrize(
+        ("hours", "binds"),
+        [((2, 1, 1), "compute"), ((1, 2, 1), "memory"), ((1, 2, 4), "launches"), ((1, 2, 2), "memory")],
+    )
+    def test_what_binds(self, priced, hours, binds):
+        from dataclasses import replace
+
+        compute, traffic, launch = hours
+        assert replace(priced.items[0], compute=compute, traffic=traffic, launch=launch).binds == binds
+
+
+class TestGpus:
+    def test_devices_are_recognised_by_what_their_driver_says(self):
+        assert gpus.recognise("NVIDIA H100 80GB HBM3") is gpus.GPUS["h100"]
+        assert gpus.recognise("NVIDIA GeForce RTX 3090 Ti") is gpus.GPUS["3090ti"]
+        assert gpus.recognise("NVIDIA A100-SXM4-80GB") is gpus.GPUS["a100"]
+
+    @pytest.mark.parametrize("device", ["NVIDIA H100 PCIe", "NVIDIA GeForce RTX 3090", "NVIDIA A100-SXM4-40GB", "cpu"])
+    def test_boards_with_other_peaks_are_not(self, device):
+        assert gpus.recognise(device) is None
+
+    def test_an_unknown_one_is_refused_with_the_nearest(self, smoke):
+        with pytest.raises(UsageError, match=r"no GPU is called 'h10'. Did you mean 'h100'"):
+            estimate.run(smoke, "h10")
+
+
+class TestFrames:
+    def test_simulated_published_and_guessed(self, smoke):
+        paper = load(ROOT / "profiles/paper/params.yaml").model_copy(update={"profile": "nowhere"})
+        assert pricing.frame(smoke, "panoramas") == (64, 96)
+        assert pricing.frame(paper, "kalantari") == (1000, 1500)
+        assert pricing.frame(paper, "hu") == pricing.UNKNOWN
+        assert pricing.scenes(paper, "kalantari") == 15
+
+
+class TestCommand:
+    def call(self, *words):
+        return CliRunner().invoke(app, words)
+
+    def test_page(self, file):
+        answer = self.call("--params", str(file), "estimate", "--gpu", "a100")
+        assert answer.exit_code == 0, answer.output
+        lines = answer.stdout.splitlines()
+        assert lines[0] == "smoke on one NVIDIA A100 80GB SXM, trained in fp32"
+        assert any(line.startswith("codebook  vanilla-16--panoramas--s0 and 1 more ") for line in lines)
+        assert any(line.startswith("all ") and line.endswith(" h") for line in lines)
+        assert "measured h" not in answer.output
+        # Three codebooks, three trainings and two evaluations; on stderr, for stdout is the table.
+        assert answer.stderr.splitlines()[-1].startswith("estimate: 8/8, ") and "estimate:" not in answer.stdout
+
+    def test_json_holds_everything_and_is_the_same_every_time(self, file, priced):
+        found = json.loads(self.call("--params", str(file), "estimate", "--json").stdout)
+        assert found == json.loads(json.dumps(priced.as_json()))
+        assert {"lower", "upper", "binds", "memory", "measured"} <= set(found["items"][0])
+
+    def test_an_unknown_profile_is_refused(self):
+        answer = self.call("estimate", "--profile", "papr")
+        assert isinstance(answer.exception, UsageError)
+        assert str(answer.exception) == "no profile is called 'papr'. Did you mean 'paper'?"
+
+    @pytest.mark.parametrize(("name", "path"), [("demo", "params.yaml"), ("paper", "profiles/paper/params.yaml")])
+    def test_profiles_are_found_by_name(self, name, path):
+        assert find(name) == Path(path)
+
+
+class TestTimed:
+    def test_steps_are_timed_with_the_loops_own_stepper(self, smoke):
+        from bench.stages.cost.calibrate import seconds_per_step
+
+        name = "vanilla-16--panoramas--s0"
+        small = smoke.model_copy(update={"perceptual": smoke.perceptual.model_copy(update={"backbone": "none"})})
+        learner, tools = pricing.codebook_learner(small, name)
+        before = [p.detach().clone() for p in learner.networks["generator"].parameters()]
+        settings = small.stage1_of(name).model_copy(update={"compile": False})
+        seconds = seconds_per_step(
+            learner, tools, settings, size=32, device=torch.device("cpu"), precision="fp32", steps=2
+        )
+        assert 0 < seconds < 60
+        pairs = zip(before, learner.networks["generator"].parameters(), strict=True)
+        assert any(not torch.equal(old, new) for old, new in pairs)
+
+    def test_measured_hours_follow_from_seconds_per_step(self, smoke, priced, monkeypatch):
+        monkeypatch.setattr(estimate, "_time", lambda params, item, device: 2.0)
+        measured, said = estimate._calibrate(smoke, priced.items, torch.device("cpu"))
+        timed = [index for index, item in enumerate(priced.items) if item.names[0] in said]
+        assert len(timed) == 2
+        for index in timed:
+            item = priced.items[index]
+            assert measured[index] == pytest.approx(2.0 * item.steps * len(item.names) / 3600)
+        assert set(measured) == {i for i, item in enumerate(priced.items) if item.stage != "evaluate"}
+
+
+class TestTime:
+    """`bench time` on timings that were written by hand."""
+
+    @pytest.fixture
+    def timings(self, smoke, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+
+        def write(name, **timing):
+            folder = tmp_path / "runs" / "smoke" / name / "hash"
+            folder.mkdir(parents=True)
+            (folder / "timing.json").write_text(json.dumps({"steps": 8, "seconds": 2.0} | timing))
+
+        return write
+
+    def test_a_gpu_of_known_peaks_has_all_figures(self, smoke, timings, capsys, priced):
+        timings("codebook-vanilla-16--panoramas--s0", device="NVIDIA H100 80GB HBM3", processes=1)
+        time.run(smoke)
+        heading, row, *_ = capsys.readouterr().out.splitlines()
+        cells = dict(zip(heading.replace("memory MB", "memory").split(), row.split(), strict=True))
+        cost = of(priced, "codebook")[0].cost
+        assert cells["steps/s"] == "4.00"
+        assert cells["samples/s"] == f"{4 * smoke.stage1.batch:.1f}"
+        assert cells["GFLOP/s"] == f"{4 * cost.flops / 1e9:.1f}"
+        assert cells["MFU"] == f"{4 * cost.flops / 67e12:.1%}"
+        assert (cells["memory"], cells["binds"]) == ("-", "launches")
+
+    def test_what_the_training_counted_itself_goes_first(self, smoke, timings, capsys):
+        counted = {"tflops": 0.5, "mfu": 0.123, "peak_memory_mb": 812.4, "processes": 2}
+        timings("codebook-vanilla-16--panoramas--s0", device="NVIDIA H100 80GB HBM3", **counted)
+        time.run(smoke)
+        assert capsys.readouterr().out.splitlines()[1].split()[5:8] == ["812", "1000.0", "12.3%"]
+
+    def test_a_cpu_has_no_known_peak(self, smoke, timings, capsys):
+        timings("ahdrnet--panoramas--s0")
+        time.run(smoke)
+        assert capsys.readouterr().out.splitlines()[1].split()[-3:] == ["-", "-", "-"]
+
+    def test_a_training_that_is_gone_keeps_its_time(self, smoke, timings, capsys):
+        timings("forgotten--panoramas--s0")
+        time.run(smoke)
+        assert capsys.readouterr().out.splitlines()[1].split()[:4] == ["forgotten--panoramas--s0", "8", "2.0", "4.00"]
+
+    def test_usage_by_hand(self):
+        cost = Cost((("network", 6.7e12),), traffic=3.35e11, operators=1, saved=0.0, trainable=0, frozen=0)
+        mfu, share = time.usage(
+            Item("train", ("a",), cost, 8, 1), rate=10.0, gpu=gpus.GPUS["h100"], precision="fp32", devices=2
+        )
+        assert (mfu, share) == pytest.approx((0.5, 0.5))
+
+    def test_nothing_has_run(self, smoke, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(UsageError, match="no training of profile 'smoke' has run"):
+            time.run(smoke)

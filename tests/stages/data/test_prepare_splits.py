@@ -1,0 +1,116 @@
+"""Prepare where only a part of a set is on disk: the splits that are named, and how to get the others."""
+
+import json
+import shutil
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from bench.__main__ import app
+from bench.core.errors import UsageError
+from bench.core.params import load
+from bench.core.registry import ROOT
+from bench.stages import layout
+from bench.stages.data import prepare
+from tests.data import builders
+
+
+@pytest.fixture
+def params(tmp_path, monkeypatch, small_params):
+    """Parameters, in a file of another name than the default, of a Kalantari set read in place; the current folder."""
+    monkeypatch.chdir(tmp_path)
+    builders.kalantari(tmp_path / "mine" / "Training" / "001")
+    builders.kalantari(tmp_path / "mine" / "Test" / "EXTRA" / "007", seed=1)
+    for group in ("codebooks", "plain_runs", "vq_runs", "classic_evaluations", "plain_evaluations"):
+        small_params[group] = {}
+    small_params |= {"params_file": "other.yaml", "datasets": {"kalantari": {"code": "datasets/kalantari.py"}}}
+    (tmp_path / "other.yaml").write_text(yaml.safe_dump(small_params))
+    loaded = load(tmp_path / "other.yaml")
+    note = layout.raw(loaded, "kalantari") / "on_disk.json"
+    note.parent.mkdir(parents=True)
+    note.write_text(json.dumps({"folder": str(tmp_path / "mine")}))
+    return loaded
+
+
+def splits(params):
+    return {path.name for path in layout.scenes(params, "kalantari").iterdir()}
+
+
+def records(params):
+    return json.loads(layout.prepared(params, "kalantari").read_text())
+
+
+def test_the_test_scenes_alone_can_be_prepared(params, tmp_path):
+    shutil.rmtree(tmp_path / "mine" / "Training")
+    prepare.run(params, "kalantari", ["test"])
+    assert splits(params) == {"test"} and list(records(params)) == ["test"]
+
+
+def test_without_a_split_named_all_must_be_there_and_the_error_says_what_to_do(params, tmp_path):
+    shutil.rmtree(tmp_path / "mine" / "Training")
+    with pytest.raises(UsageError) as caught:
+        prepare.run(params, "kalantari")
+    assert str(caught.value).splitlines()[1:] == [
+        "Place the unpacked archives there. Get what is missing: python -m bench --params other.yaml fetch kalantari",
+        "Or prepare only what is there: python -m bench --params other.yaml prepare kalantari --split test",
+    ]
+    with pytest.raises(UsageError, match=r"fetch kalantari$"):
+        prepare.run(params, "kalantari", ["train"])
+    assert not layout.scenes(params, "kalantari").exists()
+
+
+def test_one_split_leaves_the_scenes_and_records_of_others(params, tmp_path):
+    prepare.run(params, "kalantari")
+    whole = records(params)
+    shutil.rmtree(tmp_path / "mine" / "Training")
+    prepare.run(params, "kalantari", ["test", "test"])
+    assert splits(params) == {"train", "test"} and records(params) == whole
+    shutil.rmtree(layout.scenes(params, "kalantari", "train"))
+    prepare.run(params, "kalantari", ["test"])
+    assert records(params) == {"test": whole["test"]}
+
+
+def test_a_scene_that_another_split_was_prepared_with_is_refused(params, tmp_path):
+    prepare.run(params, "kalantari", ["train"])
+    shutil.copytree(tmp_path / "mine" / "Training" / "001", tmp_path / "mine" / "Test" / "EXTRA" / "008")
+    with pytest.raises(UsageError, match="train/001 and test/008 show the same"):
+        prepare.run(params, "kalantari", ["test"])
+    assert splits(params) == {"train"}
+
+
+def test_a_split_that_is_unknown_is_answered(params):
+    with pytest.raises(UsageError, match=r"no split of kalantari is called 'tset'\. Did you mean 'test'"):
+        prepare.run(params, "kalantari", ["tset"])
+
+
+def test_the_command_line_takes_several_splits(monkeypatch):
+    asked = []
+    monkeypatch.setattr(prepare, "run", lambda params, name, splits: asked.append((name, splits)))
+    monkeypatch.chdir(ROOT)  # the command goes there
+    for options in ([], ["--split", "test", "--split", "train"]):
+        assert CliRunner().invoke(app, ["prepare", "kalantari", *options]).exit_code == 0
+    assert asked == [("kalantari", ()), ("kalantari", ("test", "train"))]
+
+
+def test_several_scenes_that_lack_files_come_with_it_once(params, tmp_path):
+    for folder in (tmp_path / "mine").rglob("00?"):
+        (folder / "HDRImg.hdr").unlink()
+    with pytest.raises(UsageError) as caught:
+        prepare.run(params, "kalantari")
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 4 and lines[3] == "Get what is missing: python -m bench --params other.yaml fetch kalantari"
+
+
+@pytest.mark.parametrize("name", ["262A0899.tif", "HDRImg.hdr"])
+def test_a_scene_that_lacks_files_comes_with_the_command_of_the_profile(params, tmp_path, name):
+    (tmp_path / "mine" / "Training" / "001" / name).unlink()
+    with pytest.raises(UsageError, match=r"incomplete\. Get what .*: python -m bench --params other\.yaml fetch k"):
+        prepare.run(params, "kalantari")
+
+
+def test_a_scene_that_is_wrong_is_no_reason_to_fetch(params, tmp_path):
+    (tmp_path / "mine" / "Training" / "001" / "exposure.txt").write_text("4\n2\n0\n")
+    with pytest.raises(UsageError, match="don't rise") as caught:
+        prepare.run(params, "kalantari")
+    assert "fetch" not in str(caught.value)

@@ -1,0 +1,63 @@
+"""A set without truth goes through the whole pipeline: predictions and pictures, and no score anywhere."""
+
+import csv
+
+import pytest
+
+from bench.io.tables import COLUMNS, read_scores
+from bench.stages import layout
+from bench.stages.data import fetch, prepare
+from bench.stages.reporting import report
+from bench.stages.scoring import evaluate, summarize
+from tests.data import builders
+
+
+@pytest.fixture
+def truthless(site, tmp_path):
+    """The finished workshop, with Tursun's set and two cells on it."""
+    for seed, name in enumerate(("Cafe", "Bench")):
+        builders.tursun(tmp_path / "tursun" / name, seed=seed)
+    content = {
+        "datasets": {"tursun": {"code": "datasets/tursun.py", "on_disk": str(tmp_path / "tursun")}},
+        "classic_evaluations": {
+            "reference-only--tursun": {
+                "run": "reference-only",
+                "dataset": "tursun",
+                "code": "methods/reference_only.py",
+            }
+        },
+        "plain_evaluations": {
+            f"{site.plain}--tursun": {"run": site.plain, "dataset": "tursun", "code": "methods/ahdrnet.py"}
+        },
+    }
+    changed = site.change(**content)
+    for stage in (fetch, prepare):
+        stage.run(changed.params, "tursun")
+    return changed
+
+
+def test_it_is_predicted_shown_and_not_scored(truthless):
+    params = truthless.params
+    cells = [cell for cell, entry in params.evaluations.items() if entry.dataset == "tursun"]
+    for cell in cells:
+        evaluate.run(params, cell)
+        assert layout.scores(params, cell).read_text() == ",".join(COLUMNS) + "\n"
+        assert read_scores([layout.sensitivity(params, cell)]).empty
+        folder = layout.predictions(params, params.evaluations[cell].run, "tursun")
+        assert {path.name for path in folder.rglob("*.exr")} == {"Cafe.exr", "Bench.exr"}
+    summarize.run(params)
+    report.run(params)
+    page = (params.reports / "index.html").read_text(encoding="utf-8")
+    assert "no ground truth exists, so nothing can be scored" in page
+    assert "crops_tursun_no-truth_Cafe" in page and "contact_tursun" in page
+    with (params.reports / "tables" / "unscored.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["variant"], row["trainset"], row["scenes"]) for row in rows] == [
+        ("reference-only", "", "2"), ("ahdrnet", "panoramas", "2"),
+    ]  # fmt: skip
+    assert not read_scores([params.reports / "scores.csv"])["dataset"].eq("tursun").any()
+
+
+def test_a_quick_look_has_nothing_to_print(truthless, capsys):
+    evaluate.run(truthless.params, "reference-only--tursun", limit=1)
+    assert "0 scenes under whole-float@1; nothing was written" in capsys.readouterr().out

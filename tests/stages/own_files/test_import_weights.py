@@ -1,0 +1,231 @@
+"""Others' weights: any container in, our names and a card out, a row of its own kind; nothing in a file is executed."""
+
+import io
+import json
+import pickle
+from hashlib import sha256
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from bench.core.errors import UsageError
+from bench.core.params import load
+from bench.core.registry import methods
+from bench.io.tables import read_scores
+from bench.nn import checkpoints
+from bench.stages import layout
+from bench.stages.own_files import import_weights
+from methods.ahdrnet import _PUBLISHED, _names
+
+
+class Surprise:
+    """A class whose unpickling would leave a trace."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+@pytest.fixture(scope="module")
+def theirs():
+    """Weights of the smoke-sized AHDRNet under its authors' names, and the network that they should give."""
+    torch.manual_seed(5)
+    network = methods["ahdrnet"].build("smoke", head="published")
+    names, state = _names(network, _PUBLISHED, "RDB"), network.state_dict()
+    return {name: state[ours].clone() for ours, name in names.items()}, state
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch, small_params, write_params):
+    """Parameters of a small profile; the current folder is an empty one."""
+    (tmp_path / "desk").mkdir()
+    monkeypatch.chdir(tmp_path / "desk")
+    return load(write_params(small_params))
+
+
+def wrapped(state):
+    return {"state_dict": {f"module.{name}": value for name, value in state.items()}, "epoch": 7, "optimizer": {"a": 1}}
+
+
+WRITERS = {
+    "plain.pth": lambda path, state: torch.save(state, path),
+    "wrapped.pth": lambda path, state: torch.save(wrapped(state), path),
+    "model.tar": lambda path, state: torch.save({"model": state, "step": 3}, path),
+    "old.pt": lambda path, state: torch.save(state, path, _use_new_zipfile_serialization=False),
+    "plain.safetensors": lambda path, state: save_file(state, path),
+    "arrays.npz": lambda path, state: np.savez(
+        path, **{f"{name}:0": v.numpy() for name, v in state.items()}, beta1_power=0.9,
+        global_step=np.int64(3), **{f"{next(iter(state))}/Adam": np.zeros(3)},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_container_gives_the_same_weights(name, theirs, desk, tmp_path, capsys):
+    WRITERS[name](tmp_path / name, theirs[0])
+    import_weights.run(desk, "ahdrnet", tmp_path / name, "smoke", "authors")
+    found = load_file(layout.imported("authors"))
+    assert found.keys() == theirs[1].keys()
+    assert all(torch.equal(value, theirs[1][key]) for key, value in found.items())
+    card = json.loads(layout.imported("authors").with_suffix(".json").read_text())
+    assert (card["source"], card["preset"], card["head"], card["method"]) == (name, "smoke", "published", "ahdrnet")
+    assert card["source_sha256"] == sha256((tmp_path / name).read_bytes()).hexdigest()
+    assert card["kind"] == "third-party weights" and card["finite"] and card["conventions"]["ours"]["colours"] == "RGB"
+    assert "weights: weights/authors.safetensors" in capsys.readouterr().out
+
+
+def test_a_pickled_class_is_refused_with_advice_and_never_runs(desk, tmp_path):
+    trace, file = tmp_path / "trace", tmp_path / "model.pth"
+    with file.open("wb") as out:
+        pickle.dump({"state_dict": Surprise(trace)}, out)
+    with pytest.raises(UsageError, match=r"never opened here.*torch\.save\(dict\(s\), 'plain\.pth'\)") as caught:
+        import_weights.run(desk, "ahdrnet", file, "smoke")
+    assert not trace.exists()
+    assert "\n" not in str(caught.value)
+    whole = tmp_path / "whole.pth"
+    torch.save(methods["ahdrnet"].build("smoke"), whole)
+    with pytest.raises(UsageError, match=r"isn't a file of plain tensors \(it names methods\.ahdrnet\.AHDRNet\)\. One"):
+        import_weights.run(desk, "ahdrnet", whole, "smoke")
+    assert not layout.imported("ahdrnet").exists()
+
+
+def stored(*, zipped=True):
+    """What torch.save writes of plain tensors, as bytes."""
+    buffer = io.BytesIO()
+    torch.save({"state_dict": {"a": torch.zeros(200)}}, buffer, _use_new_zipfile_serialization=zipped)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"hello", r"no PyTorch checkpoint: it starts with b'hello'; the download may have failed"),
+        (b"<!DOCTYPE html><html><head><title>Google Drive - Virus scan warning", "starts with b'<!DOCTYPE html>"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:4f\nsize 9\n",
+            "starts with b'version https://git-lfs",
+        ),
+        (b"Rar!\x1a\x07\x00", "no PyTorch checkpoint"),
+        (b"", "x.pth is empty; the download may have failed"),
+        (stored()[: len(stored()) // 2], "x.pth is cut short"),
+        (stored()[:2], "x.pth is cut short"),
+        (stored()[:60] + bytes(40) + stored()[100:], "damaged, cut short or of another kind"),
+        (stored(zipped=False)[:-50], "damaged, cut short or of another kind"),
+        (stored(zipped=False)[:10], "damaged, cut short or of another kind"),
+        (b"\x80\x02h\x69.", "damaged, cut short or of another kind"),
+        (b"\x80\x02" + bytes(range(90, 130)), "damaged, cut short or of another kind"),
+    ],
+    ids=range(12),
+)
+def test_a_failed_download_is_named_without_advice_to_unpickle_it(content, said, desk, tmp_path):
+    (tmp_path / "x.pth").write_bytes(content)
+    with pytest.raises(UsageError, match=said) as caught:
+        import_weights.run(desk, "ahdrnet", tmp_path / "x.pth", "smoke")
+    message = str(caught.value)
+    assert "weights_only" not in message and "PyTorch 2.6" not in message and "\n" not in message
+
+
+def test_a_pickle_inside_npz_is_refused(desk, tmp_path):
+    np.savez(tmp_path / "x.npz", a=np.array([Surprise(tmp_path / "trace")], dtype=object))
+    with pytest.raises(UsageError, match="npz of plain arrays"):
+        import_weights.run(desk, "ahdrnet", tmp_path / "x.npz", "smoke")
+    assert not (tmp_path / "trace").exists()
+
+
+@pytest.mark.parametrize("name", ["model.ckpt.index", "checkpoint", "model.ckpt-3.data-00000-of-00001"])
+def test_a_tensorflow_checkpoint_is_answered_with_how_to_export_it(name, desk, tmp_path):
+    (tmp_path / name).write_bytes(b"\x00\x01\x02")
+    with pytest.raises(UsageError, match=r"TensorFlow checkpoint.*numpy\.savez\('weights\.npz'"):
+        import_weights.run(desk, "ahdrnet", tmp_path / name, "smoke")
+
+
+def test_a_method_may_read_its_own_raw_file(desk, tmp_path, theirs, monkeypatch):
+    file = tmp_path / "x.data-00000-of-00001"
+    file.write_bytes(b"\x00" * 8)
+    monkeypatch.setattr(
+        methods["ahdrnet"].load(), "read_published", staticmethod(lambda path: theirs[0]), raising=False
+    )
+    import_weights.run(desk, "ahdrnet", file, "smoke", "raw")
+    assert load_file(layout.imported("raw")).keys() == theirs[1].keys()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("ahdrnot", "a.pth"), "Did you mean 'ahdrnet'"),
+        (("ahdrnet", "none.pth"), "no such file"),
+        (("triangle-merge", "a.pth"), "has no network to build"),
+        (("transhdr", "a.pth"), "can't be run: no public code"),
+        (("ahdrnet", "a.pth", "published"), "not AHDRNet's published weights"),
+        (("ahdrnet", "empty.pth", "smoke"), "AHDRNet: the file holds no tensors, but epoch"),
+        (("ahdrnet", "list.pth", "smoke"), "the file holds a list, expected a mapping"),
+    ],
+)
+def test_mistakes_are_sentences(words, message, theirs, desk, tmp_path):
+    torch.save(theirs[0], tmp_path / "a.pth")
+    torch.save({"epoch": 3}, tmp_path / "empty.pth")
+    torch.save([1, 2], tmp_path / "list.pth")
+    method, file, *preset = words
+    with pytest.raises(UsageError, match=message):
+        import_weights.run(desk, method, tmp_path / file, *preset)
+
+
+def test_what_a_checkpoint_holds_beside_the_network_is_left_out():
+    state = {"a": torch.ones(1)}
+    assert checkpoints.plain({"epoch": 1, "params": state}).keys() == {"a"}
+    assert checkpoints.plain({"module.a": torch.ones(1), "n": 3}).keys() == {"a"}
+    assert checkpoints.plain({"myModel/conv1/kernel/.ATTRIBUTES/VARIABLE_VALUE": np.ones(1)}).keys() == {"conv1/kernel"}
+
+
+@pytest.fixture
+def with_imported(site, theirs, tmp_path, capsys):
+    """A site whose parameters name a variant with imported weights."""
+    torch.save(theirs[0], tmp_path / "authors.pth")
+    import_weights.run(site.params, "ahdrnet", tmp_path / "authors.pth", "smoke", "authors")
+    file = str(layout.imported("authors"))
+    table1 = {**site.params.tables.table1, "AHDRNet, authors' weights": "theirs"}
+    return site.change(
+        variants={"theirs": {"method": "ahdrnet", "preset": "smoke", "weights": file}},
+        imported_evaluations={
+            "theirs--panoramas": {
+                "run": "theirs",
+                "dataset": "panoramas",
+                "code": "methods/ahdrnet.py",
+                "weights": file,
+            }
+        },
+        tables={"table1": table1},
+    )
+
+
+def test_the_row_is_of_its_own_kind_and_ranked(with_imported):
+    from bench.stages.training.networks import read_imported
+
+    network = read_imported(with_imported.params, "theirs")
+    assert network.head.kind == "published", "the profile's head isn't the weights'"
+    with_imported.run("evaluate", "theirs--panoramas")
+    rows = read_scores([layout.scores(with_imported.params, "theirs--panoramas")])
+    assert set(rows["variant"]) == {"theirs"} and rows["seed"].isna().all()
+    with_imported.run("summarize")
+    with_imported.run("report")
+    text = (with_imported.params.reports / "tables" / "table1.csv").read_text()
+    (row,) = [line for line in text.splitlines() if "authors' weights" in line]
+    assert "measured-third-party-weights" in row and "weights by others (authors.pth, sha256" in row
+    assert "not trained here" in (with_imported.params.reports / "tables" / "table1.md").read_text()
+
+
+def test_missing_weights_are_answered_with_the_command(with_imported):
+    layout.imported("authors").unlink()
+    with pytest.raises(UsageError, match=r"import-weights ahdrnet FILE --preset smoke --name authors"):
+        with_imported.run("evaluate", "theirs--panoramas")
+
+
+def test_a_variant_with_weights_is_neither_trained_nor_evaluated_elsewhere(with_imported):
+    cells = with_imported.params.imported_evaluations
+    moved = {key: cell.model_dump() for key, cell in cells.items()}
+    with pytest.raises(UsageError, match="stands under imported_evaluations"):
+        with_imported.change(imported_evaluations={key: {**c, "weights": "x"} for key, c in moved.items()})

@@ -1,0 +1,55 @@
+"""Adding a method is one file: CONTRIBUTING's examples train, predict, score and stand in the table, as they are."""
+
+import csv
+import re
+
+import pytest
+import yaml
+
+from bench.core.params import load
+from tests.stages.conftest import ROOT
+from tests.test_docs import ENTRIES, FILES, merge
+
+NEW = {"methods/hat_merge.py": "hat-merge", "methods/three_layers.py": "three-layers"}
+
+
+@pytest.fixture
+def enlarged(site):
+    """A copy of the project with the new methods' files in it, and the parameter file's new entries."""
+    before = {path.relative_to(site.folder) for path in (site.folder / "methods").rglob("*.py")}
+    for path in NEW:
+        (site.folder / path).write_text(FILES[path], encoding="utf-8")
+    content = yaml.safe_load((site.folder / "params.yaml").read_text(encoding="utf-8"))
+    for entry in map(yaml.safe_load, ENTRIES):
+        if set(entry["variants"]) <= set(NEW.values()):
+            content = merge(content, entry)
+    (site.folder / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    added = {path.relative_to(site.folder) for path in (site.folder / "methods").rglob("*.py")} - before
+    assert {str(path) for path in added} == set(NEW)
+    return site._replace(params=load(site.folder / "params.yaml"))
+
+
+def test_a_new_method_runs_through_the_whole_pipeline(enlarged, command):
+    runs = [name for name in enlarged.params.runs if name.startswith("three-layers")]
+    cells = [name for name in enlarged.params.evaluations if re.match("three-layers|hat-merge", name)]
+    assert len(runs) == 1 and len(cells) == 2
+    steps = [("train", *runs), *(("evaluate", cell) for cell in cells), ("sizes",), ("summarize",), ("report",)]
+    for words in steps:
+        answer = command(enlarged, *words)
+        assert answer.returncode == 0, answer.stderr
+    with (enlarged.folder / enlarged.params.reports / "tables" / "table1.csv").open(encoding="utf-8") as file:
+        rows = {row["method"]: row for row in csv.DictReader(file) if row["dataset"] == "panoramas"}
+    learned, plain = rows["Three layers"], rows["Hat merge"]
+    assert (learned["kind"], plain["kind"]) == ("measured", "measured")
+    for row in (learned, plain):
+        assert all(float(row[score]) > 0 for score in ("psnr_mu", "psnr_l", "ssim_mu", "hdrvdp2"))
+    assert float(learned["params_m"]) > 0 and plain["params_m"] == ""
+    assert float(learned["macs_full_g"]) > 20 * float(learned["macs_256_g"]) > 0
+    assert float(learned["published_params_m"]) > float(learned["params_m"])
+    page = (enlarged.folder / enlarged.params.reports / "index.html").read_text(encoding="utf-8")
+    assert "Three layers" in page and "Hat merge" in page
+
+
+def test_nothing_else_of_the_project_was_touched(enlarged):
+    for path in sorted((ROOT / "bench").rglob("*.py")):
+        assert (enlarged.folder / path.relative_to(ROOT)).read_bytes() == path.read_bytes()

@@ -1,0 +1,160 @@
+"""Training patches: the field's count, every one once an epoch, and nothing that depends on history."""
+
+import itertools
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from bench.core.errors import UsageError
+from bench.core.scene import Scene
+from bench.nn.frames import scene_input, to_network
+from bench.train.patches import PatchStream, dihedral, grid, shares
+
+
+def stream(*scenes, size=16, stride=8, augment=False, seed=0):
+    return PatchStream(scenes, size=size, stride=stride, augment=augment, seed=seed)
+
+
+def test_kalantaris_training_set_gives_17760_patches():
+    """12 rows by 20 columns of 256 pixels at stride 64 in each of 74 images of 1000x1500."""
+    assert len(grid(1000, 1500, 256, 64)) == 240
+    codes = np.broadcast_to(np.uint16(0), (3, 1000, 1500, 3))
+    scenes = [SimpleNamespace(codes=codes)] * 74
+    assert len(stream(*scenes, size=256, stride=64)) == 17_760
+
+
+def test_patches_lie_inside_the_image_and_reach_as_far_as_the_stride_allows():
+    corners = grid(40, 56, 16, 8)
+    assert corners[0] == (0, 0) and corners[-1] == (24, 40)
+    assert grid(16, 16, 16, 8) == [(0, 0)]
+    assert grid(15, 40, 16, 8) == []
+
+
+def test_every_patch_is_drawn_once_an_epoch(tiny_scene):
+    patches = stream(tiny_scene, tiny_scene)
+    assert len(patches) == 2 * 4 * 6
+    for epoch in range(3):
+        drawn = [patches[number].truth.tobytes() for number in range(epoch * 48, (epoch + 1) * 48)]
+        wanted = [tiny_scene.radiance[top : top + 16, left : left + 16].tobytes() for top, left in grid(40, 56, 16, 8)]
+        assert sorted(drawn) == sorted(2 * wanted)
+
+
+def test_epochs_are_shuffled_differently(tiny_scene):
+    patches = stream(tiny_scene)
+    orders = [[patches[epoch * 24 + i].truth.tobytes() for i in range(24)] for epoch in range(2)]
+    assert orders[0] != orders[1]
+
+
+def test_a_sample_does_not_depend_on_what_was_drawn_before(tiny_scene):
+    fresh = stream(tiny_scene, augment=True)
+    numbers = [70, 3, 500, 24, 23, 3, 0]
+    drawn = [fresh[number] for number in numbers]
+    for number, patch in zip(numbers, drawn, strict=True):
+        again = stream(tiny_scene, augment=True)[number]
+        assert patch.codes.tobytes() == again.codes.tobytes()
+        assert patch.truth.tobytes() == again.truth.tobytes()
+
+
+def test_another_seed_gives_another_order(tiny_scene):
+    orders = [[stream(tiny_scene, seed=seed)[i].truth.tobytes() for i in range(24)] for seed in (0, 1)]
+    assert orders[0] != orders[1] and sorted(orders[0]) == sorted(orders[1])
+
+
+def test_frames_and_truth_are_turned_alike(tiny_scene):
+    """A scene whose frames equal its truth must give patches whose frames equal their truth."""
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 65536, (24, 24, 3)).astype(np.uint16)
+    same = Scene("same", np.stack([codes] * 3), np.array([1.0, 1, 1]), 1, (codes / 65535).astype(np.float32))
+    patches, plain = stream(same, augment=True), stream(same, augment=False)
+    turned = 0
+    for number in range(32):
+        patch = patches[number]
+        np.testing.assert_allclose(patch.codes / 65535, np.stack([patch.truth] * 3), rtol=1e-6)
+        turned += not np.array_equal(patch.truth, plain[number].truth)
+    assert turned > 16
+
+
+def test_the_eight_symmetries_are_different_and_keep_the_values():
+    image = np.arange(27.0).reshape(3, 3, 3)
+    images = [dihedral(image, symmetry) for symmetry in range(8)]
+    assert np.array_equal(images[0], image)
+    assert all(not np.array_equal(a, b) for a, b in itertools.combinations(images, 2))
+    assert all(np.array_equal(np.sort(i.reshape(3, -1)), np.sort(image.reshape(3, -1))) for i in images)
+
+
+def test_all_symmetries_are_drawn(tiny_scene):
+    patches, plain = stream(tiny_scene, augment=True), stream(tiny_scene)
+    pairs = [[np.moveaxis(drawn[n].truth, -1, 0) for drawn in (plain, patches)] for n in range(80)]
+    seen = {next(s for s in range(8) if np.array_equal(dihedral(one, s), other)) for one, other in pairs}
+    assert seen == set(range(8))
+
+
+@pytest.mark.parametrize(("dtype", "top"), [(np.uint8, 255), (np.uint16, 65535)])
+def test_the_networks_input_is_ldr_then_linear(dtype, top):
+    codes = np.random.default_rng(0).integers(0, top + 1, (3, 4, 5, 3)).astype(dtype)
+    frames = scene_input(Scene("s", codes, np.array([1.0, 4, 16]), 1))[0].numpy()
+    assert frames.shape == (3, 6, 4, 5) and frames.dtype == np.float32
+    ldr = np.moveaxis(codes / top, -1, 1)
+    np.testing.assert_allclose(frames[:, :3], ldr, rtol=1e-6)
+    np.testing.assert_allclose(
+        frames[:, 3:], ldr**2.2 / np.array([1, 4, 16])[:, None, None, None], rtol=1e-5, atol=1e-9
+    )
+
+
+def test_patches_are_copies_of_what_is_stored(tiny_scene):
+    patch = stream(tiny_scene, augment=True)[0]
+    assert patch.codes.shape == (3, 16, 16, 3) and patch.truth.shape == (16, 16, 3)
+    assert (patch.codes.dtype, patch.times.dtype, patch.truth.dtype) == (np.uint16, np.float32, np.float32)
+    assert patch.times.tolist() == tiny_scene.times.tolist()
+    patch.truth[:] = -1
+    assert tiny_scene.radiance.min() >= 0
+
+
+def test_a_batch_holds_what_its_samples_hold(tiny_scene):
+    patches, numbers = stream(tiny_scene, tiny_scene, augment=True), [5, 90, 5, 0]
+    batch = patches.__getitems__(numbers)
+    for place, number in enumerate(numbers):
+        assert all(np.array_equal(part[place], alone) for part, alone in zip(batch, patches[number], strict=True))
+
+
+def test_eight_bit_scenes_give_the_same_input(tiny_scene):
+    """257 * v / 65535 is v / 255, in float32 too."""
+    codes = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3)).astype(np.uint8)
+    truth = np.zeros((16, 16, 3), np.float32)
+    patch = stream(Scene("eight", codes, np.array([1.0, 4, 16]), 1, truth))[0]
+    stored, times = torch.from_numpy(patch.codes)[None], torch.from_numpy(patch.times)[None]
+    whole = scene_input(Scene("eight", codes, np.array([1.0, 4, 16]), 1))
+    assert torch.equal(to_network(stored, times), whole)
+
+
+@pytest.mark.parametrize("world", [1, 2, 4])
+def test_processes_draw_together_what_one_draws(world):
+    """In every step, whatever it starts from; and no sample twice."""
+    whole = np.reshape(shares(8, 3, 10), (7, 8))
+    assert whole[0].tolist() == list(range(24, 32))
+    parts = [np.reshape(shares(8, 3, 10, rank=rank, world=world), (7, -1)) for rank in range(world)]
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole)
+
+
+def test_a_batch_that_cannot_be_shared_is_refused():
+    with pytest.raises(UsageError, match="a batch of 8 can't be shared by 3 processes; make it a multiple of 3"):
+        shares(8, 0, 1, world=3)
+
+
+def test_brackets_of_different_lengths_are_refused(tiny_scene):
+    shorter = Scene("two", tiny_scene.codes[:2], tiny_scene.times[:2], 0, tiny_scene.radiance)
+    with pytest.raises(UsageError, match=r"scene '.*' has . frames, another of its batch .; a training set needs"):
+        stream(tiny_scene, shorter).__getitems__(range(16))
+
+
+def test_too_small_scenes_are_refused(tiny_scene):
+    with pytest.raises(UsageError, match="no 64x64 patch fits into any of the 1 training scenes"):
+        stream(tiny_scene, size=64)
+
+
+def test_scenes_without_truth_are_refused(tiny_scene):
+    blind = Scene("blind", tiny_scene.codes, tiny_scene.times, 1)
+    with pytest.raises(UsageError, match=r"scene 'blind' has no truth"):
+        stream(blind)[0]
