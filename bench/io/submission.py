@@ -91,7 +91,7 @@ class FolderMatch:
 
 
 def match(folder: Path, scenes: Iterable[str], known: Collection[str] = ()) -> FolderMatch:
-    """FolderMatch the files of a folder with scenes, by name without suffix; no file is opened.
+    """Match the files of a folder with scenes, by name without suffix; no file is opened.
 
     Upper and lower case may differ where no other scene has that name; of several files of a scene the one of exactly
     its name is taken, then the one whose kind `READERS` names first. Hidden files, files of other kinds and files of

@@ -284,6 +284,6 @@ def test_frames_are_ordered_as_numbers(golden: Callable[[], Path]) -> None:
 
 def test_an_empty_root_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(
-        Incomplete, match=r"(?s)expected folders in Test/EXTRA or Test/PAPER.*SplitFolders the unpacked archives there"
+        Incomplete, match=r"(?s)expected folders in Test/EXTRA or Test/PAPER.*Place the unpacked archives there"
     ):
         datasets["kalantari"].find(tmp_path, "test")
