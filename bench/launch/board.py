@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from bench.io.atomic import replacing
+from bench.io.files import replacing
 
 
 class State(StrEnum):

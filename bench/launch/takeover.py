@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import UsageError
-from bench.io.atomic import replacing
+from bench.io.files import replacing
 from bench.repository.lock import stages
 
 ENDING = ".lock.json"

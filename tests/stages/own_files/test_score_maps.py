@@ -9,7 +9,7 @@ from PIL import Image
 from bench.core.registry import protocols
 from bench.io.radiance import read_exr, write_exr
 from bench.metrics.comparison import Comparison
-from bench.stages.own_files import maps
+from bench.stages.own_files import score as stage
 
 
 def test_every_scored_scene_has_its_picture(score, ours, rewritten, tmp_path):
@@ -26,9 +26,9 @@ def test_every_scored_scene_has_its_picture(score, ours, rewritten, tmp_path):
 def viewed(monkeypatch):
     """Protocols whose viewing conditions were used, and what was drawn of them."""
     used, drawn = [], []
-    real, figure = Comparison.visibility, maps.map_figure
+    real, figure = Comparison.visibility, stage.map_figure
     monkeypatch.setattr(Comparison, "visibility", lambda self, rule: (used.append(rule), real(self, rule))[1])
-    monkeypatch.setattr(maps, "map_figure", lambda shown: (drawn.append(shown), figure(shown))[1])
+    monkeypatch.setattr(stage, "map_figure", lambda shown: (drawn.append(shown), figure(shown))[1])
     return used, drawn
 
 
@@ -50,7 +50,7 @@ def test_a_protocol_without_conditions_borrows_the_default_s(score, ours, viewed
 
 def test_a_picture_that_the_model_refuses_says_so_instead_of_a_map(score, ours, viewed, tmp_path, monkeypatch):
     def refuse(self, rule):
-        raise maps.UsageError("too small")
+        raise stage.UsageError("too small")
 
     monkeypatch.setattr(Comparison, "visibility", refuse)
     assert score(ours[0], "--maps", str(tmp_path / "maps"), "--limit", "1") == 0
