@@ -17,7 +17,7 @@ from bench.stages.training import training
 from bench.stages.training.observation import observer
 from bench.train.loop import fit, seed_parameters, trainable
 from bench.train.parallel import processes
-from methods.olc.discriminator import KINDS
+from methods.olc.discriminator import DISCRIMINATORS
 from methods.olc.stage1 import CodebookLearner, alone
 from methods.olc.vqgan import VQGAN
 
@@ -43,8 +43,8 @@ def run(params: Params, name: str, minutes: float | None = None, peak: training.
         raise unknown_name("codebook", name, params.codebooks)
     entry, settings, limits = params.codebooks[name], params.stage1_of(name), training.Limits(minutes, peak)
     if settings.weight_adversarial > 0:
-        discriminator = settings.discriminator
-        params.patches.need(KINDS[discriminator].least, f"codebook {name}", f"the discriminator {discriminator}")
+        kind = settings.discriminator
+        params.patches.need(DISCRIMINATORS[kind].least, f"codebook {name}", f"the discriminator {kind}")
     with processes() as group:
         device = training.start(params)
         patches = training.stream(
