@@ -42,7 +42,7 @@ SMALL = yaml.safe_load(
     plain_evaluations:
       ahdrnet--panoramas--s0--panoramas: {run: ahdrnet--panoramas--s0, dataset: panoramas, code: methods/ahdrnet.py}
     vq_evaluations: {}
-    tables: {table1: {Proposed: proposed}, table2: {}, table3: {}}
+    tables: {"1": {rows: {Proposed: proposed}}, "2": {}, "3": {}}
     """
 )
 

@@ -18,6 +18,9 @@ Radiance = NDArray[np.float32]
 GAMMA = 2.2
 """Exponent of the power law that relates stored frames and linear values (Kalantari 2017)."""
 
+IMAGE_KINDS = ("L1", "L2", "L3", "H")
+"""Kinds of images, in the order of the paper's eta = 1..4: short, mid and long frame, HDR."""
+
 
 @dataclass(frozen=True)
 class Scene:

@@ -14,7 +14,8 @@ from bench.report.results.results import Result, single_protocol
 from bench.report.scores import sizing
 from bench.report.scores.rules import absent, conditions
 from bench.report.table.caption import OWN_HEAD, SUBMITTED, caption, stand_ins
-from bench.report.table.table import LEARNED_KINDS, OURS, PAPER, Column, Row, Table, Value, rank
+from bench.report.table.kinds import LEARNED
+from bench.report.table.table import OURS, PAPER, Column, Row, Table, Value, rank
 
 PARAMETERS = " Parameters are the trained ones."
 NOT_YET = "not in this version or profile yet"
@@ -227,7 +228,7 @@ def _scored(row: Row, result: Result | None, missing: str) -> Row:
         if key not in cells:
             remarks.setdefault(key, missing)
     notes = (*row.notes, *(result.notes if result else ()))
-    return Row(row.panel, cells, remarks, notes, spreads, ranked=row.ranked and row.cells["kind"] in LEARNED_KINDS)
+    return Row(row.panel, cells, remarks, notes, spreads, ranked=row.ranked and row.cells["kind"] in LEARNED)
 
 
 def _absent(score: str, result: Result) -> str:

@@ -113,7 +113,7 @@ def made_with(params: Params, cards: Cards) -> dict[str, str]:
 def _sizes(params: Params) -> str:
     """Tell which numbers of codes stand where the paper's row says another, "" if all are the paper's."""
     found = {}
-    for row, variant in params.tables.table2.items():
+    for row, variant in params.rows(2).items():
         printed = re.search(r"K=(\d+)", row)
         books = (params.codebooks[run.codebook or ""] for run in params.vq_runs.values() if run.variant == variant)
         if printed and (book := next(books, None)) and book.codes != int(printed[1]):

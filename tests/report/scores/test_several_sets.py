@@ -47,7 +47,7 @@ def measured(scores):
 
 
 def paper(number):
-    rows = (REHEARSAL.tables.table1, REHEARSAL.tables.table2, REHEARSAL.tables.table3)[number - 1]
+    rows = REHEARSAL.rows(number)
     return Paper(number, "t", _printed(ROOT / "reports" / "printed" / f"table{number}.csv"), rows)
 
 

@@ -19,7 +19,10 @@ GOOD = {"seconds": [0.5, 0.25, 1.0], "memory": 2 * 10**9, "rest": 10**9, "parame
 def params(tmp_path, monkeypatch, small_params, write_params):
     """A profile of three variants; the current folder is empty."""
     monkeypatch.chdir(tmp_path)
-    small_params["tables"] |= {"table1": {"AHDRNet": "ahdrnet", "Proposed": "proposed"}, "floors": ["triangle-merge"]}
+    small_params["tables"] |= {
+        "1": {"rows": {"AHDRNet": "ahdrnet", "Proposed": "proposed"}},
+        "floors": ["triangle-merge"],
+    }
     return load(write_params(small_params))
 
 

@@ -8,14 +8,13 @@ import torch
 
 from bench.core.errors import UsageError
 from bench.core.params import Params
-from bench.core.scene import Scene
+from bench.core.scene import IMAGE_KINDS, Scene
 from bench.metrics.fidelity import psnr_linear, psnr_mu
 from bench.metrics.usage import HELD_OUT
 from bench.stages.inspection.inspect import examine
 from bench.stages.training import observation
 from bench.stages.training.observation import held_out, look, measure, observer, tensors
 from bench.train.loop import seed_parameters
-from methods.olc.codebook import KINDS
 from methods.olc.vqgan import VQGAN
 
 SIZE = 16
@@ -54,7 +53,7 @@ def test_vectors_are_those_of_the_padded_images(examined):
 def test_statistics_follow_from_the_indices(examined, scenes):
     facts, arrays = examined["olc"]
     vqgan = network()
-    for kind, label in enumerate(KINDS):
+    for kind, label in enumerate(IMAGE_KINDS):
         looks = [look(vqgan, *tensors(scene), kind) for scene in scenes]
         indices = np.concatenate([one.indices.ravel() for one in looks])
         errors = np.concatenate([one.errors.ravel() for one in looks])
@@ -122,7 +121,7 @@ class TestDuringTraining:
         found = measure(vqgan, [tensors(scene) for scene in scenes])
         assert vqgan.training
         facts = ("used", "perplexity", "quantisation-error", "psnr-mu")
-        assert set(found) == {f"{HELD_OUT}{fact}_{kind}" for fact in facts for kind in KINDS}
+        assert set(found) == {f"{HELD_OUT}{fact}_{kind}" for fact in facts for kind in IMAGE_KINDS}
         for kind, reported in examined["olc"][0]["kinds"].items():
             for fact in facts:
                 assert found[f"{HELD_OUT}{fact}_{kind}"] == pytest.approx(reported[fact.replace("-e", "_e")])
