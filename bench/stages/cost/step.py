@@ -22,7 +22,7 @@ from bench.stages.training import networks, training
 from bench.train.failure import Guard
 from bench.train.loop import channels_last
 from bench.train.parallel import ALONE
-from bench.train.step import Stepper, make_optimisers
+from bench.train.step import TrainStep, make_optimisers
 
 STEPS = 20
 
@@ -50,13 +50,13 @@ def seconds_per_step(setup: Setup, device: torch.device, precision: str, steps: 
     settings, size, build = setup
     learner, tools = build()
     for module in (*learner.networks.values(), *tools):
-        training.place(module, device)
+        training.to_device(module, device)
     cuda, guard = device.type == "cuda", Guard(device)
     optimisers = make_optimisers(learner, settings, guard, device)
     if settings.compile and cuda:
         learner.compile(settings.compile_mode)
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16" and cuda)
-    step = Stepper(learner, settings, optimisers, ALONE, guard, None, autocast, waits=not cuda)
+    step = TrainStep(learner, settings, optimisers, ALONE, guard, None, autocast, waits=not cuda)
     frames = channels_last(torch.rand(settings.batch, 3, 6, size, size, device=device))
     truth = torch.rand(settings.batch, 3, size, size, device=device)
     numbers = count(settings.steps - WARM_UP - steps)

@@ -187,7 +187,7 @@ class TestProbe:
 
     def test_the_whole_way_is_timed(self, params, monkeypatch, restored_threads):
         sizes = []
-        monkeypatch.setattr(probe, "predictor", lambda *_: lambda scene: sizes.append(scene.codes.shape[1:3]))
+        monkeypatch.setattr(probe, "predictor", lambda *_: lambda scene: sizes.append(scene.frames.shape[1:3]))
         self.measure(params, height=200, width=100)
         assert sizes == [(128, 100), *[(200, 100)] * 3], "a small picture first, then one that isn't counted"
 
