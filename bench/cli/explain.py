@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from bench.cli.estimate import find
-from bench.cli.settings import ROOT, Settings, workplace
+from bench.cli.settings import ROOT, Settings, find_profile, workplace
 from bench.core.errors import BenchError, UsageError
 
 if TYPE_CHECKING:
@@ -129,4 +128,4 @@ def _find(
 def _params(settings: Settings, profile: str) -> "Params":
     """Load a profile's parameters: those of --params if they are its own."""
     own = settings.load() if settings.params_file.exists() else None
-    return own if own is not None and own.profile == profile else Settings(find(profile), settings.quiet).load()
+    return own if own is not None and own.profile == profile else Settings(find_profile(profile), settings.quiet).load()
