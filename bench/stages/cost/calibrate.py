@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from bench.core.optimisation import Optimisation
-from bench.stages.training import training
+from bench.stages.training import environment
 from bench.train.failure import Guard
 from bench.train.learner import Learner
 from bench.train.loop import channels_last
@@ -33,7 +33,7 @@ def seconds_per_step(
     The steps are the training's last, so that all parts of the loss have joined. Cutting patches isn't in it.
     """
     for module in (*learner.networks.values(), *tools):
-        training.to_device(module, device)
+        environment.to_device(module, device)
     guard = Guard(device)
     optimisers = make_optimisers(learner, settings, guard, device)
     if settings.compile and device.type == "cuda":

@@ -14,7 +14,7 @@ from bench.stages.cost import gpus, pricing
 from bench.stages.cost.calibrate import seconds_per_step
 from bench.stages.cost.gpus import Gpu
 from bench.stages.cost.pricing import EFFICIENCY, FRAMES, LAUNCH, UNKNOWN, Item
-from bench.stages.training import recipes, training
+from bench.stages.training import environment, recipes
 
 NOTHING_TIMED = "Nothing was timed: this machine has no CUDA GPU."
 
@@ -58,7 +58,7 @@ def run(params: Params, gpu: str | None = None) -> Estimate:
     here = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
     chosen = gpus.find(gpu) if gpu is not None else gpus.recognise(here) or gpus.find(gpus.DEFAULT)
     found = pricing.items(params, chosen)
-    measured, notes = _calibrate(params, found, training.start(params)) if here else ({}, NOTHING_TIMED)
+    measured, notes = _calibrate(params, found, environment.start(params)) if here else ({}, NOTHING_TIMED)
     return Estimate(
         params.profile, chosen, params.precision, tuple(found), measured, (*_assumptions(params, chosen, found), notes)
     )
@@ -81,7 +81,7 @@ def _calibrate(params: Params, found: Sequence[Item], device: torch.device) -> t
         factor = seconds * item.steps * len(item.names) / 3600 / item.upper
         measured |= {index: factor * found[index].upper for index in own}
         said.append(f"{item.names[0]} takes {seconds:.4f} s a step")
-    timed = f"Timed on {training.device_name(device)}: {', '.join(said) or 'nothing'}"
+    timed = f"Timed on {environment.device_name(device)}: {', '.join(said) or 'nothing'}"
     return measured, f"{timed}. Other rows of measured h: upper h times what these took over theirs."
 
 

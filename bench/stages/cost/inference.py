@@ -22,7 +22,7 @@ from bench.report.cost.speed import Speed
 from bench.stages.cost import speed_report
 from bench.stages.cost.probe import Job
 from bench.stages.cost.subjects import PROFILE, Subject, outdated, stamp, subjects
-from bench.stages.training import training
+from bench.stages.training import environment
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def _device(name: str) -> torch.device:
 def device_title(device: torch.device) -> str:
     """Return the product name of a GPU, or of the processor as far as the system tells it."""
     if device.type == "cuda":
-        return training.device_name(device)
+        return environment.device_name(device)
     info = Path("/proc/cpuinfo")
     text = info.read_text(encoding="utf-8") if info.exists() else ""
     named = re.search(r"^model name\s*:\s*(\S.*)$", text, re.M)

@@ -115,7 +115,7 @@ def priced(item: Item, gpu: Gpu, precision: str) -> Item:
 def codebook_learner(params: Params, name: str) -> Built:
     """Build the learner of codebook `name`; its images are HDR, which search the whole book."""
     features = _backbone(params, params.stage1_of(name).weight_perceptual)
-    return codebook._learner(_hdr_only(params, name), name, features), [features] if features else []
+    return codebook.learner(_hdr_only(params, name), name, features), [features] if features else []
 
 
 def run_learner(params: Params, run: Run) -> Built:

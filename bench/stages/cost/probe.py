@@ -21,7 +21,7 @@ from bench.core.params import Params
 from bench.core.registry import methods
 from bench.data.pattern import bracket
 from bench.stages.scoring.predict import predictor
-from bench.stages.training import networks, training
+from bench.stages.training import environment, networks
 from bench.train.loop import trainable
 
 WARM_UP = 128
@@ -80,7 +80,7 @@ class Found:
 def measure(job: Job) -> Found:
     """Measure the whole prediction: the stored frames' conversion, alignment where the method has one, the network."""
     params, device = Params.model_validate(job.params), torch.device(job.device)
-    training.start(params)
+    environment.start(params)
     _limit_threads(params.threads)
     card, network = methods[job.method], _network(params, job)
     predict = predictor(card, network, device, params.tile, job.preset, job.options)

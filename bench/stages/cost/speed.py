@@ -17,7 +17,7 @@ from bench.io.files import write_json_atomic, write_text_atomic
 from bench.stages.cost import cost, pricing
 from bench.stages.cost.calibrate import seconds_per_step, wait
 from bench.stages.cost.cost import Cost
-from bench.stages.training import networks, training
+from bench.stages.training import environment, networks
 
 STEPS = 20
 EDGE = 8192
@@ -86,13 +86,13 @@ def run(params: Params, name: str | None = None, *, batch: int = 16, size: int =
     After each way the result is written to speed.json and speed.md in runs/<profile>/speed, with `keep` in
     reports/<profile>, which git tracks: no stage makes or reads it.
     """
-    device = training.start(params)
+    device = environment.start(params)
     chosen = name or _proposed(params)
     networks.find_run(params, chosen)
     folder = params.reports if keep else Path("runs") / params.profile / "speed"
-    _say(f"timing {chosen} on {training.device_name(device)}, batch {batch}, {size}x{size}; written to {folder}")
+    _say(f"timing {chosen} on {environment.device_name(device)}, batch {batch}, {size}x{size}; written to {folder}")
     speed = Speed(
-        chosen, training.device_name(device), torch.__version__, batch, size, params.perceptual.backbone,
+        chosen, environment.device_name(device), torch.__version__, batch, size, params.perceptual.backbone,
         ceilings(device),
     )  # fmt: skip
     costs: dict[str, Cost] = {}
