@@ -54,6 +54,6 @@ def test_a_training_refuses_them_before_it_registers_frames(other, monkeypatch):
 
 
 def test_an_inspection_refuses_them(other, monkeypatch):
-    monkeypatch.setattr(observation.training, "read_split", lambda *_: [other])
+    monkeypatch.setattr(observation.inputs, "read_split", lambda *_: [other])
     with pytest.raises(UsageError, match=said(other)):
         observation.held_out(None, "panoramas")
