@@ -74,12 +74,13 @@ class Protocol(Section):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        assert self.__pydantic_extra__ is not None  # as extra="allow" says
+        assert (own := self.__pydantic_extra__) is not None  # as extra="allow" says
         for card in (metrics[name] for name in self.metrics):
             for part in card.sections:
-                if sections[part].required and self.__pydantic_extra__.get(part) is None:
+                if part not in own and not sections[part].required:
+                    own[part] = sections[part].load()()
+                if own.get(part) is None:
                     raise ValueError(f"{card.name} needs the section {part}")
-                self.__pydantic_extra__.setdefault(part, sections[part].load()())
         for name in self.masks.metrics:
             if not metrics[name].local:
                 raise ValueError(f"{name} has no value inside a mask")

@@ -9,7 +9,8 @@ import torch
 from bench.core.errors import UsageError
 from bench.core.params import Params
 from bench.core.scene import Scene
-from bench.metrics.fidelity import psnr_linear, psnr_mu
+from bench.metrics import psnr_l as psnr_linear
+from bench.metrics import psnr_mu
 from bench.metrics.usage import HELD_OUT
 from bench.stages.inspection.inspect import examine
 from bench.stages.training import observation
