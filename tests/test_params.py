@@ -54,8 +54,12 @@ def test_parameters_are_frozen(write_params, small_params):
         ("codebooks/olc-64/options", {"init": "k-means"}, "codebooks.olc-64.options.init: .*'uniform'"),
         ("tables/against", {"proposed": "propsed"}, "tables.against.proposed: .*Did you mean 'proposed'"),
         ("tables/against", {"propsed": "proposed"}, "tables.against: .*Did you mean 'proposed'"),
-        ("tables/table1", {"Proposed": "propsed"}, "tables.table1.Proposed: .*Did you mean 'proposed'"),
-        ("tables/table3_controls", {"ours": "propsed"}, "tables.table3_controls.ours: .*Did you mean 'proposed'"),
+        ("tables/1", {"rows": {"Proposed": "propsed"}}, "tables.1.rows.Proposed: .*Did you mean 'proposed'"),
+        ("tables/1", {"rows": ["propsed"]}, "tables.1.rows: .*Did you mean 'proposed'"),
+        ("tables/1", {"rows": [{"A": "proposed"}, {"A": "ahdrnet"}]}, "tables.1: two rows are called 'A'"),
+        ("tables/1", {"rows": 3}, "tables.1.rows: "),
+        ("tables/4", {}, "tables.4: unknown key"),
+        ("tables/3", {"controls": {"ours": "propsed"}}, "tables.3.controls.ours: .*Did you mean 'proposed'"),
         ("tables/floors", ["propsed"], "tables.floors: .*Did you mean 'proposed'"),
         ("tables/crops", ["propsed"], "tables.crops: .*Did you mean 'proposed'"),
         ("codebooks/olc-64/codes", 63, "codebooks.olc-64.codes: .*multiple of 4"),
@@ -196,9 +200,8 @@ class TestShippedFiles:
 
     def test_rows_of_tables_are_variants(self, path):
         params = load(path)
-        tables = params.tables
-        rows = {*tables.table1.values(), *tables.table2.values(), *tables.table3.values()}
-        assert rows | set(tables.floors) | set(tables.crops) <= set(params.variants)
+        rows = {variant for number in params.tables.paper for variant in params.rows(number).values()}
+        assert rows | set(params.tables.floors) | set(params.tables.crops) <= set(params.variants)
 
 
 def test_the_paper_profile_holds_the_published_settings():

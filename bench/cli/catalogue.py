@@ -33,7 +33,7 @@ def _datasets(_: Settings) -> Rows:
 def _metrics(_: Settings) -> Rows:
     from bench.core.registry import metrics
 
-    return [asdict(card) for card in metrics.values()]
+    return [{**asdict(card), "missing": card.missing or None} for card in metrics.values()]
 
 
 def _protocols(_: Settings) -> Rows:
@@ -50,10 +50,10 @@ def _variants(settings: Settings) -> Rows:
     return [{"name": name, **variant.model_dump()} for name, variant in settings.load().variants.items()]
 
 
-KINDS: Mapping[str, tuple[Callable[[Settings], Rows], tuple[str, ...]]] = {
+LISTS: Mapping[str, tuple[Callable[[Settings], Rows], tuple[str, ...]]] = {
     "methods": (_methods, ("name", "label", "trains", "requires", "heads", "presets", "unavailable")),
     "datasets": (_datasets, ("name", "title", "licence", "splits")),
-    "metrics": (_metrics, ("name", "unit", "better", "domain")),
+    "metrics": (_metrics, ("name", "label", "unit", "better", "domain", "missing")),
     "protocols": (_protocols, ("name", "version", "title", "metrics")),
     "variants": (_variants, ("name", "method", "preset", "options")),
 }
@@ -62,7 +62,7 @@ KINDS: Mapping[str, tuple[Callable[[Settings], Rows], tuple[str, ...]]] = {
 @app.command("list")
 def show_list(
     context: typer.Context,
-    what: Annotated[str, typer.Argument(metavar="|".join(KINDS))],
+    what: Annotated[str, typer.Argument(metavar="|".join(LISTS))],
     as_json: Annotated[bool, typer.Option("--json", help="Print everything that is known, as JSON.")] = False,
 ) -> None:
     """List what there is to run and to score.
@@ -71,11 +71,11 @@ def show_list(
     """
     settings = cast(Settings, context.obj)
     with workplace():
-        if what not in KINDS:
+        if what not in LISTS:
             from bench.core.errors import unknown_name
 
-            raise unknown_name("list", what, KINDS)
-        collect, columns = KINDS[what]
+            raise unknown_name("list", what, LISTS)
+        collect, columns = LISTS[what]
         rows = collect(settings)
         typer.echo(json.dumps(rows, indent=2, default=str) if as_json else table(rows, columns))
 

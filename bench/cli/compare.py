@@ -50,14 +50,14 @@ def compare(
     with workplace():
         from bench.core.errors import unknown_name
         from bench.regression.comparison import compare as run
-        from bench.regression.judging import KINDS
+        from bench.regression.judging import CHANGE_KINDS
         from bench.regression.sides import read_side
 
-        if kind not in (None, *KINDS):
-            raise unknown_name("kind of change (--kind)", str(kind), KINDS)
+        if kind not in (None, *CHANGE_KINDS):
+            raise unknown_name("kind of change (--kind)", str(kind), CHANGE_KINDS)
         params = settings.load()
         was, now = (read_side(side, here, ROOT, params.reports.as_posix()) for side in (base, new))
-        chosen = next((name for name in KINDS if name == kind), None)
+        chosen = next((name for name in CHANGE_KINDS if name == kind), None)
         widths = _bands(settings, params, was.profile, named=_is_named(context))
         _show(run(was, now, chosen, widths), everything, here / md if md else None, as_json)
 

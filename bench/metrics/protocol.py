@@ -74,7 +74,8 @@ class Protocol(Section):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        assert (own := self.__pydantic_extra__) is not None  # as extra="allow" says
+        own = self.__pydantic_extra__
+        assert own is not None  # extra="allow" makes it a dictionary
         for card in (metrics[name] for name in self.metrics):
             for part in card.sections:
                 if part not in own and not sections[part].required:

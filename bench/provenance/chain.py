@@ -11,21 +11,11 @@ from bench.provenance import history, links, values
 from bench.provenance.evidence import Evidence
 from bench.provenance.subject import Subject
 from bench.provenance.values import Value
+from bench.report.table.kinds import KINDS
 from bench.report.trace import digests, origins, sidecar
 from bench.report.trace.origins import Sources
 from bench.report.trace.sidecar import target
 from bench.stages import layout
-
-KINDS = {
-    "measured": "trained or run here, scored here",
-    "measured-third-party-weights": "others' weights, scored here",
-    "submitted": "scored here from someone's folder of results",
-    "control": "a control of ours, scored here",
-    "floor": "a floor: what no method should fall below",
-    "published": "a row of which the paper's numbers are all there is: its code isn't public",
-    "pending": "a row that this profile doesn't measure",
-}
-"""What kinds of rows a table has."""
 
 
 def of_subject(subject: Subject, evidence: Evidence) -> dict[str, Any]:

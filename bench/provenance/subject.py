@@ -7,13 +7,13 @@ import pandas as pd
 
 from bench.core.errors import UsageError, unknown_name
 from bench.core.params import Params
+from bench.core.registry import metrics
 from bench.provenance import address
 from bench.provenance.address import Cell
 from bench.report.scores import masks
-from bench.report.scores.scored import METRICS
 
 SCORES: Mapping[str, str] = {
-    **{column.key: column.key.replace("_", "-") for column in METRICS},
+    **{name.replace("-", "_"): name for name, card in metrics.items() if card.column},
     **{masks.column_key(score, area): f"{score}{area}" for score in masks.SCORES for area in masks.AREAS},
 }
 """Column of a table -> the metric of the score rows that it averages."""
@@ -59,13 +59,8 @@ def of_cell(params: Params, cell: Cell) -> Subject:
 
 def labels(params: Params, number: int) -> dict[str, str]:
     """Return label -> variant of the paper's Table `number` and our rows below it."""
-    tables = params.tables
-    own = {
-        1: ({name: name for name in tables.floors}, tables.table1),
-        2: (tables.table2, tables.table2_controls),
-        3: (tables.table3, tables.table3_controls),
-    }[number]
-    return {**own[0], **own[1]}
+    floors = {name: name for name in params.tables.floors} if number == 1 else {}
+    return {**floors, **params.rows(number), **params.controls(number)}
 
 
 def _variant(params: Params, cell: Cell) -> str:

@@ -9,7 +9,7 @@ from bench.core.errors import UsageError
 from bench.core.optimisation import Stage1
 from bench.nn.losses import Fidelity
 from bench.train.loop import seed_parameters
-from methods.olc.discriminator import KINDS, PatchGAN, SpectralConv2d, UNet, discriminator
+from methods.olc.discriminator import DISCRIMINATORS, PatchGAN, SpectralConv2d, UNet, discriminator
 from methods.olc.stage1 import CodebookLearner
 from methods.olc.vqgan import VQGAN
 
@@ -77,7 +77,7 @@ def test_images_of_any_size_from_32_pixels_on_are_judged(size):
     assert logits.shape[:2] == (2, 1) and min(logits.shape[2:]) >= 1
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", DISCRIMINATORS)
 def test_an_image_is_judged_alike_in_any_batch(kind):
     """So that N processes equal one; to float32's rounding, since a convolution may sum a batch in another order."""
     judge, batch = small(kind).eval(), images(4, 3, 40, 48)
@@ -86,7 +86,7 @@ def test_an_image_is_judged_alike_in_any_batch(kind):
         torch.testing.assert_close(judge(batch), alone, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", DISCRIMINATORS)
 def test_evaluation_mode_changes_no_state(kind):
     judge = small(kind).eval()
     before = buffers(judge)
@@ -150,7 +150,7 @@ def test_the_used_weights_largest_singular_value_is_one():
     assert float(torch.linalg.matrix_norm(used, 2)) == pytest.approx(1, abs=1e-4)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", DISCRIMINATORS)
 def test_a_seed_decides_every_value(kind):
     made = []
     for noise in range(2):
@@ -163,7 +163,7 @@ def test_a_seed_decides_every_value(kind):
     assert not torch.equal(next(reversed(judge.state_dict().values())), next(reversed(made[0].values())))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", DISCRIMINATORS)
 def test_the_parameters_choose_the_discriminator(kind):
     settings = Stage1(steps=1, batch=2, discriminator=kind, discriminator_width=8, adversarial_from=0)
     vqgan = VQGAN(channels=4, codes=16, segments="olc", encoder_blocks=1, decoder_blocks=1, middle_blocks=0)
@@ -179,7 +179,7 @@ def test_an_unknown_kind_is_answered_with_the_known_ones():
         discriminator("resnet", 8)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", DISCRIMINATORS)
 def test_the_least_image_is_the_smallest_that_works(kind):
     made = small(kind)
     assert made(images(1, 3, made.least, made.least)).isfinite().all()

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from bench import metrics as by_name
 from bench.core.errors import UsageError
 from bench.core.registry import metrics, protocols
-from bench import metrics as by_name
 from bench.metrics import psnr_l, psnr_mu, ssim_l, ssim_mu
 from bench.metrics.fidelity import psnr, ssim, ssim_map
 

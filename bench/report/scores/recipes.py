@@ -37,8 +37,7 @@ CAPTION = (
 
 def table(measured: Measured) -> Table | None:
     """List both recipes of every learned row of Table 1 that has a card; None without any."""
-    tables = measured.params.tables
-    rows = [row for label, variant in tables.table1.items() for row in _rows(label, variant, measured)]
+    rows = [row for label, variant in measured.params.rows(1).items() for row in _rows(label, variant, measured)]
     if not rows:
         return None
     return Table(

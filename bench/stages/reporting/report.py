@@ -86,14 +86,9 @@ def _check_inputs(params: Params) -> None:
 
 
 def read_papers(params: Params) -> list[Paper]:
-    """Return the paper's Tables 1 to 3 with the variants of this profile."""
-    tables = params.tables
-    rows = {1: (tables.table1, {}), 2: (tables.table2, tables.table2_controls)}
-    rows[3] = (tables.table3, tables.table3_controls)
-    return [
-        Paper(number, TITLES[number], _printed(ROOT / "reports" / "printed" / f"table{number}.csv"), own, controls)
-        for number, (own, controls) in rows.items()
-    ]
+    """Return those of the paper's tables that this profile has, with its variants."""
+    printed = {n: _printed(ROOT / "reports" / "printed" / f"table{n}.csv") for n in params.tables.paper}
+    return [Paper(n, TITLES[n], frame, params.rows(n), params.controls(n)) for n, frame in printed.items()]
 
 
 def _scenes(params: Params) -> dict[str, dict[str, list[str]]]:

@@ -17,7 +17,7 @@ from bench.stages.training import training
 from bench.stages.training.observation import observer
 from bench.train.loop import fit, seed_parameters, trainable
 from bench.train.parallel import processes
-from methods.olc.discriminator import KINDS
+from methods.olc.discriminator import DISCRIMINATORS
 from methods.olc.stage1 import CodebookLearner, alone
 from methods.olc.vqgan import VQGAN
 
@@ -44,7 +44,7 @@ def run(params: Params, name: str, minutes: float | None = None, peak: training.
     entry, settings, limits = params.codebooks[name], params.stage1_of(name), training.Limits(minutes, peak)
     if settings.weight_adversarial > 0:
         judge = settings.discriminator
-        params.patches.need(KINDS[judge].least, f"codebook {name}", f"the discriminator {judge}")
+        params.patches.need(DISCRIMINATORS[judge].least, f"codebook {name}", f"the discriminator {judge}")
     with processes() as group:
         device = training.start(params)
         patches = training.stream(

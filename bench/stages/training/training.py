@@ -134,9 +134,9 @@ def _kept(folder: Path, scene: Scene, card: MethodCard) -> Scene:
 def need_bracket(label: str, scenes: Iterable[Scene]) -> None:
     """Raise UsageError unless every scene is what networks take: `FRAMES` frames, the middle one the reference."""
     for scene in scenes:
-        if len(scene.codes) != FRAMES or scene.reference != FRAMES // 2:
+        if len(scene.frames) != FRAMES or scene.reference != FRAMES // 2:
             raise UsageError(
-                f"scene {scene.id!r} holds {len(scene.codes)} frames, the reference is number {scene.reference + 1}; "
+                f"scene {scene.id!r} holds {len(scene.frames)} frames, the reference is number {scene.reference + 1}; "
                 f"{label} takes {FRAMES}, of which number {FRAMES // 2 + 1} is the reference. Leave {FRAMES} frames in "
                 "each scene of the dataset and prepare it again."
             )

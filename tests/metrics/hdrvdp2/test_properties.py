@@ -12,8 +12,8 @@ from bench.core.errors import UsageError
 from bench.core.registry import metrics
 from bench.metrics.hdrvdp2 import hdrvdp2, hdrvdp2_batch
 from bench.metrics.hdrvdp2.metric import _pair, _viewing
-from bench.metrics.scorer import score
 from bench.metrics.hdrvdp2.vision import bands, seen
+from bench.metrics.scorer import score
 
 SRGB = {"color_encoding": "sRGB-display", "pixels_per_degree": 26.7627}
 SIDE, PPD = st.integers(17, 150), st.floats(5, 60)
