@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from bench.cli.estimate import find
-from bench.cli.settings import ROOT, Settings, workplace
+from bench.cli.settings import ROOT, Settings, find_profile, workplace
 from bench.core.errors import BenchError, UsageError
 
 if TYPE_CHECKING:
@@ -121,7 +120,7 @@ def _params(settings: Settings, file: Path) -> "Params":
     own = settings.load() if settings.params_file.exists() else None
     if own is not None and own.profile == profile:
         return own
-    return Settings(find(profile), settings.quiet).load()
+    return Settings(find_profile(profile), settings.quiet).load()
 
 
 def _computed(subject: "Subject", evidence: "Evidence") -> "Value":

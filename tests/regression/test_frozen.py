@@ -12,7 +12,7 @@ from bench.io.tables import read_scores
 from bench.metrics import fidelity
 from bench.metrics.hdrvdp2 import metric as vision
 from bench.regression import drift, listing
-from bench.stages.training import training
+from bench.stages.training import environment
 
 NAMES = ("whole-float", "sctnet")
 
@@ -82,7 +82,7 @@ def test_a_direction_that_turned_is_seen(small, monkeypatch):
 
 def test_other_libraries_are_a_note(small, monkeypatch):
     assert not drift.check(small).notes
-    monkeypatch.setattr(training, "libraries", lambda: {"torch": "99.0"})
+    monkeypatch.setattr(environment, "libraries", lambda: {"torch": "99.0"})
     (note,) = drift.check(small).notes
     assert "here are torch 99.0" in note
 

@@ -148,7 +148,7 @@ class TestDuringTraining:
         codes = np.zeros((3, 160, 141, 3), np.uint8)
         wide[0] = Scene("s0", codes, wide[0].times, 1, np.zeros((160, 141, 3), np.float32))
         seen, shapes = [], []
-        monkeypatch.setattr(observation.training, "read_split", lambda *_: wide)
+        monkeypatch.setattr(observation.inputs, "read_split", lambda *_: wide)
         monkeypatch.setattr(observation, "tensors", lambda scene: (seen.append(scene.id), tensors(scene))[1])
         monkeypatch.setattr(
             observation, "measure", lambda _, images: shapes.extend(one.shape for pair in images for one in pair) or {}
@@ -164,7 +164,7 @@ class TestDuringTraining:
 
     def test_a_data_set_without_held_out_truth_is_refused(self, params, tiny_scene, monkeypatch):
         blind = Scene("blind", tiny_scene.frames, tiny_scene.times, 1)
-        monkeypatch.setattr(observation.training, "read_split", lambda *_: [blind])
+        monkeypatch.setattr(observation.inputs, "read_split", lambda *_: [blind])
         assert held_out(params, "panoramas") == []
         with pytest.raises(UsageError, match="no test scene with truth"):
             observer(params, "olc-64", network())

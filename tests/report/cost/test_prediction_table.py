@@ -5,14 +5,14 @@ import io
 
 import pytest
 
-from bench.report.cost import speed
-from bench.report.cost.speed import Speed
+from bench.report.cost import predictions
+from bench.report.cost.predictions import PredictionTiming
 from bench.report.figures import pareto
 from bench.report.table.writers import to_csv, to_markdown
 
 
 def row(name, preset="narrow", height=20, width=50, **changes):
-    blank = Speed(name, name.title(), name, preset, height, width, "A processor", "cpu", 2, 3, "stamp")
+    blank = PredictionTiming(name, name.title(), name, preset, height, width, "A processor", "cpu", 2, 3, "stamp")
     measured = {"seconds": (0.2, 0.1, 0.4), "memory": 3 * 10**9, "rest": 10**9, "parameters": 250_000, "frozen": 0}
     return blank._replace(**{**measured, **changes})
 
@@ -21,8 +21,8 @@ def failed(name, reason="out of memory", **changes):
     return row(name, seconds=(), memory=None, rest=None, parameters=None, frozen=None, reason=reason, **changes)
 
 
-def table(measured, speeds, outdated=()):
-    return speed.table(measured().params, speeds, outdated)
+def table(measured, timings, outdated=()):
+    return predictions.table(measured().params, timings, outdated)
 
 
 def cells(made):
@@ -56,7 +56,7 @@ def test_sizes_are_panels_from_small_to_large(measured):
 def test_what_older_code_took_is_marked(measured):
     old = row("full")
     first, second = cells(table(measured, [row("ahdrnet"), old], [old]))
-    assert speed.OLD_CODE in second["note"] and speed.OLD_CODE not in first["note"]
+    assert predictions.OLD_CODE in second["note"] and predictions.OLD_CODE not in first["note"]
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def panels(monkeypatch):
         caught.update(panels=panels, caption=caption)
         return {"png": b"picture"}
 
-    monkeypatch.setattr(speed, "pareto_figure", draw)
+    monkeypatch.setattr(predictions, "pareto_figure", draw)
     return caught
 
 
@@ -76,7 +76,7 @@ def test_time_and_size_are_drawn_at_the_largest_size(measured, panels):
     found = measured()
     rows = [row(name, height=height) for height in (20, 200) for name in ("ahdrnet", "full")]
     rows += [failed("triangle-merge", height=200)]
-    assert speed.timed(found.params, rows, found.results, "panoramas") == {"png": b"picture"}
+    assert predictions.timed(found.params, rows, found.results, "panoramas") == {"png": b"picture"}
     time, size = panels["panels"]
     assert [point.label for point in time.points] == ["AHDRNet", "Proposed"] and "200x50" in time.cost
     assert [point.cost for point in time.points] == pytest.approx([20, 20])
@@ -89,13 +89,13 @@ def test_time_and_size_are_drawn_at_the_largest_size(measured, panels):
 def test_scores_of_another_preset_are_no_points(measured, panels):
     found = measured()
     rows = [row("ahdrnet", preset="published"), row("full")]
-    assert speed.timed(found.params, rows, found.results, "panoramas") is None
-    assert speed.timed(found.params, [], found.results, "panoramas") is None
+    assert predictions.timed(found.params, rows, found.results, "panoramas") is None
+    assert predictions.timed(found.params, [], found.results, "panoramas") is None
 
 
 def test_the_page_has_what_no_machine_changes(measured, panels):
-    (figure,) = speed.figures(measured(), ["panoramas"])
-    assert figure.name == "pareto_parameters" and "time methods" in figure.caption
+    (figure,) = predictions.figures(measured(), ["panoramas"])
+    assert figure.name == "pareto_parameters" and "cost predictions" in figure.caption
     ((panel,)) = panels["panels"]
     costs = {point.label: (point.cost, point.kind) for point in panel.points}
     assert costs["AHDRNet"] == (0.123456, pareto.LEARNED)
@@ -103,29 +103,29 @@ def test_the_page_has_what_no_machine_changes(measured, panels):
 
 
 def test_frozen_parameters_that_the_axis_leaves_out_are_told(measured, panels):
-    (figure,) = speed.figures(measured(), ["panoramas"])
+    (figure,) = predictions.figures(measured(), ["panoramas"])
     told = "Not counted: frozen parameters, Proposed 0.065 M."
     assert told in figure.caption and panels["caption"].startswith(told)
-    assert speed.uncounted({"AHDRNet": 0, "other": None}) == ""
+    assert predictions.uncounted({"AHDRNet": 0, "other": None}) == ""
     found = measured()
     rows = [row("ahdrnet"), row("full", frozen=50_000)]
-    speed.timed(found.params, rows, found.results, "panoramas")
+    predictions.timed(found.params, rows, found.results, "panoramas")
     assert "frozen parameters, Proposed 0.050 M." in panels["caption"]
 
 
 def test_networks_of_unknown_size_are_no_points(measured, panels):
     found = measured()
     del found.cards["ahdrnet--panoramas--s0"]
-    speed.figures(found, ["panoramas"])
+    predictions.figures(found, ["panoramas"])
     assert "AHDRNet" not in [point.label for point in panels["panels"][0].points]
     found.cards.clear()
-    assert speed.figures(found, ["panoramas"]) == []
+    assert predictions.figures(found, ["panoramas"]) == []
 
 
 def test_methods_after_the_paper_have_another_mark(monkeypatch):
     class Card:
         trains, after_paper = True, True
 
-    monkeypatch.setattr(speed, "methods", {"younger": Card()})
-    assert speed.kind("younger") == pareto.AFTER
-    assert speed.kind("unknown") == pareto.LEARNED
+    monkeypatch.setattr(predictions, "methods", {"younger": Card()})
+    assert predictions.kind("younger") == pareto.AFTER
+    assert predictions.kind("unknown") == pareto.LEARNED

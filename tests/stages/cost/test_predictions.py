@@ -9,8 +9,8 @@ import torch
 from bench.core.errors import UsageError
 from bench.core.params import load
 from bench.core.registry import methods
-from bench.stages.cost import inference, probe, subjects
-from bench.stages.cost.inference import Request
+from bench.stages.cost import predictions, probe
+from bench.stages.cost.probe import Candidate
 
 GOOD = {"seconds": [0.5, 0.25, 1.0], "memory": 2 * 10**9, "rest": 10**9, "parameters": 1000, "frozen": 10}
 
@@ -31,23 +31,23 @@ def asked(monkeypatch):
     """Answer for the processes that measure: what they were asked, and answers by method, which a test may change."""
     jobs, answers = [], {}
 
-    def ask(job, minutes):
-        jobs.append((job.method, job.preset, job.run, (job.height, job.width)))
-        return answers.get(job.method, GOOD)
+    def ask(params, candidate, height, width, *_):
+        jobs.append((candidate.method, candidate.preset, candidate.run, (height, width)))
+        return answers.get(candidate.method, GOOD)
 
-    monkeypatch.setattr(inference, "ask", ask)
-    monkeypatch.setattr(inference, "device_title", lambda device: "Some(R) CPU @ 2 GHz")
+    monkeypatch.setattr(predictions, "ask", ask)
+    monkeypatch.setattr(predictions, "device_title", lambda device: "Some(R) CPU @ 2 GHz")
     return jobs, answers
 
 
 def test_floors_and_table_1_are_measured_as_the_profile_has_them(params, asked):
-    outcome = inference.run(params, Request())
+    outcome = predictions.run(params)
     assert asked[0] == [
         ("triangle-merge", "published", "", (256, 256)),
         ("ahdrnet", "smoke", "ahdrnet--panoramas--s0", (256, 256)),
         ("olc", "smoke", "proposed--panoramas--s0", (256, 256)),
     ]
-    assert [row.label for row in outcome.speeds] == ["Triangle merge", "AHDRNet", "Proposed"]
+    assert [row.label for row in outcome.rows] == ["Triangle merge", "AHDRNet", "Proposed"]
     assert outcome.file.as_posix() == "runs/small/time/some-cpu-2-ghz.json"
     with outcome.file.with_suffix(".csv").open() as file:
         assert [row["seconds"] for row in csv.DictReader(file)] == ["0.500000"] * 3
@@ -55,42 +55,51 @@ def test_floors_and_table_1_are_measured_as_the_profile_has_them(params, asked):
 
 
 def test_what_is_kept_is_not_measured_again(params, asked):
-    first = inference.run(params, Request(sizes=((16, 24), (8, 8))))
+    first = predictions.run(params, sizes=((16, 24), (8, 8)))
     assert [size for *_, size in asked[0]] == [(8, 8)] * 3 + [(16, 24)] * 3
     asked[0].clear()
-    second = inference.run(params, Request(sizes=((8, 8), (16, 24)), repeat=3))
-    assert not asked[0] and second.speeds == first.speeds
-    inference.run(params, Request(sizes=((8, 8),), repeat=7))
+    second = predictions.run(params, sizes=((8, 8), (16, 24)), repeat=3)
+    assert not asked[0] and second.rows == first.rows
+    predictions.run(params, sizes=((8, 8),), repeat=7)
     assert len(asked[0]) == 3, "more predictions are wanted than were timed"
-    inference.run(params, Request(("ahdrnet",), sizes=((8, 8),), force=True))
+    predictions.run(params, ["ahdrnet"], sizes=((8, 8),), force=True)
     assert len(asked[0]) == 4
     assert len(json.loads(first.file.read_text())) == 6
 
 
 def test_an_interrupted_call_goes_on(params, asked, monkeypatch):
-    honest = inference.ask
+    honest = predictions.ask
 
-    def interrupt(job, minutes):
-        if job.method == "olc":
+    def interrupt(params, candidate, *rest):
+        if candidate.method == "olc":
             raise KeyboardInterrupt
-        return honest(job, minutes)
+        return honest(params, candidate, *rest)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(inference, "ask", interrupt)
-        inference.run(params, Request())
+        patch.setattr(predictions, "ask", interrupt)
+        predictions.run(
+            params,
+        )
     asked[0].clear()
-    assert len(inference.run(params, Request()).speeds) == 3
+    assert (
+        len(
+            predictions.run(
+                params,
+            ).rows
+        )
+        == 3
+    )
     assert [method for method, *_ in asked[0]] == ["olc"]
 
 
 def test_a_change_of_code_or_settings_is_measured_again(params, asked, monkeypatch):
-    inference.run(params, Request())
+    predictions.run(params)
     asked[0].clear()
     other = params.model_copy(update={"head": "mu-residual"})
-    inference.run(other, Request(("ahdrnet",)))
+    predictions.run(other, ["ahdrnet"])
     assert len(asked[0]) == 1
-    monkeypatch.setattr(subjects, "digest", lambda settings, code: "another")
-    outcome = inference.run(params, Request(("ahdrnet",)))
+    monkeypatch.setattr(predictions, "digest", lambda settings, code: "another")
+    outcome = predictions.run(params, ["ahdrnet"])
     assert len(asked[0]) == 2
     with outcome.file.with_suffix(".csv").open() as file:
         notes = {row["name"]: row["note"] for row in csv.DictReader(file)}
@@ -99,12 +108,17 @@ def test_a_change_of_code_or_settings_is_measured_again(params, asked, monkeypat
 
 def test_a_failing_method_stops_no_other_and_is_tried_again(params, asked):
     asked[1]["ahdrnet"] = {"reason": "out of memory"}
-    outcome = inference.run(params, Request())
-    assert [row.reason for row in outcome.speeds] == ["", "out of memory", ""]
+    outcome = predictions.run(params)
+    assert [row.reason for row in outcome.rows] == ["", "out of memory", ""]
     assert "out of memory" in outcome.file.with_suffix(".md").read_text()
     asked[0].clear()
     asked[1].clear()
-    assert not any(row.reason for row in inference.run(params, Request()).speeds)
+    assert not any(
+        row.reason
+        for row in predictions.run(
+            params,
+        ).rows
+    )
     assert [method for method, *_ in asked[0]] == ["ahdrnet"]
 
 
@@ -113,69 +127,68 @@ def test_two_variants_of_one_network_are_measured_once(params, asked):
     runs = {**params.plain_runs, "twin--panoramas--s0": params.plain_runs["ahdrnet--panoramas--s0"].model_copy(
         update={"variant": "twin"})}  # fmt: skip
     both = params.model_copy(update={"variants": {**params.variants, "twin": twin}, "plain_runs": runs})
-    outcome = inference.run(both, Request(("ahdrnet", "twin")))
-    assert len(asked[0]) == 1 and [row.name for row in outcome.speeds] == ["ahdrnet", "twin"]
+    outcome = predictions.run(both, ["ahdrnet", "twin"])
+    assert len(asked[0]) == 1 and [row.name for row in outcome.rows] == ["ahdrnet", "twin"]
 
 
 def test_registered_methods_of_a_preset(params, asked):
-    outcome = inference.run(params, Request(preset="demo"))
-    assert {row.name for row in outcome.speeds} == set(methods)
+    outcome = predictions.run(params, preset="demo")
+    assert {row.name for row in outcome.rows} == set(methods)
     lacking = {name for name, card in methods.items() if card.trains and "demo" not in card.presets}
-    assert {row.name for row in outcome.speeds if row.reason} == lacking
+    assert {row.name for row in outcome.rows if row.reason} == lacking
     assert not outcome.figures
 
 
 @pytest.mark.parametrize(
-    ("request_", "said"),
+    ("asked_for", "said"),
     [
-        (Request(("ahdrnt",)), "Did you mean 'ahdrnet'"),
-        (Request(("triangle-marge",), preset="published"), "Did you mean 'triangle-merge'"),
-        (Request(preset="publish"), "Did you mean 'published'"),
-        (Request(device="tpu"), "expected cpu or cuda"),
-        (Request(device="cuda"), "no CUDA GPU"),
+        ({"names": ["ahdrnt"]}, "Did you mean 'ahdrnet'"),
+        ({"names": ["triangle-marge"], "preset": "published"}, "Did you mean 'triangle-merge'"),
+        ({"preset": "publish"}, "Did you mean 'published'"),
+        ({"device": "tpu"}, "expected cpu or cuda"),
+        ({"device": "cuda"}, "no CUDA GPU"),
     ],
 )
-def test_a_mistake_is_a_sentence(params, asked, request_, said):
+def test_a_mistake_is_a_sentence(params, asked, asked_for, said):
     with pytest.raises(UsageError, match=said):
-        inference.run(params, request_)
+        predictions.run(params, **asked_for)
     assert not asked[0]
 
 
 @pytest.mark.parametrize("word", ["256", "0x8", "axb", "-5x5", "8x8x3"])
 def test_a_size_is_height_and_width(word):
     with pytest.raises(UsageError, match="such as 1000x1500"):
-        list(inference.read_sizes([word]))
-    assert list(inference.read_sizes(["256x256", "1000x1500"])) == [(256, 256), (1000, 1500)]
+        list(predictions.read_sizes([word]))
+    assert list(predictions.read_sizes(["256x256", "1000x1500"])) == [(256, 256), (1000, 1500)]
 
 
 def test_damaged_rows_are_measured_again(params, asked, capsys):
-    file = inference.run(params, Request()).file
+    file = predictions.run(params).file
     file.write_text('[{"name": 1}]')
     asked[0].clear()
-    inference.run(params, Request())
+    predictions.run(params)
     assert len(asked[0]) == 3 and "is damaged" in capsys.readouterr().err
 
 
 class TestProbe:
-    def job(self, params, **changes):
-        content = {"params": params.model_dump(mode="json"), "method": "ahdrnet", "preset": "smoke", "run": ""}
-        return probe.Job(**{**content, "height": 20, "width": 30, "repeat": 2, "device": "cpu", **changes})
+    def measure(self, params, method="ahdrnet", run="", height=20, width=30):
+        return probe.measure(params, Candidate(method, method, method, "smoke", run), height, width, repeat=2)
 
     @pytest.mark.parametrize("run", ["", "ahdrnet--panoramas--s0"])
     def test_a_network_is_counted_and_timed(self, params, run, restored_threads):
-        found = probe.measure(self.job(params, run=run))
+        found = self.measure(params, run=run)
         expected = sum(p.numel() for p in methods["ahdrnet"].build("smoke").parameters())
-        assert (found.parameters, found.frozen, len(found.seconds)) == (expected, 0, 2)
-        assert found.memory >= found.rest > 10**7 and min(found.seconds) > 0
+        assert (found["parameters"], found["frozen"], len(found["seconds"])) == (expected, 0, 2)
+        assert found["memory"] >= found["rest"] > 10**7 and min(found["seconds"]) > 0
 
     def test_a_network_with_a_codebook_has_frozen_parts(self, params, restored_threads):
-        found = probe.measure(self.job(params, method="olc"))
-        assert found.frozen > 0
+        found = self.measure(params, method="olc")
+        assert found["frozen"] > 0
 
     def test_the_whole_way_is_timed(self, params, monkeypatch, restored_threads):
         sizes = []
         monkeypatch.setattr(probe, "predictor", lambda *_: lambda scene: sizes.append(scene.frames.shape[1:3]))
-        probe.measure(self.job(params, height=200, width=100))
+        self.measure(params, height=200, width=100)
         assert sizes == [(128, 100), *[(200, 100)] * 3], "a small picture first, then one that isn't counted"
 
     def test_a_long_prediction_counts_by_itself(self, monkeypatch):
@@ -239,10 +252,9 @@ class Picky:
 def test_each_method_has_a_process_of_its_own(fresh, monkeypatch):
     (fresh.folder / "methods" / "failing.py").write_text(FAILING)
     monkeypatch.chdir(fresh.folder)
-    monkeypatch.setattr(inference, "ROOT", fresh.folder)
-    content = fresh.params.model_dump(mode="json")
+    monkeypatch.setattr(predictions, "ROOT", fresh.folder)
     killed, loud, picky = (
-        inference.ask(probe.Job(content, name, "none", "", 16, 24, 1, "cpu"), minutes=10)
+        predictions.ask(fresh.params, Candidate(name, name, name, "none"), 16, 24, 1, "cpu", minutes=10)
         for name in ("killed", "loud", "picky")
     )
     assert "probably for lack of memory" in killed["reason"]
@@ -251,13 +263,12 @@ def test_each_method_has_a_process_of_its_own(fresh, monkeypatch):
 
 
 def test_a_method_is_given_up_after_its_minutes(params):
-    job = probe.Job(params.model_dump(mode="json"), "reference-only", "none", "", 8, 8, 1, "cpu")
-    assert inference.ask(job, 1e-4) == {"reason": "given up after 0.0001 minutes"}
+    candidate = Candidate("reference-only", "Reference only", "reference-only", "none")
+    assert predictions.ask(params, candidate, 8, 8, 1, "cpu", 1e-4) == {"reason": "given up after 0.0001 minutes"}
 
 
-def test_without_a_verb_trainings_are_printed(main_in, site, capsys):
-    for words in (("time",), ("time", "trainings")):
-        assert main_in(site, *words) == 0
-        assert capsys.readouterr().out.startswith("training ")
-    assert main_in(site, "time", "methods", "--size", "large") == 2
+def test_verbs(main_in, site, capsys):
+    assert main_in(site, "cost", "trainings") == 0
+    assert capsys.readouterr().out.startswith("training ")
+    assert main_in(site, "cost", "predictions", "--size", "large") == 2
     assert "such as 1000x1500" in capsys.readouterr().err

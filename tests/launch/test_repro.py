@@ -1,6 +1,6 @@
 import pytest
 
-from bench.launch.messages import Message, understand
+from bench.launch.repro import Message, parse
 
 SMOKE = "profiles/smoke/dvc.yaml:train@a--s0"
 
@@ -20,9 +20,9 @@ SMOKE = "profiles/smoke/dvc.yaml:train@a--s0"
     ],
 )
 def test_lines_of_dvc_are_understood(line, message):
-    assert understand(line) == message
+    assert parse(line) == message
 
 
 @pytest.mark.parametrize("line", ["", "\n", "> python stage.py", "step 100/400, loss 0.1", "see Running stage 'x':"])
 def test_other_lines_tell_nothing(line):
-    assert understand(line) is None
+    assert parse(line) is None

@@ -1,4 +1,4 @@
-"""What one step costs: operations, memory traffic and memory, counted on the real graph without computing anything.
+"""Operations, memory traffic and memory of a step or prediction, counted on the real graph without computing anything.
 
 Networks and batches are fake tensors: they have shapes, types and a device, and no values. Counted are
 
@@ -10,7 +10,8 @@ Networks and batches are fake tensors: they have shapes, types and a device, and
 - bytes that the forward pass keeps for the backward pass.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +26,7 @@ from torch.utils.flop_counter import flop_registry
 
 from bench.nn import deform, windows
 from bench.train.learner import Learner
-from methods.olc import codebook as book
+from methods.olc import codebook
 
 ADAM = 28
 """Bytes that Adam moves for each parameter: reads it, its gradient and two moments, and writes all but the gradient."""
@@ -79,13 +80,17 @@ def training_step(
     with FakeTensorMode(allow_non_fake_inputs=True), _as_on_a_gpu():
         learner, tools = build()
         modules = [*learner.networks.values(), *tools]
-        trained = {name: _trainable(network) for name, network in learner.networks.items()}
+        trained = {
+            name: [p for p in network.parameters() if p.requires_grad] for name, network in learner.networks.items()
+        }
         trainable = sum(p.numel() for parameters in trained.values() for p in parameters)
         everything = sum(p.numel() for module in modules for p in module.parameters())
         frames, truth = torch.rand(batch // parts, 3, 6, size, size), torch.rand(batch // parts, 3, size, size)
         phases, counter, kept = [], _Counter(), [0]
         for phase in learner.networks:
-            _only(trained, phase)
+            for name, parameters in trained.items():  # as in the training loop, gradients reach what the phase trains
+                for parameter in parameters:
+                    parameter.requires_grad_(name == phase)
             before = counter.flops
             with counter:
                 with _saved(modules) as storages, torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
@@ -110,6 +115,12 @@ def prediction(build: Callable[[], nn.Module], *, height: int, width: int) -> Co
     phases = (("prediction", counter.flops),)
     size = sum(p.numel() for p in network.parameters())
     return Cost(phases, counter.traffic, counter.operators, 0.0, 0, size)
+
+
+def padded(size: tuple[int, int], multiple: int) -> tuple[int, int]:
+    """Return height and width rounded up to a multiple, as a network pads its frames."""
+    height, width = (math.ceil(edge / multiple) * multiple for edge in size)
+    return height, width
 
 
 def multiply_adds(network: nn.Module, *, height: int, width: int) -> int:
@@ -143,24 +154,13 @@ def _as_on_a_gpu() -> Iterator[None]:
     with (
         patch.object(deform, "deform_conv3x3", whole),
         patch.object(deform.DeformConv3x3, "guided", guided),
-        patch.object(book, "SCORES_CPU", book.SCORES),
+        patch.object(codebook, "SCORES_CPU", codebook.SCORES),
     ):
         try:
             yield
         finally:  # they keep what was made in here: fake tensors, which real networks would meet later
             windows.shifted_masks.cache_clear()
             windows.relative_positions.cache_clear()
-
-
-def _trainable(network: nn.Module) -> list[nn.Parameter]:
-    return [p for p in network.parameters() if p.requires_grad]
-
-
-def _only(trained: Mapping[str, Iterable[nn.Parameter]], phase: str) -> None:
-    """Let gradients reach what `phase` trains and nothing else, as the training loop does."""
-    for name, parameters in trained.items():
-        for parameter in parameters:
-            parameter.requires_grad_(name == phase)
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -177,8 +177,8 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         out = func(*args, **kwargs)
         if not func.is_view and not func.__name__.startswith("empty"):
-            tensors = [leaf for leaf in tree_leaves((args, kwargs, out)) if isinstance(leaf, Tensor)]
-            self.traffic += sum(map(_bytes, tensors))
+            leaves = tree_leaves((args, kwargs, out))
+            self.traffic += sum(_bytes(leaf) for leaf in leaves if isinstance(leaf, Tensor))
             self.operators += 1
         if (formula := flop_registry.get(func.overloadpacket)) is not None:
             self.flops += float(formula(*args, **kwargs, out_val=out))

@@ -1,4 +1,4 @@
-from bench.launch.grouping import group
+from bench.launch.plan import assign, listed
 from tests.launch.tiny import pipeline_of
 
 
@@ -19,7 +19,7 @@ RUN = {
 
 
 def test_a_run_is_one_job_and_trainings_are_not_lumped():
-    jobs = stages_of(group(pipeline_of(RUN), RUN))
+    jobs = stages_of(assign(pipeline_of(RUN), RUN))
     assert jobs == {
         "fetch@d": ("fetch@d", "prepare@d"),
         "codebook@c": ("codebook@c", "inspect_codebook@c"),
@@ -29,7 +29,7 @@ def test_a_run_is_one_job_and_trainings_are_not_lumped():
 
 
 def test_cheap_stages_of_a_finished_training_are_one_job():
-    jobs = stages_of(group(pipeline_of(RUN), ["evaluate_vq@r", "inspect_network@r", "inspect_codebook@c"]))
+    jobs = stages_of(assign(pipeline_of(RUN), ["evaluate_vq@r", "inspect_network@r", "inspect_codebook@c"]))
     assert jobs == {
         "evaluate_vq@r": ("evaluate_vq@r", "inspect_network@r"),
         "inspect_codebook@c": ("inspect_codebook@c",),
@@ -45,8 +45,13 @@ def test_a_training_does_not_wait_for_the_data_of_a_cross_evaluation():
         "train_plain@r": ["prepare@d"],
         "evaluate_plain@r--e": ["train_plain@r", "prepare@e"],
     }
-    jobs = stages_of(group(pipeline_of(edges), edges))
+    jobs = stages_of(assign(pipeline_of(edges), edges))
     assert jobs["train_plain@r"] == ("train_plain@r",)
     assert jobs["evaluate_plain@r--e"] == ("evaluate_plain@r--e",)
-    jobs = stages_of(group(pipeline_of(edges), ["train_plain@r", "evaluate_plain@r--e"]))
+    jobs = stages_of(assign(pipeline_of(edges), ["train_plain@r", "evaluate_plain@r--e"]))
     assert [*jobs] == ["train_plain@r"], "once the data are there, it goes along"
+
+
+def test_many_files_are_counted():
+    assert listed(["a", "b"]) == "a, b"
+    assert listed([*"abcdefgh"]) == "a, b, c, d, e and 3 more"
