@@ -15,7 +15,7 @@ from bench.stages.cost import counting, gpus, workload
 from bench.stages.cost.counting import Cost
 from bench.stages.cost.gpus import Gpu
 from bench.stages.cost.step import counted, seconds_per_step
-from bench.stages.training import networks, recipes, training
+from bench.stages.training import environment, networks, recipes
 
 EFFICIENCY = 0.35
 """Share of the arithmetic peak that well-fed convolutions reach; the usual good case."""
@@ -101,7 +101,7 @@ def run(params: Params, gpu: str | None = None) -> Estimate:
     here = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
     chosen = gpus.find(gpu) if gpu is not None else gpus.recognise(here) or gpus.find(gpus.DEFAULT)
     found = items(params, chosen)
-    measured, note = _calibrate(params, found, training.start(params)) if here else ({}, NOTHING_TIMED)
+    measured, note = _calibrate(params, found, environment.start(params)) if here else ({}, NOTHING_TIMED)
     notes = (*_assumptions(params, chosen, found), note)
     return Estimate(params.profile, chosen, params.precision, tuple(found), measured, notes)
 
@@ -187,7 +187,7 @@ def _calibrate(params: Params, found: Sequence[Item], device: torch.device) -> t
         factor = seconds * item.steps * len(item.names) / 3600 / item.upper
         measured |= {index: factor * found[index].upper for index in own}
         said.append(f"{item.names[0]} takes {seconds:.4f} s a step")
-    timed = f"Timed on {training.device_name(device)}: {', '.join(said) or 'nothing'}"
+    timed = f"Timed on {environment.device_name(device)}: {', '.join(said) or 'nothing'}"
     return measured, f"{timed}. Other rows of measured h: upper h times what these took over theirs."
 
 

@@ -23,7 +23,7 @@ from bench.report.cost.predictions import PredictionTiming
 from bench.report.results.results import collect
 from bench.report.table.writers import to_csv, to_markdown
 from bench.stages.cost.probe import Candidate
-from bench.stages.training import training
+from bench.stages.training import environment
 from bench.train.checkpoint import digest
 
 PROFILE = "profile"
@@ -106,7 +106,7 @@ def _device(name: str) -> torch.device:
 def device_title(device: torch.device) -> str:
     """Return the product name of a GPU, or of the processor as far as the system tells it."""
     if device.type == "cuda":
-        return training.device_name(device)
+        return environment.device_name(device)
     info = Path("/proc/cpuinfo")
     text = info.read_text(encoding="utf-8") if info.exists() else ""
     named = re.search(r"^model name\s*:\s*(\S.*)$", text, re.M)

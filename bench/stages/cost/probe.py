@@ -20,7 +20,7 @@ from bench.core.params import Params
 from bench.core.registry import methods
 from bench.data.pattern import bracket
 from bench.stages.scoring.predict import predictor
-from bench.stages.training import networks, training
+from bench.stages.training import environment, networks
 from bench.train.loop import trainable
 
 WARM_UP = 128
@@ -58,7 +58,7 @@ def measure(
     import cv2
 
     where = torch.device(device)
-    training.start(params)
+    environment.start(params)
     cv2.setNumThreads(params.threads)
     card, network = methods[candidate.method], _network(params, candidate)
     predict = predictor(card, network, where, params.tile, candidate.preset, candidate.options)

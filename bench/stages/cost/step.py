@@ -18,7 +18,7 @@ from bench.io.files import write_json_atomic, write_text_atomic
 from bench.stages.cost import counting, workload
 from bench.stages.cost.counting import Cost
 from bench.stages.cost.workload import Setup
-from bench.stages.training import networks, training
+from bench.stages.training import environment, networks
 from bench.train.failure import Guard
 from bench.train.loop import channels_last
 from bench.train.parallel import ALONE
@@ -56,7 +56,7 @@ def seconds_per_step(setup: Setup, device: torch.device, precision: str, steps: 
     settings, size, build = setup
     learner, tools = build()
     for module in (*learner.networks.values(), *tools):
-        training.to_device(module, device)
+        environment.to_device(module, device)
     cuda, guard = device.type == "cuda", Guard(device)
     optimisers = make_optimisers(learner, settings, guard, device)
     if settings.compile and cuda:
@@ -94,13 +94,13 @@ def run(params: Params, name: str | None = None, *, batch: int = 16, size: int =
     precision and `compile`, the cost counted on the eager graph, mean seconds of `STEPS` steps, the allocator's peak in
     bytes, and why it failed.
     """
-    device = training.start(params)
+    device = environment.start(params)
     chosen = name or _proposed(params)
     networks.find_run(params, chosen)
     setup = workload.setup(params, "train", chosen)
     setup = setup._replace(settings=setup.settings.model_copy(update={"batch": batch, "accumulate": 1}), size=size)
     folder = params.reports if keep else Path("runs") / params.profile / "speed"
-    title = training.device_name(device)
+    title = environment.device_name(device)
     _say(f"timing {chosen} on {title}, batch {batch}, {size}x{size}; written to {folder}")
     record: dict[str, Any] = {
         "run": chosen, "device": title, "torch": torch.__version__, "batch": batch, "size": size,

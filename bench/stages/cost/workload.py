@@ -44,7 +44,7 @@ def setup(params: Params, stage: str, name: str) -> Setup:
     """
     if stage == "codebook":
         first = params.stage1_of(name)
-        on_hdr = partial(codebook._learner, _hdr_only(params, name), name)
+        on_hdr = partial(codebook.learner, _hdr_only(params, name), name)
         return Setup(first, params.patches.size, partial(_built, params, first.weight_perceptual, on_hdr))
     run = params.runs[name]
     settings = run_settings(params, run)
