@@ -17,9 +17,10 @@ from bench.io.files import check_destination, write_bytes_atomic
 from bench.io.submission import ENCODED, READERS, UNREAD, FolderMatch, match, names, read_radiance
 from bench.io.tables import ScoreRow, read_scores, write_scores
 from bench.metrics.checks import Finding
-from bench.metrics.comparison import Comparison
 from bench.metrics.intervals import place
 from bench.metrics.protocol import Protocol
+from bench.metrics.scorer import Scorer
+from bench.metrics.viewing import visibility
 from bench.report.figures.maps import Maps, map_figure
 from bench.stages import layout
 from bench.stages.scoring.parallel import spread
@@ -276,11 +277,11 @@ def draw_maps(folder: Path, tasks: Sequence[Task], protocol: Protocol, *, worker
 
 def _draw(folder: Path, viewing: Protocol, device: str, task: Task) -> None:
     prediction, truth = read_radiance(task.prediction), np.asarray(Truth.read(task.truth).radiance)
-    reason, visibility = "", None
+    reason, seen = "", None
     try:
-        seen = Comparison(placed(prediction, device), placed(truth, device)).visibility(viewing)
-        visibility = np.nan_to_num(seen.cpu().numpy())
+        pair = Scorer(placed(prediction, device), placed(truth, device)).pair(viewing)
+        seen = np.nan_to_num(visibility(pair, viewing).cpu().numpy())
     except UsageError as error:
         reason = str(error)
     title = f"{task.scene}: {task.prediction.name}. Visibility: HDR-VDP-2 as in {viewing.id}"
-    write_bytes_atomic(folder / f"{task.scene}.png", map_figure(Maps(prediction, truth, visibility, title, reason)))
+    write_bytes_atomic(folder / f"{task.scene}.png", map_figure(Maps(prediction, truth, seen, title, reason)))
