@@ -46,10 +46,13 @@ def targets():
 
 
 def merge(tree, addition):
-    """Put the leaves of `addition` into a copy of `tree`."""
+    """Put the leaves of `addition` into a copy of `tree`, items of lists behind those that are there."""
     merged = copy.deepcopy(tree)
     for key, value in addition.items():
-        merged[key] = merge(merged.get(key, {}), value) if isinstance(value, dict) else value
+        if isinstance(value, dict):
+            merged[key] = merge(merged.get(key, {}), value)
+        else:
+            merged[key] = [*merged.get(key, []), *value] if isinstance(value, list) else value
     return merged
 
 
