@@ -16,7 +16,7 @@ from bench.io.container import list_scenes, read_card
 from bench.io.files import check_destination, write_bytes_atomic
 from bench.io.submission import ENCODED, READERS, UNREAD, FolderMatch, match, names, read_radiance
 from bench.io.tables import ScoreRow, read_scores, write_scores
-from bench.metrics.checks import Finding
+from bench.metrics.checks import FileFinding
 from bench.metrics.intervals import place
 from bench.metrics.protocol import Protocol
 from bench.metrics.scorer import Scorer
@@ -83,7 +83,7 @@ class ScoreResult:
     """
 
     rows: tuple[ScoreRow, ...]
-    findings: tuple[tuple[str, Finding], ...]
+    findings: tuple[tuple[str, FileFinding], ...]
     protocols: tuple[Protocol, ...]
     scenes: int
     places: Mapping[str, str]
@@ -226,22 +226,24 @@ def _first(scenes: Mapping[str, Path], limit: int | None) -> tuple[dict[str, Pat
     return kept, set(scenes) - set(kept)
 
 
-def _matching(matched: FolderMatch) -> list[tuple[str, Finding]]:
-    found = [(scene, Finding("missing", "missing: the folder has no file of this scene.")) for scene in matched.missing]
+def _matching(matched: FolderMatch) -> list[tuple[str, FileFinding]]:
+    found = [
+        (scene, FileFinding("missing", "missing: the folder has no file of this scene.")) for scene in matched.missing
+    ]
     for path in matched.extra:
         found.append((path.name, _surplus(path, matched)))
     return found + [(path.name, _spare(taken)) for path, taken in matched.spare.items()]
 
 
-def _surplus(path: Path, matched: FolderMatch) -> Finding:
+def _surplus(path: Path, matched: FolderMatch) -> FileFinding:
     suffix, taken = path.suffix.lower(), matched.files.get(path.stem)
     if suffix in UNREAD and taken is not None:
         return _spare(taken)
-    return Finding("extra", EXTRA.get(suffix, "extra: no scene has this name."))
+    return FileFinding("extra", EXTRA.get(suffix, "extra: no scene has this name."))
 
 
-def _spare(taken: Path) -> Finding:
-    return Finding("spare", f"not scored, {taken.name} of the same scene is.", scored=True)
+def _spare(taken: Path) -> FileFinding:
+    return FileFinding("spare", f"not scored, {taken.name} of the same scene is.", scored=True)
 
 
 def _complete(result: ScoreResult) -> bool:
