@@ -29,7 +29,7 @@ class Listing(NamedTuple):
 
 
 class SceneReader(Protocol):
-    """What a dataset's file defines: where scenes are, and how one of them is read.
+    """The class that a dataset's file defines: it finds scenes, and reads one.
 
     It is made with the name of the layout to expect, or None to detect it.
     """
@@ -43,7 +43,7 @@ class SceneReader(Protocol):
 
 @dataclass(frozen=True)
 class DatasetCard:
-    """What is known of a dataset without touching its files. Every field is a literal in the dataset's file.
+    """Metadata of a dataset, known without touching its files. Every field is a literal in the dataset's file.
 
     splits   : split name -> role: "train", "test" or "no-truth".
     sources  : official files: name, url ("" if no plain address exists), mirrors (more addresses), bytes (None if not

@@ -19,7 +19,7 @@ LINEAR = (".exr", ".hdr")
 """Frames that hold linear values, 1 being the sensor's white."""
 
 TRUTHS = ("truth.exr", "truth.hdr", "HDRImg.hdr")
-"""What the truth beside the frames is called; of several the one named first here is taken."""
+"""Names of the truth beside the frames; of several the one named first here is taken."""
 
 EQUAL = 1 / 24
 """EV; two frames nearer than this are the same exposure."""
@@ -36,7 +36,7 @@ TURNS: Mapping[int, Callable[[Frame], Frame]] = {
     7: lambda frame: frame[::-1, ::-1].swapaxes(0, 1),
     8: lambda frame: np.rot90(frame),
 }
-"""EXIF orientation -> what brings the stored rows upright; 1 and unknown values leave them as they are."""
+"""EXIF orientation -> turn that brings the stored rows upright; 1 and unknown values leave them as they are."""
 
 
 def read_bracket(name: str, paths: Sequence[Path], exposures: Sequence[float], upright: bool = False) -> Scene:

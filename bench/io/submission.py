@@ -76,7 +76,7 @@ def read_radiance(path: Path) -> Radiance:
 
 @dataclass(frozen=True)
 class FolderMatch:
-    """Which file of a folder belongs to which scene.
+    """Files of a folder, assigned to scenes.
 
     files   : scene -> its file, in the order of the scenes.
     missing : scenes without a file.
