@@ -31,9 +31,6 @@ from bench.io.radiance import read_exr, read_rgbe
 class FolderBrackets:
     """<scene>/<frames>, any number from two on and in any order; scenes with a truth are the test split."""
 
-    def __init__(self, layout: str | None = None) -> None:
-        """There is one layout."""
-
     def find(self, root: Path, split: str) -> Listing:
         """List the scene folders with a truth ("test") or without; one of the two may be empty."""
         try:

@@ -15,7 +15,7 @@ from bench.core.errors import CheckFailed, UsageError
 from bench.core.scene import Array, Scene
 
 PASSED, NOT_APPLICABLE, NOTED, WAIVED = "passed", "not applicable: ", "noted: ", "waived, "
-"""How the outcomes of a check begin."""
+"""Beginnings of the outcomes of a check."""
 
 WELL_EXPOSED = (0.1, 0.8)
 """Stored values, relative to the full range, that tell the radiance."""

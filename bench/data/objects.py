@@ -32,7 +32,7 @@ ALBEDO = {"skin": 0.4, "hair": 0.06, "shoe": 0.07, "tyre": 0.04, "hub": 0.35, "g
 """Reflectance of materials that don't vary; the others (coat, trousers, fur, paint) draw theirs."""
 
 PATTERN = {"coat": 0.5, "trousers": 0.4, "fur": 0.3, "paint": 0.15, "hair": 0.2, "skin": 0.1, "shoe": 0.2}
-"""How strongly the texture shows on a material: an exponent of its contrast; 0 for the materials not listed."""
+"""Strength of the texture on a material: an exponent of its contrast; 0 for the materials not listed."""
 
 TINT = {"skin": (1.25, 0.95, 0.75), "hair": (1.1, 0.95, 0.85)}
 BLUR_MOMENTS = 7

@@ -119,10 +119,8 @@ def match(folder: Path, scenes: Iterable[str], known: Collection[str] = ()) -> F
 
 
 def _scene(stem: str, names: list[str]) -> str | None:
-    if stem in names:
-        return stem
     alike = [name for name in names if name.lower() == stem.lower()]
-    return alike[0] if len(alike) == 1 else None
+    return stem if stem in names else alike[0] if len(alike) == 1 else None
 
 
 def names(folder: Path) -> list[str]:

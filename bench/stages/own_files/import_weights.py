@@ -81,7 +81,7 @@ def _entries(card: MethodCard, preset: str, target: Path) -> str:
     variant, code = f"{target.stem}-imported", f"{folder}/{module}{'' if inner else '.py'}"
     return "\n".join(
         (
-            "For a row measured with them, put into the parameter file (with your data set for panoramas):",
+            "For a row measured with them, put into the parameter file (with your dataset for panoramas):",
             "variants:",
             f"  {variant}: {{method: {card.name}, preset: {preset}, weights: {target}}}",
             "imported_evaluations:",
