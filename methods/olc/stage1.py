@@ -56,10 +56,8 @@ class CodebookLearner:
         self.vqgan, self.settings, self.fidelity, self.seed = vqgan, settings, fidelity, seed
         self.gather, self.held_out = gather, held_out
         self.networks: dict[str, nn.Module] = {"generator": vqgan}
-        self.lrs = {"generator": settings.lr}
         if settings.weight_adversarial > 0:
             self.networks["discriminator"] = discriminator(settings.discriminator, settings.discriminator_width).eval()
-            self.lrs["discriminator"] = settings.lr_discriminator
         self.first_quantised = round(settings.quantise_from * settings.steps)
         self.restarts = Restarts(vqgan.codebook, settings.restart_every, settings.restart_below, seed)
         self.pairs: dict[int, tuple[Tensor, Tensor]] = {}

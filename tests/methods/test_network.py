@@ -9,7 +9,7 @@ from bench.core.optimisation import Stage2
 from bench.core.registry import methods
 from bench.nn.losses import Fidelity
 from bench.train.checkpoint import Checkpoint
-from bench.train.hdr import HdrLearner
+from bench.train.learner import HdrLearner
 from bench.train.loop import fit
 from bench.train.patches import PatchStream
 from methods.olc.alignment import ParallelAlignment, SelectiveKernel

@@ -9,13 +9,12 @@ import torch
 from torch import nn
 
 from bench.core.errors import TrainingFailed, TrainingPaused, UsageError
-from bench.train.averaging import EMA, forget_moments
 from bench.train.checkpoint import Checkpoint
 from bench.train.failure import Guard, NotFinite, read_dump
-from bench.train.loop import RunOptions, channels_last, to_inputs
+from bench.train.loop import RunOptions, Stop, channels_last, to_inputs
 from bench.train.metering import Meter
+from bench.train.optimiser import EMA, forget_moments
 from bench.train.patches import PatchStream
-from bench.train.stopping import Stop
 from methods.olc.codebook import Codebook, segment
 from methods.olc.restarts import Restarts
 from tests.train.tiny import stage2
@@ -116,9 +115,9 @@ def test_the_average_by_hand():
         layer.weight.fill_(1.0)
         ema = EMA(layer, 0.5)
         layer.weight.fill_(3.0)
-        ema.follow(0)  # decay (1 + 0) / (10 + 0)
+        ema.update(0)  # decay (1 + 0) / (10 + 0)
         assert float(ema.values["weight"]) == pytest.approx(0.1 * 1 + 0.9 * 3)
-        ema.follow(1000)  # decay 0.5
+        ema.update(1000)  # decay 0.5
         assert float(ema.values["weight"]) == pytest.approx(0.5 * 2.8 + 0.5 * 3)
         layer.weight.fill_(7.0)
         ema.forget(layer.weight, torch.tensor([True]))

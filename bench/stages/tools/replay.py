@@ -15,7 +15,7 @@ from bench.stages.training import codebook, environment, networks, recipes, trai
 from bench.train.failure import read_dump
 from bench.train.learner import Learner
 from bench.train.loop import to_inputs
-from bench.train.step import only
+from bench.train.optimiser import only
 
 VERBS = ("train", "codebook")
 
