@@ -72,7 +72,7 @@ def test_a_failed_step_is_dumped_with_the_whole_batch(tiny_scene, tmp_path, monk
         stage2(tiny_scene, tmp_path, accumulate=2)
     found = read_dump(tmp_path / "failed-step-2.pt")
     assert (found["step"], found["phase"], found["processes"]) == (2, "network", 1)
-    assert found["batch"]["codes"].shape == (4, 3, 32, 32, 3) and found["batch"]["codes"].dtype == torch.uint16
+    assert found["batch"]["frames"].shape == (4, 3, 32, 32, 3) and found["batch"]["frames"].dtype == torch.uint16
     assert [bool(truth.isfinite().all()) for truth in found["batch"]["truth"]] == [True, False, True, True]
     assert all(value.isfinite().all() for value in found["networks"]["network"].values())
 
