@@ -71,9 +71,9 @@ def step(
         raise typer.BadParameter(f"{size} isn't a multiple of 8.", param_hint="--size")
     with workplace():
         params = _load(context, profile)
-        from bench.stages.cost import step as stage
+        from bench.stages.cost.step import run as measure
 
-        typer.echo(stage.page(stage.run(params, run, batch=batch, size=size, keep=keep)))
+        typer.echo(measure(params, run, batch=batch, size=size, keep=keep))
 
 
 @app.command()

@@ -9,7 +9,7 @@ import torch
 from bench.core.errors import UsageError
 from bench.core.params import Params
 from bench.core.scene import IMAGE_KINDS, Scene
-from bench.metrics.fidelity import psnr_linear, psnr_mu
+from bench.metrics import psnr_l, psnr_mu
 from bench.metrics.usage import HELD_OUT
 from bench.stages.inspection.inspect import examine
 from bench.stages.training import observation
@@ -82,7 +82,7 @@ def test_a_look_is_what_the_network_does(scenes):
         pair = (vqgan(truth, 3).radiance[0].permute(1, 2, 0), truth[0].permute(1, 2, 0))
     # Both in float64, summed in another order.
     assert one.psnr_mu == pytest.approx(psnr_mu(*pair), abs=1e-9)
-    assert one.psnr_l == pytest.approx(psnr_linear(*pair), abs=1e-9)
+    assert one.psnr_l == pytest.approx(psnr_l(*pair), abs=1e-9)
 
 
 def test_segments_are_kept_and_overlap_shows_them(examined):

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from bench.core.errors import UsageError
-from bench.provenance import address
+from bench.provenance import number
 
 TABLE = """dataset,method,variant,kind,psnr_mu,paper_psnr_mu,scenes,note
 hu,1. Baseline,,pending,,43.92,,"variant psnr_mu scenes: not in this version or profile yet"
@@ -31,13 +31,13 @@ def table(tmp_path):
     ],
 )
 def test_an_address_has_file_row_and_column(said, parts):
-    assert address.split(said) == (Path(parts[0]), *parts[1:])
+    assert number.split_address(said) == (Path(parts[0]), *parts[1:])
 
 
 @pytest.mark.parametrize("said", ["table3", "table3.csv:olc-64", "table3.csv::psnr_mu", "table3.csv:olc-64:"])
 def test_what_is_no_address_is_answered_with_the_form(said):
     with pytest.raises(UsageError, match="expected FILE:ROW:COLUMN"):
-        address.split(said)
+        number.split_address(said)
 
 
 @pytest.mark.parametrize(
@@ -46,23 +46,23 @@ def test_what_is_no_address_is_answered_with_the_form(said):
 )
 def test_a_row_is_found_by_label_variant_number_or_place(table, row, line):
     """Numbers are those that labels begin with, else places in the file; the measured panel comes first."""
-    cell = address.find(table, row, "psnr_mu")
+    cell = number.find_cell(table, row, "psnr_mu")
     assert (cell.line, cell.dataset) == (line, "panoramas")
 
 
 def test_a_data_set_chooses_the_panel(table):
-    cell = address.find(table, "olc-64", "psnr_mu", "hu")
+    cell = number.find_cell(table, "olc-64", "psnr_mu", "hu")
     assert (cell.line, cell.text, cell.reason) == (3, "", "no scores of it in this profile")
     assert cell.words.endswith("table3.csv:olc-64:psnr_mu --dataset hu")
 
 
 def test_the_data_set_is_said_only_where_two_panels_have_the_row(table):
-    assert "--dataset" not in address.find(table, "olc-random", "psnr_mu").words
-    assert "--dataset panoramas" in address.find(table, "olc-64", "psnr_mu").words
+    assert "--dataset" not in number.find_cell(table, "olc-random", "psnr_mu").words
+    assert "--dataset panoramas" in number.find_cell(table, "olc-64", "psnr_mu").words
 
 
 def test_a_metric_names_its_column(table):
-    assert address.find(table, "olc-64", "psnr-mu").text == "31.6562"
+    assert number.find_cell(table, "olc-64", "psnr-mu").text == "31.6562"
 
 
 @pytest.mark.parametrize(
@@ -76,18 +76,18 @@ def test_a_metric_names_its_column(table):
 )
 def test_an_unknown_name_is_answered_with_the_nearest(table, row, column, dataset, meant):
     with pytest.raises(UsageError) as found:
-        address.find(table, row, column, dataset)
+        number.find_cell(table, row, column, dataset)
     assert f"Did you mean {meant}" in str(found.value)
 
 
 def test_a_number_beyond_the_rows_is_told(table):
     with pytest.raises(UsageError, match="has 5 rows, none is number 12"):
-        address.find(table, "12", "psnr_mu")
+        number.find_cell(table, "12", "psnr_mu")
 
 
 def test_an_unknown_file_is_answered_with_its_neighbours(table):
     with pytest.raises(UsageError, match=r"Did you mean 'table3\.csv'"):
-        address.read(table.with_name("table4.csv"))
+        number.read_table(table.with_name("table4.csv"))
 
 
 @pytest.mark.parametrize("text", ["a,b\n1\n", "a,b\n1,2,3\n", 'a,b\n"1,2\n'])
@@ -95,4 +95,4 @@ def test_a_damaged_table_is_told(tmp_path, text):
     path = tmp_path / "table1.csv"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match="make the report again"):
-        address.read(path)
+        number.read_table(path)
