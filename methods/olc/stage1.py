@@ -85,12 +85,12 @@ class CodebookLearner:
         """Draw codes from data where it is time for it; returns the codes that were overwritten."""
         weight, filled = self.vqgan.codebook.weight, None
         self.judged = False
-        self.restarts.place(weight.device)
+        self.restarts.to_device(weight.device)
         if self.settings.init == "data" and step == self.first_quantised:
             self._initialise(frames, truth)
             filled = torch.ones(len(weight), dtype=torch.bool, device=weight.device)
         elif step > self.first_quantised:
-            self.restarts.judge(step - self.first_quantised)
+            self.restarts.mark_dead(step - self.first_quantised)
             kinds = self.kinds(step, self.settings.batch)
             everywhere = torch.full((self.settings.batch,), kinds) if isinstance(kinds, int) else kinds
             images = self.images

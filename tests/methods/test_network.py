@@ -12,9 +12,7 @@ from bench.train.checkpoint import Checkpoint
 from bench.train.learner import HdrLearner
 from bench.train.loop import fit
 from bench.train.patches import PatchStream
-from methods.olc.alignment import ParallelAlignment, SelectiveKernel
-from methods.olc.fusing import RF
-from methods.olc.merging import FSM, merger
+from methods.olc.parts import FSM, RF, ParallelAlignment, SelectiveKernel, merger
 
 BOOK = {"codes": 1024, "segments": "olc"}
 PARTS = {"alignment": ("none", "pa"), "skip": ("reference", "sum", "concat", "fsm"), "prior": ("none", "concat", "rf")}

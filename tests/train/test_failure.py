@@ -143,9 +143,9 @@ def test_dead_codes_are_refilled_by_kinds_that_may_use_them():
     restarts.count(torch.tensor([[[0, 15]]]))
     restarts.add_up(lambda tensor: tensor)
     before = book.weight.detach().clone()
-    restarts.judge(1)
+    restarts.mark_dead(1)
     assert restarts.refill(1, torch.tensor([3, 3]), lambda: features) is None  # not due yet
-    restarts.judge(2)
+    restarts.mark_dead(2)
     filled = restarts.refill(2, torch.tensor([0, 0]), lambda: features)  # L1: quarters 0 and 1
     allowed = torch.zeros(16, dtype=torch.bool)
     allowed[segment(0, 16, "olc")] = True
@@ -163,7 +163,7 @@ def test_dead_codes_are_refilled_by_kinds_that_may_use_them():
 def test_codes_are_refilled_from_the_images_of_a_batch_that_may_use_them():
     book = Codebook(16, 2, "olc")
     restarts = Restarts(book, 1, 1, 0)
-    restarts.judge(1)
+    restarts.mark_dead(1)
     images = torch.stack([torch.full((2, 2, 2), 1.0), torch.full((2, 2, 2), 3.0)])
     filled = restarts.refill(1, torch.tensor([0, 2]), lambda: images)  # L1 and L3
     assert filled.all()
