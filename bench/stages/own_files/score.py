@@ -11,7 +11,7 @@ from bench.core.registry import datasets, protocols
 from bench.io.container import list_scenes, read_card
 from bench.io.submission import ENCODED, READERS, UNREAD, FolderMatch, match, names
 from bench.io.tables import ScoreRow, write_scores
-from bench.metrics.checks import Finding
+from bench.metrics.checks import FileFinding
 from bench.metrics.intervals import place
 from bench.metrics.protocol import Protocol
 from bench.stages import layout
@@ -71,7 +71,7 @@ class ScoreResult:
     """
 
     rows: tuple[ScoreRow, ...]
-    findings: tuple[tuple[str, Finding], ...]
+    findings: tuple[tuple[str, FileFinding], ...]
     protocols: tuple[Protocol, ...]
     scenes: int
     places: Mapping[str, str]
@@ -183,25 +183,27 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _matching(matched: FolderMatch) -> list[tuple[str, Finding]]:
-    found = [(scene, Finding("missing", "missing: the folder has no file of this scene.")) for scene in matched.missing]
+def _matching(matched: FolderMatch) -> list[tuple[str, FileFinding]]:
+    found = [
+        (scene, FileFinding("missing", "missing: the folder has no file of this scene.")) for scene in matched.missing
+    ]
     for path in matched.extra:
         found.append((path.name, _surplus(path, matched)))
     return found + [(path.name, _spare(taken)) for path, taken in matched.spare.items()]
 
 
-def _surplus(path: Path, matched: FolderMatch) -> Finding:
+def _surplus(path: Path, matched: FolderMatch) -> FileFinding:
     suffix, taken = path.suffix.lower(), matched.files.get(path.stem)
     if suffix in UNREAD and taken is not None:
         return _spare(taken)
-    return Finding("extra", EXTRA.get(suffix, "extra: no scene has this name."))
+    return FileFinding("extra", EXTRA.get(suffix, "extra: no scene has this name."))
 
 
-def _spare(taken: Path) -> Finding:
-    return Finding("spare", f"not scored, {taken.name} of the same scene is.", scored=True)
+def _spare(taken: Path) -> FileFinding:
+    return FileFinding("spare", f"not scored, {taken.name} of the same scene is.", scored=True)
 
 
-def _faults(tasks: Sequence[Task], outcomes: Sequence[Outcome]) -> list[tuple[str, Finding]]:
+def _faults(tasks: Sequence[Task], outcomes: Sequence[Outcome]) -> list[tuple[str, FileFinding]]:
     pairs = zip(tasks, outcomes, strict=True)
     return [(task.prediction.name, finding) for task, outcome in pairs for finding in outcome.findings]
 
