@@ -1,4 +1,4 @@
-"""`fetch`: a dataset's files, from the network, another server or this disk; `rehearse`: all of it, synthetic."""
+"""`fetch`: a dataset's files, from the network, another server or this disk; `rehearse`: with synthetic ones."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,13 +17,13 @@ def fetch(
     accept_licence: Annotated[bool, typer.Option("--accept-licence", help="You have read and accept it.")] = False,
     mirror: Annotated[str | None, typer.Option(help="Address that serves the official files by their names.")] = None,
     root: Annotated[Path | None, typer.Option(help="Folder with the unpacked files, read in place.")] = None,
-    verify: Annotated[bool, typer.Option("--verify", help="Only tell what is here, missing or changed.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Only report what is here, missing or changed.")] = False,
     dry_run: DryRun = False,
 ) -> None:
     """Download or simulate a dataset, or say where it lies.
 
-    Downloads go on where they were cut off; their sha256 is recorded the first time and checked from then on. A set
-    that no machine can fetch is answered with the steps to do by hand.
+    Downloads resume where they were cut off; their sha256 is recorded the first time and checked from then on. For a
+    set that no machine can fetch, the steps to do by hand are printed.
 
     Example: python -m bench --params profiles/paper/params.yaml fetch kalantari --accept-licence
     """

@@ -1,4 +1,4 @@
-"""`merge`: one bracket of your photographs to one HDR picture."""
+"""`merge`: one HDR picture from a bracket of your photographs."""
 
 import importlib
 from pathlib import Path
@@ -18,7 +18,9 @@ def merge(
     context: typer.Context,
     frames: Annotated[
         list[Path],
-        typer.Argument(help="The bracket's frames in any order, or their folder, in which a truth is passed over."),
+        typer.Argument(
+            help="The bracket's frames in any order, or their folder, whose ground truth, if any, is passed over."
+        ),
     ],
     method: Annotated[str, Option(help="Which method; see: python -m bench list methods.")],
     out: Annotated[Path, Option("-o", "--out", help="EXR file for the result: linear RGB, float32.")],

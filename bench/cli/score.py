@@ -29,7 +29,7 @@ def score(
     ] = None,
     out: Annotated[Path | None, Option(help="CSV file for the scores of each scene.")] = None,
     maps: Annotated[Path | None, Option(help="Folder for error and visibility maps, a PNG for each scene.")] = None,
-    truth: Annotated[Path | None, Option(help="Folder of true radiance, same names; 1 is its peak.")] = None,
+    truth: Annotated[Path | None, Option(help="Folder of ground truth: radiance, same names; 1 is its peak.")] = None,
     submit: Annotated[str, Option(help="Keep the scores under reports/submissions as NAME.", metavar="NAME")] = "",
     force: Annotated[bool, Option("--force", help="Replace a submission of this name.")] = False,
     trust: Annotated[bool, Option("--trust", help="Score files that look wrongly encoded too.")] = False,

@@ -1,4 +1,4 @@
-"""`import-weights`: the checkpoint that a method's authors released, for a row measured with it."""
+"""`import-weights`: convert the checkpoint that a method's authors released, for a row measured with it."""
 
 import importlib
 from pathlib import Path
