@@ -153,7 +153,7 @@ def _relative(item: Any, root: Path) -> str:
 
 
 def _portable(stage: Any) -> bool:
-    """Tell whether DVC keeps the stage in its run-cache with all of its outputs."""
+    """Return True if DVC keeps the stage in its run-cache with all of its outputs."""
     if stage.frozen or stage.always_changed or not stage.deps or not stage.outs:
         return False
     local = all(item.protocol == "local" for item in [*stage.deps, *stage.outs])

@@ -1,4 +1,4 @@
-"""What the head and a worker exchange: the job's specification, events that the worker reports, and lock files."""
+"""Exchange between the head and a worker: the job's specification, the worker's events, and lock files."""
 
 import json
 import os
@@ -18,7 +18,7 @@ PROCESSES = "BENCH_PROCESSES"
 
 @dataclass(frozen=True)
 class CloneSource:
-    """Where a worker's clone comes from.
+    """Origin of a worker's clone.
 
     root    : the head's checkout.
     commit  : the commit to check out: the head's, or a snapshot of its files.

@@ -1,4 +1,4 @@
-"""What a launch will do: its options, the jobs for workers, and the stages that only the head can run."""
+"""The plan of a launch: its options, the jobs for workers, and the stages that only the head can run."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -55,7 +55,7 @@ class LaunchOptions:
 
     @property
     def folder(self) -> Path:
-        """Where launches of this profile keep what they write."""
+        """Folder of this profile's launches."""
         return self.root / "runs" / self.profile / "launch"
 
 
@@ -69,7 +69,7 @@ class Job:
 
 @dataclass
 class LaunchPlan:
-    """What is to be done.
+    """The jobs of a launch, and what else it needs to know.
 
     commit  : the one that is checked out.
     reasons : why each stage that is out of date must run.

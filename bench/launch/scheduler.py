@@ -32,7 +32,7 @@ class Attempt:
 
     @property
     def transient(self) -> bool:
-        """Whether another attempt may succeed."""
+        """True if another attempt may succeed."""
         return bool(self.excused or (self.end and self.end.transient))
 
     def why(self) -> str:
@@ -43,7 +43,7 @@ class Attempt:
 
 @dataclass
 class Policy:
-    """How many jobs run at once, how often a job is retried, and after how many seconds, doubled each time."""
+    """Number of jobs at once, of retries of a job, and of seconds before the first retry, doubled each time."""
 
     jobs: int
     retries: int = 2
