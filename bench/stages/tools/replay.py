@@ -1,4 +1,4 @@
-"""Replay: a training step that failed, once more, to see where it stops being finite."""
+"""Repeat a training step that failed, to see where it stops being finite."""
 
 import json
 from collections.abc import Mapping
@@ -17,8 +17,6 @@ from bench.train.learner import Learner
 from bench.train.loop import to_inputs
 from bench.train.optimiser import only
 
-VERBS = ("train", "codebook")
-
 
 def run(path: Path) -> None:
     """Print the loss terms of the failed step in the dump `path`, and the first module whose output isn't finite.
@@ -28,7 +26,7 @@ def run(path: Path) -> None:
     """
     saved = read_dump(path)
     origin = json.loads(saved["origin"])
-    if origin.get("verb") not in VERBS:
+    if origin.get("verb") not in ("train", "codebook"):
         raise UsageError(f"{path} doesn't say which training it is from; only dumps of train and codebook can run.")
     params = Params.model_validate(origin["params"])
     device = environment.start(params)
