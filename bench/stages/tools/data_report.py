@@ -20,7 +20,7 @@ from bench.io.container import list_scenes, read_scene
 from bench.io.files import write_text_atomic
 from bench.report.figures.style import shrink
 from bench.report.page.data_page import DataSection, SceneRow, render
-from bench.report.table.caption import stand_ins
+from bench.report.table.caption import synthetic
 from bench.stages import layout
 
 THUMBNAIL = 110
@@ -68,7 +68,7 @@ def _section(params: Params, dataset: str, limit: int | None) -> DataSection:
         _row(split, path, records.get(split, {}).get(path.name, {}), lambda scene: rules.areas(scene)["moving"])
         for split, path in track(found, len(found), f"look at {dataset}")
     ]
-    return DataSection(card, rows, dataset in stand_ins(params))
+    return DataSection(card, rows, dataset in synthetic(params))
 
 
 def _scenes(params: Params, dataset: str, limit: int | None) -> Iterator[tuple[str, Path]]:
