@@ -210,7 +210,7 @@ def test_the_paper_profile_holds_the_published_settings():
         pytest.skip("the paper profile is not written yet")
     params = load(path)
     assert (params.patches.size, params.patches.stride) == (256, 64)
-    assert (params.stage1.rate, params.stage1.rate_discriminator, params.stage2.rate) == (1e-4, 4e-4, 1e-4)
+    assert (params.stage1.lr, params.stage1.lr_discriminator, params.stage2.lr) == (1e-4, 4e-4, 1e-4)
     assert (params.stage1.beta, params.head) == (0.25, "published")
     assert {book.codes for book in params.codebooks.values()} == {512, 1024}
     assert all(params.variants[run.variant].preset == "published" for run in params.runs.values())

@@ -33,7 +33,7 @@ def _datasets(_: Settings) -> Rows:
 def _metrics(_: Settings) -> Rows:
     from bench.core.registry import metrics
 
-    return [asdict(card) for card in metrics.values()]
+    return [{**asdict(card), "missing": card.missing or None} for card in metrics.values()]
 
 
 def _protocols(_: Settings) -> Rows:
@@ -53,7 +53,7 @@ def _variants(settings: Settings) -> Rows:
 LISTS: Mapping[str, tuple[Callable[[Settings], Rows], tuple[str, ...]]] = {
     "methods": (_methods, ("name", "label", "trains", "requires", "heads", "presets", "unavailable")),
     "datasets": (_datasets, ("name", "title", "licence", "splits")),
-    "metrics": (_metrics, ("name", "unit", "better", "domain")),
+    "metrics": (_metrics, ("name", "label", "unit", "better", "domain", "missing")),
     "protocols": (_protocols, ("name", "version", "title", "metrics")),
     "variants": (_variants, ("name", "method", "preset", "options")),
 }

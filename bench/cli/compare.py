@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from bench.cli.estimate import find
-from bench.cli.settings import ROOT, Settings, quietly, workplace
+from bench.cli.settings import ROOT, Settings, find_profile, quietly, workplace
 
 if TYPE_CHECKING:
     from bench.core.params import Params
@@ -83,7 +82,7 @@ def _bands(settings: Settings, params: "Params", profile: str, named: bool) -> M
             "bands aren't theirs. Leave it out, or name the parameter file of their profile."
         )
     try:
-        file = find(profile)
+        file = find_profile(profile)
     except UsageError:
         return {}
     return Settings(file, settings.quiet).load().regression.retrained

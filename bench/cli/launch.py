@@ -76,22 +76,22 @@ def launch(
     with workplace():
         params, file = settings.load(), _pipeline(settings.params_file)
         check_names(params, settings.params_file)
-        from bench.launch import plan, pool, session
+        from bench.launch import head, plan, pool
 
         processes = gpus_per_job or 1
         places = _slots(on, gpus_per_job, jobs, params.threads)
         needs = pool.Needs(params.threads * processes, gpus_per_job or 0, time, memory, partition)
-        base = plan.Options(ROOT, file, params.profile, tuple(stages or ()), on.value, places)
+        base = plan.LaunchOptions(ROOT, file, params.profile, tuple(stages or ()), on.value, places)
         options = replace(base, processes=processes, needs=needs, retries=retries, pull=pull, push=push, clones=clones)
         if dry_run:
             typer.echo("\n".join(plan.plan(options).lines()))
         else:
-            quietly(settings, lambda: session.launch(options))
+            quietly(settings, lambda: head.launch(options))
 
 
 def _slots(on: Executor, gpus_per_job: int | None, jobs: int | None, threads: int) -> tuple[str | None, ...]:
     """Return what each slot gets as CUDA_VISIBLE_DEVICES; Slurm deals GPUs itself."""
-    from bench.launch.gpus import devices, slots
+    from bench.launch.pool import devices, slots
 
     if on is Executor.SLURM:
         return (None,) * (jobs or SLURM_JOBS)

@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.core import progress
-from bench.core.errors import BenchError, UsageError
+from bench.core.errors import BenchError, UsageError, unknown_name
 
 if TYPE_CHECKING:
     from bench.core.params import Params
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+DEMO = "demo"
+"""The profile whose parameter file lies in the project's root."""
 
 
 class Interrupted(BenchError):
@@ -44,6 +48,15 @@ def locate(params_file: Path) -> Path:
     """
     path = Path.cwd() / params_file if (Path.cwd() / params_file).exists() else ROOT / params_file
     return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+
+
+def find_profile(profile: str) -> Path:
+    """Return a profile's parameter file; UsageError with the known names if there is none."""
+    files = {path.parent.name: path.relative_to(ROOT) for path in sorted(ROOT.glob("profiles/*/params.yaml"))}
+    files[DEMO] = Path("params.yaml")
+    if profile not in files:
+        raise unknown_name("profile", profile, files)
+    return files[profile]
 
 
 @contextlib.contextmanager

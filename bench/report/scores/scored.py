@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.core.registry import methods
+from bench.core.registry import methods, metrics, protocols
 from bench.metrics.intervals import Spread
 from bench.report.results.inputs import DEFAULT_BLOCK, Measured, Paper
 from bench.report.results.paired import ONE_SEED, Pairing, compare, pairs, phrase, rough, verdict
@@ -34,15 +34,15 @@ OTHER_DATA = "other data, not comparable"
 PROPOSAL = "olc"
 """The paper's method, whose rows have labels of their own."""
 
-METRICS = (
-    Column("psnr_mu", "PSNR-μ", OURS, 2, "higher"),
-    Column("psnr_l", "PSNR-l", OURS, 2, "higher"),
-    Column("psnr_pu", "PSNR-PU", OURS, 2, "higher"),
-    Column("ssim_mu", "SSIM-μ", OURS, 4, "higher"),
-    Column("ssim_l", "SSIM-l", OURS, 4, "higher"),
-    Column("ssim_pu", "SSIM-PU", OURS, 4, "higher"),
-    Column("hdrvdp2", "HDR-VDP-2", OURS, 2, "higher"),
-)
+
+def _column(metric: str) -> Column:
+    card = metrics[metric]
+    return Column(metric.replace("-", "_"), card.label, OURS, card.digits, card.better)
+
+
+METRICS = tuple(map(_column, ("psnr-mu", "psnr-l", "psnr-pu", "ssim-mu", "ssim-l", "ssim-pu", "hdrvdp2")))
+"""The metrics that the paper prints, in its order."""
+
 PRINTED = tuple(Column(f"paper_{c.key}", c.head, PAPER, c.digits) for c in METRICS)
 PARAMS = Column("params_m", "params (M)", "", 3)
 SIZES = (
@@ -57,12 +57,19 @@ DIFFERENCE = Column("psnr_mu_difference", "PSNR-μ difference, 95 %", OURS)
 STANDING = hidden("scenes", "seeds", "protocol")
 
 
-def columns(number: int) -> tuple[Column, ...]:
+def score_columns(protocol: str) -> tuple[Column, ...]:
+    """Return the paper's metrics, then what else the protocol has that its metric's card calls a column."""
+    named = protocols[protocol].metrics if protocol in protocols else ()
+    more = (_column(name) for name in named if metrics[name].column)
+    return (*METRICS, *(column for column in more if column not in METRICS))
+
+
+def columns(number: int, scores: Sequence[Column] = METRICS) -> tuple[Column, ...]:
     """Return the columns of the paper's Table `number` (the CSV's contract); 2 and 3 name and test our variant."""
     first = number == 1
     variant = () if first else (Column("variant", "our variant"),)
     head = (*hidden("dataset"), Column("method", "method"), *variant, Column("kind", "kind"), PARAMS)
-    ours = (*SIZES, *METRICS) if first else (*METRICS, DIFFERENCE)
+    ours = (*SIZES, *scores) if first else (*scores, DIFFERENCE)
     return (*head, *ours, *PRINTED, *STANDING, *hidden("note"))
 
 
@@ -80,7 +87,10 @@ def table(paper: Paper, measured: Measured) -> Table:
     rows = [row for panel, block in blocks.items() for row in builder.panel(panel, block)]
     rows += [builder.printed(block, record) for block in rest for record in paper.rows(block)]
     single_protocol((str(row.cells["protocol"]) for row in rows if row.cells["protocol"]), f"Table {paper.number}")
-    headings = {panel: f"Measured here on {panel}{' (synthetic)' if panel in made_up else ''}" for panel in panels}
+    headings = {
+        panel: f"Measured here on {panel}{' (synthetic data of this name)' if panel in made_up else ''}"
+        for panel in panels
+    }
     headings |= {block: f"{block.capitalize()}: printed values only, not measured in this profile" for block in rest}
     groups = {(panel, OURS): f"ours on {panel}" for panel in panels}
     for panel, block in {**blocks, **{block: block for block in rest}}.items():
@@ -91,7 +101,7 @@ def table(paper: Paper, measured: Measured) -> Table:
         title=f"Table {paper.number}. {paper.title}",
         caption=_caption(paper, measured, panels, rows) + _reading(paper, [found for _, found in tests.values()]),
         columns=builder.columns,
-        rows=rank(rows, METRICS, ("dataset", "protocol", "scenes")),
+        rows=rank(rows, builder.scores, ("dataset", "protocol", "scenes")),
         headings=headings,
         groups=groups,
     )
@@ -159,7 +169,8 @@ class _Builder:
     tests: Tests
 
     def __post_init__(self) -> None:
-        self.columns = columns(self.paper.number)
+        self.scores = score_columns(self.measured.params.protocol)
+        self.columns = columns(self.paper.number, self.scores)
 
     def panel(self, panel: str, block: str) -> Iterator[Row]:
         """Floors, the paper's rows, ours that it lacks, controls, submissions; floors and submissions in Table 1."""
@@ -276,7 +287,7 @@ class _Builder:
         filled |= {column.key: getattr(result, column.key) if result else None for column in STANDING}
         why = {column.key: missing for column in self.columns} | dict(remarks or {})
         spreads: dict[str, float] = {}
-        for column in METRICS:
+        for column in self.scores:
             score = column.key.replace("_", "-")
             if result and score in result.values:
                 filled[column.key] = result.values[score]

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bench.core.params import Downloads, Params
-from bench.core.registry import datasets, protocols
+from bench.core.registry import datasets, metrics, protocols
 from bench.metrics.intervals import RESAMPLES
 from bench.report.results.results import Summary
 
@@ -53,7 +53,7 @@ def caption(
 def data(params: Params, results: Sequence[Summary], tested: Sequence[str]) -> str:
     """Return the tested data sets and how many scenes of how many places were scored."""
     made_up = synthetic(params)
-    titles = [f"{name} (synthetic, not the published set)" if name in made_up else title(name) for name in tested]
+    titles = [f"{name} (synthetic data of this name)" if name in made_up else title(name) for name in tested]
     counts = _distinct(result.scenes for result in results)
     places = _distinct(len(found) for result in results if (found := result.places))
     of = f" of {' or '.join(places)} {'place' if places == ['1'] else 'places'}" if places else ""
@@ -164,6 +164,8 @@ def protocol_of(identity: str) -> Any:
 def absent(metric: str, identity: str) -> str:
     """Return why rows under this protocol lack a metric."""
     found = protocol_of(identity)
+    if found is not None and metric in found.metrics and (reason := metrics[metric].missing):
+        return reason
     if found is None or metric in found.metrics:
         return f"not scored under {identity}"
     return f"protocol {identity} doesn't define it"

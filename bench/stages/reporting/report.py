@@ -16,7 +16,7 @@ from bench.io.tables import read_scores
 from bench.metrics.intervals import place
 from bench.report.codebooks.codebook_figures import Book
 from bench.report.codebooks.codebook_section import section
-from bench.report.cost import speed
+from bench.report.cost import predictions
 from bench.report.figures.figures import learning_curves
 from bench.report.page.page import Figure, Page, Section, render
 from bench.report.results.inputs import Measured, Paper
@@ -50,7 +50,7 @@ def run(params: Params, partial: bool = False) -> None:
     scenes = _scenes(params)
     supported = support.section(papers, measured, scenes)
     sections = [
-        *_scored_sections(tables, tests, notes, speed.figures(measured, scored.datasets_of(papers[0], measured))),
+        *_scored_sections(tables, tests, notes, predictions.figures(measured, scored.datasets_of(papers[0], measured))),
         *_recipes(measured),
         supported,
         *_cross(measured, scores),
