@@ -13,12 +13,9 @@ from bench.cli import (
     data,
     doctor,
     explain,
-    fetch,
     launch,
-    merge,
-    score,
+    own_files,
     stages,
-    weights,
 )
 from bench.cli.settings import Settings, locate
 from bench.core.errors import BenchError
@@ -34,15 +31,13 @@ app = typer.Typer(
 app.add_typer(catalogue.app)
 app.add_typer(catalogue.protocol, name="protocol")
 app.add_typer(doctor.app)
-app.add_typer(fetch.app)
+app.add_typer(data.app)
 app.add_typer(compare.app)
 app.add_typer(explain.app)
 app.add_typer(launch.app)
 app.add_typer(stages.app)
-app.add_typer(score.app)
-app.add_typer(merge.app)
-app.add_typer(weights.app)
-app.add_typer(data.app, name="data")
+app.add_typer(own_files.app)
+app.add_typer(data.data, name="data")
 app.add_typer(cost.app, name="cost")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from bench.cli.catalogue import table
-from bench.cli.settings import Settings, find_profile, workplace
+from bench.cli.settings import Json, Settings, find_profile, workplace
 from bench.cli.stages import check_names
 from bench.core import progress
 
@@ -31,7 +31,7 @@ def estimate(
     context: typer.Context,
     profile: Profile = None,
     gpu: Annotated[str | None, Option(help="h100, h200, a100 or 3090ti; default: this machine's, or h100.")] = None,
-    as_json: Annotated[bool, Option("--json", help="Print everything as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Before: FLOPs, memory, samples, steps and hours of every training and evaluation of a profile, and in total.
 
@@ -71,9 +71,9 @@ def step(
         raise typer.BadParameter(f"{size} isn't a multiple of 8.", param_hint="--size")
     with workplace():
         params = _load(context, profile)
-        from bench.stages.cost import step as stage
+        from bench.stages.cost.step import run as measure
 
-        typer.echo(stage.page(stage.run(params, run, batch=batch, size=size, keep=keep)))
+        typer.echo(measure(params, run, batch=batch, size=size, keep=keep))
 
 
 @app.command()
@@ -107,7 +107,7 @@ def predictions(
     device: Annotated[str, Option(help="cpu or cuda; default: a GPU where there is one.")] = "",
     minutes: Annotated[float, Option(min=0, help="Give a method up after so long.")] = 30.0,
     force: Annotated[bool, Option("--force", help="Measure again what is kept.")] = False,
-    as_json: Annotated[bool, Option("--json", help="Print the rows as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Measure seconds per megapixel and peak memory of methods' predictions, and draw the Pareto figure.
 

@@ -1,4 +1,4 @@
-"""`explain`: where a number of a report comes from."""
+"""`explain`: trace a number of a report to its origin."""
 
 import json
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from bench.cli.settings import ROOT, Settings, find_profile, workplace
+from bench.cli.settings import ROOT, Json, Settings, find_profile, workplace
 from bench.core.errors import BenchError, UsageError
 
 if TYPE_CHECKING:
@@ -26,20 +26,21 @@ class Disagreement(BenchError):
 def explain(
     context: typer.Context,
     address: Annotated[
-        str | None, typer.Argument(metavar="[FILE:ROW:COLUMN]", help="A cell of a report's table; or just a file.")
+        str | None, typer.Argument(metavar="[FILE:ROW:COLUMN]", help="A cell of a report's table, or a whole file.")
     ] = None,
-    method: Annotated[str | None, typer.Option(help="Instead: a variant, a row's label or a method, ...")] = None,
-    metric: Annotated[str | None, typer.Option(help="... a metric, such as psnr-mu or psnr-mu@moving, ...")] = None,
-    scene: Annotated[str | None, typer.Option(help="... and a scene; default: the mean over scenes.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="The data set, where several were tested.")] = None,
-    table: Annotated[int | None, typer.Option(help="1, 2 or 3: the table whose cell is meant.")] = None,
-    value: Annotated[bool, typer.Option("--value", help="Print nothing but the value, computed again.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Compare with the cell: exit code 1 if they differ.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the whole chain as JSON.")] = False,
+    method: Annotated[str | None, typer.Option(help="Instead of a cell: a variant, a row's label or a method;")] = None,
+    metric: Annotated[str | None, typer.Option(help="with a metric, such as psnr-mu or psnr-mu@moving,")] = None,
+    scene: Annotated[str | None, typer.Option(help="and a scene; default: the mean over scenes.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Test set, where there are several.")] = None,
+    table: Annotated[int | None, typer.Option(help="1, 2 or 3: the table that shows the score.")] = None,
+    value: Annotated[bool, typer.Option("--value", help="Print only the value, computed again.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Compare with the cell; exit code 1 if they differ.")] = False,
+    as_json: Json = False,
 ) -> None:
-    """Trace a number back to score rows, predictions, weights, data, code and the command that makes it again.
+    """Trace a number back to data and code.
 
-    ROW is a label, a variant or a number; COLUMN is as in the CSV. The value is computed again from the score rows of
+    Prints score rows, predictions, weights, data, code, commits, and the command that makes the number again. ROW is a
+    label, a variant or a number; COLUMN is a column of the CSV. The value is computed again from the score rows in
     work/ where they are on this disk, else from those of the report.
 
     Example: python -m bench explain reports/demo/tables/table3.csv:olc-64:psnr_mu

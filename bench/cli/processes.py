@@ -1,4 +1,4 @@
-"""Several processes for one training where the environment asks for them, as a stage's command must stay the same."""
+"""Several processes for one training if the environment asks for them, since a stage's command must stay the same."""
 
 import os
 import sys

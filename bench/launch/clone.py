@@ -1,4 +1,4 @@
-"""What workers' clones hold: the head's commit with its uncommitted edits, the shared cache, one pipeline."""
+"""Workers' clones: the head's commit with its uncommitted edits, the shared cache, one pipeline."""
 
 import configparser
 import hashlib
@@ -123,7 +123,7 @@ def refresh(clone: Path, source: CloneSource, recorded: Collection[str]) -> None
 
 
 def _borrows(clone: Path, root: Path) -> bool:
-    """Tell whether the clone reads the root's commits; it doesn't if the root has moved since."""
+    """Return True if the clone reads the root's commits; it doesn't if the root has moved since."""
     alternates = clone / ".git" / "objects" / "info" / "alternates"
     if not alternates.exists():
         return False

@@ -1,12 +1,12 @@
-"""What a launch will do: its options, the jobs for workers, and the stages that only the head can run."""
+"""The plan of a launch: its options, the jobs for workers, and the stages that only the head can run."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.core.errors import UsageError
 from bench.launch.clone import commit, edits, loose_inputs, untracked
-from bench.launch.graph import Pipeline, read
+from bench.launch.graph import Pipeline, listed, read
 from bench.launch.pool import Needs
 
 FOLLOWS = {
@@ -55,7 +55,7 @@ class LaunchOptions:
 
     @property
     def folder(self) -> Path:
-        """Where launches of this profile keep what they write."""
+        """Folder of this profile's launches."""
         return self.root / "runs" / self.profile / "launch"
 
 
@@ -69,7 +69,7 @@ class Job:
 
 @dataclass
 class LaunchPlan:
-    """What is to be done.
+    """The jobs of a launch, and what else it needs to know.
 
     commit  : the one that is checked out.
     reasons : why each stage that is out of date must run.
@@ -152,9 +152,3 @@ def assign(pipeline: Pipeline, names: Iterable[str]) -> list[Job]:
 
 def _group(stage: str) -> str:
     return stage.partition("@")[0]
-
-
-def listed(paths: Sequence[str], named: int = 5) -> str:
-    """Name the first files and count the others."""
-    more = f" and {len(paths) - named} more" if len(paths) > named else ""
-    return ", ".join(paths[:named]) + more

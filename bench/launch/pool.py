@@ -1,4 +1,4 @@
-"""Where jobs run: processes of this machine or Slurm, both through submitit; and which GPUs each slot gets."""
+"""Pools that run jobs, on this machine or on Slurm, both through submitit; and the GPUs that each slot gets."""
 
 import os
 import re
@@ -23,7 +23,7 @@ ALIVE = frozenset(
 """Slurm's states of jobs that haven't ended."""
 
 OUT_OF_MEMORY = re.compile("exceeded memory limit|oom[-_ ]?kill|out.of.memory", re.IGNORECASE)
-"""What Slurm writes to the log of a job that it kills for its memory; the job's state may then just be FAILED."""
+"""Slurm's words in the log of a job that it kills for its memory; the job's state may then just be FAILED."""
 
 ASK_EVERY = 3.0
 """Seconds between two calls of squeue: Slurm's controller has other users."""
@@ -44,7 +44,7 @@ class Needs:
 
 
 class Gone(NamedTuple):
-    """How a job ended, as the pool sees it: in words, whether another attempt may succeed, whether it was cancelled."""
+    """A job's end as the pool sees it: in words, whether another attempt may succeed, whether it was cancelled."""
 
     note: str
     again: bool = True

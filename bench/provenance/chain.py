@@ -89,7 +89,7 @@ def _traced(file: Path, sources: Sources | None, evidence: Evidence) -> dict[str
 
 
 def agrees(number: Number, value: Value) -> bool | None:
-    """Tell whether a cell holds the value computed again; None where there is nothing to compare."""
+    """Return True if a cell holds the value computed again; None where there is nothing to compare."""
     if number.cell is None or number.scene or not value.text:
         return None
     return value.text == number.cell.text

@@ -1,4 +1,4 @@
-"""What is known of a report's inputs: on this disk, in its provenance.json and in dvc.lock."""
+"""The records of a report's inputs: on this disk, in its provenance.json and in dvc.lock."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -67,7 +67,7 @@ class Evidence:
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
-        """What the report recorded, {} where an older version made it; a damaged file raises UsageError."""
+        """The content of provenance.json, {} where an older version made it; a damaged file raises UsageError."""
         return _json(self.provenance_file) if self.provenance_file.exists() else {}
 
     @property

@@ -62,7 +62,7 @@ def run(
 
     Rows that are kept from earlier calls are measured again only if their code or settings changed, or they failed.
 
-    names   : variants of the profile where `preset` is "profile", else methods; () for those of Table 1, or all.
+    names   : variants of the profile where `preset` is "profile", else methods; () for floors and Table 1, or all.
     preset  : "profile" for those that the variants name; else one that is looked for in every method.
     sizes   : heights and widths in pixels.
     repeat  : how many predictions to time; the median counts.
@@ -75,12 +75,11 @@ def run(
     # Outside the pipeline's outputs, which no machine's speed may change.
     file = Path("runs") / params.profile / "time" / f"{slug(title)}.json"
     kept = load(file)
-    for size in sorted(set(sizes), key=lambda size: (size[0] * size[1], size)):
-        for candidate in track(chosen, len(chosen), f"time {size[0]}x{size[1]}"):
-            row = PredictionTiming(
-                *candidate[:4], *size, title, where.type, params.threads, repeat, stamp(params, candidate)
-            )
-            row = (None if force else _reused(row, kept)) or _measured(params, candidate, row, minutes)
+    for height, width in sorted(set(sizes), key=lambda size: (size[0] * size[1], size)):
+        for candidate in track(chosen, len(chosen), f"time {height}x{width}"):
+            machine = (title, where.type, params.threads)
+            blank = PredictionTiming(*candidate[:4], height, width, *machine, repeat, stamp(params, candidate))
+            row = (None if force else _reused(blank, kept)) or _measured(params, candidate, blank, minutes)
             found.append(row)
             kept[_key(row)] = row
             write_json_atomic(file, [row._asdict() for row in kept.values()])
@@ -120,11 +119,7 @@ def slug(title: str) -> str:
 
 
 def candidates(params: Params, names: Sequence[str], preset: str) -> list[Candidate]:
-    """Return what is to be measured; UsageError for an unknown name.
-
-    names  : variants of the profile where `preset` is "profile", else methods; none: floors and Table 1, or all.
-    preset : "profile", or the same for all methods.
-    """
+    """Return what is to be measured, as `run` describes it; UsageError for an unknown name."""
     if preset == PROFILE:
         known = {name: _variant(params, name) for name in params.variants}
         wanted = dict.fromkeys([*params.tables.floors, *params.rows(1).values()])
