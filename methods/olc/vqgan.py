@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 from bench.color.transfer import mu_law
 from bench.core.errors import UsageError, unknown_name
+from bench.nn.attention import attend
 from bench.nn.blocks import conv
 from bench.nn.statistics import GroupNorm
 from bench.nn.tiling import in_strips
-from methods.olc.attention import Attention
 from methods.olc.codebook import Codebook, Quantised
 
 LEVELS = 4
@@ -24,7 +24,7 @@ class Design(NamedTuple):
     attention : one-head self-attention after every block at H/8, and between the middle blocks.
     lean      : as FeMaSR: resampling convolutions change the width, E has no block at H and D none at H/8, no middle
                 blocks; E ends and D begins with one convolution.
-    quant     : as taming-transformers: a 1x1 convolution of n_z channels on either side of the book.
+    quant     : as taming-transformers: a 1x1 convolution of n_z channels on either side of the codebook.
     blocks    : default number of residual blocks on each level of E and of D.
     """
 
@@ -42,6 +42,29 @@ NETWORKS = {
     "C": Design((4, 4, 8, 16), attention=True, quant=True),
 }
 """A: widths of the fidelity decoder. B: FeMaSR's form. C: taming-transformers' f = 8, base width 4C (1-1-2-4)."""
+
+
+class Attention(nn.Module):
+    """One-head self-attention over all positions, with a residual connection (taming-transformers' AttnBlock).
+
+    It reaches over the whole image, at a cost that grows with the square of its area. In a tiled prediction the
+    decoder's lowest level runs on the whole map all the same.
+    """
+
+    def __init__(self, channels: int, groups: int) -> None:
+        """Keep `channels`, normed in `groups`."""
+        super().__init__()
+        self.norm = GroupNorm(groups, channels, eps=1e-6)
+        self.query, self.key, self.value = (conv(channels, channels, 1) for _ in range(3))
+        self.project = conv(channels, channels, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C, H, W)."""
+        normed = self.norm(features)
+        heads = [part(normed).flatten(2).mT[:, None] for part in (self.query, self.key, self.value)]
+        attended = attend(*heads)[:, 0].mT.reshape(features.shape)
+        out: Tensor = features + self.project(attended)
+        return out
 
 
 class NormResBlock(nn.Module):
@@ -207,7 +230,7 @@ class VQGAN(nn.Module):
     def encode(self, radiance: Tensor) -> Tensor:
         """E(X) of linear radiance (B, 3, H, W) in [0, 1]; a VQGAN built without encoder raises UsageError."""
         if self.encoder is None:
-            raise UsageError("this VQGAN was built without its encoder; only its book and decoder can be used.")
+            raise UsageError("this VQGAN was built without its encoder; only its codebook and decoder can be used.")
         out: Tensor = self.encoder(mu_law(radiance) if self.encoder_domain == "mu-law" else radiance)
         return out
 
