@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from bench.core.params import Params
 from bench.core.registry import methods
-from bench.report.figures.pareto import AFTER, LEARNED, PLAIN, Panel, Point, pareto_figure
+from bench.report.figures.pareto import AFTER, LEARNED, PLAIN, Plane, Point, pareto_figure
 from bench.report.page.page import Figure
 from bench.report.results.inputs import Measured
 from bench.report.results.results import Results
@@ -183,8 +183,8 @@ def timed(params: Params, speeds: Sequence[Speed], results: Results, dataset: st
     times = [Point(names[n], speed.per_megapixel, reach[n], kind(speed.method)) for n, speed in good.items()]
     counts = [Point(names[n], (s.parameters or 0) / MEGA, reach[n], kind(s.method)) for n, s in good.items()]
     panels = [
-        Panel("Time", f"seconds per megapixel, pictures of {sizes[-1][1]} pixels", tuple(times)),
-        Panel("Size", SIZE, tuple(counts)),
+        Plane("Time", f"seconds per megapixel, pictures of {sizes[-1][1]} pixels", tuple(times)),
+        Plane("Size", SIZE, tuple(counts)),
     ]
     return pareto_figure(panels, REACHED, _said(params, list(good.values()), chosen, names, results, dataset))
 
@@ -220,7 +220,7 @@ def figures(measured: Measured, datasets: Sequence[str]) -> list[Figure]:
         cards = {label: measured.card(variant) for variant, label in shown(measured.params).items()}
         drawn = {point.label for point in points}
         note = uncounted({label: card.get("parameters_frozen") for label, card in cards.items() if label in drawn})
-        png = pareto_figure([Panel(dataset, SIZE, points)], REACHED, note)["png"]
+        png = pareto_figure([Plane(dataset, SIZE, points)], REACHED, note)["png"]
         caption = " ".join(filter(None, (UNTIMED, note)))
         made.append(Figure(name, png, f"{METRICS[0].head} against parameters, {dataset}", caption))
     return made

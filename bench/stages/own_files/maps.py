@@ -12,7 +12,7 @@ from bench.io.files import write_bytes_atomic
 from bench.io.submission import read_radiance
 from bench.metrics.comparison import Comparison
 from bench.metrics.protocol import Protocol
-from bench.report.figures.maps import Maps, map_figure
+from bench.report.figures.maps import SceneMaps, map_figure
 from bench.stages.scoring.parallel import spread
 from bench.stages.scoring.scoring import Task, Truth, placed
 
@@ -36,5 +36,5 @@ def _draw(folder: Path, viewing: Protocol, device: str, task: Task) -> None:
     except UsageError as error:
         reason = str(error)
     title = f"{task.scene}: {task.prediction.name}. Visibility: HDR-VDP-2 as in {viewing.id}"
-    content = map_figure(Maps(prediction, truth, visibility, title, reason))
+    content = map_figure(SceneMaps(prediction, truth, visibility, title, reason))
     write_bytes_atomic(folder / f"{task.scene}.png", content)

@@ -10,7 +10,7 @@ from bench.io.tables import read_scores
 from bench.report.page.page import Figure, Section
 from bench.report.protocols import protocols
 from bench.report.protocols.protocol_figure import charted, protocol_figure
-from bench.report.protocols.ranking import Grid, by_protocol, grids
+from bench.report.protocols.ranking import ProtocolGrid, by_protocol, grids
 from bench.report.results.inputs import Measured
 from bench.report.results.results import Results, single_protocol
 from bench.stages import layout
@@ -73,7 +73,7 @@ def _missing(params: Params, cells: list[str], results: Mapping[str, Results], o
             yield f"Under {name} only {count} of {scenes[own]} scenes could be scored; its means are of those."
 
 
-def _figures(params: Params, made: list[Grid]) -> list[Figure]:
+def _figures(params: Params, made: list[ProtocolGrid]) -> list[Figure]:
     figures = []
     for i, dataset in enumerate(dict.fromkeys(grid.dataset for grid in made)):
         for name, chosen in charted([grid for grid in made if grid.dataset == dataset]).items():
