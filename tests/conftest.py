@@ -42,7 +42,7 @@ SMALL = yaml.safe_load(
     plain_evaluations:
       ahdrnet--panoramas--s0--panoramas: {run: ahdrnet--panoramas--s0, dataset: panoramas, code: methods/ahdrnet.py}
     vq_evaluations: {}
-    tables: {table1: {Proposed: proposed}, table2: {}, table3: {}}
+    tables: {"1": {rows: {Proposed: proposed}}, "2": {}, "3": {}}
     """
 )
 
@@ -107,5 +107,5 @@ def tiny_scene() -> Scene:
     times = np.array([1.0, 4.0, 16.0])
     moments = [light(20), light(24), light(30)]
     ldr = [np.clip(moment * time, 0, 1) ** (1 / GAMMA) for moment, time in zip(moments, times, strict=True)]
-    codes = np.round(np.stack(ldr) * 65535).astype(np.uint16)
-    return Scene("tiny", codes, times, 1, moments[1])
+    frames = np.round(np.stack(ldr) * 65535).astype(np.uint16)
+    return Scene("tiny", frames, times, 1, moments[1])

@@ -46,7 +46,7 @@ def merge(
     settings = cast(Settings, context.obj)
     with workplace():
         params, stage = settings.load(), importlib.import_module("bench.stages.own_files.merge")
-        request = stage.Request(
+        request = stage.MergeRequest(
             frames=stage.frames_of(here, list(written.values())), method=method, exposures=exposures, weights=weights,
             preset=preset, tile=tile, force=force, **written,
         )  # fmt: skip

@@ -10,7 +10,7 @@ from bench.cli.settings import Settings, workplace
 from bench.cli.stages import check_names
 
 if TYPE_CHECKING:
-    from bench.stages.own_files.score import Request, Result
+    from bench.stages.own_files.score import ScoreRequest, ScoreResult
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -57,18 +57,18 @@ def score(
         _show(result, request, as_json)
 
 
-def _run(settings: Settings, options: dict[str, Any]) -> "tuple[Request, Result]":
+def _run(settings: Settings, options: dict[str, Any]) -> "tuple[ScoreRequest, ScoreResult]":
     from bench.core import progress
-    from bench.stages.own_files.score import Request, run
+    from bench.stages.own_files.score import ScoreRequest, run
 
-    request = Request(**options)
+    request = ScoreRequest(**options)
     progress.quiet = settings.quiet
     params = settings.load()
     check_names(params, settings.params_file)
     return request, run(params, request)
 
 
-def _show(result: "Result", request: "Request", as_json: bool) -> None:
+def _show(result: "ScoreResult", request: "ScoreRequest", as_json: bool) -> None:
     from bench.core.errors import UsageError
     from bench.stages.own_files import scorecard
 

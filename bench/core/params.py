@@ -1,6 +1,6 @@
 """The parameter file: parsed once into frozen models that reject unknown keys."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,8 +11,10 @@ from bench.core.errors import UsageError, nearest, unknown_name
 from bench.core.optimisation import Stage1, Stage2
 from bench.core.patching import Patches
 from bench.core.recipe import Caps, Kind
+from bench.core.registry import methods
 from bench.core.section import Section, silent
 from bench.core.simulation import Simulation
+from bench.core.tables import Tables
 
 Reason = Annotated[str, Field(min_length=10, max_length=100)]
 """Why something is as it is, in a few words that tables can print."""
@@ -93,29 +95,6 @@ class Evaluation(Section):
     weights: str | None = None
 
 
-class Tables(Section):
-    """Which variant stands in which row: the paper's row label to our variant."""
-
-    table1: Mapping[str, str]
-    table2: Mapping[str, str]
-    table3: Mapping[str, str]
-    table2_controls: Mapping[str, str] = Field(default_factory=dict, description="rows of ours below the paper's")
-    table3_controls: Mapping[str, str] = Field(default_factory=dict, description="rows of ours below the paper's")
-    against: Mapping[str, str] = Field(
-        default_factory=dict, description="variant -> the one it is tested against; Table 3: else the row above"
-    )
-    floors: tuple[str, ...] = ()
-    crops: tuple[str, ...] = Field(default=(), description="variants shown side by side in the crop figures")
-
-    def named(self) -> Iterator[tuple[str, str]]:
-        """Yield every variant that a field names, with the field."""
-        for field in ("table1", "table2", "table3", "table2_controls", "table3_controls", "against"):
-            yield from ((f"{field}.{label}", variant) for label, variant in getattr(self, field).items())
-        yield from (("against", variant) for variant in self.against)
-        for field in ("floors", "crops"):
-            yield from ((field, variant) for variant in getattr(self, field))
-
-
 class Regression(Section):
     """What `bench compare` allows."""
 
@@ -157,7 +136,7 @@ class Params(Section):
     imported_evaluations: Mapping[str, Evaluation] = Field(default_factory=dict)
     plain_evaluations: Mapping[str, Evaluation]
     vq_evaluations: Mapping[str, Evaluation]
-    tables: Tables
+    tables: Tables = Tables()
     regression: Regression = Regression()
 
     @property
@@ -179,6 +158,31 @@ class Params(Section):
     def stage1_of(self, codebook: str) -> Stage1:
         """Return the settings that codebook `codebook` is trained with: `stage1` and the run's differences."""
         return Stage1.model_validate({**self.stage1.model_dump(), **self.codebooks[codebook].options})
+
+    def rows(self, number: int) -> dict[str, str]:
+        """Return label -> variant of the rows of the paper's Table `number`, {} where the profile has no such table.
+
+        A row without a label is called as its method's card says or, where another row is called so, as its variant.
+        """
+        return self._labelled(number, "rows")
+
+    def controls(self, number: int) -> dict[str, str]:
+        """Return label -> variant of our rows below those of the paper's Table `number`."""
+        return self._labelled(number, "controls")
+
+    def _labelled(self, number: int, part: str) -> dict[str, str]:
+        table = self.tables.paper.get(number)
+        if table is None:
+            return {}
+        taken = [label or self._label(variant) for label, variant in (*table.rows, *table.controls)]
+        return {
+            label or (own if taken.count(own := self._label(variant)) == 1 else variant): variant
+            for label, variant in getattr(table, part)
+        }
+
+    def _label(self, variant: str) -> str:
+        method = self.variants[variant].method
+        return methods[method].label if method in methods else variant
 
     @property
     def work(self) -> Path:

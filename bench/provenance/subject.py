@@ -59,13 +59,8 @@ def of_cell(params: Params, cell: Cell) -> Subject:
 
 def labels(params: Params, number: int) -> dict[str, str]:
     """Return label -> variant of the paper's Table `number` and our rows below it."""
-    tables = params.tables
-    own = {
-        1: ({name: name for name in tables.floors}, tables.table1),
-        2: (tables.table2, tables.table2_controls),
-        3: (tables.table3, tables.table3_controls),
-    }[number]
-    return {**own[0], **own[1]}
+    floors = {name: name for name in params.tables.floors} if number == 1 else {}
+    return {**floors, **params.rows(number), **params.controls(number)}
 
 
 def _variant(params: Params, cell: Cell) -> str:

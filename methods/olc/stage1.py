@@ -56,10 +56,10 @@ class CodebookLearner:
         self.vqgan, self.settings, self.fidelity, self.seed = vqgan, settings, fidelity, seed
         self.gather, self.held_out = gather, held_out
         self.networks: dict[str, nn.Module] = {"generator": vqgan}
-        self.rates = {"generator": settings.rate}
+        self.lrs = {"generator": settings.lr}
         if settings.weight_adversarial > 0:
             self.networks["discriminator"] = discriminator(settings.discriminator, settings.discriminator_width).eval()
-            self.rates["discriminator"] = settings.rate_discriminator
+            self.lrs["discriminator"] = settings.lr_discriminator
         self.first_quantised = round(settings.quantise_from * settings.steps)
         self.restarts = Restarts(vqgan.codebook, settings.restart_every, settings.restart_below, seed)
         self.pairs: dict[int, tuple[Tensor, Tensor]] = {}
@@ -169,11 +169,11 @@ class CodebookLearner:
 
         A spectral norm takes its power iteration in training mode: once a step, however many parts there are.
         """
-        judge, pair = self.networks["discriminator"].train(not self.judged), self.pairs[start]
+        discriminator, pair = self.networks["discriminator"].train(not self.judged), self.pairs[start]
         self.judged = True
         # One pass over both takes less time than two; no layer mixes the images of a batch.
-        real, fake = judge(torch.cat(pair)).float().chunk(2)
-        judge.eval()
+        real, fake = discriminator(torch.cat(pair)).float().chunk(2)
+        discriminator.eval()
         return {"discriminator": 0.5 * (F.relu(1 - real).mean() + F.relu(1 + fake).mean())}
 
     def _encode(self, images: Tensor) -> Tensor:

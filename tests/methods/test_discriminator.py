@@ -80,20 +80,20 @@ def test_images_of_any_size_from_32_pixels_on_are_judged(size):
 @pytest.mark.parametrize("kind", DISCRIMINATORS)
 def test_an_image_is_judged_alike_in_any_batch(kind):
     """So that N processes equal one; to float32's rounding, since a convolution may sum a batch in another order."""
-    judge, batch = small(kind).eval(), images(4, 3, 40, 48)
+    network, batch = small(kind).eval(), images(4, 3, 40, 48)
     with torch.no_grad():
-        alone = torch.cat([judge(image[None]) for image in batch])
-        torch.testing.assert_close(judge(batch), alone, rtol=1e-4, atol=1e-5)
+        alone = torch.cat([network(image[None]) for image in batch])
+        torch.testing.assert_close(network(batch), alone, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", DISCRIMINATORS)
 def test_evaluation_mode_changes_no_state(kind):
-    judge = small(kind).eval()
-    before = buffers(judge)
-    first = judge(images(2, 3, 32, 32))
+    network = small(kind).eval()
+    before = buffers(network)
+    first = network(images(2, 3, 32, 32))
     first.sum().backward()
-    assert same(buffers(judge), before)
-    assert torch.equal(judge(images(2, 3, 32, 32)), first)
+    assert same(buffers(network), before)
+    assert torch.equal(network(images(2, 3, 32, 32)), first)
 
 
 def test_a_forward_in_training_mode_makes_one_power_iteration_whatever_the_images():
@@ -112,9 +112,9 @@ def test_a_forward_in_training_mode_makes_one_power_iteration_whatever_the_image
 
 def test_two_forwards_of_a_step_go_into_one_gradient():
     """The second forward's power iteration must not touch what the first one's gradient needs."""
-    judge = small("unet-sn")
-    (judge(images(1, 3, 32, 32)).mean() - judge(images(1, 3, 40, 40)).mean()).backward()
-    assert all(parameter.grad.isfinite().all() for parameter in judge.parameters())
+    network = small("unet-sn")
+    (network(images(1, 3, 32, 32)).mean() - network(images(1, 3, 40, 40)).mean()).backward()
+    assert all(parameter.grad.isfinite().all() for parameter in network.parameters())
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -155,12 +155,12 @@ def test_a_seed_decides_every_value(kind):
     made = []
     for noise in range(2):
         torch.manual_seed(noise)
-        judge = discriminator(kind, 8)
-        seed_parameters(judge, 5)
-        made.append(judge.state_dict())
+        network = discriminator(kind, 8)
+        seed_parameters(network, 5)
+        made.append(network.state_dict())
     assert same(*made)
-    seed_parameters(judge, 6)
-    assert not torch.equal(next(reversed(judge.state_dict().values())), next(reversed(made[0].values())))
+    seed_parameters(network, 6)
+    assert not torch.equal(next(reversed(network.state_dict().values())), next(reversed(made[0].values())))
 
 
 @pytest.mark.parametrize("kind", DISCRIMINATORS)

@@ -47,7 +47,7 @@ def test_the_paper_profile_trains_by_them(name):
     method = PAPER.variants[run.variant].method
     settings, cut, wanted = pricing.run_settings(PAPER, run), recipes.patches(PAPER, run), stated(FIGURES[method])
     assert recipes.kind(PAPER, run) == "published"
-    for field in {"rate", "batch", "betas", "clip", "steps", "rate_floor", "decay"} & set(wanted):
+    for field in {"lr", "batch", "betas", "clip", "steps", "min_lr", "decay"} & set(wanted):
         assert getattr(settings, field) == wanted[field]
     assert cut.size == wanted.get("patch", 256) and cut.stride == wanted.get("stride", 64)
     if "epochs" in wanted and run.trainset == "kalantari":
@@ -63,7 +63,7 @@ def test_olc_is_trained_by_stage_2_under_either_recipe():
             assert pricing.run_settings(PAPER, run) == PAPER.stage2
             assert recipes.patches(PAPER, run) == PAPER.patches
     found = published(methods["olc"])
-    assert (found.rate, found.betas, found.batch) == (PAPER.stage2.rate, PAPER.stage2.betas, PAPER.stage2.batch)
+    assert (found.lr, found.betas, found.batch) == (PAPER.stage2.lr, PAPER.stage2.betas, PAPER.stage2.batch)
     assert found.weight_perceptual == PAPER.stage2.weight_perceptual
     assert PAPER.stage2.steps == 222_000 == found.epochs * 17_760 // found.batch
 
@@ -78,5 +78,5 @@ def test_a_run_may_choose_for_itself():
     demo = load(ROOT / "params.yaml")
     run = demo.runs["ahdrnet--panoramas--s0"].model_copy(update={"recipe": "published"})
     settings = recipes.settings(demo, run, 1000)
-    assert (settings.rate, settings.batch, settings.schedule) == (1e-4, 8, "constant")
+    assert (settings.lr, settings.batch, settings.schedule) == (1e-4, 8, "constant")
     assert isinstance(settings, Stage2) and settings.steps == demo.stage2.steps

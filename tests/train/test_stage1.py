@@ -15,7 +15,7 @@ from methods.olc.stage1 import CodebookLearner, image_of_kind
 from methods.olc.vqgan import VQGAN
 
 CPU = torch.device("cpu")
-PLAIN = {"steps": 8, "batch": 2, "rate": 2e-3, "rate_discriminator": 2e-3, "discriminator_width": 16}
+PLAIN = {"steps": 8, "batch": 2, "lr": 2e-3, "lr_discriminator": 2e-3, "discriminator_width": 16}
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ def test_the_discriminator_joins_after_the_warm_up():
 
 def test_without_an_adversarial_weight_there_is_no_discriminator():
     made = learner(weight_adversarial=0.0)
-    assert list(made.networks) == list(made.rates) == ["generator"]
+    assert list(made.networks) == list(made.lrs) == ["generator"]
     assert "adversarial" not in losses(made, "generator", *batch(), 7)
 
 

@@ -163,7 +163,7 @@ def shown(params: Params) -> dict[str, str]:
     """Return what Pareto figures show: variants of Table 1 and floors, each with its name there."""
     own = params.variants
     floors = {name: methods[own[name].method].label for name in params.tables.floors if name in own}
-    return floors | {variant: label for label, variant in params.tables.table1.items() if variant in own}
+    return floors | {variant: label for label, variant in params.rows(1).items() if variant in own}
 
 
 def timed(params: Params, speeds: Sequence[Speed], results: Results, dataset: str) -> dict[str, bytes] | None:

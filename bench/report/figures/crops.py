@@ -90,7 +90,7 @@ def crops_of(scene: Scene, masks: Mapping[str, NDArray[np.bool_]]) -> list[Crop]
     Detail is the mu-law gradient: the short frame alone shows what the reference lost. Crops don't overlap where
     that can be avoided. Without any masked pixel the crop is the centre.
     """
-    height, width = scene.codes.shape[1:3]
+    height, width = scene.frames.shape[1:3]
     edge = max(8, round(CROP_SHARE * min(height, width)))
     short = mu_law(scene.linear[0].mean(axis=-1))
     detail = np.hypot(*np.gradient(short)) + 1e-3
@@ -128,7 +128,7 @@ def crop_figure(exhibit: Exhibit) -> bytes:
     scene, truth, crops = exhibit.scene, exhibit.scene.radiance, crops_of(exhibit.scene, exhibit.masks)
     columns = len(exhibit.heads)
     edge = min((WIDTH + GAP) / columns - GAP, 1.9)
-    overview = ((WIDTH + GAP) / (len(scene.codes) + 1) - GAP) * scene.codes.shape[1] / scene.codes.shape[2]
+    overview = ((WIDTH + GAP) / (len(scene.frames) + 1) - GAP) * scene.frames.shape[1] / scene.frames.shape[2]
     top = 0.22 + overview + MARGIN + LINE * max(head.count("\n") + 1 for head in exhibit.heads)
     height = top + len(crops) * ((1 if truth is None else 2) * (edge + GAP) + 0.1) + 0.42
     with canvas(WIDTH, height) as figure:
@@ -155,7 +155,7 @@ def _overview(figure: "Figure", exhibit: Exhibit, crops: Sequence[Crop], height:
     from matplotlib.patches import Rectangle
 
     scene = exhibit.scene
-    width = (WIDTH + GAP) / (len(scene.codes) + 1) - GAP
+    width = (WIDTH + GAP) / (len(scene.frames) + 1) - GAP
     pictures = [np.rint(frame * 255).astype(np.uint8) for frame in scene.ldr]
     titles = [f"frame {i + 1}, t = {t:g}{', reference' * (i == scene.reference)}" for i, t in enumerate(scene.times)]
     whole = pictures[scene.reference] if scene.radiance is None else for_display(scene.radiance, exhibit.scale)

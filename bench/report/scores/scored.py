@@ -133,8 +133,7 @@ def _used(paper: Paper, measured: Measured) -> list[Result]:
 
 def _headings(sources: Mapping[str, str], rest: Sequence[str], synthetic: Sequence[str]) -> dict[str, str]:
     own = {
-        panel: f"Measured here on {'a synthetic stand-in for ' if panel in synthetic else ''}{panel}"
-        for panel in sources
+        panel: f"Measured here on {'synthetic data named ' if panel in synthetic else ''}{panel}" for panel in sources
     }
     return {**own, **{block: f"{_data(block)}: printed values only, not measured in this profile" for block in rest}}
 

@@ -12,7 +12,7 @@ from bench.train.failure import Guard
 from bench.train.learner import Learner
 from bench.train.loop import channels_last
 from bench.train.parallel import ALONE
-from bench.train.step import Stepper, make_optimisers
+from bench.train.step import TrainStep, make_optimisers
 
 WARM_UP = 5
 """Steps before the clock starts: kernels are chosen and compiled in them."""
@@ -33,13 +33,13 @@ def seconds_per_step(
     The steps are the training's last, so that all parts of the loss have joined. Cutting patches isn't in it.
     """
     for module in (*learner.networks.values(), *tools):
-        training.place(module, device)
+        training.to_device(module, device)
     guard = Guard(device)
     optimisers = make_optimisers(learner, settings, guard, device)
     if settings.compile and device.type == "cuda":
         learner.compile(settings.compile_mode)
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16" and device.type == "cuda")
-    step = Stepper(learner, settings, optimisers, ALONE, guard, None, autocast, waits=device.type != "cuda")
+    step = TrainStep(learner, settings, optimisers, ALONE, guard, None, autocast, waits=device.type != "cuda")
     frames = channels_last(torch.rand(settings.batch, 3, 6, size, size, device=device))
     truth = torch.rand(settings.batch, 3, size, size, device=device)
     start = 0.0

@@ -217,7 +217,7 @@ def frame(params: Params, dataset: str) -> tuple[int, int]:
     for split in datasets[dataset].splits:
         folder = layout.scenes(params, dataset, split)
         if folder.exists() and (paths := list_scenes(folder)):
-            height, width = read_scene(paths[0]).codes.shape[1:3]
+            height, width = read_scene(paths[0]).frames.shape[1:3]
             return height, width
     if datasets[dataset].fetch == "simulate" and params.simulate is not None:
         return params.simulate.height, params.simulate.width
@@ -229,7 +229,7 @@ def patch_count(params: Params, run: Run) -> int:
     cut, card = recipes.patches(params, run), datasets[run.trainset]
     folder = layout.scenes(params, run.trainset, "train")
     if folder.exists() and (paths := list_scenes(folder)):
-        sizes = [read_scene(path).codes.shape[1:3] for path in paths]
+        sizes = [read_scene(path).frames.shape[1:3] for path in paths]
     elif card.fetch == "simulate" and params.simulate is not None:
         sizes = [frame(params, run.trainset)] * (params.simulate.train_views * len(params.simulate.train))
     else:

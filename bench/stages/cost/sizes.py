@@ -27,9 +27,8 @@ def run(params: Params) -> None:
     Networks are counted on the real graph without computing anything. A part that runs before a network, such as
     optical flow, isn't counted.
     """
-    names = [
-        name for name in dict.fromkeys(params.tables.table1.values()) if methods[params.variants[name].method].trains
-    ]
+    rows = dict.fromkeys(params.rows(1).values())
+    names = [name for name in rows if methods[params.variants[name].method].trains]
     sizes = {name: of_variant(params, name) for name in track(names, len(names), "sizes")}
     write_json_atomic(layout.sizes(params), sizes)
 

@@ -158,7 +158,7 @@ def page(speed: Speed) -> str:
 
 
 def _proposed(params: Params) -> str:
-    rows = list(params.tables.table3.values())
+    rows = list(params.rows(3).values())
     runs = [name for name, run in params.runs.items() if rows and run.variant == rows[-1]]
     if not runs:
         raise UsageError(f"profile {params.profile!r} trains no row of Table 3; name a run with --run.")

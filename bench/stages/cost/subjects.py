@@ -44,7 +44,7 @@ def subjects(params: Params, names: Sequence[str], preset: str) -> list[Subject]
     """
     if preset == PROFILE:
         known = {name: _variant(params, name) for name in params.variants}
-        wanted = dict.fromkeys([*params.tables.floors, *params.tables.table1.values()])
+        wanted = dict.fromkeys([*params.tables.floors, *params.rows(1).values()])
         default = [name for name in wanted if name in known]
         noun = f"variant (variants in {params.params_file})"
     else:
@@ -66,7 +66,7 @@ def _registered(name: str, preset: str) -> Subject:
 
 def _variant(params: Params, name: str) -> Subject:
     variant = params.variants[name]
-    labels = {own: label for label, own in params.tables.table1.items()}
+    labels = {own: label for label, own in params.rows(1).items()}
     run = next((key for key, run in params.runs.items() if run.variant == name), "")
     label = labels.get(name) or (methods[variant.method].label if not methods[variant.method].trains else name)
     return Subject(name, label, variant.method, variant.preset, run, variant.options)

@@ -90,6 +90,6 @@ def _entries(card: MethodCard, preset: str, target: Path) -> str:
             "imported_evaluations:",
             f"  {variant}--panoramas: {{run: {variant}, dataset: panoramas, code: {code}, weights: {target}}}",
             "tables:",
-            f"  table1: {{'{card.label}, authors'' weights': {variant}}}",
+            f"  \"1\": {{rows: [{{'{card.label}, authors'' weights': {variant}}}]}}",
         )
     )

@@ -50,7 +50,7 @@ def predictor(
     """
     if network is None:
         return partial(card.predict, preset=preset, **(options or {}))
-    placed = training.place(network, device).eval()
+    placed = training.to_device(network, device).eval()
 
     def run(scene: Scene) -> Radiance:
         training.need_bracket(card.label, [scene])

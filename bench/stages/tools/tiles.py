@@ -35,7 +35,7 @@ def run(params: Params, name: str, tile: int, limit: int) -> None:
     card = methods[params.variants[entry.variant].method]
     if card.overlap == 0:
         raise UsageError(f"method {card.name!r} takes full frames only; there are no tiles to compare.")
-    network = training.place(networks.read(params, name), device)
+    network = training.to_device(networks.read(params, name), device)
     for scene in training.read_split(params, entry.trainset, "test")[:limit]:
         training.need_bracket(card.label, [scene])
         found = agreement(card, network, scene_input(card.align(scene)).to(device), tile)

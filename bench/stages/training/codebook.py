@@ -43,8 +43,8 @@ def run(params: Params, name: str, minutes: float | None = None, peak: training.
         raise unknown_name("codebook", name, params.codebooks)
     entry, settings, limits = params.codebooks[name], params.stage1_of(name), training.Limits(minutes, peak)
     if settings.weight_adversarial > 0:
-        judge = settings.discriminator
-        params.patches.need(DISCRIMINATORS[judge].least, f"codebook {name}", f"the discriminator {judge}")
+        kind = settings.discriminator
+        params.patches.need(DISCRIMINATORS[kind].least, f"codebook {name}", f"the discriminator {kind}")
     with processes() as group:
         device = training.start(params)
         patches = training.stream(
@@ -56,7 +56,7 @@ def run(params: Params, name: str, minutes: float | None = None, peak: training.
         checkpoint = training.checkpoint(params, f"codebook-{name}", card, "methods/olc")
         curve = fit(
             made, patches, settings, checkpoint, label=f"codebook {name}", device=device, precision=params.precision,
-            group=group, call=limits.call(params, "codebook", name, device, len(patches)),
+            group=group, options=limits.options(params, "codebook", name, device, len(patches)),
         )  # fmt: skip
         if group.leads:
             path, size = layout.codebook(params, name), {"parameters": trainable([made.vqgan])}
@@ -74,7 +74,7 @@ def learner(
     )  # fmt: skip
     made = _learner(params, name, features, gather)
     for network in made.networks.values():
-        training.place(network, device)
+        training.to_device(network, device)
     return made
 
 

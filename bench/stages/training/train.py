@@ -39,7 +39,7 @@ def run(params: Params, name: str, minutes: float | None = None, peak: training.
         checkpoint = training.checkpoint(params, name, card, entry.code)
         curve = fit(
             made, patches, settings, checkpoint, label=name, device=device, precision=params.precision,
-            group=group, call=limits.call(params, "train", name, device, len(patches)),
+            group=group, options=limits.options(params, "train", name, device, len(patches)),
         )  # fmt: skip
         if group.leads:
             _write(params, name, network, card | {"processes": group.world}, curve)
@@ -59,10 +59,10 @@ def _learner(
 ) -> Learner:
     network = networks.build(params, entry)
     seed_parameters(network, derive(entry.seed, "stage2"))
-    made = recipes.learner(params, entry, training.place(network, device), settings, features)
+    made = recipes.learner(params, entry, training.to_device(network, device), settings, features)
     for phase, other in list(made.networks.items())[1:]:  # a discriminator
         seed_parameters(other, derive(entry.seed, phase))
-        training.place(other, device)
+        training.to_device(other, device)
     return made
 
 

@@ -30,7 +30,7 @@ from bench.nn.memory import fastest_order
 from bench.nn.vgg import VggFeatures
 from bench.stages import layout
 from bench.train.checkpoint import Checkpoint, digest
-from bench.train.loop import Call
+from bench.train.loop import RunOptions
 from bench.train.patches import PatchStream
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -54,7 +54,7 @@ def start(params: Params) -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def place(network: Network, device: torch.device) -> Network:
+def to_device(network: Network, device: torch.device) -> Network:
     """Move a network to the device, its weights in the memory order that convolutions are fastest in."""
     return network.to(device, memory_format=fastest_order(device))  # type: ignore[call-overload, no-any-return]
 
@@ -80,9 +80,9 @@ class Limits:
     peak: Peak
     begin: float = field(default_factory=time.monotonic)
 
-    def call(self, params: Params, verb: str, name: str, device: torch.device, patches: int) -> Call:
+    def options(self, params: Params, verb: str, name: str, device: torch.device, patches: int) -> RunOptions:
         """Return what the training loop needs for `verb` `name`, such as train and a run; an epoch has `patches`."""
-        return Call(
+        return RunOptions(
             deadline=None if self.minutes is None else self.begin + 60 * self.minutes,
             again=layout.command(params, f"{verb} {name}"),
             origin={"verb": verb, "name": name, "patches": patches, "params": params.model_dump(mode="json")},
@@ -134,9 +134,9 @@ def _kept(folder: Path, scene: Scene, card: MethodCard) -> Scene:
 def need_bracket(label: str, scenes: Iterable[Scene]) -> None:
     """Raise UsageError unless every scene is what networks take: `FRAMES` frames, the middle one the reference."""
     for scene in scenes:
-        if len(scene.codes) != FRAMES or scene.reference != FRAMES // 2:
+        if len(scene.frames) != FRAMES or scene.reference != FRAMES // 2:
             raise UsageError(
-                f"scene {scene.id!r} holds {len(scene.codes)} frames, the reference is number {scene.reference + 1}; "
+                f"scene {scene.id!r} holds {len(scene.frames)} frames, the reference is number {scene.reference + 1}; "
                 f"{label} takes {FRAMES}, of which number {FRAMES // 2 + 1} is the reference. Leave {FRAMES} frames in "
                 "each scene of the dataset and prepare it again."
             )

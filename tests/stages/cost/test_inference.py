@@ -19,7 +19,10 @@ GOOD = {"seconds": [0.5, 0.25, 1.0], "memory": 2 * 10**9, "rest": 10**9, "parame
 def params(tmp_path, monkeypatch, small_params, write_params):
     """A profile of three variants; the current folder is empty."""
     monkeypatch.chdir(tmp_path)
-    small_params["tables"] |= {"table1": {"AHDRNet": "ahdrnet", "Proposed": "proposed"}, "floors": ["triangle-merge"]}
+    small_params["tables"] |= {
+        "1": {"rows": {"AHDRNet": "ahdrnet", "Proposed": "proposed"}},
+        "floors": ["triangle-merge"],
+    }
     return load(write_params(small_params))
 
 
@@ -171,7 +174,7 @@ class TestProbe:
 
     def test_the_whole_way_is_timed(self, params, monkeypatch, restored_threads):
         sizes = []
-        monkeypatch.setattr(probe, "predictor", lambda *_: lambda scene: sizes.append(scene.codes.shape[1:3]))
+        monkeypatch.setattr(probe, "predictor", lambda *_: lambda scene: sizes.append(scene.frames.shape[1:3]))
         probe.measure(self.job(params, height=200, width=100))
         assert sizes == [(128, 100), *[(200, 100)] * 3], "a small picture first, then one that isn't counted"
 

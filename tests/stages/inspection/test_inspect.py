@@ -31,7 +31,7 @@ def network(segments="olc"):
 @pytest.fixture(scope="module")
 def scenes(tiny_scene):
     """The bracket, and another of a size that isn't a multiple of 8, without a bright place."""
-    dim = Scene("dim", tiny_scene.codes[:, :20, :21] // 4, tiny_scene.times, 1, tiny_scene.radiance[:20, :21] / 20)
+    dim = Scene("dim", tiny_scene.frames[:, :20, :21] // 4, tiny_scene.times, 1, tiny_scene.radiance[:20, :21] / 20)
     return [tiny_scene, dim]
 
 
@@ -163,7 +163,7 @@ class TestDuringTraining:
         assert observer(Params.model_validate(small_params), "olc-64", network())() == {}
 
     def test_a_data_set_without_held_out_truth_is_refused(self, params, tiny_scene, monkeypatch):
-        blind = Scene("blind", tiny_scene.codes, tiny_scene.times, 1)
+        blind = Scene("blind", tiny_scene.frames, tiny_scene.times, 1)
         monkeypatch.setattr(observation.training, "read_split", lambda *_: [blind])
         assert held_out(params, "panoramas") == []
         with pytest.raises(UsageError, match="no test scene with truth"):

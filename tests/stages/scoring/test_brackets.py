@@ -20,12 +20,12 @@ CPU = torch.device("cpu")
 def other(request, tiny_scene):
     """A scene of so many frames, with this reference."""
     count, reference = request.param
-    codes = np.repeat(tiny_scene.codes, 2, 0)[:count]
-    return replace(tiny_scene, codes=codes, times=4.0 ** np.arange(count), reference=reference)
+    frames = np.repeat(tiny_scene.frames, 2, 0)[:count]
+    return replace(tiny_scene, frames=frames, times=4.0 ** np.arange(count), reference=reference)
 
 
 def said(scene):
-    return f"holds {len(scene.codes)} frames, the reference is number {scene.reference + 1}; .* takes 3, of which"
+    return f"holds {len(scene.frames)} frames, the reference is number {scene.reference + 1}; .* takes 3, of which"
 
 
 @pytest.mark.parametrize("name", ["ahdrnet", "kalantari2017"])

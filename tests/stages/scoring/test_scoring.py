@@ -39,9 +39,9 @@ def tasks(tmp_path, textured):
     made = []
     for index in range(COUNT):
         truth = textured(index)
-        codes = np.stack([np.rint(np.clip(truth * t, 0, 1) ** (1 / 2.2) * 255) for t in (1, 4, 16)]).astype(np.uint8)
+        frames = np.stack([np.rint(np.clip(truth * t, 0, 1) ** (1 / 2.2) * 255) for t in (1, 4, 16)]).astype(np.uint8)
         scene = tmp_path / "scenes" / f"hall-{index}"
-        write_scene(scene, Scene(scene.name, codes, np.array([1.0, 4.0, 16.0]), 1, truth))
+        write_scene(scene, Scene(scene.name, frames, np.array([1.0, 4.0, 16.0]), 1, truth))
         np.save(tmp_path / f"hall-{index}.npy", truth * np.float32(1.1))
         made.append(Task(scene.name, tmp_path / f"hall-{index}.npy", scene))
     return made

@@ -53,11 +53,11 @@ def test_training_reads_registered_frames(aligning):
     plain = training.read_split(aligning.params, "panoramas", "train")
     found = training.read_aligned(aligning.params, "panoramas", "train", CARD)
     assert [scene.id for scene in found] == [scene.id for scene in plain]
-    assert any((one.codes != other.codes).any() for one, other in zip(plain, found, strict=True))
+    assert any((one.frames != other.frames).any() for one, other in zip(plain, found, strict=True))
     for one, other in zip(plain, found, strict=True):
-        np.testing.assert_array_equal(other.codes, register(one, flow).codes)
+        np.testing.assert_array_equal(other.frames, register(one, flow).frames)
         np.testing.assert_array_equal(other.radiance, one.radiance)
-        assert isinstance(other.codes, np.memmap) and other.reference == one.reference
+        assert isinstance(other.frames, np.memmap) and other.reference == one.reference
     assert len(kept(aligning)) == len(plain)
 
 
@@ -68,13 +68,13 @@ def test_scenes_are_registered_once(aligning, monkeypatch):
 
 
 def test_a_damaged_scene_is_registered_again(aligning):
-    wanted = [scene.codes.copy() for scene in training.read_aligned(aligning.params, "panoramas", "train", CARD)]
+    wanted = [scene.frames.copy() for scene in training.read_aligned(aligning.params, "panoramas", "train", CARD)]
     first = kept(aligning)[0].parent
     content = (first / "ldr.npy").read_bytes()
     (first / "ldr.npy").write_bytes(content[: len(content) // 2])
     again = training.read_aligned(aligning.params, "panoramas", "train", CARD)
     for one, other in zip(wanted, again, strict=True):
-        np.testing.assert_array_equal(other.codes, one)
+        np.testing.assert_array_equal(other.frames, one)
 
 
 def test_one_process_at_a_time_registers(aligning, monkeypatch):
@@ -86,7 +86,7 @@ def test_one_process_at_a_time_registers(aligning, monkeypatch):
         first, second = pool.map(lambda _: training.read_aligned(*given), range(2))
     assert sorted(calls) == sorted(scene.id for scene in training.read_split(*given[:3]))
     for one, other in zip(first, second, strict=True):
-        np.testing.assert_array_equal(one.codes, other.codes)
+        np.testing.assert_array_equal(one.frames, other.frames)
 
 
 def test_other_code_or_data_registers_afresh(aligning, monkeypatch):
@@ -101,7 +101,7 @@ def test_methods_that_take_frames_as_they_are_keep_nothing(site):
     found = training.read_aligned(site.params, "panoramas", "train", methods["ahdrnet"])
     plain = training.read_split(site.params, "panoramas", "train")
     for one, other in zip(plain, found, strict=True):
-        np.testing.assert_array_equal(other.codes, one.codes)
+        np.testing.assert_array_equal(other.frames, one.frames)
     assert not kept(site)
 
 
@@ -112,7 +112,7 @@ def test_the_training_stage_uses_them(aligning, monkeypatch):
     aligning.run("train", RUN)
     (scenes,) = [part for part in seen[0] if isinstance(part, list)]
     folder = kept(aligning)[0].parent
-    np.testing.assert_array_equal(scenes[0].codes, read_scene(folder).codes)
+    np.testing.assert_array_equal(scenes[0].frames, read_scene(folder).frames)
     assert Path("work/tiny/weights", f"{RUN}.safetensors").exists()
     outs = {path.relative_to("work/tiny").parts[0] for path in Path("work/tiny").rglob("*") if "aligned" in path.name}
     assert not outs

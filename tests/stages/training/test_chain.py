@@ -112,7 +112,7 @@ def test_predictions_are_radiance_of_the_scene_s_size(inside):
         for split in ("test", "no-truth"):
             for path in list_scenes(layout.scenes(p, "panoramas", split)):
                 radiance = read_exr(layout.predictions(p, entry.run, "panoramas") / split / f"{path.name}.exr")
-                assert radiance.shape == read_scene(path).codes.shape[1:]
+                assert radiance.shape == read_scene(path).frames.shape[1:]
                 assert np.isfinite(radiance).all()
                 assert (radiance >= 0).all()
 

@@ -1,4 +1,4 @@
-"""The engine in the public sets' clothes: official names and forms, read by the sets' own readers."""
+"""Synthetic sets under the public sets' names: official names and formats, read by the sets' own readers."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ from bench.core.errors import UsageError
 from bench.core.params import load
 from bench.core.registry import datasets
 from bench.data import checks
-from bench.data.clothes import SETS, dress, pack
+from bench.data.synthetic import SETS, pack, write_set
 from bench.io.radiance import read_rgbe
 from bench.nn.vgg import VggFeatures
 from bench.stages.tools import rehearse
@@ -37,10 +37,10 @@ MAY_DIFFER = {
 
 
 @pytest.fixture(scope="module")
-def dressed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("dressed")
+def synthetic(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("synthetic")
     for name in SETS:
-        dress(name, SHIPPED, folder / name)
+        write_set(name, SHIPPED, folder / name)
     return folder
 
 
@@ -48,8 +48,8 @@ def names(folder):
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-def test_kalantaris_files_have_their_names(dressed):
-    found = names(dressed / "kalantari")
+def test_kalantaris_files_have_their_names(synthetic):
+    found = names(synthetic / "kalantari")
     assert [name for name in found if "Training/001" in name] == [
         f"Training/001/{name}"
         for name in ("262A0898.tif", "262A0899.tif", "262A0900.tif", "HDRImg.hdr", "exposure.txt")
@@ -59,20 +59,20 @@ def test_kalantaris_files_have_their_names(dressed):
     }  # fmt: skip
 
 
-def test_hus_files_have_their_names(dressed):
+def test_hus_files_have_their_names(synthetic):
     base = "CVPR2020_NTIRE_Workshop/SynHDR_Dataset2"
-    found = names(dressed / "hu")
+    found = names(synthetic / "hu")
     assert {name.removeprefix(f"{base}/086/") for name in found if f"{base}/086/" in name} == {
         *(f"{kind}_{number}_aligned.tif" for kind in ("input", "ref") for number in (1, 2, 3)),
         "input_exp.txt", "ref_exp.txt", "ref_hdr_aligned_linear.hdr", "ldr_visualize.png",
     }  # fmt: skip
     for name in ("input_exp.txt", "ref_exp.txt"):
-        assert {path.read_bytes() for path in (dressed / "hu").rglob(name)} == {b"0 2 4\n"}
+        assert {path.read_bytes() for path in (synthetic / "hu").rglob(name)} == {b"0 2 4\n"}
     assert {name.split("/")[2] for name in found} == {"001", "002", "003", "004", "086", "087"}
 
 
-def test_tursuns_files_have_their_names_and_settings(dressed):
-    (scene, _) = sorted((dressed / "tursun" / "dataset").iterdir())
+def test_tursuns_files_have_their_names_and_settings(synthetic):
+    (scene, _) = sorted((synthetic / "tursun" / "dataset").iterdir())
     assert sorted(path.name for path in scene.iterdir()) == sorted(
         f"{n}.{e}" for n in range(1, 10) for e in ("tiff", "txt")
     )
@@ -82,8 +82,8 @@ def test_tursuns_files_have_their_names_and_settings(dressed):
 
 
 @pytest.mark.parametrize(("name", "count"), [("kalantari", 6 * 3), ("hu", 6 * 6), ("tursun", 2 * 9)])
-def test_frames_are_colour_pictures_of_sixteen_bits(dressed, name, count):
-    frames = [path for path in (dressed / name).rglob("*") if path.suffix in {".tif", ".tiff"}]
+def test_frames_are_colour_pictures_of_sixteen_bits(synthetic, name, count):
+    frames = [path for path in (synthetic / name).rglob("*") if path.suffix in {".tif", ".tiff"}]
     assert len(frames) == count
     for path in frames:
         pixels = tifffile.imread(path)
@@ -95,9 +95,9 @@ def test_no_place_is_in_training_here_and_in_testing_there():
     assert not train & test
 
 
-def test_hus_truth_is_on_the_short_frames_scale(dressed):
+def test_hus_truth_is_on_the_short_frames_scale(synthetic):
     """Measured on the files, without the reader: truth * t / code^2.2, t = 1 for the short frame."""
-    for scene in sorted((dressed / "hu").glob("*/*/*")):
+    for scene in sorted((synthetic / "hu").glob("*/*/*")):
         truth = read_rgbe(scene / "ref_hdr_aligned_linear.hdr")
         for kind, shots in (("input", (2,)), ("ref", (1, 2, 3))):
             for index in shots:
@@ -108,16 +108,16 @@ def test_hus_truth_is_on_the_short_frames_scale(dressed):
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_the_sets_own_readers_take_every_scene(dressed, name):
+def test_the_sets_own_readers_take_every_scene(synthetic, name):
     for split, role in datasets[name].splits.items():
-        scenes = list(datasets[name].scenes(dressed / name, split))
+        scenes = list(datasets[name].scenes(synthetic / name, split))
         assert len(scenes) == {"train": 4, "test": 2, "no-truth": 2}[role]
         for scene in scenes:
             assert set(checks.run(scene, name).values()) <= {"passed", "not applicable: no truth"}
 
 
-def test_nine_frames_are_one_stop_apart(dressed):
-    for scene in sorted((dressed / "tursun" / "dataset").iterdir()):
+def test_nine_frames_are_one_stop_apart(synthetic):
+    for scene in sorted((synthetic / "tursun" / "dataset").iterdir()):
         frames = [tifffile.imread(scene / f"{number}.tiff") / 65535 for number in range(1, 10)]
         for number, (one, other) in enumerate(pairwise(frames), 1):
             good = (one > 0.15) & (one < 0.8) & (other > 0.15) & (other < 0.8)
@@ -126,9 +126,9 @@ def test_nine_frames_are_one_stop_apart(dressed):
             assert step == pytest.approx(1, abs=0.1), (scene.name, number)
 
 
-def test_archives_depend_on_names_and_bytes_alone(dressed, tmp_path):
+def test_archives_depend_on_names_and_bytes_alone(synthetic, tmp_path):
     """Not on times, permissions or the order in which the files were made."""
-    original = dressed / "kalantari" / "Test"
+    original = synthetic / "kalantari" / "Test"
     for path in sorted((path for path in original.rglob("*") if path.is_file()), reverse=True):
         copy = tmp_path / "Test" / path.relative_to(original)
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -185,7 +185,7 @@ class TestRehearsal:
     def test_archives_are_made_once_and_served(self, tmp_path, monkeypatch):
         monkeypatch.chdir(ROOT)
         rehearse.make(tmp_path, "vgg16-397923af.pth")
-        wanted = {name for clothes in SETS.values() for name in clothes.archives} | {"vgg16-397923af.pth"}
+        wanted = {name for made in SETS.values() for name in made.archives} | {"vgg16-397923af.pth"}
         assert wanted <= {path.name for path in tmp_path.iterdir()}
         times = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir() if path.is_file()}
         rehearse.make(tmp_path, "vgg16-397923af.pth")

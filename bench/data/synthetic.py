@@ -1,7 +1,7 @@
-"""The bracket engine in other clothes: its views in the layouts of the public sets, and as their official archives.
+"""Synthetic data under the public sets' names: simulated brackets in their layouts, and as their official archives.
 
-What a public set's reader, download and pipeline do can so be tried without the set. Names and forms of the files are
-the sets'; the pictures are views of panoramas.
+Readers, downloads and the pipeline of a public set can be tried without the set. Names and formats of the files are the
+set's; the pictures are views of panoramas.
 """
 
 import zipfile
@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.core.seeding import generator
 from bench.core.simulation import Simulation
-from bench.data.bracket import Codes, Order, View
+from bench.data.bracket import Bracket, Frame, ViewSpec
 from bench.data.objects import Light
 from bench.data.panorama import load
 from bench.data.sensor import expose
@@ -32,54 +32,54 @@ TURSUN_EVS = range(-4, 5)
 
 FIRST_TEST_OF_HU = 86
 
-Writer = Callable[[Path, Order, View, int, Simulation], None]
+Writer = Callable[[Path, ViewSpec, Bracket, int, Simulation], None]
 """Write one view, the n-th of its split, below a folder."""
 
 
-def write_kalantari(root: Path, order: Order, view: View, number: int, settings: Simulation) -> None:
+def write_kalantari(root: Path, spec: ViewSpec, view: Bracket, number: int, settings: Simulation) -> None:
     """Write Training/001.., Test/PAPER/<name> for every other test scene, else Test/EXTRA/001.."""
     folder = {
         "train": f"Training/{number + 1:03d}",
         "test": f"Test/PAPER/{PAPER_SCENES[number // 2 % 5]}" if number % 2 else f"Test/EXTRA/{number // 2 + 1:03d}",
-    }[order.split]
-    for index, codes in enumerate(view.codes):
-        write_tiff16(root / folder / f"262A{898 + 3 * number + index:04d}.tif", codes)
-    _write_evs(root / folder / "exposure.txt", order)
-    write_rgbe(root / folder / "HDRImg.hdr", view.truth)
+    }[spec.split]
+    for index, frame in enumerate(view.frames):
+        write_tiff16(root / folder / f"262A{898 + 3 * number + index:04d}.tif", frame)
+    _write_evs(root / folder / "exposure.txt", spec)
+    write_rgbe(root / folder / "HDRImg.hdr", view.radiance)
 
 
-def write_hu(root: Path, order: Order, view: View, number: int, settings: Simulation) -> None:
+def write_hu(root: Path, spec: ViewSpec, view: Bracket, number: int, settings: Simulation) -> None:
     """Write CVPR2020_NTIRE_Workshop/SynHDR_Dataset2/001.. for training, 086.. for testing."""
-    first = 1 if order.split == "train" else FIRST_TEST_OF_HU
+    first = 1 if spec.split == "train" else FIRST_TEST_OF_HU
     folder = root / "CVPR2020_NTIRE_Workshop" / "SynHDR_Dataset2" / f"{first + number:03d}"
-    rng = generator(settings.seed, "static", order.split, order.name)
-    for index, (codes, time) in enumerate(zip(view.codes, order.times, strict=True), 1):
-        write_tiff16(folder / f"input_{index}_aligned.tif", codes)
-        write_tiff16(folder / f"ref_{index}_aligned.tif", _expose(view.seen[1], time, order, settings, rng))
+    rng = generator(settings.seed, "static", spec.split, spec.name)
+    for index, (frame, time) in enumerate(zip(view.frames, spec.times, strict=True), 1):
+        write_tiff16(folder / f"input_{index}_aligned.tif", frame)
+        write_tiff16(folder / f"ref_{index}_aligned.tif", _expose(view.seen[1], time, spec, settings, rng))
     # As in the set's sample: whole EVs on one line, counted from the short frame.
-    text = " ".join(str(ev - order.exposures[0]) for ev in order.exposures) + "\n"
+    text = " ".join(str(ev - spec.exposures[0]) for ev in spec.exposures) + "\n"
     for name in ("input_exp.txt", "ref_exp.txt"):
         (folder / name).write_text(text, encoding="ascii")
-    write_rgbe(folder / "ref_hdr_aligned_linear.hdr", view.truth)
-    _write_png(folder / "ldr_visualize.png", view.codes[1])
+    write_rgbe(folder / "ref_hdr_aligned_linear.hdr", view.radiance)
+    _write_png(folder / "ldr_visualize.png", view.frames[1])
 
 
-def write_tursun(root: Path, order: Order, view: View, number: int, settings: Simulation) -> None:
+def write_tursun(root: Path, spec: ViewSpec, view: Bracket, number: int, settings: Simulation) -> None:
     """Write dataset/<scene>/1.tiff..9.tiff with N.txt: frames 1 EV apart, no truth."""
-    folder = root / "dataset" / order.name
-    rng = generator(settings.seed, "nine", order.split, order.name)
+    folder = root / "dataset" / spec.name
+    rng = generator(settings.seed, "nine", spec.split, spec.name)
     for name, ev in enumerate(TURSUN_EVS, 1):
         own = {0: 0, 2: 1, 4: 2}.get(ev)
         light = view.seen[0 if ev < 1 else 1 if ev < 3 else 2]
-        codes = view.codes[own] if own is not None else _expose(light, 2.0**ev, order, settings, rng)
-        write_tiff16(folder / f"{name}.tiff", codes)
+        frame = view.frames[own] if own is not None else _expose(light, 2.0**ev, spec, settings, rng)
+        write_tiff16(folder / f"{name}.tiff", frame)
         # From 1/4096 s at ISO 1600 on, a stop more with each frame.
         lines = f"ExposureTime: 1/{2 ** (13 - name)}\r\nISO: 1600\r\nFNumber: 5.0\r\n"
         (folder / f"{name}.txt").write_text(lines, encoding="ascii", newline="")
 
 
 @dataclass(frozen=True)
-class Clothes:
+class SyntheticSet:
     """A set as the engine makes it: how a view is written, from which settings, and the archives it is handed out in.
 
     archives : archive's official name -> folder that it holds.
@@ -99,14 +99,14 @@ SMALL = Simulation.model_validate(
 """Four training and two test views, as small as the networks allow."""
 
 SETS = {
-    "kalantari": Clothes(
+    "kalantari": SyntheticSet(
         write_kalantari, SMALL, {"SIGGRAPH17_HDR_Trainingset.zip": "Training", "SIGGRAPH17_HDR_Testset.zip": "Test"}
     ),
-    "hu": Clothes(
+    "hu": SyntheticSet(
         write_hu, SMALL.model_copy(update={"seed": 1, "ev_steps": (2,)}),
         {"SynHDR_Dataset2.zip": "CVPR2020_NTIRE_Workshop"},
     ),
-    "tursun": Clothes(
+    "tursun": SyntheticSet(
         write_tursun,
         SMALL.model_copy(update={"seed": 2, "ev_steps": (2,), "train_views": 0, "test_views": 0, "no_truth_scenes": 2}),
         {"dataset.zip": "dataset"},
@@ -114,7 +114,7 @@ SETS = {
 }  # fmt: skip
 
 
-def dress(name: str, panoramas: Path, out: Path, settings: Simulation | None = None) -> None:
+def write_set(name: str, panoramas: Path, out: Path, settings: Simulation | None = None) -> None:
     """Write the views of `settings` (default: the set's own small ones) to the folder `out` in the set's layout.
 
     Equal settings give equal bytes. UsageError if a panorama is missing or too few of its views are acceptable.
@@ -124,10 +124,10 @@ def dress(name: str, panoramas: Path, out: Path, settings: Simulation | None = N
     counts: dict[str, int] = {}
     with replacing(out) as part:
         part.mkdir()
-        for order, _, view in views(chosen, lights):
-            number = counts.get(order.split, 0)
-            counts[order.split] = number + 1
-            SETS[name].write(part, order, view, number, chosen)
+        for spec, _, view in views(chosen, lights):
+            number = counts.get(spec.split, 0)
+            counts[spec.split] = number + 1
+            SETS[name].write(part, spec, view, number, chosen)
 
 
 def pack(folder: Path, archive: Path) -> None:
@@ -143,15 +143,15 @@ def _files(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.is_file())
 
 
-def _write_evs(path: Path, order: Order) -> None:
-    path.write_text("".join(f"{ev:.1f}\n" for ev in order.exposures), encoding="ascii")
+def _write_evs(path: Path, spec: ViewSpec) -> None:
+    path.write_text("".join(f"{ev:.1f}\n" for ev in spec.exposures), encoding="ascii")
 
 
-def _expose(light: Light, time: float, order: Order, settings: Simulation, rng: np.random.Generator) -> Codes:
-    return expose(light, time, full_well=settings.full_well, read_noise=settings.read_noise, bits=order.bits, rng=rng)
+def _expose(light: Light, time: float, spec: ViewSpec, settings: Simulation, rng: np.random.Generator) -> Frame:
+    return expose(light, time, full_well=settings.full_well, read_noise=settings.read_noise, bits=spec.bits, rng=rng)
 
 
-def _write_png(path: Path, codes: Codes) -> None:
+def _write_png(path: Path, frame: Frame) -> None:
     from PIL import Image
 
-    Image.fromarray((codes // 257).astype(np.uint8)).save(path)
+    Image.fromarray((frame // 257).astype(np.uint8)).save(path)
