@@ -354,12 +354,6 @@ def observed_curves(curves: Mapping[str, pd.DataFrame]) -> bytes:
     from matplotlib.lines import Line2D
 
     begins = {title: quantised_after(frame) for title, frame in curves.items()}
-    handles = [Line2D([], [], color=KIND_COLOURS[k], linestyle=DASHES[k], label=k, **DOT) for k in IMAGE_KINDS]
-    if any(step is not None for step in begins.values()):
-        handles += [
-            Line2D([], [], color=EARLY, label="before quantisation"),
-            Line2D([], [], **BEGINS, label="quantisation begins"),
-        ]
     with canvas(10.5, 1.75 * len(curves) + 0.7, layout="constrained") as figure:
         grid = figure.subplots(len(curves), len(OBSERVED), squeeze=False, sharex=True, sharey="col")
         for row, (title, frame) in zip(grid, curves.items(), strict=True):
@@ -368,6 +362,12 @@ def observed_curves(curves: Mapping[str, pd.DataFrame]) -> bytes:
             row[0].set_ylabel(title.replace(" (", "\n("), fontsize=7)
         for axes, label in zip(grid[0], OBSERVED.values(), strict=True):
             axes.set_title(label)
+        handles = [Line2D([], [], color=KIND_COLOURS[k], linestyle=DASHES[k], label=k, **DOT) for k in IMAGE_KINDS]
+        if any(step is not None for step in begins.values()):
+            handles += [
+                Line2D([], [], color=EARLY, label="before quantisation"),
+                Line2D([], [], **BEGINS, label="quantisation begins"),
+            ]
         figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
         figure.supxlabel("step", fontsize=8)
         return png(figure)
