@@ -77,7 +77,7 @@ def test_commands_exist(command):
     words = words[2:]
     while words[0].startswith("--"):
         words = words[2:]
-    verb = words[:2] if words[0] == "protocol" else words[:1]
+    verb = words[:2] if words[0] in ("cost", "data", "protocol") else words[:1]
     answer = CliRunner().invoke(app, [*verb, "--help"])
     assert answer.exit_code == 0, answer.output
 

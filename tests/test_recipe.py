@@ -89,10 +89,10 @@ def test_caps_shorten_a_recipe_and_its_decay():
 
 def test_multiply_adds_of_fused_attention_are_counted():
     """The framework's own counter has no formula for the CPU's kernel; a training's card must not fail for it."""
-    from bench.stages.cost import cost
+    from bench.stages.cost import counting
     from bench.stages.training import networks
 
     for name in ("cavit", "sctnet", "afunet"):
         network = methods[name].build("smoke", head="published")
-        counted = cost.multiply_adds(network, height=64, width=64)
+        counted = counting.multiply_adds(network, height=64, width=64)
         assert networks.multiply_adds(network) == pytest.approx(counted / 64**2, rel=1e-3)

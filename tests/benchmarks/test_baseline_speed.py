@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from bench.core.registry import methods
 from bench.nn.deform import _sampling_grid
-from bench.stages.training.training import to_device
+from bench.stages.training.environment import to_device
 
 EDGE, ROUNDS = 128, 5
 AS_FAST = 0.85

@@ -10,7 +10,7 @@ import torch
 
 from bench.core.registry import methods
 from bench.nn.swin import SwinGroup
-from bench.stages.training.training import to_device
+from bench.stages.training.environment import to_device
 
 from ..methods import naive, rule
 

@@ -20,7 +20,7 @@ from bench.metrics.usage import histogram, used_share
 from bench.metrics.zones import cell_zones
 from bench.stages import layout
 from bench.stages.inspection.disturbance import inspect_network
-from bench.stages.training import codebook, networks, training
+from bench.stages.training import codebook, environment, networks
 from bench.stages.training.observation import Look, held_out, look, tensors
 from methods.olc.codebook import segment
 from methods.olc.vqgan import VQGAN
@@ -31,7 +31,7 @@ ATLAS_CELLS = 4
 
 def run(params: Params, name: str) -> None:
     """Inspect codebook `name`, or network `name` (a run with a codebook) where it starts with "network-"."""
-    device = training.start(params)
+    device = environment.start(params)
     if name.startswith("network-") and (run := name.removeprefix("network-")) in params.vq_runs:
         facts = inspect_network(params, run, device)
         write_json_atomic(layout.inspection(params, name), facts)

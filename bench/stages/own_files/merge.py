@@ -28,7 +28,7 @@ from bench.io.files import write_bytes_atomic
 from bench.io.radiance import write_exr
 from bench.stages.own_files import destinations
 from bench.stages.scoring.predict import predictor
-from bench.stages.training import training
+from bench.stages.training import environment, inputs
 
 NO_FRAMES = (*TRUTHS, "hdr_img.hdr", *(names.truth for names in (OFFICIAL, OXFORD, HU)))
 """What truths are called in the folders of scenes that are known; none is a frame."""
@@ -78,7 +78,7 @@ def run(params: Params, request: MergeRequest) -> None:
         print(f"note: {note.removeprefix(checks.NOTED)}")
     for name, time in zip(scene.metadata["frames"], scene.times, strict=True):
         print(f"{name}: {math.log2(time):+.2f} EV{', the reference' if name == _reference(scene) else ''}")
-    radiance = predictor(card, network, training.start(params), request.tile, request.preset)(scene)
+    radiance = predictor(card, network, environment.start(params), request.tile, request.preset)(scene)
     write_exr(request.out, radiance)
     if request.preview is not None:
         write_bytes_atomic(request.preview, _preview(radiance))
@@ -127,13 +127,13 @@ def _reference(scene: Scene) -> str:
 
 def _check_count(card: MethodCard, scene: Scene) -> None:
     count = len(scene.frames)
-    if not card.trains or count == training.FRAMES:
+    if not card.trains or count == inputs.FRAMES:
         return
-    if count < training.FRAMES:
-        raise UsageError(f"{card.label} needs {training.FRAMES} frames of different exposure; {count} were given.")
+    if count < inputs.FRAMES:
+        raise UsageError(f"{card.label} needs {inputs.FRAMES} frames of different exposure; {count} were given.")
     names = [scene.metadata["frames"][index] for index in triplet(list(scene.times), 2.0)]
     raise UsageError(
-        f"{card.label} takes {training.FRAMES} frames, {count} were given; pass those 2 EV apart: {' '.join(names)}."
+        f"{card.label} takes {inputs.FRAMES} frames, {count} were given; pass those 2 EV apart: {' '.join(names)}."
     )
 
 

@@ -16,7 +16,7 @@ from bench.io.tables import read_scores
 from bench.metrics.intervals import place
 from bench.report.codebooks.figures import InspectedCodebook
 from bench.report.codebooks.section import section
-from bench.report.cost import speed
+from bench.report.cost import predictions
 from bench.report.figures.figures import learning_curves
 from bench.report.page.page import Figure, Page, Section, render
 from bench.report.results.inputs import Measured, Paper
@@ -149,7 +149,7 @@ def _paper_table(paper: Paper, measured: Measured, notes: Sequence[str]) -> Sect
     """Make the section of one of the paper's tables; Table 1 has the Pareto figures and the notes on submissions."""
     name, tables = (f"table{paper.number}", f"Table {paper.number}"), [scored.table(paper, measured)]
     if paper.number == 1:
-        figures = speed.figures(measured, scored.datasets_of(paper, measured))
+        figures = predictions.figures(measured, scored.datasets_of(paper, measured))
         return Section(*name, INTROS[1], tables, figures, notes)
     tests = differences.table(paper, measured)
     return Section(*name, INTROS[paper.number], [*tables, *([tests] if tests else [])])
@@ -259,10 +259,10 @@ def _known(params: Params, scores: pd.DataFrame, sizes: Mapping[str, Any]) -> si
 
 def _evaluation(params: Params, scores: pd.DataFrame, key: str) -> dict[str, Any]:
     entry, found = params.evaluations[key], origins.rows(params, scores, key)
-    predictions = layout.predictions(params, entry.run, entry.dataset)
+    folder = layout.predictions(params, entry.run, entry.dataset)
     made: dict[str, Any] = {"scores": {"rows": len(found), "sha256": digests.of_rows(found)}}
-    if predictions.exists():
-        made["predictions"] = digests.of_folder(predictions)._asdict()
+    if folder.exists():
+        made["predictions"] = digests.of_folder(folder)._asdict()
     if (path := layout.imported_card(params, key)).exists():
         made["card"] = sidecar.card(_json(path))
     return made | _hashed(sensitivity=layout.sensitivity(params, key))

@@ -15,7 +15,7 @@ from bench.core.scene import IMAGE_KINDS, Scene
 from bench.metrics.usage import HELD_OUT, histogram, perplexity, used_share
 from bench.nn.frames import scene_input
 from bench.nn.tiling import pad_reflect
-from bench.stages.training import training
+from bench.stages.training import inputs
 from methods.olc.stage1 import image_of_kind
 from methods.olc.vqgan import VQGAN
 
@@ -43,8 +43,8 @@ class Look(NamedTuple):
 
 def held_out(params: Params, dataset: str) -> list[Scene]:
     """Return the test scenes with truth, in the order of their names."""
-    scenes = [scene for scene in training.read_split(params, dataset, "test") if scene.radiance is not None]
-    training.need_bracket("a network", scenes)
+    scenes = [scene for scene in inputs.read_split(params, dataset, "test") if scene.radiance is not None]
+    inputs.need_bracket("a network", scenes)
     return scenes
 
 

@@ -9,7 +9,7 @@ import torch
 from bench.core.errors import UsageError
 from bench.core.params import Params
 from bench.core.scene import IMAGE_KINDS, Scene
-from bench.metrics.fidelity import psnr_linear, psnr_mu
+from bench.metrics import psnr_l, psnr_mu
 from bench.metrics.usage import HELD_OUT
 from bench.stages.inspection.inspect import examine
 from bench.stages.training import observation
@@ -82,7 +82,7 @@ def test_a_look_is_what_the_network_does(scenes):
         pair = (vqgan(truth, 3).radiance[0].permute(1, 2, 0), truth[0].permute(1, 2, 0))
     # Both in float64, summed in another order.
     assert one.psnr_mu == pytest.approx(psnr_mu(*pair), abs=1e-9)
-    assert one.psnr_l == pytest.approx(psnr_linear(*pair), abs=1e-9)
+    assert one.psnr_l == pytest.approx(psnr_l(*pair), abs=1e-9)
 
 
 def test_segments_are_kept_and_overlap_shows_them(examined):
@@ -148,7 +148,7 @@ class TestDuringTraining:
         codes = np.zeros((3, 160, 141, 3), np.uint8)
         wide[0] = Scene("s0", codes, wide[0].times, 1, np.zeros((160, 141, 3), np.float32))
         seen, shapes = [], []
-        monkeypatch.setattr(observation.training, "read_split", lambda *_: wide)
+        monkeypatch.setattr(observation.inputs, "read_split", lambda *_: wide)
         monkeypatch.setattr(observation, "tensors", lambda scene: (seen.append(scene.id), tensors(scene))[1])
         monkeypatch.setattr(
             observation, "measure", lambda _, images: shapes.extend(one.shape for pair in images for one in pair) or {}
@@ -164,7 +164,7 @@ class TestDuringTraining:
 
     def test_a_data_set_without_held_out_truth_is_refused(self, params, tiny_scene, monkeypatch):
         blind = Scene("blind", tiny_scene.frames, tiny_scene.times, 1)
-        monkeypatch.setattr(observation.training, "read_split", lambda *_: [blind])
+        monkeypatch.setattr(observation.inputs, "read_split", lambda *_: [blind])
         assert held_out(params, "panoramas") == []
         with pytest.raises(UsageError, match="no test scene with truth"):
             observer(params, "olc-64", network())
