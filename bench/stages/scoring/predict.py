@@ -69,7 +69,7 @@ def _version(library: str) -> str:
 
 
 @dataclass(frozen=True)
-class Kept:
+class PredictionCache:
     """Predictions without weights that took long: an evaluation that was interrupted goes on with the scene it was at.
 
     They lie in runs/, outside the pipeline's outputs, under a hash of variant, code and libraries, and of the scene.
@@ -79,7 +79,7 @@ class Kept:
     used: set[Path] = field(default_factory=set)
 
     @classmethod
-    def of(cls, params: Params, cell: str, variant: Variant, code: str) -> "Kept":
+    def of(cls, params: Params, cell: str, variant: Variant, code: str) -> "PredictionCache":
         """Return those of evaluation `cell`; `code` is where the method's sources lie."""
         settings = {**variant.model_dump(), "libraries": {name: _version(name) for name in LIBRARIES}}
         return cls(Path("runs") / params.profile / "predictions" / cell / digest(settings, (*CODE, code)))
