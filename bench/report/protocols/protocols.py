@@ -6,10 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from bench.core.registry import protocols
 from bench.report.protocols.ranking import ProtocolGrid, RankedValue, tau
 from bench.report.results.inputs import Measured
-from bench.report.results.results import Result, Results
-from bench.report.scores.masks import kind, label
-from bench.report.scores.rules import caution
-from bench.report.table.caption import data, seeds, settings, spread
+from bench.report.results.results import Results, Summary
+from bench.report.table.caption import caution, data, seeds, settings, spread
 from bench.report.table.table import Column, Row, Table, Value
 
 GROUP = "protocol"
@@ -67,8 +65,8 @@ def _caption(own: str, results: Mapping[str, Results], measured: Measured) -> st
     tested = list(dict.fromkeys(dataset for group in results.values() for _, dataset in group))
     made = "; ".join(settings(measured.params, measured.cards))
     told = (
-        f"Profile {measured.params.profile}: {data(found, tested)}; {seeds(found)}; {made}. The same predictions under "
-        f"every protocol. {READING.format(own=own)}{spread(found)}"
+        f"Profile {measured.params.profile}: {data(measured.params, found, tested)}; {seeds(found)}; {made}. The same "
+        f"predictions under every protocol. {READING.format(own=own)}{spread(found)}"
     )
     if not any("hdrvdp2" in result.values for result in found):
         return told
@@ -91,7 +89,7 @@ def _heading(grid: ProtocolGrid) -> str:
 def _rows(grid: ProtocolGrid, names: Sequence[str], measured: Measured) -> Iterator[Row]:
     for variant in grid.variants:
         places = grid.row(variant)
-        cells: dict[str, Value] = {"method": label(variant, measured), "kind": kind(variant, measured)}
+        cells: dict[str, Value] = {"method": measured.label(variant), "kind": measured.kind(variant)}
         cells |= {name: places[name].value for name in names}
         yield Row(
             panel(grid),
@@ -120,11 +118,11 @@ def _tidy(grids: Sequence[ProtocolGrid], results: Mapping[str, Results], measure
     return Table("protocols", "", "", TIDY, tuple(rows))
 
 
-def _tidy_row(grid: ProtocolGrid, variant: str, protocol: str, result: Result | None, measured: Measured) -> Row:
+def _tidy_row(grid: ProtocolGrid, variant: str, protocol: str, result: Summary | None, measured: Measured) -> Row:
     place = grid.places[variant, protocol]
     cells: dict[str, Value] = {
-        "dataset": grid.dataset, "metric": grid.metric.name, "method": label(variant, measured), "variant": variant,
-        "kind": kind(variant, measured), "protocol": protocol, "value": place.value, "rank": place.rank,
+        "dataset": grid.dataset, "metric": grid.metric.name, "method": measured.label(variant), "variant": variant,
+        "kind": measured.kind(variant), "protocol": protocol, "value": place.value, "rank": place.rank,
         "rank_change": place.change, "change_against": f"{grid.metric.twin or grid.metric.name} {grid.own}",
         "scenes": result.scenes if result else None, "seeds": result.seeds if result else None,
     }  # fmt: skip
@@ -140,7 +138,7 @@ def findings(grid: ProtocolGrid, measured: Measured) -> list[str]:
     others = [name for name in grid.defined if name != grid.own]
     if grid.own not in grid.defined or not others:
         return []
-    compared = [name for name in grid.variants if kind(name, measured) != "floor"]
+    compared = [name for name in grid.variants if measured.kind(name) != "floor"]
     return [*_spread(grid), *_orders(grid, others, compared), *_same(grid)]
 
 

@@ -18,7 +18,6 @@ from bench.report.figures.style import shrink
 from bench.report.page.page import Figure, Section
 from bench.report.results.inputs import Measured
 from bench.report.scores import unscored
-from bench.report.scores.masks import label
 from bench.report.table.table import Table
 from bench.stages import layout
 
@@ -81,7 +80,7 @@ def _chosen(params: Params, found: dict[str, Path], most: int) -> list[str]:
 
 def _crops(measured: Measured, scores: pd.DataFrame, dataset: str, split: str, path: Path) -> Figure:
     params, scene = measured.params, read_scene(path)
-    labels = {variant: label(variant, measured).replace(" · ", "\n") for variant in params.tables.crops}
+    labels = {variant: measured.label(variant).replace(" · ", "\n") for variant in params.tables.crops}
     runs = {variant: _run(params, variant, dataset) for variant in labels}
     files = {
         labels[v]: layout.predictions(params, run, dataset) / split / f"{path.name}.exr" for v, run in runs.items()

@@ -123,12 +123,14 @@ ALONE = {**NO_CODEBOOKS, "plain_runs": {}, "plain_evaluations": {}, "classic_eva
         ({**ALONE, "sensitivity": [], "tables": {"floors": ["reference-only"]}}, FIXED - {"protocols"}),
         ({**ALONE, "tables": {"1": {"rows": {"Floor": "reference-only"}}}}, {*FIXED, "table1"}),
         ({"tables": {**TABLES, "1": None}}, {*FIXED, *LEARNED, "codebooks"} - {"table1", "recipes"}),
+        ({"tables": {**TABLES, "2": None}}, {*FIXED, *LEARNED, "codebooks"} - {"table2"}),
+        ({"tables": {**TABLES, "3": None}}, {*FIXED, *LEARNED, "codebooks"} - {"table3"}),
         (
             {"tables": {**TABLES, "2": None, "3": None, "crops": []}, **NO_CODEBOOKS},
             {*FIXED, "table1", "recipes", "curves"},
         ),
     ],
-    ids=["one method", "no other protocol", "own row", "no Table 1", "no codebooks"],
+    ids=["one method", "no other protocol", "own row", "no Table 1", "no Table 2", "no Table 3", "no codebooks"],
 )
 def test_what_a_profile_lacks_is_absent_from_its_report(changes, sections, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
