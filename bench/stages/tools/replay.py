@@ -15,7 +15,7 @@ from bench.stages.training import codebook, environment, networks, recipes, trai
 from bench.train.failure import read_dump
 from bench.train.learner import Learner
 from bench.train.loop import to_inputs
-from bench.train.step import only
+from bench.train.optimiser import only
 
 
 def run(path: Path) -> None:
@@ -33,7 +33,7 @@ def run(path: Path) -> None:
     settings, learner = _training(params, origin, device)
     _fill(learner, saved, device)
     print(f"{origin['verb']} {origin['name']}, {saved['phase']}: {saved['sentence']}")
-    batch = to_inputs([saved["batch"][name] for name in ("codes", "times", "truth")], device)
+    batch = to_inputs([saved["batch"][name] for name in ("frames", "times", "truth")], device)
     _say_finite("batch", {"frames": batch[0], "truth": batch[1]})
     for name, network in learner.networks.items():
         _say_finite(f"weights of {name}", dict(network.named_parameters()))
