@@ -7,9 +7,7 @@ from bench.core.registry import protocols
 from bench.report.protocols.ranking import Grid, Place, tau
 from bench.report.results.inputs import Measured
 from bench.report.results.results import Results
-from bench.report.scores.masks import kind, label
-from bench.report.scores.rules import caution
-from bench.report.table.caption import data, seeds, settings, spread
+from bench.report.table.caption import caution, data, seeds, settings, spread
 from bench.report.table.table import Column, Row, Table, Value
 
 GROUP = "protocol"
@@ -66,7 +64,7 @@ def _caption(own: str, results: Mapping[str, Results], measured: Measured) -> st
     found = [result for group in results.values() for result in group.values()]
     tested = list(dict.fromkeys(dataset for group in results.values() for _, dataset in group))
     made = "; ".join(settings(measured.params, measured.cards))
-    what = f"Profile {measured.params.profile}: {data(found, tested)}; {seeds(found)}; {made}."
+    what = f"Profile {measured.params.profile}: {data(measured.params, found, tested)}; {seeds(found)}; {made}."
     vision = f" {caution(measured.params)}" if any("hdrvdp2" in result.values for result in found) else ""
     what += " The same predictions under every protocol."
     return f"{what} {READING.format(own=own)}{spread(found)}{vision}{_sized() if vision else ''}"
@@ -92,7 +90,7 @@ def _heading(grid: Grid) -> str:
 def _rows(grid: Grid, names: Sequence[str], measured: Measured) -> Iterator[Row]:
     for variant in grid.variants:
         places = grid.row(variant)
-        cells: dict[str, Value] = {"method": label(variant, measured), "kind": kind(variant, measured)}
+        cells: dict[str, Value] = {"method": measured.label(variant), "kind": measured.kind(variant)}
         cells |= {name: places[name].value for name in names}
         yield Row(
             panel(grid),
@@ -124,8 +122,8 @@ def _tidy(grids: Sequence[Grid], results: Mapping[str, Results], measured: Measu
 def _tidy_row(grid: Grid, variant: str, protocol: str, results: Mapping[str, Results], measured: Measured) -> Row:
     place, result = grid.places[variant, protocol], results.get(protocol, {}).get((variant, grid.dataset))
     cells: dict[str, Value] = {
-        "dataset": grid.dataset, "metric": grid.metric.name, "method": label(variant, measured), "variant": variant,
-        "kind": kind(variant, measured), "protocol": protocol, "value": place.value, "rank": place.rank,
+        "dataset": grid.dataset, "metric": grid.metric.name, "method": measured.label(variant), "variant": variant,
+        "kind": measured.kind(variant), "protocol": protocol, "value": place.value, "rank": place.rank,
         "rank_change": place.change, "change_against": f"{grid.metric.twin or grid.metric.name} {grid.own}",
         "scenes": result.scenes if result else None, "seeds": result.seeds if result else None,
     }  # fmt: skip
@@ -141,7 +139,7 @@ def findings(grid: Grid, measured: Measured) -> list[str]:
     others = [name for name in grid.defined if name != grid.own]
     if grid.own not in grid.defined or not others:
         return []
-    compared = [name for name in grid.variants if kind(name, measured) != "floor"]
+    compared = [name for name in grid.variants if measured.kind(name) != "floor"]
     return [*_spread(grid), *_orders(grid, others, compared), *_same(grid)]
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from bench.report.results.results import Result, Results, collect
+from bench.report.results.results import Results, Summary, collect
 
 
 class Metric(NamedTuple):
@@ -121,7 +121,7 @@ def _values(metric: str, results: Results, variants: Sequence[str], dataset: str
     return {variant: _place(metric, result, known, scenes) for variant, result in found.items()}
 
 
-def _place(metric: str, result: Result | None, known: bool, scenes: int) -> Place:
+def _place(metric: str, result: Summary | None, known: bool, scenes: int) -> Place:
     if result is None:
         return Place(reason="not scored under this protocol")
     if metric in result.unknown:

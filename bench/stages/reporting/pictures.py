@@ -18,7 +18,6 @@ from bench.report.figures.style import shrink
 from bench.report.page.page import Figure, Section
 from bench.report.results.inputs import Measured
 from bench.report.scores import unscored
-from bench.report.scores.masks import label
 from bench.report.table.table import Table
 from bench.stages import layout
 
@@ -91,7 +90,7 @@ def _chosen(params: Params, found: dict[str, Path], most: int) -> list[str]:
 
 def _crops(measured: Measured, scores: pd.DataFrame, dataset: str, split: str, path: Path) -> Figure:
     params, scene = measured.params, read_scene(path)
-    labels = {variant: label(variant, measured).replace(" · ", "\n") for variant in params.tables.crops}
+    labels = {variant: measured.label(variant).replace(" · ", "\n") for variant in params.tables.crops}
     predictions = {text: _prediction(params, name, dataset, split, path.name) for name, text in labels.items()}
     known = {} if scene.radiance is None else {name: _value(params, scores, name, dataset, scene) for name in labels}
     values = {labels[name]: value for name, value in known.items() if value is not None}

@@ -14,7 +14,7 @@ from bench.core.params import load
 from bench.io.tables import ScoreRow
 from bench.metrics.intervals import Spread
 from bench.report.results.inputs import Measured, Paper
-from bench.report.results.paired import Pair, compare, pairs, phrase, rough, short, verdict
+from bench.report.results.paired import Pairing, compare, pairs, phrase, rough, short, verdict
 from bench.report.results.results import collect
 from bench.report.scores import differences, scored
 from bench.report.table.writers import to_csv, to_latex, to_markdown
@@ -92,7 +92,7 @@ def measured_of(cells, params):
 
 
 class TestCompare:
-    PAIR = Pair("A", "a", "B", "b")
+    PAIR = Pairing("A", "a", "B", "b")
 
     def test_mean_of_the_differences_over_common_seeds_and_scenes(self, measured):
         cells = {

@@ -63,8 +63,8 @@ def test_paper_values_stand_apart_from_ours(papers, measured):
     row = next(r for r in records(table) if (r["dataset"], r["method"]) == ("panoramas", "AHDRNet"))
     assert (row["psnr_mu"], row["paper_psnr_mu"]) == ("33.1000", "43.70")
     assert "other data, not comparable" in row["note"]
-    assert "paper, Kalantari: other data, not comparable" in to_markdown(table)
-    assert "paper, Kalantari: other data, not comparable" in to_latex(table)
+    assert "paper on Kalantari (other data, not comparable)" in to_markdown(table)
+    assert "paper on Kalantari (other data, not comparable)" in to_latex(table)
 
 
 def test_measuring_on_the_papers_own_data_makes_no_such_warning(papers, measured, rows):
@@ -168,7 +168,7 @@ def test_masks_table_marks_controls_and_ranks_them_not(study):
     kinds = {row.cells["variant"]: (row.cells["kind"], row.marks.get("psnr_mu", "")) for row in found.rows}
     assert kinds == {"full": ("measured", "best"), "vanilla-32": ("measured", "second"), "full-r": ("control", "")}
     assert found.rows[-1].cells["variant"] == "full-r"
-    assert [masks.kind(name, measured) for name in ("full", "full-r")] == ["measured", "control"]
+    assert [measured.kind(name) for name in ("full", "full-r")] == ["measured", "control"]
     assert "Control rows are ours" in found.caption
 
 
