@@ -15,7 +15,7 @@ from bench.stages.cost import counting, gpus, workload
 from bench.stages.cost.counting import Cost
 from bench.stages.cost.gpus import Gpu
 from bench.stages.cost.step import counted, seconds_per_step
-from bench.stages.training import environment, networks, recipes
+from bench.stages.training import environment, networks
 
 EFFICIENCY = 0.35
 """Share of the arithmetic peak that well-fed convolutions reach; the usual good case."""
@@ -142,7 +142,7 @@ def _trainings(params: Params, stage: str) -> Iterator[Item]:
             settings = setup.settings.model_dump(exclude={"images", "init", "restart_every"})
             key = f"{params.codebooks[name].codes} {settings}"
         else:
-            key = f"{_architecture(params, params.runs[name])} {recipes.kind(params, params.runs[name])}"
+            key = f"{_architecture(params, params.runs[name])} {params.kind_of(params.runs[name])}"
         if key not in known:
             known[key] = counted(setup, params.precision)
         yield Item(stage, (name,), known[key], setup.settings.batch, setup.settings.steps)
