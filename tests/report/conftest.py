@@ -1,5 +1,7 @@
 """A small invented profile: scores, cards, curves, inspections, scenes and predictions as other stages write them."""
 
+import csv
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +18,8 @@ from bench.report.codebooks.figures import InspectedCodebook
 from bench.report.figures.crops import Exhibit
 from bench.report.results.inputs import Measured, Paper
 from bench.report.results.results import collect
+from bench.report.table.table import Table
+from bench.report.table.writers import to_csv
 from bench.stages.reporting import report
 from bench.stages.scoring import summarize
 
@@ -29,6 +33,15 @@ QUALITY = {
 ROWS_2 = {
     "Vanilla (K=512)": "vanilla-16", "OLC (K=512)": "olc-16", "Vanilla (K=1024)": "vanilla-32", "OLC (K=1024)": "full",
 }  # fmt: skip
+
+
+def records(table: Table) -> list[dict[str, str]]:
+    """Return the rows of a table's CSV."""
+    return list(csv.DictReader(io.StringIO(to_csv(table))))
+
+
+def frame(rows: list[ScoreRow]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=list(ScoreRow._fields))
 
 
 def parameters(**changes: object) -> Params:
