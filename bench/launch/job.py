@@ -148,7 +148,7 @@ def hold(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         try:
-            # A soft lock, which filelock takes where a file system has no other, would outlive a process that is killed.
+            # Soft locks, which filelock takes where a file system has no other, outlive a process that is killed.
             stack.enter_context(FileLock(path, blocking=False, fallback_to_soft=False))
         except Timeout as error:
             host, _, process = path.read_text(encoding="utf-8").strip().rpartition(" ")
