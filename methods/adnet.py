@@ -97,8 +97,7 @@ class PyramidAlignment(nn.Module):
         guide, aligned = self.middle(neighbour[1], reference[1], (guide, self.act(aligned)))
         guide, aligned = self.fine(neighbour[0], reference[0], (guide, self.act(aligned)))
         _, aligned = self.cascade(aligned, reference[0])
-        out: Tensor = self.act(aligned)
-        return out
+        return self.act(aligned)
 
 
 @method(

@@ -61,8 +61,7 @@ class ChannelAttention(nn.Module):
         size = query.norm(dim=2).clamp(min=1e-12)[..., None] * key.norm(dim=2).clamp(min=1e-12)[:, :, None]
         weights = torch.softmax(query.mT @ key / size * self.temperature, -1)
         attended = (value @ weights.mT).transpose(1, 2).reshape(len(base), height, width, -1)
-        out: Tensor = self.project_out(as_map(attended))
-        return out
+        return self.project_out(as_map(attended))
 
 
 class ChannelFusion(nn.Module):

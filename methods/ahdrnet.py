@@ -80,8 +80,7 @@ class AHDRNet(HdrNetwork):
             features = in_strips([block], features, self.reach)
             stages.append(features)
         fused = self.after(self.fuse(self.after(self.squeeze(torch.cat(stages, 1))))) + reference
-        radiance: Tensor = self.head(self.after(self.lift(fused)), frames)
-        return radiance
+        return self.head(self.after(self.lift(fused)), frames)
 
     @staticmethod
     def load_published(network: nn.Module, state: Mapping[str, Any]) -> None:

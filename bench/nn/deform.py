@@ -104,8 +104,7 @@ class DeformConv3x3(nn.Module):
         On the CPU in fp32 the 27 G steering channels are made strip by strip and never held for the whole image.
         """
         if not _on_cpu(features) or {features.dtype, guide.dtype} != {predictor.weight.dtype}:
-            steered: Tensor = self(features, predictor(guide))
-            return steered
+            return self(features, predictor(guide))
         _check(features, self.groups)
         with torch.autocast("cpu", enabled=False):
             out: Tensor = GuidedDeformation.apply(  # type: ignore[no-untyped-call]

@@ -40,8 +40,7 @@ class DilatedDenseBlock(nn.Module):
             weight, bias = layer.parameters()
             new = F.conv2d(grown, weight, bias, padding=dilation, dilation=dilation)
             grown = torch.cat([grown, new.relu_()], 1)
-        out: Tensor = self.fuse(grown) + features
-        return out
+        return self.fuse(grown) + features
 
 
 def apart(features: Tensor) -> Tensor:

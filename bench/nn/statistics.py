@@ -214,8 +214,7 @@ class GlobalMean(nn.Module):
         moments = self.sweeps.ask([features], lambda: _Moments(features.shape[1]))
         if moments is None:
             return features.new_full((*features.shape[:2], 1, 1), torch.nan)
-        mean: Tensor = moments[0].to(features.dtype)[:, :, None, None]
-        return mean
+        return moments[0].to(features.dtype)[:, :, None, None]
 
 
 class GroupNorm(nn.GroupNorm):

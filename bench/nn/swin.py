@@ -101,8 +101,7 @@ class Mlp(nn.Module):
         return out
 
     def _piece(self, tokens: Tensor) -> Tensor:
-        out: Tensor = self.contract(F.gelu(self.expand(tokens)))
-        return out
+        return self.contract(F.gelu(self.expand(tokens)))
 
 
 class SwinBlock(nn.Module):
@@ -121,5 +120,4 @@ class SwinBlock(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Tokens (B, H, W, C) to the same."""
         tokens = tokens + self.depth(self.attention(self.attention_norm(tokens)))
-        out: Tensor = tokens + self.depth(self.mlp(self.mlp_norm(tokens)))
-        return out
+        return tokens + self.depth(self.mlp(self.mlp_norm(tokens)))

@@ -96,8 +96,7 @@ def attend_windows(packs: Sequence[Tensor], bias: Tensor, grid: WindowGrid) -> T
     """
     bias = bias.to(packs[0].dtype)
     if packs[0].device.type == "cpu":
-        attended: Tensor = _RowByRow.apply(bias, grid, *packs)  # type: ignore[no-untyped-call]
-        return attended
+        return _RowByRow.apply(bias, grid, *packs)  # type: ignore[no-untyped-call]
     return _attend_at_once(packs, bias, grid)
 
 
