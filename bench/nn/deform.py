@@ -75,7 +75,7 @@ def _sampling_grid(offsets: Tensor) -> Tensor:
 
 
 def _on_cpu(features: Tensor) -> bool:
-    """Whether a tensor is in the CPU's memory; strips look at offsets, which fake tensors don't have."""
+    """Tell if a tensor is in the CPU's memory; strips look at offsets, which fake tensors don't have."""
     return features.device.type == "cpu" and not isinstance(features, FakeTensor)
 
 
@@ -169,7 +169,7 @@ def _convolve(features: Tensor, offsets: Tensor, mask: Tensor, rows: slice, kern
 
 
 class _Gradients(NamedTuple):
-    """Where a strip's gradients go: whole features (added), kernel (9 C, C_out; added), offsets and mask (written)."""
+    """Targets of a strip's gradient: whole features (added), kernel (9 C, C_out; added), offsets and mask (written)."""
 
     features: Tensor
     kernel: Tensor

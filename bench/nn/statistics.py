@@ -58,7 +58,7 @@ def _scale(part: slice, have: int, size: int) -> slice:
 
 
 class Statistic(Protocol):
-    """What tiles add to, and what they get once all have."""
+    """A statistic that tiles add to, and that all get once it is complete."""
 
     def add(self, maps: Sequence[Tensor], window: Window, size: tuple[int, int]) -> None:
         """Take in what a tile keeps of `maps` (B, C, h, w); `size` is the image's."""

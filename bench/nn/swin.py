@@ -20,10 +20,10 @@ SWIN_NAMES = (
     (r"\.expand\.", ".fc1."),
     (r"\.contract\.", ".fc2."),
 )
-"""What turns our names of a block's parameters into those of the public networks, as regular expressions."""
+"""Regular expressions from our names of a block's parameters to those of the public networks."""
 
 SWIN_BUFFERS = r".*\.(attn_mask|relative_position_index)"
-"""What public networks store of a block besides: masks of the nominal size and position indices, not needed here."""
+"""Entries of public networks that aren't needed here: masks of the nominal size and position indices."""
 
 
 def renamed(name: str, patterns: Sequence[tuple[str, str]]) -> str:

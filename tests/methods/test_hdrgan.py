@@ -30,7 +30,7 @@ def load(public, dtype=torch.float64):
 
 @torch.no_grad()
 def through(network, given):
-    """What the goldens store, in [-1, 1] where they are images; the final image by way of the radiance."""
+    """The arrays that the goldens store, in [-1, 1] where they are images; the final image by way of the radiance."""
     caught = []
     handles = [
         part.register_forward_hook(lambda _, inputs, out: caught.append(out)) for part in network.generator.outputs
