@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from bench.core.method import method
 from bench.nn.blocks import Conv2d, HdrNetwork, Head, ZeroConv2d
-from bench.nn.published import fill, halves_exchanged
-from bench.nn.swin import SWIN_BUFFERS, SWIN_NAMES, Mlp, SwinBlock, as_map, as_tokens, renamed
+from bench.nn.published import fill, halves_exchanged, renamed
+from bench.nn.swin import SWIN_BUFFERS, SWIN_NAMES, Mlp, SwinBlock, as_map, as_tokens
 from bench.nn.tiling import pad_reflect
 from bench.nn.windows import WindowAttention
 

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from bench.core.method import method
 from bench.nn.blocks import Conv2d, HdrNetwork, Head, ZeroConv2d, conv
-from bench.nn.published import channels_reversed, fill
+from bench.nn.published import channels_reversed, fill, renamed
 from bench.nn.statistics import Cosines
-from bench.nn.swin import SWIN_BUFFERS, SWIN_NAMES, Mlp, SwinBlock, as_map, as_tokens, renamed, rising
+from bench.nn.swin import SWIN_BUFFERS, SWIN_NAMES, Mlp, SwinBlock, as_map, as_tokens, rising
 from bench.nn.tiling import pad_reflect
 
 

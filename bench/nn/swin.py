@@ -1,8 +1,5 @@
 """Blocks of window transformers that several networks share (Liu et al.: Swin Transformer, ICCV 2021)."""
 
-import re
-from collections.abc import Sequence
-
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
@@ -24,13 +21,6 @@ SWIN_NAMES = (
 
 SWIN_BUFFERS = r".*\.(attn_mask|relative_position_index)"
 """Entries of public networks that aren't needed here: masks of the nominal size and position indices."""
-
-
-def renamed(name: str, patterns: Sequence[tuple[str, str]]) -> str:
-    """Replace one regular expression after another."""
-    for pattern, theirs in patterns:
-        name = re.sub(pattern, theirs, name)
-    return name
 
 
 def as_map(tokens: Tensor) -> Tensor:
