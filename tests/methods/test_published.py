@@ -1,4 +1,4 @@
-"""Published weights of all PyTorch networks at full size: counts, names, prefixes, messages about wrong entries."""
+"""Published weights at full size, of all networks but NHDRRNet's: counts, names, prefixes, wrong entries."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -66,8 +66,24 @@ PUBLIC = {
         "safnet", "small", 566_713, "decoder.conv6.bias",
         ("refinenet.conv7.bias", (4,), r"refine\.last\.bias", [3]), "SAFNet",
     ),
+    "deephdr": Public(
+        "deephdr", "published", 16_606_339, "generator/merger/g_r4_bn2/gamma",
+        ("generator/encoder1/g_e1_conv/biases", (4,), r"encoders\.0\.first\.bias", [64]), "DeepHDR", macs=0.01,
+    ),
+    "hdrgan": Public(
+        "hdr-gan", "published", 2_557_382, "UnetppGeneratorS/output_2/u",
+        ("UnetppGeneratorS/output_2/bias", (4,), r"generator\.outputs\.1\.bias", [3]), "HDR-GAN", macs=0.01,
+    ),
+    **{
+        f"kalantari_{kind}": Public(
+            "kalantari2017", preset, parameters, "conv2/bias",
+            ("conv1/bias", (4,), r"convs\.0\.bias", [100]), "Kalantari", macs=0.01,
+        )
+        for kind, preset, parameters in [
+            ("direct", "direct", 383_603), ("we", "we", 383_909), ("wie", "published", 384_368)
+        ]
+    },
 }  # fmt: skip
-
 
 GOLDEN = ("adnet_64x64", "adnet_64x64_stress", "ahdrnet_64x64", "ahdrnet_ytzhang99_64x64", "ca_vit_64x64")
 """Output and last convolution of public classes at full size, with weights and input that follow the rule of rule.py.
