@@ -19,6 +19,7 @@ class Public(NamedTuple):
     distorted : the entry, a wrong shape of it, and what the message says: our name (an expression), shape expected.
     macs      : largest relative difference of multiply-adds.
     order     : of their frames, as `rule.frames` takes it.
+    decorated : the form of names that a data-parallel wrapper or a TensorFlow graph gives.
     """
 
     method: str
@@ -29,6 +30,7 @@ class Public(NamedTuple):
     label: str
     macs: float = 0.0
     order: Mapping[str, bool] = {}
+    decorated: str = "module.{}"
 
 
 PUBLIC = {
@@ -69,15 +71,18 @@ PUBLIC = {
     "deephdr": Public(
         "deephdr", "published", 16_606_339, "generator/merger/g_r4_bn2/gamma",
         ("generator/encoder1/g_e1_conv/biases", (4,), r"encoders\.0\.first\.bias", [64]), "DeepHDR", macs=0.01,
+        decorated="{}:0",
     ),
     "hdrgan": Public(
         "hdr-gan", "published", 2_557_382, "UnetppGeneratorS/output_2/u",
         ("UnetppGeneratorS/output_2/bias", (4,), r"generator\.outputs\.1\.bias", [3]), "HDR-GAN", macs=0.01,
+        decorated="{}:0",
     ),
     **{
         f"kalantari_{kind}": Public(
             "kalantari2017", preset, parameters, "conv2/bias",
             ("conv1/bias", (4,), r"convs\.0\.bias", [100]), "Kalantari", macs=0.01,
+            decorated="{}:0",
         )
         for kind, preset, parameters in [
             ("direct", "direct", 383_603), ("we", "we", 383_909), ("wie", "published", 384_368)
@@ -139,9 +144,11 @@ def test_parameters_and_multiply_adds_at_full_size(name):
     assert rule.multiply_adds(network) == pytest.approx(counted["macs_256x256"], rel=PUBLIC[name].macs, abs=0)
 
 
-def test_a_prefix_and_arrays_are_taken_and_masks_and_indices_may_be_absent(name, state, loaded):
+def test_decorated_names_and_arrays_are_taken_and_masks_and_indices_may_be_absent(name, state, loaded):
     """What the public constructors make themselves isn't needed; the parameters are those of the whole file."""
-    drawn = {f"module.{key}": value.numpy() for key, value in rule.public_state(name, built=False).items()}
+    drawn = {
+        PUBLIC[name].decorated.format(key): value.numpy() for key, value in rule.public_state(name, built=False).items()
+    }
     one, other = loaded.state_dict(), load(name, drawn).state_dict()
     assert all(torch.equal(value, other[key]) for key, value in one.items())
     assert len(state) == rule.counts(name)["entries"]
