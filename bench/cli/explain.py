@@ -50,8 +50,8 @@ def explain(
     for name, given in {"--scene": scene, "--table": table}.items():
         if address is not None and given is not None:
             raise UsageError(
-                f"{name} goes with --method and --metric, not with {address}: a cell stands in its own table and is a "
-                "mean over scenes. Leave it out, or name the score by --method and --metric."
+                f"{name} goes with --method and --metric, not with {address}: a cell belongs to its table "
+                "and is a mean over scenes. Leave it out, or name the score by --method and --metric."
             )
     with workplace():
         from bench.provenance.number import ScoreNames

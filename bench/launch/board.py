@@ -189,7 +189,7 @@ class LaunchDisplay:
             self.live.stop()
 
     def show(self) -> None:
-        """Draw the table anew, or write a line for each change."""
+        """Redraw the table, or write a line for each change."""
         changed, self.board.changed = self.board.changed, []
         if self.live:
             lines = table(self.board, self.jobs, self.console.height - 1)

@@ -149,9 +149,9 @@ def commits(files: Iterable[Path]) -> dict[str, Any]:
     names, here, problem = list(dict.fromkeys(path.as_posix() for path in files if path.exists())), Path(), ""
     try:
         if git.ask(here, "rev-parse", "HEAD").returncode:
-            problem = "this folder is no git checkout, so no commit can be told"
+            problem = "this folder is no git checkout, so commits are unknown"
     except UsageError:
-        problem = "git isn't installed, so no commit can be told"
+        problem = "git isn't installed, so commits are unknown"
     if problem:
         return {"files": {}, "changed_since": [], "dirty": False, "problem": problem}
     return {
