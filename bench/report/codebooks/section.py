@@ -8,7 +8,7 @@ import pandas as pd
 from bench.report.codebooks import combination, figures, inspection
 from bench.report.codebooks.figures import InspectedCodebook
 from bench.report.codebooks.findings import lowest_seed, sentences
-from bench.report.page.page import Figure, Section
+from bench.report.page.page import Figure, PageSection
 from bench.report.results.seeds import over_seeds
 
 INTRO = (
@@ -33,7 +33,7 @@ def section(
     networks: Sequence[Mapping[str, Any]],
     curves: Mapping[str, pd.DataFrame],
     missing: Sequence[str] = (),
-) -> Section:
+) -> PageSection:
     """Make the section of the inspected codebooks, the inspected networks and the codebooks' learning curves by name.
 
     setting : what captions begin with (`bench.report.table.caption.of_codebooks`).
@@ -48,7 +48,7 @@ def section(
     drawn = [figure for size, equal in groups.items() for figure in _of_size(size, equal)]
     drawn += _observations([codebook for equal in groups.values() for codebook in equal], curves)
     intro = INTRO if reports else ""
-    return Section("codebooks", "Codebooks", intro, tables, drawn, missing, findings=sentences(reports))
+    return PageSection("codebooks", "Codebooks", intro, tables, drawn, missing, findings=sentences(reports))
 
 
 def _of_size(size: int, codebooks: Sequence[InspectedCodebook]) -> Iterator[Figure]:

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from bench.report.codebooks.figures import atlas_figure, by_size, codebook_figure, project, sheets
-from bench.report.figures.crops import Crop, choose, crop_figure, crops_of, error
 from bench.report.figures.figures import contact_sheet, learning_curves
+from bench.report.figures.images import Crop, choose, crop_figure, crops_of, error
 from bench.report.figures.style import QUARTERS, shrink
 from bench.report.page.page import size
 
