@@ -14,8 +14,7 @@ from bench.metrics.protocol import Protocol
 from bench.metrics.scorer import Scorer
 from bench.metrics.viewing import visibility
 from bench.report.figures.maps import Maps, map_figure
-from bench.stages.scoring.parallel import spread
-from bench.stages.scoring.scoring import Task, Truth, placed
+from bench.stages.scoring.scoring import Task, Truth, placed, spread
 
 DEFAULT = "whole-float"
 """Whose viewing conditions hold where the protocol has no HDR-VDP-2."""
