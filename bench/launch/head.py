@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import BenchError, UsageError
-from bench.io.atomic import replacing
+from bench.io.files import replacing
 from bench.launch import board as boards
 from bench.launch.board import BAD, FINISHED, Board, LaunchDisplay, duration
 from bench.launch.clone import lock_of, name_of, snapshot

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from bench.core.errors import UsageError
-from bench.io.atomic import replacing
+from bench.io.files import replacing
 from bench.launch.clone import lock_of, refresh
 from bench.launch.job import Event, EventKind, Held, JobSpec, hold, report
 from bench.launch.repro import Message, environment, follow, parse

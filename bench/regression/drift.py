@@ -10,9 +10,8 @@ from pathlib import Path
 from bench.core.errors import UsageError
 from bench.core.params import Evaluation, Params, load
 from bench.core.registry import datasets, metrics, protocols
-from bench.io.atomic import replacing
 from bench.io.container import list_scenes
-from bench.io.files import write_json_atomic
+from bench.io.files import replacing, write_json_atomic
 from bench.io.tables import ScoreRow, read_scores, write_scores
 from bench.regression.comparison import Comparison, compare
 from bench.regression.sides import SCORES, Side

@@ -12,8 +12,7 @@ import torch
 
 from bench.core.errors import UsageError
 from bench.core.registry import ROOT
-from bench.io.atomic import replacing
-from bench.io.files import write_json_atomic
+from bench.io.files import replacing, write_json_atomic
 
 
 def digest(settings: Mapping[str, Any], code: Iterable[str]) -> str:

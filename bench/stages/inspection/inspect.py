@@ -11,8 +11,7 @@ from bench.core.errors import UsageError, unknown_name
 from bench.core.params import Params
 from bench.core.scene import IMAGE_KINDS, Scene
 from bench.core.seeding import derive
-from bench.io.files import write_bytes_atomic, write_json_atomic
-from bench.io.npz import to_npz
+from bench.io.files import to_npz, write_bytes_atomic, write_json_atomic
 from bench.metrics import codebook as use
 from bench.metrics import overlap
 from bench.metrics.combination import by_zone

@@ -77,10 +77,9 @@ def run(params: Params, name: str, limit: int | None = None) -> None:
     if limit is not None:
         print(f"{len(tasks)} scenes under {own.id}; nothing was written")
         for metric in own.metrics:
-            if found := [
-                outcome.scores[own.name][metric] for outcome in outcomes if metric in outcome.scores[own.name]
-            ]:
-                print(f"{metric:<12} {np.mean(found):.4f}")
+            values = [scores[metric] for scores in (one.scores[own.name] for one in outcomes) if metric in scores]
+            if values:
+                print(f"{metric:<12} {np.mean(values):.4f}")
         return
 
     common = ScoreRow(

@@ -13,7 +13,7 @@ from bench.core.errors import BenchError, UsageError
 from bench.core.params import Params
 from bench.core.registry import ROOT
 from bench.data.synthetic import SETS, pack, write_set
-from bench.io.atomic import replacing
+from bench.io.files import replacing
 from bench.nn.vgg import POSITIONS, VggFeatures
 from bench.stages.tools.archive_server import HOST, served
 
