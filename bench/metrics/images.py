@@ -1,4 +1,4 @@
-"""What every comparison of two images needs: one form for arrays and tensors, the checks, and means over masks."""
+"""Images as metrics take them: one form for arrays and tensors, the checks, and means over masks."""
 
 import math
 from collections.abc import Callable, Iterator

@@ -16,7 +16,7 @@ from bench.regression.sides import Side
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a comparison found.
+    """Result of a comparison.
 
     rows     : number of rows that both sides have, by how NEW's came about.
     changes  : the worst first.
@@ -33,7 +33,7 @@ class Comparison:
 
     @property
     def failed(self) -> bool:
-        """Whether there is a regression, or a drift where nothing may change."""
+        """True for a regression, or a drift where nothing may change."""
         return any(change.fails for change in self.changes)
 
 
@@ -75,9 +75,9 @@ def kinds(base: Side, new: Side) -> Callable[[Key], Kind]:
     known: dict[str, Kind] = {}
 
     def kind_of(key: Key) -> Kind:
-        if key.cell not in known:
-            known[key.cell] = _kind(base, new, key)
-        return known[key.cell]
+        if key.evaluation not in known:
+            known[key.evaluation] = _kind(base, new, key)
+        return known[key.evaluation]
 
     return kind_of
 
@@ -85,7 +85,7 @@ def kinds(base: Side, new: Side) -> Callable[[Key], Kind]:
 def _kind(base: Side, new: Side, key: Key) -> Kind:
     if base.lock is None or new.lock is None:
         return "rescored"
-    stages = [lock.stages.get(lock.evaluation(key.cell) or "") for lock in (base.lock, new.lock)]
+    stages = [lock.stages.get(lock.evaluation(key.evaluation) or "") for lock in (base.lock, new.lock)]
     one, two = stages
     if one is None or two is None:
         return "rescored"
@@ -117,7 +117,7 @@ def _directions(base: Side, new: Side, matched: Matched, kind_of: Callable[[Key]
 def _causes(base: Side, new: Side, key: Key) -> tuple[Cause, ...]:
     if base.lock is None or new.lock is None:
         return ()
-    stage = base.lock.evaluation(key.cell) or new.lock.evaluation(key.cell)
+    stage = base.lock.evaluation(key.evaluation) or new.lock.evaluation(key.evaluation)
     return tuple(causes(base.lock, new.lock, stage)) if stage else ()
 
 

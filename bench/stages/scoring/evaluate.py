@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from bench.core.errors import UsageError, unknown_name
-from bench.core.params import Params
+from bench.core.params import Evaluation, Params
 from bench.core.progress import track
 from bench.core.registry import datasets, methods, protocols
 from bench.io.container import list_scenes, read_scene
@@ -37,15 +37,12 @@ def run(params: Params, name: str, limit: int | None = None) -> None:
     if name not in params.evaluations:
         raise unknown_name("evaluation", name, params.evaluations)
     evaluation = params.evaluations[name]
-    trained = params.runs.get(evaluation.run)
-    chosen = trained.variant if trained else evaluation.run
-    variant = params.variants[chosen]
     device = environment.start(params)
     predict = _predictor(params, evaluation.run, device)
 
     # A network's predictions change with its weights, which no cache follows; a quick look keeps none.
-    cached = trained is None and limit is None
-    cache = PredictionCache.of(params, name, variant, evaluation.code) if cached else None
+    cached = evaluation.run not in params.runs and limit is None
+    cache = PredictionCache.of(params, name, evaluation) if cached else None
 
     own = protocols[params.protocol]
     compared = [protocols[other] for other in (protocols if params.sensitivity == "all" else params.sensitivity)]
@@ -82,17 +79,24 @@ def run(params: Params, name: str, limit: int | None = None) -> None:
                 print(f"{metric:<12} {np.mean(values):.4f}")
         return
 
-    common = ScoreRow(
-        profile=params.profile, method=variant.method, variant=chosen,
-        trainset=trained.trainset if trained else "", seed=trained.seed if trained else None,
-        dataset=evaluation.dataset, scene="", metric="", value=0.0, protocol="",
-    )  # fmt: skip
+    common = common_row(params, evaluation)
     write_scores(layout.scores(params, name), _rows(common, own, tasks, outcomes))
     rows = [row for other in compared for row in _rows(common, other, tasks, outcomes)]
     write_scores(layout.sensitivity(params, name), [row for row in rows if "@" not in row.metric])
     if evaluation.weights is not None:
         card = json.loads(Path(evaluation.weights).with_suffix(".json").read_text(encoding="utf-8"))
         write_json_atomic(layout.imported_card(params, name), {**card, "run": name, "variant": evaluation.run})
+
+
+def common_row(params: Params, evaluation: Evaluation) -> ScoreRow:
+    """Return a score row with what all rows of an evaluation have in common."""
+    trained = params.runs.get(evaluation.run)
+    variant = trained.variant if trained else evaluation.run
+    return ScoreRow(
+        profile=params.profile, method=params.variants[variant].method, variant=variant,
+        trainset=trained.trainset if trained else "", seed=trained.seed if trained else None,
+        dataset=evaluation.dataset, scene="", metric="", value=0.0, protocol="",
+    )  # fmt: skip
 
 
 def _predictor(params: Params, run: str, device: torch.device) -> Predictor:

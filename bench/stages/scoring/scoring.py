@@ -43,7 +43,7 @@ class Task(NamedTuple):
 
 @dataclass(frozen=True)
 class Rules:
-    """How to score.
+    """Protocols and options of a scoring.
 
     masked   : protocols that are applied to the whole picture and inside the scene's masks.
     whole    : protocols that are applied to the whole picture only.
@@ -63,7 +63,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What scoring one prediction gave.
+    """Scores and findings of one prediction.
 
     scores   : protocol's name -> metric -> value; protocols that couldn't be applied are absent.
     findings : faults of the prediction, and protocols' refusals.
