@@ -34,6 +34,7 @@ DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/scale.md")
 TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in DOCUMENTS}
 COMMANDS = sorted(
     {line for text in TEXTS.values() for line in re.findall(r"^(?:python -m bench|make) .+$", text, re.M)}
+    | {" ".join(words.split()) for text in TEXTS.values() for words in re.findall(r"`(python -m bench\s[^`]+)`", text)}
 )
 TARGETS = sorted({target for text in TEXTS.values() for target in re.findall(r"`make ([a-z-]+)`", text)})
 FILES = dict(re.findall(r"<!-- test: (\S+\.py) -->\n```python\n(.*?)```", TEXTS["CONTRIBUTING.md"], re.S))

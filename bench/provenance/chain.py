@@ -228,7 +228,7 @@ def _stages(names: Sequence[str], evidence: Evidence) -> list[dict[str, Any]]:
 
 def _evaluation(key: str, evidence: Evidence) -> dict[str, Any]:
     params, evaluation = evidence.params, evidence.params.evaluations[key]
-    stage, recorded = origins.evaluation(params, key), evidence.provenance.get("evaluations", {}).get(key, {})
+    stage, recorded = origins.evaluation(params, key), evidence.recorded("evaluations", key)
     rows = digests.of_rows(origins.rows(params, evidence.scores, key))
     file = layout.scores(params, key)
     scores = evidence.file(stage, file, None)
@@ -243,19 +243,19 @@ def _evaluation(key: str, evidence: Evidence) -> dict[str, Any]:
         "rows": {"file": evidence.scores_file.as_posix(), "sha256": rows},
     }
     if key in params.imported_evaluations:
-        link["card"] = evidence.imported_card(key)
+        link["card"] = evidence.card("evaluations", key)
     return link | {"parameters": evidence.lock.parameters(stage)}
 
 
 def _training(run: str, evidence: Evidence) -> dict[str, Any]:
     stage = origins.training(evidence.params, run)
-    recorded = evidence.provenance.get("runs", {}).get(run, {})
+    recorded = evidence.recorded("runs", run)
     weights = layout.weights(evidence.params, run)
     return {
         "run": run,
         "stage": stage,
         "weights": evidence.file(stage, weights, recorded.get("weights_sha256")),
-        "card": evidence.card(run),
+        "card": evidence.card("runs", run),
         "parameters": evidence.lock.parameters(stage) or _declared(evidence.params, run),
     }
 
@@ -273,20 +273,20 @@ def _declared(params: Params, run: str) -> dict[str, Any]:
 
 
 def _codebook(name: str, evidence: Evidence) -> dict[str, Any]:
-    recorded = evidence.provenance.get("codebooks", {}).get(name, {})
+    recorded = evidence.recorded("codebooks", name)
     stage = f"codebook@{name}"
     return {
         "codebook": name,
         "stage": stage,
         "weights": evidence.file(stage, layout.codebook(evidence.params, name), recorded.get("weights_sha256")),
-        "card": evidence.codebook_card(name),
+        "card": evidence.card("codebooks", name),
         "parameters": evidence.lock.parameters(stage)
         or {"stage1": evidence.params.stage1_of(name).model_dump(mode="json")},
     }
 
 
 def _data(name: str, evidence: Evidence) -> dict[str, Any]:
-    params, splits = evidence.params, dict(evidence.provenance.get("datasets", {}).get(name, {}))
+    params, splits = evidence.params, evidence.recorded("datasets", name)
     scenes, raw = layout.scenes(params, name), layout.raw(params, name)
     folders = [path for path in sorted(scenes.glob("*/")) if path.is_dir()] if scenes.exists() else []
     return {

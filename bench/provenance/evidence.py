@@ -115,22 +115,18 @@ class Evidence:
         rows = clean(read_scores([file]))
         return rows[(rows["dataset"] == dataset) & (rows["profile"] == self.params.profile)], [file]
 
-    def card(self, run: str) -> dict[str, Any]:
-        """Return the card of a training's weights, whole from this disk or short from provenance.json; {} without."""
-        return self._card(layout.weights(self.params, run), self.provenance.get("runs", {}).get(run, {}))
+    def recorded(self, group: str, name: str) -> dict[str, Any]:
+        """Return what provenance.json says of an evaluation, run, codebook or dataset; {} where it isn't listed."""
+        return dict(self.provenance.get(group, {}).get(name, {}))
 
-    def codebook_card(self, name: str) -> dict[str, Any]:
-        """Return the card of a codebook, likewise."""
-        return self._card(layout.codebook(self.params, name), self.provenance.get("codebooks", {}).get(name, {}))
+    def card(self, group: str, name: str) -> dict[str, Any]:
+        """Return a card, whole from this disk or short from provenance.json; {} without.
 
-    def imported_card(self, key: str) -> dict[str, Any]:
-        """Return the card of others' weights that an evaluation used, likewise."""
-        recorded = self.provenance.get("evaluations", {}).get(key, {})
-        return self._card(layout.imported_card(self.params, key), recorded)
-
-    def _card(self, weights: Path, recorded: Mapping[str, Any]) -> dict[str, Any]:
-        file = weights.with_suffix(".json")
-        return _json(file) if file.exists() else dict(recorded.get("card", {}))
+        group : "runs" and "codebooks" for their weights, "evaluations" for the others' weights that one used.
+        """
+        place = {"runs": layout.weights, "codebooks": layout.codebook, "evaluations": layout.imported_card}[group]
+        file = place(self.params, name).with_suffix(".json")
+        return _json(file) if file.exists() else dict(self.recorded(group, name).get("card", {}))
 
     @cached_property
     def sizes(self) -> dict[str, Any]:

@@ -150,10 +150,10 @@ def _card(variant: str, evidence: Evidence) -> tuple[dict[str, Any], tuple[str, 
     """Return the card of the variant's first run, as the tables take it, and its file."""
     params = evidence.params
     names = sorted(name for name, run in params.runs.items() if run.variant == variant)
-    cards = {f"{params.work.as_posix()}/weights/{name}.json": evidence.card(name) for name in names}
+    cards = {f"{params.work.as_posix()}/weights/{name}.json": evidence.card("runs", name) for name in names}
     if variant in params.imported:
         key = params.imported[variant]
-        cards[f"{params.work.as_posix()}/weights/imported-{key}.json"] = evidence.imported_card(key)
+        cards[f"{params.work.as_posix()}/weights/imported-{key}.json"] = evidence.card("evaluations", key)
     return next(((card, (file,)) for file, card in cards.items() if card), ({}, tuple(cards)))
 
 
