@@ -60,7 +60,7 @@ def test_a_new_method_runs_through_the_whole_pipeline(enlarged, command):
     assert float(learned["macs_full_g"]) > 20 * float(learned["macs_256_g"]) > 0
     assert float(learned["published_params_m"]) > float(learned["params_m"])
     page = (enlarged.folder / enlarged.params.reports / "index.html").read_text(encoding="utf-8")
-    assert "Three layers" in page and "Hat merge" in page and "outliers-μ" in page
+    assert "Three layers" in page and "Hat merge" in page and "outliers\N{NON-BREAKING HYPHEN}μ" in page
     reason = "needs no_such_library, which isn't installed"
     assert reason in (enlarged.folder / enlarged.params.reports / "tables" / "table1.md").read_text(encoding="utf-8")
     listed = command(enlarged, "list", "metrics").stdout
