@@ -50,11 +50,6 @@ def to_floating(image: Image, role: str = "image", dims: tuple[int, ...] = (3,))
     return tensor
 
 
-def to_tensor(image: Image, role: str = "image") -> Tensor:
-    """Return (H, W, 3) float64 on the image's device; another shape, NaN or infinity raises UsageError."""
-    return refuse_non_finite(to_floating(image, role), role).to(torch.float64)
-
-
 def from_array(image: Array, role: str = "image") -> Tensor:
     """Return an array (or nested lists) of real numbers as a tensor, float32 if it is float32, else float64.
 
