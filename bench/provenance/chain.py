@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import UsageError, unknown_name
-from bench.core.params import Params
 from bench.core.registry import protocols
 from bench.provenance import values
 from bench.provenance.evidence import Evidence
@@ -150,9 +149,9 @@ def commits(files: Iterable[Path]) -> dict[str, Any]:
     names, here, problem = list(dict.fromkeys(path.as_posix() for path in files if path.exists())), Path(), ""
     try:
         if git.ask(here, "rev-parse", "HEAD").returncode:
-            problem = "this folder is no git checkout, so no commit can be told"
+            problem = "this folder is no git checkout, so commits are unknown"
     except UsageError:
-        problem = "git isn't installed, so no commit can be told"
+        problem = "git isn't installed, so commits are unknown"
     if problem:
         return {"files": {}, "changed_since": [], "dirty": False, "problem": problem}
     return {
@@ -249,27 +248,18 @@ def _evaluation(key: str, evidence: Evidence) -> dict[str, Any]:
 
 def _training(run: str, evidence: Evidence) -> dict[str, Any]:
     stage = origins.training(evidence.params, run)
-    recorded = evidence.recorded("runs", run)
-    weights = layout.weights(evidence.params, run)
+    recorded, params = evidence.recorded("runs", run), evidence.params
+    variant = params.runs[run].variant
+    sections = {"stage2": params.stage2, "patches": params.patches, f"variants.{variant}": params.variants[variant]}
+    declared = {name: section.model_dump(mode="json") for name, section in sections.items()}
     return {
         "run": run,
         "stage": stage,
-        "weights": evidence.file(stage, weights, recorded.get("weights_sha256")),
+        "weights": evidence.file(stage, layout.weights(params, run), recorded.get("weights_sha256")),
         "card": evidence.card("runs", run),
-        "parameters": evidence.lock.parameters(stage) or _declared(evidence.params, run),
+        # Today's parameter file, where dvc.lock doesn't record the training.
+        "parameters": evidence.lock.parameters(stage) or {"recipe": params.recipe, "head": params.head, **declared},
     }
-
-
-def _declared(params: Params, run: str) -> dict[str, Any]:
-    """Return what today's parameter file says of a training that dvc.lock doesn't record."""
-    entry = params.runs[run]
-    sections = {
-        "stage2": params.stage2,
-        "patches": params.patches,
-        f"variants.{entry.variant}": params.variants[entry.variant],
-    }
-    said: dict[str, Any] = {"recipe": params.recipe, "head": params.head}
-    return said | {name: section.model_dump(mode="json") for name, section in sections.items()}
 
 
 def _codebook(name: str, evidence: Evidence) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pandas as pd
 from bench.core.errors import UsageError
 from bench.core.params import Params
 from bench.io.tables import read_scores
-from bench.report.results.results import Result, clean, collect
+from bench.report.results.results import Summary, clean, collect
 from bench.report.trace import digests, origins, sidecar
 from bench.repository.lock import stages
 from bench.stages import layout
@@ -52,7 +52,7 @@ class Evidence:
     def __init__(self, params: Params, folder: str = "tables") -> None:
         """Read the records of a profile; `folder` of its report is the one whose provenance.json counts."""
         self.params, self.folder = params, folder
-        self._known: dict[str, dict[tuple[str, str], Result]] = {}
+        self._known: dict[str, dict[tuple[str, str], Summary]] = {}
 
     @cached_property
     def lock(self) -> RecordedStages:
@@ -81,7 +81,7 @@ class Evidence:
         return clean(read_scores([layout.need(self.params, self.scores_file, "summarize")]))
 
     @cached_property
-    def results(self) -> dict[tuple[str, str], Result]:
+    def results(self) -> dict[tuple[str, str], Summary]:
         """The means of these rows, as the tables take them."""
         return collect(self.scores)
 
@@ -95,7 +95,7 @@ class Evidence:
         found = self._means(variant).get((variant, dataset))
         return found.protocol if found else ""
 
-    def _means(self, variant: str) -> dict[tuple[str, str], Result]:
+    def _means(self, variant: str) -> dict[tuple[str, str], Summary]:
         # Of one variant: the intervals that come with means take seconds for a whole profile of several seeds.
         if variant not in self._known:
             self._known[variant] = collect(self.scores[self.scores["variant"] == variant])

@@ -15,12 +15,12 @@ from bench.provenance.number import Number, TableCell, read_table
 from bench.report.results.inputs import DEFAULT_BLOCK, Measured
 from bench.report.results.paired import compare, pairs, phrase
 from bench.report.results.results import collect
-from bench.report.scores import masks, scored, sizing
+from bench.report.scores import masks, scored
 from bench.report.table.table import PAPER, Column
 from bench.stages import layout
 
-COLUMNS: Mapping[str, Column] = {column.key: column for column in (*scored.columns(False), *masks.VALUES)}
-SIZES = {column.key: column.key.removesuffix("_g").removesuffix("_m") for column in sizing.COLUMNS}
+COLUMNS: Mapping[str, Column] = {column.key: column for column in (*scored.columns(1), *masks.VALUES)}
+SIZES = {column.key: column.key.removesuffix("_g").removesuffix("_m") for column in scored.SIZES}
 COUNTS = ("scenes", "seeds", "protocol")
 
 

@@ -1,5 +1,7 @@
 """A small invented profile: scores, cards, curves, inspections, scenes and predictions as other stages write them."""
 
+import csv
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,14 +14,16 @@ from bench.core.params import Params
 from bench.core.seeding import generator
 from bench.io.files import to_npz
 from bench.io.tables import ScoreRow, write_scores
-from bench.report.codebooks.codebook_figures import Book
+from bench.report.codebooks.figures import InspectedCodebook
 from bench.report.figures.crops import Exhibit
 from bench.report.results.inputs import Measured, Paper
 from bench.report.results.results import collect
+from bench.report.table.table import Table
+from bench.report.table.writers import to_csv
 from bench.stages.reporting import report
 from bench.stages.scoring import summarize
 
-from .books import BOOKS, book_arrays, book_report, network_report
+from .inspected import CODEBOOKS, codebook_arrays, codebook_report, network_report
 from .scenes import SCENES, scene, write_pictures
 
 QUALITY = {
@@ -31,15 +35,24 @@ ROWS_2 = {
 }  # fmt: skip
 
 
+def records(table: Table) -> list[dict[str, str]]:
+    """Return the rows of a table's CSV."""
+    return list(csv.DictReader(io.StringIO(to_csv(table))))
+
+
+def frame(rows: list[ScoreRow]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=list(ScoreRow._fields))
+
+
 def parameters(**changes: object) -> Params:
     trained = [name for name in QUALITY if name not in ("reference-only", "triangle-merge")]
     vq = [name for name in trained if name not in ("ahdrnet", "baseline")]
     runs = {name: f"{name}--panoramas--s0" for name in trained}
 
     def run(name: str) -> dict[str, object]:
-        book = "vanilla-32--panoramas--s0" if name == "vanilla-32" else "olc-32--panoramas--s0"
+        codebook = "vanilla-32--panoramas--s0" if name == "vanilla-32" else "olc-32--panoramas--s0"
         entry = {"variant": name, "trainset": "panoramas", "seed": 0, "code": "methods"}
-        return entry | ({"codebook": book} if name in vq else {})
+        return entry | ({"codebook": codebook} if name in vq else {})
 
     def cells(names: list[str]) -> dict[str, object]:
         found = [(runs.get(name, name), name) for name in names]
@@ -51,7 +64,8 @@ def parameters(**changes: object) -> Params:
         "perceptual": {"backbone": "random-vgg16"},
         "stage1": {"steps": 40, "batch": 4}, "stage2": {"steps": 60, "batch": 4},
         "codebooks": {
-            name: {"segments": kind, "codes": 32, "trainset": "panoramas", "seed": 0} for name, kind in BOOKS.items()
+            name: {"segments": kind, "codes": 32, "trainset": "panoramas", "seed": 0}
+            for name, kind in CODEBOOKS.items()
         },
         "variants": {name: {"method": name, "preset": "narrow"} for name in QUALITY},
         "plain_runs": {runs[name]: run(name) for name in trained if name not in vq},
@@ -128,10 +142,10 @@ def fill(params: Params) -> None:
     for run in params.runs:
         write_json(params.work / "weights" / f"{run}.json", card(params, run))
         write_curve(params.work / "curves" / f"{run}.csv")
-    for name in BOOKS:
+    for name in CODEBOOKS:
         write_curve(params.work / "codebooks" / f"{name}.csv")
-        write_json(params.work / "inspect" / f"{name}.json", book_report(name))
-        (params.work / "inspect" / f"{name}.npz").write_bytes(to_npz(book_arrays(name)))
+        write_json(params.work / "inspect" / f"{name}.json", codebook_report(name))
+        (params.work / "inspect" / f"{name}.npz").write_bytes(to_npz(codebook_arrays(name)))
     write_json(params.work / "inspect" / "network-full--panoramas--s0.json", network_report("full--panoramas--s0"))
     write_pictures(params)
 
@@ -209,7 +223,7 @@ def study_changes(seeds: int, against: dict[str, str]) -> dict[str, object]:
     """What the invented study changes of the parameters: controls, restarts, HDR images alone, several seeds."""
     random = {"prior_weights": "random", "prior_frozen": False}
     options = {"hdr-32": {"images": "hdr"}, "vanilla-32-r": {"restart_every": 10}, "olc-32-r": {"restart_every": 10}}
-    books = {
+    codebooks = {
         name: {
             "segments": "olc" if name.startswith("olc") else "vanilla", "codes": int(name.split("-")[1]),
             "trainset": "panoramas", "seed": 0, "options": options.get(name, {}),
@@ -219,7 +233,7 @@ def study_changes(seeds: int, against: dict[str, str]) -> dict[str, object]:
     runs = {f"{v}--panoramas--s{s}": {**entry, "seed": s} for v, entry in entries.items() for s in range(seeds)}
     vq = {run: {**entry, "codebook": STUDY[str(entry["variant"])]} for run, entry in runs.items() if "base" not in run}
     return {
-        "codebooks": books,
+        "codebooks": codebooks,
         "variants": {
             name: {"method": "olc", "preset": "narrow", "options": random if name == "full-random" else {}}
             for name in (*STUDY, "baseline")
@@ -275,9 +289,12 @@ def study(measured) -> Callable[..., tuple[dict[int, Paper], Measured]]:
 
 
 @pytest.fixture
-def books() -> list[Book]:
+def codebooks() -> list[InspectedCodebook]:
     """Two codebooks of one size."""
-    return [Book(name, kind, report=book_report(name), **book_arrays(name)) for name, kind in BOOKS.items()]
+    return [
+        InspectedCodebook(name, kind, report=codebook_report(name), **codebook_arrays(name))
+        for name, kind in CODEBOOKS.items()
+    ]
 
 
 @pytest.fixture
