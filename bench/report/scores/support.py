@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from bench.core.optimisation import Stage1
 from bench.metrics.intervals import Spread, place
-from bench.report.page.page import Section
+from bench.report.page.page import PageSection
 from bench.report.results.inputs import Measured, Paper
 from bench.report.results.paired import (
     BETTER,
@@ -69,7 +69,7 @@ class Rivals(NamedTuple):
     training: tuple[Stage1, Stage1]
 
 
-def section(papers: Sequence[Paper], measured: Measured, scenes: Scenes) -> Section:
+def section(papers: Sequence[Paper], measured: Measured, scenes: Scenes) -> PageSection:
     """Return the section: for each tested data set, what it is and what its tests say.
 
     scenes : data set -> split -> names of its prepared scenes; only what is there is counted.
@@ -77,10 +77,12 @@ def section(papers: Sequence[Paper], measured: Measured, scenes: Scenes) -> Sect
     tested = {paper.number: paper for paper in papers if paper.number in (2, 3)}
     panels = dict.fromkeys(panel for _, paper in sorted(tested.items()) for panel in datasets_of(paper, measured))
     findings = [sentence for panel in panels for sentence in _sentences(tested, measured, panel, scenes)]
-    return Section("support", TITLE, INTRO, findings=findings or ["No row of Table 2 or 3 was measured: no support."])
+    return PageSection(
+        "support", TITLE, INTRO, findings=findings or ["No row of Table 2 or 3 was measured: no support."]
+    )
 
 
-def text(made: Section) -> str:
+def text(made: PageSection) -> str:
     """Return the section as Markdown."""
     return "\n\n".join([f"**{made.title}**", made.intro, *(f"- {said}" for said in made.findings)]) + "\n"
 

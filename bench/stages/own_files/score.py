@@ -21,7 +21,7 @@ from bench.metrics.intervals import place
 from bench.metrics.protocol import Protocol
 from bench.metrics.scorer import Scorer
 from bench.metrics.viewing import visibility
-from bench.report.figures.maps import SceneMaps, map_figure
+from bench.report.figures.images import SceneMaps, map_figure
 from bench.stages import layout
 from bench.stages.scoring.scoring import Rules, Task, Truth, cache_folder, placed, score_all, spread
 
