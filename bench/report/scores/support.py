@@ -1,4 +1,4 @@
-"""What the data do and don't support about OLC, in sentences that follow the paired tests."""
+"""Sentences on what the data do and don't support about OLC; they follow the paired tests."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
