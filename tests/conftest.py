@@ -42,7 +42,7 @@ SMALL = yaml.safe_load(
     plain_evaluations:
       ahdrnet--panoramas--s0--panoramas: {run: ahdrnet--panoramas--s0, dataset: panoramas, code: methods/ahdrnet.py}
     vq_evaluations: {}
-    tables: {"1": {rows: {Proposed: proposed}}, "2": {}, "3": {}}
+    tables: {"1": {rows: [{Proposed: proposed}]}, "2": {}, "3": {}}
     """
 )
 
