@@ -15,7 +15,7 @@ from torch import nn
 
 from bench.core.errors import UsageError
 from bench.core.method import MethodCard
-from bench.core.params import Params, Variant
+from bench.core.params import Evaluation, Params
 from bench.core.scene import Radiance, Scene
 from bench.io.container import CARD
 from bench.io.radiance import read_exr, write_exr
@@ -79,10 +79,11 @@ class PredictionCache:
     used: set[Path] = field(default_factory=set)
 
     @classmethod
-    def of(cls, params: Params, cell: str, variant: Variant, code: str) -> "PredictionCache":
-        """Return those of evaluation `cell`; `code` is where the method's sources lie."""
+    def of(cls, params: Params, name: str, evaluation: Evaluation) -> "PredictionCache":
+        """Return those of evaluation `name`, whose `code` is where the method's sources lie."""
+        variant = params.variants[evaluation.run]
         settings = {**variant.model_dump(), "libraries": {name: _version(name) for name in LIBRARIES}}
-        return cls(Path("runs") / params.profile / "predictions" / cell / digest(settings, (*CODE, code)))
+        return cls(Path("runs") / params.profile / "predictions" / name / digest(settings, (*CODE, evaluation.code)))
 
     def predict(self, predict: Predictor, scene: Scene, folder: Path) -> Radiance:
         """Return the prediction that is kept for the prepared scene in `folder`, or make it and keep it if it is slow.

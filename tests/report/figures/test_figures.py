@@ -47,10 +47,7 @@ def test_an_overlapped_codebook_follows_its_vanilla_counterpart(codebooks):
     [
         (("vanilla", "olc"), [["vanilla", "olc"]]),
         (("vanilla", "olc", "vhdr"), [["vanilla", "olc", "vhdr"]]),
-        (
-            ("vanilla", "olc", "vanilla-r", "olc-r", "vhdr"),
-            [["vanilla", "olc", "vhdr"], ["vanilla-r", "olc-r"]],
-        ),
+        (("vanilla", "olc", "vanilla-r", "olc-r", "vhdr"), [["vanilla", "olc", "vhdr"], ["vanilla-r", "olc-r"]]),
         (("a", "b", "c", "d"), [["a", "b", "c"], ["d"]]),
         ((), []),
     ],
