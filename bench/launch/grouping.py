@@ -1,12 +1,15 @@
 """Which stages one job does: a cheap stage goes along with the stage whose output it reads last."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bench.launch.graph import Pipeline
 
-CHEAP = frozenset({"prepare", "evaluate_plain", "evaluate_vq", "inspect_codebook", "inspect_network"})
-"""Groups of `dvc.yaml` whose stages take little beside what they follow: not worth a wait in a queue of their own."""
+FOLLOWS = {"prepare": "fetch", "inspect_codebook": "codebook", "evaluate": "train", "inspect_network": "train"}
+"""Group of `dvc.yaml` -> the one whose stages take so much longer that it goes along: no wait in a queue of its own.
+
+What evaluates a method without training follows none: some of these take minutes.
+"""
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,7 @@ class Job:
     stages: tuple[str, ...]
 
 
-def group(pipeline: Pipeline, names: Iterable[str], cheap: frozenset[str] = CHEAP) -> list[Job]:
+def group(pipeline: Pipeline, names: Iterable[str], follows: Mapping[str, str] = FOLLOWS) -> list[Job]:
     """Deal the named stages to jobs.
 
     A stage doesn't join where the whole job would have to wait for another of its inputs, such as the scenes of a
@@ -32,7 +35,7 @@ def group(pipeline: Pipeline, names: Iterable[str], cheap: frozenset[str] = CHEA
             above = pipeline.stages[name].upstream
             last = max(above, key=lambda other: (depth[other], other), default=name)
             waits = (above & wanted) - {last} - pipeline.ancestors([last])
-            joins = name.partition("@")[0] in cheap and not waits
+            joins = follows.get(name.partition("@")[0]) == last.partition("@")[0] and not waits
             leader[name] = leader.get(last, last) if joins else name
             members.setdefault(leader[name], []).append(name)
     return [Job(stages[0], tuple(stages)) for stages in members.values()]

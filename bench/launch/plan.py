@@ -6,7 +6,7 @@ from pathlib import Path
 from bench.core.errors import UsageError
 from bench.launch.checkout import commit, edits, listed, loose_inputs, untracked
 from bench.launch.graph import Pipeline, read
-from bench.launch.grouping import CHEAP, Job, group
+from bench.launch.grouping import Job, group
 from bench.launch.pool import Needs
 
 
@@ -38,7 +38,6 @@ class Options:
     pull: bool = False
     push: bool = False
     clones: Path | None = None
-    cheap: frozenset[str] = CHEAP
 
     @property
     def folder(self) -> Path:
@@ -93,11 +92,12 @@ def plan(options: Options) -> Plan:
     reasons = pipeline.out_of_date(named | pipeline.ancestors(named))
     mine = [name for name in reasons if name not in pipeline.at_head()]
     targets = sorted(pipeline.stages[name].address for name in named) if options.stages else [options.file]
-    result = Plan(options, pipeline, commit(root), reasons, targets, jobs=group(pipeline, mine, options.cheap))
+    result = Plan(options, pipeline, commit(root), reasons, targets, jobs=group(pipeline, mine))
     if mine:
         sources = {source for name in mine for source in pipeline.stages[name].sources}
         stray, links = loose_inputs(root, sources)
-        own = untracked(root, (options.file, str(Path(options.file).with_name("params.yaml"))))  # of a new profile
+        beside = [str(Path(options.file).with_name(name)) for name in ("params.yaml", "plan.yaml")]
+        own = untracked(root, (options.file, *beside))  # of a new profile
         result.edits = tuple(dict.fromkeys((*edits(root, pipeline.uncached), *stray, *own)))
         result.links = (f"runs/{options.profile}", *links)
     return result

@@ -11,7 +11,7 @@ from bench.provenance import history, links, values
 from bench.provenance.evidence import Evidence
 from bench.provenance.subject import Subject
 from bench.provenance.values import Value
-from bench.report.trace import digests, origins, sidecar
+from bench.report.trace import digests, sidecar
 from bench.report.trace.origins import Sources
 from bench.report.trace.sidecar import target
 from bench.stages import layout
@@ -130,8 +130,8 @@ def _sources(subject: Subject, value: Value, evidence: Evidence) -> Sources | No
     if subject.column == "params_m" or subject.column in values.SIZES:
         params = evidence.params
         runs = tuple(name for name in sorted(params.runs) if params.runs[name].variant == subject.variant)[:1]
-        imported = tuple(key for key in keys if key in params.imported_evaluations)
-        return Sources(evaluations=imported, runs=runs, sizes=subject.column in values.SIZES)
+        foreign = tuple(key for key in keys if params.evaluations[key].weights)
+        return Sources(evaluations=foreign, runs=runs, sizes=subject.column in values.SIZES)
     return Sources(evaluations=keys)
 
 
@@ -163,9 +163,9 @@ def _command(subject: Subject, evidence: Evidence, sources: Sources) -> str:
     read = f"explain {subject.words} {verb}"
     # A file's path names its profile; without one the parameter file does.
     again = f"python -m bench {read}" if subject.cell and not subject.scene else layout.command(params, read)
-    names = [origins.evaluation(params, key) for key in sources.evaluations]
+    names = [f"evaluate@{key}" for key in sources.evaluations]
     if subject.column == "params_m":
-        names = [origins.training(params, run) for run in sources.runs] or names
+        names = [f"train@{run}" for run in sources.runs] or names
     if subject.column in values.SIZES:
         names = ["sizes"]
     return f"dvc repro {' '.join(target(params, name) for name in names)} && {again}" if names else again

@@ -96,10 +96,10 @@ class Evidence:
         """Return the card of a codebook, likewise."""
         return self._card(layout.codebook(self.params, name), self.sidecar.get("codebooks", {}).get(name, {}))
 
-    def imported_card(self, key: str) -> dict[str, Any]:
+    def foreign_card(self, key: str) -> dict[str, Any]:
         """Return the card of others' weights that an evaluation used, likewise."""
         recorded = self.sidecar.get("evaluations", {}).get(key, {})
-        return self._card(layout.imported_card(self.params, key), recorded)
+        return self._card(layout.foreign_card(self.params, self.params.evaluations[key]), recorded)
 
     def _card(self, weights: Path, recorded: Mapping[str, Any]) -> dict[str, Any]:
         file = weights.with_suffix(".json")

@@ -36,7 +36,7 @@ def stages(names: Sequence[str], evidence: Evidence) -> list[Link]:
 
 def _evaluation(key: str, evidence: Evidence) -> Link:
     params, cell = evidence.params, evidence.params.evaluations[key]
-    stage, recorded = origins.evaluation(params, key), evidence.sidecar.get("evaluations", {}).get(key, {})
+    stage, recorded = f"evaluate@{key}", evidence.sidecar.get("evaluations", {}).get(key, {})
     rows = digests.of_rows(origins.rows(params, evidence.scores, key))
     predictions = layout.predictions(params, cell.run, cell.dataset)
     link = {
@@ -46,15 +46,15 @@ def _evaluation(key: str, evidence: Evidence) -> Link:
         "scores": _scores(key, rows, evidence),
         "rows": {"file": evidence.scores_file.as_posix(), "sha256": rows},
     }
-    if key in params.imported_evaluations:
-        link["card"] = evidence.imported_card(key)
+    if cell.weights:
+        link["card"] = evidence.foreign_card(key)
     return link | {"parameters": evidence.lock.parameters(stage)}
 
 
 def _scores(key: str, reported: str, evidence: Evidence) -> Link:
     """Return what is known of an evaluation's score file; its rows here are compared with those of the report."""
     file = layout.scores(evidence.params, key)
-    known = evidence.file(origins.evaluation(evidence.params, key), file, None)
+    known = evidence.file(f"evaluate@{key}", file, None)
     if file.exists():
         same = digests.of_rows(evidence.rows([key])[0]) == reported
         known["here"] = "as recorded" if same else "changed since"
@@ -62,7 +62,7 @@ def _scores(key: str, reported: str, evidence: Evidence) -> Link:
 
 
 def _training(run: str, evidence: Evidence) -> Link:
-    stage = origins.training(evidence.params, run)
+    stage = f"train@{run}"
     recorded = evidence.sidecar.get("runs", {}).get(run, {})
     weights = layout.weights(evidence.params, run)
     return {

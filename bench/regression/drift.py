@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.core.errors import UsageError
-from bench.core.params import Evaluation, Params, load
+from bench.core.params import Params, load
 from bench.core.registry import datasets, metrics, protocols
+from bench.core.runs import Evaluation
 from bench.io.atomic import replacing
 from bench.io.container import list_scenes
 from bench.io.files import write_json_atomic
@@ -77,8 +78,7 @@ def _scored(folder: Path) -> list[ScoreRow]:
 
 
 def _row(params: Params, cell: Evaluation, scene: str, metric: str, value: float, protocol: str) -> ScoreRow:
-    run = params.runs.get(cell.run)
-    variant = run.variant if run else cell.run
+    run, variant = params.runs.get(cell.run), cell.variant
     trainset, seed = (run.trainset, run.seed) if run else ("", None)
     method = params.variants[variant].method
     return ScoreRow(params.profile, method, variant, trainset, seed, cell.dataset, scene, metric, value, protocol)

@@ -93,12 +93,12 @@ def made_with(params: Params, cards: Cards) -> dict[str, str]:
     own = list(cards.values())
     head = _distinct(card["head"] for card in own if card.get("head")) or [params.head]
     backbone = _distinct(card["perceptual"] for card in own if card.get("perceptual")) or [params.perceptual.backbone]
-    widths = _distinct(card["preset"] for card in own if card.get("preset")) or [params.olc_preset]
+    widths = _distinct(card["preset"] for card in own if card.get("preset")) or [params.preset]
     schedule = _distinct(f"{c['steps']} steps at batch {c['batch']}" for c in own if "steps" in c and "batch" in c)
     recipe = _distinct(card["recipe"] for card in own if card.get("recipe")) or [params.recipe]
     device = _distinct(card["device"] for card in own if card.get("device"))
     sizes = _sizes(params)
-    if params.codebooks:
+    if params.codebook_runs:
         schedule.append(f"codebooks {params.stage1.steps} steps at batch {params.stage1.batch}, {_codes(params)}")
     return {
         "output head": " and ".join(head),
@@ -115,7 +115,11 @@ def _sizes(params: Params) -> str:
     found = {}
     for row, variant in params.tables.table2.items():
         printed = re.search(r"K=(\d+)", row)
-        books = (params.codebooks[run.codebook or ""] for run in params.vq_runs.values() if run.variant == variant)
+        books = (
+            params.codebook_runs[run.codebook or ""]
+            for run in params.runs_with_codebook.values()
+            if run.variant == variant
+        )
         if printed and (book := next(books, None)) and book.codes != int(printed[1]):
             found[printed[0]] = book.codes
     said = " and ".join(f"K={codes} in rows called {name}" for name, codes in found.items())

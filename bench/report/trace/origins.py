@@ -9,16 +9,6 @@ import pandas as pd
 from bench.core.params import Params
 from bench.report.results.results import Results
 
-EVALUATIONS = {
-    "classic_evaluations": "evaluate_classic",
-    "imported_evaluations": "evaluate_imported",
-    "plain_evaluations": "evaluate_plain",
-    "vq_evaluations": "evaluate_vq",
-}
-"""Group of the parameter file -> stage of dvc.yaml."""
-
-TRAININGS = {"plain_runs": "train_plain", "vq_runs": "train_vq"}
-
 
 @dataclass(frozen=True)
 class Sources:
@@ -42,9 +32,9 @@ class Sources:
         runs = _ordered([*self.runs, *networks, *(cell.run for cell in cells)], params.runs)
         entries = [params.runs[run] for run in runs]
         books = [*self.codebooks, *self.inspections, *(entry.codebook or "" for entry in entries)]
-        codebooks = _ordered(books, params.codebooks)
+        codebooks = _ordered(books, params.codebook_runs)
         tested, trained = [cell.dataset for cell in cells], [entry.trainset for entry in entries]
-        data = [*self.datasets, *tested, *trained, *(params.codebooks[name].trainset for name in codebooks)]
+        data = [*self.datasets, *tested, *trained, *(params.codebook_runs[name].trainset for name in codebooks)]
         return replace(self, runs=runs, codebooks=codebooks, datasets=_ordered(data, params.datasets))
 
     def stages(self, params: Params) -> list[str]:
@@ -55,9 +45,9 @@ class Sources:
             *(["backbone"] if every.runs or every.codebooks else []),
             *(f"prepare@{name}" for name in every.datasets),
             *(f"codebook@{name}" for name in every.codebooks),
-            *(training(params, run) for run in every.runs),
+            *(f"train@{run}" for run in every.runs),
             *(["sizes"] if every.sizes else []),
-            *(evaluation(params, key) for key in every.evaluations),
+            *(f"evaluate@{key}" for key in every.evaluations),
             *(inspection(name) for name in every.inspections),
         ]
 
@@ -66,16 +56,6 @@ def _ordered(names: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
     """Keep the known names, once each, in the parameter file's order."""
     wanted = set(names)
     return tuple(name for name in known if name in wanted)
-
-
-def evaluation(params: Params, key: str) -> str:
-    """Return the stage that makes evaluation `key`."""
-    return next(f"{stage}@{key}" for group, stage in EVALUATIONS.items() if key in getattr(params, group))
-
-
-def training(params: Params, run: str) -> str:
-    """Return the stage that trains `run`."""
-    return next(f"{stage}@{run}" for group, stage in TRAININGS.items() if run in getattr(params, group))
 
 
 def inspection(name: str) -> str:
@@ -93,9 +73,9 @@ def scored(params: Params, results: Results, variants: Iterable[str], dataset: s
     wanted, found = set(variants), []
     for key, cell in params.evaluations.items():
         run = params.runs.get(cell.run)
-        result = results.get((run.variant if run else cell.run, cell.dataset))
+        result = results.get((cell.variant, cell.dataset))
         counts = result is not None and result.trainset == (run.trainset if run else "")
-        if counts and (run.variant if run else cell.run) in wanted and dataset in ("", cell.dataset):
+        if counts and cell.variant in wanted and dataset in ("", cell.dataset):
             found.append(key)
     return tuple(found)
 
@@ -104,8 +84,8 @@ def rows(params: Params, scores: pd.DataFrame, key: str) -> pd.DataFrame:
     """Return those of the score rows, cleaned by `bench.report.results.results.clean`, that evaluation `key` made."""
     cell, frame = params.evaluations[key], scores
     run = params.runs.get(cell.run)
-    trained = (run.variant, run.trainset, str(run.seed)) if run else (cell.run, "", "")
-    wanted = dict(zip(("variant", "trainset", "seed", "dataset"), (*trained, cell.dataset), strict=True))
+    trained = (run.trainset, str(run.seed)) if run else ("", "")
+    wanted = dict(zip(("variant", "trainset", "seed", "dataset"), (cell.variant, *trained, cell.dataset), strict=True))
     for column, value in wanted.items():
         frame = frame[frame[column] == value]
     return frame
@@ -120,7 +100,9 @@ def of_file(params: Params, results: Results, section: str, name: str) -> Source
 
 
 def _everything(params: Params, results: Results, name: str) -> Sources:
-    return Sources(evaluations=tuple(params.evaluations), runs=tuple(params.runs), codebooks=tuple(params.codebooks))
+    return Sources(
+        evaluations=tuple(params.evaluations), runs=tuple(params.runs), codebooks=tuple(params.codebook_runs)
+    )
 
 
 def _evaluations(params: Params, results: Results, name: str) -> Sources:
@@ -155,16 +137,18 @@ def _runs(params: Params, results: Results, name: str) -> Sources:
 
 
 def _curves(params: Params, results: Results, name: str) -> Sources:
-    return Sources(codebooks=tuple(params.codebooks)) if name.endswith("codebooks") else _runs(params, results, name)
+    return (
+        Sources(codebooks=tuple(params.codebook_runs)) if name.endswith("codebooks") else _runs(params, results, name)
+    )
 
 
 def _codebooks(params: Params, results: Results, name: str) -> Sources:
     if name == "parts":
-        return Sources(inspections=tuple(f"network-{run}" for run in params.vq_runs))
+        return Sources(inspections=tuple(f"network-{run}" for run in params.runs_with_codebook))
     if name.startswith("observed"):
-        return Sources(codebooks=tuple(params.codebooks))
+        return Sources(codebooks=tuple(params.codebook_runs))
     size = re.search(r"_k(\d+)(?:_\d+)?$", name)
-    books = [book for book, entry in params.codebooks.items() if size is None or entry.codes == int(size[1])]
+    books = [book for book, entry in params.codebook_runs.items() if size is None or entry.codes == int(size[1])]
     return Sources(inspections=tuple(books))
 
 
@@ -172,12 +156,9 @@ def _crops(params: Params, results: Results, name: str) -> Sources:
     if not name.startswith("crops_"):
         return _evaluations(params, results, name)
     data = [dataset for dataset in params.datasets if name.startswith(f"crops_{dataset}_")]
-    shown = [key for key, cell in params.evaluations.items() if cell.dataset in data and _exhibited(params, cell.run)]
+    exhibited = params.tables.crops
+    shown = [key for key, e in params.evaluations.items() if e.dataset in data and e.variant in exhibited]
     return Sources(evaluations=tuple(shown), datasets=tuple(data))
-
-
-def _exhibited(params: Params, run: str) -> bool:
-    return (params.runs[run].variant if run in params.runs else run) in params.tables.crops
 
 
 def _views(params: Params, results: Results, name: str) -> Sources:

@@ -10,9 +10,10 @@ from typing import Any
 from torch import nn
 
 from bench.core.optimisation import Optimisation, Stage2
-from bench.core.params import Evaluation, Params, Run
+from bench.core.params import Params
 from bench.core.progress import track
 from bench.core.registry import datasets, methods
+from bench.core.runs import Evaluation, Run
 from bench.io.container import list_scenes, read_scene
 from bench.nn.vgg import VggFeatures
 from bench.stages import layout
@@ -85,7 +86,7 @@ def items(params: Params, gpu: Gpu) -> list[Item]:
     """Return what the profile's stages cost on a GPU; equal ones are one item, in the order of the pipeline."""
     groups: dict[tuple[Any, ...], list[Item]] = {}
     every = chain(_codebooks(params), _trainings(params), _evaluations(params))
-    for item in track(every, len(params.codebooks) + len(params.runs) + len(_networks(params)), "estimate"):
+    for item in track(every, len(params.codebook_runs) + len(params.runs) + len(_networks(params)), "estimate"):
         groups.setdefault((item.stage, item.cost, item.batch, item.steps), []).append(item)
     merged = [replace(group[0], names=tuple(item.names[0] for item in group)) for group in groups.values()]
     return [priced(item, gpu, params.precision if item.stage != "evaluate" else "fp32") for item in merged]
@@ -164,14 +165,15 @@ def _backbone(params: Params, weight: float) -> VggFeatures | None:
 
 
 def _hdr_only(params: Params, name: str) -> Params:
-    book = params.codebooks[name]
-    changed = book.model_copy(update={"options": {**book.options, "images": "hdr"}})
-    return params.model_copy(update={"codebooks": {**params.codebooks, name: changed}})
+    codebook = params.codebook_runs[name].codebook
+    spec = params.codebooks[codebook]
+    changed = spec.model_copy(update={"options": {**spec.options, "images": "hdr"}})
+    return params.model_copy(update={"codebooks": {**params.codebooks, codebook: changed}})
 
 
 def _codebooks(params: Params) -> Iterator[Item]:
     known: dict[str, Cost] = {}
-    for name, book in params.codebooks.items():
+    for name, book in params.codebook_runs.items():
         settings = params.stage1_of(name)
         key = f"{book.codes} {settings.model_dump(exclude={'images', 'init', 'restart_every'})}"
         if key not in known:
@@ -207,7 +209,7 @@ def _networks(params: Params) -> dict[str, Evaluation]:
 def _architecture(params: Params, run: Run) -> str:
     """What decides a run's costs, as text: its variant, and size and settings of its codebook."""
     variant = params.variants[run.variant]
-    book = params.codebooks[run.codebook].codes if run.codebook else None
+    book = params.codebook_runs[run.codebook].codes if run.codebook else None
     network = params.stage1_of(run.codebook).network if run.codebook else None
     return f"{variant.method} {variant.preset} {variant.options} {book} {network}"
 

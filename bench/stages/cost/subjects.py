@@ -7,22 +7,13 @@ from typing import Any, NamedTuple
 import torch
 
 from bench.core.errors import unknown_name
+from bench.core.fingerprint import fingerprint
 from bench.core.params import Params
 from bench.core.registry import ROOT, methods
 from bench.report.cost.speed import Speed
-from bench.train.checkpoint import digest
 
 PROFILE = "profile"
 """Stands for the presets that the profile's variants name."""
-
-CODE = (
-    "bench/color",
-    "bench/nn",
-    "bench/data/pattern.py",
-    "bench/stages/scoring/predict.py",
-    "bench/stages/cost/probe.py",
-)
-"""Sources that decide how long a prediction takes, besides the method's own."""
 
 
 class Subject(NamedTuple):
@@ -76,7 +67,7 @@ def stamp(params: Params, subject: Subject) -> str:
     """Hash what decides how long a prediction takes, size and threads apart."""
     run = params.runs.get(subject.run)
     name = run.codebook if run and run.codebook else ""
-    book = params.codebooks.get(name)
+    book = params.codebook_runs.get(name)
     settings = {
         "network": [subject.method, subject.preset, subject.options, params.head, params.tile],
         "book": [book.codes, book.segments, params.stage1_of(name).network] if book else None,
@@ -84,7 +75,7 @@ def stamp(params: Params, subject: Subject) -> str:
     }
     place = Path(*methods[subject.method].module.split(".")[:2])
     source = str(place) if (ROOT / place).is_dir() else f"{place}.py"
-    return digest(settings, [*CODE, source])
+    return fingerprint("timing", source, settings=settings)
 
 
 def outdated(params: Params, speed: Speed) -> bool:

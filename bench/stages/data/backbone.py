@@ -30,7 +30,7 @@ def run(params: Params) -> None:
 def _source(params: Params) -> Path:
     if params.perceptual.weights is None:
         wanted = Source(
-            params.perceptual.url.rpartition("/")[2], (params.perceptual.url,), None, params.perceptual.sha256
+            params.perceptual.url.rpartition("/")[2], (params.perceptual.url,), None, params.perceptual.sha256 or None
         )
         store, checksums = (
             Path(params.downloads.folder) / "backbone",

@@ -79,7 +79,7 @@ def _means(params: Params) -> dict[tuple[str, str], Mapping[str, float]]:
 
 def _parts(params: Params) -> Iterator[Finding]:
     """The parts of the full network (fusion by RF) on each codebook, and its mapping loss."""
-    for run, entry in params.vq_runs.items():
+    for run, entry in params.runs_with_codebook.items():
         facts = _facts(params, run)
         yield Finding(f"{run}: mapping loss, first minus last", _fall(facts), 0.0, "(loss)")
         yield Finding(f"{run}: radiance change with permuted FSM weights", facts["fsm-permuted-change"], 0.0, "(max)")

@@ -59,9 +59,9 @@ def _unscored(params: Params, measured: Measured) -> list[Table]:
         if "test" not in datasets[cell.dataset].splits.values():
             run = params.runs.get(cell.run)
             folder = layout.predictions(params, cell.run, cell.dataset)
-            variant, trainset, seed = (run.variant, run.trainset, run.seed) if run else (cell.run, "", None)
+            trainset, seed = (run.trainset, run.seed) if run else ("", None)
             scenes = len(list(folder.rglob("*.exr")))
-            found.append(unscored.Predicted(cell.dataset, variant, trainset, seed, scenes))
+            found.append(unscored.Predicted(cell.dataset, cell.variant, trainset, seed, scenes))
     made = unscored.table(measured, found)
     return [made] if made else []
 

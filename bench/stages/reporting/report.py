@@ -69,13 +69,12 @@ def run(params: Params, partial: bool = False) -> None:
 
 def _check_inputs(params: Params) -> None:
     """Keep a report from being replaced by a poorer one, as a fresh clone would make: it has scores and no more."""
-    inspected = [*params.codebooks, *(f"network-{run}" for run in params.vq_runs)]
     inputs = [
         *(layout.weights(params, run).with_suffix(".json") for run in params.runs),
         *(layout.curve(params, run) for run in params.runs),
         *(layout.predictions(params, cell.run, cell.dataset) for cell in params.evaluations.values()),
         *(layout.sensitivity(params, cell) for cell in params.evaluations if params.sensitivity),
-        *(layout.inspection(params, name) for name in inspected),
+        *(layout.inspection(params, name) for name in params.inspections),
     ]
     missing = [path for path in inputs if not path.exists()]
     if missing and (params.reports / "index.html").exists():
@@ -114,7 +113,8 @@ def _printed(path: Path) -> pd.DataFrame:
 
 def _cards(params: Params) -> dict[str, dict[str, Any]]:
     cards = {run: layout.weights(params, run).with_suffix(".json") for run in params.runs}
-    cards |= {variant: layout.imported_card(params, cell) for variant, cell in params.imported.items()}
+    foreign = [entry for entry in params.evaluations.values() if entry.weights]
+    cards |= {entry.variant: layout.foreign_card(params, entry) for entry in reversed(foreign)}
     return {run: _json(path) for run, path in cards.items() if path.exists()}
 
 
@@ -151,12 +151,14 @@ def _cross(measured: Measured, scores: pd.DataFrame) -> list[Section]:
 
 
 def _codebooks(params: Params, scenes: Mapping[str, Mapping[str, Sequence[str]]]) -> Section:
-    found = [path for name in params.codebooks if (path := layout.inspection(params, name)).exists()]
-    networks = [path for run in params.vq_runs if (path := layout.inspection(params, f"network-{run}")).exists()]
-    curves = {name: pd.read_csv(path) for name in params.codebooks if (path := _book_curve(params, name)).exists()}
-    cards = {name: layout.codebook(params, name).with_suffix(".json") for name in params.codebooks}
+    found = [path for name in params.codebook_runs if (path := layout.inspection(params, name)).exists()]
+    networks = [
+        path for run in params.runs_with_codebook if (path := layout.inspection(params, f"network-{run}")).exists()
+    ]
+    curves = {name: pd.read_csv(path) for name in params.codebook_runs if (path := _book_curve(params, name)).exists()}
+    cards = {name: layout.codebook(params, name).with_suffix(".json") for name in params.codebook_runs}
     known = {name: _json(path) for name, path in cards.items() if path.exists()}
-    trained = dict.fromkeys(book.trainset for book in params.codebooks.values())
+    trained = dict.fromkeys(book.trainset for book in params.codebook_runs.values())
     places = sorted({place(scene) for name in trained for scene in scenes[name].get("test", ())})
     setting = of_codebooks(params, known, places)
     return section(setting, [_book(path) for path in found], [_json(path) for path in networks], curves)
@@ -172,7 +174,7 @@ def _book(path: Path) -> Book:
 def _curves(params: Params) -> Section:
     groups = {
         "curves": ("networks", {run: layout.curve(params, run) for run in params.runs}),
-        "curves_codebooks": ("codebooks", {name: _book_curve(params, name) for name in params.codebooks}),
+        "curves_codebooks": ("codebooks", {name: _book_curve(params, name) for name in params.codebook_runs}),
     }
     figures, missing = [], []
     for name, (what, paths) in groups.items():
@@ -242,16 +244,15 @@ def _sweep(folder: Path, written: Iterable[str]) -> None:
 def _known(params: Params, scores: pd.DataFrame, sizes: Mapping[str, Any]) -> sidecar.Known:
     """Hash what the other stages left, as far as it is there."""
     rows = clean(scores)
-    inspected = [*params.codebooks, *(f"network-{run}" for run in params.vq_runs)]
     return sidecar.Known(
         params=digests.of_params(params),
         evaluations={key: _evaluation(params, rows, key) for key in params.evaluations},
         runs={run: _trained(layout.weights(params, run), layout.curve(params, run)) for run in params.runs},
         codebooks={
-            name: _trained(layout.codebook(params, name), _book_curve(params, name)) for name in params.codebooks
+            name: _trained(layout.codebook(params, name), _book_curve(params, name)) for name in params.codebook_runs
         },
         datasets={name: _splits(layout.scenes(params, name)) for name in params.datasets},
-        inspections={name: _hashed(json=layout.inspection(params, name)) for name in inspected},
+        inspections={name: _hashed(json=layout.inspection(params, name)) for name in params.inspections},
         sizes=sizes,
     )
 
@@ -262,7 +263,7 @@ def _evaluation(params: Params, scores: pd.DataFrame, key: str) -> dict[str, Any
     made: dict[str, Any] = {"scores": {"rows": len(found), "sha256": digests.of_rows(found)}}
     if predictions.exists():
         made["predictions"] = digests.of_folder(predictions)._asdict()
-    if (path := layout.imported_card(params, key)).exists():
+    if (path := layout.foreign_card(params, cell)).exists():
         made["card"] = sidecar.card(_json(path))
     return made | _hashed(sensitivity=layout.sensitivity(params, key))
 

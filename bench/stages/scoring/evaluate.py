@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 from bench.core.errors import UsageError, unknown_name
-from bench.core.params import Evaluation, Params
+from bench.core.params import Params
 from bench.core.progress import track
 from bench.core.registry import datasets, methods, protocols
+from bench.core.runs import Evaluation
 from bench.io.container import list_scenes, read_scene
 from bench.io.files import write_json_atomic
 from bench.io.radiance import write_exr
@@ -42,7 +43,7 @@ def run(params: Params, cell: str, limit: int | None = None) -> None:
         _write(params, cell, tasks, _score(params, cell, tasks, device))
         if entry.weights is not None:
             card = json.loads(Path(entry.weights).with_suffix(".json").read_text(encoding="utf-8"))
-            write_json_atomic(layout.imported_card(params, cell), {**card, "run": cell, "variant": entry.run})
+            write_json_atomic(layout.foreign_card(params, entry), {**card, "run": cell, "variant": entry.variant})
         return
     with tempfile.TemporaryDirectory() as folder:
         tasks = _predict(params, cell, Path(folder), device, limit)
@@ -57,7 +58,7 @@ def compared(params: Params) -> list[str]:
 def _predict(params: Params, cell: str, folder: Path, device: torch.device, limit: int | None = None) -> list[Task]:
     """Write a prediction for every scene; return what there is to score."""
     entry, tasks = params.evaluations[cell], []
-    predict, kept = _predictor(params, entry.run, device), _kept(params, cell, limit)
+    predict, kept = _predictor(params, entry, device), _kept(params, cell, limit)
     scenes = list(_scenes(params, entry, limit))
     for split, path in track(scenes, len(scenes), f"evaluate {cell}"):
         scene, file = read_scene(path), folder / split / f"{path.name}.exr"
@@ -72,8 +73,9 @@ def _predict(params: Params, cell: str, folder: Path, device: torch.device, limi
 def _kept(params: Params, cell: str, limit: int | None) -> Kept | None:
     """Return where slow predictions are kept; a quick look keeps none, and a network's change with its weights."""
     entry = params.evaluations[cell]
-    variant = params.variants.get(entry.run)
-    return Kept.of(params, cell, variant, entry.code) if variant and limit is None else None
+    if entry.run in params.runs or limit is not None:
+        return None
+    return Kept.of(params, cell, params.variants[entry.variant], entry.code)
 
 
 def _scenes(params: Params, entry: Evaluation, limit: int | None) -> Iterator[tuple[str, Path]]:
@@ -86,15 +88,14 @@ def _scenes(params: Params, entry: Evaluation, limit: int | None) -> Iterator[tu
         yield from ((split, path) for path in list_scenes(folder)[:limit])
 
 
-def _predictor(params: Params, run: str, device: torch.device) -> Predictor:
-    if run in params.variants:
-        variant = params.variants[run]
-        card = methods[variant.method]
-        if variant.weights is not None:
-            return predictor(card, networks.read_imported(params, run), device, params.tile)
-        return predictor(card, None, device, preset=variant.preset, options=variant.options)
-    card = methods[params.variants[params.runs[run].variant].method]
-    return predictor(card, networks.read(params, run), device, params.tile)
+def _predictor(params: Params, entry: Evaluation, device: torch.device) -> Predictor:
+    variant = params.variants[entry.variant]
+    card = methods[variant.method]
+    if entry.run in params.runs:
+        return predictor(card, networks.read(params, entry.run), device, params.tile)
+    if variant.weights is not None:
+        return predictor(card, networks.read_foreign(params, entry.variant), device, params.tile)
+    return predictor(card, None, device, preset=variant.preset, options=variant.options)
 
 
 def _score(params: Params, cell: str, tasks: Sequence[Task], device: torch.device) -> list[Outcome]:
@@ -129,11 +130,10 @@ def _rows(blank: ScoreRow, protocol: Protocol, tasks: Sequence[Task], outcomes: 
 def _row(params: Params, evaluation: Evaluation) -> ScoreRow:
     """The cells that all score rows of an evaluation share."""
     entry = params.runs.get(evaluation.run)
-    variant = entry.variant if entry else evaluation.run
     return ScoreRow(
         profile=params.profile,
-        method=params.variants[variant].method,
-        variant=variant,
+        method=params.variants[evaluation.variant].method,
+        variant=evaluation.variant,
         trainset=entry.trainset if entry else "",
         seed=entry.seed if entry else None,
         dataset=evaluation.dataset,

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from bench.core.errors import UsageError
+from bench.core.fingerprint import fingerprint
 from bench.core.method import MethodCard
 from bench.core.params import Params, Variant
 from bench.core.scene import Radiance, Scene
@@ -22,13 +23,9 @@ from bench.io.radiance import read_exr, write_exr
 from bench.nn.frames import scene_input
 from bench.nn.tiling import predict
 from bench.stages.training import training
-from bench.train.checkpoint import digest
 
 Predictor = Callable[[Scene], Radiance]
 """A scene to (H, W, 3) float32, relative linear radiance."""
-
-CODE = ("bench/core", "bench/color", "bench/nn")
-"""Sources that decide a prediction without weights, besides the method's own."""
 
 LIBRARIES = ("numpy", "numba", "opencv-python-headless", "pillow", "scipy", "torch")
 """Whose versions may decide it too."""
@@ -81,8 +78,10 @@ class Kept:
     @classmethod
     def of(cls, params: Params, cell: str, variant: Variant, code: str) -> "Kept":
         """Return those of evaluation `cell`; `code` is where the method's sources lie."""
-        settings = {**variant.model_dump(), "libraries": {name: _version(name) for name in LIBRARIES}}
-        return cls(Path("runs") / params.profile / "predictions" / cell / digest(settings, (*CODE, code)))
+        made = {"method": variant.method, "preset": variant.preset, "options": dict(variant.options)}
+        settings = {**made, "libraries": {name: _version(name) for name in LIBRARIES}}
+        decided = fingerprint("prediction", code, settings=settings)
+        return cls(Path("runs") / params.profile / "predictions" / cell / decided)
 
     def predict(self, predict: Predictor, scene: Scene, folder: Path) -> Radiance:
         """Return the prediction that is kept for the prepared scene in `folder`, or make it and keep it if it is slow.

@@ -2,19 +2,15 @@
 
 import hashlib
 import json
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
-from bench.core.registry import ROOT
+from bench.core.fingerprint import fingerprint
 from bench.core.scene import Array
 from bench.io.files import write_text_atomic
 from bench.metrics.protocol import LIBRARIES, Protocol
-
-CODE = ("bench/metrics", "bench/color", "bench/core/scene.py")
-"""Sources that decide a score; the protocols' files aren't code, their settings are hashed one by one."""
 
 Scores = dict[str, float]
 """Metric -> value."""
@@ -34,23 +30,16 @@ def key(prediction: str, truth: str, protocol: Protocol, masked: bool, device: s
     masked     : whether scores inside masks are among them.
     device     : "cpu" or "cuda"; they round differently.
     """
-    parts = (prediction, truth, protocol.model_dump_json(), masked, device, code_digest(), *map(version, LIBRARIES))
+    parts = (
+        prediction,
+        truth,
+        protocol.model_dump_json(),
+        masked,
+        device,
+        fingerprint("score"),
+        *map(version, LIBRARIES),
+    )
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def code_digest() -> str:
-    """sha256 over the sources that decide a score."""
-    return _digest(tuple(CODE))
-
-
-@cache
-def _digest(code: tuple[str, ...]) -> str:
-    total = hashlib.sha256()
-    for name in code:
-        for path in sorted([ROOT / name] if (ROOT / name).is_file() else (ROOT / name).rglob("*")):
-            if path.is_file() and not {"__pycache__", "protocols"} & set(path.parts):
-                total.update(f"{path.relative_to(ROOT)}\n{path.stat().st_size}\n".encode() + path.read_bytes())
-    return total.hexdigest()
 
 
 def read(folder: Path, name: str) -> Scores | None:

@@ -24,7 +24,7 @@ from methods.olc.vqgan import VQGAN
 
 def build(params: Params, name: str) -> VQGAN:
     """Build the VQGAN of a codebook run at the profile's width; its weights are not set."""
-    entry, settings, preset = params.codebooks[name], params.stage1_of(name), methods["olc"].presets[params.olc_preset]
+    entry, settings, preset = params.codebook_runs[name], params.stage1_of(name), methods["olc"].presets[params.preset]
     sizes = {
         key: preset[key] for key in ("channels", "encoder_blocks", "decoder_blocks", "middle_blocks") if key in preset
     }
@@ -39,9 +39,9 @@ def run(params: Params, name: str, minutes: float | None = None, peak: training.
 
     Pauses after `minutes`; `peak` serves the MFU that is printed.
     """
-    if name not in params.codebooks:
-        raise unknown_name("codebook", name, params.codebooks)
-    entry, settings, limits = params.codebooks[name], params.stage1_of(name), training.Limits(minutes, peak)
+    if name not in params.codebook_runs:
+        raise unknown_name("codebook", name, params.codebook_runs)
+    entry, settings, limits = params.codebook_runs[name], params.stage1_of(name), training.Limits(minutes, peak)
     if settings.weight_adversarial > 0:
         judge = settings.discriminator
         params.patches.need(KINDS[judge].least, f"codebook {name}", f"the discriminator {judge}")
@@ -70,7 +70,7 @@ def learner(
 ) -> CodebookLearner:
     """Build what codebook `name` trains, with its initial weights, on the device; see CodebookLearner for `gather`."""
     features = training.backbone(
-        params, params.stage1_of(name).weight_perceptual, params.codebooks[name].seed, device
+        params, params.stage1_of(name).weight_perceptual, params.codebook_runs[name].seed, device
     )  # fmt: skip
     made = _learner(params, name, features, gather)
     for network in made.networks.values():
@@ -80,9 +80,9 @@ def learner(
 
 def _card(params: Params, name: str, features: VggFeatures | None, device: torch.device) -> dict[str, Any]:
     """Everything that decides the weights."""
-    entry = params.codebooks[name]
+    entry = params.codebook_runs[name]
     return training.as_json(entry) | training.numerics(params, device) | {
-        "codebook": name, "preset": params.olc_preset, "settings": training.as_json(params.stage1_of(name)),
+        "codebook": name, "preset": params.preset, "settings": training.as_json(params.stage1_of(name)),
         "patches": training.as_json(params.patches), "perceptual": features.origin if features else "none",
         "data": training.data_digest(params, entry.trainset, "train"), "device": training.device_name(device),
     }  # fmt: skip
@@ -92,7 +92,7 @@ def _learner(
     params: Params, name: str, features: VggFeatures | None, gather: Callable[[Tensor], Tensor] = alone
 ) -> CodebookLearner:
     """Build the networks with initial weights that depend on the seed, not on the book's segments."""
-    seed, settings = params.codebooks[name].seed, params.stage1_of(name)
+    seed, settings = params.codebook_runs[name].seed, params.stage1_of(name)
     vqgan = build(params, name)
     seed_parameters(vqgan, derive(seed, "stage1"))
     fidelity = Fidelity(features, settings.weight_perceptual, settings.weight_reconstruction)

@@ -4,10 +4,11 @@ from torch import nn
 
 from bench.core import recipe
 from bench.core.optimisation import Stage2
-from bench.core.params import Params, Run
+from bench.core.params import Params
 from bench.core.patching import Patches
 from bench.core.recipe import Kind, Recipe
 from bench.core.registry import methods
+from bench.core.runs import Run
 from bench.nn.losses import Fidelity
 from bench.nn.vgg import VggFeatures
 from bench.train.hdr import HdrLearner

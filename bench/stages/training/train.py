@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import torch
 
 from bench.core.optimisation import Stage2
-from bench.core.params import Params, Run
+from bench.core.params import Params
 from bench.core.registry import methods
+from bench.core.runs import Run
 from bench.core.seeding import derive
 from bench.nn.vgg import VggFeatures
 from bench.stages import layout

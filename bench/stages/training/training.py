@@ -17,6 +17,7 @@ from safetensors.torch import save as to_bytes
 from torch import nn
 
 from bench.core.errors import UsageError
+from bench.core.fingerprint import fingerprint
 from bench.core.method import MethodCard
 from bench.core.params import Params
 from bench.core.patching import Patches
@@ -29,22 +30,14 @@ from bench.io.lock import alone
 from bench.nn.memory import fastest_order
 from bench.nn.vgg import VggFeatures
 from bench.stages import layout
-from bench.train.checkpoint import Checkpoint, digest
+from bench.train.checkpoint import Checkpoint
 from bench.train.loop import Call
 from bench.train.patches import PatchStream
 
 Network = TypeVar("Network", bound=nn.Module)
 
-CODE = (
-    "bench/core", "bench/color", "bench/io", "bench/nn", "bench/train", "bench/stages/training",
-)  # fmt: skip
-"""Sources that decide a training's result, besides the method's own; part of the checkpoint's hash."""
-
 FRAMES = 3
 """Frames that the networks take, short to long."""
-
-REGISTERING = ("bench/core/scene.py", "bench/color", "bench/color/registration.py")
-"""Sources that decide what aligned frames are, besides the method's own."""
 
 
 def start(params: Params) -> torch.device:
@@ -114,8 +107,12 @@ def read_aligned(params: Params, dataset: str, split: str, card: MethodCard) -> 
         return scenes
     need_bracket(card.label, scenes)
     origin = {"data": data_digest(params, dataset, split), **libraries()}
-    code = [*REGISTERING, f"{card.module.replace('.', '/')}.py"]
-    folder = Path("runs") / params.profile / f"aligned-{card.name}--{dataset}" / digest(origin, code)
+    folder = (
+        Path("runs")
+        / params.profile
+        / f"aligned-{card.name}--{dataset}"
+        / fingerprint("alignment", f"{card.module.replace('.', '/')}.py", settings=origin)
+    )
     names = [path.name for path in list_scenes(layout.scenes(params, dataset, split))]
     pairs = zip(scenes, names, strict=True)
     with alone(folder / ".lock", f"Scenes of {dataset} are being aligned by another process; waiting for it to end."):
@@ -184,7 +181,7 @@ def checkpoint(params: Params, name: str, card: Mapping[str, Any], code: str) ->
     These are its card, the number of threads, the libraries' versions and the code that runs it.
     """
     decides = {**card, "threads": params.threads, "libraries": libraries()}
-    return Checkpoint(Path("runs") / params.profile / name / digest(decides, [*CODE, code]))
+    return Checkpoint(Path("runs") / params.profile / name / fingerprint("training", code, settings=decides))
 
 
 def write_weights(path: Path, network: nn.Module, card: Mapping[str, Any]) -> None:
