@@ -23,7 +23,7 @@ def params(small_params):
     """A profile with a vanilla and an OLC book of one size and seed."""
     book = {"codes": 16, "trainset": "panoramas", "seed": 3}
     small_params["codebooks"] |= {name: {"segments": name, **book} for name in ("vanilla", "olc")}
-    small_params |= {"olc_preset": "smoke", "stage1": {**PLAIN, "init": "data", "encoder_domain": "mu-law"}}
+    small_params |= {"preset": "smoke", "stage1": {**PLAIN, "init": "data", "encoder_domain": "mu-law"}}
     return Params.model_validate(small_params)
 
 
