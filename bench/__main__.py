@@ -9,18 +9,13 @@ import typer
 from bench.cli import (
     catalogue,
     compare,
+    cost,
     data,
     doctor,
-    estimate,
     explain,
-    fetch,
     launch,
-    merge,
-    score,
-    speed,
+    own_files,
     stages,
-    time,
-    weights,
 )
 from bench.cli.settings import Settings, locate
 from bench.core.errors import BenchError
@@ -36,18 +31,14 @@ app = typer.Typer(
 app.add_typer(catalogue.app)
 app.add_typer(catalogue.protocol, name="protocol")
 app.add_typer(doctor.app)
-app.add_typer(fetch.app)
+app.add_typer(data.app)
 app.add_typer(compare.app)
-app.add_typer(estimate.app)
 app.add_typer(explain.app)
-app.add_typer(speed.app)
 app.add_typer(launch.app)
 app.add_typer(stages.app)
-app.add_typer(score.app)
-app.add_typer(merge.app)
-app.add_typer(weights.app)
-app.add_typer(data.app, name="data")
-app.add_typer(time.app, name="time")
+app.add_typer(own_files.app)
+app.add_typer(data.data, name="data")
+app.add_typer(cost.app, name="cost")
 
 
 @app.callback()

@@ -28,7 +28,7 @@ from bench.io.radiance import read_exr, read_rgbe
         "Where you have the truth, on the scale of the shortest frame, add it as truth.exr or truth.hdr.",
     ),
 )
-class Folder:
+class FolderBrackets:
     """<scene>/<frames>, any number from two on and in any order; scenes with a truth are the test split."""
 
     def __init__(self, layout: str | None = None) -> None:
@@ -65,5 +65,5 @@ def _truth(folder: Path) -> Path | None:
 
 def _read_truth(path: Path, scene: Scene, what: str) -> Radiance:
     truth = (read_exr if path.suffix.lower() == ".exr" else read_rgbe)(path)
-    check_floating(truth, scene.codes[0], what)
+    check_floating(truth, scene.frames[0], what)
     return np.minimum(truth, np.float32(1))

@@ -9,7 +9,7 @@ from bench.core.dataset import Listing, dataset
 from bench.core.errors import UsageError
 from bench.core.scene import Scene
 from bench.data.layouts.brackets import HU, read_scene
-from bench.data.layouts.places import Layout, Place, find
+from bench.data.layouts.places import Layout, SplitFolders, find
 
 TRAIN, TEST = (1, 85), (86, 100)
 """Numbers of the scenes: a convention of later papers."""
@@ -18,8 +18,8 @@ FOLDERS = ("SynHDR_Dataset2", "")
 
 LAYOUTS: dict[str, Layout] = {
     "dataset2": {
-        "train": [Place((folder,), TRAIN) for folder in FOLDERS],
-        "test": [Place((folder,), TEST) for folder in FOLDERS],
+        "train": [SplitFolders((folder,), TRAIN) for folder in FOLDERS],
+        "test": [SplitFolders((folder,), TEST) for folder in FOLDERS],
     }
 }
 

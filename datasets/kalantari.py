@@ -8,12 +8,12 @@ from pathlib import Path
 from bench.core.dataset import Listing, dataset
 from bench.core.scene import Scene
 from bench.data.layouts.brackets import OFFICIAL, OXFORD, read_scene
-from bench.data.layouts.places import Layout, Place, find
+from bench.data.layouts.places import Layout, SplitFolders, find
 
 LAYOUTS: dict[str, Layout] = {
-    "official": {"train": [Place(("Training",))], "test": [Place(("Test/EXTRA", "Test/PAPER"))]},
-    "flattened-test": {"train": [Place(("Training",))], "test": [Place(("Test",))]},
-    "oxford": {"train": [Place(("train",))], "test": [Place(("test",))]},
+    "official": {"train": [SplitFolders(("Training",))], "test": [SplitFolders(("Test/EXTRA", "Test/PAPER"))]},
+    "flattened-test": {"train": [SplitFolders(("Training",))], "test": [SplitFolders(("Test",))]},
+    "oxford": {"train": [SplitFolders(("train",))], "test": [SplitFolders(("test",))]},
 }
 NAMES = {"official": OFFICIAL, "flattened-test": OFFICIAL, "oxford": OXFORD}
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from bench.core.dataset import Listing, dataset
 from bench.core.scene import Scene
-from bench.data.layouts.places import Layout, Place, find
+from bench.data.layouts.places import Layout, SplitFolders, find
 from bench.data.layouts.tursun import read_scene
 
-LAYOUTS: dict[str, Layout] = {"numbered-frames": {"no-truth": [Place(("dataset",)), Place(("",))]}}
+LAYOUTS: dict[str, Layout] = {"numbered-frames": {"no-truth": [SplitFolders(("dataset",)), SplitFolders(("",))]}}
 
 
 @dataset(

@@ -123,7 +123,7 @@ class PyramidAlignment(nn.Module):
     },
     recipe={
         "loss": "L1 on T",
-        "rate": 1e-4,
+        "lr": 1e-4,
         "batch": 4,
         "patch": 256,
         "stride": 128,

@@ -154,11 +154,11 @@ class Stage(nn.Module):
         "output": "sigmoid, [0, 1]",
     },
     recipe={
-        "rate": 5e-4,
+        "lr": 5e-4,
         "batch": 4,
         "patch": 128,
         "epochs": 400,
-        "differs": "the rate stays constant: its decay and the loss's weights aren't known here",
+        "differs": "the learning rate stays constant: its decay and the loss's weights aren't known here",
     },
     after_paper=True,
 )

@@ -36,7 +36,7 @@ from bench.nn.tiling import in_strips
     },
     recipe={
         "loss": "L1 on T",
-        "rate": 1e-4,
+        "lr": 1e-4,
         "betas": [0.9, 0.999],
         "batch": 8,
         "patch": 256,

@@ -90,7 +90,7 @@ class ContextGroup(nn.Module):
     },
     recipe={
         "loss": "L1 on T + 0.01 perceptual",
-        "rate": 2e-4,
+        "lr": 2e-4,
         "batch": 16,
         "patch": 128,
         "stride": 64,

@@ -137,7 +137,7 @@ class Output(nn.Module):
     },
     recipe={
         "loss": "squared error of T in [-1, 1]",
-        "rate": 2e-4,
+        "lr": 2e-4,
         "betas": [0.5, 0.999],
         "batch": 16,
         "patch": 256,

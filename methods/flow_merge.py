@@ -44,7 +44,7 @@ def trust(scene: Scene, index: int) -> NDArray[np.float32]:
     """
     import cv2
 
-    full = np.float32(np.iinfo(scene.codes.dtype).max)
-    reference, other = (codes.astype(np.float32) / full for codes in exposed_alike(scene, index))
+    full = np.float32(np.iinfo(scene.frames.dtype).max)
+    reference, other = (frame.astype(np.float32) / full for frame in exposed_alike(scene, index))
     difference = np.asarray(cv2.blur(np.abs(other - reference).max(-1), (3, 3)))[..., None]
     return np.asarray(np.clip((DIFFERS - difference) / np.float32(DIFFERS - AGREES), 0, 1))

@@ -55,7 +55,7 @@ class Outputs(Conv2d):
     overlap=6,
     recipe={
         "loss": "squared error of T",
-        "rate": 1e-4,
+        "lr": 1e-4,
         "betas": [0.9, 0.999],
         "batch": 20,
         "patch": 40,

@@ -122,11 +122,11 @@ RANGES = {"ytzhang99": torch.relu, "galaxies99": unit_tanh}
     },
     recipe={
         "loss": "L1 on T",
-        "rate": 1e-3,
+        "lr": 1e-3,
         "batch": 16,
         "patch": 256,
-        "differs": "no official code: the ports' rate and batch, without their decay every 20,000 epochs, whose factor "
-        "isn't known; join order, LeakyReLU's slope and form of the attention are our reading. "
+        "differs": "no official code: the ports' learning rate and batch, without their decay every 20,000 epochs, "
+        "whose factor isn't known; join order, LeakyReLU's slope and form of the attention are our reading. "
         "Batch norms take each process's own part of the batch: N processes don't equal one",
     },
 )

@@ -80,7 +80,7 @@ class Stage(nn.Module):
     },
     recipe={
         "loss": "L1 on T + 0.01 perceptual",
-        "rate": 2e-4,
+        "lr": 2e-4,
         "batch": 22,
         "patch": 128,
         "stride": 64,

@@ -31,7 +31,7 @@ SMALL = yaml.safe_load(
       ahdrnet: {method: ahdrnet, preset: smoke, evaluate: [panoramas]}
       proposed: {method: olc, preset: smoke, codebook: olc-64}
       triangle-merge: {method: triangle-merge, evaluate: [panoramas]}
-    tables: {table1: {Proposed: proposed}, table2: {}, table3: {}}
+    tables: {"1": {rows: {Proposed: proposed}}}
     """
 )
 
@@ -96,5 +96,5 @@ def tiny_scene() -> Scene:
     times = np.array([1.0, 4.0, 16.0])
     moments = [light(20), light(24), light(30)]
     ldr = [np.clip(moment * time, 0, 1) ** (1 / GAMMA) for moment, time in zip(moments, times, strict=True)]
-    codes = np.round(np.stack(ldr) * 65535).astype(np.uint16)
-    return Scene("tiny", codes, times, 1, moments[1])
+    frames = np.round(np.stack(ldr) * 65535).astype(np.uint16)
+    return Scene("tiny", frames, times, 1, moments[1])

@@ -77,7 +77,7 @@ def test_commands_exist(command):
     words = words[2:]
     while words[0].startswith("--"):
         words = words[2:]
-    verb = words[:2] if words[0] == "protocol" else words[:1]
+    verb = words[:2] if words[0] in ("cost", "data", "protocol") else words[:1]
     answer = CliRunner().invoke(app, [*verb, "--help"])
     assert answer.exit_code == 0, answer.output
 
@@ -117,7 +117,7 @@ def test_a_method_without_training_in_one_file(example, tiny_bracket):
     card = example("methods/hat_merge.py", methods, MethodCard)
     radiance = card.predict(tiny_bracket)
     assert radiance.dtype == np.float32
-    assert radiance.shape == tiny_bracket.codes.shape[1:]
+    assert radiance.shape == tiny_bracket.frames.shape[1:]
     assert (radiance >= 0).all()
     assert np.abs(radiance - 0.2).max() < 0.01
 
@@ -147,7 +147,7 @@ def test_a_dataset_in_one_file(example, tmp_path):
         list(card.scenes(folder.parent, "all"))
     Image.new("RGB", (8, 6), (255, 255, 255)).save(folder / "long.png")
     (scene,) = card.scenes(folder.parent, "all")
-    assert scene.codes.shape == (3, 6, 8, 3)
+    assert scene.frames.shape == (3, 6, 8, 3)
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
@@ -179,8 +179,8 @@ def test_changelog_has_an_unreleased_section():
 def tiny_bracket():
     """Three 8-bit frames of a grey wall of radiance 0.2 that suit the times 1, 2 and 4."""
     times = np.array([1.0, 2.0, 4.0])
-    codes = np.rint(255 * (0.2 * times) ** (1 / 2.2)).astype(np.uint8)
-    return Scene("wall", np.broadcast_to(codes[:, None, None, None], (3, 4, 5, 3)), times, reference=1)
+    frames = np.rint(255 * (0.2 * times) ** (1 / 2.2)).astype(np.uint8)
+    return Scene("wall", np.broadcast_to(frames[:, None, None, None], (3, 4, 5, 3)), times, reference=1)
 
 
 def test_results_in_the_readme_are_those_of_the_committed_demo():

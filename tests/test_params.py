@@ -55,8 +55,12 @@ def test_parameters_are_frozen(write_params, small_params):
         ("codebooks/olc-64/options", {"init": "k-means"}, "codebooks.olc-64.options.init: .*'uniform'"),
         ("tables/against", {"proposed": "propsed"}, "tables.against.proposed: .*Did you mean 'proposed'"),
         ("tables/against", {"propsed": "proposed"}, "tables.against: .*Did you mean 'proposed'"),
-        ("tables/table1", {"Proposed": "propsed"}, "tables.table1.Proposed: .*Did you mean 'proposed'"),
-        ("tables/table3_controls", {"ours": "propsed"}, "tables.table3_controls.ours: .*Did you mean 'proposed'"),
+        ("tables/1", {"rows": {"Proposed": "propsed"}}, "tables.1.rows.Proposed: .*Did you mean 'proposed'"),
+        ("tables/1", {"rows": ["propsed"]}, "tables.1.rows: .*Did you mean 'proposed'"),
+        ("tables/1", {"rows": [{"A": "proposed"}, {"A": "ahdrnet"}]}, "tables.1: two rows are called 'A'"),
+        ("tables/1", {"rows": 3}, "tables.1.rows: "),
+        ("tables/4", {}, "tables.4: unknown key"),
+        ("tables/3", {"controls": {"ours": "propsed"}}, "tables.3.controls.ours: .*Did you mean 'proposed'"),
         ("tables/floors", ["propsed"], "tables.floors: .*Did you mean 'proposed'"),
         ("tables/crops", ["propsed"], "tables.crops: .*Did you mean 'proposed'"),
         ("codebooks/olc-64/codes", 63, "codebooks.olc-64.codes: .*multiple of 4"),
@@ -205,9 +209,8 @@ class TestShippedFiles:
 
     def test_rows_of_tables_are_variants(self, path):
         params = load(path)
-        tables = params.tables
-        rows = {*tables.table1.values(), *tables.table2.values(), *tables.table3.values()}
-        assert rows | set(tables.floors) | set(tables.crops) <= set(params.variants)
+        rows = {variant for number in params.tables.paper for variant in params.rows(number).values()}
+        assert rows | set(params.tables.floors) | set(params.tables.crops) <= set(params.variants)
 
 
 def test_the_paper_profile_holds_the_published_settings():
@@ -216,7 +219,7 @@ def test_the_paper_profile_holds_the_published_settings():
         pytest.skip("the paper profile is not written yet")
     params = load(path)
     assert (params.patches.size, params.patches.stride) == (256, 64)
-    assert (params.stage1.rate, params.stage1.rate_discriminator, params.stage2.rate) == (1e-4, 4e-4, 1e-4)
+    assert (params.stage1.lr, params.stage1.lr_discriminator, params.stage2.lr) == (1e-4, 4e-4, 1e-4)
     assert (params.stage1.beta, params.head) == (0.25, "published")
     assert {codebook.codes for codebook in params.codebooks.values()} == {512, 1024}
     assert all(params.variants[run.variant].preset == "published" for run in params.runs.values())

@@ -11,7 +11,7 @@ from bench.core.patching import Patches
 from bench.core.recipe import Caps, Recipe
 from bench.core.registry import methods
 
-BASE = Stage2(steps=500, batch=4, rate=1e-3, schedule="one-cycle", ema=0.9, log_every=20, checkpoint_every=100)
+BASE = Stage2(steps=500, batch=4, lr=1e-3, schedule="one-cycle", ema=0.9, log_every=20, checkpoint_every=100)
 PATCHES = Patches(size=64, stride=32, augment=False)
 
 
@@ -29,7 +29,7 @@ def test_every_card_holds_a_valid_recipe(name):
     ("literal", "message"),
     [
         ({"rte": 1e-4}, "method 'ahdrnet', recipe on its card, rte: Extra inputs"),
-        ({"rate": 0}, "recipe on its card, rate: .*greater than 0"),
+        ({"lr": 0}, "recipe on its card, lr: .*greater than 0"),
         ({"patch": 30}, "recipe on its card, patch: .*multiple of 8"),
         ({"epochs": 3, "steps": 9}, "its length is in epochs or in steps, not both"),
         ({"decay": 0.5}, "decay and decay_every belong together"),
@@ -48,14 +48,14 @@ def test_a_card_without_recipe_leaves_the_profiles_settings():
 
 
 def test_a_recipe_that_a_section_holds_leaves_that_section():
-    held = Recipe(section="stage2", rate=3e-4, patch=128)
+    held = Recipe(section="stage2", lr=3e-4, patch=128)
     assert recipe.settings(held, BASE, Caps(), 1000) is BASE
     assert recipe.patches(held, PATCHES, Caps()) is PATCHES
 
 
 def test_what_a_recipe_does_not_tell_is_the_profiles():
     made = recipe.settings(Recipe(loss="L1"), BASE, Caps(), 1000)
-    assert (made.steps, made.batch, made.rate, made.log_every) == (500, 4, 1e-3, 20)
+    assert (made.steps, made.batch, made.lr, made.log_every) == (500, 4, 1e-3, 20)
     assert (made.schedule, made.ema, made.clip, made.betas) == ("constant", None, None, (0.9, 0.999))
     assert made.weight_perceptual == 0, "a loss without a perceptual term has none"
     assert recipe.patches(Recipe(patch=128), PATCHES, Caps()) == Patches(size=128, stride=32, augment=False)
@@ -72,9 +72,9 @@ def test_a_decay_per_epochs_becomes_one_per_steps():
     halved = Recipe(epochs=200, batch=4, decay=0.5, decay_every=100, decay_unit="epochs")
     made = recipe.settings(halved, BASE, Caps(), 400)
     assert (made.schedule, made.decay, made.decay_every) == ("decay", 0.5, 100 * 100)
-    steady = Recipe(steps=9000, decay=0.995, decay_every=200, decay_unit="steps", rate_floor=1e-6)
+    steady = Recipe(steps=9000, decay=0.995, decay_every=200, decay_unit="steps", min_lr=1e-6)
     made = recipe.settings(steady, BASE, Caps(), 400)
-    assert (made.decay_every, made.rate_floor) == (200, 1e-6)
+    assert (made.decay_every, made.min_lr) == (200, 1e-6)
 
 
 def test_caps_shorten_a_recipe_and_its_decay():
@@ -89,10 +89,10 @@ def test_caps_shorten_a_recipe_and_its_decay():
 
 def test_multiply_adds_of_fused_attention_are_counted():
     """The framework's own counter has no formula for the CPU's kernel; a training's card must not fail for it."""
-    from bench.stages.cost import cost
+    from bench.stages.cost import counting
     from bench.stages.training import networks
 
     for name in ("cavit", "sctnet", "afunet"):
         network = methods[name].build("smoke", head="published")
-        counted = cost.multiply_adds(network, height=64, width=64)
+        counted = counting.multiply_adds(network, height=64, width=64)
         assert networks.multiply_adds(network) == pytest.approx(counted / 64**2, rel=1e-3)

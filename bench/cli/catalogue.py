@@ -1,4 +1,4 @@
-"""What there is: `list` and `protocol`."""
+"""`list` methods, datasets, metrics, protocols and variants; `protocol` to show and compare protocols."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from bench.cli.settings import Settings, workplace
+from bench.cli.settings import Json, Settings, workplace
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 protocol = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Show or compare evaluation protocols.")
@@ -15,7 +15,7 @@ protocol = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Show o
 Rows = list[dict[str, Any]]
 
 ABOUT = {"name", "version", "title", "source", "notes"}
-"""What a protocol says of itself, which decides no number."""
+"""Fields that describe a protocol and change no number."""
 
 
 def _methods(_: Settings) -> Rows:
@@ -33,7 +33,7 @@ def _datasets(_: Settings) -> Rows:
 def _metrics(_: Settings) -> Rows:
     from bench.core.registry import metrics
 
-    return [asdict(card) for card in metrics.values()]
+    return [{**asdict(card), "missing": card.missing or None} for card in metrics.values()]
 
 
 def _protocols(_: Settings) -> Rows:
@@ -50,10 +50,10 @@ def _variants(settings: Settings) -> Rows:
     return [{"name": name, **variant.model_dump()} for name, variant in settings.load().variants.items()]
 
 
-KINDS: Mapping[str, tuple[Callable[[Settings], Rows], tuple[str, ...]]] = {
+LISTS: Mapping[str, tuple[Callable[[Settings], Rows], tuple[str, ...]]] = {
     "methods": (_methods, ("name", "label", "trains", "requires", "heads", "presets", "unavailable")),
     "datasets": (_datasets, ("name", "title", "licence", "splits")),
-    "metrics": (_metrics, ("name", "unit", "better", "domain")),
+    "metrics": (_metrics, ("name", "label", "unit", "better", "domain", "missing")),
     "protocols": (_protocols, ("name", "version", "title", "metrics")),
     "variants": (_variants, ("name", "method", "preset", "options")),
 }
@@ -62,26 +62,26 @@ KINDS: Mapping[str, tuple[Callable[[Settings], Rows], tuple[str, ...]]] = {
 @app.command("list")
 def show_list(
     context: typer.Context,
-    what: Annotated[str, typer.Argument(metavar="|".join(KINDS))],
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything that is known, as JSON.")] = False,
+    what: Annotated[str, typer.Argument(metavar="|".join(LISTS))],
+    as_json: Json = False,
 ) -> None:
-    """List what there is to run and to score.
+    """List methods, datasets, metrics, protocols or variants.
 
     Example: python -m bench list methods --json
     """
     settings = cast(Settings, context.obj)
     with workplace():
-        if what not in KINDS:
+        if what not in LISTS:
             from bench.core.errors import unknown_name
 
-            raise unknown_name("list", what, KINDS)
-        collect, columns = KINDS[what]
+            raise unknown_name("list", what, LISTS)
+        collect, columns = LISTS[what]
         rows = collect(settings)
         typer.echo(json.dumps(rows, indent=2, default=str) if as_json else table(rows, columns))
 
 
 def table(rows: Rows, columns: Iterable[str]) -> str:
-    """Align the chosen columns with blanks, under a heading."""
+    """Return the chosen columns as aligned text under a heading."""
     lines = [list(columns), *([_text(row.get(column)) for column in columns] for row in rows)]
     widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
     return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
@@ -108,7 +108,9 @@ def protocol_list(context: typer.Context) -> None:
 
 @protocol.command("show")
 def protocol_show(name: str) -> None:
-    """Print every setting of a protocol with its meaning, whose habit it is, and the libraries that compute it.
+    """Print every setting of a protocol.
+
+    Each comes with its meaning, its origin, and the library that computes it.
 
     Example: python -m bench protocol show whole-float
     """

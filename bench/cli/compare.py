@@ -1,4 +1,4 @@
-"""`compare`, `bands` and `frozen`: whether numbers changed."""
+"""`compare`, `bands` and `frozen`: find numbers that changed."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from bench.cli.estimate import find
-from bench.cli.settings import ROOT, Settings, quietly, workplace
+from bench.cli.settings import ROOT, Json, Settings, find_profile, quietly, workplace
 
 if TYPE_CHECKING:
     from bench.core.params import Params
@@ -19,16 +18,15 @@ Option = typer.Option
 
 Every = Annotated[bool, Option("--all", help="List every change, not only the worst.")]
 Markdown = Annotated[Path | None, Option("--md", help="Also write Markdown, for a CI job's summary, to this file.")]
-Json = Annotated[bool, Option("--json", help="Print every change as JSON.")]
 
 
 @app.command()
 def compare(
     context: typer.Context,
-    base: Annotated[str, typer.Argument(help="What was accepted: a folder, a score file, REV or REV:reports/demo.")],
-    new: Annotated[str, typer.Argument(help="What to judge, named likewise.")],
+    base: Annotated[str, typer.Argument(help="Accepted scores: a folder, a score file, REV or REV:reports/demo.")],
+    new: Annotated[str, typer.Argument(help="Scores to check, named likewise.")],
     kind: Annotated[
-        str | None, Option(help="rerun, rescored or retrained; default: as the lock files tell for each row.")
+        str | None, Option(help="rerun, rescored or retrained; default: by the lock files, for each row.")
     ] = None,
     everything: Every = False,
     md: Markdown = None,
@@ -36,11 +34,11 @@ def compare(
 ) -> None:
     """Compare two sets of scores, row by row.
 
-    rerun: the same run again on the same machine; exactly equal. rescored: the same predictions; equal to 1e-6.
-    retrained: other trainings; within the bands of the scores' profile (regression.retrained of its parameter file),
-    and only what got worse or got lost fails. Where nothing may change, better values and new rows fail too. Prints
-    what changed, the worst first, what the changes have in common, and from the lock files of both sides what differs
-    upstream.
+    rerun: the same run again on the same machine; must be exactly equal. rescored: the same predictions; must be
+    equal to 1e-6. retrained: other trainings; must stay within the bands of the scores' profile (regression.retrained
+    in its parameter file), and only worse or missing rows fail. For rerun and rescored, better values and new rows fail
+    too. Prints the changes, the worst first, what they have in common, and what differs upstream by the lock files of
+    both sides.
 
     Exit codes: 0 clean, 1 a regression, 2 the command is at fault.
 
@@ -50,28 +48,28 @@ def compare(
     with workplace():
         from bench.core.errors import unknown_name
         from bench.regression.comparison import compare as run
-        from bench.regression.judging import KINDS
+        from bench.regression.judging import CHANGE_KINDS
         from bench.regression.sides import read_side
 
-        if kind not in (None, *KINDS):
-            raise unknown_name("kind of change (--kind)", str(kind), KINDS)
+        if kind not in (None, *CHANGE_KINDS):
+            raise unknown_name("kind of change (--kind)", str(kind), CHANGE_KINDS)
         params = settings.load()
         was, now = (read_side(side, here, ROOT, params.reports.as_posix()) for side in (base, new))
-        chosen = next((name for name in KINDS if name == kind), None)
+        chosen = next((name for name in CHANGE_KINDS if name == kind), None)
         widths = _bands(settings, params, was.profile, named=_is_named(context))
         _show(run(was, now, chosen, widths), everything, here / md if md else None, as_json)
 
 
 def _is_named(context: typer.Context) -> bool:
-    """Whether the command line says --params."""
+    """Return True if --params was given."""
     source = context.parent.get_parameter_source("params") if context.parent else None
     return source is not None and source.name == "COMMANDLINE"
 
 
 def _bands(settings: Settings, params: "Params", profile: str, named: bool) -> Mapping[str, float]:
-    """Return the bands of the scores' profile: those of --params if it is of that profile, which it must be if named.
+    """Return the bands of the scores' profile: from --params, which must be of that profile if it was given.
 
-    {} for a profile that isn't here: scores that need none can be compared all the same.
+    {} for a profile without a parameter file: scores that need no bands can be compared all the same.
     """
     from bench.core.errors import UsageError
 
@@ -83,7 +81,7 @@ def _bands(settings: Settings, params: "Params", profile: str, named: bool) -> M
             "bands aren't theirs. Leave it out, or name the parameter file of their profile."
         )
     try:
-        file = find(profile)
+        file = find_profile(profile)
     except UsageError:
         return {}
     return Settings(file, settings.quiet).load().regression.retrained
@@ -94,7 +92,7 @@ def bands(
     context: typer.Context,
     scores: Annotated[str, typer.Argument(help="Scores with several seeds: a folder, a file or a git revision.")],
 ) -> None:
-    """Derive what retraining may change from the spread over seeds.
+    """Derive bands for retraining from several seeds.
 
     Prints the section `regression` for a parameter file: twice the largest difference between two seeds of a run on a
     scene, for each metric.
@@ -116,13 +114,13 @@ def frozen(
     everything: Every = False,
     md: Markdown = None,
     as_json: Json = False,
-    accept: Annotated[bool, Option("--accept", help="Keep today's scores: a metric changed on purpose.")] = False,
-    renew: Annotated[bool, Option("--renew", help="Make scenes, predictions and scores anew.")] = False,
+    accept: Annotated[bool, Option("--accept", help="Accept today's scores: a metric changed on purpose.")] = False,
+    renew: Annotated[bool, Option("--renew", help="Make scenes, predictions and scores again.")] = False,
 ) -> None:
-    """Score stored predictions anew, under every protocol.
+    """Score stored predictions again, by every protocol.
 
-    Four methods' predictions of two tiny scenes are kept with their scores: a metric that drifts by more than 1e-6
-    shows in seconds, without training.
+    The repository keeps four methods' predictions of two tiny scenes with their scores: a metric that drifts by more
+    than 1e-6 is found in seconds, without training.
 
     Exit codes: 0 clean, 1 a metric drifted, 2 the command is at fault.
 
@@ -152,7 +150,7 @@ def _show(found: "Comparison", everything: bool, md: Path | None, as_json: bool)
 
 
 def _write(md: Path, page: str) -> None:
-    """Write the page; UsageError where that can't be, as any other exit code would tell of a regression."""
+    """Write the page; UsageError if that fails, since exit code 1 would mean a regression."""
     from bench.core.errors import BenchError, UsageError
     from bench.io.files import write_text_atomic
 

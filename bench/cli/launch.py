@@ -1,4 +1,4 @@
-"""`launch`: the stages that are out of date, on several workers at once."""
+"""`launch`: run the stages that are out of date on several workers."""
 
 from dataclasses import replace
 from enum import StrEnum
@@ -14,11 +14,11 @@ from bench.core.errors import UsageError
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
 SLURM_JOBS = 16
-"""Jobs in Slurm's queue at once where --jobs doesn't say; each has a clone of its own."""
+"""Jobs at once on Slurm without --jobs; each has a clone of its own."""
 
 
 class Executor(StrEnum):
-    """Where jobs run."""
+    """A pool for jobs."""
 
     LOCAL = "local"
     SLURM = "slurm"
@@ -28,18 +28,18 @@ Stages = Annotated[list[str] | None, typer.Argument(help="Stages or groups of dv
 On = Annotated[Executor, typer.Option(help="This machine, or Slurm.")]
 Jobs = Annotated[
     int | None,
-    typer.Option(min=1, help="Jobs at once; default: one a GPU, else cores // threads; 16 on Slurm."),
+    typer.Option(min=1, help="Jobs at once; default: one per GPU, else cores // threads; 16 on Slurm."),
 ]
 GpusPerJob = Annotated[
-    int | None, typer.Option(min=1, help="GPUs of each job; with several, torchrun trains on all of them.")
+    int | None, typer.Option(min=1, help="GPUs per job; with several, torchrun trains on all of them.")
 ]
-Retries = Annotated[int, typer.Option(min=0, help="New attempts after a lost job, a lock or a time limit.")]
-Time = Annotated[int | None, typer.Option(min=1, help="Time limit of a job in minutes; the next goes on.")]
+Retries = Annotated[int, typer.Option(min=0, help="Further attempts after a lost job, a lock or a time limit.")]
+Time = Annotated[int | None, typer.Option(min=1, help="Time limit of a job in minutes; its next attempt resumes.")]
 Memory = Annotated[float | None, typer.Option(min=0.1, help="Memory of a job in GB (Slurm).")]
 Partition = Annotated[str | None, typer.Option(help="Slurm's partition.")]
 Pull = Annotated[bool, typer.Option("--pull", help="Fetch what the cache lacks from DVC's remote.")]
 Push = Annotated[
-    bool, typer.Option("--push", help="Without a shared cache: results travel through DVC's default remote.")
+    bool, typer.Option("--push", help="Without a shared cache: pass results through DVC's default remote.")
 ]
 Clones = Annotated[
     Path | None, typer.Option(help="Folder of the workers' clones, such as a node's own disk; default: in runs/.")
@@ -65,9 +65,9 @@ def launch(
 ) -> None:
     """Run the stages that are out of date on several workers.
 
-    Each job is `dvc repro` in a clone at the same commit, with the same cache; a training and what follows from it
-    are one job. At the end `dvc repro` here restores all that and runs what only it can: summarize and report. What
-    fails stops only what depends on it; the same command goes on. Ctrl-C cancels the jobs.
+    Each job is a `dvc repro` in a clone at the same commit, with the same cache; a training, its evaluation and its
+    inspection are one job. At the end `dvc repro` in this checkout restores their results and runs summarize and
+    report. A failure stops only the stages that depend on it; the same command resumes. Ctrl-C cancels the jobs.
 
     Example: python -m bench --params profiles/lab/params.yaml launch --on slurm --jobs 8 --gpus-per-job 1 --time 240
     """
@@ -76,7 +76,7 @@ def launch(
     with workplace():
         params, file = settings.load(), _pipeline(settings.params_file)
         check_names(params, settings.params_file)
-        from bench.launch import plan, pool, session
+        from bench.launch import head, plan, pool
         from bench.stages import plan as written
 
         if dry_run:
@@ -87,17 +87,17 @@ def launch(
         processes = gpus_per_job or 1
         places = _slots(on, gpus_per_job, jobs, params.threads)
         needs = pool.Needs(params.threads * processes, gpus_per_job or 0, time, memory, partition)
-        base = plan.Options(ROOT, file, params.profile, tuple(stages or ()), on.value, places)
+        base = plan.LaunchOptions(ROOT, file, params.profile, tuple(stages or ()), on.value, places)
         options = replace(base, processes=processes, needs=needs, retries=retries, pull=pull, push=push, clones=clones)
         if dry_run:
             typer.echo("\n".join(plan.plan(options).lines()))
         else:
-            quietly(settings, lambda: session.launch(options))
+            quietly(settings, lambda: head.launch(options))
 
 
 def _slots(on: Executor, gpus_per_job: int | None, jobs: int | None, threads: int) -> tuple[str | None, ...]:
-    """Return what each slot gets as CUDA_VISIBLE_DEVICES; Slurm deals GPUs itself."""
-    from bench.launch.gpus import devices, slots
+    """Return CUDA_VISIBLE_DEVICES of each slot; Slurm assigns GPUs itself."""
+    from bench.launch.pool import devices, slots
 
     if on is Executor.SLURM:
         return (None,) * (jobs or SLURM_JOBS)

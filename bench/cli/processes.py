@@ -1,14 +1,14 @@
-"""Several processes for one training where the environment asks for them, as a stage's command must stay the same."""
+"""Several processes for one training if the environment asks for them, since a stage's command must stay the same."""
 
 import os
 import sys
 
 from bench.core.errors import UsageError
-from bench.launch.order import PROCESSES
+from bench.launch.job import PROCESSES
 
 
 def share() -> None:
-    """Go on as torchrun with the same command line if BENCH_PROCESSES asks for several processes and there is one."""
+    """Replace this process by torchrun with the same command line if BENCH_PROCESSES asks for several processes."""
     asked = os.environ.get(PROCESSES, "1")
     if not asked.isdecimal() or int(asked) < 1:
         raise UsageError(f"{PROCESSES} is {asked!r}; expected how many processes share a training, such as 4.")

@@ -1,4 +1,4 @@
-"""What the options before the verb say, and how a verb's work is run."""
+"""Options before the verb and options of several verbs, and the surroundings in which a verb runs."""
 
 import contextlib
 import errno
@@ -6,15 +6,21 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from bench.core import progress
-from bench.core.errors import BenchError, UsageError
+from bench.core.errors import BenchError, UsageError, unknown_name
 
 if TYPE_CHECKING:
     from bench.core.params import Params
 
 ROOT = Path(__file__).resolve().parents[2]
+
+Json = Annotated[bool, typer.Option("--json", help="Print everything as JSON.")]
+DEMO = "demo"
+"""The profile whose parameter file lies in the project's root."""
 
 
 class Interrupted(BenchError):
@@ -38,12 +44,21 @@ class Settings:
 
 
 def locate(params_file: Path) -> Path:
-    """Find a parameter file below the current folder, else below the project's root.
+    """Find a parameter file relative to the current folder, else to the project's root.
 
     The result is relative to the root where it lies inside, so that messages are the same from everywhere.
     """
     path = Path.cwd() / params_file if (Path.cwd() / params_file).exists() else ROOT / params_file
     return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+
+
+def find_profile(profile: str) -> Path:
+    """Return a profile's parameter file; UsageError with the known names if there is none."""
+    files = {path.parent.name: path.relative_to(ROOT) for path in sorted(ROOT.glob("profiles/*/params.yaml"))}
+    files[DEMO] = Path("params.yaml")
+    if profile not in files:
+        raise unknown_name("profile", profile, files)
+    return files[profile]
 
 
 @contextlib.contextmanager
@@ -62,7 +77,7 @@ def workplace() -> Iterator[None]:
 
 
 def quietly(settings: Settings, work: Callable[[], None]) -> None:
-    """Run `work`; with --quiet its progress and what it prints is dropped, and errors still reach stderr."""
+    """Run `work`; --quiet suppresses its progress and output, but not errors on stderr."""
     progress.quiet = settings.quiet
     with contextlib.ExitStack() as stack:
         if settings.quiet:

@@ -20,8 +20,8 @@ def triangle(reference: Array) -> Array:
 
 def require_three(scene: Scene, method: str) -> None:
     """Refuse brackets of other than three frames, which is what the triangle weights are for; UsageError."""
-    if len(scene.codes) != 3:
-        raise UsageError(f"scene {scene.id!r} has {len(scene.codes)} frames; {method} needs three.")
+    if len(scene.frames) != 3:
+        raise UsageError(f"scene {scene.id!r} has {len(scene.frames)} frames; {method} needs three.")
 
 
 def triangle_merge(scene: Scene) -> Radiance:
@@ -35,10 +35,10 @@ def opencv_merge(scene: Scene, merger: Any) -> Radiance:
 
     Returns (H, W, 3) float32 in [0, 1]: the response at exposure time t is that of radiance * t, so the result is in
     our scale. Code 0 responds like half a code, for its logarithm's sake. Values that no frame holds, as all their
-    codes are 0 or 255, are the shortest frame's: OpenCV gives them no weight at all, or equal ones.
+    values are 0 or 255, are the shortest frame's: OpenCV gives them no weight at all, or equal ones.
     """
-    full = np.iinfo(scene.codes.dtype).max
-    frames = np.rint(np.asarray(scene.codes) * (255 / full)).astype(np.uint8)
+    full = np.iinfo(scene.frames.dtype).max
+    frames = np.rint(np.asarray(scene.frames) * (255 / full)).astype(np.uint8)
     levels = np.arange(256) / 255
     levels[0] = 0.5 / 255
     response = np.repeat(linearise(levels).astype(np.float32)[:, None, None], 3, axis=2)

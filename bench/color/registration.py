@@ -35,15 +35,15 @@ CORRELATION = 0.5
 """Least correlation coefficient of pictures that show the same."""
 
 
-def re_expose(codes: Array, time: float, target: float) -> Array:
-    """Return codes (any shape, uint8 or uint16) of exposure `time` as an exposure of `target` stores them.
+def re_expose(frame: Array, time: float, target: float) -> Array:
+    """Return stored values (any shape, uint8 or uint16) of exposure `time` as an exposure of `target` stores them.
 
     code^2.2 times target / time, clipped to the full range, gamma-encoded and rounded to the same dtype.
     """
-    full = int(np.iinfo(codes.dtype).max)
+    full = int(np.iinfo(frame.dtype).max)
     levels = np.arange(full + 1) / full
-    table = np.rint(full * encode(linearise(levels, time), target)).astype(codes.dtype)
-    return np.asarray(table[codes])
+    table = np.rint(full * encode(linearise(levels, time), target)).astype(frame.dtype)
+    return np.asarray(table[frame])
 
 
 def matched(scene: Scene, index: int) -> tuple[Grey, Grey]:
@@ -53,54 +53,54 @@ def matched(scene: Scene, index: int) -> tuple[Grey, Grey]:
 
 
 def exposed_alike(scene: Scene, index: int) -> tuple[Array, Array]:
-    """Return the reference and frame `index`, codes (H, W, 3), at the longer of their two exposure times."""
+    """Return the reference and frame `index`, (H, W, 3) each, at the longer of their two exposure times."""
     times = scene.times[scene.reference], scene.times[index]
-    reference, other = scene.codes[scene.reference], scene.codes[index]
+    reference, other = scene.frames[scene.reference], scene.frames[index]
     return re_expose(reference, times[0], max(times)), re_expose(other, times[1], max(times))
 
 
 def unmatched(scene: Scene, index: int) -> tuple[Grey, Grey]:
     """Return the reference and frame `index`, grey, as they are."""
-    return grey(scene.codes[scene.reference]), grey(scene.codes[index])
+    return grey(scene.frames[scene.reference]), grey(scene.frames[index])
 
 
-def grey(codes: Array) -> Grey:
-    """Mean of the channels of codes (H, W, 3), uint8 or uint16, as 8-bit codes."""
-    shares = codes.mean(axis=-1, dtype=np.float32) / np.float32(np.iinfo(codes.dtype).max)
+def grey(frame: Array) -> Grey:
+    """Mean of the channels of a frame (H, W, 3), uint8 or uint16, in 8 bits."""
+    shares = frame.mean(axis=-1, dtype=np.float32) / np.float32(np.iinfo(frame.dtype).max)
     return np.asarray(np.rint(255 * shares), np.uint8)
 
 
 def register(scene: Scene, motion: Motion, pairs: Callable[[Scene, int], tuple[Grey, Grey]] = matched) -> Scene:
-    """Return the scene with every frame moved onto the reference; codes keep their dtype.
+    """Return the scene with every frame moved onto the reference; they keep their dtype.
 
     Pixels that lie outside a frame take what its exposure would have stored of the reference. `pairs` makes the
     pictures that the motion is found between.
     """
-    codes = np.array(scene.codes)
-    for index in range(len(codes)):
+    frames = np.array(scene.frames)
+    for index in range(len(frames)):
         if index != scene.reference:
-            warped, inside = warp(scene.codes[index], motion(*pairs(scene, index)))
-            codes[index] = np.where(inside[..., None], warped, mapped(scene, index))
-    return replace(scene, codes=codes)
+            warped, inside = warp(scene.frames[index], motion(*pairs(scene, index)))
+            frames[index] = np.where(inside[..., None], warped, mapped(scene, index))
+    return replace(scene, frames=frames)
 
 
 def mapped(scene: Scene, index: int) -> Array:
-    """Return the reference (H, W, 3) as frame `index` would have stored it, codes of the scene's dtype."""
-    return re_expose(scene.codes[scene.reference], float(scene.times[scene.reference]), float(scene.times[index]))
+    """Return the reference (H, W, 3) as frame `index` would have stored it, in the scene's dtype."""
+    return re_expose(scene.frames[scene.reference], float(scene.times[scene.reference]), float(scene.times[index]))
 
 
-def warp(codes: Array, positions: Positions) -> tuple[Array, NDArray[np.bool_]]:
-    """Return codes (H, W, 3) of what lies at the positions, bicubic, and whether they are inside the frame (H, W)."""
+def warp(frame: Array, positions: Positions) -> tuple[Array, NDArray[np.bool_]]:
+    """Return what of a frame (H, W, 3) lies at the positions, bicubic, and whether they are inside the frame (H, W)."""
     cv2 = _opencv()
 
-    height, width = codes.shape[:2]
+    height, width = frame.shape[:2]
     x, y = positions[..., 0], positions[..., 1]
     slack = 1e-3  # an exact border pixel stays inside whatever the rounding
     inside = (x >= -slack) & (x <= width - 1 + slack) & (y >= -slack) & (y <= height - 1 + slack)  # false for NaN
     where = np.where(inside[..., None], positions, np.float32(0))
     with _one_thread():
-        moved = cv2.remap(np.ascontiguousarray(codes), where, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(moved).reshape(codes.shape), inside
+        moved = cv2.remap(np.ascontiguousarray(frame), where, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(moved).reshape(frame.shape), inside
 
 
 def still(height: int, width: int) -> Positions:

@@ -28,7 +28,7 @@ class Listing(NamedTuple):
     beside: Mapping[Path, Sequence[Path]] = {}
 
 
-class Reader(Protocol):
+class SceneReader(Protocol):
     """What a dataset's file defines: where scenes are, and how one of them is read.
 
     It is made with the name of the layout to expect, or None to detect it.
@@ -73,11 +73,11 @@ class DatasetCard:
         """Import the dataset's module and return the class that carries the card."""
         return getattr(importlib.import_module(self.module), self.attribute)
 
-    def reader(self, layout: str | None = None) -> Reader:
+    def reader(self, layout: str | None = None) -> SceneReader:
         """Return the dataset's reader, for the layout of this name or, with None, for whichever it finds."""
         if layout is not None and layout not in self.layouts:
             raise unknown_name(f"layout of {self.name}", layout, self.layouts)
-        reader: Reader = self.load()(layout)
+        reader: SceneReader = self.load()(layout)
         return reader
 
     def find(self, root: Path, split: str, layout: str | None = None) -> Listing:

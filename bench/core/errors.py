@@ -5,10 +5,7 @@ from difflib import get_close_matches
 
 
 class BenchError(Exception):
-    """A failure that the user can understand from its message alone.
-
-    The message says what was wrong, where, what was expected and what to do next.
-    """
+    """A failure whose message says what was wrong, where, what was expected and what to do next."""
 
     exit_code = 1
 
@@ -20,11 +17,11 @@ class UsageError(BenchError):
 
 
 class Incomplete(UsageError):
-    """Files of a dataset are missing; whoever knows the profile adds the command that fetches them."""
+    """Files of a dataset are missing; a caller that knows the profile adds the command that fetches them."""
 
 
 class CheckFailed(UsageError):
-    """A scene isn't what its dataset says; `check` names what found it, as in `bench.data.checks.CHECKS`."""
+    """A scene contradicts its dataset's description; `check` is the name in `bench.data.checks.CHECKS`."""
 
     def __init__(self, message: str, check: str) -> None:
         """Take the sentence and the name of the check."""

@@ -1,41 +1,107 @@
-"""A metric: what scores a predicted radiance against the truth."""
+"""A metric: what scores a predicted radiance against the ground truth, and the part of a protocol that it owns."""
 
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, TypeVar
 
-F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
 class MetricCard:
     """What is known of a metric without running it. Every field is a literal in the metric's file.
 
-    unit    : of the value, "dB" or "1"; "Q" is HDR-VDP-2's quality correlate.
-    better  : "higher" or "lower".
-    domain  : what the images are encoded to before the comparison: "mu", "linear", "pu21" or "vision" (a model of it).
+    unit     : of the value, "dB" or "1"; "Q" is HDR-VDP-2's quality correlate.
+    better   : "higher" or "lower".
+    domain   : what the images are encoded to before the comparison: "mu", "linear", "pu21" or "vision" (a model of it).
+    label    : its name in tables and figures.
+    digits   : after the point, in tables.
+    needs    : optional libraries that it imports, as they are imported; without them it isn't scored.
+    sections : of the protocol that decide its value besides region and values; the same sections, the same value.
+    local    : has a value inside a mask.
+    column   : is a column of Tables 1-3 wherever the protocol has it.
     """
 
     name: str
     unit: str
     better: str
     domain: str
+    label: str
+    digits: int
     module: str
     attribute: str
+    needs: tuple[str, ...] = ()
+    sections: tuple[str, ...] = ()
+    local: bool = True
+    column: bool = True
+
+    @property
+    def missing(self) -> str:
+        """Return why it can't be scored here, "" if it can."""
+        absent = [library for library in self.needs if find_spec(library) is None]
+        return f"needs {' and '.join(absent)}, which isn't installed" if absent else ""
 
     def load(self) -> Any:
-        """Import the metric's module and return the function that carries the card."""
+        """Import the metric's module and return the function of a `bench.metrics.pair.Pair`, a protocol and a mask."""
         return getattr(importlib.import_module(self.module), self.attribute)
 
 
-def metric(name: str, *, unit: str, better: str, domain: str) -> Callable[[F], F]:
-    """Register the decorated function as metric `name`; arguments are literals, the fields of `MetricCard`."""
+def metric(
+    name: str,
+    *,
+    unit: str,
+    better: str,
+    domain: str,
+    label: str,
+    digits: int,
+    needs: tuple[str, ...] = (),
+    sections: tuple[str, ...] = (),
+    local: bool = True,
+    column: bool = True,
+) -> Callable[[T], T]:
+    """Register the decorated function as metric `name`; arguments are literals, the fields of `MetricCard`.
 
-    def mark(function: F) -> F:
+    The function takes a `bench.metrics.pair.Pair`, the protocol and a mask, (H, W) bool or None, and returns a float.
+    """
+
+    def mark(function: T) -> T:
         function.card = MetricCard(  # type: ignore[attr-defined]
-            name, unit, better, domain, function.__module__, function.__name__
-        )
+            name, unit, better, domain, label, digits, function.__module__, function.__name__,
+            needs, sections, local, column,
+        )  # fmt: skip
         return function
+
+    return mark
+
+
+@dataclass(frozen=True)
+class SectionCard:
+    """A section of protocols that a metric's file owns: its name there, and the class that validates it.
+
+    required : a protocol with a metric that uses it must write it; otherwise the class's defaults hold.
+    """
+
+    name: str
+    module: str
+    attribute: str
+    required: bool = False
+
+    def load(self) -> Any:
+        """Import the section's module and return its class, a `bench.metrics.settings.Section`."""
+        return getattr(importlib.import_module(self.module), self.attribute)
+
+
+def section(name: str, *, required: bool = False) -> Callable[[T], T]:
+    """Register the decorated `bench.metrics.settings.Section` as section `name` of protocols; see `SectionCard`.
+
+    Protocols are listed and reported without torch: the file must import torch and other heavy libraries inside its
+    functions.
+    """
+
+    def mark(model: T) -> T:
+        model.card = SectionCard(name, model.__module__, model.__name__, required)  # type: ignore[attr-defined]
+        return model
 
     return mark

@@ -12,12 +12,14 @@ class Optimisation(Section):
 
     steps: int = Field(gt=0)
     batch: int = silent(8, "batch size isn't printed", gt=0)
-    rate: float = Field(default=1e-4, gt=0)
+    lr: float = Field(default=1e-4, gt=0)
     betas: tuple[float, float] = silent((0.9, 0.99), "FeMaSR's, whose other settings coincide with the paper's")
     schedule: Literal["constant", "one-cycle", "decay"] = silent("constant", "no schedule is printed")
-    decay: float = Field(default=1.0, gt=0, le=1, description="factor of the rate after every `decay_every` steps")
+    decay: float = Field(
+        default=1.0, gt=0, le=1, description="factor of the learning rate after every `decay_every` steps"
+    )
     decay_every: int = Field(default=1, gt=0, description="steps")
-    rate_floor: float = Field(default=0.0, ge=0, description="a decaying rate stays above it")
+    min_lr: float = Field(default=0.0, ge=0, description="a decaying learning rate stays above it")
     clip: float | None = silent(None, "gradient clipping isn't mentioned", gt=0)
     accumulate: int = Field(default=1, gt=0, description="parts that a batch is split into, one after another")
     ema: float | None = silent(None, "no average of weights over steps is mentioned", gt=0, lt=1)
@@ -47,7 +49,7 @@ class Stage1(Optimisation):
 
     network: Literal["A", "A+attn", "B", "C"] = silent("A", "the paper gives H/8 and 8C only; see the specification")
     images: Literal["mixture", "hdr"] = silent("mixture", "vanilla isn't defined: V-mix, or HDR images alone (V-HDR)")
-    rate_discriminator: float = Field(default=4e-4, gt=0)
+    lr_discriminator: float = Field(default=4e-4, gt=0)
     eta: Literal["per-batch", "per-sample"] = silent("per-batch", "'in every iteration' read as one draw a batch")
     encoder_domain: Literal["linear", "mu-law"] = silent("linear", "the encoder is printed as E(X)")
     init: Literal["uniform", "data"] = silent("uniform", "uniform(-1/K, 1/K), as FeMaSR and VQFR")

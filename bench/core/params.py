@@ -1,7 +1,7 @@
 """The parameter file: parsed once into frozen models that reject unknown keys."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +17,7 @@ from bench.core.registry import methods
 from bench.core.runs import CodebookRun, Evaluation, Run
 from bench.core.section import Section, silent
 from bench.core.simulation import Simulation
+from bench.core.tables import Tables
 
 Reason = Annotated[str, Field(min_length=10, max_length=100)]
 """Why something is as it is, in a few words that tables can print."""
@@ -80,29 +81,6 @@ class Variant(Section):
     recipe: Kind | None = Field(default=None, description="none: the profile's")
     train: Seeds | None = Field(default=None, description="none: the profile's")
     evaluate: TestSets | None = Field(default=None, description="none: the profile's")
-
-
-class Tables(Section):
-    """Which variant stands in which row: the paper's row label to our variant."""
-
-    table1: Mapping[str, str] = Field(default_factory=dict)
-    table2: Mapping[str, str] = Field(default_factory=dict)
-    table3: Mapping[str, str] = Field(default_factory=dict)
-    table2_controls: Mapping[str, str] = Field(default_factory=dict, description="rows of ours below the paper's")
-    table3_controls: Mapping[str, str] = Field(default_factory=dict, description="rows of ours below the paper's")
-    against: Mapping[str, str] = Field(
-        default_factory=dict, description="variant -> the one it is tested against; Table 3: else the row above"
-    )
-    floors: tuple[str, ...] = ()
-    crops: tuple[str, ...] = Field(default=(), description="variants shown side by side in the crop figures")
-
-    def named(self) -> Iterator[tuple[str, str]]:
-        """Yield every variant that a field names, with the field."""
-        for field in ("table1", "table2", "table3", "table2_controls", "table3_controls", "against"):
-            yield from ((f"{field}.{label}", variant) for label, variant in getattr(self, field).items())
-        yield from (("against", variant) for variant in self.against)
-        for field in ("floors", "crops"):
-            yield from ((field, variant) for variant in getattr(self, field))
 
 
 class Regression(Section):
@@ -173,6 +151,31 @@ class Params(Section):
         """Return the settings that a codebook, or a training of one, has: `stage1` and the codebook's differences."""
         spec = self.codebooks[self.codebook_runs[name].codebook if name not in self.codebooks else name]
         return Stage1.model_validate({**self.stage1.model_dump(), **spec.options})
+
+    def rows(self, number: int) -> dict[str, str]:
+        """Return label -> variant of the rows of the paper's Table `number`, {} where the profile has no such table.
+
+        A row without a label is called as its method's card says or, where another row is called so, as its variant.
+        """
+        return self._labelled(number, "rows")
+
+    def controls(self, number: int) -> dict[str, str]:
+        """Return label -> variant of our rows below those of the paper's Table `number`."""
+        return self._labelled(number, "controls")
+
+    def _labelled(self, number: int, part: str) -> dict[str, str]:
+        table = self.tables.paper.get(number)
+        if table is None:
+            return {}
+        taken = [label or self._label(variant) for label, variant in (*table.rows, *table.controls)]
+        return {
+            label or (own if taken.count(own := self._label(variant)) == 1 else variant): variant
+            for label, variant in getattr(table, part)
+        }
+
+    def _label(self, variant: str) -> str:
+        method = self.variants[variant].method
+        return methods[method].label if method in methods else variant
 
     @property
     def work(self) -> Path:

@@ -20,10 +20,10 @@ class Recipe(Section):
     """The published training of one method, a literal on its card. What isn't known is left out.
 
     loss           : in a phrase; `published_losses` of the class, or else L1 on T and the perceptual sum.
-    rate, betas    : Adam's; publications that don't name betas mean Adam's own.
+    lr, betas      : Adam's; publications that don't name betas mean Adam's own.
     patch, stride  : edge of a square patch, and distance of the grid they are cut on, in pixels.
     epochs, steps  : length, one of the two; an epoch has every patch once.
-    decay          : factor of the rate after every `decay_every` of `decay_unit`, down to `rate_floor`; none: constant.
+    decay          : factor of the rate after every `decay_every` of `decay_unit`, down to `min_lr`; none: constant.
     clip           : largest norm of a gradient.
     initialisation : of the weights, by name; weights here start as their layers draw them.
     differs        : what of the published training isn't repeated here.
@@ -32,7 +32,7 @@ class Recipe(Section):
     """
 
     loss: str = ""
-    rate: float | None = Field(default=None, gt=0)
+    lr: float | None = Field(default=None, gt=0)
     betas: tuple[float, float] = (0.9, 0.999)
     batch: int | None = Field(default=None, gt=0)
     patch: int | None = Field(default=None, gt=0, multiple_of=8)
@@ -42,7 +42,7 @@ class Recipe(Section):
     decay: float | None = Field(default=None, gt=0, lt=1)
     decay_every: int | None = Field(default=None, gt=0)
     decay_unit: Literal["epochs", "steps"] = "epochs"
-    rate_floor: float = Field(default=0.0, ge=0)
+    min_lr: float = Field(default=0.0, ge=0)
     clip: float | None = Field(default=None, gt=0)
     weight_perceptual: float = Field(default=0.0, ge=0)
     initialisation: str = ""
@@ -104,12 +104,12 @@ def settings(recipe: Recipe | None, base: Stage2, caps: Caps, count: int) -> Sta
     steps = _least(full, caps.steps)
     changes = {
         "steps": steps, "batch": _least(batch, caps.batch), "betas": recipe.betas, "clip": recipe.clip, "ema": None,
-        "schedule": "constant", "weight_perceptual": recipe.weight_perceptual, "rate": recipe.rate or base.rate,
+        "schedule": "constant", "weight_perceptual": recipe.weight_perceptual, "lr": recipe.lr or base.lr,
     }  # fmt: skip
     if recipe.decay is not None and recipe.decay_every is not None:
         every = recipe.decay_every * (epoch if recipe.decay_unit == "epochs" else 1)
         shrunk = max(round(every * steps / full), 1)
-        changes |= {"schedule": "decay", "decay": recipe.decay, "decay_every": shrunk, "rate_floor": recipe.rate_floor}
+        changes |= {"schedule": "decay", "decay": recipe.decay, "decay_every": shrunk, "min_lr": recipe.min_lr}
     try:
         return Stage2.model_validate({**base.model_dump(), **changes})
     except ValidationError as error:

@@ -10,11 +10,11 @@ from typing import Any, Generic, TypeVar
 from bench.core.dataset import DatasetCard
 from bench.core.errors import UsageError, unknown_name
 from bench.core.method import MethodCard
-from bench.core.metric import MetricCard
+from bench.core.metric import MetricCard, SectionCard
 
 ROOT = Path(__file__).resolve().parents[2]
 
-Card = TypeVar("Card", bound=MethodCard | DatasetCard | MetricCard)
+Card = TypeVar("Card", bound=MethodCard | DatasetCard | MetricCard | SectionCard)
 
 
 class Registry(Mapping[str, Card], Generic[Card]):
@@ -123,4 +123,5 @@ def code_of(module: str) -> str:
 methods: Registry[MethodCard] = Registry("method", "methods", MethodCard)
 datasets: Registry[DatasetCard] = Registry("dataset", "datasets", DatasetCard)
 metrics: Registry[MetricCard] = Registry("metric", "bench/metrics", MetricCard)
+sections: Registry[SectionCard] = Registry("section", "bench/metrics", SectionCard)
 protocols = Protocols()

@@ -18,20 +18,23 @@ Radiance = NDArray[np.float32]
 GAMMA = 2.2
 """Exponent of the power law that relates stored frames and linear values (Kalantari 2017)."""
 
+IMAGE_KINDS = ("L1", "L2", "L3", "H")
+"""Kinds of images, in the order of the paper's eta = 1..4: short, mid and long frame, HDR."""
+
 
 @dataclass(frozen=True)
 class Scene:
     """One bracket, ordered from the short exposure to the long one.
 
     id        : unique inside its dataset and split.
-    codes     : (N, H, W, 3) uint8 or uint16, RGB, gamma-encoded, the full range of the dtype is [0, 1].
+    frames    : (N, H, W, 3) uint8 or uint16, RGB, gamma-encoded, the full range of the dtype is [0, 1].
     times     : (N,) float64, relative exposure times 2^(EV - min EV): the shortest is 1.
     reference : index of the frame that the result is aligned to (the middle one).
     radiance  : (H, W, 3) float32 in [0, 1], the truth at the reference's moment, or None.
     """
 
     id: str
-    codes: Array
+    frames: Array
     times: NDArray[np.float64]
     reference: int
     radiance: Radiance | None = None
@@ -39,21 +42,21 @@ class Scene:
 
     def __post_init__(self) -> None:
         """Refuse arrays that break the contract above."""
-        if self.codes.dtype not in (np.uint8, np.uint16) or self.codes.ndim != 4 or self.codes.shape[-1] != 3:
+        if self.frames.dtype not in (np.uint8, np.uint16) or self.frames.ndim != 4 or self.frames.shape[-1] != 3:
             raise UsageError(
-                f"scene {self.id!r}: frames are {self.codes.dtype} of shape {self.codes.shape}; "
+                f"scene {self.id!r}: frames are {self.frames.dtype} of shape {self.frames.shape}; "
                 "expected uint8 or uint16 of shape (N, H, W, 3)."
             )
-        if len(self.times) != len(self.codes) or not np.isclose(self.times.min(), 1.0):
+        if len(self.times) != len(self.frames) or not np.isclose(self.times.min(), 1.0):
             raise UsageError(
-                f"scene {self.id!r}: exposure times {self.times.tolist()} for {len(self.codes)} frames; "
+                f"scene {self.id!r}: exposure times {self.times.tolist()} for {len(self.frames)} frames; "
                 "expected one per frame, the shortest equal to 1."
             )
 
     @property
     def ldr(self) -> NDArray[np.float32]:
-        """(N, H, W, 3) float32 in [0, 1], gamma-encoded: codes divided by the full range of their dtype."""
-        return self.codes.astype(np.float32) / np.float32(np.iinfo(self.codes.dtype).max)
+        """(N, H, W, 3) float32 in [0, 1], gamma-encoded: frames divided by the full range of their dtype."""
+        return self.frames.astype(np.float32) / np.float32(np.iinfo(self.frames.dtype).max)
 
     @property
     def linear(self) -> NDArray[np.float32]:

@@ -14,12 +14,12 @@ from bench.data.objects import Light, Mover, Sight, composite, draw_movers
 from bench.data.panorama import Panorama
 from bench.data.sensor import FULL, dark, expose, saturated
 
-Codes = NDArray[np.uint16]
+Frame = NDArray[np.uint16]
 """(H, W, 3) uint16 RGB, gamma-encoded, full range."""
 
 
 @dataclass(frozen=True)
-class Order:
+class ViewSpec:
     """What one view shall be.
 
     number : from 0, among the views of its panorama.
@@ -51,26 +51,26 @@ class Order:
 
 
 @dataclass(frozen=True)
-class View:
+class Bracket:
     """One accepted bracket.
 
-    codes : short, middle, long.
-    seen  : the light that each of them saw, (H, W, 3) float64, not clipped; 1 saturates the short frame.
-    truth : (H, W, 3) float32 in [0, 1], what the middle frame sees at its moment; 1 saturates the short frame.
-    row   : what `views.csv` tells of it.
+    frames   : short, middle, long.
+    seen     : the light that each of them saw, (H, W, 3) float64, not clipped; 1 saturates the short frame.
+    radiance : (H, W, 3) float32 in [0, 1], what the middle frame sees at its moment; 1 saturates the short frame.
+    row      : what `views.csv` tells of it.
     """
 
-    codes: list[Codes]
+    frames: list[Frame]
     seen: list[Light]
-    truth: Radiance
+    radiance: Radiance
     row: dict[str, Any]
 
 
 def photograph(
-    settings: Simulation, lights: dict[str, Panorama], order: Order, pose: Pose, rng: np.random.Generator
-) -> View | None:
+    settings: Simulation, lights: dict[str, Panorama], spec: ViewSpec, pose: Pose, rng: np.random.Generator
+) -> Bracket | None:
     """Take one bracket with the middle frame's camera at `pose`, or None if the view isn't acceptable."""
-    lens, light = Lens(settings.width, settings.height, settings.field_of_view), lights[order.panorama]
+    lens, light = Lens(settings.width, settings.height, settings.field_of_view), lights[spec.panorama]
     poses = [pose if i == 1 else _jittered(pose, settings.rotation_jitter, rng) for i in range(3)]
     directions = [p.to_world(lens.rays()) for p in poses]
     if any(light.shows_flaws(d) for d in directions):
@@ -78,40 +78,40 @@ def photograph(
     plain = light.sample(directions[1])
     white = float(np.percentile(plain.max(axis=-1), settings.white_percentile))
     # Looked at before the costly part: objects and noise change the shares little.
-    if not usable(settings, [_ideal(plain / white, time) for time in order.times]):
+    if not usable(settings, [_ideal(plain / white, time) for time in spec.times]):
         return None
-    names = settings.train if order.split == "train" else settings.test
-    others = [lights[name] for name in names if name != order.panorama]
-    movers = draw_movers(Sight(plain / white, pose, lens), settings, order.panorama, others, rng)
+    names = settings.train if spec.split == "train" else settings.test
+    others = [lights[name] for name in names if name != spec.panorama]
+    movers = draw_movers(Sight(plain / white, pose, lens), settings, spec.panorama, others, rng)
     seen = [
         composite(light.sample(d) / white, movers, i, settings.blur, _offset(lens, pose, poses[i]))
         for i, d in enumerate(directions)
     ]
-    codes = [_expose(settings, s, time, order.bits, rng) for s, time in zip(seen, order.times, strict=True)]
-    if not usable(settings, codes):
+    frames = [_expose(settings, s, time, spec.bits, rng) for s, time in zip(seen, spec.times, strict=True)]
+    if not usable(settings, frames):
         return None
-    truth = np.clip(seen[1], 0, 1).astype(np.float32)
-    return View(codes, seen, truth, _shares(codes) | _motion(lens, poses, movers))
+    radiance = np.clip(seen[1], 0, 1).astype(np.float32)
+    return Bracket(frames, seen, radiance, _shares(frames) | _motion(lens, poses, movers))
 
 
-def usable(settings: Simulation, codes: list[Codes]) -> bool:
+def usable(settings: Simulation, frames: list[Frame]) -> bool:
     """Tell whether a bracket's shares of saturated and dark pixels lie in the accepted ranges."""
     (low, high), (least, most) = settings.mid_saturated, settings.long_saturated
-    middle, long = saturated(codes[1]), saturated(codes[2])
-    return low <= middle <= high and least <= long <= most and dark(codes[1]) < settings.mid_dark
+    middle, long = saturated(frames[1]), saturated(frames[2])
+    return low <= middle <= high and least <= long <= most and dark(frames[1]) < settings.mid_dark
 
 
 def _jittered(pose: Pose, degrees: float, rng: np.random.Generator) -> Pose:
     return Pose(*(angle + degrees * rng.standard_normal() for angle in (pose.yaw, pose.pitch, pose.roll)))
 
 
-def _expose(settings: Simulation, view: Light, time: float, bits: int, rng: np.random.Generator) -> Codes:
-    return expose(view, time, full_well=settings.full_well, read_noise=settings.read_noise, bits=bits, rng=rng)
+def _expose(settings: Simulation, light: Light, time: float, bits: int, rng: np.random.Generator) -> Frame:
+    return expose(light, time, full_well=settings.full_well, read_noise=settings.read_noise, bits=bits, rng=rng)
 
 
-def _ideal(view: Light, time: float) -> Codes:
-    codes: Codes = np.rint(FULL * encode(view, time)).astype(np.uint16)
-    return codes
+def _ideal(light: Light, time: float) -> Frame:
+    frame: Frame = np.rint(FULL * encode(light, time)).astype(np.uint16)
+    return frame
 
 
 def _offset(lens: Lens, pose: Pose, other: Pose) -> tuple[float, float]:
@@ -121,9 +121,9 @@ def _offset(lens: Lens, pose: Pose, other: Pose) -> tuple[float, float]:
     return lens.focal * x / z, -lens.focal * y / z
 
 
-def _shares(codes: list[Codes]) -> dict[str, str]:
-    frames = zip(("short", "mid", "long"), codes, strict=True)
-    return {f"{name}_saturated": f"{saturated(c):.4f}" for name, c in frames} | {"mid_dark": f"{dark(codes[1]):.4f}"}
+def _shares(frames: list[Frame]) -> dict[str, str]:
+    named = zip(("short", "mid", "long"), frames, strict=True)
+    return {f"{name}_saturated": f"{saturated(f):.4f}" for name, f in named} | {"mid_dark": f"{dark(frames[1]):.4f}"}
 
 
 def _motion(lens: Lens, poses: list[Pose], movers: list[Mover]) -> dict[str, str]:

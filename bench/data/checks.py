@@ -74,9 +74,9 @@ def check_frames(scene: Scene, what: str) -> str:
 
 def check_range(scene: Scene, what: str) -> str:
     """Codes that use the range of their type: 8-bit or 12-bit values in a 16-bit file would look almost black."""
-    if scene.codes.dtype == np.uint8:
+    if scene.frames.dtype == np.uint8:
         return f"{NOT_APPLICABLE}8-bit files have no other range"
-    largest = int(scene.codes.max())
+    largest = int(scene.frames.max())
     if largest == 0:
         raise UsageError(f"{what}: all frames are black.")
     if largest <= 255 or largest in LOWER_BITS:
@@ -116,9 +116,9 @@ def check_truth(scene: Scene, what: str) -> str:
     bad = int((~np.isfinite(scene.radiance)).sum()), int((scene.radiance < 0).sum())
     if any(bad):
         raise UsageError(f"{what}: the truth holds {bad[0]} non-finite and {bad[1]} negative values; expected >= 0.")
-    if scene.radiance.shape != scene.codes.shape[1:]:
+    if scene.radiance.shape != scene.frames.shape[1:]:
         raise UsageError(
-            f"{what}: the truth is {scene.radiance.shape}, a frame {scene.codes.shape[1:]}; expected one size."
+            f"{what}: the truth is {scene.radiance.shape}, a frame {scene.frames.shape[1:]}; expected one size."
         )
     return PASSED
 
@@ -192,12 +192,12 @@ def _static(scene: Scene, frames: list[NDArray[np.float32]]) -> NDArray[np.bool_
 
 def _stride(scene: Scene) -> int:
     # A quarter of a million pixels tell a median as well as a million and a half, in a sixth of the time.
-    return max(1, round(math.sqrt(scene.codes[0].size / 3 / 250_000)))
+    return max(1, round(math.sqrt(scene.frames[0].size / 3 / 250_000)))
 
 
 def _small(scene: Scene) -> list[NDArray[np.float32]]:
-    step, full = _stride(scene), np.float32(np.iinfo(scene.codes.dtype).max)
-    return [frame[::step, ::step].astype(np.float32) / full for frame in scene.codes]
+    step, full = _stride(scene), np.float32(np.iinfo(scene.frames.dtype).max)
+    return [frame[::step, ::step].astype(np.float32) / full for frame in scene.frames]
 
 
 def _well_exposed(ldr: Array) -> NDArray[np.bool_]:

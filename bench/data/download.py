@@ -22,7 +22,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 WAITING = "{} is being written by another process; waiting for it."
 
 
-class Source(NamedTuple):
+class RemoteFile(NamedTuple):
     """One official file: name, addresses in the order of preference, published size, sha256 or its beginning."""
 
     name: str
@@ -62,7 +62,7 @@ class Checksums:
 
 
 def download(
-    source: Source, folder: Path, checksums: Checksums, *, unpacked: bool = True, judge: Judge | None = None
+    source: RemoteFile, folder: Path, checksums: Checksums, *, unpacked: bool = True, judge: Judge | None = None
 ) -> Path:
     """Return the file `source` in `folder`, downloaded if it isn't there, and of the recorded sha256.
 
@@ -85,7 +85,7 @@ def download(
     return path
 
 
-def verify(source: Source, path: Path, checksums: Checksums, judge: Judge | None = None) -> str:
+def verify(source: RemoteFile, path: Path, checksums: Checksums, judge: Judge | None = None) -> str:
     """Return the sha256 of a downloaded file; UsageError if it isn't the recorded one. The first sound one is recorded.
 
     What `judge` raises for a file that was never recorded is passed on, and nothing is recorded.
@@ -107,12 +107,12 @@ def verify(source: Source, path: Path, checksums: Checksums, judge: Judge | None
     return found
 
 
-def _wanted(source: Source, checksums: Checksums) -> str | None:
+def _wanted(source: RemoteFile, checksums: Checksums) -> str | None:
     record = checksums.get(source.name)
     return source.sha256 if record is None else str(record["sha256"])
 
 
-def _from_any(source: Source, path: Path, wanted: str | None, unpacked: bool) -> None:
+def _from_any(source: RemoteFile, path: Path, wanted: str | None, unpacked: bool) -> None:
     answers = []
     for url in source.urls:
         try:

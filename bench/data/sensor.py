@@ -7,13 +7,13 @@ from bench.color.exposure import encode
 from bench.core.scene import Array
 
 FULL = 65535
-"""Full range of the stored codes."""
+"""Full range of a stored frame."""
 
 
 def expose(
     radiance: Array, time: float, *, full_well: float, read_noise: float, bits: int, rng: np.random.Generator
 ) -> NDArray[np.uint16]:
-    """Photograph relative radiance (H, W, 3), 1 saturating an exposure of time 1: (H, W, 3) uint16 codes.
+    """Photograph relative radiance (H, W, 3), 1 saturating an exposure of time 1: (H, W, 3) uint16, as stored.
 
     Shot noise is Poisson over `full_well` electrons, read noise Gaussian with `read_noise` electrons. The result is
     clipped, gamma-encoded, quantised to 2^bits levels and spread over the full 16-bit range.
@@ -23,16 +23,16 @@ def expose(
     # On a grid of 1/64 electron the draw doesn't hang on the last bit of the mean, which differs between machines.
     electrons = rng.poisson(np.rint(mean * 64) / 64) + read_noise * rng.standard_normal(mean.shape)
     levels = 2**bits - 1
-    codes = np.rint(encode(electrons / full_well) * levels)
-    stored: NDArray[np.uint16] = np.rint(codes * (FULL / levels)).astype(np.uint16)
+    quantised = np.rint(encode(electrons / full_well) * levels)
+    stored: NDArray[np.uint16] = np.rint(quantised * (FULL / levels)).astype(np.uint16)
     return stored
 
 
-def saturated(codes: NDArray[np.uint16]) -> float:
-    """Share of pixels of (H, W, 3) codes whose brightest channel is at the full code."""
-    return float((codes.max(axis=-1) == FULL).mean())
+def saturated(frame: NDArray[np.uint16]) -> float:
+    """Share of pixels of an (H, W, 3) frame whose brightest channel is at its full value."""
+    return float((frame.max(axis=-1) == FULL).mean())
 
 
-def dark(codes: NDArray[np.uint16]) -> float:
-    """Share of pixels of (H, W, 3) codes whose mean code is below 6/255 of the full one."""
-    return float((codes.mean(axis=-1) < FULL * 6 / 255).mean())
+def dark(frame: NDArray[np.uint16]) -> float:
+    """Share of pixels of an (H, W, 3) frame whose mean value is below 6/255 of the full one."""
+    return float((frame.mean(axis=-1) < FULL * 6 / 255).mean())

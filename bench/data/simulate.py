@@ -13,7 +13,7 @@ from typing import Any
 from bench.core.errors import UsageError
 from bench.core.seeding import generator
 from bench.core.simulation import Simulation
-from bench.data.bracket import Order, View, photograph
+from bench.data.bracket import Bracket, ViewSpec, photograph
 from bench.data.geometry import Pose
 from bench.data.panorama import Panorama, load
 from bench.io.atomic import replacing
@@ -39,14 +39,14 @@ def simulate(settings: Simulation, panoramas: Path, out: Path, report: Callable[
     with replacing(out) as part:
         part.mkdir()
         rows = []
-        for order, draws, view in views(settings, lights):
-            _write(part / FOLDERS[order.split] / order.name, view, settings, order)
-            rows.append(_row(settings, order, draws, view))
-            report(f"{order.split} {order.name}: accepted after {draws} draw(s)")
+        for spec, draws, view in views(settings, lights):
+            _write(part / FOLDERS[spec.split] / spec.name, view, settings, spec)
+            rows.append(_row(settings, spec, draws, view))
+            report(f"{spec.split} {spec.name}: accepted after {draws} draw(s)")
         _write_rows(part / "views.csv", rows)
 
 
-def orders(settings: Simulation) -> list[Order]:
+def orders(settings: Simulation) -> list[ViewSpec]:
     """List the views to make, panorama by panorama; scenes without truth are dealt round the test panoramas."""
     seen, depths = settings.test_views, settings.bit_depths
     wanted = [("train", name, range(settings.train_views)) for name in settings.train]
@@ -56,65 +56,65 @@ def orders(settings: Simulation) -> list[Order]:
         # Numbers go on after the test views: a scene's name is unique across splits.
         wanted.append(("no-truth", name, range(seen, seen + count)))
     return [
-        Order(split, name, k, depths[k % len(depths)], settings.ev_steps[k % len(settings.ev_steps)])
+        ViewSpec(split, name, k, depths[k % len(depths)], settings.ev_steps[k % len(settings.ev_steps)])
         for split, name, numbers in wanted
         for k in numbers
     ]
 
 
-def views(settings: Simulation, lights: dict[str, Panorama]) -> Iterator[tuple[Order, int, View]]:
+def views(settings: Simulation, lights: dict[str, Panorama]) -> Iterator[tuple[ViewSpec, int, Bracket]]:
     """Draw the views one after the other: what each became, the number of draws it took, and the bracket."""
     taken: dict[str, list[Pose]] = {name: [] for name in lights}
-    for order in orders(settings):
-        yield _first_usable(settings, lights, order, taken[order.panorama])
+    for spec in orders(settings):
+        yield _first_usable(settings, lights, spec, taken[spec.panorama])
 
 
 def _first_usable(
-    settings: Simulation, lights: dict[str, Panorama], order: Order, taken: list[Pose]
-) -> tuple[Order, int, View]:
+    settings: Simulation, lights: dict[str, Panorama], spec: ViewSpec, taken: list[Pose]
+) -> tuple[ViewSpec, int, Bracket]:
     for draw in range(settings.max_draws):
-        rng = generator(settings.seed, "bracket", order.split, order.name, draw)
+        rng = generator(settings.seed, "bracket", spec.split, spec.name, draw)
         pose = Pose(rng.uniform(0, 360), rng.uniform(*settings.pitch), settings.roll * rng.standard_normal())
         # Demanded less and less: where few directions are acceptable, views may lie close together.
         apart = settings.separation * max(0.0, 1 - 2 * draw / settings.max_draws)
         if any(pose.angle_to(other) < apart for other in taken):
             continue
         # The step changes with the draw: a panorama of small range has no view that 3 EV suit.
-        step = settings.ev_steps[(order.number + draw) % len(settings.ev_steps)]
-        order = replace(order, step=step)
-        view = photograph(settings, lights, order, pose, rng)
+        step = settings.ev_steps[(spec.number + draw) % len(settings.ev_steps)]
+        spec = replace(spec, step=step)
+        view = photograph(settings, lights, spec, pose, rng)
         if view is not None:
             taken.append(pose)
-            return order, draw + 1, view
+            return spec, draw + 1, view
     raise UsageError(
-        f"panorama {order.panorama!r}: no acceptable view number {order.number + 1} ({order.split}) in "
+        f"panorama {spec.panorama!r}: no acceptable view number {spec.number + 1} ({spec.split}) in "
         f"{settings.max_draws} draws. Ask for fewer views of it, or widen the acceptance bounds."
     )
 
 
-def _row(settings: Simulation, order: Order, draws: int, view: View) -> dict[str, Any]:
+def _row(settings: Simulation, spec: ViewSpec, draws: int, view: Bracket) -> dict[str, Any]:
     return {
-        "split": order.split,
-        "scene": order.name,
-        "panorama": order.panorama,
+        "split": spec.split,
+        "scene": spec.name,
+        "panorama": spec.panorama,
         "draws": draws,
-        "ev": " ".join(map(str, order.exposures)),
-        "ev_step": order.step,
-        "bit_depth": order.bits,
+        "ev": " ".join(map(str, spec.exposures)),
+        "ev_step": spec.step,
+        "bit_depth": spec.bits,
         "full_well_e": settings.full_well,
         "read_noise_e": settings.read_noise,
         **view.row,
     }
 
 
-def _write(folder: Path, view: View, settings: Simulation, order: Order) -> None:
+def _write(folder: Path, view: Bracket, settings: Simulation, spec: ViewSpec) -> None:
     # Names as a camera gives them: consecutive numbers that start anywhere.
-    first = int(generator(settings.seed, "names", order.split, order.name).integers(1, 9990))
-    for i, codes in enumerate(view.codes):
-        write_tiff16(folder / f"IMG_{first + i:04d}.tif", codes)
-    (folder / "exposure.txt").write_text("".join(f"{ev:.1f}\n" for ev in order.exposures), encoding="ascii")
-    if order.split != "no-truth":
-        write_rgbe(folder / "HDRImg.hdr", view.truth)
+    first = int(generator(settings.seed, "names", spec.split, spec.name).integers(1, 9990))
+    for i, frame in enumerate(view.frames):
+        write_tiff16(folder / f"IMG_{first + i:04d}.tif", frame)
+    (folder / "exposure.txt").write_text("".join(f"{ev:.1f}\n" for ev in spec.exposures), encoding="ascii")
+    if spec.split != "no-truth":
+        write_rgbe(folder / "HDRImg.hdr", view.radiance)
 
 
 def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:

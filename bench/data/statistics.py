@@ -29,7 +29,7 @@ class Statistics:
     """Figures of one scene.
 
     evs           : exposure steps above the shortest frame, EV.
-    bits          : of the stored codes.
+    bits          : of the stored values.
     saturated     : for each frame, the share of pixels whose brightest channel is at the full code.
     dark          : share of dark pixels in the reference frame.
     camera        : pixels of the full size by which the picture as a whole moves between neighbouring frames, at most.
@@ -55,15 +55,15 @@ def measure(scene: Scene, moves: Callable[[Scene], NDArray[np.bool_]]) -> Statis
 
     moves : where a scene moves, (H, W) bool; it is given the scene at the working size.
     """
-    height, width = scene.codes.shape[1:3]
+    height, width = scene.frames.shape[1:3]
     step = max(1, width // WORKING_WIDTH)
     frames = ldr(scene, step)
-    small = replace(scene, codes=np.ascontiguousarray(scene.codes[:, ::step, ::step]), radiance=None)
+    small = replace(scene, frames=np.ascontiguousarray(scene.frames[:, ::step, ::step]), radiance=None)
     return Statistics(
         height=height,
         width=width,
         evs=tuple(float(ev) for ev in ev_from_times(scene.times.tolist())),
-        bits=8 * scene.codes.dtype.itemsize,
+        bits=8 * scene.frames.dtype.itemsize,
         saturated=tuple(float((frame.max(axis=-1) >= 1).mean()) for frame in frames),
         dark=float((frames[scene.reference].mean(axis=-1) < DARK).mean()),
         camera=step * camera_motion(frames, scene.times),
@@ -75,8 +75,8 @@ def measure(scene: Scene, moves: Callable[[Scene], NDArray[np.bool_]]) -> Statis
 
 def ldr(scene: Scene, step: int) -> list[NDArray[np.float32]]:
     """Every n-th pixel of the frames as shares of the full range, (H/n, W/n, 3) float32 each."""
-    full = np.float32(np.iinfo(scene.codes.dtype).max)
-    return [frame[::step, ::step].astype(np.float32) / full for frame in scene.codes]
+    full = np.float32(np.iinfo(scene.frames.dtype).max)
+    return [frame[::step, ::step].astype(np.float32) / full for frame in scene.frames]
 
 
 def dynamic_range(radiance: Array) -> float:

@@ -98,8 +98,8 @@ def _frame(path: Path, upright: bool) -> Frame:
             f"{path}: linear values from {linear.min():.4g} to {linear.max():.4g}; a frame's lie in [0, 1], where 1 is "
             "the sensor's white. Divide them by it."
         )
-    codes: NDArray[np.uint16] = np.rint(65535 * encode(linear)).astype(np.uint16)
-    return codes
+    encoded: NDArray[np.uint16] = np.rint(65535 * encode(linear)).astype(np.uint16)
+    return encoded
 
 
 def _orientation(path: Path) -> int:

@@ -1,6 +1,6 @@
 """The prepared scene: one folder of plain arrays that are mapped into memory when read.
 
-- `<scene>/ldr.npy`: (N, H, W, 3) uint8 or uint16, RGB codes as stored by the dataset
+- `<scene>/ldr.npy`: (N, H, W, 3) uint8 or uint16, RGB, as stored by the dataset
 - `<scene>/radiance.npy`: (H, W, 3) float32, the truth; absent without one
 - `<scene>/scene.json`: id, times, reference, metadata, units and the sha256 of each array's bytes
 """
@@ -27,7 +27,7 @@ def write_scene(folder: Path, scene: Scene) -> None:
     Equal scenes give equal bytes. BenchError if it can't be written.
     """
     folder = Path(folder)
-    arrays = {LDR: scene.codes} | ({} if scene.radiance is None else {RADIANCE: scene.radiance.astype(np.float32)})
+    arrays = {LDR: scene.frames} | ({} if scene.radiance is None else {RADIANCE: scene.radiance.astype(np.float32)})
     card = _card(scene, {name: np.ascontiguousarray(array) for name, array in arrays.items()})
     if _holds(folder, card, arrays):
         return
@@ -53,7 +53,7 @@ def read_scene(folder: Path, verify: bool = False) -> Scene:
         scene = Scene(card["id"], arrays[LDR], times, card["reference"], radiance, card["metadata"])
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         raise UsageError(f"{folder}: not a complete prepared scene ({error}); run prepare again.") from error
-    if radiance is not None and radiance.shape != scene.codes.shape[1:]:
+    if radiance is not None and radiance.shape != scene.frames.shape[1:]:
         raise UsageError(f"{folder}: frames and truth differ in size; run the prepare stage again.")
     if verify and any(_sha256(array) != card["sha256"][name] for name, array in arrays.items()):
         raise UsageError(f"{folder}: arrays differ from their sha256 in {CARD}; delete it and run prepare again.")

@@ -41,15 +41,15 @@ def read_frame(path: Path) -> Frame:
     return _checked(path, pixels)
 
 
-def write_tiff16(path: Path, codes: NDArray[np.uint16]) -> None:
+def write_tiff16(path: Path, frame: NDArray[np.uint16]) -> None:
     """Write (H, W, 3) uint16 RGB as an uncompressed TIFF; equal arrays give equal bytes. BenchError if it can't be."""
     import tifffile
 
-    if codes.dtype != np.uint16 or codes.ndim != 3 or codes.shape[-1] != 3:
-        raise UsageError(f"{path}: frame is {codes.dtype} {codes.shape}; expected uint16 (H, W, 3).")
+    if frame.dtype != np.uint16 or frame.ndim != 3 or frame.shape[-1] != 3:
+        raise UsageError(f"{path}: frame is {frame.dtype} {frame.shape}; expected uint16 (H, W, 3).")
     with replacing(Path(path)) as part:
         # No metadata: date, description and software version would differ between equal frames.
-        tifffile.imwrite(part, codes, photometric="rgb", metadata=None, software=False)
+        tifffile.imwrite(part, frame, photometric="rgb", metadata=None, software=False)
 
 
 def _read_tiff(path: Path) -> NDArray[Any]:

@@ -1,25 +1,29 @@
 """Work that one process at a time does."""
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from bench.core import progress
 
 
 @contextmanager
 def alone(path: Path, sentence: str) -> Iterator[None]:
-    """Hold the lock file `path` for the `with` block; where another process does, say `sentence` and wait for it.
+    """Hold the lock file `path` for the `with` block; where another process does, print `sentence` and wait for it.
 
-    The lock goes with the process, however that ends; the file stays, empty.
+    The operating system releases the lock when the process ends, however that happens; the file stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if not progress.quiet:
-                print(sentence, flush=True)
-            fcntl.flock(file, fcntl.LOCK_EX)
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        if not progress.quiet:
+            print(sentence, flush=True)
+        lock.acquire()
+    try:
         yield
+    finally:
+        lock.release()

@@ -75,7 +75,7 @@ def read_radiance(path: Path) -> Radiance:
 
 
 @dataclass(frozen=True)
-class Match:
+class FolderMatch:
     """Which file of a folder belongs to which scene.
 
     files   : scene -> its file, in the order of the scenes.
@@ -90,7 +90,7 @@ class Match:
     spare: Mapping[Path, Path]
 
 
-def match(folder: Path, scenes: Iterable[str], known: Collection[str] = ()) -> Match:
+def match(folder: Path, scenes: Iterable[str], known: Collection[str] = ()) -> FolderMatch:
     """Match the files of a folder with scenes, by name without suffix; no file is opened.
 
     Upper and lower case may differ where no other scene has that name; of several files of a scene the one of exactly
@@ -110,7 +110,7 @@ def match(folder: Path, scenes: Iterable[str], known: Collection[str] = ()) -> M
             found[scene].append(path)
         elif scene in found or (scene is None and path.suffix.lower() not in UNREAD):
             extra.append(path)
-    return Match(
+    return FolderMatch(
         files={scene: paths[0] for scene, paths in found.items() if paths},
         missing=tuple(scene for scene, paths in found.items() if not paths),
         extra=tuple(extra),

@@ -1,32 +1,96 @@
-"""A worker's clone of the checkout: the same commit, the shared cache, and nothing of the other pipelines."""
+"""Workers' clones: the head's commit with its uncommitted edits, the shared cache, one pipeline."""
 
 import configparser
 import hashlib
 import shutil
-from collections.abc import Collection
+import tempfile
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import yaml
 
-from bench.launch.order import Source
+from bench.launch.job import CloneSource
 from bench.repository import git
 from bench.repository.lock import stages
 
+AUTHOR = {"NAME": "bench launch", "EMAIL": "launch@localhost"}
+"""Of snapshots; git refuses a commit without an author."""
+
+
+def commit(root: Path) -> str:
+    """Return the commit that is checked out."""
+    return git.output(root, "rev-parse", "HEAD").strip()
+
+
+def edits(root: Path, results: Sequence[str]) -> list[str]:
+    """Return tracked files that differ from the commit, except what the pipeline writes: `results` and dvc.lock."""
+    changed = git.paths(git.output(root, "diff", "--name-only", "--no-renames", "-z", "HEAD"))
+    return [path for path in changed if Path(path).name != "dvc.lock" and not _below(path, results)]
+
+
+def loose_inputs(root: Path, sources: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return untracked files inside tracked inputs, and inputs that aren't tracked at all.
+
+    Clones get the former with the edits, and links to the latter, such as imported weights.
+    """
+    tracked = git.paths(git.output(root, "ls-files", "-z"))
+    others = git.paths(git.output(root, "ls-files", "-z", "--others", "--exclude-standard"))
+    links: list[str] = []
+    stray: set[str] = set()
+    for source in sorted(set(sources)):
+        if any(_below(path, [source]) for path in tracked):
+            stray.update(path for path in others if _below(path, [source]))
+        elif (root / source).exists() and not Path(source).is_absolute():
+            links.append(source)
+    return sorted(stray), links
+
+
+def untracked(root: Path, paths: Iterable[str]) -> list[str]:
+    """Return the paths that exist and that git doesn't track."""
+    there = [path for path in paths if (root / path).exists()]
+    tracked = set(git.paths(git.output(root, "ls-files", "-z", "--", *there)) if there else [])
+    return [path for path in there if path not in tracked]
+
+
+def snapshot(root: Path, paths: Sequence[str]) -> str:
+    """Return a commit on no branch: the one that is checked out, plus `paths` as they are now (or deleted).
+
+    The same files give the same commit. Branches, index and files stay as they are.
+    """
+    if not paths:
+        return commit(root)
+    with tempfile.TemporaryDirectory() as folder:
+        index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+        git.output(root, "read-tree", "HEAD", environ=index)
+        git.output(
+            root, "update-index", "--add", "--remove", "-z", "--stdin", given="\0".join([*paths, ""]), environ=index
+        )
+        tree = git.output(root, "write-tree", environ=index).strip()
+    date = git.output(root, "show", "--no-patch", "--format=%cI", "HEAD").strip()
+    people = {f"GIT_{role}_{key}": AUTHOR[key] for role in ("AUTHOR", "COMMITTER") for key in AUTHOR}
+    dates = {f"GIT_{role}_DATE": date for role in ("AUTHOR", "COMMITTER")}
+    message = ("-p", "HEAD", "-m", "What differs from the commit, for the jobs of a launch")
+    return git.output(root, "commit-tree", tree, *message, environ=people | dates).strip()
+
+
+def _below(path: str, folders: Iterable[str]) -> bool:
+    return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
+
 
 def name_of(root: Path, profile: str, slot: int | str) -> str:
-    """Return the name of a slot's clone, which no other checkout's clones have; the slot "*" stands for all."""
+    """Return the name of a slot's clone, unique to this checkout; the slot "*" makes a pattern for all of them."""
     return f"{profile}-{hashlib.sha256(str(root).encode()).hexdigest()[:8]}-{slot}"
 
 
 def lock_of(clone: Path) -> Path:
-    """Return the lock that a worker holds while it is in the clone."""
+    """Return the lock file that a worker holds while it works in the clone."""
     return Path(f"{clone}.lock")
 
 
-def refresh(clone: Path, source: Source, recorded: Collection[str]) -> None:
-    """Make the clone, or bring it to the commit; what stages made there stays, as DVC may still need it.
+def refresh(clone: Path, source: CloneSource, recorded: Collection[str]) -> None:
+    """Make the clone, or bring it to the commit; outputs of earlier stages stay, as DVC may still need them.
 
-    recorded : names in the head's lock file of what the clone's shall hold.
+    recorded : names of the entries of the head's dvc.lock that the clone's dvc.lock gets.
     """
     if not _borrows(clone, source.root):
         shutil.rmtree(clone, ignore_errors=True)
@@ -35,18 +99,31 @@ def refresh(clone: Path, source: Source, recorded: Collection[str]) -> None:
     git.output(clone, "checkout", "--quiet", "--force", "--detach", source.commit)
     for stale in (clone / ".dvc" / "tmp").glob("rwlock*"):
         stale.unlink()
-    _only(clone, source.file)
+    # Leave one pipeline: DVC reads all that it finds before each command, which takes longer than many a stage.
+    own = clone / source.file
+    pipeline = own.read_bytes()
+    for path in git.paths(git.output(clone, "ls-files", "-z", "--", "dvc.yaml", "**/dvc.yaml")):
+        (clone / path).unlink(missing_ok=True)
+    own.write_bytes(pipeline)
     lock = (clone / source.file).with_name("dvc.lock")
     lock.unlink(missing_ok=True)  # the commit's; the head may have another one, or have removed a damaged one
     if source.lock.exists():
-        _record(source.lock, lock, recorded)
+        # Only what this job needs: DVC rewrites all of the file after each stage.
+        entries = stages(source.lock.read_bytes(), str(source.lock))
+        content = {"schema": "2.0", "stages": {name: entry for name, entry in entries.items() if name in recorded}}
+        lock.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     _configure(clone, source)
     for link in source.links:
-        _link(source.root / link, clone / link)
+        here = clone / link
+        if here.is_symlink():
+            here.unlink()
+        if not here.exists():
+            here.parent.mkdir(parents=True, exist_ok=True)
+            here.symlink_to(source.root / link)
 
 
 def _borrows(clone: Path, root: Path) -> bool:
-    """Whether this is a clone that reads the root's commits: not so if the root was elsewhere when it was made."""
+    """Return True if the clone reads the root's commits; it doesn't if the root has moved since."""
     alternates = clone / ".git" / "objects" / "info" / "alternates"
     if not alternates.exists():
         return False
@@ -54,24 +131,8 @@ def _borrows(clone: Path, root: Path) -> bool:
     return objects in [Path(line).resolve() for line in alternates.read_text(encoding="utf-8").splitlines()]
 
 
-def _record(lock: Path, into: Path, names: Collection[str]) -> None:
-    """Copy some entries of a lock file: DVC rewrites all of it after each stage."""
-    entries = stages(lock.read_bytes(), str(lock))
-    kept = {name: entry for name, entry in entries.items() if name in names}
-    into.write_text(yaml.safe_dump({"schema": "2.0", "stages": kept}, sort_keys=False), encoding="utf-8")
-
-
-def _only(clone: Path, file: str) -> None:
-    """Leave one pipeline: DVC reads all that it finds before each command, which takes longer than many a stage."""
-    own = clone / file
-    content = own.read_bytes()
-    for path in git.paths(git.output(clone, "ls-files", "-z", "--", "dvc.yaml", "**/dvc.yaml")):
-        (clone / path).unlink(missing_ok=True)
-    own.write_bytes(content)
-
-
-def _configure(clone: Path, source: Source) -> None:
-    """Take over the head's private settings of DVC, with its cache and its folders under their absolute names."""
+def _configure(clone: Path, source: CloneSource) -> None:
+    """Copy the head's private settings of DVC, with absolute paths of the cache and of remotes in folders."""
     config = configparser.ConfigParser(interpolation=None)
     config.read(source.root / ".dvc" / "config.local", encoding="utf-8")
     settings = {"cache": {"dir": str(source.cache)}}
@@ -83,11 +144,3 @@ def _configure(clone: Path, source: Source) -> None:
             config.set(section, key, value)
     with (clone / ".dvc" / "config.local").open("w", encoding="utf-8") as file:
         config.write(file)
-
-
-def _link(target: Path, path: Path) -> None:
-    if path.is_symlink():
-        path.unlink()
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.symlink_to(target)

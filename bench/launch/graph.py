@@ -12,15 +12,15 @@ REASONS_SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A stage as DVC has it.
+class DvcStage:
+    """A stage of a pipeline.
 
     name     : without the pipeline's file, such as `train_plain@ahdrnet--panoramas--s0`.
-    address  : what `dvc repro` takes, seen from the root.
+    address  : its name for `dvc repro` in the root.
     upstream : stages whose outputs it reads directly.
     stale    : why DVC would run it; empty where it wouldn't.
-    portable : whether its result comes back from another clone through the cache; where not, it runs at the head.
-    sources  : paths it reads that no stage makes, relative to the root.
+    portable : whether the cache brings its result from another clone; where not, it runs at the head.
+    sources  : paths that it reads and no stage makes, relative to the root.
     """
 
     name: str
@@ -33,16 +33,16 @@ class Stage:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The stages of one `dvc.yaml` in an order in which they could run, and where DVC keeps what they make.
+    """The stages of one `dvc.yaml` in an order in which they could run, and where DVC keeps their outputs.
 
-    uncached : paths that git tracks and stages of any pipeline here write.
+    uncached : outputs that git tracks.
     cache    : absolute path of the cache.
     remotes  : remotes in folders, by name: their absolute path.
-    default_remote : the remote that `dvc push` takes, or None.
+    default_remote : the remote that `dvc push` uses, or None.
     """
 
     file: str
-    stages: Mapping[str, Stage]
+    stages: Mapping[str, DvcStage]
     uncached: tuple[str, ...]
     cache: str
     remotes: Mapping[str, str]
@@ -81,7 +81,7 @@ class Pipeline:
         return reasons
 
     def at_head(self) -> set[str]:
-        """Return the stages that no worker can do for the head: their results aren't cached, or depend on such."""
+        """Return the stages that only the head can run: their results aren't cached, or depend on such results."""
         head: set[str] = set()
         for name, stage in self.stages.items():
             if not stage.portable or stage.upstream & head:
@@ -90,7 +90,7 @@ class Pipeline:
 
 
 def read(root: Path, file: str) -> Pipeline:
-    """Ask DVC for the pipeline in `file` (relative to the root, which must be the working folder)."""
+    """Let DVC read the pipeline in `file` (relative to the root, which must be the working folder)."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
@@ -113,18 +113,19 @@ def _pipeline(repo: Any, root: Path, file: str) -> Pipeline:
     for stage in own:
         status |= stage.status()
     restorable = _restorable(own, index.graph, status)
-    made = _parents(_relative(out, root) for out in index.outs)
+    made = frozenset(_relative(out, root) for out in index.outs)
+    folders = frozenset(str(above) for path in made for above in Path(path).parents)
     remotes = {name: str(remote["url"]) for name, remote in repo.config.get("remote", {}).items()}
     return Pipeline(
         file=file,
         stages={
-            stage.name: Stage(
+            stage.name: DvcStage(
                 name=stage.name,
                 address=stage.addressing,
                 upstream=frozenset(above.name for above in index.graph.successors(stage)),
                 stale="" if stage in restorable else _reason(status.get(stage.addressing, [])),
                 portable=_portable(stage),
-                sources=tuple(sorted(_sources(stage, root, made))),
+                sources=tuple(sorted(_sources(stage, root, made, folders))),
             )
             for stage in own
         },
@@ -136,7 +137,7 @@ def _pipeline(repo: Any, root: Path, file: str) -> Pipeline:
 
 
 def _in_order(graph: Any) -> list[Any]:
-    """Return the stages so that each comes after those that it reads from; edges of DVC's graph point to these."""
+    """Sort the stages so that each comes after those that it reads from; edges of DVC's graph point to these."""
     found: dict[Any, None] = {}
     left = sorted(graph, key=lambda stage: str(stage.addressing))
     while left:
@@ -152,7 +153,7 @@ def _relative(item: Any, root: Path) -> str:
 
 
 def _portable(stage: Any) -> bool:
-    """Whether DVC keeps the stage in its run-cache with all of its outputs."""
+    """Return True if DVC keeps the stage in its run-cache with all of its outputs."""
     if stage.frozen or stage.always_changed or not stage.deps or not stage.outs:
         return False
     local = all(item.protocol == "local" for item in [*stage.deps, *stage.outs])
@@ -160,7 +161,7 @@ def _portable(stage: Any) -> bool:
 
 
 def _restorable(own: list[Any], graph: Any, status: Mapping[str, Any]) -> set[Any]:
-    """Stages whose only fault is that outputs aren't in the work tree while the cache holds them."""
+    """Return the stages whose only fault is that outputs aren't in the work tree while the cache holds them."""
     found: set[Any] = set()
     for stage in own:
         entries = status.get(stage.addressing)
@@ -193,19 +194,13 @@ def _reason(entries: Iterable[Any]) -> str:
     return "; ".join(parts)
 
 
-def _parents(paths: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the paths, and all folders above them."""
-    whole = frozenset(paths)
-    return whole, frozenset(str(above) for path in whole for above in Path(path).parents)
-
-
-def _sources(stage: Any, root: Path, made: tuple[frozenset[str], frozenset[str]]) -> Iterable[str]:
+def _sources(stage: Any, root: Path, made: frozenset[str], folders: frozenset[str]) -> Iterable[str]:
+    """Yield what a stage reads but for parameters, what stages have made, and folders above that."""
     from dvc.dependency import ParamsDependency
 
-    outs, folders = made
     for dep in stage.deps:
         if isinstance(dep, ParamsDependency) or dep.protocol != "local":
             continue
         path = _relative(dep, root)
-        if path not in folders and outs.isdisjoint([path, *map(str, Path(path).parents)]):
+        if path not in folders and made.isdisjoint([path, *map(str, Path(path).parents)]):
             yield path

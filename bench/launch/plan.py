@@ -1,26 +1,38 @@
-"""What a launch will do: its options, the jobs for workers, and the stages that only the head can run."""
+"""The plan of a launch: its options, the jobs for workers, and the stages that only the head can run."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.core.errors import UsageError
-from bench.launch.checkout import commit, edits, listed, loose_inputs, untracked
+from bench.launch.clone import commit, edits, loose_inputs, untracked
 from bench.launch.graph import Pipeline, read
-from bench.launch.grouping import Job, group
 from bench.launch.pool import Needs
+
+FOLLOWS = {
+    "prepare": ("fetch",),
+    "inspect_codebook": ("codebook",),
+    "inspect_network": ("train",),
+    "evaluate": ("train",),
+}
+"""Groups of `dvc.yaml` whose stages join the job of the stage that they read: they take little beside it, too little
+for a wait in a queue of their own."""
 
 
 @dataclass(frozen=True)
-class Options:
-    """What the command line asks for.
+class LaunchOptions:
+    """The options of the command line.
 
-    root      : the checkout; the working folder must be the same.
+    root      : the checkout, which must be the working folder.
     file      : the pipeline, relative to the root.
     profile   : its name; checkpoints, logs and clones lie in runs/<profile>/.
     stages    : names of stages or groups; none for all.
     executor  : "local" or "slurm".
-    slots     : CUDA_VISIBLE_DEVICES of each slot, None to leave it alone; their number is that of jobs at once.
-    processes : how many processes share a training.
+    slots     : CUDA_VISIBLE_DEVICES of each slot, None to leave it alone; there are as many jobs at once as slots.
+    processes : number of processes that share a training.
+    retries   : attempts after the first that may succeed where that failed.
+    backoff   : seconds before the second attempt, doubled for each further one.
+    poll      : seconds between two looks at the jobs.
     clones    : folder of the workers' clones; by default below runs/<profile>/launch.
     """
 
@@ -41,19 +53,30 @@ class Options:
 
     @property
     def folder(self) -> Path:
-        """Where launches of this profile keep what they write."""
+        """Folder of this profile's launches."""
         return self.root / "runs" / self.profile / "launch"
 
 
-@dataclass
-class Plan:
-    """What is to be done: jobs for workers, and stages that only the head can run.
+@dataclass(frozen=True)
+class Job:
+    """Stages that one worker does, in an order in which they can run; its name is the first one's."""
 
-    edits : files that differ from the commit and that jobs see as they are now.
-    links : inputs outside git, which jobs see where they lie.
+    name: str
+    stages: tuple[str, ...]
+
+
+@dataclass
+class LaunchPlan:
+    """The jobs of a launch, and what else it needs to know.
+
+    commit  : the one that is checked out.
+    reasons : why each stage that is out of date must run.
+    targets : what the head's `dvc repro` gets.
+    edits   : files that differ from the commit; jobs see them as they are now.
+    links   : inputs outside git; jobs see them where they lie.
     """
 
-    options: Options
+    options: LaunchOptions
     pipeline: Pipeline
     commit: str
     reasons: dict[str, str]
@@ -70,11 +93,10 @@ class Plan:
 
     def lines(self) -> list[str]:
         """Return the plan for reading."""
-        jobs, total = len(self.jobs), len(self.pipeline.stages)
         state = f"{self.commit[:10]}{f' with changes to {listed(self.edits)}' if self.edits else ''}"
         lines = [
-            f"{self.options.profile} at {state}: {len(self.reasons)} of {total} stages are out of date; "
-            f"{jobs} jobs on {self.options.executor}, at most {len(self.options.slots)} at once"
+            f"{self.options.profile} at {state}: {len(self.reasons)} of {len(self.pipeline.stages)} stages are out of "
+            f"date; {len(self.jobs)} jobs on {self.options.executor}, at most {len(self.options.slots)} at once"
         ]
         for number, job in enumerate(self.jobs, 1):
             lines += [f"job {number}"] + [f"  {name}  ({self.reasons[name]})" for name in job.stages]
@@ -82,7 +104,7 @@ class Plan:
         return lines + (["at the head", *head] if head else [])
 
 
-def plan(options: Options) -> Plan:
+def plan(options: LaunchOptions) -> LaunchPlan:
     """Find out what is out of date, and refuse what workers couldn't do right; nothing is written."""
     root = options.root
     pipeline = read(root, options.file)
@@ -90,14 +112,48 @@ def plan(options: Options) -> Plan:
         raise UsageError("--push needs a default remote of DVC. Make one with: dvc remote add --default NAME URL")
     named = pipeline.select(options.stages) or set(pipeline.stages)
     reasons = pipeline.out_of_date(named | pipeline.ancestors(named))
-    mine = [name for name in reasons if name not in pipeline.at_head()]
+    at_head = pipeline.at_head()
+    for_workers = [name for name in reasons if name not in at_head]
     targets = sorted(pipeline.stages[name].address for name in named) if options.stages else [options.file]
-    result = Plan(options, pipeline, commit(root), reasons, targets, jobs=group(pipeline, mine))
-    if mine:
-        sources = {source for name in mine for source in pipeline.stages[name].sources}
+    result = LaunchPlan(options, pipeline, commit(root), reasons, targets, jobs=assign(pipeline, for_workers))
+    if for_workers:
+        sources = {source for name in for_workers for source in pipeline.stages[name].sources}
         stray, links = loose_inputs(root, sources)
         beside = [str(Path(options.file).with_name(name)) for name in ("params.yaml", "plan.yaml")]
         own = untracked(root, (options.file, *beside))  # of a new profile
         result.edits = tuple(dict.fromkeys((*edits(root, pipeline.uncached), *stray, *own)))
         result.links = (f"runs/{options.profile}", *links)
     return result
+
+
+def assign(pipeline: Pipeline, names: Iterable[str]) -> list[Job]:
+    """Assign the named stages to jobs: a training with its evaluation and inspection, a dataset with its preparation.
+
+    A stage doesn't join where the whole job would have to wait for another of its inputs, such as the scenes of a
+    second dataset; so jobs never wait for each other in a circle.
+    """
+    wanted = set(names)
+    depth: dict[str, int] = {}
+    for name, stage in pipeline.stages.items():
+        depth[name] = 1 + max((depth[above] for above in stage.upstream), default=0)
+    leader: dict[str, str] = {}
+    members: dict[str, list[str]] = {}
+    for name in pipeline.stages:
+        if name in wanted:
+            above = pipeline.stages[name].upstream
+            last = max(above, key=lambda other: (depth[other], other), default=name)
+            waits = (above & wanted) - {last} - pipeline.ancestors([last])
+            joins = _group(last) in FOLLOWS.get(_group(name), ()) and not waits
+            leader[name] = leader.get(last, last) if joins else name
+            members.setdefault(leader[name], []).append(name)
+    return [Job(stages[0], tuple(stages)) for stages in members.values()]
+
+
+def _group(stage: str) -> str:
+    return stage.partition("@")[0]
+
+
+def listed(paths: Sequence[str], named: int = 5) -> str:
+    """Name the first files and count the others."""
+    more = f" and {len(paths) - named} more" if len(paths) > named else ""
+    return ", ".join(paths[:named]) + more

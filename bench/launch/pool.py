@@ -1,4 +1,4 @@
-"""Where jobs run: processes of this machine or Slurm, both through submitit."""
+"""Pools that run jobs, on this machine or on Slurm, both through submitit; and the GPUs that each slot gets."""
 
 import os
 import re
@@ -6,34 +6,35 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from bench.core.errors import BenchError, UsageError
-from bench.launch.order import Order
+from bench.launch.job import JobSpec
 from bench.launch.worker import GRACE, work
 
 ALIVE = frozenset(
     {"PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "REQUEUED", "REQUEUE_HOLD", "STOPPED"}
 )
-"""Slurm's states of jobs that may still do something."""
+"""Slurm's states of jobs that haven't ended."""
 
 OUT_OF_MEMORY = re.compile("exceeded memory limit|oom[-_ ]?kill|out.of.memory", re.IGNORECASE)
-"""What Slurm writes to a job's log when it kills the job for its memory; the state may then be no more than FAILED."""
+"""Slurm's words in the log of a job that it kills for its memory; the job's state may then just be FAILED."""
 
 ASK_EVERY = 3.0
-"""Seconds between two questions to Slurm, which has other users."""
+"""Seconds between two calls of squeue: Slurm's controller has other users."""
 
 FOREVER = 60 * 24 * 365
-"""Minutes; submitit's local jobs have a limit, and its default is short."""
+"""Minutes: submitit's local jobs need a limit, and its default is short."""
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What each job asks of Slurm; minutes and GB of memory are left to the partition where they are None."""
+    """Resources of each job on Slurm; minutes and GB of memory are the partition's where they are None."""
 
     cores: int = 1
     gpus: int = 0
@@ -43,7 +44,7 @@ class Needs:
 
 
 class Gone(NamedTuple):
-    """How a job ended, by its pool: in words, whether another attempt may do better, whether it was cancelled."""
+    """A job's end as the pool sees it: in words, whether another attempt may succeed, whether it was cancelled."""
 
     note: str
     again: bool = True
@@ -51,23 +52,23 @@ class Gone(NamedTuple):
 
 
 class Pool(Protocol):
-    """Runs orders. A job's identifier is a string that outlives the head."""
+    """Runs jobs. A job's identifier is a string that stays valid when the head is gone."""
 
-    def submit(self, order: Order) -> str:
-        """Hand an order over and return its identifier."""
+    def submit(self, spec: JobSpec) -> str:
+        """Start or queue a job and return its identifier."""
         ...
 
     def ended(self, identifiers: Iterable[str]) -> dict[str, Gone]:
-        """Return those that are no longer there, with how they ended."""
+        """Return the jobs that have ended, with how they ended."""
         ...
 
     def cancel(self, identifiers: Iterable[str]) -> None:
-        """End jobs with all their processes, and return when they have ended."""
+        """End jobs with all their processes; return when they have ended."""
         ...
 
 
 def open_pool(kind: str, folder: Path, needs: Needs) -> Pool:
-    """Return the pool called "local" or "slurm"; UsageError if this machine has none such."""
+    """Return the pool called "local" or "slurm"; UsageError if this machine can't offer it."""
     try:
         import submitit
     except ImportError as error:
@@ -76,38 +77,33 @@ def open_pool(kind: str, folder: Path, needs: Needs) -> Pool:
         raise UsageError("--on slurm: sbatch and srun aren't here. Launch where jobs are submitted, or use --on local.")
     if kind == "slurm":
         slurm = submitit.SlurmExecutor(folder=str(folder))
-        slurm.update_parameters(**_slurm_parameters(needs))
+        slurm.update_parameters(
+            time=needs.minutes,  # None leaves an option out; submitit's default is a limit of five minutes
+            wckey=None,  # submitit would put its own name here
+            cpus_per_task=needs.cores,
+            gpus_per_node=needs.gpus or None,
+            mem=None if needs.memory is None else f"{round(needs.memory * 1024)}M",
+            partition=needs.partition,
+            signal_delay_s=GRACE + 5,
+        )
         return SlurmPool(slurm, needs.memory)
     local = submitit.LocalExecutor(folder=str(folder))
     local.update_parameters(timeout_min=needs.minutes or FOREVER)
     return LocalPool(local)
 
 
-def _slurm_parameters(needs: Needs) -> dict[str, Any]:
-    """Return sbatch's options; None leaves one out, where submitit would have a limit of five minutes and its wckey."""
-    return {
-        "time": needs.minutes,
-        "wckey": None,
-        "cpus_per_task": needs.cores,
-        "gpus_per_node": needs.gpus or None,
-        "mem": None if needs.memory is None else f"{round(needs.memory * 1024)}M",
-        "partition": needs.partition,
-        "signal_delay_s": GRACE + 5,
-    }
-
-
 class LocalPool:
-    """Jobs as processes of this machine; an identifier is the process that watches over the job."""
+    """Jobs as processes of this machine; an identifier is the process ID of submitit's process around the job."""
 
     def __init__(self, executor: Any) -> None:
-        """Take submitit's executor."""
+        """Use submitit's `executor`."""
         self.executor = executor
         self.jobs: dict[str, Any] = {}
 
-    def submit(self, order: Order) -> str:
-        """Start a process for the order."""
-        with _deaf():
-            job = self.executor.submit(work, order)
+    def submit(self, spec: JobSpec) -> str:
+        """Start a process for the job."""
+        with _without_interrupts():
+            job = self.executor.submit(work, spec)
         self.jobs[job.job_id] = job
         return str(job.job_id)
 
@@ -130,8 +126,8 @@ class LocalPool:
 
 
 @contextmanager
-def _deaf() -> Iterator[None]:
-    """Let processes that start meanwhile hear neither Ctrl-C nor a closed terminal: the head ends them, in order."""
+def _without_interrupts() -> Iterator[None]:
+    """Make processes that start meanwhile ignore Ctrl-C and a closed terminal: the head ends them, in order."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGHUP)}
     try:
         yield
@@ -141,26 +137,26 @@ def _deaf() -> Iterator[None]:
 
 
 class SlurmPool:
-    """Jobs of Slurm. What became of them is asked of the controller, as not every cluster keeps accounts."""
+    """Jobs of Slurm. Their states come from squeue, as not every cluster has accounting for sacct."""
 
     def __init__(self, executor: Any, memory: float | None = None) -> None:
-        """Take submitit's executor, and the memory in GB that it asks for."""
+        """Use submitit's `executor`; `memory` is what it asks for, in GB."""
         self.executor, self.memory = executor, memory
         self.asked = 0.0
         self.states: dict[str, str] = {}
         self.logs: dict[str, Path] = {}
 
-    def submit(self, order: Order) -> str:
-        """Submit a job for the order; the queue shows the name of its first stage. UsageError if Slurm refuses it."""
+    def submit(self, spec: JobSpec) -> str:
+        """Submit a job, which squeue shows under the name of its first stage. UsageError if Slurm refuses it."""
         from submitit.core.utils import FailedJobError
 
-        self.executor.update_parameters(job_name=order.job)
+        self.executor.update_parameters(job_name=spec.job)
         try:
-            job = self.executor.submit(work, order)
+            job = self.executor.submit(work, spec)
         except FailedJobError as error:
             said = str(error).strip().splitlines()[-1]
             raise UsageError(
-                f"Slurm refuses the job of {order.job}: {said} See sinfo, and --partition, --memory, --time and "
+                f"Slurm refuses the job of {spec.job}: {said} See sinfo, and --partition, --memory, --time and "
                 "--gpus-per-job."
             ) from error
         identifier = str(job.job_id)
@@ -168,7 +164,7 @@ class SlurmPool:
         return identifier
 
     def ended(self, identifiers: Iterable[str]) -> dict[str, Gone]:
-        """Return those that are over by what Slurm said last; it is asked every few seconds."""
+        """Return the jobs that have ended by Slurm's latest answer; it is asked every few seconds."""
         wanted = set(identifiers)
         if wanted and time.monotonic() - self.asked >= ASK_EVERY:
             self._ask(wanted)
@@ -185,7 +181,7 @@ class SlurmPool:
         return Gone(f"Slurm says {state}")
 
     def cancel(self, identifiers: Iterable[str]) -> None:
-        """Cancel the jobs, and wait until the queue is rid of them."""
+        """Cancel the jobs, and wait until they have left the queue."""
         left, deadline = set(identifiers), time.monotonic() + 120
         if left:
             subprocess.run(["scancel", *sorted(left)], capture_output=True, check=False)
@@ -199,7 +195,7 @@ class SlurmPool:
             raise BenchError(f"Slurm still has the jobs {', '.join(sorted(left))}; cancel them with scancel.")
 
     def _ask(self, wanted: set[str]) -> None:
-        """Ask for all states; a job that the controller has forgotten is `GONE`, an answer that fails tells nothing."""
+        """Call squeue; a job that the controller has forgotten is `GONE`, and a failed call changes nothing."""
         command = ["squeue", "--noheader", "--states=all", "--format=%i %T", f"--jobs={','.join(sorted(wanted))}"]
         answer = subprocess.run(command, capture_output=True, text=True, check=False)
         self.asked = time.monotonic()
@@ -208,3 +204,43 @@ class SlurmPool:
         told = dict(line.split() for line in answer.stdout.splitlines())
         for name in wanted:
             self.states[name] = told.get(name, "GONE")
+
+
+def devices(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Return this machine's GPUs as CUDA_VISIBLE_DEVICES names them, restricted to that variable where it is set.
+
+    As in CUDA, a name such as -1 hides itself and all that follow.
+    """
+    if "CUDA_VISIBLE_DEVICES" in environ:
+        names = (name.strip() for name in environ["CUDA_VISIBLE_DEVICES"].split(","))
+        return [name for name in takewhile(lambda name: not name.startswith("-"), names) if name]
+    if not shutil.which("nvidia-smi"):
+        return []
+    answer = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
+    return [str(index) for index in range(len(answer.stdout.splitlines()))] if answer.returncode == 0 else []
+
+
+def slots(found: Sequence[str], per_job: int | None, jobs: int | None, threads: int) -> list[str | None]:
+    """Return the CUDA_VISIBLE_DEVICES of each slot; None where there are no GPUs.
+
+    found   : the GPUs of this machine.
+    per_job : GPUs of each job; None gives each one and lets more jobs than GPUs share them.
+    jobs    : number of slots; None makes one for each GPU, or on a machine without for every `threads` cores.
+    """
+    if not found:
+        if per_job:
+            raise UsageError(f"--gpus-per-job {per_job}: this machine has no GPU. Leave it out to run on the CPU.")
+        return [None] * (jobs or max(cores() // threads, 1))
+    each = per_job or 1
+    number = jobs or max(len(found) // each, 1)
+    if per_job and number * each > len(found):
+        raise UsageError(
+            f"{number} jobs of {each} GPUs need {number * each}; this machine offers {len(found)} "
+            f"({', '.join(found)}). Lower --jobs or --gpus-per-job."
+        )
+    return [",".join(found[(slot * each + k) % len(found)] for k in range(each)) for slot in range(number)]
+
+
+def cores() -> int:
+    """Return how many CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv3d, pad
 
-from bench.metrics.settings import SsimWindow
-from bench.metrics.similarity import taps
+from bench.metrics.window import SsimWindow
 
 ROWS = 64
 """Rows convolved at a time: they stay in the cache."""
@@ -22,7 +21,7 @@ def volume_map(x: Tensor, y: Tensor, *, peak: float, window: SsimWindow) -> Tens
     peak : the range L in the constants (0.01 L)^2 and (0.03 L)^2.
     It runs on the CPU: a GPU's convolutions may use fewer digits still.
     """
-    row = torch.tensor([tap / max(taps(window)) for tap in taps(window)], dtype=torch.float32)
+    row = torch.tensor([tap / max(window.taps()) for tap in window.taps()], dtype=torch.float32)
     row = row / row.sum()  # in float32: the last digit of a weight shows in the sixth of the result
     weights = (row[:, None, None] * (row[:, None] * row))[None, None]
     reach = window.size - 1

@@ -1,7 +1,7 @@
-"""PSNR and SSIM with nothing hidden: no epsilon, and every window, border and channel rule an argument.
+"""PSNR and SSIM of encoded images with nothing hidden: no epsilon, every window, border and channel rule an argument.
 
-float32 images may be compared in float32 (`psnr`, `ssim`), with the errors stated there; all other images, the
-registered metrics and the protocols are computed in float64. Means are always taken in float64.
+Two float32 images are compared in float32, with the errors stated below; all others, and the registered metrics, in
+float64. Means are always taken in float64.
 """
 
 import math
@@ -9,20 +9,12 @@ import math
 import torch
 from torch import Tensor
 
-from bench.color.transfer import mu_law
-from bench.core.metric import metric
-from bench.metrics.images import Image, check_peak, one_thread, pair, planes, pool, to_tensor
-from bench.metrics.settings import SsimArea, SsimChannels, SsimWindow
+from bench.metrics.images import Image, check_peak, one_thread, pair, planes, pool
 from bench.metrics.similarity import similarity_map
+from bench.metrics.window import SsimArea, SsimChannels, SsimWindow
 
 ROWS = 16
 """Rows of squared differences at a time: they stay in the cache."""
-
-
-def square_error_map(pred: Image, truth: Image) -> Tensor:
-    """Squared difference of two (H, W, 3) images, mean over channels: (H, W) float64."""
-    first, second = pair(pred, truth)
-    return (first.to(torch.float64) - second).square_().mean(-1)
 
 
 def mean_square_error(pred: Tensor, truth: Tensor, precision: torch.dtype = torch.float64) -> float:
@@ -59,7 +51,8 @@ def psnr(pred: Image, truth: Image, *, peak: float, mask: Image | None = None) -
     """
     check_peak(peak)
     if mask is not None:
-        return decibels(pool(square_error_map(pred, truth), mask), peak)
+        first, second = pair(pred, truth)
+        return decibels(pool((first.to(torch.float64) - second).square_().mean(-1), mask), peak)
     first, second = pair(pred, truth, finite=False)
     mean_square = mean_square_error(first, second, first.dtype)
     if not math.isfinite(mean_square):  # images that are all finite are looked at once only
@@ -110,32 +103,3 @@ def ssim(
     window = window or SsimWindow()
     values = ssim_map(pred, truth, peak=peak, window=window, area=area, channels=channels)
     return pool(values, mask, window.border(area))
-
-
-def encode_mu(image: Image, role: str = "image", mu: float = 5000.0) -> Tensor:
-    """T(x) = log(1 + mu x) / log(1 + mu) of linear (H, W, 3), in float64; values below 0 count as 0."""
-    return mu_law(to_tensor(image, role), mu)
-
-
-@metric("psnr-l", unit="dB", better="higher", domain="linear")
-def psnr_linear(pred: Image, truth: Image, *, peak: float = 1.0, mask: Image | None = None) -> float:
-    """PSNR of linear relative radiance (H, W, 3), in float64; see `psnr`."""
-    return psnr(to_tensor(pred, "prediction"), to_tensor(truth, "truth"), peak=peak, mask=mask)
-
-
-@metric("psnr-mu", unit="dB", better="higher", domain="mu")
-def psnr_mu(pred: Image, truth: Image, *, peak: float = 1.0, mask: Image | None = None) -> float:
-    """PSNR of linear relative radiance (H, W, 3) after the mu-law with mu = 5000; see `psnr`."""
-    return psnr(encode_mu(pred, "prediction"), encode_mu(truth, "truth"), peak=peak, mask=mask)
-
-
-@metric("ssim-l", unit="1", better="higher", domain="linear")
-def ssim_linear(pred: Image, truth: Image, *, peak: float = 1.0, mask: Image | None = None) -> float:
-    """SSIM of linear relative radiance (H, W, 3) with the default window, in float64; see `ssim`."""
-    return ssim(to_tensor(pred, "prediction"), to_tensor(truth, "truth"), peak=peak, mask=mask)
-
-
-@metric("ssim-mu", unit="1", better="higher", domain="mu")
-def ssim_mu(pred: Image, truth: Image, *, peak: float = 1.0, mask: Image | None = None) -> float:
-    """SSIM of linear relative radiance (H, W, 3) after the mu-law with mu = 5000; see `ssim`."""
-    return ssim(encode_mu(pred, "prediction"), encode_mu(truth, "truth"), peak=peak, mask=mask)

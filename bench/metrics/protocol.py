@@ -1,18 +1,28 @@
 """A protocol: everything that decides a score besides the two images. A number without its protocol is a bug."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    create_model,
+    model_serializer,
+    model_validator,
+)
 
 from bench.core.errors import UsageError
+from bench.core.registry import metrics, sections
 from bench.core.scene import Scene
 from bench.metrics.masks import Mask, moving, reference_saturated
-from bench.metrics.settings import MaskRule, MetricName, Mu, Psnr, Region, Section, Ssim, Tanh, Values
-from bench.metrics.viewing import Hdrvdp2, Pu21
+from bench.metrics.settings import MaskRule, MetricName, Region, Section, Values
 
 if TYPE_CHECKING:
     from bench.metrics.images import Image
@@ -20,9 +30,20 @@ if TYPE_CHECKING:
 LIBRARIES = ("torch", "numpy", "scipy")
 """Libraries whose arithmetic stands behind the numbers."""
 
+LAST = ("masks", "notes")
+"""What a protocol shows after the metrics' own sections."""
+
+Own = TypeVar("Own", bound=Section)
+
 
 class Protocol(Section):
-    """One protocol, as its YAML file states it."""
+    """One protocol, as its YAML file states it: what is compared, and the sections that metrics own.
+
+    A section of a metric's file is an attribute too (`protocol.psnr`), None where the file says that it has none. It is
+    there if the file writes it or one of the metrics uses it.
+    """
+
+    model_config = ConfigDict(extra="allow")
 
     schema_version: Literal[1] = Field(description="of the file's layout")
     name: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", description="equal to the file's name")
@@ -32,28 +53,58 @@ class Protocol(Section):
     metrics: tuple[MetricName, ...] = Field(min_length=1, description="what `evaluate` returns")
     region: Region = Region()
     values: Values = Values()
-    mu: Mu = Mu()
-    tanh: Tanh | None = Field(default=None, description="None: not part of this protocol")
-    psnr: Psnr = Psnr()
-    ssim: Ssim = Ssim()
-    pu21: Pu21 | None = Field(default=None, description="None: not part of this protocol")
-    hdrvdp2: Hdrvdp2 | None = Field(default=None, description="None: not part of this protocol")
     masks: MaskRule = MaskRule()
     notes: tuple[str, ...] = Field(default=(), description="what else a reader should know")
 
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Return a metric's own section."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_sections(cls, content: Any) -> Any:
+        """Have each section that isn't common validated by the class of the metric's file that owns it."""
+        if not isinstance(content, Mapping):
+            return content
+        own = {name: value for name, value in content.items() if name not in cls.model_fields}
+        fields: dict[str, Any] = {name: (sections[name].load() | None, ...) for name in own if name in sections}
+        found = create_model("Sections", __config__=ConfigDict(extra="forbid"), **fields).model_validate(own)
+        return {**content, **dict(found)}
+
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        needed = {"tanh": "psnr-mu-tanh", "hdrvdp2": "hdrvdp2", "pu21": "-pu"}
-        for section, part in needed.items():
-            users = [name for name in self.metrics if part in name]
-            if users and getattr(self, section) is None:
-                raise ValueError(f"{users[0]} needs the section {section}")
+        own = self.__pydantic_extra__
+        assert own is not None  # extra="allow" makes it a dictionary
+        for card in (metrics[name] for name in self.metrics):
+            for part in card.sections:
+                if part not in own and not sections[part].required:
+                    own[part] = sections[part].load()()
+                if own.get(part) is None:
+                    raise ValueError(f"{card.name} needs the section {part}")
+        for name in self.masks.metrics:
+            if not metrics[name].local:
+                raise ValueError(f"{name} has no value inside a mask")
         return self
+
+    @model_serializer(mode="wrap")
+    def _in_order(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = handler(self)
+        return {name: content.pop(name) for name in [*content] if name not in LAST} | content
 
     @property
     def id(self) -> str:
         """Name and version, such as "whole-float@1": what score rows carry."""
         return f"{self.name}@{self.version}"
+
+    def section(self, model: type[Own]) -> Own:
+        """Return the section that is an instance of `model`; a protocol without it raises UsageError."""
+        card = model.card  # type: ignore[attr-defined]
+        found = (self.__pydantic_extra__ or {}).get(card.name)
+        if found is None:
+            raise UsageError(f"protocol {self.id} has no section {card.name}.")
+        own: Own = found
+        return own
 
     def evaluate(self, pred: "Image", truth: "Image") -> dict[str, float]:
         """Score a prediction against the truth, both (H, W, 3) linear relative radiance.
@@ -62,9 +113,9 @@ class Protocol(Section):
         most 1 for SSIM, at most 100 for HDR-VDP-2. NaN, infinity, unequal shapes or an image too small for a metric
         raise UsageError. Where `mu.negative` is "nan", values below -1/mu give NaN, as public code does.
         """
-        from bench.metrics.comparison import Comparison  # torch: only once something is scored
+        from bench.metrics.scorer import Scorer  # torch: only once something is scored
 
-        return Comparison(pred, truth).scores(self)
+        return Scorer(pred, truth).scores(self)
 
     def evaluate_scene(self, pred: "Image", scene: Scene) -> dict[str, float]:
         """Score a prediction (H, W, 3) of one scene, whole and inside the masks that its frames give.
@@ -72,12 +123,12 @@ class Protocol(Section):
         Adds "<metric>@saturated" and "<metric>@moving" for the metrics listed under `masks`; NaN where a mask is
         empty. A scene without truth, or a prediction of another shape, raises UsageError.
         """
-        from bench.metrics.comparison import Comparison
+        from bench.metrics.scorer import Scorer
 
         if scene.radiance is None:
             raise UsageError(f"scene {scene.id!r} has no truth, so nothing can be scored on it.")
         try:
-            return Comparison(pred, scene.radiance).scores(self, self.areas(scene))
+            return Scorer(pred, scene.radiance).scores(self, self.areas(scene))
         except UsageError as error:
             raise UsageError(f"scene {scene.id!r}: {error}") from error
 
@@ -91,40 +142,54 @@ class Protocol(Section):
 
     def describe(self) -> str:
         """Every setting with its meaning, one a line, then the versions of the libraries that compute the numbers."""
-        from bench.metrics.legend import rows, table
-
+        rows = list(_rows(self))
+        width = max(len(key) for key, _, _ in rows)
+        lines = [f"{key:<{width}}  {value}" + (f"  ({meaning})" if meaning else "") for key, value, meaning in rows]
         libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
-        return f"{self.id}: {self.title}\n\n{table(rows(self))}\n\ncomputed with {libraries}"
+        return "\n".join([f"{self.id}: {self.title}", "", *lines, "", f"computed with {libraries}"])
 
 
-def evaluate_all(rules: Iterable[Protocol], pred: "Image", truth: "Image") -> dict[str, dict[str, float]]:
-    """Score one pair under many protocols: protocol id -> what its `evaluate` returns.
+def _rows(part: BaseModel, prefix: str = "") -> Iterator[tuple[str, str, str]]:
+    """Yield dotted key, value and meaning of every setting, at any depth; an absent section is a row itself."""
+    for name, value in sorted(part, key=lambda item: item[0] in LAST):
+        if isinstance(value, BaseModel):
+            yield from _rows(value, f"{prefix}{name}.")
+        else:
+            info = type(part).model_fields.get(name)
+            meaning = info.description if info else "None: not part of this protocol"
+            yield prefix + name, _shown(value), meaning or ""
 
-    What protocols share (a region, an encoding, a metric with all its settings) is computed once. Errors as in
-    `evaluate`; the first one ends the comparison.
-    """
-    from bench.metrics.comparison import Comparison, preparation
 
-    rules = list(rules)
-    comparison = Comparison(pred, truth)
-    found = {r.id: comparison.scores(r) for r in sorted(rules, key=preparation)}
-    return {rule.id: found[rule.id] for rule in rules}
+def _shown(value: object) -> str:
+    """Lists with blanks between their items, sentences with semicolons."""
+    if not isinstance(value, tuple):
+        return str(value)
+    items = [str(item) for item in value]
+    return ("; " if any(" " in item for item in items) else " ").join(items) or "-"
 
 
 def load(path: Path) -> Protocol:
     """Read a protocol file; a missing file, bad YAML, an unknown key or a bad value raises UsageError."""
     try:
-        protocol = Protocol.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        with said(f"protocol file {path.name}"):
+            protocol = Protocol.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise UsageError(f"protocol file {str(path)!r} can't be read: {error.strerror}.") from error
     except yaml.YAMLError as error:
         raise UsageError(f"protocol file {path.name} is not valid YAML: {' '.join(str(error).split())}") from error
-    except ValidationError as error:
-        faults = [f"{'.'.join(map(str, e['loc'])) or 'file'}: {_sentence(e)}" for e in error.errors()[:5]]
-        raise UsageError(f"protocol file {path.name}: " + "; ".join(faults)) from error
     if protocol.name != path.stem:
         raise UsageError(f"protocol file {path.name} calls itself {protocol.name!r}; name and file must agree.")
     return protocol
+
+
+@contextmanager
+def said(where: str) -> Iterator[None]:
+    """Turn the faults that a model finds into one UsageError that begins with `where`."""
+    try:
+        yield
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, e['loc'])) or 'file'}: {_sentence(e)}" for e in error.errors()[:5]]
+        raise UsageError(f"{where}: " + "; ".join(faults)) from error
 
 
 def _sentence(error: Any) -> str:

@@ -5,17 +5,24 @@ whatever the largest encoded value. Each colour channel is encoded by itself for
 luminance of linear RGB is taken first.
 """
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
 
 from bench.color.pu21 import pu21_decode as decode
 from bench.color.pu21 import pu21_encode as encode
 from bench.core.errors import UsageError
-from bench.core.metric import metric
-from bench.metrics.fidelity import decibels, mean_square_error
-from bench.metrics.images import Image, pair, planes, pool
-from bench.metrics.settings import SsimWindow
-from bench.metrics.similarity import similarity_map
+from bench.core.metric import metric, section
+from bench.metrics.psnr import ratio
+from bench.metrics.settings import Section
+from bench.metrics.window import SsimWindow
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bench.metrics.images import Image
+    from bench.metrics.pair import Images, Pair
+    from bench.metrics.protocol import Protocol
 
 __all__ = ["decode", "encode", "luminance", "pu21_psnr", "pu21_psnr_y", "pu21_ssim"]
 
@@ -25,25 +32,37 @@ PEAK = 256.0
 RED, GREEN, BLUE = 0.212656, 0.715158, 0.072186
 """Luminance of linear BT.709 RGB."""
 
-PEAK_LUMINANCE = 4000.0
-"""Luminance in cd/m2 of linear 1.0 in the default protocol."""
+
+@section("pu21", required=True)
+class Pu21(Section):
+    """The PU21 encoding (Mantiuk & Azimi 2021) and what psnr-pu, psnr-pu-y and ssim-pu do with it."""
+
+    variant: Literal["banding", "banding_glare", "peaks", "peaks_glare"] = Field(
+        default="banding_glare", description="set of fitted parameters"
+    )
+    peak_luminance: Annotated[float, Field(gt=0)] = Field(default=4000.0, description="luminance of linear 1.0, cd/m2")
 
 
-def luminance(linear: Tensor) -> Tensor:
+def luminance(linear: "Tensor") -> "Tensor":
     """Luminance (H, W) of linear RGB (H, W, 3); (H, W) is luminance already."""
     if linear.ndim == 2:
         return linear
     return RED * linear[..., 0] + GREEN * linear[..., 1] + BLUE * linear[..., 2]
 
 
-def similarity(x: Tensor, y: Tensor) -> Tensor:
+def _similarity(x: "Tensor", y: "Tensor") -> "Tensor":
     """Local SSIM of encoded luminance (H, W): (H, W) float64. MATLAB's `ssim` with range 256, edges repeated."""
+    from bench.metrics.images import planes
+    from bench.metrics.similarity import similarity_map
+
     return similarity_map(planes(x), planes(y), peak=PEAK, window=SsimWindow(), area="replicate")
 
 
-def _absolute(pred: Image, truth: Image, peak_luminance: float | None) -> tuple[Tensor, Tensor]:
+def _absolute(pred: "Image", truth: "Image", peak_luminance: float | None) -> "Images":
     """Both images in cd/m2 and float64."""
-    x, y = (image.to(torch.float64) for image in pair(pred, truth, (2, 3)))
+    from bench.metrics.images import pair
+
+    x, y = (image.double() for image in pair(pred, truth, (2, 3)))
     if peak_luminance is None:
         if (largest := max(float(x.max()), float(y.max()))) <= 1:
             raise UsageError(
@@ -56,8 +75,14 @@ def _absolute(pred: Image, truth: Image, peak_luminance: float | None) -> tuple[
     return x * peak_luminance, y * peak_luminance
 
 
+def _decibels(x: "Tensor", y: "Tensor") -> float:
+    from bench.metrics.fidelity import decibels, mean_square_error
+
+    return decibels(mean_square_error(x, y), PEAK)
+
+
 def pu21_psnr(
-    pred: Image, truth: Image, *, peak_luminance: float | None = None, variant: str = "banding_glare"
+    pred: "Image", truth: "Image", *, peak_luminance: float | None = None, variant: str = "banding_glare"
 ) -> float:
     """PU21-PSNR in dB, peak 256, of linear RGB (H, W, 3), every channel encoded, or of luminance (H, W).
 
@@ -68,41 +93,56 @@ def pu21_psnr(
     infinity, unequal shapes or an unknown variant raise UsageError.
     """
     x, y = (encode(image, variant) for image in _absolute(pred, truth, peak_luminance))
-    return decibels(mean_square_error(x, y), PEAK)
+    return _decibels(x, y)
 
 
 def pu21_psnr_y(
-    pred: Image, truth: Image, *, peak_luminance: float | None = None, variant: str = "banding_glare"
+    pred: "Image", truth: "Image", *, peak_luminance: float | None = None, variant: str = "banding_glare"
 ) -> float:
     """PU21-PSNR-Y in dB, peak 256: luminance of linear RGB first, then the encoding. Arguments as in `pu21_psnr`."""
     x, y = (encode(luminance(image), variant) for image in _absolute(pred, truth, peak_luminance))
-    return decibels(mean_square_error(x, y), PEAK)
+    return _decibels(x, y)
 
 
 def pu21_ssim(
-    pred: Image, truth: Image, *, peak_luminance: float | None = None, variant: str = "banding_glare"
+    pred: "Image", truth: "Image", *, peak_luminance: float | None = None, variant: str = "banding_glare"
 ) -> float:
     """PU21-SSIM, at most 1: luminance, encoding, then MATLAB's `ssim` with range 256. Arguments as in `pu21_psnr`.
 
     That is an 11x11 Gaussian of sigma 1.5, edges repeated, population variances, the mean over all pixels.
     """
     x, y = (encode(luminance(image), variant) for image in _absolute(pred, truth, peak_luminance))
-    return pool(similarity(x, y))
+    from bench.metrics.images import pool
+
+    return pool(_similarity(x, y))
 
 
-@metric("psnr-pu", unit="dB", better="higher", domain="pu21")
-def psnr_pu(pred: Image, truth: Image, *, peak_luminance: float = PEAK_LUMINANCE) -> float:
-    """PU21-PSNR of linear relative radiance (H, W, 3), 1.0 = 4000 cd/m2; see `pu21_psnr`."""
-    return pu21_psnr(pred, truth, peak_luminance=peak_luminance)
+@metric("psnr-pu", unit="dB", better="higher", domain="pu21", label="PSNR-PU", digits=2, sections=("pu21", "psnr"))
+def psnr_pu(pair: "Pair", protocol: "Protocol", mask: "Tensor | None" = None) -> float:
+    """PU21-PSNR of relative radiance on the protocol's display; see `pu21_psnr`."""
+    pu21 = protocol.section(Pu21)
+    images = pair.encoded(pu21, lambda rows: encode(rows * pu21.peak_luminance, pu21.variant))
+    return ratio(images, protocol, mask, PEAK)
 
 
-@metric("psnr-pu-y", unit="dB", better="higher", domain="pu21")
-def psnr_pu_y(pred: Image, truth: Image, *, peak_luminance: float = PEAK_LUMINANCE) -> float:
-    """PU21-PSNR-Y of linear relative radiance (H, W, 3), 1.0 = 4000 cd/m2; see `pu21_psnr_y`."""
-    return pu21_psnr_y(pred, truth, peak_luminance=peak_luminance)
+@metric(
+    "psnr-pu-y", unit="dB", better="higher", domain="pu21", label="PSNR-PU-Y", digits=2, sections=("pu21", "psnr"),
+    column=False,
+)  # fmt: skip
+def psnr_pu_y(pair: "Pair", protocol: "Protocol", mask: "Tensor | None" = None) -> float:
+    """PU21-PSNR-Y of relative radiance on the protocol's display; see `pu21_psnr_y`."""
+    return ratio(_encoded_luminance(pair, protocol), protocol, mask, PEAK)
 
 
-@metric("ssim-pu", unit="1", better="higher", domain="pu21")
-def ssim_pu(pred: Image, truth: Image, *, peak_luminance: float = PEAK_LUMINANCE) -> float:
-    """PU21-SSIM of linear relative radiance (H, W, 3), 1.0 = 4000 cd/m2; see `pu21_ssim`."""
-    return pu21_ssim(pred, truth, peak_luminance=peak_luminance)
+@metric("ssim-pu", unit="1", better="higher", domain="pu21", label="SSIM-PU", digits=4, sections=("pu21",))
+def ssim_pu(pair: "Pair", protocol: "Protocol", mask: "Tensor | None" = None) -> float:
+    """PU21-SSIM of relative radiance on the protocol's display; see `pu21_ssim`."""
+    from bench.metrics.images import pool
+
+    key = ("ssim", protocol.section(Pu21))
+    return pool(pair.once(key, lambda: _similarity(*_encoded_luminance(pair, protocol))), mask)
+
+
+def _encoded_luminance(pair: "Pair", protocol: "Protocol") -> "Images":
+    pu21 = protocol.section(Pu21)
+    return pair.encoded(("luminance", pu21), lambda rows: encode(luminance(rows * pu21.peak_luminance), pu21.variant))

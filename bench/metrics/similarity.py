@@ -9,7 +9,6 @@ multiplied by a small number. Variances are taken about the mean of the strip, a
 rounded. Together this keeps float32 within 1e-7 of float64 for values in [0, L], and within 1e-5 up to 20 L.
 """
 
-import math
 from functools import lru_cache
 from typing import get_args
 
@@ -18,23 +17,13 @@ from torch import Tensor
 
 from bench.core.errors import UsageError
 from bench.metrics.images import one_thread
-from bench.metrics.settings import SsimArea, SsimChannels, SsimWindow
+from bench.metrics.window import SsimArea, SsimChannels, SsimWindow
 
 CPU_STRIP, DEVICE_STRIP = 16, 128
 """Rows filtered at a time. More would add multiplications by zero and leave the cache."""
 
 BLOCK = 16
 """Columns filtered at a time, for the same reason."""
-
-
-def taps(window: SsimWindow) -> list[float]:
-    """Weights of one row of the window, size many, with sum 1."""
-    radius = window.size // 2
-    weights = [
-        math.exp(-0.5 * (x / window.sigma) ** 2) if window.kind == "gaussian" else 1.0
-        for x in range(-radius, radius + 1)
-    ]
-    return [weight / math.fsum(weights) for weight in weights]
 
 
 def similarity_map(
@@ -131,7 +120,7 @@ class _Strip:
 @lru_cache(maxsize=32)
 def _band(window: SsimWindow, outputs: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Matrix (outputs, outputs + size - 1) that correlates a column with the window's taps."""
-    weights = torch.tensor(taps(window), dtype=torch.float64).to(dtype)
+    weights = torch.tensor(window.taps(), dtype=torch.float64).to(dtype)
     weights[window.size // 2] += 1 - weights.to(torch.float64).sum()  # a sum of 1 + e adds -e m^2 to each variance
     matrix = torch.zeros(outputs, outputs + window.size - 1, dtype=dtype)
     for k in range(window.size):
@@ -144,7 +133,7 @@ def _down(window: SsimWindow, rows: int, mixed: int, dtype: torch.dtype, device:
     """Filter rows of one plane; of `mixed` planes together if that is more than one, and across them."""
     mix = torch.zeros(mixed, mixed, dtype=torch.float64)
     for plane in range(mixed):
-        for k, tap in enumerate(taps(window), -(window.size // 2)):
+        for k, tap in enumerate(window.taps(), -(window.size // 2)):
             mix[plane, min(max(plane + k, 0), mixed - 1)] += tap
     return torch.kron(mix.to(dtype=dtype, device=device), _band(window, rows, dtype, device))
 

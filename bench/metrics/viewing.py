@@ -1,23 +1,43 @@
-"""Settings of the metrics that model vision: luminance for PU21, luminance and display for HDR-VDP-2."""
+"""HDR-VDP-2 in protocols: the viewing conditions, the metric, and the map of visible differences."""
 
-from typing import Annotated, Literal
+import math
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from bench.metrics.geometry import pixels_per_degree
+from bench.core.errors import UsageError
+from bench.core.metric import metric, section
 from bench.metrics.settings import Section
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bench.metrics.hdrvdp2 import Result
+    from bench.metrics.pair import Pair
+    from bench.metrics.protocol import Protocol
 
 Positive = Annotated[float, Field(gt=0)]
 Pixels = Annotated[int, Field(gt=0)]
 
 
-class Pu21(Section):
-    """The PU21 encoding (Mantiuk & Azimi 2021) and what psnr-pu, psnr-pu-y and ssim-pu do with it."""
+def pixels_per_degree(diagonal: float, resolution: Sequence[int], distance: float) -> float:
+    """Return the pixels that one degree of visual angle covers on a display with square pixels.
 
-    variant: Literal["banding", "banding_glare", "peaks", "peaks_glare"] = Field(
-        default="banding_glare", description="set of fitted parameters"
-    )
-    peak_luminance: Positive = Field(default=4000.0, description="luminance of linear 1.0, cd/m2")
+    diagonal   : of the display, in inches.
+    resolution : (width, height) of the display, in pixels.
+    distance   : of the eye, in metres.
+    A value that isn't positive raises UsageError.
+    """
+    width, height = resolution
+    if not (min(diagonal, width, height, distance) > 0 and math.isfinite(diagonal + width + height + distance)):
+        raise UsageError(
+            f"a display of {diagonal} in and {width}x{height} pixels at {distance} m; expected positive numbers."
+        )
+    ratio = width / height
+    height_mm = math.sqrt((diagonal * 25.4) ** 2 / (1 + ratio**2))
+    return height / math.degrees(2 * math.atan(0.5 * height_mm / (1000 * distance)))
 
 
 class Display(Section):
@@ -33,6 +53,7 @@ class Display(Section):
         return pixels_per_degree(self.diagonal_inches, size, self.distance_m)
 
 
+@section("hdrvdp2", required=True)
 class Hdrvdp2(Section):
     """How HDR-VDP-2 is called. It gives the correlate Q: 100 for identical images, without lower bound."""
 
@@ -54,3 +75,42 @@ class Hdrvdp2(Section):
         """Pixels per degree for an image of this size."""
         given = self.pixels_per_degree
         return given if isinstance(given, float) else given.pixels_per_degree(columns, rows)
+
+
+@metric(
+    "hdrvdp2", unit="Q", better="higher", domain="vision", label="HDR-VDP-2", digits=2, sections=("hdrvdp2",),
+    local=False,
+)  # fmt: skip
+def quality(pair: "Pair", protocol: "Protocol", mask: "Tensor | None" = None) -> float:
+    """Q of HDR-VDP-2.2.2 under the protocol's viewing conditions; see `bench.metrics.hdrvdp2.hdrvdp2`."""
+    return _viewed(pair, protocol, maps=False).q
+
+
+def visibility(pair: "Pair", protocol: "Protocol") -> "Tensor":
+    """HDR-VDP-2's probability in [0, 1] that the difference is seen: (H, W), of what the protocol compares.
+
+    A protocol without viewing conditions, or a picture that is too small, raises UsageError.
+    """
+    visible: Tensor = _viewed(pair, protocol, maps=True).p_map
+    return visible
+
+
+def _viewed(pair: "Pair", protocol: "Protocol", maps: bool) -> "Result":
+    from bench.metrics.hdrvdp2 import hdrvdp2
+
+    if protocol.hdrvdp2 is None:
+        raise UsageError(f"protocol {protocol.id} says nothing of HDR-VDP-2's viewing conditions.")
+    view = protocol.section(Hdrvdp2)
+    x, y = pair.linear
+    rows, columns = x.shape[:2]
+    with warnings.catch_warnings():  # that a scale looks odd is for those to hear who chose it: here the protocol did
+        warnings.simplefilter("ignore", UserWarning)
+        return hdrvdp2(
+            x.double() * view.scale,
+            y.double() * view.scale,
+            color_encoding=view.encoding,
+            pixels_per_degree=view.density(columns, rows),
+            surround_l=view.surround,
+            maps=maps,
+            precision=view.precision,
+        )

@@ -1,1 +1,1 @@
-"""Where a number comes from: the chain from a table's cell to the command that makes it again."""
+"""The origin of a number: the chain from a table's cell to the command that makes it again."""

@@ -1,7 +1,8 @@
-"""What is known of a report's inputs: on this disk, in the sidecar and in `dvc.lock`."""
+"""The records of a report's inputs: on this disk, in its provenance.json and in dvc.lock."""
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,41 +12,67 @@ import pandas as pd
 from bench.core.errors import UsageError
 from bench.core.params import Params
 from bench.io.tables import read_scores
-from bench.provenance import lock
 from bench.report.results.results import Result, clean, collect
 from bench.report.trace import digests, origins, sidecar
+from bench.repository.lock import stages
 from bench.stages import layout
 
 
-class Evidence:
-    """The records of one profile; files are read when first asked for.
+@dataclass(frozen=True)
+class RecordedStages:
+    """A profile's dvc.lock; without one, `stages` is empty.
 
-    scores : the score rows of reports/<profile>/scores.csv.
+    stages : stage -> cmd, deps, params and outs, as DVC wrote them.
     """
 
+    file: Path
+    stages: Mapping[str, Mapping[str, Any]]
+
+    def outputs(self, stage: str) -> dict[str, dict[str, Any]]:
+        """Return path -> md5, size and number of files of a stage's outputs; {} for a stage that isn't recorded."""
+        return self._hashes(stage, "outs")
+
+    def inputs(self, stage: str) -> dict[str, dict[str, Any]]:
+        """Return path -> md5, size and number of files of a stage's inputs."""
+        return self._hashes(stage, "deps")
+
+    def parameters(self, stage: str) -> dict[str, Any]:
+        """Return dotted key -> value of the parameters that a stage ran with."""
+        files = self.stages.get(stage, {}).get("params", {})
+        return {key: value for values in files.values() for key, value in values.items()}
+
+    def _hashes(self, stage: str, part: str) -> dict[str, dict[str, Any]]:
+        entries = self.stages.get(stage, {}).get(part, [])
+        return {str(e["path"]): {k: e[k] for k in ("md5", "size", "nfiles") if k in e} for e in entries}
+
+
+class Evidence:
+    """The records of one profile; files are read when first asked for."""
+
     def __init__(self, params: Params, folder: str = "tables") -> None:
-        """Take the profile, and the folder of its report whose sidecar counts."""
+        """Read the records of a profile; `folder` of its report is the one whose provenance.json counts."""
         self.params, self.folder = params, folder
         self._known: dict[str, dict[tuple[str, str], Result]] = {}
 
     @cached_property
-    def lock(self) -> lock.Lock:
-        """What DVC recorded."""
-        return lock.read(self.params)
+    def lock(self) -> RecordedStages:
+        """The dvc.lock beside the profile's parameter file; a damaged one raises UsageError."""
+        file = Path(self.params.params_file).with_name("dvc.lock")
+        return RecordedStages(file, stages(file.read_bytes(), str(file)) if file.exists() else {})
 
     @property
-    def sidecar_file(self) -> Path:
-        """Where the sidecar lies."""
+    def provenance_file(self) -> Path:
+        """The folder's provenance.json."""
         return self.params.reports / self.folder / sidecar.NAME
 
     @cached_property
-    def sidecar(self) -> dict[str, Any]:
-        """What the report recorded, {} where an older version made it; a damaged file raises UsageError."""
-        return _json(self.sidecar_file) if self.sidecar_file.exists() else {}
+    def provenance(self) -> dict[str, Any]:
+        """The content of provenance.json, {} where an older version made it; a damaged file raises UsageError."""
+        return _json(self.provenance_file) if self.provenance_file.exists() else {}
 
     @property
     def scores_file(self) -> Path:
-        """Where the report's score rows lie."""
+        """The report's score rows, reports/<profile>/scores.csv."""
         return self.params.reports / "scores.csv"
 
     @cached_property
@@ -75,7 +102,7 @@ class Evidence:
         return self._known[variant]
 
     def rows(self, keys: Sequence[str]) -> tuple[pd.DataFrame, list[Path]]:
-        """Return the rows of these evaluations and their files: fresh ones where all are here, else the report's."""
+        """Return the rows of these evaluations and their files: of work/ where all are here, else the report's."""
         files = [layout.scores(self.params, key) for key in keys]
         if files and all(file.exists() for file in files):
             return clean(read_scores(files)), files
@@ -89,16 +116,16 @@ class Evidence:
         return rows[(rows["dataset"] == dataset) & (rows["profile"] == self.params.profile)], [file]
 
     def card(self, run: str) -> dict[str, Any]:
-        """Return the card of a training's weights, whole from this disk or in short from the sidecar; {} without."""
-        return self._card(layout.weights(self.params, run), self.sidecar.get("runs", {}).get(run, {}))
+        """Return the card of a training's weights, whole from this disk or short from provenance.json; {} without."""
+        return self._card(layout.weights(self.params, run), self.provenance.get("runs", {}).get(run, {}))
 
     def codebook_card(self, name: str) -> dict[str, Any]:
         """Return the card of a codebook, likewise."""
-        return self._card(layout.codebook(self.params, name), self.sidecar.get("codebooks", {}).get(name, {}))
+        return self._card(layout.codebook(self.params, name), self.provenance.get("codebooks", {}).get(name, {}))
 
     def foreign_card(self, key: str) -> dict[str, Any]:
         """Return the card of others' weights that an evaluation used, likewise."""
-        recorded = self.sidecar.get("evaluations", {}).get(key, {})
+        recorded = self.provenance.get("evaluations", {}).get(key, {})
         return self._card(layout.foreign_card(self.params, self.params.evaluations[key]), recorded)
 
     def _card(self, weights: Path, recorded: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,12 +136,12 @@ class Evidence:
     def sizes(self) -> dict[str, Any]:
         """Variant -> counted parameters and multiply-adds, {} where they are neither here nor recorded."""
         file = layout.sizes(self.params)
-        return _json(file) if file.exists() else dict(self.sidecar.get("sizes", {}))
+        return _json(file) if file.exists() else dict(self.provenance.get("sizes", {}))
 
     def file(self, stage: str, path: Path, recorded: str | None) -> dict[str, Any]:
-        """Return what is known of a stage's file or folder: its hashes, and whether what lies here is the same.
+        """Return what is known of a stage's file or folder: its hashes, and whether this disk holds the same.
 
-        recorded : its sha256 in the sidecar, None without.
+        recorded : its sha256 in provenance.json, None without.
         """
         known: dict[str, Any] = {"path": path.as_posix(), **self.lock.outputs(stage).get(path.as_posix(), {})}
         known["sha256"], known["here"] = recorded, "absent"

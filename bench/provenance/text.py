@@ -20,11 +20,11 @@ VERSIONS = ("precision", "device", "processes")
 Chain = Mapping[str, Any]
 
 
-def of_subject(chain: Chain) -> str:
+def of_number(chain: Chain) -> str:
     """Return the chain of one number as text."""
-    subject, value = chain["subject"], chain["value"]
-    lines = list(_head(subject, value))
-    lines += _value(value) if value["text"] or value["missing"] or subject.get("text") else []
+    number, value = chain["subject"], chain["value"]
+    lines = list(_head(number, value))
+    lines += _value(value) if value["text"] or value["missing"] or number.get("text") else []
     if chain["command"] is not None and chain["protocol"]:
         lines += _protocol(chain["protocol"])
     return "\n".join([*lines, *_links(chain)])
@@ -37,17 +37,17 @@ def of_file(chain: Chain) -> str:
     return "\n".join([*lines, *_protocol(chain["protocol"]), *_links(chain)])
 
 
-def _head(subject: Chain, value: Chain) -> Iterator[str]:
-    if "file" not in subject:
-        scene = f", scene {subject['scene']}" if subject["scene"] else ", mean over scenes"
-        yield f"{subject['metric']} of {subject['variant']} on {subject['dataset']}{scene}: {value['text']}"
+def _head(number: Chain, value: Chain) -> Iterator[str]:
+    if "file" not in number:
+        scene = f", scene {number['scene']}" if number["scene"] else ", mean over scenes"
+        yield f"{number['metric']} of {number['variant']} on {number['dataset']}{scene}: {value['text']}"
         return
-    yield f"{subject['file']}, line {subject['line']}: {subject['label']} on {subject['dataset']}, {subject['column']}"
-    column = subject["column"].removeprefix("paper_")
+    yield f"{number['file']}, line {number['line']}: {number['label']} on {number['dataset']}, {number['column']}"
+    column = number["column"].removeprefix("paper_")
     unit = next((name for start, name in UNITS.items() if column.startswith(f"{start}_")), "")
-    shown = f"{subject['text']} {unit if subject['column'] != 'psnr_mu_difference' else 'dB'}".strip()
-    yield from _item("cell", [shown if subject["text"] else f"empty: {subject['reason'] or 'no reason is given'}"])
-    yield from _item("row", [f"{subject['kind']}: {subject['meaning']}"] if subject["meaning"] else [])
+    shown = f"{number['text']} {unit if number['column'] != 'psnr_mu_difference' else 'dB'}".strip()
+    yield from _item("cell", [shown if number["text"] else f"empty: {number['reason'] or 'no reason is given'}"])
+    yield from _item("row", [f"{number['kind']}: {number['meaning']}"] if number["meaning"] else [])
 
 
 def _value(value: Chain) -> Iterator[str]:

@@ -10,10 +10,8 @@ import pandas as pd
 
 from bench.core.errors import UsageError
 from bench.core.registry import ROOT
-from bench.provenance import address
-from bench.provenance.address import Cell
 from bench.provenance.evidence import Evidence
-from bench.provenance.subject import Subject
+from bench.provenance.number import Number, TableCell, read_table
 from bench.report.results.inputs import DEFAULT_BLOCK, Measured
 from bench.report.results.paired import compare, pairs, phrase
 from bench.report.results.results import collect
@@ -32,7 +30,7 @@ class Value:
 
     text    : as the table's CSV writes it, "" where nothing could be computed.
     how     : how it comes from `files`, in words.
-    number  : before rounding; None for text.
+    exact   : before rounding; None for text.
     rows    : the score rows behind it.
     missing : why nothing could be computed, "" if it was.
     """
@@ -40,47 +38,47 @@ class Value:
     text: str
     how: str
     files: tuple[str, ...] = ()
-    number: float | None = None
+    exact: float | None = None
     rows: pd.DataFrame | None = None
     missing: str = ""
 
 
-def compute(subject: Subject, evidence: Evidence) -> Value:
-    """Compute a value again; a label or a cell of a table that has no rule gives a Value without text."""
-    cell = subject.cell
+def compute(number: Number, evidence: Evidence) -> Value:
+    """Compute a value again; a label, or a cell of a table that isn't computed cell by cell, gives one without text."""
+    cell = number.cell
     if cell is not None and not cell.text:
         return Value("", "the cell is empty")
-    if subject.metric:
-        return _score(subject, evidence)
-    if cell is None or cell.number is None:
+    if number.metric:
+        return _score(number, evidence)
+    if cell is None or cell.table is None:
         return Value("", "cells of this table aren't computed one by one")
     if COLUMNS.get(cell.column, scored.DIFFERENCE).group == PAPER:
         return _printed(cell)
-    if not subject.variant:
+    if not number.variant:
         return Value("", "no result of ours")
     if cell.column == scored.DIFFERENCE.key:
-        return _difference(cell, subject, evidence)
+        return _difference(cell, evidence)
     if cell.column == "params_m" or cell.column in SIZES:
-        return _size(cell, subject, evidence)
+        return _size(cell, number, evidence)
     if cell.column in COUNTS:
-        return _count(cell.column, subject, evidence)
+        return _count(cell.column, number, evidence)
     return Value("", "a word of the table, no number")
 
 
-def behind(subject: Subject, evidence: Evidence) -> tuple[str, ...]:
-    """Return the evaluations whose rows stand behind a subject; a difference has those of both rows."""
-    variants = [subject.variant]
-    if subject.cell and subject.column == scored.DIFFERENCE.key:
-        variants.append(_pair(subject.cell, subject, evidence)[0].other)
-    return evidence.evaluations(variants, subject.dataset)
+def evaluations_of(number: Number, evidence: Evidence) -> tuple[str, ...]:
+    """Return the evaluations whose rows a number comes from; a difference has those of both rows."""
+    variants = [number.variant]
+    if number.cell and number.column == scored.DIFFERENCE.key:
+        variants.append(_pair(number.cell, evidence)[0].other)
+    return evidence.evaluations(variants, number.dataset)
 
 
-def _rows(subject: Subject, evidence: Evidence) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    submission = subject.cell is not None and subject.cell.row.get("kind") == "submitted"
+def _rows(number: Number, evidence: Evidence) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    submission = number.cell is not None and number.cell.row.get("kind") == "submitted"
     if submission:
-        found, files = evidence.submitted(subject.variant, subject.dataset)
+        found, files = evidence.submitted(number.variant, number.dataset)
     else:
-        found, files = evidence.rows(evidence.evaluations([subject.variant], subject.dataset))
+        found, files = evidence.rows(evidence.evaluations([number.variant], number.dataset))
     return found, _names(files)
 
 
@@ -88,26 +86,23 @@ def _names(files: Sequence[Path]) -> tuple[str, ...]:
     return tuple(file.as_posix() for file in files)
 
 
-def _score(subject: Subject, evidence: Evidence) -> Value:
-    found, files = _rows(subject, evidence)
-    rows = found[found["metric"] == subject.metric]
-    rows = rows[rows["scene"] == subject.scene] if subject.scene else rows
+def _score(number: Number, evidence: Evidence) -> Value:
+    found, files = _rows(number, evidence)
+    rows = found[found["metric"] == number.metric]
+    rows = rows[rows["scene"] == number.scene] if number.scene else rows
     scores = {seed: list(group) for seed, group in rows.groupby("seed", sort=False)["value"]}
     means = [mean for values in scores.values() if not math.isnan(mean := _mean(values))]
     if not means:
-        return Value("", "mean over scenes", files, missing=f"no row holds {subject.metric} of {subject.variant}")
-    number = _mean(means)
-    return Value(_text(subject, number), _how(scores, subject.scene), files, number, rows)
+        return Value("", "mean over scenes", files, missing=f"no row holds {number.metric} of {number.variant}")
+    mean = _mean(means)
+    text = COLUMNS[number.column].exact(mean) if number.cell else repr(mean)
+    return Value(text, _how(scores, number.scene), files, mean, rows)
 
 
 def _mean(values: Sequence[float]) -> float:
     """Return the mean of the values that aren't NaN, NaN if there are none."""
     known = [value for value in values if not math.isnan(value)]
     return math.fsum(known) / len(known) if known else math.nan
-
-
-def _text(subject: Subject, number: float) -> str:
-    return COLUMNS[subject.column].exact(number) if subject.cell else repr(number)
 
 
 def _how(scores: Mapping[str, Sequence[float]], scene: str) -> str:
@@ -121,28 +116,34 @@ def _how(scores: Mapping[str, Sequence[float]], scene: str) -> str:
     return f"{what}{f' of seed {seeds[0]}' if seeds else ''}{left_out}"
 
 
-def _count(column: str, subject: Subject, evidence: Evidence) -> Value:
-    found, files = _rows(subject, evidence)
+def _count(column: str, number: Number, evidence: Evidence) -> Value:
+    found, files = _rows(number, evidence)
     name = {"scenes": "scene", "seeds": "seed"}.get(column, column)
     values = sorted(set(found[name]))
     if not values:
-        return Value("", f"{column} of the score rows", files, missing=f"no rows of {subject.variant}")
+        return Value("", f"{column} of the score rows", files, missing=f"no rows of {number.variant}")
     text = ", ".join(values) if column == "protocol" else str(len(values))
     return Value(text, f"{column} of the score rows: {', '.join(values) or 'without seed'}", files)
 
 
-def _size(cell: Cell, subject: Subject, evidence: Evidence) -> Value:
+def _size(cell: TableCell, number: Number, evidence: Evidence) -> Value:
+    exact: float | None = None
     if cell.column == "params_m":
-        card, files = _card(subject.variant, evidence)
-        count, how = card.get("parameters"), "trained parameters on the card of the weights, in millions"
-        number = count / 1e6 if count is not None else None
+        card, files = _card(number.variant, evidence)
+        how = "trained parameters on the card of the weights, in millions"
+        if "parameters" in card:
+            exact = card["parameters"] / 1e6
     else:
-        files, sizes = (layout.sizes(evidence.params).as_posix(),), evidence.sizes.get(subject.variant, {})
-        number, how = _counted(cell.column, sizes), "counted on the network, without computing"
-    if number is None:
-        return Value("", how, files, missing="neither this disk nor the sidecar has it")
-    here = tuple(file if Path(file).exists() else evidence.sidecar_file.as_posix() for file in files)
-    return Value(COLUMNS[cell.column].exact(number), how, here, number)
+        files, how = (layout.sizes(evidence.params).as_posix(),), "counted on the network, without computing"
+        sizes = evidence.sizes.get(number.variant, {})
+        sizes = sizes.get("published" if cell.column.startswith("published_") else "measured", {})
+        key = SIZES[cell.column].removeprefix("published_").replace("params", "parameters")
+        if key in sizes:
+            exact = sizes[key] / (1e6 if key == "parameters" else 1e9)
+    if exact is None:
+        return Value("", how, files, missing="neither this disk nor provenance.json has it")
+    here = tuple(file if Path(file).exists() else evidence.provenance_file.as_posix() for file in files)
+    return Value(COLUMNS[cell.column].exact(exact), how, here, exact)
 
 
 def _card(variant: str, evidence: Evidence) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -156,28 +157,20 @@ def _card(variant: str, evidence: Evidence) -> tuple[dict[str, Any], tuple[str, 
     return next(((card, (file,)) for file, card in cards.items() if card), ({}, tuple(cards)))
 
 
-def _counted(column: str, sizes: Mapping[str, Mapping[str, int]]) -> float | None:
-    part = "published" if column.startswith("published_") else "measured"
-    key = SIZES[column].removeprefix("published_").replace("params", "parameters")
-    if key not in sizes.get(part, {}):
-        return None
-    return sizes[part][key] / (1e6 if key == "parameters" else 1e9)
-
-
-def _pair(cell: Cell, subject: Subject, evidence: Evidence) -> tuple[Any, Measured]:
-    """Return the test of a row of Table 2 or 3 against another, and what was measured."""
+def _pair(cell: TableCell, evidence: Evidence) -> tuple[Any, Measured]:
+    """Return the pair of rows of Table 2 or 3 behind a difference, and the measured results."""
     from bench.stages.reporting.report import read_papers
 
     measured = Measured(evidence.params, evidence.results, {})
-    paper = next(paper for paper in read_papers(evidence.params) if paper.number == cell.number)
+    paper = next(paper for paper in read_papers(evidence.params) if paper.number == cell.table)
     for pair in pairs(paper, measured, cell.dataset):
         if pair.label == cell.row["method"]:
             return pair, measured
     raise UsageError(f"{cell.words}: {cell.reason or 'this row is tested against no other'}.")
 
 
-def _difference(cell: Cell, subject: Subject, evidence: Evidence) -> Value:
-    pair, measured = _pair(cell, subject, evidence)
+def _difference(cell: TableCell, evidence: Evidence) -> Value:
+    pair, measured = _pair(cell, evidence)
     found, files = evidence.rows(evidence.evaluations([pair.variant, pair.other], cell.dataset))
     now = Measured(evidence.params, {**measured.results, **collect(found)}, {})
     test = compare(pair, "psnr-mu", now, cell.dataset)
@@ -188,16 +181,16 @@ def _difference(cell: Cell, subject: Subject, evidence: Evidence) -> Value:
     return Value(phrase(test, pair.other_label), how, _names(files), test.mean, rows)
 
 
-def _printed(cell: Cell) -> Value:
+def _printed(cell: TableCell) -> Value:
     """Read the paper's number as reports/printed holds it."""
-    file = Path("reports") / "printed" / f"table{cell.number}.csv"
-    records = address.read(ROOT / file)
+    file = Path("reports") / "printed" / f"table{cell.table}.csv"
+    records = read_table(ROOT / file)
     blocks = {record.get("dataset", DEFAULT_BLOCK) for record in records}
     block = cell.dataset if cell.dataset in blocks else DEFAULT_BLOCK
     for line, record in enumerate(records, start=2):
         if record["method"] == cell.row["method"] and record.get("dataset", DEFAULT_BLOCK) == block:
             text = record.get(cell.column.removeprefix("paper_"), "")
-            how = f"the paper's printed value for {block}, typed from its Table {cell.number}"
-            number = float(text) if text else None
-            return Value(COLUMNS[cell.column].exact(number), how, (f"{file.as_posix()}, line {line}",), number)
+            how = f"the paper's printed value for {block}, typed from its Table {cell.table}"
+            exact = float(text) if text else None
+            return Value(COLUMNS[cell.column].exact(exact), how, (f"{file.as_posix()}, line {line}",), exact)
     return Value("", "no such row in the paper", (file.as_posix(),))

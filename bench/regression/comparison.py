@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from bench.core.errors import UsageError
 from bench.core.registry import metrics
-from bench.regression.judging import KINDS, Change, Kind, judge
+from bench.regression.judging import CHANGE_KINDS, Change, Kind, judge
 from bench.regression.locks import Cause, causes, overview
 from bench.regression.matching import Key, Matched, match
 from bench.regression.patterns import patterns
@@ -97,7 +97,7 @@ def _kind(base: Side, new: Side, key: Key) -> Kind:
 
 def _need_bands(matched: Matched, kind_of: Callable[[Key], Kind], bands: Mapping[str, float], profile: str) -> None:
     other = (pair for pair in matched.pairs if pair.base != pair.new and not math.isnan(pair.base))
-    if not bands and any(kind_of(pair.key) == KINDS[-1] for pair in other):
+    if not bands and any(kind_of(pair.key) == CHANGE_KINDS[-1] for pair in other):
         raise UsageError(
             f"NEW was retrained and differs from BASE, and the parameter file has no bands for that "
             f"(regression.retrained; profile {profile!r}). Derive them: python -m bench bands FOLDER, with scores of "

@@ -21,7 +21,7 @@ from bench.stages import layout
 from bench.stages.data import backbone, fetch, prepare
 from bench.stages.scoring import evaluate
 from bench.stages.scoring.scoring import Rules, Task, score_all
-from bench.stages.training import train, training
+from bench.stages.training import environment, train
 
 FROZEN = Path(__file__).parent / "frozen"
 """scenes/<scene>, predictions/<run>/<scene>.exr, scores.csv and cards.json, made from params.yaml."""
@@ -47,7 +47,7 @@ def check(folder: Path = FROZEN) -> Comparison:
         file = Path(place) / SCORES
         write_scores(file, _scored(folder))
         now = {name: card.better for name, card in metrics.items()}
-        new = Side("scores now", read_scores([file]), remark=_versions(training.libraries()), better=now)
+        new = Side("scores now", read_scores([file]), remark=_versions(environment.libraries()), better=now)
     return replace(compare(base, new, "rescored"), notes=tuple(_notes(base, new)))
 
 
@@ -88,7 +88,7 @@ def accept(folder: Path = FROZEN) -> None:
     """Replace the frozen scores by those of now, of the same predictions: a metric was changed on purpose."""
     write_scores(folder / SCORES, _scored(folder))
     better = {name: card.better for name, card in metrics.items()}
-    write_json_atomic(folder / CARDS, {"better": better, "libraries": training.libraries()})
+    write_json_atomic(folder / CARDS, {"better": better, "libraries": environment.libraries()})
 
 
 def renew(folder: Path = FROZEN) -> None:

@@ -17,7 +17,7 @@ from bench.regression.matching import Key, Matched, Pair
 Kind = Literal["rerun", "rescored", "retrained"]
 """How NEW came about: the same run again on the same machine, the same predictions scored anew, or other trainings."""
 
-KINDS: tuple[Kind, ...] = ("rerun", "rescored", "retrained")
+CHANGE_KINDS: tuple[Kind, ...] = ("rerun", "rescored", "retrained")
 
 RESCORED = 1e-6
 """Difference, in a metric's unit, that rounding may make when the same predictions are scored anew."""

@@ -1,1 +1,1 @@
-"""What git and DVC know of the project."""
+"""Answers of git and DVC about the project."""

@@ -1,4 +1,4 @@
-"""Questions to git."""
+"""Calls of git."""
 
 import os
 import subprocess
@@ -11,9 +11,9 @@ from bench.core.errors import UsageError
 def ask(
     root: Path, *words: str, given: str = "", environ: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run git in `root`, with `given` on its input and `environ` added to the environment.
+    """Run git in `root`, with `given` as its input and `environ` added to the environment.
 
-    UsageError if there is no git; what an exit code means is for the caller to say.
+    UsageError if git isn't installed; the caller judges the exit code.
     """
     environment = {**os.environ, **(environ or {})}
     try:
@@ -25,7 +25,7 @@ def ask(
 
 
 def output(root: Path, *words: str, given: str = "", environ: Mapping[str, str] | None = None) -> str:
-    """Return what git prints in `root`; UsageError with its own words if it fails."""
+    """Return git's output in `root`; UsageError with its message if it fails."""
     answer = ask(root, *words, given=given, environ=environ)
     if answer.returncode:
         raise UsageError(f"git {' '.join(words)} failed in {root}: {answer.stderr.decode(errors='replace').strip()}")
@@ -33,5 +33,5 @@ def output(root: Path, *words: str, given: str = "", environ: Mapping[str, str] 
 
 
 def paths(said: str) -> list[str]:
-    """Split what git prints with its option -z."""
+    """Split the output of git's option -z."""
     return [path for path in said.split("\0") if path]

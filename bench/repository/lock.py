@@ -1,4 +1,4 @@
-"""DVC's lock files: what each stage read, wrote and was told when it ran last."""
+"""dvc.lock: the inputs, outputs and parameters of each stage's last run."""
 
 import json
 from collections.abc import Mapping
@@ -10,18 +10,17 @@ import yaml
 from bench.core.errors import UsageError
 
 Entry = Mapping[str, Any]
-"""What a lock file holds of one stage: cmd, deps, params and outs."""
-
+"""One stage in a dvc.lock: cmd, deps, params and outs."""
 
 IN_USE = Path(".dvc/tmp/rwlock")
-"""Where DVC keeps which process reads and writes which files, below the folder of the project."""
+"""DVC's list of the files that each process is reading and writing, relative to the project's root."""
 
 
 def cut_short(root: Path, lock: Path) -> list[Path]:
-    """Return which of DVC's own files a kill has left cut short: `lock`, a dvc.lock, and the list of files in use.
+    """Return those of DVC's own files that a kill has left cut short: `lock`, a dvc.lock, and the list of files in use.
 
-    DVC empties both before it writes them, and refuses to run with what a kill leaves. Without them it goes on: its
-    cache restores what the lock file named, and who used which files has ended.
+    DVC empties both before it writes them, and refuses to run with a damaged one. Without them it goes on: its cache
+    restores what dvc.lock named, and the processes in the list have ended.
     """
     return [path for path, whole in ((lock, _is_lock), (root / IN_USE, _is_json)) if path.exists() and not whole(path)]
 
@@ -43,10 +42,13 @@ def _is_json(path: Path) -> bool:
 
 
 def stages(text: bytes, where: str) -> Mapping[str, Entry]:
-    """Return name -> cmd, deps, params and outs of each stage in a dvc.lock; UsageError if it isn't a whole one.
+    """Return name -> cmd, deps, params and outs of each stage in a dvc.lock; UsageError if it is cut short.
 
-    A file that was cut between two stages, or between two outputs of its last one, can't be told from a whole one;
-    DVC restores what is missing there.
+    text  : the file's content.
+    where : its name, for the message.
+
+    A file that was cut between two stages, or between two outputs of its last one, looks whole; DVC restores what is
+    missing there.
     """
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it was compiled
     try:
@@ -73,7 +75,7 @@ def _whole(entry: object) -> bool:
 
 
 def _whole_item(item: object) -> bool:
-    """Whether a file has its path and what DVC writes after it: the hash that it announces, the size, the number."""
+    """Return True if a file has its path and what DVC writes after it: hash, size and number of files."""
     if not isinstance(item, Mapping) or "path" not in item or len(item) == 1:
         return False
     if "hash" not in item or "files" in item:  # written by an older DVC, or kept in versions by a cloud
@@ -83,5 +85,5 @@ def _whole_item(item: object) -> bool:
 
 
 def _ended(entries: Mapping[str, Entry]) -> bool:
-    """Whether the last stage has its outputs, which DVC writes last and which every stage here has."""
+    """Return True if the last stage has its outputs, which DVC writes last and which every stage here has."""
     return not entries or "outs" in [*entries.values()][-1]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Average:
+class EMA:
     """The average of a network's trainable parameters over the steps; buffers aren't averaged.
 
     The decay rises as (1 + step) / (10 + step) to its limit, so that a short run doesn't average its initial weights.

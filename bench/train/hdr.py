@@ -25,7 +25,7 @@ class HdrLearner:
         """
         self.network = network
         self.networks = {"network": network}
-        self.rates = {"network": settings.rate}
+        self.lrs = {"network": settings.lr}
         self.fidelity = Fidelity(features, settings.weight_perceptual)
         self.weights: Mapping[str, float] = {"mapping": settings.weight_mapping}
         self.name = "published_losses" if as_published and hasattr(network, "published_losses") else "losses"

@@ -19,7 +19,7 @@ class Learner(Protocol):
         """What a phase updates, by the phase's name, in the order of the phases; the first is what training makes."""
 
     @property
-    def rates(self) -> Mapping[str, float]:
+    def lrs(self) -> Mapping[str, float]:
         """Peak learning rate of each phase."""
 
     def prepare(

@@ -14,20 +14,20 @@ from bench.core.progress import track
 from bench.core.seeding import derive
 from bench.nn.frames import to_network
 from bench.train import metering, state
-from bench.train.averaging import Average
+from bench.train.averaging import EMA
 from bench.train.checkpoint import Checkpoint
 from bench.train.failure import Guard, NotFinite, dump
 from bench.train.learner import Learner
 from bench.train.metering import Meter
 from bench.train.parallel import ALONE, Group
 from bench.train.patches import Patch, PatchStream, shares
-from bench.train.state import Standing
-from bench.train.step import Stepper, make_optimisers, only, trained
-from bench.train.stopping import Stop, deaf
+from bench.train.state import TrainState
+from bench.train.step import TrainStep, make_optimisers, only, trained
+from bench.train.stopping import Stop, ignore_sigterm
 
 
 @dataclass(frozen=True)
-class Call:
+class RunOptions:
     """What a call of `fit` is given that decides no result.
 
     deadline : reading of `time.monotonic` after which the training pauses; None: never.
@@ -42,8 +42,8 @@ class Call:
     peak: float | None = None
 
 
-PLAIN = Call()
-"""A call without limits."""
+PLAIN = RunOptions()
+"""A run without limits."""
 
 
 def fit(
@@ -56,7 +56,7 @@ def fit(
     device: torch.device,
     precision: str = "fp32",
     group: Group = ALONE,
-    call: Call = PLAIN,
+    options: RunOptions = PLAIN,
 ) -> list[dict[str, float]]:
     """Train to the last step, from the last checkpoint if there is one.
 
@@ -68,19 +68,19 @@ def fit(
     _check_batch(settings, group, label)
     guard = Guard(device)
     optimisers = make_optimisers(learner, settings, guard, device)
-    average = Average(next(iter(learner.networks.values())), settings.ema) if settings.ema else None
-    standing = state.restore(checkpoint, learner, optimisers, average, device, label)
+    ema = EMA(next(iter(learner.networks.values())), settings.ema) if settings.ema else None
+    standing = state.restore(checkpoint, learner, optimisers, ema, device, label)
     group.agree(standing.step, "the step to go on from")
     if settings.compile and device.type == "cuda":
         learner.compile(settings.compile_mode)
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16" and device.type == "cuda")
-    step = Stepper(learner, settings, optimisers, group, guard, average, autocast, waits=device.type != "cuda")
-    meter = Meter(device, call.peak, counted=not (settings.compile and device.type == "cuda"))
-    training = _Training(step, standing, checkpoint, label, call, meter, standing.step)
+    step = TrainStep(learner, settings, optimisers, group, guard, ema, autocast, waits=device.type != "cuda")
+    meter = Meter(device, options.peak, counted=not (settings.compile and device.type == "cuda"))
+    training = _Training(step, standing, checkpoint, label, options, meter, standing.step)
     _run(training, stream, device)
     only(trained(optimisers), *optimisers)
-    if average:
-        average.apply()
+    if ema:
+        ema.apply()
     training.note()
     return standing.curve
 
@@ -106,18 +106,18 @@ def _check_batch(settings: Optimisation, group: Group, label: str) -> None:
 class _Training:
     """A call of `fit` at work, from step `first` on."""
 
-    step: Stepper
-    standing: Standing
+    step: TrainStep
+    standing: TrainState
     checkpoint: Checkpoint
     label: str
-    call: Call
+    options: RunOptions
     meter: Meter
     first: int
 
     def run(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
         """Take all steps, unless the call is told to pause."""
         standing, settings, group = self.standing, self.step.settings, self.step.group
-        with Stop(self.call.deadline) as stop:
+        with Stop(self.options.deadline) as stop:
             for frames, truth in batches:
                 with self.meter.step():
                     terms = self.step(frames, truth, standing.step)
@@ -135,7 +135,7 @@ class _Training:
                     self.note()
                     raise TrainingPaused(
                         f"{self.label}: paused after step {standing.step} of {settings.steps}, because "
-                        f"{stop.reason()}. Its state is saved; go on with: {self.call.again}"
+                        f"{stop.reason()}. Its state is saved; go on with: {self.options.again}"
                     )
 
     def observe(self) -> None:
@@ -148,7 +148,7 @@ class _Training:
         """Write a checkpoint, of finite weights only."""
         self.step.guard.check()
         if self.step.group.leads:
-            state.save(self.checkpoint, self.standing, self.step.learner, self.step.optimisers, self.step.average)
+            state.save(self.checkpoint, self.standing, self.step.learner, self.step.optimisers, self.step.ema)
 
     def note(self) -> None:
         """Print the throughput of this call, and keep it beside the checkpoint."""
@@ -160,10 +160,10 @@ class _Training:
 
     def failed(self, failure: NotFinite, stream: PatchStream) -> str:
         """Dump the failed step; returns the sentence for the user."""
-        sentence = f"{self.label}: {failure.sentence}. Lower the rate, or clip."
+        sentence = f"{self.label}: {failure.sentence}. Lower the learning rate (lr), or clip."
         if not self.step.group.leads:
             return sentence
-        given = self.step.learner, stream, self.step.settings, self.step.group.world, self.call.origin
+        given = self.step.learner, stream, self.step.settings, self.step.group.world, self.options.origin
         path = dump(self.checkpoint, failure, *given)
         return f"{sentence} Look closer with: python -m bench replay {path}"
 
@@ -179,15 +179,15 @@ def _batches(
         num_workers=settings.workers,
         collate_fn=_tensors,  # type: ignore[arg-type]  # the stream hands over whole batches
         pin_memory=device.type == "cuda",
-        worker_init_fn=deaf,
+        worker_init_fn=ignore_sigterm,
         generator=torch.Generator(),  # its own, so that the global stream doesn't depend on how often one resumed
         multiprocessing_context="fork" if settings.workers else None,  # another start would copy the mapped scenes
     )
     for batch in loader:
-        yield to_device(batch, device)
+        yield to_inputs(batch, device)
 
 
-def to_device(batch: Sequence[Tensor], device: torch.device) -> tuple[Tensor, Tensor]:
+def to_inputs(batch: Sequence[Tensor], device: torch.device) -> tuple[Tensor, Tensor]:
     """Codes, times and truth of a batch, as `Patch` stores them, to what networks take, on the device.
 
     Returns frames (B, N, 6, H, W) and truth (B, 3, H, W), on CUDA with the channels last in memory.

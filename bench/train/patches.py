@@ -14,12 +14,12 @@ from bench.core.seeding import generator
 class Patch(NamedTuple):
     """A sample as it is stored; what is done to it arithmetically is done on the training device.
 
-    codes : (N, S, S, 3) uint16, RGB, gamma-encoded, short to long, 65535 is 1; a batch (B, N, S, S, 3).
-    times : (N,) float32, relative exposure times, the shortest is 1; a batch (B, N).
-    truth : (S, S, 3) float32, linear relative radiance in [0, 1]; a batch (B, S, S, 3).
+    frames : (N, S, S, 3) uint16, RGB, gamma-encoded, short to long, 65535 is 1; a batch (B, N, S, S, 3).
+    times  : (N,) float32, relative exposure times, the shortest is 1; a batch (B, N).
+    truth  : (S, S, 3) float32, linear relative radiance in [0, 1]; a batch (B, S, S, 3).
     """
 
-    codes: NDArray[np.uint16]
+    frames: NDArray[np.uint16]
     times: NDArray[np.float32]
     truth: NDArray[np.float32]
 
@@ -58,7 +58,7 @@ class PatchStream:
         self.places = [
             (index, *corner)
             for index, scene in enumerate(scenes)
-            for corner in grid(scene.codes.shape[1], scene.codes.shape[2], size, stride)
+            for corner in grid(scene.frames.shape[1], scene.frames.shape[2], size, stride)
         ]
         if not self.places:
             raise UsageError(f"no {size}x{size} patch fits into any of the {len(scenes)} training scenes.")
@@ -74,14 +74,14 @@ class PatchStream:
 
     def __getitems__(self, numbers: Sequence[int]) -> Patch:
         """Return a batch, cut straight into its arrays; all its scenes must have as many frames."""
-        frames, size = len(self._scene(numbers[0]).codes), self.size
+        count, size = len(self._scene(numbers[0]).frames), self.size
         batch = Patch(
-            np.empty((len(numbers), frames, size, size, 3), np.uint16),
-            np.empty((len(numbers), frames), np.float32),
+            np.empty((len(numbers), count, size, size, 3), np.uint16),
+            np.empty((len(numbers), count), np.float32),
             np.empty((len(numbers), size, size, 3), np.float32),
         )
         for place, number in enumerate(numbers):
-            self.cut(number, Patch(batch.codes[place], batch.times[place], batch.truth[place]))
+            self.cut(number, Patch(batch.frames[place], batch.times[place], batch.truth[place]))
         return batch
 
     def cut(self, number: int, out: Patch) -> None:
@@ -90,13 +90,13 @@ class PatchStream:
         scene, window = self._scene(number), (slice(top, top + self.size), slice(left, left + self.size))
         if scene.radiance is None:
             raise UsageError(f"scene {scene.id!r} has no truth and can't be trained on.")
-        if len(scene.codes) != len(out.codes):
+        if len(scene.frames) != len(out.frames):
             raise UsageError(
-                f"scene {scene.id!r} has {len(scene.codes)} frames, another of its batch {len(out.codes)}; "
+                f"scene {scene.id!r} has {len(scene.frames)} frames, another of its batch {len(out.frames)}; "
                 "a training set needs brackets of one length."
             )
         symmetry = int(generator(self.seed, "symmetry", number).integers(8)) if self.augment else 0
-        _pixels(out.codes)[...] = dihedral(_pixels(_sixteen_bits(scene.codes[:, *window])), symmetry)
+        _pixels(out.frames)[...] = dihedral(_pixels(_sixteen_bits(scene.frames[:, *window])), symmetry)
         _pixels(out.truth)[...] = dihedral(_pixels(scene.radiance[window]), symmetry)
         out.times[...] = scene.times
 
@@ -114,9 +114,9 @@ class PatchStream:
         return self._order[1]
 
 
-def _sixteen_bits(codes: Array) -> Array:
+def _sixteen_bits(stored: Array) -> Array:
     # 257 * 255 = 65535: the same shares of the full range, to the last bit.
-    return codes if codes.dtype == np.uint16 else codes.astype(np.uint16) * np.uint16(257)
+    return stored if stored.dtype == np.uint16 else stored.astype(np.uint16) * np.uint16(257)
 
 
 def _pixels(image: Array) -> Array:

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from bench.core import progress
 from bench.core.optimisation import Optimisation
-from bench.train.averaging import Average
+from bench.train.averaging import EMA
 from bench.train.checkpoint import Checkpoint
 from bench.train.learner import Learner
 
 
 @dataclass
-class Standing:
+class TrainState:
     """Steps done, the curve so far, and each term's sum (on the device, float64) and count since its last row."""
 
     step: int = 0
@@ -44,10 +44,10 @@ class Standing:
 
 def save(
     checkpoint: Checkpoint,
-    standing: Standing,
+    standing: TrainState,
     learner: Learner,
     optimisers: Mapping[str, torch.optim.Adam],
-    average: Average | None,
+    ema: EMA | None,
 ) -> None:
     """Write everything that decides the rest of the training; the patches are a function of the step."""
     checkpoint.save(
@@ -61,7 +61,7 @@ def save(
             "networks": {name: network.state_dict() for name, network in learner.networks.items()},
             "optimisers": {name: optimiser.state_dict() for name, optimiser in optimisers.items()},
             "learner": learner.state(),
-            "average": average.values if average else {},
+            "average": ema.values if ema else {},
             "random": [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [])],
         }
     )
@@ -71,26 +71,26 @@ def restore(
     checkpoint: Checkpoint,
     learner: Learner,
     optimisers: Mapping[str, torch.optim.Adam],
-    average: Average | None,
+    ema: EMA | None,
     device: torch.device,
     label: str,
-) -> Standing:
+) -> TrainState:
     """Go back to the last checkpoint, or to the start if there is none."""
     saved: dict[str, Any] | None = checkpoint.load()
     if saved is None:
-        return Standing()
+        return TrainState()
     for name, network in learner.networks.items():
         network.load_state_dict(saved["networks"][name])
         optimisers[name].load_state_dict(saved["optimisers"][name])
     learner.load_state({name: value.to(device) for name, value in saved["learner"].items()})
-    if average:
-        average.load(saved["average"])
+    if ema:
+        ema.load(saved["average"])
     torch.set_rng_state(saved["random"][0])
     if device.type == "cuda" and len(saved["random"]) == 1 + torch.cuda.device_count():
         torch.cuda.set_rng_state_all(saved["random"][1:])
     state = saved["state"]
     sums = {name: torch.tensor(total, dtype=torch.float64, device=device) for name, total in state["sums"].items()}
-    standing = Standing(state["step"], state["curve"], sums, state["counts"])
+    standing = TrainState(state["step"], state["curve"], sums, state["counts"])
     if not progress.quiet:
         print(f"{label}: goes on after step {standing.step}", file=sys.stderr, flush=True)
     return standing

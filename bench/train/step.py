@@ -8,17 +8,17 @@ import torch
 from torch import Tensor, nn
 
 from bench.core.optimisation import Optimisation
-from bench.train.averaging import Average, forget_moments
+from bench.train.averaging import EMA, forget_moments
 from bench.train.failure import Guard
 from bench.train.learner import Learner
 from bench.train.parallel import Group
-from bench.train.schedule import rate
+from bench.train.schedule import lr_at
 
 Optimisers = dict[str, torch.optim.Adam]
 
 
 @dataclass
-class Stepper:
+class TrainStep:
     """What a step needs besides its batch. `waits` checks each phase at once; else the guard is asked later."""
 
     learner: Learner
@@ -26,7 +26,7 @@ class Stepper:
     optimisers: Optimisers
     group: Group
     guard: Guard
-    average: Average | None
+    ema: EMA | None
     autocast: AbstractContextManager[object]
     waits: bool = True
 
@@ -39,12 +39,12 @@ class Stepper:
         for parameter, rows in overwritten:
             for optimiser in self.optimisers.values():
                 forget_moments(optimiser, parameter, rows)
-            if self.average:
-                self.average.forget(parameter, rows)
+            if self.ema:
+                self.ema.forget(parameter, rows)
         for phase in self.optimisers:
             terms |= self._phase(phase, frames, truth, step, samples.start)
-        if self.average:
-            self.average.follow(step)
+        if self.ema:
+            self.ema.follow(step)
         return terms
 
     def _phase(self, phase: str, frames: Tensor, truth: Tensor, step: int, start: int) -> dict[str, Tensor]:
@@ -64,7 +64,7 @@ class Stepper:
             self.guard.check()
         if self.settings.clip is not None:
             nn.utils.clip_grads_with_norm_(parameters, self.settings.clip, norm)
-        optimiser.param_groups[0]["lr"] = rate(self.settings, self.learner.rates[phase], step)
+        optimiser.param_groups[0]["lr"] = lr_at(self.settings, self.learner.lrs[phase], step)
         optimiser.step()
         self.learner.updated(phase)
         return dict(zip(terms, values, strict=True))
@@ -94,7 +94,7 @@ def make_optimisers(learner: Learner, settings: Optimisation, guard: Guard, devi
     optimisers = {}
     for phase, network in learner.networks.items():
         parameters = [p for p in network.parameters() if p.requires_grad]
-        optimisers[phase] = torch.optim.Adam(parameters, lr=learner.rates[phase], betas=settings.betas, fused=True)
+        optimisers[phase] = torch.optim.Adam(parameters, lr=learner.lrs[phase], betas=settings.betas, fused=True)
         if device.type == "cuda":
             optimisers[phase].found_inf = guard.failed  # type: ignore[attr-defined]  # read by step, as GradScaler's
     return optimisers

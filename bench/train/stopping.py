@@ -36,6 +36,6 @@ class Stop:
         self.terminated = True
 
 
-def deaf(worker: int) -> None:
+def ignore_sigterm(worker: int) -> None:
     """Let a process that cuts patches outlive SIGTERM sent to all: it ends with the training that it works for."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -6,12 +6,12 @@ from pathlib import Path
 from bench.core.dataset import LAYOUT, Listing, dataset
 from bench.core.scene import Scene
 from bench.data.layouts.brackets import read_scene
-from bench.data.layouts.places import Layout, Place, find
+from bench.data.layouts.places import Layout, SplitFolders, find
 
 PLACES: Layout = {
-    "train": [Place(("Training",))],
-    "test": [Place(("Test/EXTRA",))],
-    "no-truth": [Place(("NoTruth",))],
+    "train": [SplitFolders(("Training",))],
+    "test": [SplitFolders(("Test/EXTRA",))],
+    "no-truth": [SplitFolders(("NoTruth",))],
 }
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from bench.color.transfer import mu_law
 from bench.core.optimisation import Stage2
 from bench.nn.losses import Fidelity
-from methods.hdrgan.spectral import SpectralConv2d
+from methods.hdrgan.spectral import ReflectedSpectralConv2d
 
 MOMENTS = (1, 2, 3)
 """Powers of the distance to the sphere's north pole that are compared (Park and Kwon, Sphere GAN, CVPR 2019)."""
@@ -33,7 +33,7 @@ class PatchDiscriminator(nn.Module):
         super().__init__()
         widths, strides = (3, channels, *3 * (2 * channels,), 1), (2, 2, 2, 1, 1)
         self.layers = nn.ModuleList(
-            SpectralConv2d(inputs, outputs, 4, stride)
+            ReflectedSpectralConv2d(inputs, outputs, 4, stride)
             for inputs, outputs, stride in zip(widths[:-1], widths[1:], strides, strict=True)
         )
 
@@ -59,10 +59,10 @@ class AdversarialLearner:
     """Generator step, then discriminator step on the images that the generator has just made."""
 
     def __init__(self, network: nn.Module, settings: Stage2, fidelity: Fidelity) -> None:
-        """Train `network` (an HdrGan); both phases have the rate of `settings`."""
+        """Train `network` (an HdrGan); both phases have the learning rate of `settings`."""
         self.network, self.fidelity = network, fidelity
         self.networks: dict[str, nn.Module] = {"network": network, "discriminator": PatchDiscriminator().eval()}
-        self.rates = dict.fromkeys(self.networks, settings.rate)
+        self.lrs = dict.fromkeys(self.networks, settings.lr)
         self.pairs: dict[int, tuple[Tensor, Tensor]] = {}
         self.judged = False
 
@@ -110,9 +110,9 @@ class AdversarialLearner:
 
     def _judge(self, start: int) -> dict[str, Tensor]:
         """Real images away from the pole, generated ones towards it; one stored power step, however many parts."""
-        judge = self.networks["discriminator"].train(not self.judged)
+        discriminator = self.networks["discriminator"].train(not self.judged)
         self.judged = True
-        distances = sphere_distance(judge(torch.cat(self.pairs[start])))
-        judge.eval()
+        distances = sphere_distance(discriminator(torch.cat(self.pairs[start])))
+        discriminator.eval()
         real, fake = distances.chunk(2)
         return {"discriminator": fake.mean() - real.mean()}

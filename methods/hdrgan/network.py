@@ -16,7 +16,7 @@ from bench.nn.blocks import HdrNetwork, full_precision
 from bench.nn.losses import Fidelity
 from bench.nn.tiling import pad_reflect
 from methods.hdrgan.adversarial import AdversarialLearner, PatchDiscriminator
-from methods.hdrgan.spectral import ReflectedConv2d, SpectralConv2d
+from methods.hdrgan.spectral import ReflectedConv2d, ReflectedSpectralConv2d
 
 REFERENCE = 1
 """Index of the reference among the three frames."""
@@ -28,8 +28,8 @@ class ResidualUnit(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         """Map `inputs` to `outputs` channels."""
         super().__init__()
-        self.first, self.second = SpectralConv2d(inputs, outputs), SpectralConv2d(outputs, outputs)
-        self.shortcut = SpectralConv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+        self.first, self.second = ReflectedSpectralConv2d(inputs, outputs), ReflectedSpectralConv2d(outputs, outputs)
+        self.shortcut = ReflectedSpectralConv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C_in, H, W) to (B, C_out, H, W)."""
@@ -45,7 +45,7 @@ class Encoder(nn.Module):
         super().__init__()
         widths = zip((6, *channels[:-1]), channels, strict=True)
         self.units = nn.ModuleList(ResidualUnit(inputs, outputs) for inputs, outputs in widths)
-        self.downs = nn.ModuleList(SpectralConv2d(width, width, 3, 2) for width in channels[:-1])
+        self.downs = nn.ModuleList(ReflectedSpectralConv2d(width, width, 3, 2) for width in channels[:-1])
 
     def forward(self, frame: Tensor) -> list[Tensor]:
         """(B, 6, H, W) in [-1, 1] to maps (B, C_i, H / 2^i, W / 2^i)."""
@@ -62,7 +62,7 @@ class Merge(nn.Module):
         """Merge three maps of `channels`."""
         super().__init__()
         widths = (3 * channels, channels, channels, channels)
-        self.convs = nn.ModuleList(SpectralConv2d(width, channels, dilation=2) for width in widths)
+        self.convs = nn.ModuleList(ReflectedSpectralConv2d(width, channels, dilation=2) for width in widths)
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Three (B, C, h, w), short to long, to (B, C, h, w)."""
@@ -99,7 +99,7 @@ class Generator(nn.Module):
                 width = channels[scale]
                 self.ups[f"{stage - 1}{scale + 1}"] = Up(channels[scale + 1], width)
                 self.nodes[f"{stage}{scale}"] = ResidualUnit((stage + 2) * width, width)
-            self.outputs.append(SpectralConv2d(channels[0], 3, 1))
+            self.outputs.append(ReflectedSpectralConv2d(channels[0], 3, 1))
 
     def forward(self, frames: Tensor) -> list[Tensor]:
         """Frames (B, 3, 6, H, W), sides multiples of 2^(depth - 1), both halves in [-1, 1], the second mu-law encoded.
@@ -149,13 +149,13 @@ class Generator(nn.Module):
     },
     recipe={
         "loss": "L1 on T of both outputs, plus the sphere-GAN distance (three moments) from a patch discriminator",
-        "rate": 1e-4,
+        "lr": 1e-4,
         "batch": 2,
         "patch": 512,
         "decay": 0.995,
         "decay_every": 200,
         "decay_unit": "steps",
-        "rate_floor": 1e-6,
+        "min_lr": 1e-6,
         "clip": 1.0,
         "differs": "its length is only known as hundreds of thousands of steps; static frames never stand in for the "
         "reference; strides of the discriminator and the weight of its term are ours",
@@ -217,14 +217,14 @@ class HdrGan(HdrNetwork):
     def store_steps(self, when: Literal["training", "always"]) -> None:
         """Say when power steps are stored: while training alone, or in every forward as in the public graph."""
         for part in self.modules():
-            if isinstance(part, SpectralConv2d):
+            if isinstance(part, ReflectedSpectralConv2d):
                 part.steps = when
 
     def settle(self, iterations: int = 100) -> None:
         """Take so many power steps with the present weights; predictions then store none."""
         self.store_steps("training")
         for part in self.modules():
-            if isinstance(part, SpectralConv2d):
+            if isinstance(part, ReflectedSpectralConv2d):
                 part.settle(iterations)
 
     @staticmethod

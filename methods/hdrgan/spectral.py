@@ -31,7 +31,7 @@ class ReflectedConv2d(Conv2d):
         return F.conv2d(features, weight, self.bias, self.stride, 0, self.dilation)
 
 
-class SpectralConv2d(ReflectedConv2d):
+class ReflectedSpectralConv2d(ReflectedConv2d):
     """A convolution whose kernel is divided by an estimate of its largest singular value (Miyato et al. 2018).
 
     The kernel counts as a matrix M (rows x columns x in, out). One power step from the stored row `u` gives

@@ -1,4 +1,4 @@
-"""PA: alignment of a neighbour frame's features to the reference's, section 3.2 of the paper."""
+"""PA, parallel alignment of a neighbour frame's features to the reference's, section 3.2 of the paper."""
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +37,7 @@ def weighted(maps: list[Tensor], weights: Tensor) -> Tensor:
     return total
 
 
-class PatchAlignment(nn.Module):
+class ParallelAlignment(nn.Module):
     """PA(F_NR, F_2): a deformable and an attention branch, both steered by two receptive fields of both frames."""
 
     def __init__(self, channels: int, groups: int) -> None:

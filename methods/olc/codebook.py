@@ -7,9 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.core.errors import UsageError
-
-KINDS = ("L1", "L2", "L3", "H")
-"""Image kinds in the order of eta = 1..4: short, mid and long exposure, HDR."""
+from bench.core.scene import IMAGE_KINDS
 
 SCORES_CPU, SCORES = 1 << 18, 1 << 25
 """Scores of vectors and codes that are held at a time: on the CPU 1 MiB, elsewhere 128 MiB."""
@@ -61,8 +59,8 @@ class Codebook(nn.Module):
 
     def allowed(self, kinds: Tensor) -> Tensor:
         """(B,) kinds 0..3 to a (B, K) bool mask of the codes each image may use."""
-        masks = torch.zeros(len(KINDS), self.size, dtype=torch.bool, device=kinds.device)
-        for kind in range(len(KINDS)):
+        masks = torch.zeros(len(IMAGE_KINDS), self.size, dtype=torch.bool, device=kinds.device)
+        for kind in range(len(IMAGE_KINDS)):
             masks[kind, segment(kind, self.size, self.layout)] = True
         return masks[kinds]
 

@@ -121,7 +121,7 @@ class UNet(nn.Module):
         return out
 
 
-KINDS: dict[str, type[PatchGAN | UNet]] = {"patchgan": PatchGAN, "unet-sn": UNet}
+DISCRIMINATORS: dict[str, type[PatchGAN | UNet]] = {"patchgan": PatchGAN, "unet-sn": UNet}
 """Discriminators by the name that the parameters give them."""
 
 
@@ -130,6 +130,6 @@ def discriminator(kind: str, width: int) -> nn.Module:
 
     See the top of this file for how it is to be used; another name raises UsageError.
     """
-    if kind not in KINDS:
-        raise unknown_name("discriminator", kind, KINDS)
-    return KINDS[kind](width)
+    if kind not in DISCRIMINATORS:
+        raise unknown_name("discriminator", kind, DISCRIMINATORS)
+    return DISCRIMINATORS[kind](width)

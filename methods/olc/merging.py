@@ -41,7 +41,7 @@ class Concat(nn.Module):
 
 
 class FSM(SelectiveKernel):
-    """Feature selection module: softmax weights over the frames for every channel ("FMU" in the paper's Table 3)."""
+    """Frame-selective merging: for every channel, softmax weights over the frames. The paper's Table 3 prints FMU."""
 
     def __init__(self, channels: int) -> None:
         """Merge three frames of `channels`; `order` permutes the frames' weights, for inspection only."""

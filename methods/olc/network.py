@@ -11,7 +11,7 @@ from bench.core.errors import UsageError
 from bench.core.method import method
 from bench.nn.blocks import HdrNetwork, Head, ResBlock, conv
 from bench.nn.statistics import OnWhole
-from methods.olc.alignment import PatchAlignment
+from methods.olc.alignment import ParallelAlignment
 from methods.olc.choices import check, check_prior
 from methods.olc.codebook import codebook_losses
 from methods.olc.fusing import RF, ConcatFusion
@@ -114,14 +114,14 @@ class Prediction(NamedTuple):
     recipe={
         "section": "stage2",
         "loss": "L1 on T + VGG-16 + mapping",
-        "rate": 1e-4,
+        "lr": 1e-4,
         "betas": [0.9, 0.99],
         "batch": 8,
         "patch": 256,
         "stride": 64,
         "epochs": 100,
         "weight_perceptual": 0.01,
-        "differs": "only rate, patches and loss are printed",
+        "differs": "only learning rate, patches and loss are printed",
     },
 )
 class OLCNet(HdrNetwork):
@@ -262,7 +262,7 @@ class OLCNet(HdrNetwork):
 
 def _aligners(channels: int, groups: int) -> nn.ModuleDict:
     """PA of its own for the short and the long frame (0 and 2), a convolution for the reference (1)."""
-    aligners = nn.ModuleDict({str(i): PatchAlignment(channels, groups) for i in (0, 2)})
+    aligners = nn.ModuleDict({str(i): ParallelAlignment(channels, groups) for i in (0, 2)})
     aligners["1"] = conv(channels, channels)
     return aligners
 

@@ -8,14 +8,15 @@ from torch import Tensor, nn
 
 from bench.color.transfer import mu_law
 from bench.core.optimisation import Stage1
+from bench.core.scene import IMAGE_KINDS
 from bench.core.seeding import derive, generator
 from bench.nn.losses import Fidelity
-from methods.olc.codebook import KINDS, codebook_losses
+from methods.olc.codebook import codebook_losses
 from methods.olc.discriminator import discriminator
 from methods.olc.restarts import QUARTERS, Restarts
 from methods.olc.vqgan import VQGAN
 
-HDR = KINDS.index("H")
+HDR = IMAGE_KINDS.index("H")
 
 
 def image_of_kind(frames: Tensor, truth: Tensor, kind: int) -> Tensor:
@@ -55,10 +56,10 @@ class CodebookLearner:
         self.vqgan, self.settings, self.fidelity, self.seed = vqgan, settings, fidelity, seed
         self.gather, self.held_out = gather, held_out
         self.networks: dict[str, nn.Module] = {"generator": vqgan}
-        self.rates = {"generator": settings.rate}
+        self.lrs = {"generator": settings.lr}
         if settings.weight_adversarial > 0:
             self.networks["discriminator"] = discriminator(settings.discriminator, settings.discriminator_width).eval()
-            self.rates["discriminator"] = settings.rate_discriminator
+            self.lrs["discriminator"] = settings.lr_discriminator
         self.first_quantised = round(settings.quantise_from * settings.steps)
         self.restarts = Restarts(vqgan.codebook, settings.restart_every, settings.restart_below, seed)
         self.pairs: dict[int, tuple[Tensor, Tensor]] = {}
@@ -71,14 +72,14 @@ class CodebookLearner:
             return HDR
         stream = generator(self.seed, "eta", step)
         if self.settings.eta == "per-batch":
-            return int(stream.integers(len(KINDS)))
-        return torch.from_numpy(stream.integers(len(KINDS), size=batch))
+            return int(stream.integers(len(IMAGE_KINDS)))
+        return torch.from_numpy(stream.integers(len(IMAGE_KINDS), size=batch))
 
     def images(self, frames: Tensor, truth: Tensor, kinds: Tensor | int) -> Tensor:
         """Linear radiance (B, 3, H, W) of the drawn kinds."""
         if isinstance(kinds, int):
             return image_of_kind(frames, truth, kinds)
-        every = torch.stack([image_of_kind(frames, truth, kind) for kind in range(len(KINDS))])
+        every = torch.stack([image_of_kind(frames, truth, kind) for kind in range(len(IMAGE_KINDS))])
         return every[kinds.to(frames.device), torch.arange(len(frames), device=frames.device)]
 
     @torch.no_grad()
@@ -168,11 +169,11 @@ class CodebookLearner:
 
         A spectral norm takes its power iteration in training mode: once a step, however many parts there are.
         """
-        judge, pair = self.networks["discriminator"].train(not self.judged), self.pairs[start]
+        discriminator, pair = self.networks["discriminator"].train(not self.judged), self.pairs[start]
         self.judged = True
         # One pass over both takes less time than two; no layer mixes the images of a batch.
-        real, fake = judge(torch.cat(pair)).float().chunk(2)
-        judge.eval()
+        real, fake = discriminator(torch.cat(pair)).float().chunk(2)
+        discriminator.eval()
         return {"discriminator": 0.5 * (F.relu(1 - real).mean() + F.relu(1 + fake).mean())}
 
     def _encode(self, images: Tensor) -> Tensor:
@@ -186,7 +187,7 @@ class CodebookLearner:
         The rule doesn't depend on the book's segments, so that vanilla and OLC start from the same codes.
         """
         users: Mapping[int, tuple[int, ...]] = {0: (0, 3), 1: (0, 1, 3), 2: (1, 2, 3), 3: (2, 3)}
-        trained = (HDR,) if self.settings.images == "hdr" else range(len(KINDS))
+        trained = (HDR,) if self.settings.images == "hdr" else range(len(IMAGE_KINDS))
         vectors = {
             kind: self._encode(image_of_kind(frames, truth, kind)).permute(0, 2, 3, 1).flatten(0, 2) for kind in trained
         }

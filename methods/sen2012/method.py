@@ -75,10 +75,10 @@ class Sen2012:
 
     def predict(self, scene: Scene) -> Radiance:
         """Return (H, W, 3) float32 relative radiance in [0, 1]; a scene of one exposure gives its reference."""
-        sizes = pyramid.sizes(scene.codes.shape[1:3], self.max_side)
+        sizes = pyramid.sizes(scene.frames.shape[1:3], self.max_side)
         counts = pyramid.iterations(len(sizes))
-        if sizes[-1] != scene.codes.shape[1:3]:
-            sizes, counts = [*sizes, scene.codes.shape[1:3]], [*counts, 0]
+        if sizes[-1] != scene.frames.shape[1:3]:
+            sizes, counts = [*sizes, scene.frames.shape[1:3]], [*counts, 0]
         task = self._task(scene, len(sizes))
         work = [(count + 1) * size[0] * size[1] for size, count in zip(sizes, counts, strict=True)]
         with ThreadPoolExecutor(self.threads) as pool:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from bench.core.registry import methods
 from bench.nn.deform import _sampling_grid
-from bench.stages.training.training import place
+from bench.stages.training.environment import to_device
 
 EDGE, ROUNDS = 128, 5
 AS_FAST = 0.85
@@ -125,7 +125,7 @@ def pair(request):
     for name, parameter in network.named_parameters():
         if ".steering." in name:
             torch.nn.init.normal_(parameter, std=0.02)
-    ours = place(methods[request.param].build("published"), CPU)
+    ours = to_device(methods[request.param].build("published"), CPU)
     ours.load_state_dict(network.state_dict())
     frames = torch.rand(1, 3, 6, EDGE, EDGE)
     return request.param, ours, lambda given: PLAIN[request.param](network, given), frames
@@ -173,6 +173,6 @@ def test_networks_against_their_plain_formulation(pair, kind, factor, ratio):
 @pytest.mark.parametrize(("name", "kind"), [("ahdrnet", training_step), ("ahdrnet", forward), ("adnet", forward)])
 def test_speed(name, kind, benchmark):
     """At 256x256, batch 1, on all threads: reported; `make test` only runs it, small."""
-    network = place(methods[name].build("published"), CPU)
+    network = to_device(methods[name].build("published"), CPU)
     frames = torch.rand(1, 3, 6, *[256 if benchmark.enabled else 16] * 2)
     benchmark.pedantic(lambda: kind(network, frames), rounds=3, warmup_rounds=1)

@@ -41,7 +41,7 @@ vq_runs: {{}}
 classic_evaluations: {{{CELL}: {{run: triangle-merge, dataset: panoramas, code: methods/triangle_merge.py}}}}
 plain_evaluations: {{}}
 vq_evaluations: {{}}
-tables: {{table1: {{}}, table2: {{}}, table3: {{}}}}
+tables: {{"1": {{}}, "2": {{}}, "3": {{}}}}
 """
 
 MEASURE = """

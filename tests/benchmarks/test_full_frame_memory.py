@@ -9,8 +9,8 @@ import pytest
 
 from bench.core.params import load
 from bench.core.registry import ROOT, methods
-from bench.stages.cost.inference import ask
-from bench.stages.cost.probe import Job
+from bench.stages.cost.predictions import ask
+from bench.stages.cost.probe import Candidate
 
 pytestmark = pytest.mark.benchmark(group="full frame")
 
@@ -26,9 +26,9 @@ def test_a_full_frame_fits_8_gb(name, benchmark, monkeypatch):
     if not benchmark.enabled:
         pytest.skip("a full frame of a published network takes minutes; make benchmark measures it")
     monkeypatch.chdir(ROOT)
-    params = load(Path("params.yaml")).model_dump(mode="json")
-    job = Job(params, name, "published", "", 1000, 1500, 1, "cpu")
-    answer = benchmark.pedantic(ask, args=(job, MINUTES), rounds=1, iterations=1)
+    candidate = Candidate(name, name, name, "published")
+    asked = (load(Path("params.yaml")), candidate, 1000, 1500, 1, "cpu", MINUTES)
+    answer = benchmark.pedantic(ask, args=asked, rounds=1, iterations=1)
     assert "reason" not in answer, answer["reason"]
     benchmark.extra_info.update(memory_gb=answer["memory"] / 1e9, seconds=answer["seconds"][0])
     assert answer["memory"] <= LIMIT

@@ -18,7 +18,7 @@ from bench.train.failure import Guard
 from bench.train.hdr import HdrLearner
 from bench.train.loop import seed_parameters
 from bench.train.parallel import ALONE
-from bench.train.step import Stepper, make_optimisers
+from bench.train.step import TrainStep, make_optimisers
 from methods.olc.network import OLCNet
 from methods.olc.stage1 import CodebookLearner
 from methods.olc.vqgan import VQGAN
@@ -54,7 +54,7 @@ def stepper(learner, settings):
         network.to(memory_format=fastest_order(torch.device("cpu")))
     guard = Guard(torch.device("cpu"))
     optimisers = make_optimisers(learner, settings, guard, torch.device("cpu"))
-    step = Stepper(learner, settings, optimisers, ALONE, guard, None, nullcontext())
+    step = TrainStep(learner, settings, optimisers, ALONE, guard, None, nullcontext())
     stream = torch.Generator().manual_seed(0)
     frames = torch.rand(BATCH, 3, 6, EDGE, EDGE, generator=stream)
     truth = torch.rand(BATCH, 3, EDGE, EDGE, generator=stream)

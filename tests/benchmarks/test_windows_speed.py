@@ -10,7 +10,7 @@ import torch
 
 from bench.core.registry import methods
 from bench.nn.swin import SwinGroup
-from bench.stages.training.training import place
+from bench.stages.training.environment import to_device
 
 from ..methods import naive, rule
 
@@ -28,7 +28,7 @@ def group():
     ours = network.stages[0].group
     assert isinstance(ours, SwinGroup)
     state = {key: value.requires_grad_() for key, value in state.items() if key.startswith(PREFIX)}
-    return place(ours, CPU), state
+    return to_device(ours, CPU), state
 
 
 def draw():
@@ -80,6 +80,6 @@ def test_a_group_is_faster_than_the_naive_formulation(group, train, factor, rati
 @pytest.mark.parametrize("name", ["cavit", "sctnet"])
 def test_step_speed(name, benchmark):
     """At 256x256, the size that published times are for; `make test` only runs it, small."""
-    network = place(methods[name].build("published"), CPU)
+    network = to_device(methods[name].build("published"), CPU)
     frames = torch.rand(1, 3, 6, *[EDGE if benchmark.enabled else SMALL] * 2)
     benchmark.pedantic(lambda: network(frames).mean().backward(), rounds=3, warmup_rounds=1)

@@ -54,17 +54,17 @@ def shifted(light, rows, columns):
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_an_exposure_becomes_what_the_longer_one_stores(light, dtype):
     scene, full = bracket([light] * 3, dtype), np.iinfo(dtype).max
-    raised = re_expose(scene.codes[0], 1.0, 4.0)
+    raised = re_expose(scene.frames[0], 1.0, 4.0)
     assert raised.dtype == dtype
     # Half a code of the short frame becomes 4^(1/2.2) = 1.88 of one; the other's rounding adds half a code, ours too.
-    assert np.abs(raised.astype(int) - scene.codes[1]).max() <= 2
+    assert np.abs(raised.astype(int) - scene.frames[1]).max() <= 2
     assert re_expose(np.array([0, full], dtype), 4.0, 1.0).tolist() == [0, round(full * 0.25 ** (1 / 2.2))]
     assert re_expose(np.array([0, full], dtype), 1.0, 4.0).tolist() == [0, full]
 
 
 def test_the_same_exposure_leaves_every_code():
-    codes = np.arange(65536, dtype=np.uint16)
-    np.testing.assert_array_equal(re_expose(codes, 4.0, 4.0), codes)
+    frames = np.arange(65536, dtype=np.uint16)
+    np.testing.assert_array_equal(re_expose(frames, 4.0, 4.0), frames)
 
 
 def test_pairs_are_matched_at_the_longer_of_both_exposures(light):
@@ -73,7 +73,7 @@ def test_pairs_are_matched_at_the_longer_of_both_exposures(light):
         reference, other = matched(scene, index)
         assert reference.dtype == np.uint8
         assert np.abs(reference.astype(int) - other).max() <= 1
-        assert np.abs(reference.astype(int) - grey(scene.codes[longer])).max() <= 1
+        assert np.abs(reference.astype(int) - grey(scene.frames[longer])).max() <= 1
 
 
 @pytest.mark.parametrize("motion", MOTIONS)
@@ -92,16 +92,16 @@ def test_registered_frames_show_the_reference(light, motion):
     """What lies inside is that of an unmoved bracket; what doesn't is the reference at the frame's exposure."""
     scene, still = shifted(light, 4, -6), shifted(light, 0, 0)
     found = register(scene, motion, PAIRS.get(motion, matched))
-    assert found.codes.dtype == np.uint16
-    np.testing.assert_array_equal(found.codes[1], scene.codes[1])
+    assert found.frames.dtype == np.uint16
+    np.testing.assert_array_equal(found.frames[1], scene.frames[1])
     inner = np.s_[:, 12:-12, 12:-12]
-    error = np.abs(found.codes[inner].astype(float) - still.codes[inner]) / 65535
-    before = np.abs(scene.codes[inner].astype(float) - still.codes[inner]) / 65535
+    error = np.abs(found.frames[inner].astype(float) - still.frames[inner]) / 65535
+    before = np.abs(scene.frames[inner].astype(float) - still.frames[inner]) / 65535
     assert error.mean() < 0.1 * before.mean()
     # The short frame shows what lies 4 lower and 6 to the left: its scene's top rows and right columns are missing.
-    wanted = re_expose(scene.codes[1], 4.0, 1.0)
-    np.testing.assert_array_equal(found.codes[0, :3, :244], wanted[:3, :244])
-    np.testing.assert_array_equal(found.codes[0, :, -5:], wanted[:, -5:])
+    wanted = re_expose(scene.frames[1], 4.0, 1.0)
+    np.testing.assert_array_equal(found.frames[0, :3, :244], wanted[:3, :244])
+    np.testing.assert_array_equal(found.frames[0, :, -5:], wanted[:, -5:])
 
 
 @pytest.mark.parametrize("find", [find_homography, find_ecc])
@@ -117,10 +117,10 @@ def test_a_homography_is_recovered(light, find):
 
 
 def test_pixels_are_read_where_the_positions_say():
-    codes = np.random.default_rng(1).integers(0, 65535, (9, 11, 3), np.uint16)
+    frames = np.random.default_rng(1).integers(0, 65535, (9, 11, 3), np.uint16)
     positions = registration.still(9, 11) + np.array([2, -1], np.float32)
-    moved, inside = warp(codes, positions)
-    np.testing.assert_array_equal(moved[1:, :-2], codes[:-1, 2:])
+    moved, inside = warp(frames, positions)
+    np.testing.assert_array_equal(moved[1:, :-2], frames[:-1, 2:])
     assert inside[1:, :-2].all() and not inside[0].any() and not inside[:, -2:].any()
 
 
@@ -136,18 +136,18 @@ def test_positions_that_are_no_number_lie_outside():
 @pytest.mark.parametrize("value", [0, 255, None])
 def test_pictures_without_a_hold_keep_their_size_and_type(motion, size, value):
     noise = np.random.default_rng(0).integers(0, 255, (3, *size, 3), np.uint8)
-    codes = noise if value is None else np.full_like(noise, value)
-    found = register(Scene("odd", codes, TIMES, 1), motion, PAIRS.get(motion, matched))
-    assert found.codes.shape == codes.shape and found.codes.dtype == np.uint8
+    frames = noise if value is None else np.full_like(noise, value)
+    found = register(Scene("odd", frames, TIMES, 1), motion, PAIRS.get(motion, matched))
+    assert found.frames.shape == frames.shape and found.frames.dtype == np.uint8
     if value is not None:
-        np.testing.assert_array_equal(found.codes, codes)
+        np.testing.assert_array_equal(found.frames, frames)
 
 
 @pytest.mark.parametrize("motion", [registration.homography, registration.ecc])
 def test_frames_without_anything_in_common_stay_where_they_are(motion):
     noise = np.random.default_rng(0).integers(0, 255, (3, 90, 120, 3), np.uint8)
     scene = Scene("noise", noise, TIMES, 1)
-    np.testing.assert_array_equal(register(scene, motion, PAIRS.get(motion, matched)).codes, noise)
+    np.testing.assert_array_equal(register(scene, motion, PAIRS.get(motion, matched)).frames, noise)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_the_result_depends_on_no_number_of_threads(light, motion):
     try:
         for threads in (1, 2, 1):
             cv2.setNumThreads(threads)
-            results.append(register(scene, motion, PAIRS.get(motion, matched)).codes)
+            results.append(register(scene, motion, PAIRS.get(motion, matched)).frames)
             assert cv2.getNumThreads() == threads
     finally:
         cv2.setNumThreads(before)
@@ -183,18 +183,18 @@ def test_the_result_depends_on_no_number_of_threads(light, motion):
 
 def test_a_read_only_scene_is_registered_and_left_alone(light):
     scene = shifted(light, 2, 2)
-    scene.codes.setflags(write=False)
-    before = scene.codes.copy()
+    scene.frames.setflags(write=False)
+    before = scene.frames.copy()
     register(scene, registration.flow)
-    np.testing.assert_array_equal(scene.codes, before)
+    np.testing.assert_array_equal(scene.frames, before)
 
 
 def test_any_number_of_frames_and_any_reference(light):
     scene = shifted(light, 3, 3)
-    two = replace(scene, codes=scene.codes[:2], times=TIMES[:2], reference=0)
+    two = replace(scene, frames=scene.frames[:2], times=TIMES[:2], reference=0)
     found = register(two, registration.flow)
-    np.testing.assert_array_equal(found.codes[0], two.codes[0])
-    assert found.codes.shape == two.codes.shape
+    np.testing.assert_array_equal(found.frames[0], two.frames[0])
+    assert found.frames.shape == two.frames.shape
 
 
 def test_opencv_is_imported_on_use_only():

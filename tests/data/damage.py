@@ -84,11 +84,11 @@ def other_format(suffix, write):
         for path in list(scene.iterdir()):
             path.unlink()
         for number, time in enumerate((1.0, 4.0, 16.0)):
-            codes = builders.frame(builders.light(), time)
+            frame = builders.frame(builders.light(), time)
             if suffix == ".exr":
-                write_exr(scene / f"{number}.exr", (codes / 65535).astype(np.float32))
+                write_exr(scene / f"{number}.exr", (frame / 65535).astype(np.float32))
             else:
-                Image.fromarray((codes // 257).astype(np.uint8)).save(scene / f"{number}{suffix}")
+                Image.fromarray((frame // 257).astype(np.uint8)).save(scene / f"{number}{suffix}")
         (scene / "exposure.txt").write_text("0\n2\n4\n")
         write(scene / f"1{suffix}")
 

@@ -3,7 +3,7 @@
 `golden/kalantari_layout`: a tiny scene made for this purpose (96 x 144) in four variants. ev_m2_0_2 and
 ev_0_2_4_one_line have the frames and truth of ev_0_2_4 and only an exposure file of their own; ev_m3_0_3 is cut to its
 first 32 rows. `loaders.csv`: what public loaders make of them. MATLAB-preparation is Kalantari's own preparation
-(emulated in single precision: RGB, codes / 65535, linear = LDR^2.2 / 2^EV); the truth is from SAFNet's loader.
+(emulated in single precision: RGB, values / 65535, linear = LDR^2.2 / 2^EV); the truth is from SAFNet's loader.
 """
 
 import csv
@@ -99,7 +99,7 @@ def test_the_origin_of_the_exposures_and_their_form_change_nothing(golden: Calla
     np.testing.assert_array_equal(first.times, [1, 4, 16])
     np.testing.assert_array_equal(other.times, [1, 8, 64])
     # The short frame and the truth are the same picture; the others differ in exposure, not in scale.
-    np.testing.assert_array_equal(other.codes[0], first.codes[0, :32])
+    np.testing.assert_array_equal(other.frames[0], first.frames[0, :32])
     np.testing.assert_array_equal(other.radiance, first.radiance[:32])
     for scene in scenes.values():
         assert scene.radiance is not None
@@ -236,13 +236,13 @@ def test_a_truth_with_impossible_values_is_refused(golden: Callable[[], Path], v
     truth = np.array(scene.radiance)
     truth[3, 3, 1] = value
     with pytest.raises(UsageError, match=r"non-finite and \d negative values"):
-        check_floating(truth, scene.codes[1], "scene")
+        check_floating(truth, scene.frames[1], "scene")
 
 
 def test_a_truth_that_a_library_turned_into_a_picture_is_refused(golden: Callable[[], Path]) -> None:
     scene = read_scene(golden())
     with pytest.raises(UsageError, match="decoded to uint8; expected linear floating point"):
-        check_floating(np.zeros((96, 144, 3), np.uint8), scene.codes[1], "scene")
+        check_floating(np.zeros((96, 144, 3), np.uint8), scene.frames[1], "scene")
 
 
 def test_truth_beyond_the_short_exposure_is_clipped(golden: Callable[[], Path]) -> None:
@@ -257,8 +257,8 @@ def test_truth_beyond_the_short_exposure_is_clipped(golden: Callable[[], Path]) 
 
 
 def test_the_scale_is_not_judged_without_well_exposed_pixels() -> None:
-    codes = np.full((3, 8, 8, 3), 65535, np.uint16)
-    assert checks.scale(Scene("white", codes, np.array([1.0, 4, 16]), 1, np.ones((8, 8, 3), np.float32))) is None
+    frames = np.full((3, 8, 8, 3), 65535, np.uint16)
+    assert checks.scale(Scene("white", frames, np.array([1.0, 4, 16]), 1, np.ones((8, 8, 3), np.float32))) is None
 
 
 def test_without_truth_none_is_read(golden: Callable[[], Path]) -> None:
@@ -278,7 +278,7 @@ def test_frames_are_ordered_as_numbers(golden: Callable[[], Path]) -> None:
     folder = golden()
     for old, new in (("1.tif", "IMG_9.tif"), ("2.tif", "IMG_10.tif"), ("3.tif", "IMG_11.tif")):
         (folder / old).rename(folder / new)
-    means = read_scene(folder).codes.mean(axis=(1, 2, 3))
+    means = read_scene(folder).frames.mean(axis=(1, 2, 3))
     assert (np.diff(means) > 0).all()
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from bench.core.errors import BenchError, UsageError
 from bench.data import transfer
-from bench.data.download import Checksums, Source, download, drive_folder
+from bench.data.download import Checksums, RemoteFile, download, drive_folder
 
 from . import server as servers
 
@@ -50,7 +50,7 @@ def fetch(tmp_path, server):
 
     def run(*urls, **source):
         addresses = urls or (server.url(f"/{NAME}"),)
-        return download(Source(NAME, addresses, **source), tmp_path / "store", checksums)
+        return download(RemoteFile(NAME, addresses, **source), tmp_path / "store", checksums)
 
     return run
 

@@ -10,10 +10,10 @@ from bench.data.pattern import SHAKE, bracket
 @pytest.mark.parametrize("size", [(1, 1), (7, 13), (50, 70), (256, 300)])
 def test_it_has_any_size_and_is_the_same_each_time(size):
     scene = bracket(*size)
-    assert scene.codes.shape == (3, *size, 3) and scene.codes.dtype == np.uint16
+    assert scene.frames.shape == (3, *size, 3) and scene.frames.dtype == np.uint16
     assert (scene.times.tolist(), scene.reference) == ([1, 4, 16], 1)
-    np.testing.assert_array_equal(scene.codes, bracket(*size).codes)
-    assert (scene.codes != bracket(*size, seed=1).codes).any()
+    np.testing.assert_array_equal(scene.frames, bracket(*size).frames)
+    assert (scene.frames != bracket(*size, seed=1).frames).any()
 
 
 def test_frames_have_dark_and_saturated_places():
@@ -33,5 +33,5 @@ def test_the_camera_shakes_and_an_object_moves():
 
 
 def test_there_are_corners_to_register_by():
-    grey = (bracket(256, 256).codes[1].mean(-1) / 257).astype(np.uint8)
+    grey = (bracket(256, 256).frames[1].mean(-1) / 257).astype(np.uint8)
     assert len(cv2.goodFeaturesToTrack(grey, 500, 0.01, 4)) > 200

@@ -34,16 +34,16 @@ def test_longer_exposures_are_cleaner() -> None:
 def test_codes_are_levels_spread_over_the_full_range(bits: int) -> None:
     rng = np.random.default_rng(0)
     ramp = np.linspace(0, 1.3, 90_000).reshape(300, 100, 3)
-    codes = expose(ramp, 1.0, full_well=1e7, read_noise=0, bits=bits, rng=rng)
-    levels = codes / FULL * (2**bits - 1)
+    frames = expose(ramp, 1.0, full_well=1e7, read_noise=0, bits=bits, rng=rng)
+    levels = frames / FULL * (2**bits - 1)
     assert np.abs(levels - np.rint(levels)).max() <= 0.5 * 2**bits / 65536
-    assert codes.min() == 0
-    assert codes.max() == FULL
-    assert len(np.unique(codes)) <= 2**bits
+    assert frames.min() == 0
+    assert frames.max() == FULL
+    assert len(np.unique(frames)) <= 2**bits
 
 
 def test_light_far_beyond_the_well_saturates() -> None:
-    codes = shot(1e9, 16.0)
-    assert saturated(codes) == 1
-    assert dark(codes) == 0
-    assert dark(np.zeros_like(codes)) == 1
+    frames = shot(1e9, 16.0)
+    assert saturated(frames) == 1
+    assert dark(frames) == 0
+    assert dark(np.zeros_like(frames)) == 1

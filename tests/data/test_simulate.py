@@ -78,7 +78,7 @@ def test_another_seed_gives_other_views(made: Path, tmp_path: Path) -> None:
     other = SETTINGS.model_copy(update={"seed": 1, "train_views": 0, "no_truth_scenes": 0, "test_views": 1})
     simulate(other, SHIPPED, tmp_path / "raw", lambda line: None)
     ours, theirs = (read_scene(folders(root, "test")[0]) for root in (made, tmp_path / "raw"))
-    assert (ours.codes != theirs.codes).any()
+    assert (ours.frames != theirs.frames).any()
 
 
 def test_more_views_leave_the_first_ones_as_they_are(made: Path, tmp_path: Path) -> None:
@@ -103,12 +103,12 @@ def test_no_place_and_no_texture_crosses_the_splits(made: Path, rows: list[dict[
 def test_every_bracket_keeps_the_acceptance_bounds(made: Path, rows: list[dict[str, str]]) -> None:
     for row in rows:
         folder = next(made.glob(f"*/{row['scene']}"), None) or next(made.glob(f"*/*/{row['scene']}"))
-        codes = read_scene(folder, truth=False).codes
-        full = (codes == 65535).any(axis=-1).mean(axis=(1, 2))
+        frames = read_scene(folder, truth=False).frames
+        full = (frames == 65535).any(axis=-1).mean(axis=(1, 2))
         assert 0.02 <= full[1] <= 0.35
         assert 0.12 <= full[2] <= 0.75
         assert full[0] < 0.02
-        assert (codes[1].mean(axis=-1) / 65535 < 6 / 255).mean() < 0.35
+        assert (frames[1].mean(axis=-1) / 65535 < 6 / 255).mean() < 0.35
         np.testing.assert_allclose([float(row[f"{k}_saturated"]) for k in ("short", "mid", "long")], full, atol=1e-4)
 
 
@@ -126,8 +126,8 @@ def test_bit_depths_are_those_ordered(made: Path, rows: list[dict[str, str]]) ->
     depths = {row["scene"]: int(row["bit_depth"]) for row in rows}
     assert set(depths.values()) >= {8, 14, 16}
     for name, bits in depths.items():
-        codes = read_scene(next(made.rglob(name)), truth=False).codes
-        levels = codes / 65535 * (2**bits - 1)
+        frames = read_scene(next(made.rglob(name)), truth=False).frames
+        levels = frames / 65535 * (2**bits - 1)
         assert np.abs(levels - np.rint(levels)).max() <= 0.5
 
 

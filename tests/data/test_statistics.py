@@ -25,12 +25,12 @@ def texture(height=160, width=240, seed=0):
 
 
 def scene(*lights, times=(1.0, 4.0, 16.0), radiance=None):
-    codes = np.stack([builders.frame(light, time) for light, time in zip(lights, times, strict=True)])
-    return Scene("s", codes, np.array(times), 1, radiance)
+    frames = np.stack([builders.frame(light, time) for light, time in zip(lights, times, strict=True)])
+    return Scene("s", frames, np.array(times), 1, radiance)
 
 
 def nothing(small):
-    return np.zeros(small.codes.shape[1:3], bool)
+    return np.zeros(small.frames.shape[1:3], bool)
 
 
 @pytest.mark.parametrize("shift", [(0, 0), (0, 3), (2, -4)])

@@ -33,7 +33,7 @@ def test_simulated_scenes_carry_their_panorama(simulated: Path, split: str, trut
         assert scene.metadata["capture"] == scene.id.rpartition("-")[0]
         assert (ROOT / "datasets" / "panoramas" / f"{scene.metadata['capture']}.exr").is_file()
         assert (scene.radiance is not None) == truth
-        assert scene.codes.shape == (3, 48, 64, 3)
+        assert scene.frames.shape == (3, 48, 64, 3)
 
 
 def test_the_real_set_is_read_by_the_same_code(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_the_real_set_is_read_by_the_same_code(tmp_path: Path) -> None:
     (train,) = datasets["kalantari"].scenes(tmp_path, "train")
     (test,) = datasets["kalantari"].scenes(tmp_path, "test")
     assert (train.id, train.metadata["capture"], test.id) == ("001", "001", "BarbequeDay")
-    np.testing.assert_array_equal(train.codes, test.codes)
+    np.testing.assert_array_equal(train.frames, test.frames)
 
 
 def test_cards_state_licence_roles_and_origin() -> None:

@@ -63,7 +63,7 @@ def test_scenes_of_every_layout_are_found_and_read(tmp_path, case):
             for scene in datasets[name].scenes(tmp_path, split):
                 # Tursun's times are written in decimals.
                 np.testing.assert_allclose(scene.times, [1, 4, 16], rtol=1e-4)
-                assert scene.codes.shape == (3, 48, 64, 3)
+                assert scene.frames.shape == (3, 48, 64, 3)
                 assert (scene.radiance is None) == (name == "tursun")
                 assert set(checks.run(scene).values()) <= {"passed", "not applicable: no truth"}
                 assert scene.metadata["capture"] == scene.id
@@ -121,7 +121,7 @@ class TestChallenge123:
             (folder.with_name(other) / "exposure.txt").write_text("0\n3\n6\n")
         scene, light = self.scene(tmp_path), builders.light()
         wanted = [builders.frame(np.roll(light, shift, 1), time) for shift, time in ((-4, 1.0), (0, 4.0), (4, 16.0))]
-        np.testing.assert_array_equal(scene.codes, wanted)
+        np.testing.assert_array_equal(scene.frames, wanted)
         np.testing.assert_array_equal(scene.times, [1, 4, 16])
         np.testing.assert_allclose(scene.radiance, light, atol=0.01)
         assert (scene.id, scene.metadata["capture"], scene.reference) == ("001", "001", 1)
@@ -157,7 +157,7 @@ class TestTursun:
         builders.tursun(tmp_path / "Cafe")
         scene = self.read(tmp_path)
         assert scene.metadata["frames"] == ["5.tiff", "7.tiff", "9.tiff"] and scene.metadata["frames_found"] == 9
-        np.testing.assert_array_equal(scene.codes[scene.reference], builders.frame(builders.light(), 2.0**6))
+        np.testing.assert_array_equal(scene.frames[scene.reference], builders.frame(builders.light(), 2.0**6))
         # The first time is stated as 1/4098 and the others in decimals.
         np.testing.assert_allclose(scene.times, [1, 4, 16], rtol=1e-4)
 
@@ -221,10 +221,10 @@ class TestFolder:
 
 class TestChecks:
     def scene(self, **changes):
-        codes = np.stack([builders.frame(builders.light(), time) for time in (1.0, 4.0, 16.0)])
+        frames = np.stack([builders.frame(builders.light(), time) for time in (1.0, 4.0, 16.0)])
         values = {
             "id": "s",
-            "codes": codes,
+            "frames": frames,
             "times": np.array([1.0, 4, 16]),
             "reference": 1,
             "radiance": builders.light(),
@@ -236,11 +236,11 @@ class TestChecks:
 
     def test_a_camera_curve_is_noted_where_there_is_no_truth(self):
         """Frames whose curve is steeper than gamma 2.2 look further apart than they are."""
-        curved = np.rint(65535 * (self.scene().codes / 65535) ** 1.6).astype(np.uint16)
-        outcome = checks.run(self.scene(codes=curved, radiance=None))
+        curved = np.rint(65535 * (self.scene().frames / 65535) ** 1.6).astype(np.uint16)
+        outcome = checks.run(self.scene(frames=curved, radiance=None))
         assert outcome["steps"].startswith("noted: frames 1 and 2 are 3.") and "2.00 is stated" in outcome["steps"]
         with pytest.raises(UsageError, match=r"are 3\.\d+ EV apart where 2\.00 is stated"):
-            checks.run(self.scene(codes=curved))
+            checks.run(self.scene(frames=curved))
 
     def test_known_bad_files_are_refused_with_the_reason(self, monkeypatch):
         monkeypatch.setitem(checks.KNOWN_BAD, ("kalantari", "s"), "its truth is of another moment.")

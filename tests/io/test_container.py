@@ -14,9 +14,9 @@ from bench.io.container import list_scenes, read_scene, write_scene
 @pytest.fixture
 def scene() -> Scene:
     rng = np.random.default_rng(0)
-    codes = rng.integers(0, 65536, (3, 10, 12, 3), np.uint16)
+    frames = rng.integers(0, 65536, (3, 10, 12, 3), np.uint16)
     truth = rng.random((10, 12, 3), np.float32)
-    return Scene("city-01", codes, np.array([1.0, 4.0, 16.0]), 1, truth, {"capture": "city"})
+    return Scene("city-01", frames, np.array([1.0, 4.0, 16.0]), 1, truth, {"capture": "city"})
 
 
 @pytest.mark.parametrize("with_truth", [True, False])
@@ -25,9 +25,9 @@ def test_round_trip(tmp_path: Path, scene: Scene, with_truth: bool) -> None:
     write_scene(tmp_path / "s", scene)
     back = read_scene(tmp_path / "s", verify=True)
     assert (back.id, back.reference, dict(back.metadata)) == (scene.id, scene.reference, dict(scene.metadata))
-    np.testing.assert_array_equal(back.codes, scene.codes)
+    np.testing.assert_array_equal(back.frames, scene.frames)
     np.testing.assert_array_equal(back.times, scene.times)
-    assert isinstance(back.codes, np.memmap)
+    assert isinstance(back.frames, np.memmap)
     assert (tmp_path / "s" / "radiance.npy").is_file() == with_truth
     if with_truth:
         np.testing.assert_array_equal(back.radiance, scene.radiance)
@@ -64,9 +64,9 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path, scene: Scene, monkeypat
 
 def test_altered_pixels_are_noticed(tmp_path: Path, scene: Scene) -> None:
     write_scene(tmp_path / "s", scene)
-    codes = scene.codes.copy()
-    codes[0, 0, 0, 0] ^= 1
-    np.save(tmp_path / "s" / "ldr.npy", codes)
+    frames = scene.frames.copy()
+    frames[0, 0, 0, 0] ^= 1
+    np.save(tmp_path / "s" / "ldr.npy", frames)
     with pytest.raises(UsageError, match="differ from their sha256"):
         read_scene(tmp_path / "s", verify=True)
 

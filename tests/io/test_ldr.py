@@ -13,12 +13,12 @@ from bench.core.errors import UsageError
 from bench.io.ldr import read_frame, write_tiff16
 
 
-def codes(dtype: type, height: int = 12, width: int = 17) -> np.ndarray:
+def noise(dtype: type, height: int = 12, width: int = 17) -> np.ndarray:
     return np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (height, width, 3), dtype, endpoint=True)
 
 
 def test_tiff_round_trip_is_exact_and_bytes_repeat(tmp_path: Path) -> None:
-    frame = codes(np.uint16)
+    frame = noise(np.uint16)
     for name in ("a.tif", "b.tif"):
         write_tiff16(tmp_path / name, frame)
     np.testing.assert_array_equal(read_frame(tmp_path / "a.tif"), frame)
@@ -28,14 +28,14 @@ def test_tiff_round_trip_is_exact_and_bytes_repeat(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_png_keeps_its_bit_depth(tmp_path: Path, dtype: type) -> None:
-    frame = codes(dtype)
+    frame = noise(dtype)
     cv2.imwrite(str(tmp_path / "a.png"), frame[..., ::-1])
     np.testing.assert_array_equal(read_frame(tmp_path / "a.png"), frame)
 
 
 @pytest.mark.parametrize("compression", [1, 5, 8, 32773], ids=["none", "lzw", "deflate", "packbits"])
 def test_tiff_compressions_of_other_writers_are_read(tmp_path: Path, compression: int) -> None:
-    frame = codes(np.uint16)
+    frame = noise(np.uint16)
     cv2.imwrite(str(tmp_path / "a.tif"), frame[..., ::-1], [cv2.IMWRITE_TIFF_COMPRESSION, compression])
     np.testing.assert_array_equal(read_frame(tmp_path / "a.tif"), frame)
 
@@ -44,7 +44,7 @@ def test_tiff_compressions_of_other_writers_are_read(tmp_path: Path, compression
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_deflate_is_read_exactly(tmp_path: Path, dtype: type, predictor: bool, order: str) -> None:
-    frame = codes(dtype)
+    frame = noise(dtype)
     tifffile.imwrite(
         tmp_path / "a.tif", frame, photometric="rgb", compression="zlib", predictor=predictor, byteorder=order
     )
@@ -61,7 +61,7 @@ def planar(path: Path, frame: np.ndarray, **kind: Any) -> Path:
 @pytest.mark.parametrize("tile", [None, (16, 16)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_planes_stored_one_after_the_other_are_read(tmp_path: Path, dtype: type, tile: Any, kind: Any) -> None:
-    frame = codes(dtype, 20, 37)
+    frame = noise(dtype, 20, 37)
     np.testing.assert_array_equal(read_frame(planar(tmp_path / "a.tif", frame, tile=tile, **kind)), frame)
 
 
@@ -76,20 +76,20 @@ def retagged(path: Path, tag: str, value: int, at: int = 0) -> Path:
 
 
 def test_planes_that_no_reader_decodes_are_refused(tmp_path: Path) -> None:
-    path = retagged(planar(tmp_path / "a.tif", codes(np.uint16), compression="zlib"), "Compression", 5)
+    path = retagged(planar(tmp_path / "a.tif", noise(np.uint16), compression="zlib"), "Compression", 5)
     with pytest.raises(UsageError, match=r"a\.tif: can't be decoded here \(LZW, 16 bits, planes SEPARATE\).*Write it"):
         read_frame(path)
 
 
 def test_a_plane_that_was_never_written_is_not_taken_as_black(tmp_path: Path) -> None:
-    path = retagged(planar(tmp_path / "a.tif", codes(np.uint16), compression="zlib"), "StripByteCounts", 0, at=1)
+    path = retagged(planar(tmp_path / "a.tif", noise(np.uint16), compression="zlib"), "StripByteCounts", 0, at=1)
     with pytest.raises(UsageError, match=r"damaged or cut short .*never written"):
         read_frame(path)
 
 
 @pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"])
 def test_ycbcr_becomes_rgb(tmp_path: Path, compression: str) -> None:
-    frame = codes(np.uint8)
+    frame = noise(np.uint8)
     Image.fromarray(frame).convert("YCbCr").save(tmp_path / "a.tif", compression=compression)
     assert np.abs(read_frame(tmp_path / "a.tif").astype(int) - frame).max() <= 4
 
@@ -97,7 +97,7 @@ def test_ycbcr_becomes_rgb(tmp_path: Path, compression: str) -> None:
 @pytest.mark.parametrize("planes", ["contig", "separate"])
 @pytest.mark.parametrize("compression", [None, "zlib"])
 def test_three_channels_of_no_named_colours_are_rgb(tmp_path: Path, planes: str, compression: Any) -> None:
-    frame = codes(np.uint16)
+    frame = noise(np.uint16)
     stored = frame if planes == "contig" else np.ascontiguousarray(np.moveaxis(frame, -1, 0))
     kind = {"photometric": "minisblack", "planarconfig": planes, "compression": compression}
     tifffile.imwrite(tmp_path / "a.tif", stored, **kind)
@@ -157,7 +157,7 @@ def test_other_pngs_are_refused(tmp_path: Path, mode: str, sentence: str) -> Non
 @pytest.mark.parametrize("suffix", [".tif", ".png", ".jpg"])
 def test_damaged_files_are_refused(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
-    frame = codes(np.uint8, 64, 64)
+    frame = noise(np.uint8, 64, 64)
     cv2.imwrite(str(path), frame)
     path.write_bytes(path.read_bytes()[:700])
     with pytest.raises(UsageError, match="damaged or cut short"):
@@ -176,4 +176,4 @@ def test_missing_and_unknown_files_are_named(tmp_path: Path) -> None:
 
 def test_only_16_bit_frames_are_written(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="frame is uint8"):
-        write_tiff16(tmp_path / "a.tif", codes(np.uint8))
+        write_tiff16(tmp_path / "a.tif", noise(np.uint8))

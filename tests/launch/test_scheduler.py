@@ -3,10 +3,10 @@ import itertools
 
 import pytest
 
-from bench.launch.board import Board, Card, State
-from bench.launch.events import Event, Writer
-from bench.launch.grouping import Job
-from bench.launch.order import Order, Source
+from bench.launch.board import Board, State
+from bench.launch.board import StageStatus as Stage
+from bench.launch.job import CloneSource, Event, EventWriter, JobSpec
+from bench.launch.plan import Job
 from bench.launch.pool import Gone
 from bench.launch.scheduler import Policy, Scheduler, longest_chains
 from tests.launch.tiny import pipeline_of
@@ -25,7 +25,7 @@ class FakePool:
         self.orders.append(order)
         attempts = self.script.get(order.job, ["done"])
         what = attempts[min(self.attempts(order.job), len(attempts)) - 1]
-        writer = Writer(order.events)
+        writer = EventWriter(order.events)
         writer.write(Event("started"))
         if what == "silent":
             self.gone[identifier] = Gone("Slurm says NODE_FAIL")
@@ -60,15 +60,15 @@ class FakePool:
 def schedule(tmp_path, monkeypatch):
     monkeypatch.setattr("bench.launch.scheduler.PATIENCE", 0.0)
 
-    def make(script=None, edges=DIAMOND, jobs=None, slots=2, show=lambda: None, **cards):
+    def make(script=None, edges=DIAMOND, jobs=None, slots=2, show=lambda: None, **stages):
         pipeline = pipeline_of(edges)
-        board = Board("id", "commit", "local", {name: cards.get(name, Card()) for name in edges})
+        board = Board("id", "commit", "local", {name: stages.get(name, Stage()) for name in edges})
         pool = FakePool(script or {})
-        source = Source(tmp_path, "commit", "dvc.yaml", tmp_path, tmp_path)
+        source = CloneSource(tmp_path, "commit", "dvc.yaml", tmp_path, tmp_path)
 
         def order(job, left, slot, attempt):
             events = tmp_path / f"{job.name}.{attempt}"
-            return Order(job.name, {name: name for name in left}, source, tmp_path / str(slot), events, tmp_path)
+            return JobSpec(job.name, {name: name for name in left}, source, tmp_path / str(slot), events, tmp_path)
 
         each = [Job(name, (name,)) for name in edges]
         policy = Policy(slots, retries=2, backoff=0.0, poll=0.0)
@@ -78,7 +78,7 @@ def schedule(tmp_path, monkeypatch):
 
 
 def states(scheduler):
-    return {name: str(card.state) for name, card in scheduler.board.cards.items()}
+    return {name: str(card.state) for name, card in scheduler.board.stages.items()}
 
 
 def test_everything_runs_after_what_it_reads(schedule):
@@ -131,8 +131,8 @@ def test_a_failure_stops_only_its_descendants(schedule):
         "bottom": "blocked",
         "tail": "blocked",
     }
-    assert scheduler.board.cards["left"].note == "exit code 3: oh no"
-    assert scheduler.board.cards["tail"].note == "needs bottom"
+    assert scheduler.board.stages["left"].note == "exit code 3: oh no"
+    assert scheduler.board.stages["tail"].note == "needs bottom"
     assert scheduler.pool.attempts("left") == 1
 
 
@@ -159,7 +159,7 @@ def test_but_not_for_ever(schedule, what, note):
     scheduler.run()
     assert scheduler.pool.attempts("left") == 3
     assert (states(scheduler)["left"], states(scheduler)["tail"]) == ("failed", "blocked")
-    assert scheduler.board.cards["left"].note == note
+    assert scheduler.board.stages["left"].note == note
 
 
 def test_the_time_between_attempts_doubles(schedule, monkeypatch):
@@ -183,7 +183,7 @@ def test_a_job_that_somebody_cancels_is_not_tried_again(schedule):
 
 
 def test_what_is_finished_is_not_done_again(schedule):
-    scheduler = schedule(top=Card(State.RESTORED), left=Card(State.RESTORED))
+    scheduler = schedule(top=Stage(State.RESTORED), left=Stage(State.RESTORED))
     scheduler.run()
     assert [order.job for order in scheduler.pool.orders] == ["right", "bottom", "tail"]
 
@@ -207,7 +207,13 @@ def test_an_interrupt_cancels_the_jobs_and_is_passed_on(schedule):
 
 def test_the_longest_chain_comes_first(schedule):
     edges = {"short": [], "long": [], "after": ["long"]}
-    scheduler = schedule(edges=edges, slots=1, short=Card(seconds=100), long=Card(seconds=80), after=Card(seconds=30))
+    scheduler = schedule(
+        edges=edges,
+        slots=1,
+        short=Stage(seconds=100),
+        long=Stage(seconds=80),
+        after=Stage(seconds=30),
+    )
     assert longest_chains(scheduler.pipeline, scheduler.board) == {"short": 100, "long": 110, "after": 30}
     scheduler.run()
     assert [order.job for order in scheduler.pool.orders] == ["long", "short", "after"]

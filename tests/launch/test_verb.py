@@ -5,14 +5,14 @@ import sys
 import pytest
 
 from bench.__main__ import main
-from bench.launch import session
+from bench.launch import head
 
 
 @pytest.fixture
 def asked_for(monkeypatch, tmp_path):
     """Type `launch` with some options in a folder that isn't the project's; return what would be launched."""
     found = []
-    monkeypatch.setattr(session, "launch", found.append)
+    monkeypatch.setattr(head, "launch", found.append)
 
     def run(*words):
         monkeypatch.chdir(tmp_path)

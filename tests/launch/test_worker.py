@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.launch.events import Reader, Writer
-from bench.launch.order import Order, Source
-from bench.launch.worker import Ending, Run, environment, follow
+from bench.launch.job import CloneSource, EventReader, EventWriter, JobSpec
+from bench.launch.repro import environment, follow
+from bench.launch.worker import Ending, JobRepro
 
 RAN = ["Running stage 'a':", "> python a.py", "working on a", "Updating lock file 'dvc.lock'", ""]
 
@@ -17,12 +17,12 @@ def replay(tmp_path, monkeypatch):
 
     def make(lines, code, stages=("a", "b", "c")):
         script = f"import sys\nfor line in {lines!r}: print(line)\nsys.exit({code})"
-        monkeypatch.setattr(Run, "_command", lambda self: [sys.executable, "-c", script])
-        source = Source(tmp_path, "abc", "dvc.yaml", tmp_path, tmp_path)
+        monkeypatch.setattr(JobRepro, "_command", lambda self: [sys.executable, "-c", script])
+        source = CloneSource(tmp_path, "abc", "dvc.yaml", tmp_path, tmp_path)
         events, logs = tmp_path / "events", tmp_path / "logs"
-        order = Order("a", {name: name for name in stages}, source, tmp_path, events, logs)
-        end = Run(order, Writer(events), Ending()).repro()
-        return end, [(event.what, event.stage, event.code, event.transient) for event in Reader(events).new()]
+        spec = JobSpec("a", {name: name for name in stages}, source, tmp_path, events, logs)
+        end = JobRepro(spec, EventWriter(events), Ending()).run()
+        return end, [(event.kind, event.stage, event.code, event.transient) for event in EventReader(events).new()]
 
     return make
 

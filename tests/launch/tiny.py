@@ -10,8 +10,8 @@ from pathlib import Path
 
 import yaml
 
-from bench.launch.graph import Pipeline, Stage
-from bench.launch.plan import Options
+from bench.launch.graph import DvcStage, Pipeline
+from bench.launch.plan import LaunchOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -61,7 +61,7 @@ stages:
       deps: [stage.py, given/weights, "work/${profile}/scenes"]
       params: [{"${params_file}": ["runs.${key}"]}]
       outs: ["work/${profile}/weights/${key}"]
-  evaluate_plain:
+  evaluate:
     foreach: ${runs}
     do:
       wdir: ${root}
@@ -92,7 +92,7 @@ PARAMS = (
 def pipeline_of(edges, head=()):
     """A pipeline, all of it out of date, from what each stage reads; DVC has no part in it."""
     stages = {
-        name: Stage(name, name, frozenset(above), "changed command", name not in head, ())
+        name: DvcStage(name, name, frozenset(above), "changed command", name not in head, ())
         for name, above in edges.items()
     }
     return Pipeline("dvc.yaml", stages, (), "cache", {}, None)
@@ -141,7 +141,7 @@ class Project:
         self.environ = {**os.environ, "TINY": str(control), "PYTHONPATH": str(ROOT), "PATH": path}
 
     def options(self, **changes):
-        base = Options(root=self.root, file="dvc.yaml", profile="tiny", slots=(None, None), poll=0.1, backoff=0.1)
+        base = LaunchOptions(root=self.root, file="dvc.yaml", profile="tiny", slots=(None, None), poll=0.1, backoff=0.1)
         return dataclasses.replace(base, **changes)
 
     def command(self, **changes):
@@ -160,10 +160,10 @@ class Project:
             "from pathlib import Path\n"
             "from bench.cli.settings import Interrupted\n"
             "from bench.core.errors import BenchError\n"
-            "from bench.launch.plan import Options\n"
-            "from bench.launch.session import launch\n"
+            "from bench.launch.plan import LaunchOptions\n"
+            "from bench.launch.head import launch\n"
             f"paths = {{name: Path(text) for name, text in {paths!r}.items()}}\n"
-            f"options = Options(**paths, **{settings!r})\n"
+            f"options = LaunchOptions(**paths, **{settings!r})\n"
             "try:\n"
             "    launch(options)\n"
             "except KeyboardInterrupt:\n"

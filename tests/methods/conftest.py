@@ -23,7 +23,7 @@ def smoke() -> Params:
 @pytest.fixture(scope="session")
 def rows(smoke: Params) -> list[str]:
     """Variants of Table 3 from row 1 to row 7."""
-    return list(smoke.tables.table3.values())
+    return list(smoke.rows(3).values())
 
 
 @pytest.fixture(scope="session")

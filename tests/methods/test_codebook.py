@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 
 from bench.core.errors import UsageError
-from methods.olc.codebook import KINDS, Codebook, codebook_losses, segment
+from bench.core.scene import IMAGE_KINDS
+from methods.olc.codebook import Codebook, codebook_losses, segment
 
 SIZE = 32
 
@@ -129,7 +130,7 @@ def test_one_kind_for_the_batch_and_one_for_each_image_agree(layout):
 
 
 def test_the_mask_of_a_kind_is_its_segment():
-    allowed = book().allowed(torch.arange(len(KINDS)))
+    allowed = book().allowed(torch.arange(len(IMAGE_KINDS)))
     assert [set(row.nonzero().flatten().tolist()) for row in allowed] == [codes_of(kind) for kind in range(4)]
 
 

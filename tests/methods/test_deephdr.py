@@ -163,9 +163,9 @@ def test_frames_are_aligned_by_a_homography():
     noise = torch.rand(1, 3, 24, 32, generator=torch.Generator().manual_seed(0))
     large = F.interpolate(noise, size=(200, 264), mode="bicubic")[0].clamp(0.05, 0.95).permute(1, 2, 0).numpy()
     views = [large[8:168, 12:228], large[4:164, 4:220], large[4:164, 4:220]]
-    codes = np.stack([np.round(65535 * view).astype(np.uint16) for view in views])
-    scene = Scene("moved", codes, np.array([1.0, 1.0, 1.0]), 1)
+    frames = np.stack([np.round(65535 * view).astype(np.uint16) for view in views])
+    scene = Scene("moved", frames, np.array([1.0, 1.0, 1.0]), 1)
     aligned = CARD.load().align(scene)
-    assert aligned.codes.dtype == np.uint16 and np.array_equal(aligned.codes[1:], codes[1:])
-    inside = np.abs(aligned.codes[0].astype(float) - codes[1])[8:-8, 12:-12]
-    assert inside.mean() < 0.1 * np.abs(codes[0].astype(float) - codes[1]).mean()
+    assert aligned.frames.dtype == np.uint16 and np.array_equal(aligned.frames[1:], frames[1:])
+    inside = np.abs(aligned.frames[0].astype(float) - frames[1])[8:-8, 12:-12]
+    assert inside.mean() < 0.1 * np.abs(frames[0].astype(float) - frames[1]).mean()

@@ -9,7 +9,7 @@ from bench.core.errors import UsageError
 from bench.core.optimisation import Stage1
 from bench.nn.losses import Fidelity
 from bench.train.loop import seed_parameters
-from methods.olc.discriminator import KINDS, PatchGAN, SpectralConv2d, UNet, discriminator
+from methods.olc.discriminator import DISCRIMINATORS, PatchGAN, SpectralConv2d, UNet, discriminator
 from methods.olc.stage1 import CodebookLearner
 from methods.olc.vqgan import VQGAN
 
@@ -77,23 +77,23 @@ def test_images_of_any_size_from_32_pixels_on_are_judged(size):
     assert logits.shape[:2] == (2, 1) and min(logits.shape[2:]) >= 1
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", DISCRIMINATORS)
 def test_an_image_is_judged_alike_in_any_batch(kind):
     """So that N processes equal one; to float32's rounding, since a convolution may sum a batch in another order."""
-    judge, batch = small(kind).eval(), images(4, 3, 40, 48)
+    network, batch = small(kind).eval(), images(4, 3, 40, 48)
     with torch.no_grad():
-        alone = torch.cat([judge(image[None]) for image in batch])
-        torch.testing.assert_close(judge(batch), alone, rtol=1e-4, atol=1e-5)
+        alone = torch.cat([network(image[None]) for image in batch])
+        torch.testing.assert_close(network(batch), alone, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", DISCRIMINATORS)
 def test_evaluation_mode_changes_no_state(kind):
-    judge = small(kind).eval()
-    before = buffers(judge)
-    first = judge(images(2, 3, 32, 32))
+    network = small(kind).eval()
+    before = buffers(network)
+    first = network(images(2, 3, 32, 32))
     first.sum().backward()
-    assert same(buffers(judge), before)
-    assert torch.equal(judge(images(2, 3, 32, 32)), first)
+    assert same(buffers(network), before)
+    assert torch.equal(network(images(2, 3, 32, 32)), first)
 
 
 def test_a_forward_in_training_mode_makes_one_power_iteration_whatever_the_images():
@@ -112,9 +112,9 @@ def test_a_forward_in_training_mode_makes_one_power_iteration_whatever_the_image
 
 def test_two_forwards_of_a_step_go_into_one_gradient():
     """The second forward's power iteration must not touch what the first one's gradient needs."""
-    judge = small("unet-sn")
-    (judge(images(1, 3, 32, 32)).mean() - judge(images(1, 3, 40, 40)).mean()).backward()
-    assert all(parameter.grad.isfinite().all() for parameter in judge.parameters())
+    network = small("unet-sn")
+    (network(images(1, 3, 32, 32)).mean() - network(images(1, 3, 40, 40)).mean()).backward()
+    assert all(parameter.grad.isfinite().all() for parameter in network.parameters())
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -150,20 +150,20 @@ def test_the_used_weights_largest_singular_value_is_one():
     assert float(torch.linalg.matrix_norm(used, 2)) == pytest.approx(1, abs=1e-4)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", DISCRIMINATORS)
 def test_a_seed_decides_every_value(kind):
     made = []
     for noise in range(2):
         torch.manual_seed(noise)
-        judge = discriminator(kind, 8)
-        seed_parameters(judge, 5)
-        made.append(judge.state_dict())
+        network = discriminator(kind, 8)
+        seed_parameters(network, 5)
+        made.append(network.state_dict())
     assert same(*made)
-    seed_parameters(judge, 6)
-    assert not torch.equal(next(reversed(judge.state_dict().values())), next(reversed(made[0].values())))
+    seed_parameters(network, 6)
+    assert not torch.equal(next(reversed(network.state_dict().values())), next(reversed(made[0].values())))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", DISCRIMINATORS)
 def test_the_parameters_choose_the_discriminator(kind):
     settings = Stage1(steps=1, batch=2, discriminator=kind, discriminator_width=8, adversarial_from=0)
     vqgan = VQGAN(channels=4, codes=16, segments="olc", encoder_blocks=1, decoder_blocks=1, middle_blocks=0)
@@ -179,7 +179,7 @@ def test_an_unknown_kind_is_answered_with_the_known_ones():
         discriminator("resnet", 8)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", DISCRIMINATORS)
 def test_the_least_image_is_the_smallest_that_works(kind):
     made = small(kind)
     assert made(images(1, 3, made.least, made.least)).isfinite().all()

@@ -9,7 +9,7 @@ from bench.color.transfer import mu_law, mu_law_inverse
 from bench.core.errors import UsageError
 from bench.core.registry import methods
 from bench.nn.tiling import predict
-from methods.hdrgan.spectral import SpectralConv2d
+from methods.hdrgan.spectral import ReflectedSpectralConv2d
 from tests.methods.rule import case, counts, frames, multiply_adds, public_state
 
 CARD = methods["hdr-gan"]
@@ -168,7 +168,7 @@ def test_settled_vectors_give_the_largest_singular_values():
     network.store_steps("always")
     network.settle(300)
     for part in network.modules():
-        if isinstance(part, SpectralConv2d):
+        if isinstance(part, ReflectedSpectralConv2d):
             matrix = part.weight.detach().flatten(1)
             norm = torch.linalg.matrix_norm(matrix, 2)
             torch.testing.assert_close((part.u @ matrix).norm(), norm, rtol=1e-2, atol=0)
@@ -187,7 +187,7 @@ def test_training_stores_a_step_a_forward_and_gives_the_numbers_of_evaluation():
 
 def test_gradients_take_the_singular_vectors_as_constants():
     """W / (u W v) has the gradient (g - <g, W'> u v^T) / norm."""
-    layer = SpectralConv2d(3, 5).double().eval()
+    layer = ReflectedSpectralConv2d(3, 5).double().eval()
     left, right = (part.clone() for part in reversed(layer._step()))
     given = torch.rand(1, 3, 8, 8, dtype=torch.float64)
     layer(given).square().sum().backward()

@@ -45,7 +45,7 @@ def learner(settings):
 
 def train(scene, folder, at=-1, **changes):
     """Train a tiny generator and its discriminator; returns both networks' weights and the learning curve."""
-    values = {"steps": 6, "batch": 2, "rate": 1e-3, "clip": 1.0, "weight_perceptual": 0.0, "log_every": 2}
+    values = {"steps": 6, "batch": 2, "lr": 1e-3, "clip": 1.0, "weight_perceptual": 0.0, "log_every": 2}
     settings = Stage2(**{**values, "checkpoint_every": 2, **changes})
     made, stream = learner(settings), Interrupted([scene], size=24, stride=8, augment=True, seed=0)
     stream.at = at
@@ -72,27 +72,27 @@ def test_the_distance_is_that_of_the_projected_points():
 
 
 def test_the_discriminator_has_five_normalised_layers():
-    judge = PatchDiscriminator().eval()
-    assert [tuple(layer.weight.shape) for layer in judge.layers] == [
+    discriminator = PatchDiscriminator().eval()
+    assert [tuple(layer.weight.shape) for layer in discriminator.layers] == [
         (64, 3, 4, 4), (128, 64, 4, 4), (128, 128, 4, 4), (128, 128, 4, 4), (1, 128, 4, 4),
     ]  # fmt: skip
-    assert judge(torch.rand(2, 3, 64, 48)).shape == (2, 1, 6, 4)
-    assert judge(torch.rand(1, 3, 24, 24)).shape == (1, 1, 1, 1)
+    assert discriminator(torch.rand(2, 3, 64, 48)).shape == (2, 1, 6, 4)
+    assert discriminator(torch.rand(1, 3, 24, 24)).shape == (1, 1, 1, 1)
 
 
 def test_phases_judge_the_same_images_with_opposite_signs():
-    made = learner(Stage2(steps=1, batch=2, rate=1e-3))
+    made = learner(Stage2(steps=1, batch=2, lr=1e-3))
     given, truth, samples = torch.rand(2, 3, 6, 32, 32), torch.rand(2, 3, 32, 32), slice(0, 2)
     assert made.prepare(given, truth, 0, samples) == []
     terms = made.losses("network", given, truth, 0, samples)
     assert set(terms) == {"reconstruction", "supervision", "adversarial"}
     (pair,) = made.state().values()
-    judge = made.networks["discriminator"]
-    before = judge.layers[0].u.clone()
-    real, fake = (sphere_distance(judge(images)).mean() for images in pair)
+    discriminator = made.networks["discriminator"]
+    before = discriminator.layers[0].u.clone()
+    real, fake = (sphere_distance(discriminator(images)).mean() for images in pair)
     torch.testing.assert_close(terms["adversarial"], -WEIGHT * fake)
     torch.testing.assert_close(made.losses("discriminator", given, truth, 0, samples)["discriminator"], fake - real)
-    assert not torch.equal(judge.layers[0].u, before) and not judge.training
+    assert not torch.equal(discriminator.layers[0].u, before) and not discriminator.training
     made.updated("network")
     assert made.state()
     made.updated("discriminator")
@@ -101,12 +101,12 @@ def test_phases_judge_the_same_images_with_opposite_signs():
 
 def test_the_discriminator_learns_to_tell_images_apart():
     torch.manual_seed(0)
-    judge = PatchDiscriminator(8)
-    seed_parameters(judge, 0)
-    optimiser = torch.optim.Adam(judge.parameters(), lr=3e-3)
+    discriminator = PatchDiscriminator(8)
+    seed_parameters(discriminator, 0)
+    optimiser = torch.optim.Adam(discriminator.parameters(), lr=3e-3)
     for _ in range(30):
         real, fake = torch.rand(4, 3, 32, 32) - 0.5, (torch.rand(4, 3, 1, 1) - 0.5).expand(4, 3, 32, 32)
-        loss = sphere_distance(judge(fake)).mean() - sphere_distance(judge(real)).mean()
+        loss = sphere_distance(discriminator(fake)).mean() - sphere_distance(discriminator(real)).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -124,10 +124,10 @@ def test_an_interrupted_training_resumes_to_the_same_bits(tiny_scene, tmp_path, 
 
 
 def test_the_least_image_is_the_smallest_that_works():
-    judge = PatchDiscriminator(8).eval()
-    assert judge(torch.rand(1, 3, judge.least, judge.least)).isfinite().all()
+    discriminator = PatchDiscriminator(8).eval()
+    assert discriminator(torch.rand(1, 3, discriminator.least, discriminator.least)).isfinite().all()
     with pytest.raises(RuntimeError):
-        judge(torch.rand(1, 3, judge.least - 1, judge.least))
+        discriminator(torch.rand(1, 3, discriminator.least - 1, discriminator.least))
 
 
 @pytest.mark.parametrize("recipe", ["published", "common"])

@@ -147,7 +147,7 @@ def test_a_blend_starts_as_the_mean_of_its_images():
 def test_frames_are_aligned_by_flow(tiny_scene):
     assert CARD.aligns and not methods["ahdrnet"].aligns
     aligned = CARD.align(tiny_scene)
-    np.testing.assert_array_equal(aligned.codes, register(tiny_scene, flow).codes)
+    np.testing.assert_array_equal(aligned.frames, register(tiny_scene, flow).frames)
     assert methods["ahdrnet"].align(tiny_scene) is tiny_scene
 
 

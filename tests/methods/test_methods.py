@@ -118,7 +118,7 @@ def test_learned_methods_predict_only_with_weights(name, tiny_scene):
 
 
 def test_reference_only_is_the_linearised_reference(tiny_scene):
-    wanted = (tiny_scene.codes[1] / 65535) ** 2.2 / 4
+    wanted = (tiny_scene.frames[1] / 65535) ** 2.2 / 4
     np.testing.assert_allclose(methods["reference-only"].predict(tiny_scene), wanted, rtol=1e-5, atol=1e-7)
 
 

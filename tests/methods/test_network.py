@@ -12,7 +12,7 @@ from bench.train.checkpoint import Checkpoint
 from bench.train.hdr import HdrLearner
 from bench.train.loop import fit
 from bench.train.patches import PatchStream
-from methods.olc.alignment import PatchAlignment, SelectiveKernel
+from methods.olc.alignment import ParallelAlignment, SelectiveKernel
 from methods.olc.fusing import RF
 from methods.olc.merging import FSM, merger
 
@@ -188,7 +188,7 @@ def test_rf_is_the_identity_at_the_start_and_the_papers_equation_later():
 
 def test_alignment_starts_without_offsets_and_with_halved_samples():
     """Offsets and mask logits start at zero: the plain convolution of the neighbour, each sample times 1/2."""
-    module, neighbour, reference = PatchAlignment(4, 2), torch.randn(1, 4, 6, 7), torch.randn(1, 4, 6, 7)
+    module, neighbour, reference = ParallelAlignment(4, 2), torch.randn(1, 4, 6, 7), torch.randn(1, 4, 6, 7)
     assert not module.offsets(reference).any()
     kernel = module.deform.kernel
     steering = torch.zeros(1, 54, 6, 7)
@@ -198,7 +198,7 @@ def test_alignment_starts_without_offsets_and_with_halved_samples():
 
 def test_neighbours_are_aligned_by_networks_of_their_own(build_row):
     align = build_row(7).align
-    assert isinstance(align["0"], PatchAlignment) and isinstance(align["2"], PatchAlignment)
+    assert isinstance(align["0"], ParallelAlignment) and isinstance(align["2"], ParallelAlignment)
     assert not torch.equal(align["0"].merge.weight, align["2"].merge.weight)
     assert isinstance(align["1"], torch.nn.Conv2d)
 
@@ -269,7 +269,7 @@ def test_gradients_flow_through_the_frozen_decoder(build_row, frames):
 def test_training_leaves_the_frozen_parts_as_they_are(build_row, row, tiny_scene, tmp_path):
     network = build_row(row)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    settings = Stage2(steps=3, batch=2, rate=1e-2, weight_perceptual=0)
+    settings = Stage2(steps=3, batch=2, lr=1e-2, weight_perceptual=0)
     stream = PatchStream([tiny_scene], size=32, stride=8, augment=True, seed=0)
     learner = HdrLearner(network, settings, None)
     fit(learner, stream, settings, Checkpoint(tmp_path), label="row", device=torch.device("cpu"))

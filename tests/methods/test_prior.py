@@ -35,7 +35,7 @@ def terms(network, frames, truth):
 def train(network, scene, folder):
     """Three steps as the stage makes them; returns the names of what they changed."""
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    settings = Stage2(steps=3, batch=2, rate=1e-2, weight_perceptual=0)
+    settings = Stage2(steps=3, batch=2, lr=1e-2, weight_perceptual=0)
     stream = PatchStream([scene], size=32, stride=8, augment=True, seed=0)
     learner = HdrLearner(network, settings, None)
     fit(learner, stream, settings, Checkpoint(folder), label="control", device=torch.device("cpu"))

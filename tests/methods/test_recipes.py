@@ -13,7 +13,7 @@ from bench.core.optimisation import Stage2
 from bench.core.params import load
 from bench.core.recipe import Recipe, published
 from bench.core.registry import methods
-from bench.stages.cost import pricing
+from bench.stages.cost import workload
 from bench.stages.training import recipes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,32 +45,32 @@ def test_a_card_holds_the_published_figures(name):
 def test_the_paper_profile_trains_by_them(name):
     run = PAPER.runs[name]
     method = PAPER.variants[run.variant].method
-    settings, cut, wanted = pricing.run_settings(PAPER, run), recipes.patches(PAPER, run), stated(FIGURES[method])
+    settings, cut, wanted = workload.run_settings(PAPER, run), recipes.patches(PAPER, run), stated(FIGURES[method])
     assert recipes.kind(PAPER, run) == "published"
-    for field in {"rate", "batch", "betas", "clip", "steps", "rate_floor", "decay"} & set(wanted):
+    for field in {"lr", "batch", "betas", "clip", "steps", "min_lr", "decay"} & set(wanted):
         assert getattr(settings, field) == wanted[field]
     assert cut.size == wanted.get("patch", 256) and cut.stride == wanted.get("stride", 64)
     if "epochs" in wanted and run.trainset == "kalantari":
-        assert settings.steps == wanted["epochs"] * (pricing.patch_count(PAPER, run) // settings.batch)
+        assert settings.steps == wanted["epochs"] * (workload.patch_count(PAPER, run) // settings.batch)
     if "decay" in wanted:
-        per = 1 if wanted["decay_unit"] == "steps" else pricing.patch_count(PAPER, run) // settings.batch
+        per = 1 if wanted["decay_unit"] == "steps" else workload.patch_count(PAPER, run) // settings.batch
         assert (settings.schedule, settings.decay_every) == ("decay", wanted["decay_every"] * per)
 
 
 def test_olc_is_trained_by_stage_2_under_either_recipe():
     for run in PAPER.runs.values():
         if PAPER.variants[run.variant].method == "olc":
-            assert pricing.run_settings(PAPER, run) == PAPER.stage2
+            assert workload.run_settings(PAPER, run) == PAPER.stage2
             assert recipes.patches(PAPER, run) == PAPER.patches
     found = published(methods["olc"])
-    assert (found.rate, found.betas, found.batch) == (PAPER.stage2.rate, PAPER.stage2.betas, PAPER.stage2.batch)
+    assert (found.lr, found.betas, found.batch) == (PAPER.stage2.lr, PAPER.stage2.betas, PAPER.stage2.batch)
     assert found.weight_perceptual == PAPER.stage2.weight_perceptual
     assert PAPER.stage2.steps == 222_000 == found.epochs * 17_760 // found.batch
 
 
 def test_the_common_recipe_is_one_for_all():
     demo = load(ROOT / "params.yaml")
-    assert {pricing.run_settings(demo, run) for run in demo.runs.values()} == {demo.stage2}
+    assert {workload.run_settings(demo, run) for run in demo.runs.values()} == {demo.stage2}
     assert {recipes.patches(demo, run) for run in demo.runs.values()} == {demo.patches}
 
 
@@ -78,5 +78,5 @@ def test_a_run_may_choose_for_itself():
     demo = load(ROOT / "params.yaml")
     run = demo.runs["ahdrnet--panoramas--s0"].model_copy(update={"recipe": "published"})
     settings = recipes.settings(demo, run, 1000)
-    assert (settings.rate, settings.batch, settings.schedule) == (1e-4, 8, "constant")
+    assert (settings.lr, settings.batch, settings.schedule) == (1e-4, 8, "constant")
     assert isinstance(settings, Stage2) and settings.steps == demo.stage2.steps

@@ -58,7 +58,7 @@ def solved(moving):
 
 class TestScenes:
     def test_a_saturated_disc_is_filled_from_the_short_frame(self, moving, solved):
-        saturated = (moving.codes[1] == 65535).all(-1)
+        saturated = (moving.frames[1] == 65535).all(-1)
         assert 0.05 < saturated.mean() < 0.2
         assert psnr_mu(solved[saturated], moving.radiance[saturated]) > 30
         assert np.median(np.abs(solved[saturated] / moving.radiance[saturated] - 1)) < 0.03

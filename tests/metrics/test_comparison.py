@@ -8,11 +8,11 @@ import torch
 
 from bench.core.errors import UsageError
 from bench.core.registry import protocols
-from bench.metrics import comparison
-from bench.metrics.comparison import Comparison
-from bench.metrics.protocol import Protocol, evaluate_all
+from bench.metrics import similarity
+from bench.metrics.protocol import Protocol
 from bench.metrics.rounding import rgbe
-from bench.metrics.viewing import Display
+from bench.metrics.scorer import Scorer, preparation
+from bench.metrics.viewing import Display, visibility
 
 
 @pytest.fixture
@@ -25,18 +25,19 @@ def images():
 @pytest.mark.usefixtures("vision")
 def test_all_at_once_gives_what_each_gives(images):
     rules = [rule for name, rule in protocols.items() if name != "deephdrvideo"]
-    found = evaluate_all(rules, *images)
-    assert list(found) == [rule.id for rule in rules]
-    for rule in rules:
-        assert found[rule.id] == pytest.approx(rule.evaluate(*images), abs=0, nan_ok=True)
+    scorer = Scorer(*images)
+    for rule in sorted(rules, key=preparation):
+        assert scorer.scores(rule) == pytest.approx(rule.evaluate(*images), abs=0, nan_ok=True)
 
 
 def test_shared_work_is_done_once(images, monkeypatch):
     calls = []
-    original = comparison.similarity_map
-    monkeypatch.setattr(comparison, "similarity_map", lambda *a, **k: calls.append(k) or original(*a, **k))
+    original = similarity.similarity_map
+    monkeypatch.setattr(similarity, "similarity_map", lambda *a, **k: calls.append(k) or original(*a, **k))
     names = ("hdr-transformer", "safnet", "sctnet", "rfg-hdr", "afunet")
-    evaluate_all([protocols[name] for name in names], *images)
+    scorer = Scorer(*images)
+    for rule in sorted((protocols[name] for name in names), key=preparation):
+        scorer.scores(rule)
     assert len(calls) == 4  # linear and mu, for the first family and for RFG-HDR's window
 
 
@@ -136,16 +137,16 @@ def test_the_map_is_of_what_the_score_is_of(name):
     }  # fmt: skip
     scale, crop, settings = calls[name]
     rule = protocols[name]
-    comparison = Comparison(pred, truth)
+    scorer = Scorer(pred, truth)
     x, y = (image.astype(np.float64) for image in (pred, truth))
     if rule.values.quantise == "rgbe":
         x, y = (rgbe(torch.from_numpy(image.astype(np.float32))).numpy().astype(np.float64) for image in (x, y))
     x, y = (image[crop : 130 - crop, crop : 150 - crop] * scale for image in (x, y))
     expected = hdrvdp2(x, y, **settings)
-    np.testing.assert_allclose(comparison.visibility(rule).numpy(), expected.p_map, atol=1e-6)
-    assert comparison.scores(rule)["hdrvdp2"] == pytest.approx(expected.q, abs=1e-6)
+    np.testing.assert_allclose(visibility(scorer.pair(rule), rule).numpy(), expected.p_map, atol=1e-6)
+    assert scorer.scores(rule)["hdrvdp2"] == pytest.approx(expected.q, abs=1e-6)
 
 
 def test_a_protocol_without_viewing_conditions_has_no_map(images):
     with pytest.raises(UsageError, match="safnet@1 says nothing of HDR-VDP-2's viewing conditions"):
-        Comparison(*images).visibility(protocols["safnet"])
+        visibility(Scorer(*images).pair(protocols["safnet"]), protocols["safnet"])

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from bench import metrics as by_name
 from bench.core.errors import UsageError
 from bench.core.registry import metrics, protocols
-from bench.metrics.fidelity import psnr, psnr_linear, psnr_mu, ssim, ssim_linear, ssim_map, ssim_mu
+from bench.metrics import psnr_l, psnr_mu, ssim_l, ssim_mu
+from bench.metrics.fidelity import psnr, ssim, ssim_map
 
 
 def _images(seed=0, shape=(37, 45, 3), noise=0.05):
@@ -154,7 +156,7 @@ def test_scoring_leaves_the_images_alone():
     pred, truth = (image.astype(np.float32) for image in _images(8))
     before = pred.copy(), truth.copy()
     protocols["deephdr"].evaluate(pred, truth)
-    for score in (psnr_linear, psnr_mu, ssim_linear, ssim_mu):
+    for score in (psnr_l, psnr_mu, ssim_l, ssim_mu):
         score(pred, truth)
     for score in (psnr, ssim):
         score(pred, truth, peak=1.0)
@@ -173,10 +175,10 @@ def test_float32_psnr_is_within_a_millionth_of_a_decibel():
 def test_huge_finite_values_are_not_taken_for_infinity():
     image = np.full((12, 12, 3), 3e38, np.float32)  # their float32 sum overflows
     assert psnr(image, image, peak=1.0) == math.inf
-    assert psnr_linear(image, image) == math.inf
+    assert psnr_l(image, image) == math.inf
 
 
-@pytest.mark.parametrize("score", [psnr_linear, psnr_mu, ssim_linear, ssim_mu])
+@pytest.mark.parametrize("score", [psnr_l, psnr_mu, ssim_l, ssim_mu])
 def test_bad_images_end_in_a_sentence(score):
     pred, truth = _images()
     for bad in (np.nan, np.inf, -np.inf):
@@ -198,7 +200,7 @@ def test_bad_images_end_in_a_sentence(score):
         score(pred, truth, peak=0.0)
 
 
-@pytest.mark.parametrize("score", [psnr_linear, psnr_mu, ssim_linear, ssim_mu])
+@pytest.mark.parametrize("score", [psnr_l, psnr_mu, ssim_l, ssim_mu])
 def test_what_isnt_an_image_of_real_numbers_is_refused(score):
     pred, truth = _images()
     for bad in (pred + 1j, torch.from_numpy(pred + 1j), pred.astype(str), None, [[1, 2], [3]], pred[:0]):
@@ -216,6 +218,6 @@ def test_registered_metrics_are_what_the_default_protocol_computes():
     expected = protocols["whole-float"].evaluate(pred, truth)
     assert len(expected) == 8
     for name, value in expected.items():
-        card = metrics[name]
-        assert card.load()(pred, truth) == value
-        assert card.load().card == card
+        assert metrics[name].load().card == metrics[name]
+        if name != "hdrvdp2":
+            assert getattr(by_name, name.replace("-", "_"))(pred, truth) == value

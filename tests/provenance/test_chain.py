@@ -11,9 +11,9 @@ import pytest
 
 from bench.core.errors import UsageError
 from bench.io.tables import ScoreRow, read_scores, write_scores
-from bench.provenance import address, chain, subject, text, values
+from bench.provenance import chain, number, text, values
 from bench.provenance.evidence import Evidence
-from bench.provenance.subject import Wanted
+from bench.provenance.number import ScoreNames
 
 from .conftest import SECOND, invented
 
@@ -21,12 +21,12 @@ FULL = "full--panoramas--s0"
 
 
 def meant(evidence, name, row, column):
-    cell = address.find(evidence.params.reports / "tables" / f"{name}.csv", row, column)
-    return subject.of_cell(evidence.params, cell)
+    cell = number.find_cell(evidence.params.reports / "tables" / f"{name}.csv", row, column)
+    return number.of_cell(evidence.params, cell)
 
 
 def traced(evidence, name="table3", row="full", column="psnr_mu"):
-    return chain.of_subject(meant(evidence, name, row, column), evidence)
+    return chain.of_number(meant(evidence, name, row, column), evidence)
 
 
 def unfolded(said):
@@ -56,7 +56,7 @@ def test_every_link_stands_in_the_chain(evidence):
 
 
 def test_as_text_it_names_files_hashes_stages_and_the_command(evidence):
-    said = text.of_subject(traced(evidence))
+    said = text.of_number(traced(evidence))
     for part in (
         "table3.csv, line 8: 7. + PA + FMU + D_VQ + RF on panoramas, psnr_mu",
         "34.2000 = mean over 2 scenes of seed 0, from work/tiny/scores/full--panoramas--s0--panoramas.csv",
@@ -70,14 +70,14 @@ def test_as_text_it_names_files_hashes_stages_and_the_command(evidence):
 
 def test_means_are_over_scenes_then_over_seeds(evidence):
     value = values.compute(meant(evidence, "table3", "baseline", "psnr_mu"), evidence)
-    assert value.number == pytest.approx((32.9 + 33.15) / 2)
+    assert value.exact == pytest.approx((32.9 + 33.15) / 2)
     assert value.how == "mean over 2 scenes, then over seeds 0, 1"
     assert SECOND in traced(evidence, row="baseline")["command"]
 
 
 def test_an_undefined_score_is_left_out_and_counted(evidence):
     value = values.compute(meant(evidence, "masks", "full", "psnr_mu_moving"), evidence)
-    assert value.number == pytest.approx(34.2 - 3 - 1)
+    assert value.exact == pytest.approx(34.2 - 3 - 1)
     assert value.how.endswith("1 scores are NaN and left out")
 
 
@@ -88,7 +88,7 @@ def test_fresh_rows_are_read_before_the_reports_own(evidence):
     value = traced(evidence)["value"]
     assert (value["text"], value["agrees"]) == ("34.7000", False)
     assert traced(evidence)["evaluations"][0]["scores"]["here"] == "changed since"
-    assert "DIFFERS from the cell" in unfolded(text.of_subject(traced(evidence)))
+    assert "DIFFERS from the cell" in unfolded(text.of_number(traced(evidence)))
     file.unlink()
     value = traced(evidence)["value"]
     assert (value["text"], value["agrees"], value["files"]) == ("34.2000", True, ["reports/tiny/scores.csv"])
@@ -100,7 +100,7 @@ def records(file):
     return [ScoreRow(*row) for row in frame.itertuples(index=False)]
 
 
-def test_without_work_the_sidecar_and_the_lock_tell(evidence):
+def test_without_work_the_provenance_file_and_the_lock_tell(evidence):
     whole = traced(evidence)
     shutil.rmtree("work")
     found = traced(Evidence(invented()))
@@ -154,8 +154,8 @@ def test_changed_parameters_are_told(evidence):
     assert not any("has changed" in note for note in traced(evidence)["notes"])
 
 
-def test_a_report_without_sidecar_and_lock_says_what_is_unknown(evidence):
-    evidence.sidecar_file.unlink()
+def test_a_report_without_provenance_and_lock_says_what_is_unknown(evidence):
+    evidence.provenance_file.unlink()
     evidence.lock.file.unlink()
     found = traced(Evidence(invented()))
     assert found["value"]["agrees"] is True
@@ -169,7 +169,7 @@ def test_a_paper_number_and_a_dash_have_no_chain(evidence):
     assert printed["stages"] == [] and "dvc repro" not in printed["command"]
     dash = traced(evidence, "table1", "TransHDR", "psnr_mu")
     assert dash["command"] is None and dash["subject"]["reason"]
-    assert "empty: " in text.of_subject(dash)
+    assert "empty: " in text.of_number(dash)
 
 
 def test_a_table_and_a_figure_are_traced_whole(evidence):
@@ -193,7 +193,7 @@ def test_a_cell_of_another_table_has_the_chain_of_its_table(evidence):
 
 
 def test_a_report_of_an_older_version_names_the_remedy(evidence):
-    evidence.sidecar_file.unlink()
+    evidence.provenance_file.unlink()
     with pytest.raises(UsageError, match="Run: dvc repro report"):
         chain.of_file(Path("reports/tiny/tables/table2.csv"), Evidence(invented()))
 
@@ -214,30 +214,30 @@ def test_a_submission_is_traced_to_its_file(evidence):
 
 @pytest.mark.parametrize("name", ["full", "Proposed", "OLC (K=1024)"])
 def test_a_score_is_found_by_names(evidence, name):
-    found = subject.of_names(evidence.params, evidence.scores, Wanted(name, "psnr-mu"))
+    found = number.of_names(evidence.params, evidence.scores, ScoreNames(name, "psnr-mu"))
     assert (found.cell.name, found.cell.text, found.variant) == ("table1", "34.2000", "full")
-    second = subject.of_names(evidence.params, evidence.scores, Wanted(name, "psnr_mu", table=2))
+    second = number.of_names(evidence.params, evidence.scores, ScoreNames(name, "psnr_mu", table=2))
     assert second.cell.name == "table2"
-    one = subject.of_names(evidence.params, evidence.scores, Wanted(name, "psnr-mu@saturated", "sunset-00"))
-    assert values.compute(one, evidence).number == pytest.approx(34.2 - 6 + 1)
-    command = chain.of_subject(one, evidence)["command"]
+    one = number.of_names(evidence.params, evidence.scores, ScoreNames(name, "psnr-mu@saturated", "sunset-00"))
+    assert values.compute(one, evidence).exact == pytest.approx(34.2 - 6 + 1)
+    command = chain.of_number(one, evidence)["command"]
     assert command.endswith("--method full --metric psnr-mu@saturated --scene sunset-00 --dataset panoramas --value")
 
 
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        (Wanted("fool", "psnr-mu"), "Did you mean 'full'"),
-        (Wanted("full", "psnr-mo"), "Did you mean 'psnr-mu'"),
-        (Wanted("full", "psnr-mu", "sunset-01"), "Did you mean 'sunset-00'"),
-        (Wanted("full", "psnr-mu", dataset="panorama"), "Did you mean 'panoramas'"),
-        (Wanted("full", "psnr-mu", table=4), "expected 1, 2 or 3"),
-        (Wanted("ahdrnet", "psnr-mu", table=2), "Table 2 of reports/tiny has no cell"),
+        (ScoreNames("fool", "psnr-mu"), "Did you mean 'full'"),
+        (ScoreNames("full", "psnr-mo"), "Did you mean 'psnr-mu'"),
+        (ScoreNames("full", "psnr-mu", "sunset-01"), "Did you mean 'sunset-00'"),
+        (ScoreNames("full", "psnr-mu", dataset="panorama"), "Did you mean 'panoramas'"),
+        (ScoreNames("full", "psnr-mu", table=4), "expected 1, 2 or 3"),
+        (ScoreNames("ahdrnet", "psnr-mu", table=2), "Table 2 of reports/tiny has no cell"),
     ],
 )
 def test_names_that_are_not_there_are_told(evidence, wanted, message):
     with pytest.raises(UsageError, match=message):
-        subject.of_names(evidence.params, evidence.scores, wanted)
+        number.of_names(evidence.params, evidence.scores, wanted)
 
 
 def test_the_commit_is_that_of_the_files(evidence):

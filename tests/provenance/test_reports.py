@@ -6,7 +6,7 @@ import pytest
 
 from bench.core.params import load
 from bench.core.registry import ROOT
-from bench.provenance import address, chain, subject, values
+from bench.provenance import chain, number, values
 from bench.provenance.evidence import Evidence
 
 FILES = {"demo": "params.yaml", "study": "profiles/study/params.yaml", "lab": "profiles/lab/params.yaml"}
@@ -14,7 +14,7 @@ WORDS = {"dataset", "method", "variant", "kind", "note"}
 """Columns whose cells are no results."""
 
 ON_CARDS = {"params_m", *values.SIZES}
-"""Columns that come from files which git doesn't keep; sidecars repeat them."""
+"""Columns that come from files which git doesn't keep; provenance.json repeats them."""
 
 
 @pytest.fixture(scope="module", params=FILES)
@@ -26,15 +26,15 @@ def tracked(request):
 
 def cells(evidence, name):
     file = evidence.params.reports / "tables" / f"{name}.csv"
-    rows = address.read(file)
-    return [address.Cell(file, line, row, column) for line, row in enumerate(rows, start=2) for column in row]
+    rows = number.read_table(file)
+    return [number.TableCell(file, line, row, column) for line, row in enumerate(rows, start=2) for column in row]
 
 
 @pytest.mark.parametrize("name", ["table1", "table2", "table3", "masks"])
 def test_every_number_is_computed_again_to_the_printed_digits(tracked, name):
     done, left = 0, set()
     for cell in cells(tracked, name):
-        meant = subject.of_cell(tracked.params, cell)
+        meant = number.of_cell(tracked.params, cell)
         value = values.compute(meant, tracked)
         if not cell.text:
             assert not value.text, cell
@@ -43,7 +43,7 @@ def test_every_number_is_computed_again_to_the_printed_digits(tracked, name):
             done += 1
         else:
             left.add(cell.column)
-    expected = WORDS | (set() if tracked.sidecar else ON_CARDS)
+    expected = WORDS | (set() if tracked.provenance else ON_CARDS)
     assert left <= expected | ({"scenes_saturated", "scenes_moving", *values.COUNTS} if name == "masks" else set())
     assert done > 50
 
@@ -58,8 +58,8 @@ def test_a_number_of_three_seeds_names_their_stages():
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
         evidence = Evidence(load(Path(FILES["study"])))
-        cell = address.find(evidence.params.reports / "tables" / "table3.csv", "olc-64", "psnr_mu")
-        found = chain.of_subject(subject.of_cell(evidence.params, cell), evidence)
+        cell = number.find_cell(evidence.params.reports / "tables" / "table3.csv", "olc-64", "psnr_mu")
+        found = chain.of_number(number.of_cell(evidence.params, cell), evidence)
     assert found["value"]["how"] == "mean over 8 scenes, then over seeds 0, 1, 2"
     for seed in (0, 1, 2):
         key = f"olc-64--panoramas--s{seed}--panoramas"
@@ -75,8 +75,8 @@ def test_a_profile_without_a_lock_says_so():
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
         evidence = Evidence(load(Path(FILES["lab"])))
-        cell = address.find(evidence.params.reports / "tables" / "table2.csv", "OLC (K=1024)", "hdrvdp2")
-        found = chain.of_subject(subject.of_cell(evidence.params, cell), evidence)
+        cell = number.find_cell(evidence.params.reports / "tables" / "table2.csv", "OLC (K=1024)", "hdrvdp2")
+        found = chain.of_number(number.of_cell(evidence.params, cell), evidence)
     assert found["value"]["agrees"] is True
     assert any("profiles/lab/dvc.lock isn't tracked" in note for note in found["notes"])
     assert found["trainings"][0]["parameters"]["stage2"]["steps"] == evidence.params.stage2.steps

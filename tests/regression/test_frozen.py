@@ -9,10 +9,10 @@ import yaml
 from bench.core.errors import UsageError
 from bench.core.registry import protocols
 from bench.io.tables import read_scores
-from bench.metrics import comparison
+from bench.metrics import fidelity
 from bench.metrics.hdrvdp2 import metric as vision
 from bench.regression import drift, listing
-from bench.stages.training import training
+from bench.stages.training import environment
 
 NAMES = ("whole-float", "sctnet")
 
@@ -49,8 +49,8 @@ def test_every_protocol_is_watched_but_one_that_crops_too_much():
 
 @pytest.mark.parametrize("size", [2e-6, 0.01])
 def test_psnr_that_drifts_is_seen(small, monkeypatch, size):
-    right = comparison.decibels
-    monkeypatch.setattr(comparison, "decibels", lambda *args: right(*args) - size)
+    right = fidelity.decibels
+    monkeypatch.setattr(fidelity, "decibels", lambda *args: right(*args) - size)
     found = drift.check(small)
     assert found.failed
     assert {change.name for change in found.changes} == {"worse"}
@@ -82,17 +82,17 @@ def test_a_direction_that_turned_is_seen(small, monkeypatch):
 
 def test_other_libraries_are_a_note(small, monkeypatch):
     assert not drift.check(small).notes
-    monkeypatch.setattr(training, "libraries", lambda: {"torch": "99.0"})
+    monkeypatch.setattr(environment, "libraries", lambda: {"torch": "99.0"})
     (note,) = drift.check(small).notes
     assert "here are torch 99.0" in note
 
 
 def test_a_changed_metric_can_be_accepted(small, monkeypatch):
-    right = comparison.decibels
-    monkeypatch.setattr(comparison, "decibels", lambda *args: right(*args) - 1)
+    right = fidelity.decibels
+    monkeypatch.setattr(fidelity, "decibels", lambda *args: right(*args) - 1)
     drift.accept(small)
     assert not drift.check(small).failed
-    monkeypatch.setattr(comparison, "decibels", right)
+    monkeypatch.setattr(fidelity, "decibels", right)
     assert drift.check(small).failed
 
 

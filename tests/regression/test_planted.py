@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bench.core.errors import UsageError
-from bench.metrics.settings import SsimWindow
+from bench.metrics.window import SsimWindow
 from bench.regression import listing
 from bench.regression.comparison import compare
 

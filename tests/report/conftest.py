@@ -26,6 +26,9 @@ QUALITY = {
     "reference-only": 31.6, "triangle-merge": 26.8, "ahdrnet": 33.1, "vanilla-16": 33.4, "olc-16": 33.9,
     "vanilla-32": 33.5, "full": 34.2, "baseline": 32.9,
 }  # fmt: skip
+ROWS_2 = {
+    "Vanilla (K=512)": "vanilla-16", "OLC (K=512)": "olc-16", "Vanilla (K=1024)": "vanilla-32", "OLC (K=1024)": "full",
+}  # fmt: skip
 
 
 def parameters(**changes: object) -> Params:
@@ -56,12 +59,9 @@ def parameters(**changes: object) -> Params:
         "classic_evaluations": cells(["reference-only", "triangle-merge"]),
         "plain_evaluations": cells(["ahdrnet", "baseline"]), "vq_evaluations": cells(vq),
         "tables": {
-            "table1": {"AHDRNet": "ahdrnet", "Proposed": "full"},
-            "table2": {
-                "Vanilla (K=512)": "vanilla-16", "OLC (K=512)": "olc-16", "Vanilla (K=1024)": "vanilla-32",
-                "OLC (K=1024)": "full",
-            },
-            "table3": {"1. Baseline": "baseline", "7. + PA + FMU + D_VQ + RF": "full"},
+            "1": {"rows": {"AHDRNet": "ahdrnet", "Proposed": "full"}},
+            "2": {"rows": ROWS_2},
+            "3": {"rows": {"1. Baseline": "baseline", "7. + PA + FMU + D_VQ + RF": "full"}},
             "floors": ["reference-only", "triangle-merge"],
             "crops": ["reference-only", "ahdrnet", "full"],
         },
@@ -229,16 +229,17 @@ def study_changes(seeds: int, against: dict[str, str]) -> dict[str, object]:
         "classic_evaluations": {}, "plain_evaluations": {},
         "vq_evaluations": {f"{run}--panoramas": {"run": run, "dataset": "panoramas", "code": "m"} for run in runs},
         "tables": {
-            "table1": {"Proposed": "full"},
-            "table2": {
-                "Vanilla (K=512)": "vanilla-16", "OLC (K=512)": "olc-16", "Vanilla (K=1024)": "vanilla-32",
-                "OLC (K=1024)": "full",
+            "1": {"rows": {"Proposed": "full"}},
+            "2": {
+                "rows": ROWS_2,
+                "controls": {"V-HDR": "hdr-32", "Vanilla, restarts": "vanilla-32-r", "OLC, restarts": "full-r"},
             },
-            "table2_controls": {"V-HDR": "hdr-32", "Vanilla, restarts": "vanilla-32-r", "OLC, restarts": "full-r"},
-            "table3": {
-                "1. Baseline": "baseline", "6. + PA + FMU + D_VQ": "step-6", "7. + PA + FMU + D_VQ + RF": "full",
+            "3": {
+                "rows": {
+                    "1. Baseline": "baseline", "6. + PA + FMU + D_VQ": "step-6", "7. + PA + FMU + D_VQ + RF": "full",
+                },
+                "controls": {"Row 7, random D_VQ": "full-random"},
             },
-            "table3_controls": {"Row 7, random D_VQ": "full-random"},
             "against": against,
         },
     }  # fmt: skip

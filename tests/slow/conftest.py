@@ -79,7 +79,7 @@ def smallest() -> dict[str, Any]:
     for group in ("classic_evaluations", "plain_evaluations", "vq_evaluations"):
         content[group] = {name: cell for name, cell in content[group].items() if cell["run"] in runs}
     assert {group: len(content[group]) for group in KEPT} == KEPT
-    content["tables"] |= {"table1": {"AHDRNet": "ahdrnet", "Proposed": "olc-16"}}
+    content["tables"] |= {"1": {"rows": {"AHDRNet": "ahdrnet", "Proposed": "olc-16"}}}
     return content | {
         "profile": "slow", "root": ".", "params_file": "params.yaml", "threads": 1,
         "protocol": "hdr-transformer", "sensitivity": [],

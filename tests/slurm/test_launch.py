@@ -24,13 +24,13 @@ LAUNCH = """
 import sys
 from pathlib import Path
 from bench.core.errors import BenchError
-from bench.launch.plan import Options
+from bench.launch.plan import LaunchOptions
 from bench.launch.pool import Needs
-from bench.launch.session import launch
+from bench.launch.head import launch
 
 needs = Needs(memory=float(sys.argv[1]))
 try:
-    launch(Options(Path.cwd(), "dvc.yaml", "tiny", executor="slurm", slots=(None, None), needs=needs, backoff=1))
+    launch(LaunchOptions(Path.cwd(), "dvc.yaml", "tiny", executor="slurm", slots=(None, None), needs=needs, backoff=1))
 except BenchError as error:
     print(error)
     sys.exit(error.exit_code)

@@ -73,7 +73,7 @@ def tiny() -> tuple[dict[str, Any], str, str, str]:
     """Reduce the smoke profile to a codebook, a run without one and a run on it; name these three."""
     content = yaml.safe_load((ROOT / "profiles/smoke/params.yaml").read_text(encoding="utf-8"))
     tables, proposed = content["tables"], "olc-32"
-    tables["table1"] = {"AHDRNet": "ahdrnet", "Proposed": proposed}
+    tables["1"] = {"rows": {"AHDRNet": "ahdrnet", "Proposed": proposed}}
     content |= {"profile": "tiny", "threads": 1, "train": {"panoramas": [0]}}
     content["codebooks"] = {proposed: content["codebooks"][proposed]}
     for name, variant in content["variants"].items():

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from bench.core.errors import TrainingFailed, TrainingPaused, UsageError
-from bench.train.averaging import Average, forget_moments
+from bench.train.averaging import EMA, forget_moments
 from bench.train.checkpoint import Checkpoint
 from bench.train.failure import Guard, NotFinite, read_dump
-from bench.train.loop import Call, channels_last, to_device
+from bench.train.loop import RunOptions, channels_last, to_inputs
 from bench.train.metering import Meter
 from bench.train.patches import PatchStream
 from bench.train.stopping import Stop
@@ -91,8 +91,8 @@ def test_a_training_whose_time_is_up_goes_on_to_the_same_bits(tiny_scene, tmp_pa
 
     whole, curve = stage2(tiny_scene, tmp_path / "whole", steps=3)
     fit = tiny.fit
-    late = Call(deadline=time.monotonic(), again="python -m bench train x")
-    monkeypatch.setattr(tiny, "fit", lambda *given, **options: fit(*given, **options, call=late))
+    late = RunOptions(deadline=time.monotonic(), again="python -m bench train x")
+    monkeypatch.setattr(tiny, "fit", lambda *given, **words: fit(*given, **words, options=late))
     with pytest.raises(TrainingPaused, match=r"after step 1 of 3, because its time is up.*: python -m bench train x"):
         stage2(tiny_scene, tmp_path / "cut", steps=3)
     monkeypatch.setattr(tiny, "fit", fit)
@@ -114,15 +114,15 @@ def test_the_average_by_hand():
     layer = nn.Linear(1, 1, bias=False)
     with torch.no_grad():
         layer.weight.fill_(1.0)
-        average = Average(layer, 0.5)
+        ema = EMA(layer, 0.5)
         layer.weight.fill_(3.0)
-        average.follow(0)  # decay (1 + 0) / (10 + 0)
-        assert float(average.values["weight"]) == pytest.approx(0.1 * 1 + 0.9 * 3)
-        average.follow(1000)  # decay 0.5
-        assert float(average.values["weight"]) == pytest.approx(0.5 * 2.8 + 0.5 * 3)
+        ema.follow(0)  # decay (1 + 0) / (10 + 0)
+        assert float(ema.values["weight"]) == pytest.approx(0.1 * 1 + 0.9 * 3)
+        ema.follow(1000)  # decay 0.5
+        assert float(ema.values["weight"]) == pytest.approx(0.5 * 2.8 + 0.5 * 3)
         layer.weight.fill_(7.0)
-        average.forget(layer.weight, torch.tensor([True]))
-        average.apply()
+        ema.forget(layer.weight, torch.tensor([True]))
+        ema.apply()
     assert float(layer.weight.detach()) == 7.0
 
 
@@ -180,7 +180,7 @@ def test_slices_of_channels_last_frames_are_channels_last():
 
 def test_a_batch_on_the_device_is_what_networks_take(tiny_scene):
     batch = PatchStream([tiny_scene], size=16, stride=8, augment=False, seed=0).__getitems__([0, 1])
-    frames, truth = to_device([torch.from_numpy(part) for part in batch], CPU)
+    frames, truth = to_inputs([torch.from_numpy(part) for part in batch], CPU)
     assert frames.shape == (2, 3, 6, 16, 16) and truth.shape == (2, 3, 16, 16) and truth.is_contiguous()
 
 

@@ -52,7 +52,7 @@ def die():
 
 
 def settings(**changes):
-    values = {"steps": 10, "batch": 2, "rate": 3e-3, "schedule": "one-cycle", "clip": 1.0, "weight_perceptual": 0.0}
+    values = {"steps": 10, "batch": 2, "lr": 3e-3, "schedule": "one-cycle", "clip": 1.0, "weight_perceptual": 0.0}
     # Copied, not validated: rows of the curve and checkpoints don't fall together, which must not matter.
     return Stage2(**values).model_copy(update={"checkpoint_every": 4, "log_every": 3, **changes})
 
@@ -138,7 +138,7 @@ class Probe:
 
     def __init__(self, terms, phases=("network",)):
         self.networks = {phase: nn.Linear(1, 1, bias=False) for phase in phases}
-        self.rates = dict.fromkeys(phases, 1e-3)
+        self.lrs = dict.fromkeys(phases, 1e-3)
         self.terms, self.seen, self.steps = terms, [], []
         for network in self.networks.values():
             nn.init.ones_(network.weight)

@@ -20,8 +20,8 @@ def stream(*scenes, size=16, stride=8, augment=False, seed=0):
 def test_kalantaris_training_set_gives_17760_patches():
     """12 rows by 20 columns of 256 pixels at stride 64 in each of 74 images of 1000x1500."""
     assert len(grid(1000, 1500, 256, 64)) == 240
-    codes = np.broadcast_to(np.uint16(0), (3, 1000, 1500, 3))
-    scenes = [SimpleNamespace(codes=codes)] * 74
+    frames = np.broadcast_to(np.uint16(0), (3, 1000, 1500, 3))
+    scenes = [SimpleNamespace(frames=frames)] * 74
     assert len(stream(*scenes, size=256, stride=64)) == 17_760
 
 
@@ -53,7 +53,7 @@ def test_a_sample_does_not_depend_on_what_was_drawn_before(tiny_scene):
     drawn = [fresh[number] for number in numbers]
     for number, patch in zip(numbers, drawn, strict=True):
         again = stream(tiny_scene, augment=True)[number]
-        assert patch.codes.tobytes() == again.codes.tobytes()
+        assert patch.frames.tobytes() == again.frames.tobytes()
         assert patch.truth.tobytes() == again.truth.tobytes()
 
 
@@ -71,7 +71,7 @@ def test_frames_and_truth_are_turned_alike(tiny_scene):
     turned = 0
     for number in range(32):
         patch = patches[number]
-        np.testing.assert_allclose(patch.codes / 65535, np.stack([patch.truth] * 3), rtol=1e-6)
+        np.testing.assert_allclose(patch.frames / 65535, np.stack([patch.truth] * 3), rtol=1e-6)
         turned += not np.array_equal(patch.truth, plain[number].truth)
     assert turned > 16
 
@@ -105,8 +105,8 @@ def test_the_networks_input_is_ldr_then_linear(dtype, top):
 
 def test_patches_are_copies_of_what_is_stored(tiny_scene):
     patch = stream(tiny_scene, augment=True)[0]
-    assert patch.codes.shape == (3, 16, 16, 3) and patch.truth.shape == (16, 16, 3)
-    assert (patch.codes.dtype, patch.times.dtype, patch.truth.dtype) == (np.uint16, np.float32, np.float32)
+    assert patch.frames.shape == (3, 16, 16, 3) and patch.truth.shape == (16, 16, 3)
+    assert (patch.frames.dtype, patch.times.dtype, patch.truth.dtype) == (np.uint16, np.float32, np.float32)
     assert patch.times.tolist() == tiny_scene.times.tolist()
     patch.truth[:] = -1
     assert tiny_scene.radiance.min() >= 0
@@ -124,7 +124,7 @@ def test_eight_bit_scenes_give_the_same_input(tiny_scene):
     codes = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3)).astype(np.uint8)
     truth = np.zeros((16, 16, 3), np.float32)
     patch = stream(Scene("eight", codes, np.array([1.0, 4, 16]), 1, truth))[0]
-    stored, times = torch.from_numpy(patch.codes)[None], torch.from_numpy(patch.times)[None]
+    stored, times = torch.from_numpy(patch.frames)[None], torch.from_numpy(patch.times)[None]
     whole = scene_input(Scene("eight", codes, np.array([1.0, 4, 16]), 1))
     assert torch.equal(to_network(stored, times), whole)
 
@@ -144,7 +144,7 @@ def test_a_batch_that_cannot_be_shared_is_refused():
 
 
 def test_brackets_of_different_lengths_are_refused(tiny_scene):
-    shorter = Scene("two", tiny_scene.codes[:2], tiny_scene.times[:2], 0, tiny_scene.radiance)
+    shorter = Scene("two", tiny_scene.frames[:2], tiny_scene.times[:2], 0, tiny_scene.radiance)
     with pytest.raises(UsageError, match=r"scene '.*' has . frames, another of its batch .; a training set needs"):
         stream(tiny_scene, shorter).__getitems__(range(16))
 
@@ -155,6 +155,6 @@ def test_too_small_scenes_are_refused(tiny_scene):
 
 
 def test_scenes_without_truth_are_refused(tiny_scene):
-    blind = Scene("blind", tiny_scene.codes, tiny_scene.times, 1)
+    blind = Scene("blind", tiny_scene.frames, tiny_scene.times, 1)
     with pytest.raises(UsageError, match=r"scene 'blind' has no truth"):
         stream(blind)[0]

@@ -3,20 +3,20 @@
 import pytest
 
 from bench.core.optimisation import Optimisation
-from bench.train.schedule import rate
+from bench.train.schedule import lr_at
 
 
-def rates(peak, steps, **settings):
+def lrs(peak, steps, **settings):
     made = Optimisation(steps=steps, **settings)
-    return [rate(made, peak, step) for step in range(steps)]
+    return [lr_at(made, peak, step) for step in range(steps)]
 
 
 def test_a_constant_rate_is_the_peak():
-    assert set(rates(1e-4, 100, schedule="constant")) == {1e-4}
+    assert set(lrs(1e-4, 100, schedule="constant")) == {1e-4}
 
 
 def test_one_cycle_rises_to_the_peak_in_a_tenth_and_falls_to_zero():
-    found = rates(1.0, 200, schedule="one-cycle")
+    found = lrs(1.0, 200, schedule="one-cycle")
     assert max(found) == found[19] == pytest.approx(1)
     assert found[:20] == sorted(found[:20]) and found[19:] == sorted(found[19:], reverse=True)
     assert found[0] == pytest.approx(0.04 + 0.96 / 20)
@@ -26,11 +26,11 @@ def test_one_cycle_rises_to_the_peak_in_a_tenth_and_falls_to_zero():
 
 @pytest.mark.parametrize("steps", [1, 2, 7])
 def test_one_cycle_of_few_steps_stays_in_range(steps):
-    assert all(0 <= value <= 2 for value in rates(2.0, steps, schedule="one-cycle"))
+    assert all(0 <= value <= 2 for value in lrs(2.0, steps, schedule="one-cycle"))
 
 
 def test_a_decay_falls_in_steps_to_its_floor():
-    found = rates(1e-4, 1000, schedule="decay", decay=0.5, decay_every=100, rate_floor=2e-6)
+    found = lrs(1e-4, 1000, schedule="decay", decay=0.5, decay_every=100, min_lr=2e-6)
     assert found[0] == found[99] == 1e-4
     assert found[100] == found[199] == 5e-5
     assert found[250] == 2.5e-5
@@ -39,4 +39,4 @@ def test_a_decay_falls_in_steps_to_its_floor():
 
 
 def test_a_floor_above_the_peak_lifts_nothing():
-    assert set(rates(1e-6, 10, schedule="decay", decay=0.5, decay_every=2, rate_floor=1e-5)) == {1e-6}
+    assert set(lrs(1e-6, 10, schedule="decay", decay=0.5, decay_every=2, min_lr=1e-5)) == {1e-6}

@@ -6,7 +6,7 @@ import torch
 from bench.core.optimisation import Stage1
 from bench.core.params import Params
 from bench.nn.losses import Fidelity
-from bench.stages.training.codebook import _learner
+from bench.stages.training.codebook import learner as codebook_learner
 from bench.train.checkpoint import Checkpoint
 from bench.train.loop import fit, seed_parameters
 from bench.train.patches import PatchStream
@@ -15,7 +15,7 @@ from methods.olc.stage1 import CodebookLearner, image_of_kind
 from methods.olc.vqgan import VQGAN
 
 CPU = torch.device("cpu")
-PLAIN = {"steps": 8, "batch": 2, "rate": 2e-3, "rate_discriminator": 2e-3, "discriminator_width": 16}
+PLAIN = {"steps": 8, "batch": 2, "lr": 2e-3, "lr_discriminator": 2e-3, "discriminator_width": 16}
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def same(one, other):
 
 def train(params, name, stream, folder, layout=None):
     """Train as the stage does; returns the weights of both networks, what the learner was shown, and the curve."""
-    made, shown = _learner(params, name, None), []
+    made, shown = codebook_learner(params, name, None), []
     if layout:
         made.vqgan.codebook.layout = layout
     losses = made.losses
@@ -79,7 +79,7 @@ def train(params, name, stream, folder, layout=None):
 @pytest.mark.parametrize("init", ["uniform", "data"])
 def test_vanilla_and_olc_start_from_the_same_weights(params, init):
     chosen = params.model_copy(update={"stage1": params.stage1.model_copy(update={"init": init})})
-    vanilla, olc = (_learner(chosen, name, None) for name in ("vanilla", "olc"))
+    vanilla, olc = (codebook_learner(chosen, name, None) for name in ("vanilla", "olc"))
     assert (vanilla.vqgan.codebook.layout, olc.vqgan.codebook.layout) == ("vanilla", "olc")
     assert same(states(vanilla), states(olc))
     uniform = vanilla.vqgan.codebook.weight.detach().clone()
@@ -92,7 +92,7 @@ def test_vanilla_and_olc_start_from_the_same_weights(params, init):
 @pytest.mark.parametrize("eta", ["per-batch", "per-sample"])
 def test_vanilla_and_olc_see_the_same_kinds(params, eta):
     chosen = params.model_copy(update={"stage1": params.stage1.model_copy(update={"eta": eta})})
-    vanilla, olc = (_learner(chosen, name, None) for name in ("vanilla", "olc"))
+    vanilla, olc = (codebook_learner(chosen, name, None) for name in ("vanilla", "olc"))
     drawn = [[torch.as_tensor(made.kinds(step, 2)).tolist() for step in range(50)] for made in (vanilla, olc)]
     assert drawn[0] == drawn[1]
     assert set(torch.tensor(drawn[0]).flatten().tolist()) == {0, 1, 2, 3}
@@ -173,13 +173,13 @@ def test_the_discriminator_joins_after_the_warm_up():
 
 def test_without_an_adversarial_weight_there_is_no_discriminator():
     made = learner(weight_adversarial=0.0)
-    assert list(made.networks) == list(made.rates) == ["generator"]
+    assert list(made.networks) == list(made.lrs) == ["generator"]
     assert "adversarial" not in losses(made, "generator", *batch(), 7)
 
 
 def test_both_networks_train_and_stay_trainable(params, stream, tmp_path):
-    before = states(_learner(params, "olc", None))
-    made = _learner(params, "olc", None)
+    before = states(codebook_learner(params, "olc", None))
+    made = codebook_learner(params, "olc", None)
     fit(made, stream, params.stage1, Checkpoint(tmp_path), label="both", device=CPU)
     moved = {name for name, value in states(made).items() if not torch.equal(value, before[name])}
     assert {"generator.codebook.weight", "generator.decoder.exit.1.weight", "discriminator.layers.0.weight"} <= moved

@@ -19,12 +19,12 @@ EVERY_OPTION = {
     "lazy_codebook": True, "discriminator": "unet-sn", "discriminator_width": 8, "adversarial_from": 0.4,
     "ema": 0.9, "accumulate": 2, "clip": 1.0, "observe_every": 2,
 }  # fmt: skip
-BASE = {"steps": 10, "batch": 4, "rate": 1e-3, "checkpoint_every": 2, "log_every": 2}
+BASE = {"steps": 10, "batch": 4, "lr": 1e-3, "checkpoint_every": 2, "log_every": 2}
 
 
 def stage1(scene, folder, group=ALONE, gather=None, **changes):
     """Train a codebook of 16 codes; returns all weights and counts by name, and the learning curve."""
-    settings = Stage1(**{**BASE, "rate_discriminator": 1e-3, "discriminator_width": 8, **changes})
+    settings = Stage1(**{**BASE, "lr_discriminator": 1e-3, "discriminator_width": 8, **changes})
     vqgan = VQGAN(channels=4, codes=16, segments="olc", encoder_blocks=1, decoder_blocks=1, middle_blocks=0)
     seed_parameters(vqgan, 0)
     learner = CodebookLearner(

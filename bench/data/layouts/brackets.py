@@ -40,7 +40,7 @@ HU = Names(r"input_\d_aligned\.tiff?", "input_exp.txt", "ref_hdr_aligned_linear.
 def read_scene(folder: Path, dataset: str, names: Names = OFFICIAL, truth: bool = True) -> Scene:
     """Read one scene.
 
-    Frames keep their stored codes, RGB; times start at 1 whatever the EV origin; the truth is clipped to [0, 1].
+    Frames keep their stored values, RGB; times start at 1 whatever the EV origin; the truth is clipped to [0, 1].
     truth : whether the truth is expected; without it `radiance` is None.
     UsageError, with one sentence, for anything missing, unreadable or contradictory; Incomplete where a frame or the
     truth is missing.

@@ -14,7 +14,7 @@ DEEP = 2
 SHOWN = 6
 
 
-class Place(NamedTuple):
+class SplitFolders(NamedTuple):
     """One way in which a split may lie: folders that hold scene folders, and the numbers of the scenes that count.
 
     folders : relative to the layout's base; all that exist are taken, "" is the base itself.
@@ -25,7 +25,7 @@ class Place(NamedTuple):
     numbers: tuple[int, int] | None = None
 
 
-Layout = Mapping[str, Sequence[Place]]
+Layout = Mapping[str, Sequence[SplitFolders]]
 """Split -> the ways in which it may lie, the most specific first."""
 
 
@@ -66,7 +66,7 @@ def _folders(folder: Path) -> list[Path]:
         raise UsageError(f"{folder}: can't be read ({error.strerror}); check the disk and permissions.") from error
 
 
-def _scenes(base: Path, place: Place) -> list[Path]:
+def _scenes(base: Path, place: SplitFolders) -> list[Path]:
     # A folder without an exposure file still counts: that it is incomplete must be said, not passed over.
     holders = [base / name for name in place.folders if (base / name).is_dir()]
     found = [folder for holder in holders for folder in _folders(holder) if _counts(folder.name, place.numbers)]
@@ -106,14 +106,14 @@ def _nothing(root: Path, split: str, layouts: Mapping[str, Layout], dataset: str
     )
 
 
-def _way(layout: str, place: Place) -> str:
+def _way(layout: str, place: SplitFolders) -> str:
     folders = " or ".join(name or "the folder itself" for name in place.folders)
     numbers = f" numbered {place.numbers[0]:03d} to {place.numbers[1]:03d}" if place.numbers else ""
     return f"{folders}{numbers} ({layout})"
 
 
 KALANTARI_LIKE: Layout = {
-    "train": [Place(("Training",)), Place(("training",)), Place(("Train",)), Place(("train",))],
-    "test": [Place(("Test/EXTRA", "Test/PAPER")), Place(("Test",)), Place(("test",))],
+    "train": [SplitFolders((name,)) for name in ("Training", "training", "Train", "train")],
+    "test": [SplitFolders(("Test/EXTRA", "Test/PAPER")), SplitFolders(("Test",)), SplitFolders(("test",))],
 }
 """Sets whose scenes look like Kalantari's and whose folders are called after the split."""

@@ -30,16 +30,16 @@ def read_scene(folder: Path, dataset: str, step: float = 2.0) -> Scene:
     UsageError, with one sentence, for anything missing, unreadable or contradictory.
     """
     what = f'scene "{folder.name}" of {dataset}'
-    frames = _frames(folder, what)
-    exposures = [_exposure(inside(path.with_suffix(".txt"), what), what) for path in frames]
-    _refuse_unordered(exposures, frames, what)
+    paths = _frames(folder, what)
+    exposures = [_exposure(inside(path.with_suffix(".txt"), what), what) for path in paths]
+    _refuse_unordered(exposures, paths, what)
     chosen = triplet(exposures, step)
-    names = [frames[index].name for index in chosen]
-    codes = [read_frame(frames[index]) for index in chosen]
-    check_alike(codes, names, what)
+    names = [paths[index].name for index in chosen]
+    frames = [read_frame(paths[index]) for index in chosen]
+    check_alike(frames, names, what)
     times = np.array([exposures[index] / exposures[chosen[0]] for index in chosen])
-    metadata = {"capture": folder.name, "frames": names, "frames_found": len(frames)}
-    return Scene(folder.name, np.stack(codes), times, len(chosen) // 2, None, metadata)
+    metadata = {"capture": folder.name, "frames": names, "frames_found": len(paths)}
+    return Scene(folder.name, np.stack(frames), times, len(chosen) // 2, None, metadata)
 
 
 def triplet(exposures: Sequence[float], step: float) -> list[int]:

@@ -13,21 +13,16 @@ import torch
 from torch import Tensor
 
 from bench.core.errors import UsageError
-from bench.core.metric import metric
 from bench.core.scene import Array
 from bench.metrics.hdrvdp2 import display, pyramid
 from bench.metrics.hdrvdp2.pooling import pooled, visibility
 from bench.metrics.hdrvdp2.vision import Viewing, bands, seen
 from bench.metrics.images import from_array
-from bench.metrics.viewing import Hdrvdp2
 
 Image = Array | Tensor
 """(H, W) or (H, W, 3) real numbers, in the unit of the colour encoding."""
 
 Precision = Literal["fast", "double"]
-DEFAULT = Hdrvdp2()
-"""The viewing conditions of protocol `whole-float`."""
-
 DTYPES: dict[str, torch.dtype] = {"fast": torch.float32, "double": torch.float64}
 
 
@@ -121,13 +116,6 @@ def hdrvdp2_loss(
     with _exactly(test):
         view = seen(*_pair(test, reference, viewing), viewing)
         return 100 - pooled(bands(view, viewing), view, maps=False).q
-
-
-@metric("hdrvdp2", unit="Q", better="higher", domain="vision")
-def quality(pred: Image, truth: Image) -> float:
-    """Q of HDR-VDP-2.2.2 for relative radiance (H, W, 3), viewed as protocol `whole-float` says; see `hdrvdp2`."""
-    ppd = DEFAULT.density(0, 0)
-    return hdrvdp2(pred, truth, color_encoding=DEFAULT.encoding, pixels_per_degree=ppd, maps=False).q
 
 
 def _viewing(encoding: str, ppd: float, surround: float, rgb_display: str | None, precision: str) -> Viewing:

@@ -4,14 +4,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
+from bench.core.scene import IMAGE_KINDS
 from bench.metrics.codebook import QUARTERS
 from bench.metrics.overlap import sharers
-from bench.report.codebooks.inspection import KINDS, number, row, samples
+from bench.report.codebooks.inspection import number, row, samples
 from bench.report.table.table import Column, Row, Table, Value
 
 Report = Mapping[str, Any]
 
-LDR = KINDS[:3]
+LDR = IMAGE_KINDS[:3]
 ZONES = ("shadows", "mid", "saturated", "mixed")
 UNMIXED = "all but mixed"
 """What the row over all zones is called: cells that belong to none aren't counted in it."""
@@ -182,7 +183,10 @@ def _sharer_rows(report: Report) -> Iterator[Row]:
     whole = {
         "vectors": report["vectors"],
         "sharers": zones["sharers"]["mass"],
-        **{key: dict(zip(KINDS, overlap[key][KINDS.index("H")], strict=True)) for key in ("same", "same_by_chance")},
+        **{
+            key: dict(zip(IMAGE_KINDS, overlap[key][IMAGE_KINDS.index("H")], strict=True))
+            for key in ("same", "same_by_chance")
+        },
     }
     parts = {"all HDR vectors": whole} | {f"HDR vectors, {zone}": zones["zones"][zone] for zone in ZONES}
     for name, values in parts.items():
@@ -216,8 +220,8 @@ def _overlaps(found: Sequence[Report], setting: str) -> Table:
 
 
 def _overlap_rows(report: Report) -> Iterator[Row]:
-    for i, j in combinations(range(len(KINDS)), 2):
-        cells = _book(report) | {"first": KINDS[i], "second": KINDS[j]}
+    for i, j in combinations(range(len(IMAGE_KINDS)), 2):
+        cells = _book(report) | {"first": IMAGE_KINDS[i], "second": IMAGE_KINDS[j]}
         cells |= {key: number(report["overlap"][key][i][j]) for key in ("jaccard", "shared", "same", "same_by_chance")}
         yield row("all", cells, OVERLAP_COLUMNS, {})
 

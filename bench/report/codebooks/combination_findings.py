@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from bench.report.codebooks.inspection import KINDS
+from bench.core.scene import IMAGE_KINDS
 from bench.report.results.seeds import seedless
 
 Report = Mapping[str, Any]
@@ -194,4 +194,4 @@ def _compared(first: float, second: float, above: str, below: str, equal: str) -
 
 
 def _used(report: Report) -> float:
-    return float(report["kinds"][KINDS[-1]]["used"])
+    return float(report["kinds"][IMAGE_KINDS[-1]]["used"])

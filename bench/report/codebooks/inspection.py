@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from bench.core.scene import IMAGE_KINDS
 from bench.metrics.codebook import QUARTERS
 from bench.report.table.table import Column, Row, Table, Value
 
-KINDS = ("L1", "L2", "L3", "H")
 CODEBOOK_COLUMNS = (
     Column("codebook", "codebook"),
     Column("segments", "segments"),
@@ -41,7 +41,7 @@ PART_COLUMNS = (
 
 def codebooks(found: Sequence[Mapping[str, Any]], setting: str) -> Table:
     """Build the table of codebook use: one row for each codebook and kind of image."""
-    rows = tuple(_codebook_row(report, kind) for report in found for kind in KINDS if kind in report["kinds"])
+    rows = tuple(_codebook_row(report, kind) for report in found for kind in IMAGE_KINDS if kind in report["kinds"])
     return Table(
         name="codebooks",
         title="Use of the codebooks on held-out images",

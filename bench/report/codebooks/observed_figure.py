@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from bench.core.scene import IMAGE_KINDS
 from bench.metrics.usage import HELD_OUT
-from bench.report.codebooks.inspection import KINDS as NAMES
-from bench.report.figures.style import INK, KINDS, canvas, png
+from bench.report.figures.style import INK, KIND_COLOURS, canvas, png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,7 +70,9 @@ def _kinds_legend(figure: "Figure", late: bool) -> None:
     """Name the kinds of images and, where a run began to quantise late, what grey lines and the dashed one are."""
     from matplotlib.lines import Line2D
 
-    handles = [Line2D([], [], color=KINDS[kind], linestyle=DASHES[kind], label=kind, **DOT) for kind in NAMES]
+    handles = [
+        Line2D([], [], color=KIND_COLOURS[kind], linestyle=DASHES[kind], label=kind, **DOT) for kind in IMAGE_KINDS
+    ]
     if late:
         handles += [
             Line2D([], [], color=EARLY, label="before quantisation"),
@@ -81,12 +83,12 @@ def _kinds_legend(figure: "Figure", late: bool) -> None:
 
 def _observed(axes: "Axes", frame: pd.DataFrame, fact: str) -> None:
     begins = quantised_after(frame)
-    for kind in NAMES:
+    for kind in IMAGE_KINDS:
         name = f"{HELD_OUT}{fact}_{kind}"
         if name in frame:
             measured = frame[["step", name]].dropna()
             early = measured["step"] <= (-1 if begins is None else begins)
-            for part, colour in ((measured[early], EARLY), (measured[~early], KINDS[kind])):
+            for part, colour in ((measured[early], EARLY), (measured[~early], KIND_COLOURS[kind])):
                 axes.plot(part["step"], part[name], color=colour, linestyle=DASHES[kind], **DOT)
     if begins is not None:
         axes.axvline(begins, **BEGINS)

@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.core.scene import Array
+from bench.core.scene import IMAGE_KINDS, Array
 from bench.report.codebooks.codebook_figures import Book
 from bench.report.codebooks.combination import UNMIXED, ZONES
-from bench.report.codebooks.inspection import KINDS as NAMES
 from bench.report.figures.style import INK, QUARTERS, canvas, png
 
 if TYPE_CHECKING:
@@ -41,8 +40,8 @@ def _matrix(axes: "Axes", values: Array, title: str) -> None:
     for (row, column), value in np.ndenumerate(values):
         colour = "white" if value > DARK else INK
         axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=8)
-    axes.set_xticks(range(len(NAMES)), NAMES)
-    axes.set_yticks(range(len(NAMES)), NAMES)
+    axes.set_xticks(range(len(IMAGE_KINDS)), IMAGE_KINDS)
+    axes.set_yticks(range(len(IMAGE_KINDS)), IMAGE_KINDS)
     axes.tick_params(length=0)
     axes.grid(False)
     axes.spines[:].set_visible(False)
@@ -60,7 +59,7 @@ def kinds_figure(books: Sequence[Book]) -> bytes:
         grid = figure.subplots(len(parts), len(books), squeeze=False, sharey="row")
         for column, book in enumerate(books):
             for axes, (key, title) in zip(grid[:, column], parts.items(), strict=True):
-                _grouped(axes, {kind: book.report["kinds"][kind][key] for kind in NAMES})
+                _grouped(axes, {kind: book.report["kinds"][kind][key] for kind in IMAGE_KINDS})
                 axes.set_ylabel(title if column == 0 else "")
             grid[0, column].set_title(book.title, fontweight="bold")
         for row in grid:

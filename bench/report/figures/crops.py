@@ -90,7 +90,7 @@ def boxes(scene: Scene, masks: Mapping[str, NDArray[np.bool_]]) -> list[Box]:
     Detail is the mu-law gradient: the short frame alone shows what the reference lost. Crops don't overlap where
     that can be avoided. Without any masked pixel the crop is the centre.
     """
-    height, width = scene.codes.shape[1:3]
+    height, width = scene.frames.shape[1:3]
     edge = max(8, round(CROP_SHARE * min(height, width)))
     short = mu_law(scene.linear[0].mean(axis=-1))
     detail = np.hypot(*np.gradient(short)) + 1e-3
@@ -128,7 +128,7 @@ def crop_figure(exhibit: Exhibit) -> bytes:
     scene, places = exhibit.scene, boxes(exhibit.scene, exhibit.masks)
     columns = len(exhibit.predictions) + (1 if scene.radiance is None else 2)
     cell = min((WIDTH + GAP) / columns - GAP, 1.9)
-    overview = ((WIDTH + GAP) / (len(scene.codes) + 1) - GAP) * scene.codes.shape[1] / scene.codes.shape[2]
+    overview = ((WIDTH + GAP) / (len(scene.frames) + 1) - GAP) * scene.frames.shape[1] / scene.frames.shape[2]
     rows = len(places) * (1 if scene.radiance is None else 2)
     top = 0.22 + overview + MARGIN + LINE * max(head.count("\n") + 1 for head in exhibit.heads)
     height = top + rows * (cell + GAP) + 0.1 * len(places) + 0.42
@@ -154,7 +154,7 @@ def _axes(figure: "Figure", left: float, top: float, width: float, height: float
 
 def _overview(figure: "Figure", exhibit: Exhibit, places: Sequence[Box], height: float) -> None:
     scene = exhibit.scene
-    count = len(scene.codes) + 1
+    count = len(scene.frames) + 1
     width = (WIDTH + GAP) / count - GAP
     pictures = [np.rint(frame * 255).astype(np.uint8) for frame in scene.ldr]
     titles = [f"frame {i + 1}, t = {t:g}{', reference' * (i == scene.reference)}" for i, t in enumerate(scene.times)]

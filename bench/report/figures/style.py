@@ -16,7 +16,7 @@ DPI = 110
 INK, MUTED, GRID = "#22262b", "#6b7480", "#e3e6ea"
 QUARTERS = ("#0072b2", "#009e73", "#e69f00", "#cc4c7d")
 """Colours of the four quarters of a codebook, told apart by colour-blind readers (after Okabe and Ito)."""
-KINDS = {"L1": "#56b4e9", "L2": "#0072b2", "L3": "#22262b", "H": "#d55e00"}
+KIND_COLOURS = {"L1": "#56b4e9", "L2": "#0072b2", "L3": "#22262b", "H": "#d55e00"}
 """Colours of the kinds of images, frames from short to long and the HDR image; lines differ in dashes too."""
 TERMS = ("#22262b", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#7b61ff")
 BOXES = ("#ff5a36", "#22c7f2")

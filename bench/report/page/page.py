@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from bench.core.decisions import READINGS, Decision, decisions
 from bench.core.errors import BenchError
 from bench.core.params import Params
-from bench.report.table.table import KINDS, Table
+from bench.report.table.kinds import KINDS
+from bench.report.table.table import Table
 from bench.report.table.view import view
 from bench.report.table.writers import CODE
 

@@ -32,7 +32,7 @@ class Paper:
         """Refuse a control under the label of another row: tables and tests find rows by label."""
         for label in self.controls:
             if label in self.variants or label in set(self.printed["method"]):
-                where = f"tables.table{self.number}_controls: {label!r}"
+                where = f"tables.{self.number}.controls: {label!r}"
                 raise UsageError(f"{where} is the label of another row; give the control a label of its own.")
 
     @property

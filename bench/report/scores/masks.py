@@ -72,17 +72,18 @@ def _masks(rows: Sequence[Row]) -> str:
 
 
 def _order(measured: Measured) -> list[str]:
-    tables, controls = measured.params.tables, _controls(measured)
-    named = [*tables.table1.values(), *tables.table2.values(), *tables.table3.values()]
+    params, controls = measured.params, _controls(measured)
+    named = [variant for number in params.tables.paper for variant in params.rows(number).values()]
     others = sorted({variant for variant, _ in measured.results} - set(controls))
     return list(dict.fromkeys([*named, *others, *controls]))
 
 
 def _controls(measured: Measured) -> list[str]:
     """List the variants that stand in tables as controls and nowhere as a row of the paper."""
-    tables = measured.params.tables
-    rows = {*tables.table1.values(), *tables.table2.values(), *tables.table3.values()}
-    return [name for name in (*tables.table2_controls.values(), *tables.table3_controls.values()) if name not in rows]
+    params = measured.params
+    rows = {variant for number in params.tables.paper for variant in params.rows(number).values()}
+    controls = [variant for number in params.tables.paper for variant in params.controls(number).values()]
+    return [name for name in controls if name not in rows]
 
 
 def kind(variant: str, measured: Measured) -> str:
@@ -131,8 +132,9 @@ def _scored(row: Row, result: Result) -> Row:
 
 def label(variant: str, measured: Measured) -> str:
     """Return the paper's label of a variant with ours behind it, or just ours."""
-    tables = measured.params.tables
-    for rows in (tables.table1, tables.table3, tables.table2, tables.table2_controls, tables.table3_controls):
+    params = measured.params
+    parts = [*map(params.rows, (1, 3, 2)), *map(params.controls, (1, 2, 3))]
+    for rows in parts:
         for name, ours in rows.items():
             if ours == variant:
                 return f"{name} · {variant}" if name.lower() != variant else name

@@ -13,7 +13,7 @@ COLUMNS = (
     Column("method", "method"),
     Column("variant", "variant", shown=False),
     Column("recipe", "recipe"),
-    Column("rate", "rate"),
+    Column("rate", "learning rate"),
     Column("betas", "Adam's betas"),
     Column("batch", "batch", "", 0),
     Column("length", "length"),
@@ -37,8 +37,7 @@ CAPTION = (
 
 def table(measured: Measured) -> Table | None:
     """List both recipes of every learned row of Table 1 that has a card; None without any."""
-    tables = measured.params.tables
-    rows = [row for label, variant in tables.table1.items() for row in _rows(label, variant, measured)]
+    rows = [row for label, variant in measured.params.rows(1).items() for row in _rows(label, variant, measured)]
     if not rows:
         return None
     return Table(
@@ -77,10 +76,10 @@ def _trained(card: Mapping[str, Any]) -> dict[str, Value]:
     settings, patches = card["settings"], card.get("patches", {})
     schedule = settings.get("schedule", "constant")
     if schedule == "decay":
-        schedule = _decay(settings["decay"], settings["decay_every"], "steps", settings["rate_floor"])
+        schedule = _decay(settings["decay"], settings["decay_every"], "steps", settings["min_lr"])
     loss = methods[card["method"]].recipe.get("loss") if card.get("recipe") == "published" else None
     return {
-        "rate": f"{settings['rate']:g}", "betas": _pair(settings["betas"]), "batch": settings["batch"],
+        "rate": f"{settings['lr']:g}", "betas": _pair(settings["betas"]), "batch": settings["batch"],
         "length": f"{settings['steps']} steps", "schedule": schedule, "clip": settings["clip"],
         "patch": patches.get("size"), "stride": patches.get("stride"),
         "loss": loss or "L1 on T and own terms",
@@ -93,9 +92,9 @@ def _printed(found: Recipe) -> dict[str, Value]:
     length = f"{found.epochs} epochs" if found.epochs else f"{found.steps} steps" if found.steps else None
     schedule = "constant"
     if found.decay is not None and found.decay_every is not None:
-        schedule = _decay(found.decay, found.decay_every, found.decay_unit, found.rate_floor)
+        schedule = _decay(found.decay, found.decay_every, found.decay_unit, found.min_lr)
     return {
-        "rate": None if found.rate is None else f"{found.rate:g}", "betas": _pair(found.betas), "batch": found.batch,
+        "rate": None if found.lr is None else f"{found.lr:g}", "betas": _pair(found.betas), "batch": found.batch,
         "length": length, "schedule": schedule, "clip": found.clip, "patch": found.patch, "stride": found.stride,
         "loss": found.loss or None, "perceptual": found.weight_perceptual,
     }  # fmt: skip

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 from bench.core.params import Params
-from bench.core.registry import protocols
+from bench.core.registry import metrics, protocols
 
 UNITS = {"peak_luminance": "cd/m2 for linear 1.0"}
 PAPER_SIZE = "1500x1000"
@@ -24,6 +24,8 @@ def rule(identity: str) -> Any:
 def absent(metric: str, identity: str) -> str:
     """Return why rows under this protocol lack a metric."""
     found = rule(identity)
+    if found is not None and metric in found.metrics and (reason := metrics[metric].missing):
+        return reason
     if found is None or metric in found.metrics:
         return f"not scored under {identity}"
     return f"protocol {identity} doesn't define it"

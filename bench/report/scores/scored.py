@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.core.registry import metrics, protocols
 from bench.metrics.intervals import Spread
 from bench.report.results.inputs import DEFAULT_BLOCK, Measured, Paper
 from bench.report.results.paired import ONE_SEED, Pair, compare, pairs, phrase, rough, verdict
@@ -14,7 +15,8 @@ from bench.report.results.results import Result, single_protocol
 from bench.report.scores import sizing
 from bench.report.scores.rules import absent, conditions
 from bench.report.table.caption import OWN_HEAD, SUBMITTED, caption, stand_ins
-from bench.report.table.table import LEARNED_KINDS, OURS, PAPER, Column, Row, Table, Value, rank
+from bench.report.table.kinds import LEARNED
+from bench.report.table.table import OURS, PAPER, Column, Row, Table, Value, rank
 
 PARAMETERS = " Parameters are the trained ones."
 NOT_YET = "not in this version or profile yet"
@@ -28,15 +30,16 @@ TESTED = (
 NO_CODE = "no public implementation (the paper's dagger)"
 AFTER = "published after the paper: an optional row"
 THIRD_PARTY = "weights by others ({source}), not trained here"
-METRICS = (
-    Column("psnr_mu", "PSNR-μ", OURS, 2, "higher"),
-    Column("psnr_l", "PSNR-l", OURS, 2, "higher"),
-    Column("psnr_pu", "PSNR-PU", OURS, 2, "higher"),
-    Column("ssim_mu", "SSIM-μ", OURS, 4, "higher"),
-    Column("ssim_l", "SSIM-l", OURS, 4, "higher"),
-    Column("ssim_pu", "SSIM-PU", OURS, 4, "higher"),
-    Column("hdrvdp2", "HDR-VDP-2", OURS, 2, "higher"),
-)
+
+
+def _column(metric: str) -> Column:
+    card = metrics[metric]
+    return Column(metric.replace("-", "_"), card.label, OURS, card.digits, card.better)
+
+
+METRICS = tuple(map(_column, ("psnr-mu", "psnr-l", "psnr-pu", "ssim-mu", "ssim-l", "ssim-pu", "hdrvdp2")))
+"""The metrics that the paper prints, in its order."""
+
 PRINTED = tuple(Column(f"paper_{c.key}", c.head, PAPER, c.digits) for c in METRICS)
 PARAMS = Column("params_m", "params (M)", "", 3)
 DIFFERENCE = Column("psnr_mu_difference", "PSNR-μ difference, 95 %", OURS)
@@ -48,11 +51,18 @@ TAIL = (
 )
 
 
-def columns(with_variant: bool) -> tuple[Column, ...]:
+def scored_columns(protocol: str) -> tuple[Column, ...]:
+    """Return the paper's metrics, then what else the protocol has that its metric's card calls a column."""
+    named = protocols[protocol].metrics if protocol in protocols else ()
+    more = (_column(name) for name in named if metrics[name].column)
+    return (*METRICS, *(column for column in more if column not in METRICS))
+
+
+def columns(with_variant: bool, scores: Sequence[Column] = METRICS) -> tuple[Column, ...]:
     """Return the columns of Table 1, or those of Tables 2 and 3, which name and test our variant (the CSV contract)."""
     variant = (Column("variant", "our variant"),) if with_variant else ()
     head = (Column("dataset", "dataset", shown=False), Column("method", "method"), *variant)
-    ours = (*METRICS, DIFFERENCE) if with_variant else METRICS
+    ours = (*scores, DIFFERENCE) if with_variant else scores
     size = (PARAMS,) if with_variant else (PARAMS, *sizing.COLUMNS)
     return (*head, Column("kind", "kind"), *size, *ours, *PRINTED, *TAIL)
 
@@ -77,7 +87,8 @@ def table(paper: Paper, measured: Measured) -> Table:
         rows += [_printed_only(paper, block, record, measured) for record in paper.rows(block)]
     used = [str(row.cells["protocol"]) for row in rows if row.cells["protocol"]]
     single_protocol(used, f"Table {paper.number}")
-    shape = columns(paper.number != 1)
+    scores = scored_columns(measured.params.protocol)
+    shape = columns(paper.number != 1, scores)
     tests = _tests(paper, measured, panels) if DIFFERENCE in shape else {}
     rows = [_with_test(row, tests.get((row.panel, str(row.cells["method"])))) for row in rows]
     return Table(
@@ -85,7 +96,7 @@ def table(paper: Paper, measured: Measured) -> Table:
         title=f"Table {paper.number}. {paper.title}",
         caption=_caption(paper, measured, panels, rows) + _reading(paper, [found for _, found in tests.values()]),
         columns=shape,
-        rows=tuple(_complete(row, shape) for row in rank(rows, METRICS, ("dataset", "protocol", "scenes"))),
+        rows=tuple(_complete(row, shape) for row in rank(rows, scores, ("dataset", "protocol", "scenes"))),
         headings=_headings(sources, rest, stand_ins(measured.params)),
         groups=_groups(sources, rest, stand_ins(measured.params)),
     )
@@ -132,8 +143,7 @@ def _used(paper: Paper, measured: Measured) -> list[Result]:
 
 def _headings(sources: Mapping[str, str], rest: Sequence[str], synthetic: Sequence[str]) -> dict[str, str]:
     own = {
-        panel: f"Measured here on {'a synthetic stand-in for ' if panel in synthetic else ''}{panel}"
-        for panel in sources
+        panel: f"Measured here on {'synthetic data named ' if panel in synthetic else ''}{panel}" for panel in sources
     }
     return {**own, **{block: f"{_data(block)}: printed values only, not measured in this profile" for block in rest}}
 
@@ -210,7 +220,7 @@ def _notes(paper: Paper, measured: Measured, panel: str, label: str, variant: st
 def _scored(row: Row, result: Result | None, missing: str) -> Row:
     cells, remarks = dict(row.cells), dict(row.remarks)
     spreads: dict[str, float] = {}
-    for column in METRICS:
+    for column in scored_columns(result.protocol.partition("@")[0]) if result else METRICS:
         score = column.key.replace("_", "-")
         if result and score in result.values:
             cells[column.key] = result.values[score]
@@ -227,7 +237,7 @@ def _scored(row: Row, result: Result | None, missing: str) -> Row:
         if key not in cells:
             remarks.setdefault(key, missing)
     notes = (*row.notes, *(result.notes if result else ()))
-    return Row(row.panel, cells, remarks, notes, spreads, ranked=row.ranked and row.cells["kind"] in LEARNED_KINDS)
+    return Row(row.panel, cells, remarks, notes, spreads, ranked=row.ranked and row.cells["kind"] in LEARNED)
 
 
 def _absent(score: str, result: Result) -> str:
@@ -293,8 +303,10 @@ def _reading(paper: Paper, tests: Iterable[Spread]) -> str:
 
 
 def _complete(row: Row, shape: Sequence[Column]) -> Row:
-    # The CSV's rows hold exactly the contract's columns; remarks on a column that the table lacks go with it.
-    keys = [column.key for column in shape]
-    remarks = {key: row.remarks[key] for key in keys if key in row.remarks}
+    # The CSV's rows hold exactly the contract's columns; remarks on a column that the table lacks go with it. A row
+    # without scores lacks those of the protocol for the same reason as those that the paper prints.
+    keys, unscored = [column.key for column in shape], row.remarks.get(METRICS[0].key)
+    more = {column.key: unscored for column in shape if column.better and column.key not in row.cells and unscored}
+    remarks = {key: said for key in keys if (said := {**more, **row.remarks}.get(key))}
     kept = replace(row, remarks=remarks)
     return replace(kept, cells={**{key: row.cells.get(key) for key in keys}, "note": kept.note})

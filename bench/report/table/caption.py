@@ -41,7 +41,7 @@ def caption(params: Params, cards: Cards, results: Sequence[Result], tested: Seq
 
 def data(results: Sequence[Result], tested: Sequence[str], synthetic: Sequence[str] = ()) -> str:
     """Return the tested data sets and how many scenes of how many places were scored."""
-    titles = [f"{name} (a synthetic stand-in of this name)" if name in synthetic else title(name) for name in tested]
+    titles = [f"{name} (synthetic data of this name)" if name in synthetic else title(name) for name in tested]
     counts = _distinct(result.scenes for result in results)
     places = _distinct(len(found) for result in results if (found := result.places))
     of = f" of {' or '.join(places)} {'place' if places == ['1'] else 'places'}" if places else ""
@@ -113,7 +113,7 @@ def made_with(params: Params, cards: Cards) -> dict[str, str]:
 def _sizes(params: Params) -> str:
     """Tell which numbers of codes stand where the paper's row says another, "" if all are the paper's."""
     found = {}
-    for row, variant in params.tables.table2.items():
+    for row, variant in params.rows(2).items():
         printed = re.search(r"K=(\d+)", row)
         books = (
             params.codebook_runs[run.codebook or ""]

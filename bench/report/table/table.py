@@ -9,18 +9,6 @@ from bench.core.errors import BenchError
 Value = str | int | float | None
 
 OURS, PAPER = "ours", "paper"
-KINDS = {
-    "measured": "trained or run here, scored here",
-    "measured-third-party-weights": "others' weights, scored here",
-    "submitted": "scored here from someone's folder of results",
-    "control": "ours, beside the paper's rows; not ranked with them",
-    "floor": "what no method should fall below",
-    "published": "the paper's number only; its code isn't public",
-    "pending": "not in this version or profile yet",
-}
-"""What a row's kind means, to readers."""
-
-LEARNED_KINDS = ("measured", "measured-third-party-weights", "submitted")
 
 
 @dataclass(frozen=True)

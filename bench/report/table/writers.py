@@ -7,7 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bench.report.table.table import KINDS, OURS, PAPER, Column, Table
+from bench.report.table.kinds import KINDS
+from bench.report.table.table import OURS, PAPER, Column, Table
 from bench.report.table.view import Cell, Panel, view
 
 TEMPLATES = Path(__file__).parent / "templates"

@@ -120,12 +120,8 @@ def _table(number: int) -> Callable[[Params, Results, str], Sources]:
 def variants(params: Params, number: int) -> tuple[str, ...]:
     """Return our variants in the paper's Table `number`, controls and floors included."""
     tables = params.tables
-    own = {
-        1: (*tables.floors, *tables.table1.values()),
-        2: (*tables.table2.values(), *tables.table2_controls.values(), *tables.against.values()),
-        3: (*tables.table3.values(), *tables.table3_controls.values(), *tables.against.values()),
-    }[number]
-    return tuple(dict.fromkeys(own))
+    others = tables.floors if number == 1 else tuple(tables.against.values())
+    return tuple(dict.fromkeys([*params.rows(number).values(), *params.controls(number).values(), *others]))
 
 
 def _support(params: Params, results: Results, name: str) -> Sources:

@@ -1,22 +1,71 @@
-"""Estimate: operations, memory and hours of every stage of a profile, before anything is trained."""
+"""Estimate: operations, memory and hours of a profile's trainings and evaluations on a GPU, before they start."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import chain
 from typing import Any
 
 import torch
 
-from bench.core.optimisation import Optimisation
 from bench.core.params import Params
-from bench.core.registry import datasets
-from bench.stages import layout
-from bench.stages.cost import gpus, pricing
-from bench.stages.cost.calibrate import seconds_per_step
+from bench.core.progress import track
+from bench.core.registry import methods
+from bench.core.runs import Run
+from bench.stages.cost import counting, gpus, workload
+from bench.stages.cost.counting import Cost
 from bench.stages.cost.gpus import Gpu
-from bench.stages.cost.pricing import EFFICIENCY, FRAMES, LAUNCH, UNKNOWN, Item
-from bench.stages.training import recipes, training
+from bench.stages.cost.step import counted, seconds_per_step
+from bench.stages.training import environment, networks, recipes
+
+EFFICIENCY = 0.35
+"""Share of the arithmetic peak that well-fed convolutions reach; the usual good case."""
+
+LAUNCH = 6e-6
+"""Seconds that the CPU takes to launch an operator; a guess in the middle of the usual 4 to 10 microseconds."""
 
 NOTHING_TIMED = "Nothing was timed: this machine has no CUDA GPU."
+
+
+@dataclass(frozen=True)
+class Item:
+    """Stages of the pipeline that cost the same.
+
+    stage   : "codebook", "train" or "evaluate".
+    names   : their keys in the parameter file.
+    cost    : of one step; of one scene, where `stage` is "evaluate".
+    batch   : samples in a step.
+    steps   : steps, or scenes.
+    compute : hours of one of them at `EFFICIENCY` of the peak.
+    traffic : hours of one of them at the memory's full bandwidth.
+    launch  : hours that the CPU takes to launch the operators of one of them, one after another.
+    """
+
+    stage: str
+    names: tuple[str, ...]
+    cost: Cost
+    batch: int
+    steps: int
+    compute: float = 0.0
+    traffic: float = 0.0
+    launch: float = 0.0
+
+    @property
+    def binds(self) -> str:
+        """What takes longest: "compute", "memory", or "launches" where operators are too small for the GPU."""
+        if self.launch > self.compute + self.traffic:
+            return "launches"
+        return "compute" if self.compute >= self.traffic else "memory"
+
+    @property
+    def lower(self) -> float:
+        """Hours of all of them, if arithmetic and traffic overlap and nothing waits for launches (CUDA graphs)."""
+        return len(self.names) * max(self.compute, self.traffic)
+
+    @property
+    def upper(self) -> float:
+        """Hours of all of them, if arithmetic and traffic never overlap and every operator is launched by the CPU."""
+        return len(self.names) * max(self.compute + self.traffic, self.launch)
 
 
 @dataclass(frozen=True)
@@ -38,13 +87,8 @@ class Estimate:
         """Return everything as JSON values."""
         rows = [
             asdict(item)
-            | {
-                "memory": item.cost.memory,
-                "binds": item.binds,
-                "lower": item.lower,
-                "upper": item.upper,
-                "measured": self.measured.get(index),
-            }
+            | {"memory": item.cost.memory, "binds": item.binds, "lower": item.lower, "upper": item.upper}
+            | {"measured": self.measured.get(index)}
             for index, item in enumerate(self.items)
         ]
         return asdict(self) | {"gpu": self.gpu._asdict(), "items": rows}
@@ -57,11 +101,74 @@ def run(params: Params, gpu: str | None = None) -> Estimate:
     """
     here = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
     chosen = gpus.find(gpu) if gpu is not None else gpus.recognise(here) or gpus.find(gpus.DEFAULT)
-    found = pricing.items(params, chosen)
-    measured, notes = _calibrate(params, found, training.start(params)) if here else ({}, NOTHING_TIMED)
-    return Estimate(
-        params.profile, chosen, params.precision, tuple(found), measured, (*_assumptions(params, chosen, found), notes)
+    found = items(params, chosen)
+    measured, note = _calibrate(params, found, environment.start(params)) if here else ({}, NOTHING_TIMED)
+    notes = (*_assumptions(params, chosen, found), note)
+    return Estimate(params.profile, chosen, params.precision, tuple(found), measured, notes)
+
+
+def items(params: Params, gpu: Gpu) -> list[Item]:
+    """Return what the profile's stages cost on a GPU; equal ones are one item, in the order of the pipeline."""
+    groups: dict[tuple[Any, ...], list[Item]] = {}
+    every = chain(_trainings(params, "codebook"), _trainings(params, "train"), _evaluations(params))
+    predicted = sum(cell.run in params.runs for cell in params.evaluations.values())
+    for item in track(every, len(params.codebook_runs) + len(params.runs) + predicted, "estimate"):
+        groups.setdefault((item.stage, item.cost, item.batch, item.steps), []).append(item)
+    merged = [replace(group[0], names=tuple(item.names[0] for item in group)) for group in groups.values()]
+    return [priced(item, gpu, params.precision if item.stage != "evaluate" else "fp32") for item in merged]
+
+
+def trainings(params: Params) -> dict[str, Item]:
+    """Return every training without hours, codebooks under "codebook-<name>", others under their run's name."""
+    found = {f"codebook-{item.names[0]}": item for item in _trainings(params, "codebook")}
+    return found | {item.names[0]: item for item in _trainings(params, "train")}
+
+
+def priced(item: Item, gpu: Gpu, precision: str) -> Item:
+    """Return the item with its hours on a GPU, in a precision that the GPU's peaks name."""
+    hours = item.steps / 3600
+    return replace(
+        item,
+        compute=hours * item.cost.flops / (EFFICIENCY * gpu.tflops[precision] * 1e12),
+        traffic=hours * item.cost.traffic / (gpu.bandwidth * 1e9),
+        launch=hours * item.cost.operators * LAUNCH,
     )
+
+
+def _trainings(params: Params, stage: str) -> Iterator[Item]:
+    known: dict[str, Cost] = {}  # counting takes seconds to minutes: once for equal ones
+    for name in params.codebook_runs if stage == "codebook" else params.runs:
+        setup = workload.setup(params, stage, name)
+        if stage == "codebook":
+            settings = setup.settings.model_dump(exclude={"images", "init", "restart_every"})
+            key = f"{params.codebook_runs[name].codes} {settings}"
+        else:
+            key = f"{_architecture(params, params.runs[name])} {recipes.kind(params, params.runs[name])}"
+        if key not in known:
+            known[key] = counted(setup, params.precision)
+        yield Item(stage, (name,), known[key], setup.settings.batch, setup.settings.steps)
+
+
+def _evaluations(params: Params) -> Iterator[Item]:
+    """Yield the evaluations of networks trained here; a method without a network costs no GPU time."""
+    known: dict[tuple[Any, ...], Cost] = {}
+    for name, cell in params.evaluations.items():
+        if (run := params.runs.get(cell.run)) is None:
+            continue
+        multiple = methods[params.variants[run.variant].method].multiple
+        size = counting.padded(workload.frame(params, cell.dataset), multiple)
+        key = (_architecture(params, run), size)
+        if key not in known:
+            known[key] = counting.prediction(partial(networks.build, params, run), height=size[0], width=size[1])
+        yield Item("evaluate", (name,), known[key], 1, workload.scenes(params, cell.dataset))
+
+
+def _architecture(params: Params, run: Run) -> str:
+    """Return as text what decides a run's costs: its variant, and size and settings of its codebook."""
+    variant = params.variants[run.variant]
+    codes = params.codebook_runs[run.codebook].codes if run.codebook else None
+    network = params.stage1_of(run.codebook).network if run.codebook else None
+    return f"{variant.method} {variant.preset} {variant.options} {codes} {network}"
 
 
 def _calibrate(params: Params, found: Sequence[Item], device: torch.device) -> tuple[dict[int, float], str]:
@@ -74,27 +181,15 @@ def _calibrate(params: Params, found: Sequence[Item], device: torch.device) -> t
             continue
         item = found[max(own, key=lambda index: found[index].cost.flops)]
         try:
-            seconds = _time(params, item, device)
+            seconds = seconds_per_step(workload.setup(params, stage, item.names[0]), device, params.precision)
         except torch.cuda.OutOfMemoryError:
             said.append(f"{item.names[0]} doesn't fit its memory")
             continue
         factor = seconds * item.steps * len(item.names) / 3600 / item.upper
         measured |= {index: factor * found[index].upper for index in own}
         said.append(f"{item.names[0]} takes {seconds:.4f} s a step")
-    timed = f"Timed on {training.device_name(device)}: {', '.join(said) or 'nothing'}"
+    timed = f"Timed on {environment.device_name(device)}: {', '.join(said) or 'nothing'}"
     return measured, f"{timed}. Other rows of measured h: upper h times what these took over theirs."
-
-
-def _time(params: Params, item: Item, device: torch.device) -> float:
-    name, codebook = item.names[0], item.stage == "codebook"
-    if codebook:
-        settings: Optimisation = params.stage1_of(name)
-        built, size = pricing.codebook_learner(params, name), params.patches.size
-    else:
-        run = params.runs[name]
-        settings, size = pricing.run_settings(params, run), recipes.patches(params, run).size
-        built = pricing.run_learner(params, run)
-    return seconds_per_step(*built, settings, size=size, device=device, precision=params.precision)
 
 
 def _assumptions(params: Params, gpu: Gpu, found: Iterable[Item]) -> Iterator[str]:
@@ -113,15 +208,9 @@ def _assumptions(params: Params, gpu: Gpu, found: Iterable[Item]) -> Iterator[st
         "take longer. Both for all stages of the row, one after another. Not in it: data loading, metrics, start."
     )
     yield "frozen M: with the VGG-16 of the perceptual loss, where there is one."
-    unsure = sorted({cell.dataset for cell in params.evaluations.values() if _guessed(params, cell.dataset)})
-    if unsure:
-        yield f"Frames of {', '.join(unsure)}: taken as {UNKNOWN[1]}x{UNKNOWN[0]} until the set is prepared."
-    small = [item.names[0] for item in found if item.cost.memory > gpu.memory * 1e9]
-    if small:
-        yield f"Doesn't fit the memory: {', '.join(small)}. Raise `accumulate`, or predict with `tile`."
-
-
-def _guessed(params: Params, dataset: str) -> bool:
-    simulated = datasets[dataset].fetch == "simulate"
-    prepared = any(layout.scenes(params, dataset, split).exists() for split in datasets[dataset].splits)
-    return not (simulated or prepared or dataset in FRAMES)
+    tested = {cell.dataset for cell in params.evaluations.values()}
+    if unsure := sorted(name for name in tested if workload.known_frame(params, name) is None):
+        height, width = workload.UNKNOWN
+        yield f"Frames of {', '.join(unsure)}: taken as {width}x{height} until the set is prepared."
+    if large := [item.names[0] for item in found if item.cost.memory > gpu.memory * 1e9]:
+        yield f"Doesn't fit the memory: {', '.join(large)}. Raise `accumulate`, or predict with `tile`."

@@ -1,7 +1,4 @@
-"""Sizes: parameters and multiply-adds of Table 1's networks, as this profile has them and as published."""
-
-import math
-from typing import Any
+"""Parameters and multiply-adds of Table 1's networks, as this profile has them and as published."""
 
 from torch import nn
 
@@ -11,7 +8,7 @@ from bench.core.progress import track
 from bench.core.registry import methods
 from bench.io.files import write_json_atomic
 from bench.stages import layout
-from bench.stages.cost import cost
+from bench.stages.cost import counting
 from bench.stages.training import networks
 from bench.train.loop import trainable
 
@@ -27,9 +24,8 @@ def run(params: Params) -> None:
     Networks are counted on the real graph without computing anything. A part that runs before a network, such as
     optical flow, isn't counted.
     """
-    names = [
-        name for name in dict.fromkeys(params.tables.table1.values()) if methods[params.variants[name].method].trains
-    ]
+    rows = dict.fromkeys(params.rows(1).values())
+    names = [name for name in rows if methods[params.variants[name].method].trains]
     sizes = {name: of_variant(params, name) for name in track(names, len(names), "sizes")}
     write_json_atomic(layout.sizes(params), sizes)
 
@@ -37,18 +33,13 @@ def run(params: Params) -> None:
 def of_variant(params: Params, name: str) -> dict[str, Size]:
     """Count a variant's network, and the same with the method's published preset and head."""
     variant = params.variants[name]
-    card, options = methods[variant.method], network_options(params, name)
-    published = {**options, **({"head": card.heads[0]} if card.heads else {})}
+    first = next((run for run in params.runs.values() if run.variant == name), None)  # it says which codebook
+    card, options = methods[variant.method], networks.options(params, variant, first)
+    published = options | ({"head": card.heads[0]} if card.heads else {})
     return {
         "measured": count(card, card.build(variant.preset, **options)),
         "published": count(card, card.build("published", **published)),
     }
-
-
-def network_options(params: Params, name: str) -> dict[str, Any]:
-    """Return what a variant's network is built with besides its preset; its first run says what prior it has."""
-    run = next((run for run in params.runs.values() if run.variant == name), None)
-    return networks.options(params, params.variants[name], run)
 
 
 def count(card: MethodCard, network: nn.Module) -> Size:
@@ -57,6 +48,6 @@ def count(card: MethodCard, network: nn.Module) -> Size:
     every = sum(p.numel() for p in network.parameters())
     macs = {}
     for name, size in INPUTS.items():
-        height, width = (math.ceil(edge / card.multiple) * card.multiple for edge in size)
-        macs[name] = cost.multiply_adds(network, height=height, width=width)
+        height, width = counting.padded(size, card.multiple)
+        macs[name] = counting.multiply_adds(network, height=height, width=width)
     return {"parameters": trained, "parameters_frozen": every - trained, **macs}

@@ -10,7 +10,7 @@ from safetensors.torch import save as to_bytes
 
 from bench.core.errors import UsageError
 from bench.core.params import Params
-from bench.data.download import Checksums, Source, download
+from bench.data.download import Checksums, RemoteFile, download
 from bench.io.files import write_bytes_atomic, write_json_atomic
 from bench.nn.vgg import used_layers
 from bench.stages import layout
@@ -29,7 +29,7 @@ def run(params: Params) -> None:
 
 def _source(params: Params) -> Path:
     if params.perceptual.weights is None:
-        wanted = Source(
+        wanted = RemoteFile(
             params.perceptual.url.rpartition("/")[2], (params.perceptual.url,), None, params.perceptual.sha256 or None
         )
         store, checksums = (

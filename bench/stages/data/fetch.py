@@ -11,7 +11,7 @@ from bench.core.errors import BenchError, UsageError
 from bench.core.params import DatasetUse, Params
 from bench.core.registry import ROOT, datasets
 from bench.data import archive as archives
-from bench.data.download import Checksums, Source, download, drive_folder, verify, verify_files
+from bench.data.download import Checksums, RemoteFile, download, drive_folder, verify, verify_files
 from bench.data.simulate import simulate
 from bench.io.files import write_json_atomic, write_text_atomic
 from bench.stages import layout
@@ -154,7 +154,7 @@ def _one(source: Mapping[str, Any], store: Path, checksums: Checksums, mirror: s
         return
     addresses = [f"{mirror.rstrip('/')}/{source['name']}"] if mirror else []
     addresses += [url for url in (source.get("url"), *source.get("mirrors", ())) if url]
-    wanted = Source(source["name"], tuple(addresses), source.get("bytes"), source.get("sha256"))
+    wanted = RemoteFile(source["name"], tuple(addresses), source.get("bytes"), source.get("sha256"))
     path = download(wanted, store, checksums, judge=_judge)
     found = checksums.get(wanted.name) or {}
     stamp, target = store / f"{wanted.name}.unpacked", store / "unpacked"
@@ -238,7 +238,7 @@ def _archives(params: Params, card: DatasetCard) -> Iterator[tuple[bool, str]]:
         path, listed = store / source["name"], store / DRIVE
         try:
             if path.exists():
-                wanted = Source(source["name"], (), source.get("bytes"), source.get("sha256"))
+                wanted = RemoteFile(source["name"], (), source.get("bytes"), source.get("sha256"))
                 found = verify(wanted, path, checksums, _judge)
                 yield True, f"{path}: sha256 {found[:16]}... as recorded"
             elif source.get("drive") and listed.exists():

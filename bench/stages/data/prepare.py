@@ -30,7 +30,7 @@ SHOWN = 10
 """Scenes that a refusal names."""
 
 
-class Task(NamedTuple):
+class SceneTask(NamedTuple):
     """One scene to read: of which dataset, layout and split, from which folder, to which folder.
 
     waived : check -> why its refusal is overruled.
@@ -62,7 +62,7 @@ class Read(NamedTuple):
     lacking: bool = False
 
 
-Done = Mapping[tuple[str, str], tuple[Task, Read]]
+Done = Mapping[tuple[str, str], tuple[SceneTask, Read]]
 """(split, scene id) -> what was asked for and what became of it."""
 
 
@@ -89,7 +89,7 @@ def run(params: Params, dataset: str, splits: Sequence[str] = ()) -> None:
     shutil.rmtree(staging.parent, ignore_errors=True)
 
 
-def read(task: Task) -> Read:
+def read(task: SceneTask) -> Read:
     """Read and check one scene and write it to `task.out`, unless an earlier call has done so from the same files."""
     interrupted()
     try:
@@ -107,7 +107,7 @@ def read(task: Task) -> Read:
     return result
 
 
-def _tasks(params: Params, dataset: str, source: Path, staging: Path, splits: Sequence[str]) -> list[Task]:
+def _tasks(params: Params, dataset: str, source: Path, staging: Path, splits: Sequence[str]) -> list[SceneTask]:
     card, use, tasks = datasets[dataset], _use(params, dataset), []
     waived = {str(name): why for name, why in use.waive.items()}
     for split in dict.fromkeys(splits or card.splits):
@@ -118,7 +118,9 @@ def _tasks(params: Params, dataset: str, source: Path, staging: Path, splits: Se
             raise UsageError(f"{error} {_again(params, dataset, others)}") from error
         print(f"{dataset}/{split}: {len(found.folders)} scenes, layout {found.layout}", flush=True)
         tasks += [
-            Task(dataset, found.layout, split, folder, staging / split / name, waived, found.beside.get(folder, ()))
+            SceneTask(
+                dataset, found.layout, split, folder, staging / split / name, waived, found.beside.get(folder, ())
+            )
             for folder, name in ((path, f"{number:05d}-{path.name}") for number, path in enumerate(found.folders))
         ]
     if not tasks:
@@ -155,7 +157,7 @@ def _digests(folder: Path, beside: Sequence[Path] = ()) -> dict[str, str]:
     return found
 
 
-def _earlier(task: Task, sources: Mapping[str, str]) -> Read | None:
+def _earlier(task: SceneTask, sources: Mapping[str, str]) -> Read | None:
     try:
         done: dict[str, Any] = json.loads((task.out / DONE).read_text(encoding="utf-8"))
         read_scene(task.out / "scene", verify=True)
@@ -165,7 +167,7 @@ def _earlier(task: Task, sources: Mapping[str, str]) -> Read | None:
     return Read(done["id"], done["record"]) if same else None
 
 
-def _refuse_bad(params: Params, dataset: str, tasks: Sequence[Task], results: Sequence[Read]) -> None:
+def _refuse_bad(params: Params, dataset: str, tasks: Sequence[SceneTask], results: Sequence[Read]) -> None:
     bad = [result.refusal for result in results if result.refusal]
     if not bad:
         return
@@ -192,8 +194,8 @@ def _waiver(params: Params, dataset: str, names: Sequence[str]) -> str:
     )
 
 
-def _by_name(dataset: str, tasks: Sequence[Task], results: Sequence[Read]) -> Done:
-    done: dict[tuple[str, str], tuple[Task, Read]] = {}
+def _by_name(dataset: str, tasks: Sequence[SceneTask], results: Sequence[Read]) -> Done:
+    done: dict[tuple[str, str], tuple[SceneTask, Read]] = {}
     for task, result in zip(tasks, results, strict=True):
         if (key := (task.split, result.id)) in done:
             raise UsageError(
@@ -218,7 +220,7 @@ def _refuse_twins(params: Params, dataset: str, records: Mapping[str, Mapping[st
         print(f"note: {sentence}")
 
 
-def _publish(folder: Path, tasks: Mapping[str, Task]) -> None:
+def _publish(folder: Path, tasks: Mapping[str, SceneTask]) -> None:
     """Move scenes to their place; what stands there already and is the same stays, anything else is replaced."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from bench.core.params import Params
 from bench.core.seeding import derive
-from bench.metrics.fidelity import psnr_mu
+from bench.metrics import psnr_mu
 from bench.metrics.usage import histogram, perplexity
 from bench.stages import layout
 from bench.stages.training import networks

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bench.core.errors import UsageError, unknown_name
 from bench.core.params import Params
-from bench.core.scene import Scene
+from bench.core.scene import IMAGE_KINDS, Scene
 from bench.core.seeding import derive
 from bench.io.files import write_bytes_atomic, write_json_atomic
 from bench.io.npz import to_npz
@@ -20,9 +20,9 @@ from bench.metrics.usage import histogram, used_share
 from bench.metrics.zones import cell_zones
 from bench.stages import layout
 from bench.stages.inspection.disturbance import inspect_network
-from bench.stages.training import codebook, networks, training
+from bench.stages.training import codebook, environment, networks
 from bench.stages.training.observation import Look, held_out, look, tensors
-from methods.olc.codebook import KINDS, segment
+from methods.olc.codebook import segment
 from methods.olc.vqgan import VQGAN
 
 ATLAS_CELLS = 4
@@ -31,7 +31,7 @@ ATLAS_CELLS = 4
 
 def run(params: Params, name: str) -> None:
     """Inspect codebook `name`, or network `name` (a run with a codebook) where it starts with "network-"."""
-    device = training.start(params)
+    device = environment.start(params)
     if name.startswith("network-") and (run := name.removeprefix("network-")) in params.runs_with_codebook:
         facts = inspect_network(params, run, device)
         write_json_atomic(layout.inspection(params, name), facts)
@@ -65,7 +65,7 @@ def examine(vqgan: VQGAN, scenes: Sequence[Scene], seed: int) -> tuple[dict[str,
     Facts are JSON values; arrays: histograms (4, K) int64, codes (K, n_z) float32, atlas (K, 16, 16, 3) float32.
     """
     size = vqgan.codebook.size
-    looks: list[list[Look]] = [[] for _ in KINDS]
+    looks: list[list[Look]] = [[] for _ in IMAGE_KINDS]
     zones = []
     for scene in scenes:  # one at a time: whole scenes are large
         frames, truth = tensors(scene)
@@ -77,14 +77,14 @@ def examine(vqgan: VQGAN, scenes: Sequence[Scene], seed: int) -> tuple[dict[str,
         "codes": size,
         "mean_square_norm": use.mean_square_norm(vqgan.codebook.weight.detach().cpu().numpy()),
         "vectors": int(histograms[3].sum()),
-        "kinds": {label: _kind(vqgan, looks[kind], kind) for kind, label in enumerate(KINDS)},
+        "kinds": {label: _kind(vqgan, looks[kind], kind) for kind, label in enumerate(IMAGE_KINDS)},
         "quarters": [
             {"used": used_share(part), "hits": float(part.sum() / histograms[3].sum())}
             for part in use.quarters(histograms[3])
         ],
         "overlap": _overlap(looks, histograms),
         "zones": by_zone(
-            zones, {label: [one.indices for one in looks[k]] for k, label in enumerate(KINDS)}, size, seed
+            zones, {label: [one.indices for one in looks[k]] for k, label in enumerate(IMAGE_KINDS)}, size, seed
         ),
     }
     return facts, {
@@ -117,7 +117,7 @@ def _overlap(looks: Sequence[Sequence[Look]], histograms: NDArray[np.int64]) -> 
     """4x4 matrices: what the kinds have in common in their use of the book."""
     indices = np.stack([_indices(of_kind) for of_kind in looks])
     return {
-        "kinds": list(KINDS),
+        "kinds": list(IMAGE_KINDS),
         "jaccard": overlap.jaccard(histograms).tolist(),
         "shared": overlap.shared_mass(histograms).tolist(),
         "same": overlap.same_choice(indices).tolist(),

@@ -12,7 +12,7 @@ from bench.core.params import Params
 from bench.core.registry import methods
 from bench.nn import checkpoints
 from bench.stages import layout
-from bench.stages.training import training
+from bench.stages.training import outputs
 from bench.train.loop import trainable
 
 OURS = {
@@ -40,7 +40,7 @@ def run(params: Params, method: str, file: Path, preset: str = "published", name
     settle = getattr(network, "settle", None)  # a spectral norm whose iteration goes on while it predicts
     if settle is not None:
         settle()
-    training.write_weights(target, network, _describe(card, network, file, preset, len(state)))
+    outputs.write_weights(target, network, _describe(card, network, file, preset, len(state)))
     print(f"{target}: {card.label}, preset {preset}, {trainable([network]):,} parameters from {file.name}")
     print(_entries(card, preset, target))
 
@@ -67,7 +67,7 @@ def _describe(card: MethodCard, network: nn.Module, file: Path, preset: str, ent
         "head": card.heads[0] if card.heads else None,
         "kind": "third-party weights",
         "source": file.name,
-        "source_sha256": training.file_digest(file),
+        "source_sha256": outputs.file_digest(file),
         "source_bytes": file.stat().st_size,
         "source_entries": entries,
         "conventions": {"theirs": dict(card.conventions), "ours": OURS, "padding": f"multiples of {card.multiple}"},
@@ -87,6 +87,6 @@ def _entries(card: MethodCard, preset: str, target: Path) -> str:
             "variants:",
             f"  {variant}: {{method: {card.name}, preset: {preset}, weights: {target}}}",
             "tables:",
-            f"  table1: {{'{card.label}, authors'' weights': {variant}}}",
+            f"  \"1\": {{rows: [{{'{card.label}, authors'' weights': {variant}}}]}}",
         )
     )

@@ -10,8 +10,9 @@ from bench.core.errors import UsageError
 from bench.core.registry import protocols
 from bench.io.files import write_bytes_atomic
 from bench.io.submission import read_radiance
-from bench.metrics.comparison import Comparison
 from bench.metrics.protocol import Protocol
+from bench.metrics.scorer import Scorer
+from bench.metrics.viewing import visibility
 from bench.report.figures.maps import Maps, map_figure
 from bench.stages.scoring.parallel import spread
 from bench.stages.scoring.scoring import Task, Truth, placed
@@ -29,12 +30,12 @@ def draw(folder: Path, tasks: Sequence[Task], protocol: Protocol, *, workers: in
 
 def _draw(folder: Path, viewing: Protocol, device: str, task: Task) -> None:
     prediction, truth = read_radiance(task.prediction), np.asarray(Truth.read(task.truth).radiance)
-    reason, visibility = "", None
+    reason, seen = "", None
     try:
-        seen = Comparison(placed(prediction, device), placed(truth, device)).visibility(viewing)
-        visibility = np.nan_to_num(seen.cpu().numpy())
+        pair = Scorer(placed(prediction, device), placed(truth, device)).pair(viewing)
+        seen = np.nan_to_num(visibility(pair, viewing).cpu().numpy())
     except UsageError as error:
         reason = str(error)
     title = f"{task.scene}: {task.prediction.name}. Visibility: HDR-VDP-2 as in {viewing.id}"
-    content = map_figure(Maps(prediction, truth, visibility, title, reason))
+    content = map_figure(Maps(prediction, truth, seen, title, reason))
     write_bytes_atomic(folder / f"{task.scene}.png", content)

@@ -28,7 +28,7 @@ from bench.io.files import write_bytes_atomic
 from bench.io.radiance import write_exr
 from bench.stages.own_files import destinations
 from bench.stages.scoring.predict import predictor
-from bench.stages.training import training
+from bench.stages.training import environment, inputs
 
 NO_FRAMES = (*TRUTHS, "hdr_img.hdr", *(names.truth for names in (OFFICIAL, OXFORD, HU)))
 """What truths are called in the folders of scenes that are known; none is a frame."""
@@ -38,7 +38,7 @@ WHITE_PERCENTILE = 99.5
 
 
 @dataclass(frozen=True)
-class Request:
+class MergeRequest:
     """What to merge, how, and where to.
 
     exposures : "exif", a comma-separated list (seconds or EVs, one for each frame), or "" for whatever there is.
@@ -60,7 +60,7 @@ class Request:
     notes: list[str] = field(default_factory=list)
 
 
-def run(params: Params, request: Request) -> None:
+def run(params: Params, request: MergeRequest) -> None:
     """Write the merged radiance (EXR, float32; 1 saturates the shortest frame) and, if asked for, a preview (PNG).
 
     Everything that can be checked is checked before the network runs. UsageError, with one sentence, otherwise.
@@ -78,7 +78,7 @@ def run(params: Params, request: Request) -> None:
         print(f"note: {note.removeprefix(checks.NOTED)}")
     for name, time in zip(scene.metadata["frames"], scene.times, strict=True):
         print(f"{name}: {math.log2(time):+.2f} EV{', the reference' if name == _reference(scene) else ''}")
-    radiance = predictor(card, network, training.start(params), request.tile, request.preset)(scene)
+    radiance = predictor(card, network, environment.start(params), request.tile, request.preset)(scene)
     write_exr(request.out, radiance)
     if request.preview is not None:
         write_bytes_atomic(request.preview, _preview(radiance))
@@ -92,7 +92,7 @@ def _check_preset(card: MethodCard, preset: str) -> None:
         raise unknown_name(f"preset of {card.name}", preset, card.presets)
 
 
-def _check_destinations(request: Request) -> None:
+def _check_destinations(request: MergeRequest) -> None:
     for option, path, suffix in (("-o", request.out, ".exr"), ("--preview", request.preview, ".png")):
         if path is None:
             continue
@@ -105,7 +105,7 @@ def _check_destinations(request: Request) -> None:
         destinations.check_file(option, path)
 
 
-def _scene(request: Request) -> Scene:
+def _scene(request: MergeRequest) -> Scene:
     for path in request.frames:
         if not path.is_file():
             raise UsageError(f"{path}: no such file; name the frames of one bracket.")
@@ -126,18 +126,18 @@ def _reference(scene: Scene) -> str:
 
 
 def _check_count(card: MethodCard, scene: Scene) -> None:
-    count = len(scene.codes)
-    if not card.trains or count == training.FRAMES:
+    count = len(scene.frames)
+    if not card.trains or count == inputs.FRAMES:
         return
-    if count < training.FRAMES:
-        raise UsageError(f"{card.label} needs {training.FRAMES} frames of different exposure; {count} were given.")
+    if count < inputs.FRAMES:
+        raise UsageError(f"{card.label} needs {inputs.FRAMES} frames of different exposure; {count} were given.")
     names = [scene.metadata["frames"][index] for index in triplet(list(scene.times), 2.0)]
     raise UsageError(
-        f"{card.label} takes {training.FRAMES} frames, {count} were given; pass those 2 EV apart: {' '.join(names)}."
+        f"{card.label} takes {inputs.FRAMES} frames, {count} were given; pass those 2 EV apart: {' '.join(names)}."
     )
 
 
-def _network(params: Params, request: Request, card: MethodCard) -> nn.Module | None:
+def _network(params: Params, request: MergeRequest, card: MethodCard) -> nn.Module | None:
     if not card.trains:
         if request.weights is not None:
             raise UsageError(f"{card.label} has no weights; leave --weights out.")
@@ -159,7 +159,7 @@ def _network(params: Params, request: Request, card: MethodCard) -> nn.Module | 
     return network
 
 
-def _read(request: Request, card: MethodCard) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def _read(request: MergeRequest, card: MethodCard) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Return the weights and what the network is built with, as their card says."""
     path = request.weights or Path()
     try:

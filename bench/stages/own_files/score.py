@@ -9,7 +9,7 @@ from bench.core.errors import UsageError, unknown_name
 from bench.core.params import Params
 from bench.core.registry import datasets, protocols
 from bench.io.container import list_scenes, read_card
-from bench.io.submission import ENCODED, READERS, UNREAD, Match, match, names
+from bench.io.submission import ENCODED, READERS, UNREAD, FolderMatch, match, names
 from bench.io.tables import ScoreRow, write_scores
 from bench.metrics.checks import Finding
 from bench.metrics.intervals import place
@@ -30,7 +30,7 @@ EXTRA = dict.fromkeys(ENCODED, "a picture kind without radiance.") | dict.fromke
 
 
 @dataclass(frozen=True)
-class Request:
+class ScoreRequest:
     """What to score, and where to leave what.
 
     folder    : the predictions, <scene>.exr and so on.
@@ -59,7 +59,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Result:
+class ScoreResult:
     """What came of it.
 
     rows      : one score each, scenes in alphabetical order.
@@ -83,7 +83,7 @@ class Result:
         return any(finding.bad for _, finding in self.findings)
 
 
-def run(params: Params, request: Request) -> Result:
+def run(params: Params, request: ScoreRequest) -> ScoreResult:
     """Score the files of a folder; bad ones are left out and named in the result's findings.
 
     Unknown names, folders that aren't there, destinations that can't be written and a submission that can't be kept
@@ -101,11 +101,11 @@ def run(params: Params, request: Request) -> Result:
     findings = (*_matching(matched), *_faults(tasks, outcomes))
     used = (*rules.masked, *rules.whole)
     rows = _rows(params, request, used, tasks, outcomes)
-    result = Result(tuple(rows), findings, used, len(scenes), _places(scenes))
+    result = ScoreResult(tuple(rows), findings, used, len(scenes), _places(scenes))
     return _write(request, result, [t for t, o in zip(tasks, outcomes, strict=True) if o.scores], workers)
 
 
-def _check_submission(params: Params, request: Request, rules: Rules) -> None:
+def _check_submission(params: Params, request: ScoreRequest, rules: Rules) -> None:
     if request.limit is not None:
         raise UsageError("a submission covers every test scene; leave --limit out, or --submit.")
     if request.truth is not None and request.dataset in datasets:
@@ -117,7 +117,7 @@ def _check_submission(params: Params, request: Request, rules: Rules) -> None:
     submit.check(params, request.submit, request.dataset, used, request.force)
 
 
-def _check_destinations(request: Request) -> None:
+def _check_destinations(request: ScoreRequest) -> None:
     if request.out is not None:
         check_file("--out", request.out)
     if request.maps is not None:
@@ -128,7 +128,7 @@ def _check_destinations(request: Request) -> None:
         check_file("--submit", submit.path(request.submit))
 
 
-def _rules(params: Params, request: Request) -> Rules:
+def _rules(params: Params, request: ScoreRequest) -> Rules:
     import torch
 
     if request.device not in ("cpu", "cuda"):
@@ -141,7 +141,7 @@ def _rules(params: Params, request: Request) -> Rules:
     return Rules(masked, whole, cache_folder(params), request.device, examined=True, trusted=request.trust)
 
 
-def _scenes(params: Params, request: Request) -> tuple[dict[str, Path], set[str]]:
+def _scenes(params: Params, request: ScoreRequest) -> tuple[dict[str, Path], set[str]]:
     """Return scene -> where its truth lies, and the names of other scenes whose files are no surprise."""
     if request.truth is not None:
         truths = match(request.truth, names(request.truth)).files
@@ -183,14 +183,14 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _matching(matched: Match) -> list[tuple[str, Finding]]:
+def _matching(matched: FolderMatch) -> list[tuple[str, Finding]]:
     found = [(scene, Finding("missing", "missing: the folder has no file of this scene.")) for scene in matched.missing]
     for path in matched.extra:
         found.append((path.name, _surplus(path, matched)))
     return found + [(path.name, _spare(taken)) for path, taken in matched.spare.items()]
 
 
-def _surplus(path: Path, matched: Match) -> Finding:
+def _surplus(path: Path, matched: FolderMatch) -> Finding:
     suffix, taken = path.suffix.lower(), matched.files.get(path.stem)
     if suffix in UNREAD and taken is not None:
         return _spare(taken)
@@ -207,7 +207,7 @@ def _faults(tasks: Sequence[Task], outcomes: Sequence[Outcome]) -> list[tuple[st
 
 
 def _rows(
-    params: Params, request: Request, used: Sequence[Protocol], tasks: Sequence[Task], outcomes: Sequence[Outcome]
+    params: Params, request: ScoreRequest, used: Sequence[Protocol], tasks: Sequence[Task], outcomes: Sequence[Outcome]
 ) -> list[ScoreRow]:
     variant = request.submit or request.folder.resolve().name
     blank = ScoreRow(params.profile, "submitted", variant, "", None, request.dataset, "", "", 0.0, "")
@@ -219,7 +219,7 @@ def _rows(
     ]
 
 
-def _write(request: Request, result: Result, scored: Sequence[Task], workers: int) -> Result:
+def _write(request: ScoreRequest, result: ScoreResult, scored: Sequence[Task], workers: int) -> ScoreResult:
     if not result.rows:
         return result
     if request.out is not None:
@@ -231,7 +231,7 @@ def _write(request: Request, result: Result, scored: Sequence[Task], workers: in
     return result
 
 
-def _complete(result: Result) -> bool:
+def _complete(result: ScoreResult) -> bool:
     """Whether each protocol that could be applied scores every scene."""
     scored = {(row.protocol, row.scene) for row in result.rows}
     return len(scored) == result.scenes * len({protocol for protocol, _ in scored})

@@ -8,21 +8,21 @@ from typing import Any
 from bench.metrics.checks import Finding
 from bench.metrics.intervals import FEW, Interval, bootstrap
 from bench.metrics.protocol import Protocol
-from bench.stages.own_files.score import Result
+from bench.stages.own_files.score import ScoreResult
 
 LEVEL = 0.95
 Values = dict[str, dict[str, float]]
 """Scene -> metric -> value."""
 
 
-def text(result: Result) -> str:
+def text(result: ScoreResult) -> str:
     """Return one block a protocol: scenes, their mean and its interval."""
     blocks = [_block(protocol, result) for protocol in result.protocols if _values(protocol, result)]
     last = [f"submission kept as {result.kept}; this profile's next report shows it"] if result.kept else []
     return "\n".join([*"\n\n".join(blocks).splitlines(), *last])
 
 
-def complaints(result: Result) -> list[str]:
+def complaints(result: ScoreResult) -> list[str]:
     """Return one line for each file or scene with findings: "bad: ..." or, where none is a fault, "note: ..."."""
     found: dict[str, list[Finding]] = {}
     for name, finding in result.findings:
@@ -39,7 +39,7 @@ def _joined(sentences: Sequence[str]) -> str:
     return "; ".join([*(sentence.removesuffix(".") for sentence in first), last])
 
 
-def _block(protocol: Protocol, result: Result) -> str:
+def _block(protocol: Protocol, result: ScoreResult) -> str:
     values, means = _values(protocol, result), intervals(protocol, result)
     columns = [name for name in protocol.metrics if name in means]
     body = {scene: [scores.get(name, math.nan) for name in columns] for scene, scores in values.items()}
@@ -70,7 +70,7 @@ def _notes(places: int, scored: int, asked: int, defined: Mapping[str, int]) -> 
         yield f"interval: bootstrap over {places} places (views of one place aren't independent){few}"
 
 
-def intervals(protocol: Protocol, result: Result) -> dict[str, Interval]:
+def intervals(protocol: Protocol, result: ScoreResult) -> dict[str, Interval]:
     """Return metric -> mean over scenes with its interval, those inside masks included."""
     values = _values(protocol, result)
     metrics = dict.fromkeys(metric for scores in values.values() for metric in scores)
@@ -81,7 +81,7 @@ def intervals(protocol: Protocol, result: Result) -> dict[str, Interval]:
     }
 
 
-def _values(protocol: Protocol, result: Result) -> Values:
+def _values(protocol: Protocol, result: ScoreResult) -> Values:
     values: Values = {}
     for row in result.rows:
         if row.protocol == protocol.id:
@@ -89,7 +89,7 @@ def _values(protocol: Protocol, result: Result) -> Values:
     return values
 
 
-def as_json(result: Result) -> str:
+def as_json(result: ScoreResult) -> str:
     """Return everything as JSON: infinite values as "inf", undefined ones as null.
 
     A mean holds how many scenes it is over, and in how many scored ones its metric is undefined.
@@ -105,7 +105,7 @@ def as_json(result: Result) -> str:
     return json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
 
 
-def _card(protocol: Protocol, result: Result) -> dict[str, Any]:
+def _card(protocol: Protocol, result: ScoreResult) -> dict[str, Any]:
     values = _values(protocol, result)
     means = {
         metric: {**interval._asdict(), "undefined": len(values) - interval.scenes}

@@ -136,9 +136,9 @@ def _prediction(params: Params, variant: str, dataset: str, split: str, scene: s
 
 def _eight_bits(scene: Scene) -> list[NDArray[np.uint8]]:
     """Frames as pictures, of every n-th pixel where they are much larger than a thumbnail."""
-    step = max(1, scene.codes.shape[2] // (4 * THUMBNAIL))
-    full = np.iinfo(scene.codes.dtype).max
-    return [np.rint(frame[::step, ::step] / np.float32(full) * 255).astype(np.uint8) for frame in scene.codes]
+    step = max(1, scene.frames.shape[2] // (4 * THUMBNAIL))
+    full = np.iinfo(scene.frames.dtype).max
+    return [np.rint(frame[::step, ::step] / np.float32(full) * 255).astype(np.uint8) for frame in scene.frames]
 
 
 def _sheet(params: Params, dataset: str) -> list[Figure]:

@@ -16,7 +16,7 @@ from bench.io.tables import read_scores
 from bench.metrics.intervals import place
 from bench.report.codebooks.codebook_figures import Book
 from bench.report.codebooks.codebook_section import section
-from bench.report.cost import speed
+from bench.report.cost import predictions
 from bench.report.figures.figures import learning_curves
 from bench.report.page.page import Figure, Page, Section, render
 from bench.report.results.inputs import Measured, Paper
@@ -50,7 +50,7 @@ def run(params: Params, partial: bool = False) -> None:
     scenes = _scenes(params)
     supported = support.section(papers, measured, scenes)
     sections = [
-        *_scored_sections(tables, tests, notes, speed.figures(measured, scored.datasets_of(papers[0], measured))),
+        *_scored_sections(tables, tests, notes, predictions.figures(measured, scored.datasets_of(papers[0], measured))),
         *_recipes(measured),
         supported,
         *_cross(measured, scores),
@@ -85,14 +85,9 @@ def _check_inputs(params: Params) -> None:
 
 
 def read_papers(params: Params) -> list[Paper]:
-    """Return the paper's Tables 1 to 3 with the variants of this profile."""
-    tables = params.tables
-    rows = {1: (tables.table1, {}), 2: (tables.table2, tables.table2_controls)}
-    rows[3] = (tables.table3, tables.table3_controls)
-    return [
-        Paper(number, TITLES[number], _printed(ROOT / "reports" / "printed" / f"table{number}.csv"), own, controls)
-        for number, (own, controls) in rows.items()
-    ]
+    """Return those of the paper's tables that this profile has, with its variants."""
+    printed = {n: _printed(ROOT / "reports" / "printed" / f"table{n}.csv") for n in params.tables.paper}
+    return [Paper(n, TITLES[n], frame, params.rows(n), params.controls(n)) for n, frame in printed.items()]
 
 
 def _scenes(params: Params) -> dict[str, dict[str, list[str]]]:

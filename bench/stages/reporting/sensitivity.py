@@ -79,6 +79,6 @@ def _figures(params: Params, made: list[Grid]) -> list[Figure]:
         for name, chosen in charted([grid for grid in made if grid.dataset == dataset]).items():
             heads = ", ".join(grid.metric.head for grid in chosen)
             title = f"What the protocol alone changes on {dataset}: {heads}"
-            png = protocol_figure(chosen, params.tables.floors, params.tables.table1.get("Proposed", ""))
+            png = protocol_figure(chosen, params.tables.floors, params.rows(1).get("Proposed", ""))
             figures.append(Figure(f"{name}_{dataset}" if i else name, png, title, CAPTION))
     return figures

@@ -21,7 +21,7 @@ from bench.metrics.protocol import Protocol
 from bench.stages import layout
 from bench.stages.scoring.predict import Kept, Predictor, predictor
 from bench.stages.scoring.scoring import Outcome, Rules, Task, cache_folder, score_all
-from bench.stages.training import networks, training
+from bench.stages.training import environment, networks
 
 SPLITS = ("test", "no-truth")
 """Roles of the splits that are predicted; only test scenes can be scored."""
@@ -37,7 +37,7 @@ def run(params: Params, cell: str, limit: int | None = None) -> None:
     if cell not in params.evaluations:
         raise unknown_name("evaluation", cell, params.evaluations)
     entry = params.evaluations[cell]
-    device = training.start(params)
+    device = environment.start(params)
     if limit is None:
         tasks = _predict(params, cell, layout.predictions(params, entry.run, entry.dataset), device)
         _write(params, cell, tasks, _score(params, cell, tasks, device))

@@ -22,7 +22,7 @@ from bench.io.container import CARD
 from bench.io.radiance import read_exr, write_exr
 from bench.nn.frames import scene_input
 from bench.nn.tiling import predict
-from bench.stages.training import training
+from bench.stages.training import environment, inputs
 
 Predictor = Callable[[Scene], Radiance]
 """A scene to (H, W, 3) float32, relative linear radiance."""
@@ -47,10 +47,10 @@ def predictor(
     """
     if network is None:
         return partial(card.predict, preset=preset, **(options or {}))
-    placed = training.place(network, device).eval()
+    placed = environment.to_device(network, device).eval()
 
     def run(scene: Scene) -> Radiance:
-        training.need_bracket(card.label, [scene])
+        inputs.need_bracket(card.label, [scene])
         frames = scene_input(card.align(scene)).to(device)
         radiance = predict(placed, frames, multiple=card.multiple, tile=tile, overlap=card.overlap)
         return np.asarray(radiance[0].permute(1, 2, 0).float().cpu().numpy())

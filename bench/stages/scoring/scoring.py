@@ -14,8 +14,8 @@ from bench.core.scene import Array, Radiance, Scene
 from bench.io.container import CARD, read_scene
 from bench.io.submission import read_radiance
 from bench.metrics.checks import Finding, examine
-from bench.metrics.comparison import Comparison, preparation
 from bench.metrics.protocol import Protocol
+from bench.metrics.scorer import Scorer, preparation
 from bench.stages.scoring import score_cache
 from bench.stages.scoring.parallel import spread
 from bench.stages.scoring.score_cache import Scores
@@ -131,7 +131,7 @@ class Truth(NamedTuple):
 def _under_all(rules: Rules, prediction: Radiance, truth: Truth, findings: list[Finding]) -> Outcome:
     digest, scores = score_cache.pixels_digest(prediction), {}
     refusals: list[tuple[Protocol, UsageError]] = []
-    pair: Comparison | None = None
+    pair: Scorer | None = None
     for protocol in sorted((*rules.masked, *rules.whole), key=preparation):
         interrupted()
         scene = truth.scene if protocol in rules.masked else None
@@ -139,7 +139,7 @@ def _under_all(rules: Rules, prediction: Radiance, truth: Truth, findings: list[
         found = score_cache.read(rules.cache, name)
         if found is None:
             try:
-                pair = pair or Comparison(placed(prediction, rules.device), placed(truth.radiance, rules.device))
+                pair = pair or Scorer(placed(prediction, rules.device), placed(truth.radiance, rules.device))
                 found = pair.scores(protocol, protocol.areas(scene) if scene else None)
             except UsageError as error:
                 refusals.append((protocol, error))
@@ -160,7 +160,7 @@ def _refusal(protocol: Protocol, error: UsageError, scored: bool, truth: Truth, 
         return Finding("refused", said)
     try:
         image = placed(truth.radiance, device)
-        Comparison(image, image).scores(protocol)
+        Scorer(image, image).scores(protocol)
     except UsageError:
         return Finding("unsuited", said, scored=True)
     return Finding("refused", said)

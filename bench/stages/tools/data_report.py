@@ -92,7 +92,7 @@ def _row(split: str, path: Path, record: Mapping[str, Any], moves: Callable[[Sce
 
 def strip(scene: Scene) -> NDArray[np.uint8]:
     """Return the frames side by side, then the truth by mu-law, as one small picture (H, W, 3) uint8."""
-    step = max(1, scene.codes.shape[2] // (4 * THUMBNAIL))
+    step = max(1, scene.frames.shape[2] // (4 * THUMBNAIL))
     pictures = [np.rint(255 * frame).astype(np.uint8) for frame in ldr(scene, step)]
     if scene.radiance is not None:
         pictures.append(for_display(np.asarray(scene.radiance[::step, ::step])))

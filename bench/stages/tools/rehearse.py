@@ -12,7 +12,7 @@ import torch
 from bench.core.errors import BenchError, UsageError
 from bench.core.params import Params
 from bench.core.registry import ROOT
-from bench.data.clothes import SETS, dress, pack
+from bench.data.synthetic import SETS, pack, write_set
 from bench.io.atomic import replacing
 from bench.nn.vgg import POSITIONS, VggFeatures
 from bench.stages.tools.archive_server import HOST, served
@@ -67,12 +67,12 @@ def supervise(command: Sequence[str], grace: float = GRACE) -> int:
 
 def make(folder: Path, weights: str) -> None:
     """Write the official archives of all sets, and VGG-16 weights of the right shapes; those that are there stay."""
-    for name, clothes in SETS.items():
-        if all((folder / archive).exists() for archive in clothes.archives):
+    for name, synthetic in SETS.items():
+        if all((folder / archive).exists() for archive in synthetic.archives):
             continue
         print(f"{name}: synthetic views in its layout", flush=True)
-        dress(name, PANORAMAS, folder / name)
-        for archive, part in clothes.archives.items():
+        write_set(name, PANORAMAS, folder / name)
+        for archive, part in synthetic.archives.items():
             pack(folder / name / part, folder / archive)
     if not (folder / weights).exists():
         with replacing(folder / weights) as part_file, part_file.open("wb") as file:

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from bench.core.errors import UsageError
 from bench.core.optimisation import Optimisation
 from bench.core.params import Params
-from bench.stages.training import codebook, networks, recipes, train, training
+from bench.stages.training import codebook, environment, networks, recipes, train
 from bench.train.failure import read_dump
 from bench.train.learner import Learner
-from bench.train.loop import to_device
+from bench.train.loop import to_inputs
 from bench.train.step import only
 
 VERBS = ("train", "codebook")
@@ -31,11 +31,11 @@ def run(path: Path) -> None:
     if origin.get("verb") not in VERBS:
         raise UsageError(f"{path} doesn't say which training it is from; only dumps of train and codebook can run.")
     params = Params.model_validate(origin["params"])
-    device = training.start(params)
+    device = environment.start(params)
     settings, learner = _training(params, origin, device)
     _fill(learner, saved, device)
     print(f"{origin['verb']} {origin['name']}, {saved['phase']}: {saved['sentence']}")
-    batch = to_device([saved["batch"][name] for name in ("codes", "times", "truth")], device)
+    batch = to_inputs([saved["batch"][name] for name in ("codes", "times", "truth")], device)
     _say_finite("batch", {"frames": batch[0], "truth": batch[1]})
     for name, network in learner.networks.items():
         _say_finite(f"weights of {name}", dict(network.named_parameters()))
@@ -57,10 +57,16 @@ def run(path: Path) -> None:
 def _training(params: Params, origin: Mapping[str, Any], device: torch.device) -> tuple[Optimisation, Learner]:
     name = str(origin["name"])
     if origin["verb"] == "codebook":
-        return params.stage1_of(name), codebook.learner(params, name, device)
-    count = int(origin.get("patches", 1))
-    settings = recipes.settings(params, networks.find_run(params, name), count)
-    return settings, train.learner(params, name, device, count)
+        stage1, seed = params.stage1_of(name), params.codebook_runs[name].seed
+        features = networks.backbone(params, stage1.weight_perceptual, seed, device)
+        made = codebook.learner(params, name, features)
+        for network in made.networks.values():
+            environment.to_device(network, device)
+        return stage1, made
+    run = networks.find_run(params, name)
+    settings = recipes.settings(params, run, int(origin.get("patches", 1)))
+    features = networks.backbone(params, settings.weight_perceptual, run.seed, device)
+    return settings, train.learner(params, run, settings, features, device)
 
 
 def _fill(learner: Learner, saved: Mapping[str, Any], device: torch.device) -> None:

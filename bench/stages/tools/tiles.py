@@ -12,7 +12,7 @@ from bench.core.params import Params
 from bench.core.registry import methods
 from bench.nn.frames import scene_input
 from bench.nn.tiling import predict
-from bench.stages.training import networks, training
+from bench.stages.training import environment, inputs, networks
 from methods.olc.codebook import Codebook
 
 
@@ -31,13 +31,13 @@ class Agreement(NamedTuple):
 
 def run(params: Params, name: str, tile: int, limit: int) -> None:
     """Print the agreement on the first `limit` test scenes of the data that run `name` was trained on."""
-    entry, device = networks.find_run(params, name), training.start(params)
+    entry, device = networks.find_run(params, name), environment.start(params)
     card = methods[params.variants[entry.variant].method]
     if card.overlap == 0:
         raise UsageError(f"method {card.name!r} takes full frames only; there are no tiles to compare.")
-    network = training.place(networks.read(params, name), device)
-    for scene in training.read_split(params, entry.trainset, "test")[:limit]:
-        training.need_bracket(card.label, [scene])
+    network = environment.to_device(networks.read(params, name), device)
+    for scene in inputs.read_split(params, entry.trainset, "test")[:limit]:
+        inputs.need_bracket(card.label, [scene])
         found = agreement(card, network, scene_input(card.align(scene)).to(device), tile)
         print(
             f"{scene.id}, tiles of {tile}: {found.codes:.3%} of the codes differ; largest difference in the mu-law "

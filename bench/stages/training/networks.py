@@ -1,5 +1,6 @@
-"""Networks of the profile's runs: built from their variant, filled from their files."""
+"""Networks of the profile's runs: built from their variant, filled from their files; the perceptual backbone."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from bench.core.errors import UsageError, unknown_name
 from bench.core.params import Params, Variant
 from bench.core.registry import methods
 from bench.core.runs import Run
+from bench.nn.vgg import VggFeatures
 from bench.stages import layout
 
 
@@ -116,6 +118,21 @@ def fill(params: Params, network: nn.Module, path: Path, verb: str) -> None:
         raise UsageError(f"{path} is damaged ({error}). {again}") from error
     except RuntimeError as error:  # what torch raises for names and shapes that differ
         raise UsageError(f"{path} holds the weights of another network than the parameters name. {again}") from error
+
+
+def backbone(params: Params, weight: float, seed: int, device: torch.device) -> VggFeatures | None:
+    """Return the perceptual backbone, or None where it has no weight or is switched off."""
+    if params.perceptual.backbone == "none" or weight == 0:
+        return None
+    if params.perceptual.backbone == "random-vgg16":
+        return VggFeatures(None, seed=seed).to(device)
+    file = layout.need(params, layout.backbone(params) / layout.VGG, "backbone")
+    try:
+        state, card = load_file(file), json.loads(file.with_name("card.json").read_text(encoding="utf-8"))
+        return VggFeatures(state, source=str(card["sha256"])).to(device)
+    except (OSError, ValueError, KeyError, SafetensorError, UsageError) as error:
+        again = layout.remake(params, "backbone")
+        raise UsageError(f"{file} is damaged ({error}). Delete its folder, then make it with: {again}") from error
 
 
 @torch.no_grad()

@@ -11,12 +11,11 @@ from torch import Tensor
 from bench.color.transfer import mu_law
 from bench.core.errors import UsageError
 from bench.core.params import Params
-from bench.core.scene import Scene
+from bench.core.scene import IMAGE_KINDS, Scene
 from bench.metrics.usage import HELD_OUT, histogram, perplexity, used_share
 from bench.nn.frames import scene_input
 from bench.nn.tiling import pad_reflect
-from bench.stages.training import training
-from methods.olc.codebook import KINDS
+from bench.stages.training import inputs
 from methods.olc.stage1 import image_of_kind
 from methods.olc.vqgan import VQGAN
 
@@ -44,8 +43,8 @@ class Look(NamedTuple):
 
 def held_out(params: Params, dataset: str) -> list[Scene]:
     """Return the test scenes with truth, in the order of their names."""
-    scenes = [scene for scene in training.read_split(params, dataset, "test") if scene.radiance is not None]
-    training.need_bracket("a network", scenes)
+    scenes = [scene for scene in inputs.read_split(params, dataset, "test") if scene.radiance is not None]
+    inputs.need_bracket("a network", scenes)
     return scenes
 
 
@@ -84,7 +83,7 @@ def measure(vqgan: VQGAN, images: Sequence[tuple[Tensor, Tensor]]) -> dict[str, 
     was_training = vqgan.training
     vqgan.eval()
     facts: dict[str, float] = {}
-    for kind, label in enumerate(KINDS):
+    for kind, label in enumerate(IMAGE_KINDS):
         looks = [look(vqgan, *pair, kind) for pair in images]
         counts = histogram(np.concatenate([one.indices.ravel() for one in looks]), vqgan.codebook.size)
         errors = np.concatenate([one.errors.ravel() for one in looks])

@@ -47,8 +47,8 @@ def learner(params: Params, run: Run, network: nn.Module, chosen: Stage2, featur
     as_published = published(params, run) is not None
     own = getattr(network, "learner", None)
     if as_published and own is not None:
-        judge = "its published recipe's discriminator"
-        patches(params, run).need(getattr(network, "least_patch", 0), f"variant {run.variant!r}", judge)
+        discriminator = "its published recipe's discriminator"
+        patches(params, run).need(getattr(network, "least_patch", 0), f"variant {run.variant!r}", discriminator)
         made: Learner = own(chosen, Fidelity(features, chosen.weight_perceptual))
         return made
     return HdrLearner(network, chosen, features, as_published=as_published)

@@ -1,6 +1,6 @@
 """Train: one HDR network, whatever its method."""
 
-from collections.abc import Mapping
+import time
 
 import torch
 
@@ -11,97 +11,83 @@ from bench.core.runs import Run
 from bench.core.seeding import derive
 from bench.nn.vgg import VggFeatures
 from bench.stages import layout
-from bench.stages.training import networks, recipes, training
+from bench.stages.training import environment, inputs, networks, outputs, recipes
 from bench.train.learner import Learner
 from bench.train.loop import fit, seed_parameters, trainable
 from bench.train.parallel import processes
 
 
-def run(params: Params, name: str, minutes: float | None = None, peak: training.Peak = training.unknown) -> None:
+def run(params: Params, name: str, minutes: float | None = None, peak: outputs.Peak = outputs.unknown) -> None:
     """Train run `name`, by all processes that torchrun started; writes weights, card and learning curve.
 
     Pauses after `minutes`; `peak` serves the MFU that is printed. N processes equal one to rounding, unless the network
     has batch norms (DeepHDR, NHDRRNet), whose statistics are each process's; nor do parts of a batch (`accumulate`)
     equal the whole one with these, or with stochastic depth (CA-ViT, SCTNet), which is drawn part by part.
     """
-    entry, limits = networks.find_run(params, name), training.Limits(minutes, peak)
+    deadline = None if minutes is None else time.monotonic() + 60 * minutes
+    entry = networks.find_run(params, name)
+    variant = params.variants[entry.variant]
+    method = methods[variant.method]
     with processes() as group:
-        device = training.start(params)
-        scenes = training.read_aligned(params, entry.trainset, "train", methods[params.variants[entry.variant].method])
-        patches = training.stream(recipes.patches(params, entry), scenes, entry.seed, "stage2")
+        device = environment.start(params)
+
+        # The scenes as the method's networks take them, and the patches that are cut from them.
+        cut = recipes.patches(params, entry)
+        scenes = inputs.read_aligned(params, entry.trainset, "train", method)
+        patches = inputs.stream(cut, scenes, entry.seed, "stage2")
+
+        # Steps, batch, learning rate and the like; an epoch's length decides them where a publication counts in epochs.
         settings = recipes.settings(params, entry, len(patches))
-        features = training.backbone(params, settings.weight_perceptual, entry.seed, device)
-        made = _learner(params, entry, settings, features, device)
-        network = next(iter(made.networks.values()))
+
+        # The network with its losses. The codebook comes last: what is frozen must not be drawn over.
+        features = networks.backbone(params, settings.weight_perceptual, entry.seed, device)
+        trained = learner(params, entry, settings, features, device)
+        network = next(iter(trained.networks.values()))
         networks.load_prior(params, entry, network)
         torch.manual_seed(derive(entry.seed, "stage2", "draws"))  # stochastic depth
-        card = _card(params, name, entry, settings, features) | training.numerics(params, device)
-        card |= {"device": training.device_name(device)}
-        checkpoint = training.checkpoint(params, name, card, entry.code)
+
+        # Everything that decides the weights, in words a reader of a table understands.
+        book = layout.codebook(params, entry.codebook) if entry.codebook else None
+        card = {
+            "run": name, "variant": entry.variant, "trainset": entry.trainset, "seed": entry.seed,
+            "method": variant.method, "label": method.label, "preset": variant.preset,
+            "options": dict(variant.options), "head": networks.head(params, variant),
+            "recipe": recipes.kind(params, entry), "settings": outputs.as_json(settings), "steps": settings.steps,
+            "batch": settings.batch, "patches": outputs.as_json(cut), "codebook": entry.codebook,
+            "codebook_sha256": outputs.file_digest(book) if book else None,
+            "stage1": outputs.as_json(params.stage1_of(entry.codebook)) if entry.codebook else None,
+            "data": inputs.data_digest(params, entry.trainset, "train"),
+            "perceptual": features.origin if features else "none",
+            **environment.numerics(params, device), "device": environment.device_name(device),
+        }  # fmt: skip
+        checkpoint = outputs.checkpoint(params, name, card, entry.code)
+
+        options = outputs.run_options(
+            params, "train", name, deadline=deadline, device=device, peak=peak, patches=len(patches)
+        )
         curve = fit(
-            made, patches, settings, checkpoint, label=name, device=device, precision=params.precision,
-            group=group, call=limits.call(params, "train", name, device, len(patches)),
+            trained, patches, settings, checkpoint, label=name, device=device, precision=params.precision,
+            group=group, options=options,
         )  # fmt: skip
+
         if group.leads:
-            _write(params, name, network, card | {"processes": group.world}, curve)
+            outputs.write_curve(layout.curve(params, name), curve)
+            sizes = {
+                "processes": group.world,
+                "parameters": trainable([network]),
+                "parameters_frozen": sum(p.numel() for p in network.parameters() if not p.requires_grad),
+                "macs_per_pixel": networks.multiply_adds(network),
+            }
+            outputs.write_weights(layout.weights(params, name), network, card | sizes)
             checkpoint.remove()
 
 
-def learner(params: Params, name: str, device: torch.device, count: int) -> Learner:
-    """Build what run `name` trains, with its initial weights; a prior's aren't loaded. An epoch has `count` patches."""
-    entry = networks.find_run(params, name)
-    settings = recipes.settings(params, entry, count)
-    features = training.backbone(params, settings.weight_perceptual, entry.seed, device)
-    return _learner(params, entry, settings, features, device)
-
-
-def _learner(
-    params: Params, entry: Run, settings: Stage2, features: VggFeatures | None, device: torch.device
-) -> Learner:
-    network = networks.build(params, entry)
-    seed_parameters(network, derive(entry.seed, "stage2"))
-    made = recipes.learner(params, entry, training.place(network, device), settings, features)
+def learner(params: Params, run: Run, settings: Stage2, features: VggFeatures | None, device: torch.device) -> Learner:
+    """Build what a run trains, with its initial weights, on the device; the weights of a codebook aren't loaded."""
+    network = networks.build(params, run)
+    seed_parameters(network, derive(run.seed, "stage2"))
+    made = recipes.learner(params, run, environment.to_device(network, device), settings, features)
     for phase, other in list(made.networks.items())[1:]:  # a discriminator
-        seed_parameters(other, derive(entry.seed, phase))
-        training.place(other, device)
+        seed_parameters(other, derive(run.seed, phase))
+        environment.to_device(other, device)
     return made
-
-
-def _write(
-    params: Params, name: str, network: torch.nn.Module, card: Mapping[str, object], curve: list[dict[str, float]]
-) -> None:
-    training.write_curve(layout.curve(params, name), curve)
-    size = {"parameters": trainable([network]), "parameters_frozen": _frozen(network)}
-    macs = {"macs_per_pixel": networks.multiply_adds(network)}
-    training.write_weights(layout.weights(params, name), network, {**card, **size, **macs})
-
-
-def _card(params: Params, name: str, entry: Run, settings: Stage2, features: VggFeatures | None) -> dict[str, object]:
-    """Everything that decides the weights, in words a reader of a table understands."""
-    variant = params.variants[entry.variant]
-    book = layout.codebook(params, entry.codebook) if entry.codebook else None
-    return {
-        "run": name,
-        "variant": entry.variant,
-        "trainset": entry.trainset,
-        "seed": entry.seed,
-        "method": variant.method,
-        "label": methods[variant.method].label,
-        "preset": variant.preset,
-        "options": dict(variant.options),
-        "head": networks.head(params, variant),
-        "recipe": recipes.kind(params, entry),
-        "settings": training.as_json(settings),
-        "steps": settings.steps,
-        "batch": settings.batch,
-        "patches": training.as_json(recipes.patches(params, entry)),
-        "codebook": entry.codebook,
-        "codebook_sha256": training.file_digest(book) if book else None,
-        "stage1": training.as_json(params.stage1_of(entry.codebook)) if entry.codebook else None,
-        "data": training.data_digest(params, entry.trainset, "train"),
-        "perceptual": features.origin if features else "none",
-    }
-
-
-def _frozen(network: torch.nn.Module) -> int:
-    return sum(p.numel() for p in network.parameters() if not p.requires_grad)

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from bench.core.errors import UsageError
 from bench.core.registry import metrics
 from bench.metrics.hdrvdp2 import hdrvdp2, hdrvdp2_batch
-from bench.metrics.hdrvdp2.metric import _pair, _viewing, quality
+from bench.metrics.hdrvdp2.metric import _pair, _viewing
 from bench.metrics.hdrvdp2.vision import bands, seen
+from bench.metrics.scorer import score
 
 SRGB = {"color_encoding": "sRGB-display", "pixels_per_degree": 26.7627}
 SIDE, PPD = st.integers(17, 150), st.floats(5, 60)
@@ -139,8 +140,7 @@ def test_a_batch_gives_what_single_pairs_give(scene):
 
 
 def test_registered_with_the_default_protocols_viewing_conditions(scene):
-    assert metrics["hdrvdp2"].load() is quality
-    assert quality(*scene(40, 50)) == hdrvdp2(*scene(40, 50), **SRGB, maps=False).q
+    assert score(metrics["hdrvdp2"], *scene(40, 50)) == hdrvdp2(*scene(40, 50), **SRGB, maps=False).q
 
 
 @pytest.mark.parametrize(

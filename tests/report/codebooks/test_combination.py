@@ -15,7 +15,7 @@ from bench.report.codebooks.codebook_section import section
 from bench.report.codebooks.combination_findings import lowest_seed, sentences
 from bench.report.codebooks.observed_figure import observed, observed_curves, quantised_after
 from bench.report.codebooks.use_figures import kinds_figure, overlap_figure, zones_figure
-from bench.report.figures.style import KINDS
+from bench.report.figures.style import KIND_COLOURS
 from bench.report.table.writers import to_csv, to_latex, to_markdown
 
 
@@ -247,7 +247,7 @@ class TestOverTraining:
         figure = observed_curves({"a": late})
         used = {tuple(line.get_xdata()): line.get_color() for line in figure.axes[0].lines}
         assert used[1, 2] == observed_figure.EARLY
-        assert used[3,] == KINDS["H"]
+        assert used[3,] == KIND_COLOURS["H"]
         assert (2, 2) in used
         assert [text.get_text() for text in figure.legends[0].get_texts()][-1] == "quantisation begins"
 

@@ -82,7 +82,7 @@ def test_crops_lie_in_their_areas_and_apart(exhibits):
 
 def test_crops_without_any_area_show_the_centre(exhibits):
     scene = exhibits["truth"].scene
-    empty = {"moving": np.zeros(scene.codes.shape[1:3], bool)}
+    empty = {"moving": np.zeros(scene.frames.shape[1:3], bool)}
     assert boxes(scene, empty) == [Box("centre", 17, 25, 14)]
 
 

@@ -240,5 +240,5 @@ class TestTables:
         assert differences.table(papers[2], measured) is None
 
     def test_a_control_under_the_label_of_another_row_is_refused(self, papers):
-        with pytest.raises(UsageError, match=r"tables\.table2_controls: 'OLC \(K=512\)' is the label of another row"):
+        with pytest.raises(UsageError, match=r"tables\.2\.controls: 'OLC \(K=512\)' is the label of another row"):
             Paper(2, "t", papers[2].printed, papers[2].variants, {"OLC (K=512)": "full"})

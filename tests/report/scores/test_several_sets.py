@@ -47,7 +47,7 @@ def measured(scores):
 
 
 def paper(number):
-    rows = (REHEARSAL.tables.table1, REHEARSAL.tables.table2, REHEARSAL.tables.table3)[number - 1]
+    rows = REHEARSAL.rows(number)
     return Paper(number, "t", _printed(ROOT / "reports" / "printed" / f"table{number}.csv"), rows)
 
 
@@ -66,7 +66,7 @@ def test_one_row_of_table_2_on_another_set_makes_no_block(measured):
 def test_synthetic_sets_never_stand_beside_the_papers_as_if_they_were_its_own(measured):
     assert stand_ins(REHEARSAL) == ["kalantari", "hu", "tursun"]
     table = scored.table(paper(1), measured)
-    assert "synthetic stand-in" in table.caption and title("kalantari") not in table.caption
+    assert "synthetic data" in table.caption and title("kalantari") not in table.caption
     assert all("not comparable" in label for (_, group), label in table.groups.items() if group == "paper")
     own = [row for row in table.rows if row.cells["kind"] == "measured"]
     assert own and all("other data, not comparable" in row.note for row in own)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from bench.core.tables import Tables
 from bench.report.table.caption import settings
 
 
@@ -15,6 +16,6 @@ from bench.report.table.caption import settings
     ],
 )
 def test_other_numbers_of_codes_than_a_rows_name_tells_are_said(tiny, rows, said):
-    tables = tiny.tables.model_copy(update={"table2": rows})
+    tables = Tables.model_validate({"2": {"rows": rows}})
     found = settings(tiny.model_copy(update={"tables": tables}), {})
     assert [words for words in found if words.startswith("codebooks ")] == said

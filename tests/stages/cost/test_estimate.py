@@ -9,13 +9,14 @@ import yaml
 from typer.testing import CliRunner
 
 from bench.__main__ import app
-from bench.cli.estimate import find
+from bench.cli.settings import find_profile
 from bench.core.errors import UsageError
 from bench.core.params import load
 from bench.core.registry import methods
-from bench.stages.cost import estimate, gpus, pricing, time
-from bench.stages.cost.cost import Cost
-from bench.stages.cost.pricing import Item
+from bench.stages.cost import estimate, gpus, trainings, workload
+from bench.stages.cost.counting import Cost
+from bench.stages.cost.estimate import Item
+from bench.stages.cost.step import seconds_per_step
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -92,7 +93,7 @@ class TestHours:
 
     def test_a_slower_gpu_takes_longer(self, priced):
         for item in priced.items:
-            slower = pricing.priced(item, gpus.GPUS["3090ti"], "fp32")
+            slower = estimate.priced(item, gpus.GPUS["3090ti"], "fp32")
             assert (slower.compute > item.compute, slower.traffic > item.traffic) == (True, True)
 
     @pytest.mark.parametrize(
@@ -124,10 +125,10 @@ class TestGpus:
 class TestFrames:
     def test_simulated_published_and_guessed(self, smoke):
         paper = load(ROOT / "profiles/paper/params.yaml").model_copy(update={"profile": "nowhere"})
-        assert pricing.frame(smoke, "panoramas") == (64, 96)
-        assert pricing.frame(paper, "kalantari") == (1000, 1500)
-        assert pricing.frame(paper, "hu") == pricing.UNKNOWN
-        assert pricing.scenes(paper, "kalantari") == 15
+        assert workload.frame(smoke, "panoramas") == (64, 96)
+        assert workload.frame(paper, "kalantari") == (1000, 1500)
+        assert workload.frame(paper, "hu") == workload.UNKNOWN
+        assert workload.scenes(paper, "kalantari") == 15
 
 
 class TestCommand:
@@ -135,7 +136,7 @@ class TestCommand:
         return CliRunner().invoke(app, words)
 
     def test_page(self, file):
-        answer = self.call("--params", str(file), "estimate", "--gpu", "a100")
+        answer = self.call("--params", str(file), "cost", "estimate", "--gpu", "a100")
         assert answer.exit_code == 0, answer.output
         lines = answer.stdout.splitlines()
         assert lines[0] == "smoke on one NVIDIA A100 80GB SXM, trained in fp32"
@@ -146,38 +147,36 @@ class TestCommand:
         assert answer.stderr.splitlines()[-1].startswith("estimate: 8/8, ") and "estimate:" not in answer.stdout
 
     def test_json_holds_everything_and_is_the_same_every_time(self, file, priced):
-        found = json.loads(self.call("--params", str(file), "estimate", "--json").stdout)
+        found = json.loads(self.call("--params", str(file), "cost", "estimate", "--json").stdout)
         assert found == json.loads(json.dumps(priced.as_json()))
         assert {"lower", "upper", "binds", "memory", "measured"} <= set(found["items"][0])
 
     def test_an_unknown_profile_is_refused(self):
-        answer = self.call("estimate", "--profile", "papr")
+        answer = self.call("cost", "estimate", "--profile", "papr")
         assert isinstance(answer.exception, UsageError)
         assert str(answer.exception) == "no profile is called 'papr'. Did you mean 'paper'?"
 
     @pytest.mark.parametrize(("name", "path"), [("demo", "params.yaml"), ("paper", "profiles/paper/params.yaml")])
     def test_profiles_are_found_by_name(self, name, path):
-        assert find(name) == Path(path)
+        assert find_profile(name) == Path(path)
 
 
 class TestTimed:
     def test_steps_are_timed_with_the_loops_own_stepper(self, smoke):
-        from bench.stages.cost.calibrate import seconds_per_step
-
         name = "vanilla-16--panoramas--s0"
         small = smoke.model_copy(update={"perceptual": smoke.perceptual.model_copy(update={"backbone": "none"})})
-        learner, tools = pricing.codebook_learner(small, name)
+        training = workload.setup(small, "codebook", name)
+        learner, tools = training.build()
         before = [p.detach().clone() for p in learner.networks["generator"].parameters()]
-        settings = small.stage1_of(name).model_copy(update={"compile": False})
-        seconds = seconds_per_step(
-            learner, tools, settings, size=32, device=torch.device("cpu"), precision="fp32", steps=2
-        )
+        settings = training.settings.model_copy(update={"compile": False})
+        same = workload.Setup(settings, 32, lambda: (learner, tools))
+        seconds = seconds_per_step(same, torch.device("cpu"), "fp32", steps=2)
         assert 0 < seconds < 60
         pairs = zip(before, learner.networks["generator"].parameters(), strict=True)
         assert any(not torch.equal(old, new) for old, new in pairs)
 
     def test_measured_hours_follow_from_seconds_per_step(self, smoke, priced, monkeypatch):
-        monkeypatch.setattr(estimate, "_time", lambda params, item, device: 2.0)
+        monkeypatch.setattr(estimate, "seconds_per_step", lambda setup, device, precision: 2.0)
         measured, said = estimate._calibrate(smoke, priced.items, torch.device("cpu"))
         timed = [index for index, item in enumerate(priced.items) if item.names[0] in said]
         assert len(timed) == 2
@@ -187,8 +186,14 @@ class TestTimed:
         assert set(measured) == {i for i, item in enumerate(priced.items) if item.stage != "evaluate"}
 
 
-class TestTime:
-    """`bench time` on timings that were written by hand."""
+def figures(found):
+    """The cells of the only row."""
+    (row,), *_ = found
+    return list(row.values())
+
+
+class TestTrainings:
+    """`bench cost trainings` on timings that were written by hand."""
 
     @pytest.fixture
     def timings(self, smoke, tmp_path, monkeypatch):
@@ -201,37 +206,33 @@ class TestTime:
 
         return write
 
-    def test_a_gpu_of_known_peaks_has_all_figures(self, smoke, timings, capsys, priced):
+    def test_a_gpu_of_known_peaks_has_all_figures(self, smoke, timings, priced):
         timings("codebook-vanilla-16--panoramas--s0", device="NVIDIA H100 80GB HBM3", processes=1)
-        time.run(smoke)
-        heading, row, *_ = capsys.readouterr().out.splitlines()
-        cells = dict(zip(heading.replace("memory MB", "memory").split(), row.split(), strict=True))
+        (cells,), seconds, devices = trainings.run(smoke)
+        assert (seconds, devices) == (2.0, ["NVIDIA H100 80GB HBM3"])
         cost = of(priced, "codebook")[0].cost
         assert cells["steps/s"] == "4.00"
         assert cells["samples/s"] == f"{4 * smoke.stage1.batch:.1f}"
         assert cells["GFLOP/s"] == f"{4 * cost.flops / 1e9:.1f}"
         assert cells["MFU"] == f"{4 * cost.flops / 67e12:.1%}"
-        assert (cells["memory"], cells["binds"]) == ("-", "launches")
+        assert (cells["memory MB"], cells["binds"]) == ("-", "launches")
 
-    def test_what_the_training_counted_itself_goes_first(self, smoke, timings, capsys):
+    def test_what_the_training_counted_itself_goes_first(self, smoke, timings):
         counted = {"tflops": 0.5, "mfu": 0.123, "peak_memory_mb": 812.4, "processes": 2}
         timings("codebook-vanilla-16--panoramas--s0", device="NVIDIA H100 80GB HBM3", **counted)
-        time.run(smoke)
-        assert capsys.readouterr().out.splitlines()[1].split()[5:8] == ["812", "1000.0", "12.3%"]
+        assert figures(trainings.run(smoke))[5:8] == ["812", "1000.0", "12.3%"]
 
-    def test_a_cpu_has_no_known_peak(self, smoke, timings, capsys):
+    def test_a_cpu_has_no_known_peak(self, smoke, timings):
         timings("ahdrnet--panoramas--s0")
-        time.run(smoke)
-        assert capsys.readouterr().out.splitlines()[1].split()[-3:] == ["-", "-", "-"]
+        assert figures(trainings.run(smoke))[-3:] == ["-", "-", "-"]
 
-    def test_a_training_that_is_gone_keeps_its_time(self, smoke, timings, capsys):
+    def test_a_training_that_is_gone_keeps_its_time(self, smoke, timings):
         timings("forgotten--panoramas--s0")
-        time.run(smoke)
-        assert capsys.readouterr().out.splitlines()[1].split()[:4] == ["forgotten--panoramas--s0", "8", "2.0", "4.00"]
+        assert figures(trainings.run(smoke))[:4] == ["forgotten--panoramas--s0", "8", "2.0", "4.00"]
 
     def test_usage_by_hand(self):
         cost = Cost((("network", 6.7e12),), traffic=3.35e11, operators=1, saved=0.0, trainable=0, frozen=0)
-        mfu, share = time.usage(
+        mfu, share = trainings.usage(
             Item("train", ("a",), cost, 8, 1), rate=10.0, gpu=gpus.GPUS["h100"], precision="fp32", devices=2
         )
         assert (mfu, share) == pytest.approx((0.5, 0.5))
@@ -239,4 +240,4 @@ class TestTime:
     def test_nothing_has_run(self, smoke, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         with pytest.raises(UsageError, match="no training of profile 'smoke' has run"):
-            time.run(smoke)
+            trainings.run(smoke)

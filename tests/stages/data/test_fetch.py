@@ -16,7 +16,7 @@ from bench.data import transfer
 from bench.io.container import read_scene
 from bench.stages import layout
 from bench.stages.data import backbone, fetch, prepare
-from bench.stages.training import training
+from bench.stages.training import networks
 from tests.data import builders
 from tests.data import server as servers
 
@@ -238,7 +238,7 @@ class TestBackbone:
         params = self.params(site, weights=str(tmp_path / "vgg.pth"))
         backbone.run(params)
         first = (layout.backbone(params) / layout.VGG).read_bytes()
-        vgg = training.backbone(params, 1.0, 0, torch.device("cpu"))
+        vgg = networks.backbone(params, 1.0, 0, torch.device("cpu"))
         assert torch.equal(next(vgg.parameters()), state["features.0.weight"])
         card = json.loads((layout.backbone(params) / "card.json").read_text())
         assert vgg.origin == f"vgg16 sha256:{card['sha256'][:16]}" and card["file"] == "vgg.pth"
@@ -253,7 +253,7 @@ class TestBackbone:
             backbone.run(self.params(site, url=url))
         params = self.params(site, url=url, sha256=None)
         backbone.run(params)
-        assert training.backbone(params, 1.0, 0, torch.device("cpu")) is not None
+        assert networks.backbone(params, 1.0, 0, torch.device("cpu")) is not None
 
     @pytest.mark.parametrize(
         ("content", "said"),
@@ -278,7 +278,7 @@ class TestBackbone:
 
     def test_without_the_stage_training_says_how_to_make_it(self, site):
         with pytest.raises(UsageError, match="Make it with: python -m bench backbone"):
-            training.backbone(self.params(site), 1.0, 0, torch.device("cpu"))
+            networks.backbone(self.params(site), 1.0, 0, torch.device("cpu"))
 
     @pytest.mark.parametrize("kind", ["none", "random-vgg16"])
     def test_profiles_without_it_leave_a_note(self, site, kind):

@@ -55,11 +55,11 @@ def test_a_frame_that_changed_in_another_folder_is_read_again(params, tmp_path):
         prepare.run(params, "challenge123")
     bad.write_bytes(whole)
     changed = tmp_path / "mine" / "Training" / "001_3" / "ldr_img_3.tif"
-    codes = builders.frame(np.roll(builders.light(), 5, 1), 16.0)
-    write_tiff16(changed, codes)
+    frames = builders.frame(np.roll(builders.light(), 5, 1), 16.0)
+    write_tiff16(changed, frames)
     prepare.run(params, "challenge123")
     scene = read_scene(layout.scenes(params, "challenge123", "train") / "001")
-    np.testing.assert_array_equal(scene.codes[2], codes)
+    np.testing.assert_array_equal(scene.frames[2], frames)
 
 
 def test_verify_counts_scenes_and_not_folders(params, monkeypatch, capsys):

@@ -8,14 +8,13 @@ import torch
 
 from bench.core.errors import UsageError
 from bench.core.params import Params
-from bench.core.scene import Scene
-from bench.metrics.fidelity import psnr_linear, psnr_mu
+from bench.core.scene import IMAGE_KINDS, Scene
+from bench.metrics import psnr_l, psnr_mu
 from bench.metrics.usage import HELD_OUT
 from bench.stages.inspection.inspect import examine
 from bench.stages.training import observation
 from bench.stages.training.observation import held_out, look, measure, observer, tensors
 from bench.train.loop import seed_parameters
-from methods.olc.codebook import KINDS
 from methods.olc.vqgan import VQGAN
 
 SIZE = 16
@@ -32,7 +31,7 @@ def network(segments="olc"):
 @pytest.fixture(scope="module")
 def scenes(tiny_scene):
     """The bracket, and another of a size that isn't a multiple of 8, without a bright place."""
-    dim = Scene("dim", tiny_scene.codes[:, :20, :21] // 4, tiny_scene.times, 1, tiny_scene.radiance[:20, :21] / 20)
+    dim = Scene("dim", tiny_scene.frames[:, :20, :21] // 4, tiny_scene.times, 1, tiny_scene.radiance[:20, :21] / 20)
     return [tiny_scene, dim]
 
 
@@ -54,7 +53,7 @@ def test_vectors_are_those_of_the_padded_images(examined):
 def test_statistics_follow_from_the_indices(examined, scenes):
     facts, arrays = examined["olc"]
     vqgan = network()
-    for kind, label in enumerate(KINDS):
+    for kind, label in enumerate(IMAGE_KINDS):
         looks = [look(vqgan, *tensors(scene), kind) for scene in scenes]
         indices = np.concatenate([one.indices.ravel() for one in looks])
         errors = np.concatenate([one.errors.ravel() for one in looks])
@@ -83,7 +82,7 @@ def test_a_look_is_what_the_network_does(scenes):
         pair = (vqgan(truth, 3).radiance[0].permute(1, 2, 0), truth[0].permute(1, 2, 0))
     # Both in float64, summed in another order.
     assert one.psnr_mu == pytest.approx(psnr_mu(*pair), abs=1e-9)
-    assert one.psnr_l == pytest.approx(psnr_linear(*pair), abs=1e-9)
+    assert one.psnr_l == pytest.approx(psnr_l(*pair), abs=1e-9)
 
 
 def test_segments_are_kept_and_overlap_shows_them(examined):
@@ -122,7 +121,7 @@ class TestDuringTraining:
         found = measure(vqgan, [tensors(scene) for scene in scenes])
         assert vqgan.training
         facts = ("used", "perplexity", "quantisation-error", "psnr-mu")
-        assert set(found) == {f"{HELD_OUT}{fact}_{kind}" for fact in facts for kind in KINDS}
+        assert set(found) == {f"{HELD_OUT}{fact}_{kind}" for fact in facts for kind in IMAGE_KINDS}
         for kind, reported in examined["olc"][0]["kinds"].items():
             for fact in facts:
                 assert found[f"{HELD_OUT}{fact}_{kind}"] == pytest.approx(reported[fact.replace("-e", "_e")])
@@ -149,7 +148,7 @@ class TestDuringTraining:
         codes = np.zeros((3, 160, 141, 3), np.uint8)
         wide[0] = Scene("s0", codes, wide[0].times, 1, np.zeros((160, 141, 3), np.float32))
         seen, shapes = [], []
-        monkeypatch.setattr(observation.training, "read_split", lambda *_: wide)
+        monkeypatch.setattr(observation.inputs, "read_split", lambda *_: wide)
         monkeypatch.setattr(observation, "tensors", lambda scene: (seen.append(scene.id), tensors(scene))[1])
         monkeypatch.setattr(
             observation, "measure", lambda _, images: shapes.extend(one.shape for pair in images for one in pair) or {}
@@ -164,8 +163,8 @@ class TestDuringTraining:
         assert observer(Params.model_validate(small_params), "olc-64", network())() == {}
 
     def test_a_data_set_without_held_out_truth_is_refused(self, params, tiny_scene, monkeypatch):
-        blind = Scene("blind", tiny_scene.codes, tiny_scene.times, 1)
-        monkeypatch.setattr(observation.training, "read_split", lambda *_: [blind])
+        blind = Scene("blind", tiny_scene.frames, tiny_scene.times, 1)
+        monkeypatch.setattr(observation.inputs, "read_split", lambda *_: [blind])
         assert held_out(params, "panoramas") == []
         with pytest.raises(UsageError, match="no test scene with truth"):
             observer(params, "olc-64", network())

@@ -187,10 +187,10 @@ def with_imported(site, theirs, tmp_path, capsys):
     torch.save(theirs[0], tmp_path / "authors.pth")
     import_weights.run(site.params, "ahdrnet", tmp_path / "authors.pth", "smoke", "authors")
     file = str(layout.foreign("authors"))
-    table1 = {**site.params.tables.table1, "AHDRNet, authors' weights": "theirs"}
+    rows = {**site.params.rows(1), "AHDRNet, authors' weights": "theirs"}
     return site.change(
         variants={"theirs": {"method": "ahdrnet", "preset": "smoke", "weights": file}},
-        tables={"table1": table1},
+        tables={"1": {"rows": rows}},
     )
 
 

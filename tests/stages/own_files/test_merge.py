@@ -16,7 +16,7 @@ from bench.data import exposures
 from bench.data.user_bracket import read_bracket
 from bench.io.radiance import read_exr
 from bench.stages.own_files import merge
-from bench.stages.own_files.merge import Request, frames_of
+from bench.stages.own_files.merge import MergeRequest, frames_of
 from tests.data import builders
 
 GOLDEN = Path(__file__).resolve().parents[2] / "data" / "golden" / "unis_bracket"
@@ -35,7 +35,7 @@ def ask(workshop, out, monkeypatch):
 
     def run(*frames, **changes):
         values = {"frames": tuple(frames) or SHOTS, "method": "triangle-merge", "out": out} | changes
-        merge.run(workshop.params, Request(**values))
+        merge.run(workshop.params, MergeRequest(**values))
         return read_exr(values["out"])
 
     return run
@@ -67,10 +67,10 @@ def test_photographs_come_upright_however_the_camera_was_held(tmp_path, held):
         paths.append(tmp_path / f"{time}.png")
         Image.fromarray(stored).save(paths[-1], exif=exif)
     scene = read_bracket("s", paths, [1.0, 4.0], upright=True)
-    for path, codes in zip(paths, scene.codes, strict=True):
-        np.testing.assert_array_equal(codes, ImageOps.exif_transpose(Image.open(path)))
+    for path, frame in zip(paths, scene.frames, strict=True):
+        np.testing.assert_array_equal(frame, ImageOps.exif_transpose(Image.open(path)))
     beside_a_truth = read_bracket("s", paths, [1.0, 4.0])
-    assert beside_a_truth.codes.shape == (2, 6, 9, 3)
+    assert beside_a_truth.frames.shape == (2, 6, 9, 3)
 
 
 def test_exposures_of_a_real_bracket_are_the_times_not_the_bias():

@@ -12,7 +12,7 @@ from bench.core.params import load
 from bench.data import exposures
 from bench.io.radiance import read_exr
 from bench.stages.own_files import merge
-from bench.stages.own_files.merge import Request, frames_of
+from bench.stages.own_files.merge import MergeRequest, frames_of
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -24,8 +24,8 @@ def bracket(tmp_path):
     folder.mkdir()
     light = np.random.default_rng(0).random((16, 24, 3))
     for number, ev in enumerate((0, 2, 4), 1):
-        codes = np.rint(255 * np.clip(light * 2**ev / 16, 0, 1) ** (1 / 2.2)).astype(np.uint8)
-        Image.fromarray(codes).save(folder / f"{number}.png")
+        frame = np.rint(255 * np.clip(light * 2**ev / 16, 0, 1) ** (1 / 2.2)).astype(np.uint8)
+        Image.fromarray(frame).save(folder / f"{number}.png")
     (folder / "exposure.txt").write_text("0\n2\n4\n")
     return folder
 
@@ -38,7 +38,7 @@ def ask(bracket, tmp_path):
     def run(**changes):
         values = {"out": tmp_path / "out.exr", "preview": None, "method": "triangle-merge"} | changes
         frames = frames_of([bracket], [values["out"], values["preview"]])
-        merge.run(params, Request(frames=frames, **values))
+        merge.run(params, MergeRequest(frames=frames, **values))
         return read_exr(values["out"])
 
     return run

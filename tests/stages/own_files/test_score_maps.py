@@ -8,7 +8,8 @@ from PIL import Image
 
 from bench.core.registry import protocols
 from bench.io.radiance import read_exr, write_exr
-from bench.metrics.comparison import Comparison
+from bench.metrics.scorer import Scorer
+from bench.metrics.viewing import visibility
 from bench.stages.own_files import maps
 
 
@@ -26,8 +27,8 @@ def test_every_scored_scene_has_its_picture(score, ours, rewritten, tmp_path):
 def viewed(monkeypatch):
     """Protocols whose viewing conditions were used, and what was drawn of them."""
     used, drawn = [], []
-    real, figure = Comparison.visibility, maps.map_figure
-    monkeypatch.setattr(Comparison, "visibility", lambda self, rule: (used.append(rule), real(self, rule))[1])
+    real, figure = maps.visibility, maps.map_figure
+    monkeypatch.setattr(maps, "visibility", lambda pair, rule: (used.append(rule), real(pair, rule))[1])
     monkeypatch.setattr(maps, "map_figure", lambda shown: (drawn.append(shown), figure(shown))[1])
     return used, drawn
 
@@ -37,7 +38,7 @@ def test_the_map_is_seen_under_the_protocol_s_conditions(score, ours, viewed, tm
     assert score(ours[0], "--maps", str(tmp_path / "maps"), "--limit", "1", "--protocol", name) == 0
     (rule,), (shown,) = viewed
     assert rule == protocols[name]
-    expected = Comparison(shown.prediction, shown.truth).visibility(rule).numpy()
+    expected = visibility(Scorer(shown.prediction, shown.truth).pair(rule), rule).numpy()
     np.testing.assert_allclose(shown.visibility, expected, atol=1e-6)
     assert f"as in {rule.id}" in shown.title
 
@@ -49,9 +50,9 @@ def test_a_protocol_without_conditions_borrows_the_default_s(score, ours, viewed
 
 
 def test_a_picture_that_the_model_refuses_says_so_instead_of_a_map(score, ours, viewed, tmp_path, monkeypatch):
-    def refuse(self, rule):
+    def refuse(pair, rule):
         raise maps.UsageError("too small")
 
-    monkeypatch.setattr(Comparison, "visibility", refuse)
+    monkeypatch.setattr(maps, "visibility", refuse)
     assert score(ours[0], "--maps", str(tmp_path / "maps"), "--limit", "1") == 0
     assert (viewed[1][0].visibility, viewed[1][0].reason) == (None, "too small")

@@ -11,7 +11,7 @@ from bench.core.method import MethodCard
 from bench.core.patching import Patches
 from bench.core.registry import methods
 from bench.stages.scoring.predict import predictor
-from bench.stages.training import observation, training
+from bench.stages.training import inputs, observation
 
 CPU = torch.device("cpu")
 
@@ -20,12 +20,12 @@ CPU = torch.device("cpu")
 def other(request, tiny_scene):
     """A scene of so many frames, with this reference."""
     count, reference = request.param
-    codes = np.repeat(tiny_scene.codes, 2, 0)[:count]
-    return replace(tiny_scene, codes=codes, times=4.0 ** np.arange(count), reference=reference)
+    frames = np.repeat(tiny_scene.frames, 2, 0)[:count]
+    return replace(tiny_scene, frames=frames, times=4.0 ** np.arange(count), reference=reference)
 
 
 def said(scene):
-    return f"holds {len(scene.codes)} frames, the reference is number {scene.reference + 1}; .* takes 3, of which"
+    return f"holds {len(scene.frames)} frames, the reference is number {scene.reference + 1}; .* takes 3, of which"
 
 
 @pytest.mark.parametrize("name", ["ahdrnet", "kalantari2017"])
@@ -42,18 +42,18 @@ def test_methods_without_a_network_decide_themselves(other):
 
 def test_a_training_refuses_them(tiny_scene, other):
     patches = Patches(size=16, stride=8, augment=False)
-    assert len(training.stream(patches, [tiny_scene], 0, "stage1"))
+    assert len(inputs.stream(patches, [tiny_scene], 0, "stage1"))
     with pytest.raises(UsageError, match=said(other)):
-        training.stream(patches, [tiny_scene, other], 0, "stage1")
+        inputs.stream(patches, [tiny_scene, other], 0, "stage1")
 
 
 def test_a_training_refuses_them_before_it_registers_frames(other, monkeypatch):
-    monkeypatch.setattr(training, "read_split", lambda *_: [other])
+    monkeypatch.setattr(inputs, "read_split", lambda *_: [other])
     with pytest.raises(UsageError, match=said(other)):
-        training.read_aligned(None, "panoramas", "train", methods["kalantari2017"])
+        inputs.read_aligned(None, "panoramas", "train", methods["kalantari2017"])
 
 
 def test_an_inspection_refuses_them(other, monkeypatch):
-    monkeypatch.setattr(observation.training, "read_split", lambda *_: [other])
+    monkeypatch.setattr(observation.inputs, "read_split", lambda *_: [other])
     with pytest.raises(UsageError, match=said(other)):
         observation.held_out(None, "panoramas")

@@ -6,7 +6,7 @@ import pytest
 from bench.core.registry import protocols
 from bench.io.container import list_scenes
 from bench.io.tables import read_scores
-from bench.metrics.comparison import Comparison
+from bench.metrics.scorer import Scorer
 from bench.stages import layout
 
 
@@ -62,13 +62,13 @@ def test_all_means_every_protocol_and_none_leaves_an_empty_file(site, cell, caps
 
 def test_a_protocol_that_cannot_be_applied_is_said_and_left_out(site, cell, monkeypatch, capsys):
     other = next(name for name in site.params.sensitivity if name != site.params.protocol)
-    real = Comparison.scores
+    real = Scorer.scores
 
     def scores(self, rule, masks=None):
         deep = rule.model_copy(update={"region": rule.region.model_copy(update={"crop": 40})})
         return real(self, deep if rule.name == other else rule, masks)
 
-    monkeypatch.setattr(Comparison, "scores", scores)
+    monkeypatch.setattr(Scorer, "scores", scores)
     for path in (site.params.work / "score_cache").rglob("*.json"):
         path.unlink()
     site.run("evaluate", cell)

@@ -13,8 +13,8 @@ from bench.core.errors import UsageError
 from bench.core.registry import protocols
 from bench.core.scene import Scene
 from bench.io.container import write_scene
-from bench.metrics.comparison import Comparison
 from bench.metrics.images import one_thread
+from bench.metrics.scorer import Scorer
 from bench.stages.scoring import score_cache, scoring
 from bench.stages.scoring.scoring import Rules, Task, score_all
 
@@ -39,9 +39,9 @@ def tasks(tmp_path, textured):
     made = []
     for index in range(COUNT):
         truth = textured(index)
-        codes = np.stack([np.rint(np.clip(truth * t, 0, 1) ** (1 / 2.2) * 255) for t in (1, 4, 16)]).astype(np.uint8)
+        frames = np.stack([np.rint(np.clip(truth * t, 0, 1) ** (1 / 2.2) * 255) for t in (1, 4, 16)]).astype(np.uint8)
         scene = tmp_path / "scenes" / f"hall-{index}"
-        write_scene(scene, Scene(scene.name, codes, np.array([1.0, 4.0, 16.0]), 1, truth))
+        write_scene(scene, Scene(scene.name, frames, np.array([1.0, 4.0, 16.0]), 1, truth))
         np.save(tmp_path / f"hall-{index}.npy", truth * np.float32(1.1))
         made.append(Task(scene.name, tmp_path / f"hall-{index}.npy", scene))
     return made
@@ -56,13 +56,13 @@ def rules(default, second, tmp_path):
 def computed(monkeypatch):
     """Names of the protocols that were really applied, one entry each time."""
     names = []
-    real = Comparison.scores
+    real = Scorer.scores
 
     def scores(self, rule, masks=None):
         names.append(rule.name if masks is None else f"{rule.name}@")
         return real(self, rule, masks)
 
-    monkeypatch.setattr(Comparison, "scores", scores)
+    monkeypatch.setattr(Scorer, "scores", scores)
     return names
 
 
@@ -91,7 +91,7 @@ def test_a_second_time_nothing_is_computed_and_everything_is_equal(tasks, rules,
 def test_on_another_device_protocols_get_tensors_there(tasks, rules, monkeypatch):
     """ "cpu:0" is the CPU by another name, so that the way a GPU goes is taken here too."""
     seen = []
-    monkeypatch.setattr(scoring, "Comparison", lambda *images: (seen.extend(images), Comparison(*images))[1])
+    monkeypatch.setattr(scoring, "Scorer", lambda *images: (seen.extend(images), Scorer(*images))[1])
     elsewhere = score(tasks, Rules(rules.masked, rules.whole, rules.cache, "cpu:0"))
     assert {(type(image), image.dtype) for image in seen[: 2 * COUNT]} == {(torch.Tensor, torch.float32)}
     assert repr(elsewhere) == repr(score(tasks, rules))
@@ -260,7 +260,7 @@ def test_it_is_one_if_nothing_could_be_scored(tasks, rules, second):
 
 
 def test_a_prediction_that_a_protocol_refuses_is_a_fault(tasks, rules, second, monkeypatch):
-    real = Comparison.scores
+    real = Scorer.scores
 
     def scores(self, rule, masks=None):
         x, y = self._images
@@ -268,7 +268,7 @@ def test_a_prediction_that_a_protocol_refuses_is_a_fault(tasks, rules, second, m
             raise UsageError("too unlike the truth.")
         return real(self, rule, masks)
 
-    monkeypatch.setattr(Comparison, "scores", scores)
+    monkeypatch.setattr(Scorer, "scores", scores)
     (outcome, *_) = score_all(tasks, rules, workers=1, label="score")
     (finding,) = outcome.findings
     assert set(outcome.scores) == {"whole-float"} and (finding.kind, finding.bad) == ("refused", True)

@@ -16,7 +16,7 @@ from bench.io.container import read_scene
 from bench.nn.frames import scene_input
 from bench.stages.scoring.predict import predictor
 from bench.stages.tools import tiles
-from bench.stages.training import training
+from bench.stages.training import inputs
 
 CARD = methods["kalantari2017"]
 RUN = "kalantari2017--panoramas--s0"
@@ -48,31 +48,31 @@ def kept(place):
 
 
 def test_training_reads_registered_frames(aligning):
-    plain = training.read_split(aligning.params, "panoramas", "train")
-    found = training.read_aligned(aligning.params, "panoramas", "train", CARD)
+    plain = inputs.read_split(aligning.params, "panoramas", "train")
+    found = inputs.read_aligned(aligning.params, "panoramas", "train", CARD)
     assert [scene.id for scene in found] == [scene.id for scene in plain]
-    assert any((one.codes != other.codes).any() for one, other in zip(plain, found, strict=True))
+    assert any((one.frames != other.frames).any() for one, other in zip(plain, found, strict=True))
     for one, other in zip(plain, found, strict=True):
-        np.testing.assert_array_equal(other.codes, register(one, flow).codes)
+        np.testing.assert_array_equal(other.frames, register(one, flow).frames)
         np.testing.assert_array_equal(other.radiance, one.radiance)
-        assert isinstance(other.codes, np.memmap) and other.reference == one.reference
+        assert isinstance(other.frames, np.memmap) and other.reference == one.reference
     assert len(kept(aligning)) == len(plain)
 
 
 def test_scenes_are_registered_once(aligning, monkeypatch):
-    training.read_aligned(aligning.params, "panoramas", "train", CARD)
+    inputs.read_aligned(aligning.params, "panoramas", "train", CARD)
     monkeypatch.setattr(MethodCard, "align", lambda self, scene: pytest.fail("registered again"))
-    training.read_aligned(aligning.params, "panoramas", "train", CARD)
+    inputs.read_aligned(aligning.params, "panoramas", "train", CARD)
 
 
 def test_a_damaged_scene_is_registered_again(aligning):
-    wanted = [scene.codes.copy() for scene in training.read_aligned(aligning.params, "panoramas", "train", CARD)]
+    wanted = [scene.frames.copy() for scene in inputs.read_aligned(aligning.params, "panoramas", "train", CARD)]
     first = kept(aligning)[0].parent
     content = (first / "ldr.npy").read_bytes()
     (first / "ldr.npy").write_bytes(content[: len(content) // 2])
-    again = training.read_aligned(aligning.params, "panoramas", "train", CARD)
+    again = inputs.read_aligned(aligning.params, "panoramas", "train", CARD)
     for one, other in zip(wanted, again, strict=True):
-        np.testing.assert_array_equal(other.codes, one)
+        np.testing.assert_array_equal(other.frames, one)
 
 
 def test_one_process_at_a_time_registers(aligning, monkeypatch):
@@ -81,36 +81,36 @@ def test_one_process_at_a_time_registers(aligning, monkeypatch):
     monkeypatch.setattr(MethodCard, "align", lambda self, scene: calls.append(scene.id) or align(self, scene))
     given = (aligning.params, "panoramas", "train", CARD)
     with ThreadPoolExecutor(2) as pool:
-        first, second = pool.map(lambda _: training.read_aligned(*given), range(2))
-    assert sorted(calls) == sorted(scene.id for scene in training.read_split(*given[:3]))
+        first, second = pool.map(lambda _: inputs.read_aligned(*given), range(2))
+    assert sorted(calls) == sorted(scene.id for scene in inputs.read_split(*given[:3]))
     for one, other in zip(first, second, strict=True):
-        np.testing.assert_array_equal(one.codes, other.codes)
+        np.testing.assert_array_equal(one.frames, other.frames)
 
 
 def test_other_code_or_data_registers_afresh(aligning, monkeypatch):
-    training.read_aligned(aligning.params, "panoramas", "train", CARD)
+    inputs.read_aligned(aligning.params, "panoramas", "train", CARD)
     before = len(kept(aligning))
     monkeypatch.setitem(DECIDES, "alignment", (*DECIDES["alignment"], "bench/nn/tiling.py"))
-    training.read_aligned(aligning.params, "panoramas", "train", CARD)
+    inputs.read_aligned(aligning.params, "panoramas", "train", CARD)
     assert len(kept(aligning)) == 2 * before
 
 
 def test_methods_that_take_frames_as_they_are_keep_nothing(site):
-    found = training.read_aligned(site.params, "panoramas", "train", methods["ahdrnet"])
-    plain = training.read_split(site.params, "panoramas", "train")
+    found = inputs.read_aligned(site.params, "panoramas", "train", methods["ahdrnet"])
+    plain = inputs.read_split(site.params, "panoramas", "train")
     for one, other in zip(plain, found, strict=True):
-        np.testing.assert_array_equal(other.codes, one.codes)
+        np.testing.assert_array_equal(other.frames, one.frames)
     assert not kept(site)
 
 
 def test_the_training_stage_uses_them(aligning, monkeypatch):
     seen = []
-    stream = training.stream
-    monkeypatch.setattr(training, "stream", lambda *given: seen.append(given) or stream(*given))
+    stream = inputs.stream
+    monkeypatch.setattr(inputs, "stream", lambda *given: seen.append(given) or stream(*given))
     aligning.run("train", RUN)
     (scenes,) = [part for part in seen[0] if isinstance(part, list)]
     folder = kept(aligning)[0].parent
-    np.testing.assert_array_equal(scenes[0].codes, read_scene(folder).codes)
+    np.testing.assert_array_equal(scenes[0].frames, read_scene(folder).frames)
     assert Path("work/tiny/weights", f"{RUN}.safetensors").exists()
     outs = {path.relative_to("work/tiny").parts[0] for path in Path("work/tiny").rglob("*") if "aligned" in path.name}
     assert not outs
@@ -130,6 +130,6 @@ def test_a_comparison_of_tiles_sees_them(aligning, monkeypatch, capsys):
     network = Recording()
     monkeypatch.setattr(tiles.networks, "read", lambda params, name: network)
     tiles.run(aligning.params, RUN, tile=32, limit=1)
-    scene = training.read_split(aligning.params, "panoramas", "test")[0]
+    scene = inputs.read_split(aligning.params, "panoramas", "test")[0]
     torch.testing.assert_close(network.given[0], scene_input(register(scene, flow)), rtol=0, atol=0)
     assert "largest difference in the mu-law domain 0 " in capsys.readouterr().out

@@ -18,6 +18,7 @@ from bench.core.registry import protocols
 from bench.io.container import list_scenes, read_scene
 from bench.io.radiance import read_exr
 from bench.io.tables import read_scores
+from bench.report.table.kinds import KINDS
 from bench.stages import layout
 
 SCORE_COLUMNS = "profile,method,variant,trainset,seed,dataset,scene,metric,value,protocol"
@@ -25,7 +26,6 @@ METRICS = ["psnr_mu", "psnr_l", "psnr_pu", "ssim_mu", "ssim_l", "ssim_pu", "hdrv
 TAIL = ["scenes", "seeds", "protocol", "note"]
 SIZES = ["macs_256_g", "macs_full_g", "published_params_m", "published_macs_256_g", "published_macs_full_g"]
 TABLE_1 = ["dataset", "method", "kind", "params_m", *SIZES, *METRICS, *(f"paper_{name}" for name in METRICS), *TAIL]
-KINDS = {"measured", "measured-third-party-weights", "submitted", "published", "floor", "pending"}
 CARD = {
     "run", "variant", "trainset", "seed", "method", "label", "preset", "options", "head", "recipe", "settings",
     "steps", "batch", "patches", "codebook", "codebook_sha256", "stage1", "data", "perceptual", "device", "parameters",
@@ -112,7 +112,7 @@ def test_predictions_are_radiance_of_the_scene_s_size(inside):
         for split in ("test", "no-truth"):
             for path in list_scenes(layout.scenes(p, "panoramas", split)):
                 radiance = read_exr(layout.predictions(p, entry.run, "panoramas") / split / f"{path.name}.exr")
-                assert radiance.shape == read_scene(path).codes.shape[1:]
+                assert radiance.shape == read_scene(path).frames.shape[1:]
                 assert np.isfinite(radiance).all()
                 assert (radiance >= 0).all()
 
@@ -121,7 +121,7 @@ def test_table_1_has_the_columns_that_others_rely_on(inside):
     with (inside.params.reports / "tables" / "table1.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == TABLE_1
-    assert {row["kind"] for row in rows} <= KINDS
+    assert {row["kind"] for row in rows} <= KINDS.keys()
     for row in rows:
         empty = [column for column in TABLE_1 if row[column] == "" and column != "note"]
         assert not empty or row["note"], row

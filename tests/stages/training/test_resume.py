@@ -102,7 +102,7 @@ def test_a_checkpoint_of_other_parameters_is_left_alone(long, environment):
     checkpoint = kill_at_first_checkpoint(line, long, environment)
     mark(checkpoint)
     before = checkpoint.read_bytes()
-    changed = long.change(stage2={"rate": 0.002})
+    changed = long.change(stage2={"lr": 0.002})
     changed.run("train", changed.plain)
     assert not marked(curve.read_text(encoding="utf-8"))
     assert checkpoint.read_bytes() == before

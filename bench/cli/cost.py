@@ -1,0 +1,188 @@
+"""`cost`: what trainings, evaluations and predictions take in time and memory, before, during and after."""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from bench.cli.catalogue import table
+from bench.cli.settings import Json, Settings, find_profile, workplace
+from bench.cli.stages import check_names
+from bench.core import progress
+
+if TYPE_CHECKING:
+    from bench.core.params import Params
+    from bench.stages.cost.estimate import Estimate, Item
+
+app = typer.Typer(
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    help="What trainings, evaluations and predictions take in time and memory.",
+)
+
+Option = typer.Option
+Profile = Annotated[str | None, Option(help="A profile by name; default: that of --params.")]
+
+
+@app.command()
+def estimate(
+    context: typer.Context,
+    profile: Profile = None,
+    gpu: Annotated[str | None, Option(help="h100, h200, a100 or 3090ti; default: this machine's, or h100.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Before: FLOPs, memory, samples, steps and hours of every training and evaluation of a profile, and in total.
+
+    FLOPs are counted on the real graph, without computing. Hours are a lower and an upper bound from the GPU's data
+    sheet. Where there is a GPU, 20 steps of both stages are timed on random data, and the measured hours stand beside.
+    The largest profile takes half an hour of one CPU core; progress goes to stderr.
+
+    Example: python -m bench cost estimate --profile paper --gpu a100
+    """
+    with workplace():
+        params = _load(context, profile)
+        from bench.stages.cost.estimate import run
+
+        result = run(params, gpu)
+        typer.echo(json.dumps(result.as_json(), indent=2) if as_json else "\n".join(_page(result)))
+
+
+@app.command()
+def step(
+    context: typer.Context,
+    profile: Profile = None,
+    run: Annotated[str | None, Option(help="A run of the profile; default: the last row of Table 3.")] = None,
+    batch: Annotated[int, Option(min=1, help="Samples in a step.")] = 16,
+    size: Annotated[int, Option(min=16, help="Edge of the patches, a multiple of 8.")] = 256,
+    keep: Annotated[
+        bool, Option("--keep", help="Write to reports/<profile>, which git tracks, over what is there.")
+    ] = False,
+) -> None:
+    """Time a training's step on this machine in fp32, bf16, compiled and in CUDA graphs, and say what limits it.
+
+    Beside the milliseconds stand images/s, memory, MFU and the share of the memory's bandwidth, against ceilings
+    measured in the same call. Written to runs/<profile>/speed/speed.md and speed.json. On a CPU: fp32 alone.
+
+    Example: python -m bench cost step --profile lab --batch 16 --size 256
+    """
+    if size % 8:
+        raise typer.BadParameter(f"{size} isn't a multiple of 8.", param_hint="--size")
+    with workplace():
+        params = _load(context, profile)
+        from bench.stages.cost.step import run as measure
+
+        typer.echo(measure(params, run, batch=batch, size=size, keep=keep))
+
+
+@app.command()
+def trainings(context: typer.Context, profile: Profile = None) -> None:
+    """After: how fast the trainings ran on this machine, and what share of the device that is.
+
+    Example: python -m bench cost trainings
+    """
+    with workplace():
+        params = _load(context, profile)
+        from bench.stages.cost.trainings import run
+
+        rows, seconds, devices = run(params)
+        typer.echo(table(rows, rows[0]))
+        typer.echo(f"\nall: {seconds:.1f} s\ndevice: {', '.join(devices)}")
+
+
+@app.command()
+def predictions(
+    context: typer.Context,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Variants of the profile, or methods with another --preset; default: Table 1, or all."),
+    ] = None,
+    profile: Profile = None,
+    preset: Annotated[
+        str, Option(help="'profile': as the profile's variants say; or one of the methods' own, such as published.")
+    ] = "profile",
+    size: Annotated[list[str] | None, Option(help="Height and width, once or more; default: 256x256.")] = None,
+    repeat: Annotated[int, Option(min=1, help="Predictions to time after a warm-up; the median counts.")] = 5,
+    device: Annotated[str, Option(help="cpu or cuda; default: a GPU where there is one.")] = "",
+    minutes: Annotated[float, Option(min=0, help="Give a method up after so long.")] = 30.0,
+    force: Annotated[bool, Option("--force", help="Measure again what is kept.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Measure seconds per megapixel and peak memory of methods' predictions, and draw the Pareto figure.
+
+    Each method predicts a made-up bracket in a process of its own, with random weights: the whole way from stored
+    frames to radiance. What was measured is kept in runs/<profile>/time and measured again only after its code or
+    settings changed; a method that fails has its reason in its row. The figure needs the profile's scores.
+
+    Example: python -m bench cost predictions --size 256x256 --size 1000x1500
+    """
+    with workplace():
+        params = _load(context, profile)
+        from bench.report.cost.predictions import table as laid_out
+        from bench.report.table.writers import to_markdown
+        from bench.stages.cost.predictions import read_sizes, run
+
+        sizes = tuple(read_sizes(size or ["256x256"]))
+        found = run(
+            params, names or (), preset, sizes=sizes, repeat=repeat, device=device, minutes=minutes, force=force
+        )
+        if as_json:
+            typer.echo(json.dumps([row._asdict() for row in found.rows], indent=2))
+            return
+        typer.echo(to_markdown(laid_out(params, found.rows)))
+        for path in (*(found.file.with_suffix(end) for end in (".json", ".csv", ".md")), *found.figures):
+            typer.echo(path)
+        if not found.figures:
+            typer.echo("no figure: it needs two variants of the profile, both timed (--preset profile) and scored")
+
+
+def _load(context: typer.Context, profile: str | None) -> "Params":
+    settings = cast(Settings, context.obj)
+    progress.quiet = settings.quiet
+    chosen = settings if profile is None else Settings(find_profile(profile), settings.quiet)
+    params = chosen.load()
+    check_names(params, chosen.params_file)
+    return params
+
+
+def _page(result: "Estimate") -> list[str]:
+    """Return the estimate as lines: a table with a row for equal stages, totals, notes."""
+    rows = [_row(item, result.measured.get(index)) for index, item in enumerate(result.items)]
+    columns = [name for name in rows[0] if result.measured or name != "measured h"]
+    stages = dict.fromkeys(item.stage for item in result.items)
+    totals = [_total(stage, [item for item in result.items if item.stage == stage]) for stage in stages]
+    heading = f"{result.profile} on one {result.gpu.label}, trained in {result.precision}"
+    return [heading, "", table(rows, columns), "", *totals, _total("all", result.items), "", *result.notes]
+
+
+def _row(item: "Item", measured: float | None) -> dict[str, Any]:
+    cost, others = item.cost, len(item.names) - 1
+    return {
+        "stage": item.stage,
+        "of": item.names[0] + (f" and {others} more" if others else ""),
+        "trained M": f"{cost.trainable / 1e6:.2f}",
+        "frozen M": f"{cost.frozen / 1e6:.2f}",
+        "GFLOP/sample": f"{cost.flops / item.batch / 1e9:.1f}",
+        "TFLOP/step": f"{cost.flops / 1e12:.3f}",
+        "GB/step": f"{cost.traffic / 1e9:.1f}",
+        "memory GB": f"{cost.memory / 1e9:.1f}" if cost.saved else "-",
+        "steps": item.steps,
+        "samples": item.steps * item.batch,
+        **{f"{name} h": _hours(getattr(item, name)) for name in ("compute", "traffic", "launch")},
+        "binds": item.binds,
+        "lower h": _hours(item.lower),
+        "upper h": _hours(item.upper),
+        "measured h": "-" if measured is None else _hours(measured),
+    }
+
+
+def _total(stage: str, items: "Sequence[Item]") -> str:
+    number = sum(len(item.names) for item in items)
+    flops = sum(len(item.names) * item.steps * item.cost.flops for item in items)
+    lower, upper = sum(item.lower for item in items), sum(item.upper for item in items)
+    return f"{stage:<10} {number:>3} stages  {flops / 1e18:>9.3g} EFLOP  {_hours(lower):>8} to {_hours(upper):>8} h"
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:.3g}" if hours < 100 else f"{hours:.0f}"

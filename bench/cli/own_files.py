@@ -1,0 +1,138 @@
+"""Your own files: `score` results, `merge` a bracket, `import-weights` that a method's authors released."""
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from bench.cli.settings import Json, Settings, quietly, workplace
+from bench.cli.stages import check_names
+from bench.core import progress
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+
+Option = typer.Option
+
+Method = Annotated[str, Option(help="Name of a method; see: python -m bench list methods.")]
+
+
+@app.command()
+def score(
+    context: typer.Context,
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of <scene>.exr, .hdr, .npy or float .tif: linear RGB, relative radiance.")
+    ],
+    dataset: Annotated[str, Option(help="Dataset whose test scenes the files belong to; with --truth, any name.")],
+    protocol: Annotated[
+        list[str] | None, Option(help="Protocol to score by, once or more, or 'all'; default: the profile's.")
+    ] = None,
+    out: Annotated[Path | None, Option(help="CSV file for the scores of each scene.")] = None,
+    maps: Annotated[Path | None, Option(help="Folder for error and visibility maps, a PNG for each scene.")] = None,
+    truth: Annotated[Path | None, Option(help="Folder of ground truth with the same names, whose peak is 1.")] = None,
+    submit: Annotated[str, Option(help="Keep the scores under reports/submissions as NAME.", metavar="NAME")] = "",
+    force: Annotated[bool, Option("--force", help="Replace a submission of this name.")] = False,
+    trust: Annotated[bool, Option("--trust", help="Score files that look wrongly encoded too.")] = False,
+    limit: Annotated[int | None, Option(min=1, help="Score only the first N scenes, to try things out.")] = None,
+    jobs: Annotated[int | None, Option(min=1, help="Processes; default: one per core, 8 at most.")] = None,
+    device: Annotated[str, Option(help="cpu or cuda.")] = "cpu",
+    as_json: Json = False,
+) -> None:
+    """Score your own results, without our models.
+
+    Prints the scores of each scene, and means with 95 % confidence intervals. A missing, extra or faulty file is named
+    in one line on stderr; the others are scored.
+
+    Exit codes: 0 all scored, 1 some files are bad, 2 nothing could be scored or the command is at fault.
+
+    Example: python -m bench score work/demo/predictions/triangle-merge/panoramas/test --dataset panoramas
+    """
+    # Commands run in the project's root; the user's paths are relative to where the command was typed.
+    paths = {"folder": folder, "out": out, "maps": maps, "truth": truth}
+    options: dict[str, Any] = {name: path.absolute() for name, path in paths.items() if path}
+    options |= {"dataset": dataset, "protocols": tuple(protocol or ()), "submit": submit, "force": force}
+    options |= {"trust": trust, "limit": limit, "jobs": jobs, "device": device}
+    settings = cast(Settings, context.obj)
+    with workplace():
+        from bench.core.errors import UsageError
+        from bench.stages.own_files import scorecard
+        from bench.stages.own_files.score import ScoreRequest, run
+
+        request, progress.quiet, params = ScoreRequest(**options), settings.quiet, settings.load()
+        check_names(params, settings.params_file)
+        result = run(params, request)
+        for line in scorecard.complaints(result):
+            print(line, file=sys.stderr)
+        if as_json:
+            typer.echo(scorecard.as_json(result))
+        elif result.rows:
+            typer.echo(scorecard.text(result))
+        if not result.rows:
+            raise UsageError(f"nothing in {request.folder} could be scored.")
+        if request.submit and result.kept is None:
+            print(f"no submission was kept: {request.submit} needs every scene and no bad file.", file=sys.stderr)
+        if result.bad or (request.submit and result.kept is None):
+            raise typer.Exit(1)
+
+
+@app.command()
+def merge(
+    context: typer.Context,
+    frames: Annotated[
+        list[Path],
+        typer.Argument(help="The bracket's frames in any order, or their folder; a ground truth in it is ignored."),
+    ],
+    method: Method,
+    out: Annotated[Path, Option("-o", "--out", help="EXR file for the result: linear RGB, float32.")],
+    exposures: Annotated[
+        str, Option(help="Seconds or EVs of each frame, such as 1/320,1/80,1/20 or 0ev,2ev,4ev; or exif.")
+    ] = "",
+    weights: Annotated[Path | None, Option(help="Weights of a network, written by train.")] = None,
+    preset: Annotated[str, Option(help="Preset of the method; of a network only for weights without a card.")] = "",
+    preview: Annotated[Path | None, Option(help="PNG file for a tone-mapped preview.")] = None,
+    tile: Annotated[int, Option(min=0, help="Edge of tiles in pixels, a multiple of 8; saves memory.")] = 0,
+    force: Annotated[bool, Option("--force", help="Replace existing files.")] = False,
+) -> None:
+    """Merge your own bracket.
+
+    Exposure times come from --exposures, from exposure_times.txt or exposure.txt beside the frames, or from EXIF. In
+    the result 1 is the largest radiance that the shortest frame holds. Frames are decoded with gamma 2.2; a camera's
+    JPEGs have a curve of their own, and a note says how far they are from gamma 2.2.
+
+    Example: python -m bench merge a.jpg b.jpg c.jpg --method triangle-merge -o out.exr --preview out.png
+    """
+    # Commands run in the project's root; the user's paths are relative to where the command was typed.
+    here = [path.absolute() for path in frames]
+    written = {"out": out.absolute(), "preview": preview and preview.absolute()}
+    weights = weights and weights.absolute()
+    settings = cast(Settings, context.obj)
+    with workplace():
+        params, stage = settings.load(), importlib.import_module("bench.stages.own_files.merge")
+        request = stage.MergeRequest(
+            frames=stage.frames_of(here, list(written.values())), method=method, exposures=exposures, weights=weights,
+            preset=preset, tile=tile, force=force, **written,
+        )  # fmt: skip
+        quietly(settings, lambda: stage.run(params, request))
+
+
+@app.command("import-weights")
+def import_weights(
+    context: typer.Context,
+    method: Annotated[str, typer.Argument(help="Name of a method; see: python -m bench list methods.")],
+    file: Annotated[Path, typer.Argument(help="The authors' checkpoint: .pth, .safetensors or .npz.")],
+    preset: Annotated[str, Option(help="Preset of the network that the file is for.")] = "published",
+    name: Annotated[str, Option(help="Name of the result; default: the method's.")] = "",
+) -> None:
+    """Convert weights that a method's authors released.
+
+    Writes weights/NAME.safetensors in this project's names and conventions, with a card that records the source, and
+    prints the entries of the parameter file for a row measured with them. Nothing in the file is executed.
+
+    Example: python -m bench import-weights ahdrnet checkpoint.pth --name ahdrnet-authors
+    """
+    file, settings = file.absolute(), cast(Settings, context.obj)
+    with workplace():
+        stage = importlib.import_module("bench.stages.own_files.import_weights")
+        params = settings.load()
+        quietly(settings, lambda: stage.run(params, method, file, preset, name))

@@ -1,0 +1,92 @@
+"""Scores of one prediction under one protocol or many; what two metrics or two protocols share is computed once."""
+
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from bench.core.errors import UsageError
+from bench.core.metric import MetricCard
+from bench.core.registry import metrics, sections
+from bench.metrics.images import Image, pair, refuse_non_finite
+from bench.metrics.masks import Mask
+from bench.metrics.pair import Pair, prepared_mask
+
+if TYPE_CHECKING:
+    from bench.metrics.protocol import Protocol
+
+
+class Scorer:
+    """A prediction and its truth (H, W, 3), linear relative radiance, and what has been computed of them.
+
+    It keeps the scores of all protocols, and the pair of the last region and values that were asked for: protocols that
+    share these should come one after the other.
+    """
+
+    def __init__(self, pred: Image, truth: Image) -> None:
+        """Check both images; NaN, infinity (also after rounding to float32) or unequal shapes raise UsageError."""
+        x, y = (image.to(torch.float32) for image in pair(pred, truth))
+        self._images = refuse_non_finite(x, "prediction"), refuse_non_finite(y, "truth")
+        self._scores: dict[Hashable, float] = {}
+        self._prepared: Hashable = None
+        self._pair: Pair
+
+    def scores(self, protocol: "Protocol", masks: Mapping[str, Mask] | None = None) -> dict[str, float]:
+        """Values of the protocol's metrics, and for those listed under its `masks` "<metric>@<mask>" for each mask.
+
+        A metric whose optional library is missing is left out.
+        """
+        found: dict[str, float] = {}
+        for name in protocol.metrics:
+            card = metrics[name]
+            if card.missing:
+                continue
+            function = card.load()
+            key = name, protocol.region, protocol.values, *(getattr(protocol, part) for part in card.sections)
+            if key not in self._scores:
+                self._scores[key] = function(self.pair(protocol), protocol, None)
+            found[name] = self._scores[key]
+            if name in protocol.masks.metrics:
+                areas = {label: prepared_mask(mask, protocol) for label, mask in (masks or {}).items()}
+                found |= {f"{name}@{at}": function(self.pair(protocol), protocol, area) for at, area in areas.items()}
+        return found
+
+    def pair(self, protocol: "Protocol") -> Pair:
+        """Both images as the protocol's metrics see them."""
+        if self._prepared != (protocol.region, protocol.values):
+            self._pair = Pair.prepared(*self._images, protocol)
+            self._prepared = protocol.region, protocol.values
+        return self._pair
+
+
+def preparation(protocol: "Protocol") -> str:
+    """Return what protocols are sorted by so that those sharing region and values come one after the other."""
+    return f"{protocol.region} {protocol.values}"
+
+
+def score(card: MetricCard, pred: Image, truth: Image, *, mask: Image | None = None, **settings: Any) -> float:
+    """Score one pair (H, W, 3), linear relative radiance, by one metric and its default settings.
+
+    mask     : (H, W) bool, the pixels that count; None for all.
+    settings : fields of the metric's sections that differ from their defaults, such as `peak` or `peak_luminance`.
+    Images aren't rounded to float32 first, as protocols do. NaN, infinity, unequal shapes or a bad setting raise
+    UsageError.
+    """
+    from bench.metrics.protocol import Protocol, said
+
+    content: dict[str, Any] = {}
+    for name in card.sections:
+        known = sections[name].load().model_fields
+        content[name] = {key: settings.pop(key) for key in [*settings] if key in known}
+    if settings:
+        raise UsageError(f"{card.name} has no setting {', '.join(settings)}.")
+    if mask is not None and not card.local:
+        raise UsageError(f"{card.name} has no value inside a mask.")
+    if card.missing:
+        raise UsageError(f"{card.name} {card.missing}.")
+    about = {"schema_version": 1, "name": card.name, "version": 1, "title": "defaults", "source": "defaults"}
+    with said(card.name):
+        protocol = Protocol.model_validate({**about, "metrics": [card.name], **content})
+    area: Any = mask
+    value: float = card.load()(Pair(*pair(pred, truth)), protocol, area)
+    return value

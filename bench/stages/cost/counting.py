@@ -1,0 +1,208 @@
+"""Operations, memory traffic and memory of a step or prediction, counted on the real graph without computing anything.
+
+Networks and batches are fake tensors: they have shapes, types and a device, and no values. Counted are
+
+- FLOPs of convolutions and matrix products, forward and backward, two for a multiply-add. The bilinear sampling of the
+  deformable convolution isn't among them: about 24 FLOPs for each sample, forward and backward, which is 0.9 GFLOP of
+  stage 2's 702 for a patch of 256x256 at C = 32, or 0.13 %;
+- bytes that operators read and write, each for itself, as PyTorch runs them without fusion. A compiler moves less; an
+  operator that passes twice over its input, as GroupNorm does, moves more;
+- bytes that the forward pass keeps for the backward pass.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import flop_registry
+
+from bench.nn import deform, windows
+from bench.train.learner import Learner
+from methods.olc import codebook
+
+ADAM = 28
+"""Bytes that Adam moves for each parameter: reads it, its gradient and two moments, and writes all but the gradient."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one training step, or one prediction, costs.
+
+    phases            : name and FLOPs of each optimiser step in it; of the one forward pass of a prediction.
+    traffic           : bytes read and written.
+    operators         : how many were run, views apart: each is a launch, or more, on a GPU.
+    saved             : bytes kept for the backward pass, at the phase that keeps most.
+    trainable, frozen : numbers of parameters.
+    """
+
+    phases: tuple[tuple[str, float], ...]
+    traffic: float
+    operators: int
+    saved: float
+    trainable: int
+    frozen: int
+
+    @property
+    def flops(self) -> float:
+        """FLOPs of all phases."""
+        return sum(flops for _, flops in self.phases)
+
+    @property
+    def memory(self) -> float:
+        """Bytes: parameters in fp32, gradients and Adam's two moments of what is trained, and what is kept."""
+        return 4.0 * (self.trainable + self.frozen) + 12.0 * self.trainable + self.saved
+
+
+def training_step(
+    build: Callable[[], tuple[Learner, Sequence[nn.Module]]],
+    *,
+    batch: int,
+    size: int,
+    step: int,
+    precision: str = "fp32",
+    parts: int = 1,
+) -> Cost:
+    """Count one step of the learner that `build` makes, all its phases with forward pass, backward pass and Adam.
+
+    `build` returns the learner, and networks that are only its tools, such as the perceptual backbone.
+    batch, size : patches in a batch, and their edge in pixels; the batch goes through in `parts`, one after another.
+    step        : which step of the training, since parts of the loss join late.
+    precision   : "fp32" or "bf16" under autocast. The CPU's rules stand for CUDA's, which keep a few more in fp32.
+    """
+    with FakeTensorMode(allow_non_fake_inputs=True), _as_on_a_gpu():
+        learner, tools = build()
+        modules = [*learner.networks.values(), *tools]
+        trained = {
+            name: [p for p in network.parameters() if p.requires_grad] for name, network in learner.networks.items()
+        }
+        trainable = sum(p.numel() for parameters in trained.values() for p in parameters)
+        everything = sum(p.numel() for module in modules for p in module.parameters())
+        frames, truth = torch.rand(batch // parts, 3, 6, size, size), torch.rand(batch // parts, 3, size, size)
+        phases, counter, kept = [], _Counter(), [0]
+        for phase in learner.networks:
+            for name, parameters in trained.items():  # as in the training loop, gradients reach what the phase trains
+                for parameter in parameters:
+                    parameter.requires_grad_(name == phase)
+            before = counter.flops
+            with counter:
+                with _saved(modules) as storages, torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+                    terms = learner.losses(phase, frames, truth, step, slice(0, len(frames)))
+                kept.append(sum(storage.nbytes() for storage in storages.values()))
+                storages.clear()
+                if terms:
+                    torch.autograd.backward(torch.stack(list(terms.values())).sum())
+            phases.append((phase, parts * (counter.flops - before)))
+    traffic, operators = parts * counter.traffic + ADAM * trainable, parts * counter.operators
+    return Cost(tuple(phases), traffic, operators, float(max(kept)), trainable, everything - trainable)
+
+
+@torch.no_grad()
+def prediction(build: Callable[[], nn.Module], *, height: int, width: int) -> Cost:
+    """Count one prediction from three whole frames in fp32."""
+    with FakeTensorMode(allow_non_fake_inputs=True), _as_on_a_gpu():
+        network = build().eval()
+        counter = _Counter()
+        with counter:
+            network(torch.rand(1, 3, 6, height, width))
+    phases = (("prediction", counter.flops),)
+    size = sum(p.numel() for p in network.parameters())
+    return Cost(phases, counter.traffic, counter.operators, 0.0, 0, size)
+
+
+def padded(size: tuple[int, int], multiple: int) -> tuple[int, int]:
+    """Return height and width rounded up to a multiple, as a network pads its frames."""
+    height, width = (math.ceil(edge / multiple) * multiple for edge in size)
+    return height, width
+
+
+def multiply_adds(network: nn.Module, *, height: int, width: int) -> int:
+    """Count multiply-adds of one prediction in fp32, each once: large maps in strips, which overlap, would count more.
+
+    The network may be real; frames are fake, so that nothing is computed. Strips are for predictions without gradients.
+    """
+    with FakeTensorMode(allow_non_fake_inputs=True), _as_on_a_gpu(), torch.enable_grad():
+        counter = _Counter()
+        with counter:
+            network.eval()(torch.rand(1, 3, 6, height, width))
+    return int(counter.flops // 2)
+
+
+@contextmanager
+def _as_on_a_gpu() -> Iterator[None]:
+    """Let deformable convolutions and the search for codes take the path that they take on a GPU.
+
+    The CPU's convolution looks at values, which fake tensors haven't, and moves less memory than what is priced here;
+    its search is in smaller chunks. Fake tensors on a GPU would be the other way, but PyTorch makes none where it was
+    built without CUDA.
+    """
+
+    def whole(features: Tensor, offsets: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return deform._whole(features.float(), offsets.float(), mask.float(), weight, bias)
+
+    def guided(layer: nn.Module, features: Tensor, guide: Tensor, predictor: nn.Module) -> Tensor:
+        out: Tensor = layer(features, predictor(guide))
+        return out
+
+    with (
+        patch.object(deform, "deform_conv3x3", whole),
+        patch.object(deform.DeformConv3x3, "guided", guided),
+        patch.object(codebook, "SCORES_CPU", codebook.SCORES),
+    ):
+        try:
+            yield
+        finally:  # they keep what was made in here: fake tensors, which real networks would meet later
+            windows.shifted_masks.cache_clear()
+            windows.relative_positions.cache_clear()
+
+
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Sum FLOPs by the formulas of PyTorch's own counter, and the bytes of inputs and outputs of every operator.
+
+    One mode for both: PyTorch's counter beside it takes as long again.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.flops, self.traffic, self.operators = 0.0, 0.0, 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        out = func(*args, **kwargs)
+        if not func.is_view and not func.__name__.startswith("empty"):
+            leaves = tree_leaves((args, kwargs, out))
+            self.traffic += sum(_bytes(leaf) for leaf in leaves if isinstance(leaf, Tensor))
+            self.operators += 1
+        if (formula := flop_registry.get(func.overloadpacket)) is not None:
+            self.flops += float(formula(*args, **kwargs, out_val=out))
+        return out
+
+
+def _bytes(tensor: Tensor) -> int:
+    """Bytes of memory behind a tensor's elements; an expanded one has fewer than elements."""
+    return min(tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes())
+
+
+@contextmanager
+def _saved(modules: Iterable[nn.Module]) -> Iterator[dict[int, Any]]:
+    """Note the storages of what autograd keeps, weights apart: they are there anyway."""
+    held = {
+        tensor.untyped_storage()._cdata for module in modules for tensor in (*module.parameters(), *module.buffers())
+    }
+    storages: dict[int, Any] = {}  # held, so that the key of one that is dropped isn't given to another
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in held:
+            storages[storage._cdata] = storage
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        yield storages

@@ -1,0 +1,85 @@
+"""Scenes and patches of a training: read, registered where the method wants it, refused where no network takes them."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from bench.core.errors import UsageError
+from bench.core.fingerprint import fingerprint
+from bench.core.method import MethodCard
+from bench.core.params import Params
+from bench.core.patching import Patches
+from bench.core.progress import track
+from bench.core.registry import code_of
+from bench.core.scene import Scene
+from bench.core.seeding import derive
+from bench.io.container import list_scenes, read_scene, write_scene
+from bench.io.lock import alone
+from bench.stages import layout
+from bench.stages.training.environment import libraries
+from bench.train.patches import PatchStream
+
+FRAMES = 3
+"""Frames that the networks take, short to long."""
+
+
+def read_split(params: Params, dataset: str, split: str) -> list[Scene]:
+    """Return the prepared scenes of a split, frames memory-mapped."""
+    folder = layout.need(params, layout.scenes(params, dataset, split), f"prepare {dataset}")
+    return [read_scene(path) for path in list_scenes(folder)]
+
+
+def read_aligned(params: Params, dataset: str, split: str, card: MethodCard) -> list[Scene]:
+    """Return the prepared scenes of a split as the method's networks take them, memory-mapped.
+
+    Where these want registered frames, scenes are registered once and kept in runs/, under a hash of the data and of
+    all code that decides the result; scenes that are missing or damaged there are made again, by one process at a
+    time: other processes of this training, or other trainings, wait and find them.
+    """
+    scenes = read_split(params, dataset, split)
+    if not card.aligns:
+        return scenes
+    need_bracket(card.label, scenes)
+    origin = {"data": data_digest(params, dataset, split), **libraries()}
+    decided = fingerprint("alignment", code_of(card.module), settings=origin)
+    folder = Path("runs") / params.profile / f"aligned-{card.name}--{dataset}" / decided
+    names = [path.name for path in list_scenes(layout.scenes(params, dataset, split))]
+    pairs = zip(scenes, names, strict=True)
+    with alone(folder / ".lock", f"Scenes of {dataset} are being aligned by another process; waiting for it to end."):
+        return [_kept(folder / name, scene, card) for scene, name in track(pairs, len(scenes), f"align {dataset}")]
+
+
+def _kept(folder: Path, scene: Scene, card: MethodCard) -> Scene:
+    """Read an aligned scene from `folder`, made first where there is none."""
+    try:
+        return read_scene(folder)
+    except UsageError:
+        write_scene(folder, card.align(scene))
+        return read_scene(folder)
+
+
+def need_bracket(label: str, scenes: Iterable[Scene]) -> None:
+    """Raise UsageError unless every scene is what networks take: `FRAMES` frames, the middle one the reference."""
+    for scene in scenes:
+        if len(scene.frames) != FRAMES or scene.reference != FRAMES // 2:
+            raise UsageError(
+                f"scene {scene.id!r} holds {len(scene.frames)} frames, the reference is number {scene.reference + 1}; "
+                f"{label} takes {FRAMES}, of which number {FRAMES // 2 + 1} is the reference. Leave {FRAMES} frames in "
+                "each scene of the dataset and prepare it again."
+            )
+
+
+def stream(patches: Patches, scenes: Sequence[Scene], seed: int, stage: str) -> PatchStream:
+    """Return the patches of a training: equal for all variants of one seed and stage that cut them alike."""
+    need_bracket("a network", scenes)
+    return PatchStream(
+        scenes, size=patches.size, stride=patches.stride, augment=patches.augment, seed=derive(seed, stage, "patches")
+    )
+
+
+def data_digest(params: Params, dataset: str, split: str) -> str:
+    """Hash the records (with the arrays' sha256) of all scenes of a split."""
+    total = hashlib.sha256()
+    for path in list_scenes(layout.scenes(params, dataset, split)):
+        total.update((path / "scene.json").read_bytes())
+    return total.hexdigest()
