@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "datasets" / "panoramas"
 
 MAY_DIFFER = {
-    "profile", "params_file", "threads", "olc_preset", "patches.size", "patches.stride", "downloads.folder",
+    "profile", "params_file", "threads", "preset", "patches.size", "patches.stride", "downloads.folder",
     "downloads.checksums", "caps.steps", "caps.batch", "caps.patch", "caps.stride",
     *(f"datasets.{name}.{key}" for name in SETS for key in ("mirror", "accept_licence")),
     "perceptual.url", "perceptual.sha256",

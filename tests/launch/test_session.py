@@ -41,13 +41,13 @@ def test_a_launch_makes_what_dvc_repro_makes_and_a_second_one_does_nothing(proje
 def test_a_plan_names_jobs_and_reasons_and_writes_nothing(project, monkeypatch):
     monkeypatch.chdir(project.root)
     before = sorted(project.root.rglob("*"))
-    lines = plan(project.options(stages=("evaluate_plain@a", "join"))).lines()
+    lines = plan(project.options(stages=("evaluate@a", "join"))).lines()
     after = [path for path in sorted(project.root.rglob("*")) if ".dvc/tmp" not in str(path)]
     assert after == before
     assert lines[0].startswith("tiny at ")
     assert "6 of 8 stages are out of date; 4 jobs on local, at most 2 at once" in lines[0]
     assert any(line.startswith("  train@b  (changed deps: ") for line in lines)
-    assert not any("evaluate_plain@b" in line or "summarize" in line for line in lines)
+    assert not any("evaluate@b" in line or "summarize" in line for line in lines)
 
 
 def test_jobs_see_what_is_not_committed(project, monkeypatch):

@@ -61,7 +61,7 @@ stages:
       deps: [stage.py, given/weights, "work/${profile}/scenes"]
       params: [{"${params_file}": ["runs.${key}"]}]
       outs: ["work/${profile}/weights/${key}"]
-  evaluate_plain:
+  evaluate:
     foreach: ${runs}
     do:
       wdir: ${root}

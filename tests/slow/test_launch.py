@@ -51,7 +51,7 @@ def test_a_failure_is_told_and_the_next_launch_goes_on_from_there(project, expec
     told = output.partition("error: ")[2]
     assert "3 stages aren't done; launch again to go on:" in told
     assert "train@b: failed, exit code 3: something went wrong in train-b" in told
-    assert "evaluate_plain@b: blocked, needs train@b" in told
+    assert "evaluate@b: blocked, needs train@b" in told
     assert "join: blocked, needs train@b" in told
     log = project.root / next(line.split()[1] for line in told.splitlines() if line.strip().startswith("log: "))
     assert "working on train-b\nsomething went wrong in train-b" in log.read_text()
@@ -87,7 +87,7 @@ def test_a_launch_that_is_killed_and_one_that_is_interrupted_leave_nothing_runni
     assert not any(alive(pid) for pid in project.pids)
     states = {name: card["state"] for name, card in project.state()["cards"].items()}
     assert states["prepare"] == "restored"
-    assert {states[name] for name in ("train@a", "train@b", "evaluate_plain@a", "join")} == {"cancelled"}
+    assert {states[name] for name in ("train@a", "train@b", "evaluate@a", "join")} == {"cancelled"}
     assert project.state()["jobs"] == []
 
 
@@ -105,7 +105,7 @@ def test_a_closed_terminal_ends_the_workers_and_leaves_a_state_to_go_on_from(pro
     assert project.state()["jobs"] == []
     states = {name: card["state"] for name, card in project.state()["cards"].items()}
     assert states["prepare"] == "done"
-    assert {states[name] for name in ("train@a", "train@b", "evaluate_plain@a", "join")} == {"cancelled"}
+    assert {states[name] for name in ("train@a", "train@b", "evaluate@a", "join")} == {"cancelled"}
     project.order("train-a", None)
     project.order("train-b", None)
     code, output = project.launch()

@@ -15,10 +15,11 @@ import torch
 from torch import nn
 
 from bench.core.errors import TrainingFailed, UsageError
+from bench.core.fingerprint import fingerprint
 from bench.core.optimisation import Stage2
 from bench.core.registry import methods
 from bench.io.container import read_scene, write_scene
-from bench.train.checkpoint import Checkpoint, digest
+from bench.train.checkpoint import Checkpoint
 from bench.train.hdr import HdrLearner
 from bench.train.loop import fit, seed_parameters, trainable
 from bench.train.patches import PatchStream
@@ -239,10 +240,15 @@ def test_a_finished_run_forgets_its_checkpoint_and_what_a_kill_left(tmp_path):
     assert checkpoint.load() is None and not any(tmp_path.iterdir())
 
 
-def test_the_digest_follows_settings_and_code(tmp_path):
-    base = digest({"rate": 1}, ["bench/nn"])
-    assert base == digest({"rate": 1}, ["bench/nn"])
-    assert len({base, digest({"rate": 2}, ["bench/nn"]), digest({"rate": 1}, ["bench/train"])}) == 3
+def test_the_fingerprint_follows_settings_and_code():
+    base = fingerprint("training", "methods/olc", settings={"rate": 1})
+    assert base == fingerprint("training", "methods/olc", settings={"rate": 1})
+    others = [
+        fingerprint("training", "methods/olc", settings={"rate": 2}),
+        fingerprint("training", "methods/cavit.py", settings={"rate": 1}),
+        fingerprint("prediction", "methods/olc", settings={"rate": 1}),
+    ]
+    assert len({base, *others}) == 4
 
 
 def test_initial_weights_follow_the_seed_and_the_modules_name():

@@ -21,9 +21,11 @@ PLAIN = {"steps": 8, "batch": 2, "rate": 2e-3, "rate_discriminator": 2e-3, "disc
 @pytest.fixture
 def params(small_params):
     """A profile with a vanilla and an OLC book of one size and seed."""
-    book = {"codes": 16, "trainset": "panoramas", "seed": 3}
-    small_params["codebooks"] |= {name: {"segments": name, **book} for name in ("vanilla", "olc")}
-    small_params |= {"olc_preset": "smoke", "stage1": {**PLAIN, "init": "data", "encoder_domain": "mu-law"}}
+    small_params["codebooks"] = {name: {"segments": name, "codes": 16} for name in ("vanilla", "olc")}
+    small_params["variants"] = {
+        name: {"method": "olc", "codebook": name, "train": {"panoramas": [3]}} for name in ("vanilla", "olc")
+    }
+    small_params |= {"preset": "smoke", "tables": {}, "stage1": {**PLAIN, "init": "data", "encoder_domain": "mu-law"}}
     return Params.model_validate(small_params)
 
 
