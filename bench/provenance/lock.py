@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.params import Params
-from bench.repository.lock import stages
+from bench.repository.lock import as_today, stages
 
 
 @dataclass(frozen=True)
@@ -47,4 +47,4 @@ def read(params: Params) -> Lock:
     file = Path(params.params_file).with_name("dvc.lock")
     if not file.exists():
         return Lock(file, {})
-    return Lock(file, stages(file.read_bytes(), str(file)))
+    return Lock(file, {as_today(name): entry for name, entry in stages(file.read_bytes(), str(file)).items()})

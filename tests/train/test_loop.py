@@ -241,14 +241,10 @@ def test_a_finished_run_forgets_its_checkpoint_and_what_a_kill_left(tmp_path):
 
 
 def test_the_fingerprint_follows_settings_and_code():
-    base = fingerprint("training", "methods/olc", settings={"rate": 1})
-    assert base == fingerprint("training", "methods/olc", settings={"rate": 1})
-    others = [
-        fingerprint("training", "methods/olc", settings={"rate": 2}),
-        fingerprint("training", "methods/cavit.py", settings={"rate": 1}),
-        fingerprint("prediction", "methods/olc", settings={"rate": 1}),
-    ]
-    assert len({base, *others}) == 4
+    base = fingerprint("training", settings={"lr": 1})
+    assert base == fingerprint("training", settings={"lr": 1})
+    others = fingerprint("training", settings={"lr": 2}), fingerprint("training", "methods/olc", settings={"lr": 1})
+    assert len({base, fingerprint("score", settings={"lr": 1}), *others}) == 4
 
 
 def test_initial_weights_follow_the_seed_and_the_modules_name():

@@ -134,7 +134,7 @@ class TestAgainstAnIndependentCount:
 def test_flops_are_those_of_pytorchs_counter_on_a_real_step():
     """Theirs counts while it computes, on 32x32 pixels; ours computes nothing."""
     smoke = load(ROOT / "profiles/smoke/params.yaml")
-    run = next(iter(smoke.vq_runs.values()))
+    run = next(iter(smoke.runs_with_codebook.values()))
     learner = HdrLearner(networks.build(smoke, run), smoke.stage2, None)
     frames, truth = torch.rand(2, 3, 6, 32, 32), torch.rand(2, 3, 32, 32)
     with cost._as_on_a_gpu(), FlopCounterMode(display=False) as counter:

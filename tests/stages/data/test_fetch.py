@@ -49,11 +49,8 @@ def server(monkeypatch, tmp_path):
 def site(tmp_path, monkeypatch, small_params, server):
     """Parameters with a Kalantari set that is served by the mirror; the current folder."""
     monkeypatch.chdir(tmp_path)
-    small_params["datasets"] = {
-        "kalantari": {"code": "datasets/kalantari.py", "mirror": server.url(), "accept_licence": True}
-    }
-    for group in ("codebooks", "plain_runs", "vq_runs", "classic_evaluations", "plain_evaluations"):
-        small_params[group] = {}
+    small_params["datasets"] = {"kalantari": {"mirror": server.url(), "accept_licence": True}}
+    small_params |= {"train": {}, "variants": {"proposed": {"method": "olc"}}}
     small_params["downloads"] = {"folder": "store", "checksums": "checksums.json"}
 
     def params(**changes):

@@ -41,9 +41,8 @@ def drive(monkeypatch, tmp_path):
 @pytest.fixture
 def params(tmp_path, monkeypatch, small_params):
     monkeypatch.chdir(tmp_path)
-    for group in ("codebooks", "plain_runs", "vq_runs", "classic_evaluations", "plain_evaluations"):
-        small_params[group] = {}
-    small_params["datasets"] = {"hu": {"code": "datasets/hu.py", "accept_licence": True}}
+    small_params |= {"train": {}, "variants": {"proposed": {"method": "olc"}}}
+    small_params["datasets"] = {"hu": {"accept_licence": True}}
     small_params["downloads"] = {"folder": "store", "checksums": "checksums.json"}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(small_params))
     return load(tmp_path / "params.yaml")

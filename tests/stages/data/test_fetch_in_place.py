@@ -19,12 +19,11 @@ def params(tmp_path, monkeypatch, small_params):
     monkeypatch.chdir(tmp_path)
     builders.kalantari(tmp_path / "mine" / "Training" / "001")
     builders.kalantari(tmp_path / "mine" / "Test" / "7", seed=1)
-    for group in ("codebooks", "plain_runs", "vq_runs", "classic_evaluations", "plain_evaluations"):
-        small_params[group] = {}
+    small_params |= {"train": {}, "variants": {"proposed": {"method": "olc"}}}
     small_params["downloads"] = {"folder": "store", "checksums": "checksums.json"}
 
     def write(**use):
-        small_params["datasets"] = {"kalantari": {"code": "datasets/kalantari.py", **use}}
+        small_params["datasets"] = {"kalantari": {**use}}
         (tmp_path / "params.yaml").write_text(yaml.safe_dump(small_params))
         return load(tmp_path / "params.yaml")
 

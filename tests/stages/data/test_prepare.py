@@ -40,9 +40,8 @@ def site(tmp_path, monkeypatch, small_params):
     source = tmp_path / "kalantari"
     place(source, "Training/001")
     place(source, "Test/EXTRA/002", "ev_m3_0_3")
-    small_params["datasets"] = {"kalantari": {"code": "datasets/kalantari.py", "waive": {"duplicates": TWINS}}}
-    for group in ("codebooks", "plain_runs", "vq_runs", "classic_evaluations", "plain_evaluations"):
-        small_params[group] = {}
+    small_params["datasets"] = {"kalantari": {"waive": {"duplicates": TWINS}}}
+    small_params |= {"train": {}, "variants": {"proposed": {"method": "olc"}}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(small_params))
     note = tmp_path / "work" / "small" / "raw" / "kalantari" / "on_disk.json"
     note.parent.mkdir(parents=True)

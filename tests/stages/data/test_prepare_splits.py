@@ -22,9 +22,8 @@ def params(tmp_path, monkeypatch, small_params):
     monkeypatch.chdir(tmp_path)
     builders.kalantari(tmp_path / "mine" / "Training" / "001")
     builders.kalantari(tmp_path / "mine" / "Test" / "EXTRA" / "007", seed=1)
-    for group in ("codebooks", "plain_runs", "vq_runs", "classic_evaluations", "plain_evaluations"):
-        small_params[group] = {}
-    small_params |= {"params_file": "other.yaml", "datasets": {"kalantari": {"code": "datasets/kalantari.py"}}}
+    small_params |= {"train": {}, "variants": {"proposed": {"method": "olc"}}}
+    small_params |= {"datasets": {"kalantari": {}}}
     (tmp_path / "other.yaml").write_text(yaml.safe_dump(small_params))
     loaded = load(tmp_path / "other.yaml")
     note = layout.raw(loaded, "kalantari") / "on_disk.json"

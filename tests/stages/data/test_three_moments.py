@@ -23,9 +23,8 @@ def params(tmp_path, monkeypatch, small_params):
     monkeypatch.chdir(tmp_path)
     for seed, name in enumerate(("Training/001_2", "Training/002_2", "Test/001_2")):
         builders.challenge123(tmp_path / "mine" / name, seed=seed)
-    for group in ("codebooks", "plain_runs", "vq_runs", "classic_evaluations", "plain_evaluations"):
-        small_params[group] = {}
-    small_params["datasets"] = {"challenge123": {"code": "datasets/challenge123.py", "on_disk": str(tmp_path / "mine")}}
+    small_params |= {"train": {}, "variants": {"proposed": {"method": "olc"}}}
+    small_params["datasets"] = {"challenge123": {"on_disk": str(tmp_path / "mine")}}
     small_params["downloads"] = {"folder": "store", "checksums": "checksums.json"}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(small_params))
     return load(tmp_path / "params.yaml")
