@@ -1,6 +1,7 @@
 """Codebook: stage 1 of the OLC method on one dataset."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -81,8 +82,9 @@ def learner(
 def _card(params: Params, name: str, features: VggFeatures | None, device: torch.device) -> dict[str, Any]:
     """Everything that decides the weights."""
     entry = params.codebook_runs[name]
-    return training.as_json(entry) | training.numerics(params, device) | {
-        "codebook": name, "preset": params.preset, "settings": training.as_json(params.stage1_of(name)),
+    options = dict(params.codebooks[entry.codebook].options)
+    return asdict(entry) | training.numerics(params, device) | {
+        "codebook": name, "options": options, "preset": params.preset, "settings": training.as_json(params.stage1_of(name)),
         "patches": training.as_json(params.patches), "perceptual": features.origin if features else "none",
         "data": training.data_digest(params, entry.trainset, "train"), "device": training.device_name(device),
     }  # fmt: skip

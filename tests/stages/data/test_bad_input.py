@@ -106,7 +106,7 @@ def edit(old, new):
         (edit("method: ahdrnet", "method: ahdrnt"), ["variants.ahdrnet", "'ahdrnt'", "Did you mean 'ahdrnet'"]),
         (
             edit("method: adnet", "method: adnet\n    preset: smoek"),
-            ["variants.adnet", "'smoek'", "Did you mean 'smoke'?"],
+            ["variants.adnet", "'smoek'", "mean 'smoke'?"],
         ),
         (edit("\npreset: smoke", "\npreset: smoek"), ["preset of olc (preset in", "'smoek'", "Did you mean 'smoke'?"]),
         (edit("protocol: whole-float", "protocol: whole-flaot"), ["'whole-flaot'", "Did you mean 'whole-float'?"]),
