@@ -11,10 +11,10 @@ RUN = {
     "prepare@d": ["fetch@d"],
     "codebook@c": ["prepare@d"],
     "inspect_codebook@c": ["codebook@c", "prepare@d"],
-    "train_vq@r": ["prepare@d", "codebook@c"],
-    "evaluate_vq@r": ["train_vq@r", "prepare@d"],
-    "inspect_network@r": ["train_vq@r", "prepare@d"],
-    "evaluate_classic@m": ["prepare@d"],
+    "train@r": ["prepare@d", "codebook@c"],
+    "evaluate@r": ["train@r", "prepare@d"],
+    "inspect_network@r": ["train@r", "prepare@d"],
+    "evaluate@m": ["prepare@d"],
 }
 
 
@@ -23,15 +23,15 @@ def test_a_run_is_one_job_and_trainings_are_not_lumped():
     assert jobs == {
         "fetch@d": ("fetch@d", "prepare@d"),
         "codebook@c": ("codebook@c", "inspect_codebook@c"),
-        "train_vq@r": ("train_vq@r", "evaluate_vq@r", "inspect_network@r"),
-        "evaluate_classic@m": ("evaluate_classic@m",),
+        "train@r": ("train@r", "evaluate@r", "inspect_network@r"),
+        "evaluate@m": ("evaluate@m",),
     }
 
 
 def test_cheap_stages_of_a_finished_training_are_one_job():
-    jobs = stages_of(assign(pipeline_of(RUN), ["evaluate_vq@r", "inspect_network@r", "inspect_codebook@c"]))
+    jobs = stages_of(assign(pipeline_of(RUN), ["evaluate@r", "inspect_network@r", "inspect_codebook@c"]))
     assert jobs == {
-        "evaluate_vq@r": ("evaluate_vq@r", "inspect_network@r"),
+        "evaluate@r": ("evaluate@r", "inspect_network@r"),
         "inspect_codebook@c": ("inspect_codebook@c",),
     }
 
@@ -42,14 +42,14 @@ def test_a_training_does_not_wait_for_the_data_of_a_cross_evaluation():
         "prepare@d": ["fetch@d"],
         "fetch@e": [],
         "prepare@e": ["fetch@e"],
-        "train_plain@r": ["prepare@d"],
-        "evaluate_plain@r--e": ["train_plain@r", "prepare@e"],
+        "train@r": ["prepare@d"],
+        "evaluate@r--e": ["train@r", "prepare@e"],
     }
     jobs = stages_of(assign(pipeline_of(edges), edges))
-    assert jobs["train_plain@r"] == ("train_plain@r",)
-    assert jobs["evaluate_plain@r--e"] == ("evaluate_plain@r--e",)
-    jobs = stages_of(assign(pipeline_of(edges), ["train_plain@r", "evaluate_plain@r--e"]))
-    assert [*jobs] == ["train_plain@r"], "once the data are there, it goes along"
+    assert jobs["train@r"] == ("train@r",)
+    assert jobs["evaluate@r--e"] == ("evaluate@r--e",)
+    jobs = stages_of(assign(pipeline_of(edges), ["train@r", "evaluate@r--e"]))
+    assert [*jobs] == ["train@r"], "once the data are there, it goes along"
 
 
 def test_many_files_are_counted():
