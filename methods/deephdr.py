@@ -11,8 +11,9 @@ from bench.color.registration import homography, register
 from bench.color.transfer import mu_law
 from bench.core.method import method
 from bench.core.scene import Scene
-from bench.nn import blocks, tensorflow
+from bench.nn import blocks
 from bench.nn.blocks import HdrNetwork, Head, full_precision
+from bench.nn.published import fill_tensorflow
 from bench.nn.tiling import pad_reflect
 
 MULTIPLE, LEAST = 4, 12
@@ -202,7 +203,7 @@ class DeepHDR(HdrNetwork):
     @staticmethod
     def load_published(network: nn.Module, state: Mapping[str, Any]) -> None:
         """Fill a network with the published head from the variables of the authors' TensorFlow 1 graph."""
-        tensorflow.fill(network, _published_names(network), state, label="DeepHDR")
+        fill_tensorflow(network, _published_names(network), state, label="DeepHDR")
 
 
 _NORM = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}

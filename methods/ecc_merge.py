@@ -13,7 +13,7 @@ from bench.core.scene import Radiance, Scene
     trains=False,
 )
 class EccMerge:
-    """What the camera moved is undone, what moved in the scene ghosts."""
+    """The camera's motion is undone; what moved in the scene ghosts."""
 
     def predict(self, scene: Scene) -> Radiance:
         """Return (H, W, 3) float32, relative radiance; brackets of other than three frames are refused."""

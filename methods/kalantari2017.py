@@ -14,8 +14,8 @@ from bench.color.transfer import mu_law
 from bench.core.errors import UsageError
 from bench.core.method import method
 from bench.core.scene import Scene
-from bench.nn import tensorflow
 from bench.nn.blocks import Conv2d, HdrNetwork, conv, full_precision
+from bench.nn.published import fill_tensorflow
 
 OUTPUTS = {"direct": 3, "we": 9, "wie": 18}
 """Channels of the last convolution: radiance; weights of three frames; weights, then images, of three frames."""
@@ -128,7 +128,7 @@ class Kalantari2017(HdrNetwork):
         """Fill the network from the variables of the TensorFlow port, whose colours are blue, green, red."""
         names = {ours: _published_name(ours) for ours in network.state_dict()}
         turned = {name: _rgb(name, torch.as_tensor(value)) for name, value in state.items()}
-        tensorflow.fill(network, names, turned, label="Kalantari")
+        fill_tensorflow(network, names, turned, label="Kalantari")
 
     @staticmethod
     def read_published(path: Path) -> dict[str, Tensor]:

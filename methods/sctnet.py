@@ -8,14 +8,67 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.core.method import method
-from bench.nn.attention import ChannelAttention
-from bench.nn.blocks import HdrNetwork, Head, conv
+from bench.nn.blocks import Conv2d, HdrNetwork, Head, ZeroConv2d, conv
 from bench.nn.published import channels_reversed, fill
-from bench.nn.swin import SWIN_BUFFERS, SWIN_NAMES, Mlp, SwinGroup, as_map, as_tokens, renamed, rising
+from bench.nn.statistics import Cosines
+from bench.nn.swin import SWIN_BUFFERS, SWIN_NAMES, Mlp, SwinBlock, as_map, as_tokens, renamed, rising
 from bench.nn.tiling import pad_reflect
+
+
+class ChannelAttention(nn.Module):
+    """Cross-attention between channels (Zamir et al.: Restormer, CVPR 2022), here of one map to another.
+
+    The score of two channels is the cosine of all their pixels: a statistic of the whole image.
+    """
+
+    def __init__(self, channels: int, heads: int) -> None:
+        """`channels` are divided among `heads`, each with a learned temperature; starts without an effect."""
+        super().__init__()
+        self.query, self.key, self.value = (Conv2d(channels, channels, 1, bias=False) for _ in range(3))
+        self.project = ZeroConv2d(channels, channels, 1, bias=False)
+        self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
+        self.cosines = Cosines()
+
+    def reset_parameters(self) -> None:
+        """Start with temperatures of one."""
+        nn.init.ones_(self.temperature)
+
+    def forward(self, tokens: Tensor, source: Tensor) -> Tensor:
+        """Queries from `tokens` (B, H, W, C), keys and values from `source`; returns (B, H, W, C)."""
+        query, key, value = (
+            F.linear(given, layer.weight.flatten(1))
+            for given, layer in ((tokens, self.query), (source, self.key), (source, self.value))
+        )
+        heads, channels = len(self.temperature), tokens.shape[-1]
+        cosines = self.cosines(query.permute(0, 3, 1, 2), key.permute(0, 3, 1, 2))
+        blocks = cosines.view(-1, heads, channels // heads, heads, channels // heads).diagonal(dim1=1, dim2=3)
+        weights = (blocks.permute(0, 3, 1, 2) * self.temperature).softmax(-1)
+        # Weighing the values and projecting them are one product, since the weights are the same for all pixels.
+        mixed = [
+            part @ own
+            for part, own in zip(self.project.weight.flatten(1).chunk(heads, 1), weights.unbind(1), strict=True)
+        ]
+        return (value.flatten(1, 2) @ torch.cat(mixed, -1).mT).view_as(tokens)
+
+
+class SwinGroup(nn.Module):
+    """Swin blocks with alternating shift, a 3x3 convolution, and the group's input added."""
+
+    def __init__(self, channels: int, heads: int, drops: Sequence[float]) -> None:
+        """One block for each probability of `drops`, every second one shifted."""
+        super().__init__()
+        self.blocks = nn.Sequential(
+            *(SwinBlock(channels, heads, shift=index % 2 * 4, drop=drop) for index, drop in enumerate(drops))
+        )
+        self.last = conv(channels, channels)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Tokens (B, H, W, C) to the same."""
+        return tokens + as_tokens(self.last(as_map(self.blocks(tokens))))
 
 
 class ChannelBlock(nn.Module):

@@ -15,12 +15,14 @@ import yaml
 from typer.testing import CliRunner
 
 import bench
+import bench.metrics
 import datasets
 import methods
 from bench.__main__ import app
 from bench.core import registry
 from bench.core.dataset import DatasetCard
 from bench.core.method import MethodCard
+from bench.core.metric import MetricCard, SectionCard
 from bench.core.params import Params, load
 from bench.core.registry import Registry
 from bench.core.scene import Scene
@@ -32,9 +34,11 @@ DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/scale.md")
 TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in DOCUMENTS}
 COMMANDS = sorted(
     {line for text in TEXTS.values() for line in re.findall(r"^(?:python -m bench|make) .+$", text, re.M)}
+    | {" ".join(words.split()) for text in TEXTS.values() for words in re.findall(r"`(python -m bench\s[^`]+)`", text)}
 )
 TARGETS = sorted({target for text in TEXTS.values() for target in re.findall(r"`make ([a-z-]+)`", text)})
 FILES = dict(re.findall(r"<!-- test: (\S+\.py) -->\n```python\n(.*?)```", TEXTS["CONTRIBUTING.md"], re.S))
+(PROTOCOL,) = re.findall(r"<!-- test: protocol -->\n```yaml\n(.*?)```", TEXTS["CONTRIBUTING.md"], re.S)
 ENTRIES = re.findall(r"<!-- test: params -->\n```yaml\n(.*?)```", TEXTS["CONTRIBUTING.md"], re.S)
 
 
@@ -43,10 +47,13 @@ def targets():
 
 
 def merge(tree, addition):
-    """Put the leaves of `addition` into a copy of `tree`."""
+    """Put the leaves of `addition` into a copy of `tree`, items of lists behind those that are there."""
     merged = copy.deepcopy(tree)
     for key, value in addition.items():
-        merged[key] = merge(merged.get(key, {}), value) if isinstance(value, dict) else value
+        if isinstance(value, dict):
+            merged[key] = merge(merged.get(key, {}), value)
+        else:
+            merged[key] = [*merged.get(key, []), *value] if isinstance(value, list) else value
     return merged
 
 
@@ -57,12 +64,13 @@ def example(tmp_path, monkeypatch):
 
     def install(path, package, card):
         target = tmp_path / path
-        target.parent.mkdir()
+        target.parent.mkdir(parents=True)
         target.write_text(FILES[path], encoding="utf-8")
         monkeypatch.setattr(package, "__path__", [str(target.parent), *package.__path__])
         monkeypatch.delitem(sys.modules, ".".join(Path(path).with_suffix("").parts), raising=False)
         importlib.invalidate_caches()
-        (found,) = Registry(card.__name__.removesuffix("Card").lower(), package.__name__, card).values()
+        folder = package.__name__.replace(".", "/")
+        (found,) = Registry(card.__name__.removesuffix("Card").lower(), folder, card).values()
         return found
 
     return install
@@ -148,6 +156,27 @@ def test_a_dataset_in_one_file(example, tmp_path):
     Image.new("RGB", (8, 6), (255, 255, 255)).save(folder / "long.png")
     (scene,) = card.scenes(folder.parent, "all")
     assert scene.frames.shape == (3, 6, 8, 3)
+
+
+def test_a_metric_in_one_file(example, monkeypatch):
+    card = example("bench/metrics/outliers.py", bench.metrics, MetricCard)
+    (own,) = Registry("section", "bench/metrics", SectionCard).values()
+    for registered, found in ((registry.metrics, card), (registry.sections, own)):
+        monkeypatch.setitem(registered.every, found.name, found)
+    default = registry.protocols["whole-float"]
+    assert "outliers" not in default.model_dump()  # a new metric leaves other protocols as they are
+    content = default.model_dump() | yaml.safe_load(PROTOCOL)
+    protocol = type(default).model_validate(content | {"masks": {"metrics": ["outliers-mu"]}})
+    truth = np.full((12, 13, 3), 0.5, np.float32)
+    pred = truth.copy()
+    pred[:6] = 0.05  # off by 0.27 after the mu-law
+    assert protocol.evaluate(pred, truth)["outliers-mu"] == pytest.approx(0.5)
+    assert bench.metrics.outliers_mu(pred, truth, mask=np.ones((12, 13), bool)) == pytest.approx(0.5)
+    assert bench.metrics.outliers_mu(pred, truth, tolerance=0.3) == 0
+    with pytest.raises(bench.core.errors.UsageError, match=r"outliers\.tolerance: .* greater than 0, not -1"):
+        bench.metrics.outliers_mu(pred, truth, tolerance=-1)
+    with pytest.raises(bench.core.errors.UsageError, match="has no setting peak"):
+        bench.metrics.outliers_mu(pred, truth, peak=1)
 
 
 @pytest.fixture

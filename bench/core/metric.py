@@ -44,7 +44,7 @@ class MetricCard:
         return f"needs {' and '.join(absent)}, which isn't installed" if absent else ""
 
     def load(self) -> Any:
-        """Import the metric's module and return the function of a `bench.metrics.pair.Pair`, a protocol and a mask."""
+        """Import the metric's module and return its function, as `metric` describes it."""
         return getattr(importlib.import_module(self.module), self.attribute)
 
 
@@ -63,7 +63,7 @@ def metric(
 ) -> Callable[[T], T]:
     """Register the decorated function as metric `name`; arguments are literals, the fields of `MetricCard`.
 
-    The function takes a `bench.metrics.pair.Pair`, the protocol and a mask, (H, W) bool or None, and returns a float.
+    The function takes a `bench.metrics.pair.ImagePair`, the protocol and a mask, (H, W) bool or None; returns a float.
     """
 
     def mark(function: T) -> T:
@@ -89,12 +89,12 @@ class SectionCard:
     required: bool = False
 
     def load(self) -> Any:
-        """Import the section's module and return its class, a `bench.metrics.settings.Section`."""
+        """Import the section's module and return its class, a `bench.metrics.settings.ProtocolSection`."""
         return getattr(importlib.import_module(self.module), self.attribute)
 
 
 def section(name: str, *, required: bool = False) -> Callable[[T], T]:
-    """Register the decorated `bench.metrics.settings.Section` as section `name` of protocols; see `SectionCard`.
+    """Register the decorated `bench.metrics.settings.ProtocolSection` as section `name`; see `SectionCard`.
 
     Protocols are listed and reported without torch: the file must import torch and other heavy libraries inside its
     functions.

@@ -1,10 +1,14 @@
 """Settings of the two training stages."""
 
+import math
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from bench.core.section import Section, silent
+
+WARM_UP = 0.1
+"""Share of a one-cycle training in which the learning rate rises."""
 
 
 class Optimisation(Section):
@@ -34,6 +38,28 @@ class Optimisation(Section):
     def compile_mode(self) -> str:
         """The mode of torch.compile that `compile` stands for."""
         return self.compile if isinstance(self.compile, str) else "default"
+
+    def peak_lr(self, phase: str) -> float:
+        """Return the highest learning rate of a phase of the training."""
+        return self.lr
+
+    def lr_at(self, phase: str, step: int) -> float:
+        """Return the learning rate of step 0..steps-1, a function of the step alone: resuming needs no saved state.
+
+        "constant" is the peak; "one-cycle" rises linearly from peak / 25 over the first tenth and falls as a cosine to
+        0; "decay" is multiplied by `decay` after every `decay_every` steps and stays above `min_lr` (or above the peak,
+        if that is lower).
+        """
+        peak = self.peak_lr(phase)
+        if self.schedule == "constant":
+            return peak
+        if self.schedule == "decay":
+            fallen = peak * self.decay ** (step // self.decay_every)
+            return max(fallen, min(self.min_lr, peak))
+        position = (step + 1) / self.steps
+        if position <= WARM_UP:
+            return peak * (0.04 + 0.96 * position / WARM_UP)
+        return peak * 0.5 * (1 + math.cos(math.pi * (position - WARM_UP) / (1 - WARM_UP)))
 
     @model_validator(mode="after")
     def _whole_rows(self) -> "Optimisation":
@@ -68,6 +94,10 @@ class Stage1(Optimisation):
     observe_every: int = Field(
         default=0, ge=0, description="steps between measurements of the book on held-out images; 0: none"
     )
+
+    def peak_lr(self, phase: str) -> float:
+        """Return the highest learning rate of a phase, "generator" or "discriminator"."""
+        return self.lr_discriminator if phase == "discriminator" else self.lr
 
     @model_validator(mode="after")
     def _observed_rows(self) -> "Stage1":

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from bench.core.errors import UsageError
 from bench.core.progress import track
-from bench.io.atomic import replacing
+from bench.io.files import replacing
 
 MOST_ENTRIES, MOST_BYTES, MOST_RATIO = 200_000, 200_000_000_000, 100
 """An archive beyond these is refused: the largest public set has thousands of files and 20 GB, hardly compressed."""

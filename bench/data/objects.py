@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.core.simulation import Simulation
-from bench.data.geometry import Lens, Pose, horizon
+from bench.data.camera import Lens, Pose, horizon
 from bench.data.panorama import Panorama, luminance
 from bench.data.silhouettes import STRIDE, Plane, outline
 

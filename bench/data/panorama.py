@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from bench.core.errors import UsageError
 from bench.core.scene import Array, Radiance
-from bench.data.geometry import Vectors
+from bench.data.camera import Vectors
 from bench.io.radiance import read_exr
 
 LUMINANCE = (0.2126, 0.7152, 0.0722)

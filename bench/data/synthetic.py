@@ -5,7 +5,8 @@ set's; the pictures are views of panoramas.
 """
 
 import zipfile
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,17 +14,10 @@ import numpy as np
 
 from bench.core.seeding import generator
 from bench.core.simulation import Simulation
-from bench.data.bracket import Bracket, Frame, ViewSpec
-from bench.data.objects import Light
-from bench.data.panorama import load
-from bench.data.sensor import expose
-from bench.data.simulate import views
-from bench.io.atomic import replacing
+from bench.data.simulate import Bracket, brackets, develop, write_evs
+from bench.io.files import EPOCH, replacing
 from bench.io.ldr import write_tiff16
 from bench.io.radiance import write_rgbe
-
-EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The earliest time that a zip entry can carry; the present one would make equal archives differ."""
 
 PAPER_SCENES = ("BarbequeDay", "LadySitting", "ManStanding", "PeopleStanding", "PeopleTalking")
 
@@ -32,46 +26,50 @@ TURSUN_EVS = range(-4, 5)
 
 FIRST_TEST_OF_HU = 86
 
-Writer = Callable[[Path, ViewSpec, Bracket, int, Simulation], None]
-"""Write one view, the n-th of its split, below a folder."""
+Writer = Callable[[Path, Bracket, int, Simulation], None]
+"""Writes one bracket, the n-th of its split, below a folder."""
 
 
-def write_kalantari(root: Path, spec: ViewSpec, view: Bracket, number: int, settings: Simulation) -> None:
+def write_kalantari(root: Path, bracket: Bracket, number: int, settings: Simulation) -> None:
     """Write Training/001.., Test/PAPER/<name> for every other test scene, else Test/EXTRA/001.."""
     folder = {
         "train": f"Training/{number + 1:03d}",
         "test": f"Test/PAPER/{PAPER_SCENES[number // 2 % 5]}" if number % 2 else f"Test/EXTRA/{number // 2 + 1:03d}",
-    }[spec.split]
-    for index, frame in enumerate(view.frames):
+    }[bracket.spec.split]
+    for index, frame in enumerate(bracket.frames):
         write_tiff16(root / folder / f"262A{898 + 3 * number + index:04d}.tif", frame)
-    _write_evs(root / folder / "exposure.txt", spec)
-    write_rgbe(root / folder / "HDRImg.hdr", view.radiance)
+    write_evs(root / folder / "exposure.txt", bracket.spec)
+    write_rgbe(root / folder / "HDRImg.hdr", bracket.radiance)
 
 
-def write_hu(root: Path, spec: ViewSpec, view: Bracket, number: int, settings: Simulation) -> None:
+def write_hu(root: Path, bracket: Bracket, number: int, settings: Simulation) -> None:
     """Write CVPR2020_NTIRE_Workshop/SynHDR_Dataset2/001.. for training, 086.. for testing."""
+    from PIL import Image
+
+    spec = bracket.spec
     first = 1 if spec.split == "train" else FIRST_TEST_OF_HU
     folder = root / "CVPR2020_NTIRE_Workshop" / "SynHDR_Dataset2" / f"{first + number:03d}"
     rng = generator(settings.seed, "static", spec.split, spec.name)
-    for index, (frame, time) in enumerate(zip(view.frames, spec.times, strict=True), 1):
+    for index, (frame, time) in enumerate(zip(bracket.frames, spec.times, strict=True), 1):
         write_tiff16(folder / f"input_{index}_aligned.tif", frame)
-        write_tiff16(folder / f"ref_{index}_aligned.tif", _expose(view.seen[1], time, spec, settings, rng))
+        write_tiff16(folder / f"ref_{index}_aligned.tif", develop(bracket.seen[1], time, spec, settings, rng))
     # As in the set's sample: whole EVs on one line, counted from the short frame.
     text = " ".join(str(ev - spec.exposures[0]) for ev in spec.exposures) + "\n"
     for name in ("input_exp.txt", "ref_exp.txt"):
         (folder / name).write_text(text, encoding="ascii")
-    write_rgbe(folder / "ref_hdr_aligned_linear.hdr", view.radiance)
-    _write_png(folder / "ldr_visualize.png", view.frames[1])
+    write_rgbe(folder / "ref_hdr_aligned_linear.hdr", bracket.radiance)
+    Image.fromarray((bracket.frames[1] // 257).astype(np.uint8)).save(folder / "ldr_visualize.png")
 
 
-def write_tursun(root: Path, spec: ViewSpec, view: Bracket, number: int, settings: Simulation) -> None:
+def write_tursun(root: Path, bracket: Bracket, number: int, settings: Simulation) -> None:
     """Write dataset/<scene>/1.tiff..9.tiff with N.txt: frames 1 EV apart, no truth."""
+    spec = bracket.spec
     folder = root / "dataset" / spec.name
     rng = generator(settings.seed, "nine", spec.split, spec.name)
     for name, ev in enumerate(TURSUN_EVS, 1):
         own = {0: 0, 2: 1, 4: 2}.get(ev)
-        light = view.seen[0 if ev < 1 else 1 if ev < 3 else 2]
-        frame = view.frames[own] if own is not None else _expose(light, 2.0**ev, spec, settings, rng)
+        light = bracket.seen[0 if ev < 1 else 1 if ev < 3 else 2]
+        frame = bracket.frames[own] if own is not None else develop(light, 2.0**ev, spec, settings, rng)
         write_tiff16(folder / f"{name}.tiff", frame)
         # From 1/4096 s at ISO 1600 on, a stop more with each frame.
         lines = f"ExposureTime: 1/{2 ** (13 - name)}\r\nISO: 1600\r\nFNumber: 5.0\r\n"
@@ -80,7 +78,7 @@ def write_tursun(root: Path, spec: ViewSpec, view: Bracket, number: int, setting
 
 @dataclass(frozen=True)
 class SyntheticSet:
-    """A set as the engine makes it: how a view is written, from which settings, and the archives it is handed out in.
+    """A public set as the engine makes it: how a bracket is written, with which settings, and the official archives.
 
     archives : archive's official name -> folder that it holds.
     """
@@ -120,38 +118,18 @@ def write_set(name: str, panoramas: Path, out: Path, settings: Simulation | None
     Equal settings give equal bytes. UsageError if a panorama is missing or too few of its views are acceptable.
     """
     chosen = SETS[name].settings if settings is None else settings
-    lights = {panorama: load(panoramas, panorama, chosen.highlight_cap) for panorama in (*chosen.train, *chosen.test)}
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     with replacing(out) as part:
         part.mkdir()
-        for spec, _, view in views(chosen, lights):
-            number = counts.get(spec.split, 0)
-            counts[spec.split] = number + 1
-            SETS[name].write(part, spec, view, number, chosen)
+        for bracket in brackets(chosen, panoramas):
+            SETS[name].write(part, bracket, counts[bracket.spec.split], chosen)
+            counts[bracket.spec.split] += 1
 
 
 def pack(folder: Path, archive: Path) -> None:
     """Pack a folder, under its own name, into a zip archive; equal files give equal bytes."""
     with replacing(archive) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as bundle:
-        for path in _files(folder):
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             entry = zipfile.ZipInfo(path.relative_to(folder.parent).as_posix(), EPOCH)
             entry.external_attr, entry.compress_type = 0o644 << 16, zipfile.ZIP_DEFLATED
             bundle.writestr(entry, path.read_bytes())
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.rglob("*")) if path.is_file())
-
-
-def _write_evs(path: Path, spec: ViewSpec) -> None:
-    path.write_text("".join(f"{ev:.1f}\n" for ev in spec.exposures), encoding="ascii")
-
-
-def _expose(light: Light, time: float, spec: ViewSpec, settings: Simulation, rng: np.random.Generator) -> Frame:
-    return expose(light, time, full_well=settings.full_well, read_noise=settings.read_noise, bits=spec.bits, rng=rng)
-
-
-def _write_png(path: Path, frame: Frame) -> None:
-    from PIL import Image
-
-    Image.fromarray((frame // 257).astype(np.uint8)).save(path)

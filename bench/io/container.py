@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bench.core.errors import UsageError
 from bench.core.scene import Array, Scene
-from bench.io.atomic import replacing
+from bench.io.files import replacing
 
 LDR, RADIANCE, CARD = "ldr.npy", "radiance.npy", "scene.json"
 UNITS = {"ldr": "code, gamma 2.2, full range of the dtype is 1", "radiance": "relative, 1 saturates the short exposure"}

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.core.errors import UsageError
-from bench.io.atomic import replacing
+from bench.io.files import replacing
 
 Frame = NDArray[np.uint8] | NDArray[np.uint16]
 """(H, W, 3) uint8 or uint16, RGB, as stored: the full range of the dtype is [0, 1]."""

@@ -3,7 +3,13 @@
 Arrays are (H, W, 3) float32, linear RGB.
 """
 
+import os
 import re
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +18,14 @@ import numpy as np
 from bench.core.errors import BenchError, UsageError
 from bench.core.scene import Radiance
 from bench.io import rgbe
-from bench.io.atomic import replacing
-from bench.io.quiet import silenced
+from bench.io.files import replacing
 
 MOST = 1 << 28
 """Pixels of the largest picture that is decoded: a damaged header would ask for all of the memory."""
 
 EXR_MAGIC = b"\x76\x2f\x31\x01"
+
+_turn = threading.Lock()
 
 
 def read_exr(path: Path) -> Radiance:
@@ -33,11 +40,11 @@ def read_exr(path: Path) -> Radiance:
     if _bytes(path)[:4] != EXR_MAGIC:
         raise UsageError(f"{path}: not an OpenEXR file (its first bytes differ); expected linear RGB as .exr.")
     try:
-        with silenced(), OpenEXR.File(str(path), header_only=True) as file:  # it prints what it raises
+        with _silenced(), OpenEXR.File(str(path), header_only=True) as file:  # it prints what it raises
             low, high = file.header()["dataWindow"]
             if int(high[0] - low[0] + 1) * int(high[1] - low[1] + 1) > MOST:
                 raise ValueError("its header says too many pixels")
-        with silenced(), OpenEXR.File(str(path)) as file:  # in part to stdout
+        with _silenced(), OpenEXR.File(str(path)) as file:  # in part to stdout
             channels = {name: np.array(channel.pixels) for name, channel in file.channels().items()}
     except Exception as error:  # OpenEXR raises plain RuntimeError, ValueError and more for damaged files
         raise UsageError(f"{path}: this OpenEXR file is damaged or cut short. Copy or download it again.") from error
@@ -45,6 +52,30 @@ def read_exr(path: Path) -> Radiance:
     if found is None:
         raise UsageError(f"{path}: channels are {', '.join(sorted(channels))}; expected R, G and B.")
     return np.ascontiguousarray(found[..., :3], dtype=np.float32)
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """Drop what OpenEXR prints besides what it raises: to stdout by Python code, to stderr by C code.
+
+    File descriptor 2 belongs to the whole process: other threads are silenced too, and one thread waits for another.
+    Keep what is done inside short.
+    """
+    with _turn, redirect_stdout(StringIO()):
+        if sys.stderr is not None:
+            sys.stderr.flush()  # what was said before must not be dropped
+        try:
+            kept = os.dup(2)
+        except OSError:  # the process was started without stderr
+            yield
+            return
+        try:
+            with open(os.devnull, "w") as nowhere:  # noqa: PTH123
+                os.dup2(nowhere.fileno(), 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def write_exr(path: Path, radiance: Radiance) -> None:
@@ -61,16 +92,12 @@ def write_exr(path: Path, radiance: Radiance) -> None:
             OpenEXR.File(header, {"RGB": pixels}).write(str(part))
         except RuntimeError as error:  # how OpenEXR reports every failed write
             raise OSError(str(error)) from error
-        _verify_complete(part, pixels.shape)
-
-
-def _verify_complete(part: Path, shape: tuple[int, ...]) -> None:
-    # A full disk doesn't always make OpenEXR raise: the header and offset table of the written file are read back.
-    try:
-        if read_exr(part).shape != shape:
-            raise OSError("the file written has another size")
-    except UsageError as error:
-        raise OSError("the file written is incomplete; is the disk full?") from error
+        # A full disk doesn't always make OpenEXR raise: the written file is read back.
+        try:
+            if read_exr(part).shape != pixels.shape:
+                raise OSError("the file written has another size")
+        except UsageError as error:
+            raise OSError("the file written is incomplete; is the disk full?") from error
 
 
 def read_rgbe(path: Path) -> Radiance:
@@ -96,11 +123,11 @@ def read_rgbe(path: Path) -> Radiance:
         if b"\r" in separator and 0 < pixels.count(b"\n") == pixels.count(b"\r\n"):
             raise ValueError("it was copied as text, which changed its pixels")
         exposure = _exposure(header)
-        codes = rgbe.unpack(pixels, int(size[1]), int(size[2]))
+        quads = rgbe.unpack(pixels, int(size[1]), int(size[2]))
     except ValueError as error:
         raise UsageError(f"{path}: {error}. Copy or download it again.") from error
     with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite
-        return rgbe.to_float(codes) / exposure
+        return rgbe.to_float(quads) / exposure
 
 
 def _partition(data: bytes) -> tuple[bytes, bytes, bytes]:

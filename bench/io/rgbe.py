@@ -1,4 +1,4 @@
-"""The pixel code of Radiance pictures: 8-bit mantissas, a shared exponent, run-length packed scanlines.
+"""The pixel encoding of Radiance pictures: 8-bit mantissas, a shared exponent, run-length packed scanlines.
 
 Format: G. Ward, "Real Pixels", Graphics Gems II, 1991, and the Radiance reference manual, "Picture file format".
 Decoding is mantissa * 2^(exponent - 136), as in OpenCV, FreeImage and MATLAB (Radiance's own tools add half a step).
@@ -34,30 +34,30 @@ def from_float(radiance: Radiance) -> Bytes:
     exponent = np.frexp(brightest)[1]
     # Rounding the brightest channel up to 256 would overflow its byte: such pixels take the next exponent.
     exponent += np.rint(np.ldexp(brightest, 8 - exponent)) > 255
-    codes = np.zeros((*values.shape[:2], 4), np.uint8)
-    codes[..., :3] = np.rint(np.ldexp(values, 8 - exponent[..., None]))
-    codes[..., 3] = np.clip(exponent + 128, 0, 255)
-    codes[(brightest < SMALLEST) | (exponent + 128 < 1)] = 0
-    return codes
+    quads = np.zeros((*values.shape[:2], 4), np.uint8)
+    quads[..., :3] = np.rint(np.ldexp(values, 8 - exponent[..., None]))
+    quads[..., 3] = np.clip(exponent + 128, 0, 255)
+    quads[(brightest < SMALLEST) | (exponent + 128 < 1)] = 0
+    return quads
 
 
-def to_float(codes: Bytes) -> Radiance:
+def to_float(quads: Bytes) -> Radiance:
     """Decode (H, W, 4) mantissas and exponent to (H, W, 3) float32; exponent 0 means black."""
-    scale = np.ldexp(1.0, codes[..., 3].astype(np.int32) - 136)
-    scale[codes[..., 3] == 0] = 0
-    values: Radiance = (codes[..., :3] * scale[..., None]).astype(np.float32)
+    scale = np.ldexp(1.0, quads[..., 3].astype(np.int32) - 136)
+    scale[quads[..., 3] == 0] = 0
+    values: Radiance = (quads[..., :3] * scale[..., None]).astype(np.float32)
     return values
 
 
-def pack(codes: Bytes) -> bytes:
-    """Pack (H, W, 4) codes into run-length scanlines; widths outside 8..32767 are stored flat.
+def pack(quads: Bytes) -> bytes:
+    """Pack (H, W, 4) bytes into run-length scanlines; widths outside 8..32767 are stored flat.
 
     All packets of the picture are laid out at once, without a loop over pixels.
     """
-    width = codes.shape[1]
+    width = quads.shape[1]
     if not MIN_WIDTH <= width <= MAX_WIDTH:
-        return codes.tobytes()
-    planes = np.ascontiguousarray(codes.transpose(0, 2, 1)).reshape(-1)
+        return quads.tobytes()
+    planes = np.ascontiguousarray(quads.transpose(0, 2, 1)).reshape(-1)
     start, length, is_run = _packets(planes, width)
     opens_line = start % (4 * width) == 0
     size = np.where(is_run, 2, 1 + length) + 4 * opens_line
@@ -94,7 +94,7 @@ def _packets(planes: Bytes, width: int) -> tuple[NDArray[Any], NDArray[Any], NDA
 
 
 def unpack(data: bytes, height: int, width: int) -> Bytes:
-    """Unpack scanlines, run-length packed or flat, to (H, W, 4) codes; ValueError says why it can't be done."""
+    """Unpack scanlines, run-length packed or flat, to (H, W, 4) bytes; ValueError says why it can't be done."""
     flat = height * width * 4
     if not MIN_WIDTH <= width <= MAX_WIDTH or data[:2] != b"\x02\x02" or data[2:3] > b"\x7f":
         if len(data) < flat:

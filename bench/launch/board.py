@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.text import Text
 
 from bench.core import progress
-from bench.io.atomic import replacing
+from bench.io.files import replacing
 
 
 class State(StrEnum):

@@ -1,21 +1,19 @@
 """DVC's own graph of one pipeline: its stages, what each reads, and which of them DVC would run."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
 from bench.core.errors import UsageError, unknown_name
-
-REASONS_SHOWN = 3
-"""Changed files that a stage's reason names; the others are counted."""
 
 
 @dataclass(frozen=True)
 class DvcStage:
     """A stage of a pipeline.
 
-    name     : without the pipeline's file, such as `train_plain@ahdrnet--panoramas--s0`.
+    name     : without the pipeline's file, such as `train@ahdrnet--panoramas--s0`.
     address  : its name for `dvc repro` in the root.
     upstream : stages whose outputs it reads directly.
     stale    : why DVC would run it; empty where it wouldn't.
@@ -49,7 +47,7 @@ class Pipeline:
     default_remote: str | None
 
     def select(self, names: Iterable[str]) -> set[str]:
-        """Return the named stages; a group such as `train_plain` stands for all of its stages.
+        """Return the named stages; a group such as `train` stands for all of its stages.
 
         UsageError for an unknown name.
         """
@@ -106,13 +104,14 @@ def _pipeline(repo: Any, root: Path, file: str) -> Pipeline:
 
     # The one file alone: DVC's whole index would load the pipelines of all profiles, which takes minutes of CPU.
     index = Index.from_file(repo, str(root / file))
-    own = [stage for stage in _in_order(index.graph) if stage.cmd]
+    reads = {stage: [*index.graph.successors(stage)] for stage in sorted(index.graph, key=lambda s: str(s.addressing))}
+    own = [stage for stage in TopologicalSorter(reads).static_order() if stage.cmd]
     if not own:
         raise UsageError(f"{file} has no stages; expected a pipeline of DVC, the dvc.yaml beside the parameter file.")
     status: dict[str, Any] = {}
     for stage in own:
         status |= stage.status()
-    restorable = _restorable(own, index.graph, status)
+    restorable = _restorable(reads, own, status)
     made = frozenset(_relative(out, root) for out in index.outs)
     folders = frozenset(str(above) for path in made for above in Path(path).parents)
     remotes = {name: str(remote["url"]) for name, remote in repo.config.get("remote", {}).items()}
@@ -122,7 +121,7 @@ def _pipeline(repo: Any, root: Path, file: str) -> Pipeline:
             stage.name: DvcStage(
                 name=stage.name,
                 address=stage.addressing,
-                upstream=frozenset(above.name for above in index.graph.successors(stage)),
+                upstream=frozenset(above.name for above in reads[stage]),
                 stale="" if stage in restorable else _reason(status.get(stage.addressing, [])),
                 portable=_portable(stage),
                 sources=tuple(sorted(_sources(stage, root, made, folders))),
@@ -134,17 +133,6 @@ def _pipeline(repo: Any, root: Path, file: str) -> Pipeline:
         remotes={name: url for name, url in remotes.items() if Path(url).is_absolute()},
         default_remote=repo.config["core"].get("remote"),
     )
-
-
-def _in_order(graph: Any) -> list[Any]:
-    """Sort the stages so that each comes after those that it reads from; edges of DVC's graph point to these."""
-    found: dict[Any, None] = {}
-    left = sorted(graph, key=lambda stage: str(stage.addressing))
-    while left:
-        ready = [stage for stage in left if all(above in found for above in graph.successors(stage))]
-        found |= dict.fromkeys(ready)
-        left = [stage for stage in left if stage not in found]
-    return [*found]
 
 
 def _relative(item: Any, root: Path) -> str:
@@ -160,14 +148,14 @@ def _portable(stage: Any) -> bool:
     return local and all(out.use_cache and not out.persist and out.is_in_repo for out in stage.outs)
 
 
-def _restorable(own: list[Any], graph: Any, status: Mapping[str, Any]) -> set[Any]:
+def _restorable(reads: Mapping[Any, Sequence[Any]], own: Sequence[Any], status: Mapping[str, Any]) -> set[Any]:
     """Return the stages whose only fault is that outputs aren't in the work tree while the cache holds them."""
     found: set[Any] = set()
     for stage in own:
         entries = status.get(stage.addressing)
         if not entries or not all(isinstance(entry, dict) for entry in entries):
             continue
-        above = {out.def_path for up in graph.successors(stage) if up in found for out in up.outs}
+        above = {out.def_path for up in reads[stage] if up in found for out in up.outs}
         missing = {
             path
             for entry in entries
@@ -188,10 +176,14 @@ def _reason(entries: Iterable[Any]) -> str:
             parts.append(entry)
             continue
         for kind, files in entry.items():
-            named = [*files][:REASONS_SHOWN]
-            more = f" and {len(files) - len(named)} more" if len(files) > len(named) else ""
-            parts.append(f"{kind}: {', '.join(named)}{more}")
+            parts.append(f"{kind}: {listed([*files], 3)}")
     return "; ".join(parts)
+
+
+def listed(paths: Sequence[str], named: int = 5) -> str:
+    """Name the first paths and count the others."""
+    more = f" and {len(paths) - named} more" if len(paths) > named else ""
+    return ", ".join(paths[:named]) + more
 
 
 def _sources(stage: Any, root: Path, made: frozenset[str], folders: frozenset[str]) -> Iterable[str]:

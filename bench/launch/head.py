@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import BenchError, UsageError
-from bench.io.atomic import replacing
+from bench.io.files import replacing
 from bench.launch import board as boards
 from bench.launch.board import BAD, FINISHED, Board, LaunchDisplay, duration
 from bench.launch.clone import lock_of, name_of, snapshot
@@ -23,7 +23,7 @@ from bench.launch.job import CloneSource, Held, Holder, JobSpec, hold
 from bench.launch.plan import Job, LaunchOptions, LaunchPlan, plan
 from bench.launch.pool import open_pool
 from bench.launch.repro import reproduce
-from bench.launch.scheduler import Policy, Scheduler
+from bench.launch.scheduler import Scheduler
 from bench.launch.worker import ENTRIES, GRACE, entry_name, file_name
 from bench.repository.lock import cut_short
 
@@ -96,11 +96,10 @@ def _run_jobs(todo: LaunchPlan, board: Board, folder: Path) -> None:
         )
 
     pool = open_pool(options.executor, folder / "submitit", options.needs)
-    policy = Policy(len(options.slots), options.retries, options.backoff, options.poll)
     print(todo.lines()[0] + f"; logs: {(folder / 'logs').relative_to(options.root)}", flush=True)
     save = partial(board.save, options.folder / "state.json")
     with LaunchDisplay(board, len(options.slots)) as display:
-        Scheduler(todo.pipeline, todo.jobs, board, pool, policy, specify, display.show, save).run()
+        Scheduler(todo.pipeline, todo.jobs, board, pool, options, specify, display.show, save).run()
 
 
 def _conclude(todo: LaunchPlan, board: Board, folder: Path, seconds: float) -> None:

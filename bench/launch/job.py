@@ -91,19 +91,12 @@ class Event:
     process: int = 0
 
 
-class EventWriter:
-    """Appends events to a file, one JSON object a line."""
-
-    def __init__(self, path: Path) -> None:
-        """Open the log `path`; its folder is made."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path = path
-
-    def write(self, event: Event) -> None:
-        """Append one event with the current time."""
-        line = json.dumps({**asdict(event), "time": time.time()}) + "\n"
-        with self.path.open("ab", buffering=0) as file:  # one system call, so that no reader sees parts of two lines
-            file.write(line.encode())
+def report(path: Path, event: Event) -> None:
+    """Append an event, with the current time, to the file `path` as one line of JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    line = json.dumps({**asdict(event), "time": time.time()}) + "\n"
+    with path.open("ab", buffering=0) as file:  # one system call, so that no reader sees parts of two lines
+        file.write(line.encode())
 
 
 class EventReader:

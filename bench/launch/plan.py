@@ -1,12 +1,12 @@
 """The plan of a launch: its options, the jobs for workers, and the stages that only the head can run."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.core.errors import UsageError
 from bench.launch.clone import commit, edits, loose_inputs, untracked
-from bench.launch.graph import Pipeline, read
+from bench.launch.graph import Pipeline, listed, read
 from bench.launch.pool import Needs
 
 FOLLOWS = {
@@ -151,9 +151,3 @@ def assign(pipeline: Pipeline, names: Iterable[str]) -> list[Job]:
 
 def _group(stage: str) -> str:
     return stage.partition("@")[0]
-
-
-def listed(paths: Sequence[str], named: int = 5) -> str:
-    """Name the first files and count the others."""
-    more = f" and {len(paths) - named} more" if len(paths) > named else ""
-    return ", ".join(paths[:named]) + more

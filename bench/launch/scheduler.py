@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from bench.launch.board import BAD, FINISHED, Board, State
 from bench.launch.graph import Pipeline
 from bench.launch.job import Event, EventReader, JobSpec
-from bench.launch.plan import Job
+from bench.launch.plan import Job, LaunchOptions
 from bench.launch.pool import Gone, Pool
 
 PATIENCE = 10.0
@@ -42,16 +42,6 @@ class Attempt:
 
 
 @dataclass
-class Policy:
-    """Number of jobs at once, of retries of a job, and of seconds before the first retry, doubled each time."""
-
-    jobs: int
-    retries: int = 2
-    backoff: float = 10.0
-    poll: float = 0.5
-
-
-@dataclass
 class Scheduler:
     """Runs jobs until each stage of the board is finished or can't be.
 
@@ -64,7 +54,7 @@ class Scheduler:
     jobs: list[Job]
     board: Board
     pool: Pool
-    policy: Policy
+    options: LaunchOptions
     specify: Callable[[Job, list[str], int, int], JobSpec]
     show: Callable[[], None]
     save: Callable[[], None]
@@ -81,7 +71,7 @@ class Scheduler:
         """Work until nothing is left to do; on KeyboardInterrupt the jobs are cancelled, and it is raised again."""
         try:
             while self._step():
-                time.sleep(self.policy.poll)
+                time.sleep(self.options.poll)
         except BaseException:
             self._stop()
             raise
@@ -134,8 +124,8 @@ class Scheduler:
         name, final = attempt.job.name, gone is not None and not gone.again
         left = [stage for stage in attempt.job.stages if self.board.stages[stage].state not in FINISHED | BAD]
         note = gone.note if gone and final else attempt.why()
-        if left and attempt.transient and not final and self.attempts[name] <= self.policy.retries:
-            self.resting[name] = time.monotonic() + self.policy.backoff * 2 ** (self.attempts[name] - 1)
+        if left and attempt.transient and not final and self.attempts[name] <= self.options.retries:
+            self.resting[name] = time.monotonic() + self.options.backoff * 2 ** (self.attempts[name] - 1)
             for stage in left:
                 self.board.set(stage, State.WAITING, f"again: {note}")
             return
@@ -168,7 +158,7 @@ class Scheduler:
                 self._start(job, left)
 
     def _start(self, job: Job, left: list[str]) -> None:
-        free = [slot for slot in range(self.policy.jobs) if slot not in {a.slot for a in self.active.values()}]
+        free = [slot for slot in range(len(self.options.slots)) if slot not in {a.slot for a in self.active.values()}]
         if not free:
             for name in left:
                 self.board.set(name, State.READY, self.board.stages[name].note)

@@ -15,9 +15,9 @@ from pathlib import Path
 from types import FrameType
 
 from bench.core.errors import UsageError
-from bench.io.atomic import replacing
+from bench.io.files import replacing
 from bench.launch.clone import lock_of, refresh
-from bench.launch.job import Event, EventKind, EventWriter, Held, JobSpec, hold
+from bench.launch.job import Event, EventKind, Held, JobSpec, hold, report
 from bench.launch.repro import Message, environment, follow, parse
 from bench.repository.lock import stages
 
@@ -33,18 +33,17 @@ ENTRIES = ".lock.json"
 
 def work(spec: JobSpec) -> None:
     """Do the job; all that happens is written to its file of events."""
-    writer = EventWriter(spec.events)
     # A process group of its own, so that all that the job starts can be ended together. Slurm has made one already.
     if os.getpgrp() != os.getpid():
         with suppress(PermissionError):
             os.setpgid(0, 0)
-    writer.write(Event("started", note=socket.gethostname(), process=os.getpid()))
+    report(spec.events, Event("started", note=socket.gethostname(), process=os.getpid()))
     ending = Ending()
     ending.listen()
     try:
         with hold(lock_of(spec.clone)):
             refresh(spec.clone, spec.source, spec.recorded)
-            repro = JobRepro(spec, writer, ending)
+            repro = JobRepro(spec, ending)
             code, note, transient = repro.run()
             write_entries((spec.clone / spec.source.file).with_name("dvc.lock"), repro.made, spec.events)
             if spec.push:
@@ -56,7 +55,7 @@ def work(spec: JobSpec) -> None:
         code, note, transient = 1, f"{type(error).__name__}: {error}", False
     if ending.signal is not None:
         note, transient = f"asked to end by {ending.signal.name}", True
-    writer.write(Event("ended", code=code, note=note, transient=transient))
+    report(spec.events, Event("ended", code=code, note=note, transient=transient))
 
 
 class Ending:
@@ -86,9 +85,9 @@ class JobRepro:
     made : stages (name -> address) that were made or restored.
     """
 
-    def __init__(self, spec: JobSpec, writer: EventWriter, ending: Ending) -> None:
-        """Prepare to run `spec`; events go to `writer`."""
-        self.spec, self.writer, self.ending = spec, writer, ending
+    def __init__(self, spec: JobSpec, ending: Ending) -> None:
+        """Prepare to run `spec`; `ending` knows of a signal to end."""
+        self.spec, self.ending = spec, ending
         self.names = {address: name for name, address in spec.stages.items()}
         self.current = ""
         self.began: list[str] = []
@@ -154,7 +153,7 @@ class JobRepro:
 
     def _report(self, kind: EventKind, name: str, code: int = 0, note: str = "", transient: bool = False) -> None:
         if name:  # stages of other jobs are upstream of this one; DVC names them, too
-            self.writer.write(Event(kind, name, code=code, note=note, transient=transient))
+            report(self.spec.events, Event(kind, name, code=code, note=note, transient=transient))
 
 
 def file_name(stage: str) -> str:

@@ -18,7 +18,7 @@ GUESSABLE = 0.01
 """Share of negative values up to which a scale or tone curve is looked for: neither makes values negative."""
 
 
-class Finding(NamedTuple):
+class FileFinding(NamedTuple):
     """Something that a check found.
 
     kind   : "missing", "extra", "unreadable", "size", "not-finite", "zero", "negative", "colour", "scale",
@@ -39,7 +39,7 @@ class Finding(NamedTuple):
         return self.kind not in ("spare", "unsuited", "range")
 
 
-def examine(prediction: Array, truth: Array, trusted: bool = False) -> list[Finding]:
+def examine(prediction: Array, truth: Array, trusted: bool = False) -> list[FileFinding]:
     """Check a prediction against the truth, both (H, W, 3) linear relative radiance.
 
     trusted : leave out what is a judgement (colours exchanged, wrong scale, tone-mapped) and not a fact.
@@ -55,19 +55,21 @@ def examine(prediction: Array, truth: Array, trusted: bool = False) -> list[Find
     return [finding for finding in found if finding]
 
 
-def _size(prediction: Array, truth: Array) -> Finding | None:
+def _size(prediction: Array, truth: Array) -> FileFinding | None:
     if prediction.shape == truth.shape:
         return None
     ours, theirs = prediction.shape[:2], truth.shape[:2]
     said = f"{ours[0]}x{ours[1]} pixels (rows x columns), the truth has {theirs[0]}x{theirs[1]}"
     if ours == theirs[::-1]:
-        return Finding("size", f"{said}: rows and columns are swapped; transpose it.")
+        return FileFinding("size", f"{said}: rows and columns are swapped; transpose it.")
     if where := _cropped(prediction, truth):
-        return Finding("size", f"{said}: it is cropped ({where}); predict the whole picture.")
+        return FileFinding("size", f"{said}: it is cropped ({where}); predict the whole picture.")
     ratios = [mine / true for mine, true in zip(ours, theirs, strict=True)]
     if abs(ratios[0] / ratios[1] - 1) < 0.01:
-        return Finding("size", f"{said}: it is {math.sqrt(ratios[0] * ratios[1]):.3g} times as large; undo the resize.")
-    return Finding("size", f"{said}; write the prediction at the truth's size.")
+        return FileFinding(
+            "size", f"{said}: it is {math.sqrt(ratios[0] * ratios[1]):.3g} times as large; undo the resize."
+        )
+    return FileFinding("size", f"{said}; write the prediction at the truth's size.")
 
 
 def _cropped(prediction: Array, truth: Array) -> str:
@@ -96,7 +98,7 @@ def _correlation(one: Array, other: Array) -> float:
     return float((x * y).sum()) / norm if norm > 0 else 0.0
 
 
-def _not_finite(prediction: Array) -> Finding | None:
+def _not_finite(prediction: Array) -> FileFinding | None:
     bad: NDArray[np.bool_] = ~np.isfinite(prediction)
     if not bad.any():
         return None
@@ -104,14 +106,16 @@ def _not_finite(prediction: Array) -> Finding | None:
     nans = int(np.isnan(prediction).sum())
     parts = [f"{count} {name}" for count, name in ((nans, "NaN"), (int(bad.sum()) - nans, "infinite")) if count]
     where = f"the first in row {row}, column {column}, {'RGB'[channel]}"
-    return Finding("not-finite", f"{' and '.join(parts)} of {bad.size} values, {where}; only finite ones are scored.")
+    return FileFinding(
+        "not-finite", f"{' and '.join(parts)} of {bad.size} values, {where}; only finite ones are scored."
+    )
 
 
-def _zero(prediction: Array) -> Finding | None:
-    return None if prediction.any() else Finding("zero", "every value is 0; nothing was predicted or written.")
+def _zero(prediction: Array) -> FileFinding | None:
+    return None if prediction.any() else FileFinding("zero", "every value is 0; nothing was predicted or written.")
 
 
-def _negative(prediction: Array) -> Finding | None:
+def _negative(prediction: Array) -> FileFinding | None:
     if (low := float(prediction.min())) >= 0:
         return None
     count = int((prediction < 0).sum())
@@ -120,14 +124,14 @@ def _negative(prediction: Array) -> Finding | None:
         share = f"{count} of its {prediction.size} values {'is' if count == 1 else 'are'}"
     said = f"{share} below 0, down to {low:.4g}"
     if 2 * count >= prediction.size:
-        return Finding("negative", f"{said}: this is no linear radiance; write what light each pixel shows.")
-    return Finding("negative", f"{said}; set them to 0.", scored=True)
+        return FileFinding("negative", f"{said}: this is no linear radiance; write what light each pixel shows.")
+    return FileFinding("negative", f"{said}; set them to 0.", scored=True)
 
 
-def _judged(prediction: Array, truth: Array) -> Iterator[Finding | None]:
+def _judged(prediction: Array, truth: Array) -> Iterator[FileFinding | None]:
     if exchanged(prediction, truth):
         said = "red and blue look exchanged: write channels in the order RGB (if they are, score it with --trust)."
-        yield Finding("colour", said)
+        yield FileFinding("colour", said)
         prediction = prediction[..., ::-1]
     yield _encoding(prediction, truth)
 
@@ -139,16 +143,16 @@ KNOWN: Mapping[float, str] = {
 }
 
 
-def _encoding(prediction: Array, truth: Array) -> Finding | None:
+def _encoding(prediction: Array, truth: Array) -> FileFinding | None:
     fit = misfit(prediction, truth)
     if fit is None:
         return None
     if fit.curve:
         unit = f" and division by {fit.factor:g}" if fit.factor != 1 else ""
         said = f"looks tone-mapped: it fits the truth far better after the inverse of {fit.curve}{unit}; write linear"
-        return Finding("tone-mapped", f"{said} radiance (if it is linear, score it with --trust).")
+        return FileFinding("tone-mapped", f"{said} radiance (if it is linear, score it with --trust).")
     said = f"looks mis-scaled: about {fit.factor:.4g} times the truth{_reason(fit, prediction, truth)}"
-    return Finding("scale", f"{said}; divide by it (if it is meant so, score it with --trust).")
+    return FileFinding("scale", f"{said}; divide by it (if it is meant so, score it with --trust).")
 
 
 def _reason(fit: Fit, prediction: Array, truth: Array) -> str:

@@ -7,17 +7,17 @@ from pydantic import Field
 
 from bench.color.transfer import mu_law
 from bench.core.metric import section
-from bench.metrics.settings import Section
+from bench.metrics.settings import ProtocolSection
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bench.metrics.pair import Images, Pair
+    from bench.metrics.pair import ImagePair, Images
     from bench.metrics.protocol import Protocol
 
 
 @section("mu")
-class Mu(Section):
+class Mu(ProtocolSection):
     """The mu-law encoding T(x) = log(1 + mu x) / log(1 + mu)."""
 
     constant: float = Field(default=5000.0, gt=0, description="mu")
@@ -32,7 +32,7 @@ class Mu(Section):
         return (1 + image * self.constant).log() / math.log1p(self.constant)
 
 
-def encoded(pair: "Pair", protocol: "Protocol") -> "Images":
+def encoded(pair: "ImagePair", protocol: "Protocol") -> "Images":
     """Both images of a pair after the mu-law, (H, W, 3) float64."""
     mu = protocol.section(Mu)
     return pair.encoded(mu, mu.encode)

@@ -25,7 +25,7 @@ T = TypeVar("T")
 QUANTISERS = {"none": lambda values: values, "rgbe": rounding.rgbe, "png16": rounding.png16}
 
 
-class Pair:
+class ImagePair:
     """Prediction and truth, (H, W, 3) linear relative radiance, and what has been computed of them.
 
     linear : both images, float32 (float64 where a metric is called on float64 images by itself), finite.
@@ -37,7 +37,7 @@ class Pair:
         self._kept: dict[Hashable, Any] = {}
 
     @classmethod
-    def prepared(cls, pred: Tensor, truth: Tensor, protocol: "Protocol") -> "Pair":
+    def prepared(cls, pred: Tensor, truth: Tensor, protocol: "Protocol") -> "ImagePair":
         """Crop, resample, clip and quantise both images (H, W, 3) float32 as the protocol says."""
         return cls(_prepared(pred, protocol, "prediction"), _prepared(truth, protocol, "truth"))
 

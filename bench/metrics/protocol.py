@@ -22,7 +22,7 @@ from bench.core.errors import UsageError
 from bench.core.registry import metrics, sections
 from bench.core.scene import Scene
 from bench.metrics.masks import Mask, moving, reference_saturated
-from bench.metrics.settings import MaskRule, MetricName, Region, Section, Values
+from bench.metrics.settings import MaskRule, MetricName, ProtocolSection, Region, Values
 
 if TYPE_CHECKING:
     from bench.metrics.images import Image
@@ -33,10 +33,10 @@ LIBRARIES = ("torch", "numpy", "scipy")
 LAST = ("masks", "notes")
 """What a protocol shows after the metrics' own sections."""
 
-Own = TypeVar("Own", bound=Section)
+Own = TypeVar("Own", bound=ProtocolSection)
 
 
-class Protocol(Section):
+class Protocol(ProtocolSection):
     """One protocol, as its YAML file states it: what is compared, and the sections that metrics own.
 
     A section of a metric's file is an attribute too (`protocol.psnr`), None where the file says that it has none. It is

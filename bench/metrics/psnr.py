@@ -7,17 +7,17 @@ from pydantic import Field
 from bench.core.errors import UsageError
 from bench.core.metric import metric, section
 from bench.metrics import mu
-from bench.metrics.settings import Section
+from bench.metrics.settings import ProtocolSection
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bench.metrics.pair import Images, Pair
+    from bench.metrics.pair import ImagePair, Images
     from bench.metrics.protocol import Protocol
 
 
 @section("psnr")
-class Psnr(Section):
+class Psnr(ProtocolSection):
     """Peak signal-to-noise ratio, the mean square taken over all pixels and channels together."""
 
     peak: Literal["max-of-truth"] | Annotated[float, Field(gt=0)] = Field(
@@ -27,13 +27,13 @@ class Psnr(Section):
 
 
 @metric("psnr-l", unit="dB", better="higher", domain="linear", label="PSNR-l", digits=2, sections=("psnr",))
-def psnr_l(pair: "Pair", protocol: "Protocol", mask: "Tensor | None" = None) -> float:
+def psnr_l(pair: "ImagePair", protocol: "Protocol", mask: "Tensor | None" = None) -> float:
     """PSNR of linear relative radiance."""
     return ratio(pair.linear, protocol, mask)
 
 
 @metric("psnr-mu", unit="dB", better="higher", domain="mu", label="PSNR-μ", digits=2, sections=("psnr", "mu"))
-def psnr_mu(pair: "Pair", protocol: "Protocol", mask: "Tensor | None" = None) -> float:
+def psnr_mu(pair: "ImagePair", protocol: "Protocol", mask: "Tensor | None" = None) -> float:
     """PSNR of relative radiance after the mu-law."""
     return ratio(mu.encoded(pair, protocol), protocol, mask)
 

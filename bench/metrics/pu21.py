@@ -14,14 +14,14 @@ from bench.color.pu21 import pu21_encode as encode
 from bench.core.errors import UsageError
 from bench.core.metric import metric, section
 from bench.metrics.psnr import ratio
-from bench.metrics.settings import Section
+from bench.metrics.settings import ProtocolSection
 from bench.metrics.window import SsimWindow
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from bench.metrics.images import Image
-    from bench.metrics.pair import Images, Pair
+    from bench.metrics.pair import ImagePair, Images
     from bench.metrics.protocol import Protocol
 
 __all__ = ["decode", "encode", "luminance", "pu21_psnr", "pu21_psnr_y", "pu21_ssim"]
@@ -34,7 +34,7 @@ RED, GREEN, BLUE = 0.212656, 0.715158, 0.072186
 
 
 @section("pu21", required=True)
-class Pu21(Section):
+class Pu21(ProtocolSection):
     """The PU21 encoding (Mantiuk & Azimi 2021) and what psnr-pu, psnr-pu-y and ssim-pu do with it."""
 
     variant: Literal["banding", "banding_glare", "peaks", "peaks_glare"] = Field(
@@ -118,7 +118,7 @@ def pu21_ssim(
 
 
 @metric("psnr-pu", unit="dB", better="higher", domain="pu21", label="PSNR-PU", digits=2, sections=("pu21", "psnr"))
-def psnr_pu(pair: "Pair", protocol: "Protocol", mask: "Tensor | None" = None) -> float:
+def psnr_pu(pair: "ImagePair", protocol: "Protocol", mask: "Tensor | None" = None) -> float:
     """PU21-PSNR of relative radiance on the protocol's display; see `pu21_psnr`."""
     pu21 = protocol.section(Pu21)
     images = pair.encoded(pu21, lambda rows: encode(rows * pu21.peak_luminance, pu21.variant))
@@ -129,13 +129,13 @@ def psnr_pu(pair: "Pair", protocol: "Protocol", mask: "Tensor | None" = None) ->
     "psnr-pu-y", unit="dB", better="higher", domain="pu21", label="PSNR-PU-Y", digits=2, sections=("pu21", "psnr"),
     column=False,
 )  # fmt: skip
-def psnr_pu_y(pair: "Pair", protocol: "Protocol", mask: "Tensor | None" = None) -> float:
+def psnr_pu_y(pair: "ImagePair", protocol: "Protocol", mask: "Tensor | None" = None) -> float:
     """PU21-PSNR-Y of relative radiance on the protocol's display; see `pu21_psnr_y`."""
     return ratio(_encoded_luminance(pair, protocol), protocol, mask, PEAK)
 
 
 @metric("ssim-pu", unit="1", better="higher", domain="pu21", label="SSIM-PU", digits=4, sections=("pu21",))
-def ssim_pu(pair: "Pair", protocol: "Protocol", mask: "Tensor | None" = None) -> float:
+def ssim_pu(pair: "ImagePair", protocol: "Protocol", mask: "Tensor | None" = None) -> float:
     """PU21-SSIM of relative radiance on the protocol's display; see `pu21_ssim`."""
     from bench.metrics.images import pool
 
@@ -143,6 +143,6 @@ def ssim_pu(pair: "Pair", protocol: "Protocol", mask: "Tensor | None" = None) ->
     return pool(pair.once(key, lambda: _similarity(*_encoded_luminance(pair, protocol))), mask)
 
 
-def _encoded_luminance(pair: "Pair", protocol: "Protocol") -> "Images":
+def _encoded_luminance(pair: "ImagePair", protocol: "Protocol") -> "Images":
     pu21 = protocol.section(Pu21)
     return pair.encoded(("luminance", pu21), lambda rows: encode(luminance(rows * pu21.peak_luminance), pu21.variant))

@@ -10,7 +10,7 @@ from bench.core.metric import MetricCard
 from bench.core.registry import metrics, sections
 from bench.metrics.images import Image, pair, refuse_non_finite
 from bench.metrics.masks import Mask
-from bench.metrics.pair import Pair, prepared_mask
+from bench.metrics.pair import ImagePair, prepared_mask
 
 if TYPE_CHECKING:
     from bench.metrics.protocol import Protocol
@@ -29,7 +29,7 @@ class Scorer:
         self._images = refuse_non_finite(x, "prediction"), refuse_non_finite(y, "truth")
         self._scores: dict[Hashable, float] = {}
         self._prepared: Hashable = None
-        self._pair: Pair
+        self._pair: ImagePair
 
     def scores(self, protocol: "Protocol", masks: Mapping[str, Mask] | None = None) -> dict[str, float]:
         """Values of the protocol's metrics, and for those listed under its `masks` "<metric>@<mask>" for each mask.
@@ -51,10 +51,10 @@ class Scorer:
                 found |= {f"{name}@{at}": function(self.pair(protocol), protocol, area) for at, area in areas.items()}
         return found
 
-    def pair(self, protocol: "Protocol") -> Pair:
+    def pair(self, protocol: "Protocol") -> ImagePair:
         """Both images as the protocol's metrics see them."""
         if self._prepared != (protocol.region, protocol.values):
-            self._pair = Pair.prepared(*self._images, protocol)
+            self._pair = ImagePair.prepared(*self._images, protocol)
             self._prepared = protocol.region, protocol.values
         return self._pair
 
@@ -88,5 +88,5 @@ def score(card: MetricCard, pred: Image, truth: Image, *, mask: Image | None = N
     with said(card.name):
         protocol = Protocol.model_validate({**about, "metrics": [card.name], **content})
     area: Any = mask
-    value: float = card.load()(Pair(*pair(pred, truth)), protocol, area)
+    value: float = card.load()(ImagePair(*pair(pred, truth)), protocol, area)
     return value

@@ -23,13 +23,13 @@ MetricName = Annotated[str, AfterValidator(_known)]
 """Name of a registered metric."""
 
 
-class Section(BaseModel):
+class ProtocolSection(BaseModel):
     """A part of a protocol."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Region(Section):
+class Region(ProtocolSection):
     """Which pixels are compared: cropped first, then resampled."""
 
     crop: int = Field(default=0, ge=0, description="pixels dropped on every side before anything else")
@@ -45,7 +45,7 @@ class Region(Section):
         return self
 
 
-class Values(Section):
+class Values(ProtocolSection):
     """What happens to the numbers before they are encoded: rounded to the precision, clipped, quantised."""
 
     precision: Literal["float32"] = Field(default="float32", description="both images are rounded to it first")
@@ -58,7 +58,7 @@ class Values(Section):
     )
 
 
-class MaskRule(Section):
+class MaskRule(ProtocolSection):
     """Thresholds of the masks in `bench.metrics.masks`, on gamma-encoded values in [0, 1]."""
 
     metrics: tuple[MetricName, ...] = Field(

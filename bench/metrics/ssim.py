@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from bench.core.metric import metric, section
 from bench.metrics import mu
-from bench.metrics.settings import Section
+from bench.metrics.settings import ProtocolSection
 from bench.metrics.window import SsimArea, SsimChannels, SsimWindow
 
 if TYPE_CHECKING:
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from bench.metrics.pair import Images, Pair
+    from bench.metrics.pair import ImagePair, Images
     from bench.metrics.protocol import Protocol
 
 
 @section("ssim")
-class Ssim(Section):
+class Ssim(ProtocolSection):
     """Structural similarity (Wang 2004)."""
 
     peak: float = Field(default=1.0, gt=0, description="range L of the constants (0.01 L)^2 and (0.03 L)^2")
@@ -44,14 +44,14 @@ class Ssim(Section):
 
 
 @metric("ssim-l", unit="1", better="higher", domain="linear", label="SSIM-l", digits=4, sections=("ssim",))
-def ssim_l(pair: "Pair", protocol: "Protocol", mask: "Tensor | None" = None) -> float:
+def ssim_l(pair: "ImagePair", protocol: "Protocol", mask: "Tensor | None" = None) -> float:
     """SSIM of linear relative radiance."""
     rule = protocol.section(Ssim)
     return _mean(pair, rule, "linear", lambda: pair.linear, mask)
 
 
 @metric("ssim-mu", unit="1", better="higher", domain="mu", label="SSIM-μ", digits=4, sections=("ssim", "mu"))
-def ssim_mu(pair: "Pair", protocol: "Protocol", mask: "Tensor | None" = None) -> float:
+def ssim_mu(pair: "ImagePair", protocol: "Protocol", mask: "Tensor | None" = None) -> float:
     """SSIM of relative radiance after the mu-law."""
     rule, law = protocol.section(Ssim), protocol.section(mu.Mu)
 
@@ -63,7 +63,7 @@ def ssim_mu(pair: "Pair", protocol: "Protocol", mask: "Tensor | None" = None) ->
     return _mean(pair, rule, law, images, mask)
 
 
-def _mean(pair: "Pair", rule: Ssim, domain: Any, images: "Callable[[], Images]", mask: "Tensor | None") -> float:
+def _mean(pair: "ImagePair", rule: Ssim, domain: Any, images: "Callable[[], Images]", mask: "Tensor | None") -> float:
     """Mean of the local similarity, whose map is computed once for the whole image and all masks."""
     from bench.metrics.images import pool
 

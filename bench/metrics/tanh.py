@@ -8,17 +8,17 @@ from pydantic import Field
 from bench.core.metric import metric, section
 from bench.metrics.mu import Mu
 from bench.metrics.psnr import ratio
-from bench.metrics.settings import Section
+from bench.metrics.settings import ProtocolSection
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bench.metrics.pair import Pair
+    from bench.metrics.pair import ImagePair
     from bench.metrics.protocol import Protocol
 
 
 @section("tanh", required=True)
-class Tanh(Section):
+class Tanh(ProtocolSection):
     """What psnr-mu-tanh does before T: tanh(x^exponent / percentile of such values)."""
 
     exponent: float = Field(default=2.24, gt=0, description="power that the values are raised to first")
@@ -30,7 +30,7 @@ class Tanh(Section):
     "psnr-mu-tanh", unit="dB", better="higher", domain="mu", label="PSNR-μ, tanh", digits=2,
     sections=("psnr", "mu", "tanh"), column=False,
 )  # fmt: skip
-def psnr_mu_tanh(pair: "Pair", protocol: "Protocol", mask: "Tensor | None" = None) -> float:
+def psnr_mu_tanh(pair: "ImagePair", protocol: "Protocol", mask: "Tensor | None" = None) -> float:
     """PSNR of relative radiance after tanh and the mu-law; a percentile of 0 makes 0 NaN, as in public code."""
     tanh, mu = protocol.section(Tanh), protocol.section(Mu)
 

@@ -9,13 +9,13 @@ from pydantic import Field
 
 from bench.core.errors import UsageError
 from bench.core.metric import metric, section
-from bench.metrics.settings import Section
+from bench.metrics.settings import ProtocolSection
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bench.metrics.hdrvdp2 import Result
-    from bench.metrics.pair import Pair
+    from bench.metrics.hdrvdp2 import Hdrvdp2Result
+    from bench.metrics.pair import ImagePair
     from bench.metrics.protocol import Protocol
 
 Positive = Annotated[float, Field(gt=0)]
@@ -40,7 +40,7 @@ def pixels_per_degree(diagonal: float, resolution: Sequence[int], distance: floa
     return height / math.degrees(2 * math.atan(0.5 * height_mm / (1000 * distance)))
 
 
-class Display(Section):
+class Display(ProtocolSection):
     """A screen with square pixels, and where the viewer sits."""
 
     diagonal_inches: Positive = Field(description="of the screen")
@@ -54,7 +54,7 @@ class Display(Section):
 
 
 @section("hdrvdp2", required=True)
-class Hdrvdp2(Section):
+class Hdrvdp2(ProtocolSection):
     """How HDR-VDP-2 is called. It gives the correlate Q: 100 for identical images, without lower bound."""
 
     version: Literal["2.2.1", "2.2.2"] = Field(default="2.2.2", description="release; both give the same numbers")
@@ -81,12 +81,12 @@ class Hdrvdp2(Section):
     "hdrvdp2", unit="Q", better="higher", domain="vision", label="HDR-VDP-2", digits=2, sections=("hdrvdp2",),
     local=False,
 )  # fmt: skip
-def quality(pair: "Pair", protocol: "Protocol", mask: "Tensor | None" = None) -> float:
+def quality(pair: "ImagePair", protocol: "Protocol", mask: "Tensor | None" = None) -> float:
     """Q of HDR-VDP-2.2.2 under the protocol's viewing conditions; see `bench.metrics.hdrvdp2.hdrvdp2`."""
     return _viewed(pair, protocol, maps=False).q
 
 
-def visibility(pair: "Pair", protocol: "Protocol") -> "Tensor":
+def visibility(pair: "ImagePair", protocol: "Protocol") -> "Tensor":
     """HDR-VDP-2's probability in [0, 1] that the difference is seen: (H, W), of what the protocol compares.
 
     A protocol without viewing conditions, or a picture that is too small, raises UsageError.
@@ -95,7 +95,7 @@ def visibility(pair: "Pair", protocol: "Protocol") -> "Tensor":
     return visible
 
 
-def _viewed(pair: "Pair", protocol: "Protocol", maps: bool) -> "Result":
+def _viewed(pair: "ImagePair", protocol: "Protocol", maps: bool) -> "Hdrvdp2Result":
     from bench.metrics.hdrvdp2 import hdrvdp2
 
     if protocol.hdrvdp2 is None:

@@ -5,13 +5,13 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from bench.metrics.settings import Section
+from bench.metrics.settings import ProtocolSection
 
 SsimArea = Literal["valid", "replicate"]
 SsimChannels = Literal["separate", "volume"]
 
 
-class SsimWindow(Section):
+class SsimWindow(ProtocolSection):
     """Weights of SSIM's local means and variances: the outer product of one normalised row with itself."""
 
     kind: Literal["gaussian", "uniform"] = Field(default="gaussian", description="shape of the weights")

@@ -12,8 +12,7 @@ from torch.utils.flop_counter import (
     sdpa_flop_count,
 )
 
-from bench.nn.blocks import Conv2d, ZeroConv2d, activation, conv
-from bench.nn.statistics import Cosines
+from bench.nn.blocks import activation, conv
 
 
 class SpatialAttention(nn.Module):
@@ -30,42 +29,6 @@ class SpatialAttention(nn.Module):
         """Weigh the neighbour's features (B, C, H, W)."""
         joined = self.act(self.join(torch.cat([neighbour, reference], 1)))
         return neighbour * torch.sigmoid(self.gate(joined))
-
-
-class ChannelAttention(nn.Module):
-    """Cross-attention between channels (Zamir et al.: Restormer, CVPR 2022), here of one map to another.
-
-    The score of two channels is the cosine of all their pixels: a statistic of the whole image.
-    """
-
-    def __init__(self, channels: int, heads: int) -> None:
-        """`channels` are divided among `heads`, each with a learned temperature; starts without an effect."""
-        super().__init__()
-        self.query, self.key, self.value = (Conv2d(channels, channels, 1, bias=False) for _ in range(3))
-        self.project = ZeroConv2d(channels, channels, 1, bias=False)
-        self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
-        self.cosines = Cosines()
-
-    def reset_parameters(self) -> None:
-        """Start with temperatures of one."""
-        nn.init.ones_(self.temperature)
-
-    def forward(self, tokens: Tensor, source: Tensor) -> Tensor:
-        """Queries from `tokens` (B, H, W, C), keys and values from `source`; returns (B, H, W, C)."""
-        query, key, value = (
-            F.linear(given, layer.weight.flatten(1))
-            for given, layer in ((tokens, self.query), (source, self.key), (source, self.value))
-        )
-        heads, channels = len(self.temperature), tokens.shape[-1]
-        cosines = self.cosines(query.permute(0, 3, 1, 2), key.permute(0, 3, 1, 2))
-        blocks = cosines.view(-1, heads, channels // heads, heads, channels // heads).diagonal(dim1=1, dim2=3)
-        weights = (blocks.permute(0, 3, 1, 2) * self.temperature).softmax(-1)
-        # Weighing the values and projecting them are one product, since the weights are the same for all pixels.
-        mixed = [
-            part @ own
-            for part, own in zip(self.project.weight.flatten(1).chunk(heads, 1), weights.unbind(1), strict=True)
-        ]
-        return (value.flatten(1, 2) @ torch.cat(mixed, -1).mT).view_as(tokens)
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None) -> Tensor:

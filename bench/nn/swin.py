@@ -8,7 +8,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.nn.blocks import Linear, ZeroLinear, conv
+from bench.nn.blocks import Linear, ZeroLinear
 from bench.nn.windows import STRIP, WindowAttention
 
 SWIN_NAMES = (
@@ -123,19 +123,3 @@ class SwinBlock(nn.Module):
         tokens = tokens + self.depth(self.attention(self.attention_norm(tokens)))
         out: Tensor = tokens + self.depth(self.mlp(self.mlp_norm(tokens)))
         return out
-
-
-class SwinGroup(nn.Module):
-    """Swin blocks with alternating shift, a 3x3 convolution, and the group's input added."""
-
-    def __init__(self, channels: int, heads: int, drops: Sequence[float], *, last: nn.Module | None = None) -> None:
-        """One block for each probability of `drops`, every second one shifted; `last` replaces the convolution."""
-        super().__init__()
-        self.blocks = nn.Sequential(
-            *(SwinBlock(channels, heads, shift=index % 2 * 4, drop=drop) for index, drop in enumerate(drops))
-        )
-        self.last = last or conv(channels, channels)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Tokens (B, H, W, C) to the same."""
-        return tokens + as_tokens(self.last(as_map(self.blocks(tokens))))

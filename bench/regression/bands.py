@@ -18,7 +18,7 @@ DIGITS = 2
 
 
 @dataclass(frozen=True)
-class Band:
+class MetricBand:
     """A metric's band.
 
     width       : largest difference allowed, in the metric's unit.
@@ -33,7 +33,7 @@ class Band:
     differences: int
 
 
-def derive(side: Side) -> dict[str, Band]:
+def derive(side: Side) -> dict[str, MetricBand]:
     """Return metric -> band from all pairs of seeds of a run on a scene; UsageError if there are none.
 
     Another machine rounds otherwise, and a training amplifies that until its result is as good as another seed's:
@@ -63,10 +63,10 @@ def _differences(side: Side) -> Mapping[str, list[float]]:
     return {metric: values for metric, values in found.items() if any(values)}
 
 
-def _band(values: list[float]) -> Band:
+def _band(values: list[float]) -> MetricBand:
     largest = max(values)
     typical = math.sqrt(sum(value * value for value in values) / len(values))
-    return Band(_rounded_up(MARGIN * largest), typical, largest, len(values))
+    return MetricBand(_rounded_up(MARGIN * largest), typical, largest, len(values))
 
 
 def _rounded_up(value: float) -> float:
@@ -74,7 +74,7 @@ def _rounded_up(value: float) -> float:
     return float(f"{math.ceil(value * 10**places - 1e-9) / 10**places:.{max(places, 0)}f}")
 
 
-def as_yaml(bands: Mapping[str, Band], origin: str) -> Iterator[str]:
+def as_yaml(bands: Mapping[str, MetricBand], origin: str) -> Iterator[str]:
     """Yield the lines of the section `regression` for a parameter file."""
     yield f"# {MARGIN:g} times the largest difference between two seeds in {origin}: python -m bench bands {origin}"
     yield "regression:"

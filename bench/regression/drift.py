@@ -11,9 +11,8 @@ from bench.core.errors import UsageError
 from bench.core.params import Params, load
 from bench.core.registry import datasets, metrics, protocols
 from bench.core.runs import Evaluation
-from bench.io.atomic import replacing
 from bench.io.container import list_scenes
-from bench.io.files import write_json_atomic
+from bench.io.files import replacing, write_json_atomic
 from bench.io.tables import ScoreRow, read_scores, write_scores
 from bench.regression.comparison import Comparison, compare
 from bench.regression.sides import SCORES, Side

@@ -12,7 +12,7 @@ from scipy.special import stdtrit
 
 from bench.core.registry import protocols
 from bench.regression.locks import Cause
-from bench.regression.matching import Key, Matched, Pair
+from bench.regression.matching import Key, Matched, RowPair
 
 Kind = Literal["rerun", "rescored", "retrained"]
 """How NEW came about: the same run again on the same machine, the same predictions scored anew, or other trainings."""
@@ -100,7 +100,7 @@ def judge(
     bands  : metric -> largest difference of a scene's score between two trainings.
     better : metric -> "higher" or "lower".
     """
-    rules = Rules(kind_of, bands, better)
+    rules = Allowance(kind_of, bands, better)
     changes = [change for pair in matched.pairs if (change := rules.pair(pair))]
     changes += [Change("missing", key, value, None, kind_of(key)) for key, value in matched.missing.items()]
     changes += [Change("new", key, None, value, kind_of(key)) for key, value in matched.added.items()]
@@ -117,7 +117,7 @@ def _direct(protocol: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Rules:
+class Allowance:
     """What is allowed; the arguments of `judge`."""
 
     kind_of: Callable[[Key], Kind]
@@ -134,7 +134,7 @@ class Rules:
         band = self.bands.get(key.metric)
         return band if band is None or key.trained else UNTRAINED * band
 
-    def pair(self, pair: Pair) -> Change | None:
+    def pair(self, pair: RowPair) -> Change | None:
         """Return the change from BASE to NEW of one row."""
         key, base, new, renamed = pair
         allowed, kind = self.allowed(key), self.kind_of(key)
@@ -156,7 +156,7 @@ class Rules:
             return "changed"
         return "better" if (new > base) == (better == "higher") else "worse"
 
-    def means(self, pairs: tuple[Pair, ...]) -> Iterator[Change]:
+    def means(self, pairs: tuple[RowPair, ...]) -> Iterator[Change]:
         """Yield metrics whose mean over all retrained runs moved by more than chance and rounding explain.
 
         A band is wide, as it has to hold one scene of one run. Runs are trained apart, so what moves all of them by
@@ -164,7 +164,7 @@ class Rules:
         at least. A run's is the mean over its data sets of the means over their scenes: what one training gives on
         several sets isn't independent.
         """
-        groups: dict[tuple[str, str], dict[str, dict[str, list[Pair]]]] = defaultdict(
+        groups: dict[tuple[str, str], dict[str, dict[str, list[RowPair]]]] = defaultdict(
             lambda: defaultdict(lambda: defaultdict(list))
         )
         for pair in pairs:
@@ -177,7 +177,7 @@ class Rules:
             if len(runs) >= FEWEST_RUNS and (change := self._mean(metric, protocol, sets)):
                 yield change
 
-    def _mean(self, metric: str, protocol: str, runs: list[list[list[Pair]]]) -> Change | None:
+    def _mean(self, metric: str, protocol: str, runs: list[list[list[RowPair]]]) -> Change | None:
         """Return the change of the mean over runs, each a list of data sets with the pairs of their scenes."""
         before = [fmean(fmean(pair.base for pair in scenes) for scenes in sets) for sets in runs]
         after = [fmean(fmean(pair.new for pair in scenes) for scenes in sets) for sets in runs]

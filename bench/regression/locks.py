@@ -17,7 +17,7 @@ ELSEWHERE = "same inputs, other result (another machine, or not determined by it
 """What is said of a stage whose result differs although nothing that went in does."""
 
 
-class Stage(NamedTuple):
+class LockedStage(NamedTuple):
     """What a stage read and wrote when it ran last: path -> md5, and parameter -> value."""
 
     deps: Mapping[str, str]
@@ -39,7 +39,7 @@ class Lock:
     versions : {} where that file isn't the one that the stages ran with.
     """
 
-    stages: Mapping[str, Stage]
+    stages: Mapping[str, LockedStage]
     versions: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -77,10 +77,10 @@ def parse(text: bytes, where: str) -> Lock:
     return Lock({as_today(name): _stage(entry) for name, entry in stages(text, where).items()})
 
 
-def _stage(entry: Mapping[str, Any]) -> Stage:
+def _stage(entry: Mapping[str, Any]) -> LockedStage:
     deps, outs = ({item["path"]: str(item.get("md5")) for item in entry.get(part, ())} for part in ("deps", "outs"))
     params = {key: value for file in entry.get("params", {}).values() for key, value in _leaves(file)}
-    return Stage(deps, outs, params)
+    return LockedStage(deps, outs, params)
 
 
 def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

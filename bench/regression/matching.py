@@ -39,7 +39,7 @@ class Key(NamedTuple):
         return f"{self.run}--{self.dataset}"
 
 
-class Pair(NamedTuple):
+class RowPair(NamedTuple):
     """A row that both sides have; `renamed` is its protocol in NEW where that is another one, else ""."""
 
     key: Key
@@ -56,7 +56,7 @@ class Matched:
     doubled        : rows that a side has more than once: key, values, and whether that side is NEW.
     """
 
-    pairs: tuple[Pair, ...]
+    pairs: tuple[RowPair, ...]
     missing: Mapping[Key, float]
     added: Mapping[Key, float]
     doubled: tuple[tuple[Key, tuple[float, ...], bool], ...]
@@ -68,11 +68,11 @@ def match(base: "pd.DataFrame", new: "pd.DataFrame") -> Matched:
     doubled = [
         (k, tuple(v), later) for rows, later in ((one, False), (two, True)) for k, v in rows.items() if len(v) > 1
     ]
-    pairs = [Pair(key, values[0], two[key][0]) for key, values in one.items() if key in two]
+    pairs = [RowPair(key, values[0], two[key][0]) for key, values in one.items() if key in two]
     left = {key: values[0] for key, values in one.items() if key not in two}
     right = {key: values[0] for key, values in two.items() if key not in one}
     for old, later in _renamed(left, right):
-        pairs.append(Pair(old, left.pop(old), right.pop(later), later.protocol))
+        pairs.append(RowPair(old, left.pop(old), right.pop(later), later.protocol))
     return Matched(tuple(pairs), left, right, tuple(doubled))
 
 
@@ -85,7 +85,7 @@ def _rows(frame: "pd.DataFrame") -> dict[Key, list[float]]:
 
 
 def _renamed(left: Iterable[Key], right: Iterable[Key]) -> list[tuple[Key, Key]]:
-    """Pair rows left over on both sides that are the same but for the protocol: first for its version, then for all.
+    """RowPair rows left over on both sides that are the same but for the protocol: first for its version, then for all.
 
     Among several candidates nobody can tell which became which: they stay missing and new.
     """

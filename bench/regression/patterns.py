@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from bench.regression.judging import RESCORED, Change
-from bench.regression.matching import Key, Pair
+from bench.regression.matching import Key, RowPair
 
 MOVED = ("worse", "better", "changed", "undefined", "defined")
 """Changes of a value."""
@@ -25,7 +25,7 @@ NEAR = 1.5
 EVS = range(1, 7)
 
 
-def patterns(pairs: Sequence[Pair], changes: Iterable[Change]) -> list[str]:
+def patterns(pairs: Sequence[RowPair], changes: Iterable[Change]) -> list[str]:
     """Say what the changed rows have in common, in a sentence each; [] where they have nothing."""
     moved = {change.key for change in changes if change.name in MOVED}
     there = [pair for pair in pairs if not pair.renamed and (pair.key in moved or math.isfinite(pair.base))]
@@ -34,13 +34,13 @@ def patterns(pairs: Sequence[Pair], changes: Iterable[Change]) -> list[str]:
     return [*_turned(there, moved), *_exposures(there, moved), *_groups(there, moved)]
 
 
-def _turned(pairs: Sequence[Pair], moved: set[Key]) -> Iterator[str]:
+def _turned(pairs: Sequence[RowPair], moved: set[Key]) -> Iterator[str]:
     for metric, rows in _grouped(pairs, lambda key: key.metric).items():
         if any(pair.key in moved for pair in rows) and all(abs(pair.base + pair.new) <= RESCORED for pair in rows):
             yield f"{metric}: every value is that of BASE with its sign turned"
 
 
-def _exposures(pairs: Sequence[Pair], moved: set[Key]) -> Iterator[str]:
+def _exposures(pairs: Sequence[RowPair], moved: set[Key]) -> Iterator[str]:
     """Find scenes whose psnr-mu became what a wrong exposure gives, whatever the method.
 
     Radiance that is 2^k times the truth lies k log(2) / log(1 + mu) beside it in the mu-law domain, in all but dark
@@ -64,7 +64,7 @@ def _level(ev: int) -> float:
     return -20 * math.log10(ev * math.log(2) / math.log1p(MU))
 
 
-def _groups(pairs: Sequence[Pair], moved: set[Key]) -> Iterator[str]:
+def _groups(pairs: Sequence[RowPair], moved: set[Key]) -> Iterator[str]:
     if sum(pair.key in moved for pair in pairs) >= WHOLE * len(pairs):
         yield "every row moved: all scenes, all predictions, or how all of them are scored"
         return
@@ -78,7 +78,7 @@ def _groups(pairs: Sequence[Pair], moved: set[Key]) -> Iterator[str]:
         yield f"{', '.join(runs)}: moved in every row, other runs didn't: its weights or its predictions"
 
 
-def _whole(pairs: Sequence[Pair], moved: set[Key], of: Callable[[Key], Hashable]) -> list[Any]:
+def _whole(pairs: Sequence[RowPair], moved: set[Key], of: Callable[[Key], Hashable]) -> list[Any]:
     """Return the groups that moved as a whole, if no other one moved at all and some didn't; else none."""
     groups = _grouped(pairs, of)
     shares = {group: sum(pair.key in moved for pair in rows) / len(rows) for group, rows in groups.items()}
@@ -87,8 +87,8 @@ def _whole(pairs: Sequence[Pair], moved: set[Key], of: Callable[[Key], Hashable]
     return touched if whole and len(touched) < len(groups) else []
 
 
-def _grouped(pairs: Sequence[Pair], of: Callable[[Key], Hashable]) -> dict[Any, list[Pair]]:
-    groups: dict[Any, list[Pair]] = defaultdict(list)
+def _grouped(pairs: Sequence[RowPair], of: Callable[[Key], Hashable]) -> dict[Any, list[RowPair]]:
+    groups: dict[Any, list[RowPair]] = defaultdict(list)
     for pair in pairs:
         groups[of(pair.key)].append(pair)
     return groups

@@ -9,8 +9,7 @@ from typing import Any
 import torch
 
 from bench.core.errors import UsageError
-from bench.io.atomic import replacing
-from bench.io.files import write_json_atomic
+from bench.io.files import replacing, write_json_atomic
 
 
 @dataclass(frozen=True)

@@ -99,9 +99,6 @@ def read_dump(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UsageError(f"{path} doesn't exist; name a failed-step-N.pt that a training has written below runs/.")
     found = Checkpoint(path.parent, path.name).load()
-    if (
-        not isinstance(found, dict)
-        or not {"step", "phase", "batch", "networks", "learner", "processes", "origin"} <= found.keys()
-    ):
+    if not isinstance(found, dict) or not found.keys() >= PARTS:
         raise UsageError(f"{path} isn't the dump of a failed step; name a failed-step-N.pt below runs/.")
     return found

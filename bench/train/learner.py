@@ -1,9 +1,14 @@
-"""What the training loop asks of whatever it trains."""
+"""What the training loop asks of whatever it trains, and the learner of every HDR network."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
+
+from bench.core.optimisation import Stage2
+from bench.nn.losses import Fidelity
+from bench.nn.vgg import VggFeatures
 
 
 class Learner(Protocol):
@@ -16,11 +21,7 @@ class Learner(Protocol):
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
-        """What a phase updates, by the phase's name, in the order of the phases; the first is what training makes."""
-
-    @property
-    def lrs(self) -> Mapping[str, float]:
-        """Peak learning rate of each phase."""
+        """The network of each phase, in the order of the phases; the first is what training makes."""
 
     def prepare(
         self, frames: Tensor, truth: Tensor, step: int, samples: slice
@@ -35,7 +36,7 @@ class Learner(Protocol):
         """Return the weighted loss terms of a phase, means over the samples; none: the phase is left out."""
 
     def updated(self, phase: str) -> None:
-        """Hear that the optimiser has just changed what this phase trains; the gradients are still there."""
+        """Called after `phase`'s optimiser step; gradients are still populated."""
 
     def observe(self, step: int) -> dict[str, float]:
         """Return measurements that join the learning curve after `step` steps."""
@@ -48,3 +49,51 @@ class Learner(Protocol):
 
     def compile(self, mode: str) -> None:
         """Compile what is worth it, in a mode of torch.compile; called before training on CUDA where asked for."""
+
+
+class HdrLearner:
+    """One network, one phase, the losses the network asks for; all state is in the network."""
+
+    def __init__(
+        self, network: nn.Module, settings: Stage2, features: VggFeatures | None, *, as_published: bool = False
+    ) -> None:
+        """`features` is the perceptual backbone, or None.
+
+        as_published : take the network's `published_losses`, where it has them, in place of its `losses`.
+        """
+        self.network = network
+        self.networks = {"network": network}
+        self.fidelity = Fidelity(features, settings.weight_perceptual)
+        self.weights: Mapping[str, float] = {"mapping": settings.weight_mapping}
+        self.name = "published_losses" if as_published and hasattr(network, "published_losses") else "losses"
+
+    def prepare(self, frames: Tensor, truth: Tensor, step: int, samples: slice) -> list[tuple[nn.Parameter, Tensor]]:
+        """Do nothing."""
+        return []
+
+    def losses(self, phase: str, frames: Tensor, truth: Tensor, step: int, samples: slice) -> dict[str, Tensor]:
+        """Return the weighted terms of frames (B, N, 6, H, W) and truth (B, 3, H, W)."""
+        terms: dict[str, Tensor] = getattr(self.network, self.name)(frames, truth, self.fidelity, self.weights)
+        return terms
+
+    def updated(self, phase: str) -> None:
+        """Do nothing."""
+
+    def observe(self, step: int) -> dict[str, float]:
+        """Measure nothing."""
+        return {}
+
+    def state(self) -> dict[str, Tensor]:
+        """Return nothing."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take nothing back."""
+
+    def compile(self, mode: str) -> None:
+        """Compile what the losses call: the network's `trace` or `images` where it has one, else its `forward`."""
+        for name in ("trace", "images"):  # which `forward` calls too
+            if hasattr(self.network, name):
+                self.network.__dict__[name] = torch.compile(getattr(self.network, name), mode=mode)
+                return
+        self.network.compile(mode=mode)

@@ -1,34 +1,39 @@
-"""The training loop of every network: seeded, resumable, shared by processes, guarded against NaN."""
+"""The training loop of every network: seeded, resumable, shared by processes, guarded against NaN.
 
+A resumed training equals an uninterrupted one bit for bit: batches, learning rates and all draws are functions of the
+step, and everything else that decides the rest is in the checkpoint.
+"""
+
+import signal
+import sys
+import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import FrameType, TracebackType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from bench.core import progress
 from bench.core.errors import TrainingFailed, TrainingPaused, UsageError
 from bench.core.optimisation import Optimisation
-from bench.core.progress import track
 from bench.core.seeding import derive
 from bench.nn.frames import to_network
-from bench.train import metering, state
-from bench.train.averaging import EMA
+from bench.train import metering
 from bench.train.checkpoint import Checkpoint
 from bench.train.failure import Guard, NotFinite, dump
 from bench.train.learner import Learner
-from bench.train.metering import Meter
+from bench.train.optimiser import EMA, forget_moments, make_optimisers, only, trained
 from bench.train.parallel import ALONE, Group
 from bench.train.patches import Patch, PatchStream, shares
-from bench.train.state import TrainState
-from bench.train.step import TrainStep, make_optimisers, only, trained
-from bench.train.stopping import Stop, ignore_sigterm
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What a call of `fit` is given that decides no result.
+    """What `fit` is told that decides no result.
 
     deadline : reading of `time.monotonic` after which the training pauses; None: never.
     again    : the command that goes on with this training, for messages.
@@ -43,7 +48,7 @@ class RunOptions:
 
 
 PLAIN = RunOptions()
-"""A run without limits."""
+"""No limits."""
 
 
 def fit(
@@ -65,113 +70,253 @@ def fit(
     leaves a dump that can be replayed; at the deadline and on SIGTERM TrainingPaused is raised once a checkpoint is
     written. The last checkpoint stays.
     """
-    _check_batch(settings, group, label)
-    guard = Guard(device)
-    optimisers = make_optimisers(learner, settings, guard, device)
-    ema = EMA(next(iter(learner.networks.values())), settings.ema) if settings.ema else None
-    standing = state.restore(checkpoint, learner, optimisers, ema, device, label)
-    group.agree(standing.step, "the step to go on from")
-    if settings.compile and device.type == "cuda":
-        learner.compile(settings.compile_mode)
-    autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16" and device.type == "cuda")
-    step = TrainStep(learner, settings, optimisers, group, guard, ema, autocast, waits=device.type != "cuda")
-    meter = Meter(device, options.peak, counted=not (settings.compile and device.type == "cuda"))
-    training = _Training(step, standing, checkpoint, label, options, meter, standing.step)
-    _run(training, stream, device)
-    only(trained(optimisers), *optimisers)
-    if ema:
-        ema.apply()
-    training.note()
-    return standing.curve
-
-
-def _run(training: "_Training", stream: PatchStream, device: torch.device) -> None:
-    standing, settings, group = training.standing, training.step.settings, training.step.group
-    batches = _batches(stream, settings, standing.step, device, group)
-    try:
-        training.run(track(batches, settings.steps, training.label, done=standing.step))
-    except NotFinite as failure:
-        raise TrainingFailed(training.failed(failure, stream)) from failure
-
-
-def _check_batch(settings: Optimisation, group: Group, label: str) -> None:
     if settings.batch % (group.world * settings.accumulate):
         raise UsageError(
             f"{label}: a batch of {settings.batch} can't be shared by {group.world} processes in {settings.accumulate} "
             "parts each (accumulate); make it a multiple of their product."
         )
+    step = TrainStep(learner, settings, device, precision=precision, group=group)
+    state = _restore(checkpoint, step, device, label)
+    group.agree(state.step, "the step to go on from")
+    step.compile()
+
+    first, observe_every = state.step, getattr(settings, "observe_every", 0)
+    meter = metering.Meter(device, options.peak, counted=not step.compiles)
+    batches = _batches(stream, settings, first, device, group)
+    try:
+        with Stop(options.deadline) as stop:
+            for frames, truth in progress.track(batches, settings.steps, label, done=first):
+                with meter.step():
+                    terms = step(frames, truth, state.step)
+                meter.see(terms)
+                state.record(terms)
+                state.step += 1
+                last = state.step == settings.steps
+
+                if last or state.step % settings.log_every == 0:
+                    state.end_row()
+                    step.guard.check()
+                    if group.leads and observe_every and state.step % observe_every == 0:
+                        state.curve[-1] |= learner.observe(state.step)
+                if last:
+                    continue  # not break: progress ends at its last line
+
+                paused = group.any(stop.due())
+                if paused or state.step % settings.checkpoint_every == 0:
+                    step.guard.check()  # a checkpoint holds finite weights only
+                    if group.leads:
+                        _save(checkpoint, state, step)
+                if paused:
+                    _note(checkpoint, meter, label, state.step - first, settings, group)
+                    raise TrainingPaused(
+                        f"{label}: paused after step {state.step} of {settings.steps}, because {stop.reason()}. "
+                        f"Its state is saved; go on with: {options.again}"
+                    )
+    except NotFinite as failure:
+        said = f"{label}: {failure.sentence}. Lower the learning rate (lr), or clip."
+        if group.leads:
+            path = dump(checkpoint, failure, learner, stream, settings, group.world, options.origin)
+            said += f" Look closer with: python -m bench replay {path}"
+        raise TrainingFailed(said) from failure
+
+    only(trained(step.optimisers), *step.optimisers)  # what was trainable before is trainable again
+    if step.ema:
+        step.ema.apply()
+    _note(checkpoint, meter, label, state.step - first, settings, group)
+    return state.curve
+
+
+class TrainStep:
+    """One step of a training: prepare, then for each phase the losses of all parts, one mean gradient, one update."""
+
+    def __init__(
+        self,
+        learner: Learner,
+        settings: Optimisation,
+        device: torch.device,
+        *,
+        precision: str = "fp32",
+        group: Group = ALONE,
+    ) -> None:
+        """Make optimisers and average of what `learner` trains, whose networks are on the device."""
+        cuda = device.type == "cuda"
+        self.learner, self.settings, self.group = learner, settings, group
+        self.guard = Guard(device)
+        self.optimisers = make_optimisers(learner, settings, self.guard, device)
+        self.ema = EMA(next(iter(learner.networks.values())), settings.ema) if settings.ema else None
+        self.autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16" and cuda)
+        self.compiles = bool(settings.compile) and cuda
+        self.waits = not cuda
+        """Whether each phase is checked at once; else the guard is asked later, so that no step waits for the GPU."""
+
+    def compile(self) -> None:
+        """Compile the learner where asked for, on CUDA; the CPU runs eagerly."""
+        if self.compiles:
+            self.learner.compile(self.settings.compile_mode)
+
+    def __call__(self, frames: Tensor, truth: Tensor, step: int) -> dict[str, Tensor]:
+        """Take step `step` (0, 1, ...) on this process's share; returns each term's mean over the whole batch."""
+        samples, terms = self.group.samples(self.settings.batch), dict[str, Tensor]()
+        only(trained(self.optimisers))
+        with self.autocast:
+            overwritten = self.learner.prepare(frames, truth, step, samples)
+        for parameter, rows in overwritten:
+            for optimiser in self.optimisers.values():
+                forget_moments(optimiser, parameter, rows)
+            if self.ema:
+                self.ema.forget(parameter, rows)
+        for phase in self.optimisers:
+            terms |= self._phase(phase, frames, truth, step, samples.start)
+        if self.ema:
+            self.ema.update(step)
+        return terms
+
+    def _phase(self, phase: str, frames: Tensor, truth: Tensor, step: int, start: int) -> dict[str, Tensor]:
+        optimiser = self.optimisers[phase]
+        only(trained(self.optimisers), phase)
+        optimiser.zero_grad(set_to_none=True)
+        terms = self._backward(phase, frames, truth, step, start)
+        if not terms:
+            return {}
+        values, parameters = torch.stack(list(terms.values())), optimiser.param_groups[0]["params"]
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        # The terms travel with the gradients, so that all processes see a failure of one.
+        self.group.mean([*gradients, values])
+        norm = nn.utils.get_total_norm(gradients)
+        self.guard.look(phase, step, list(terms), values, norm)
+        if self.waits:
+            self.guard.check()
+        if self.settings.clip is not None:
+            nn.utils.clip_grads_with_norm_(parameters, self.settings.clip, norm)
+        optimiser.param_groups[0]["lr"] = self.settings.lr_at(phase, step)
+        optimiser.step()
+        self.learner.updated(phase)
+        return dict(zip(terms, values, strict=True))
+
+    def _backward(self, phase: str, frames: Tensor, truth: Tensor, step: int, start: int) -> dict[str, Tensor]:
+        """Add up the gradients of equal parts of the share, in order; returns each term's mean over the parts."""
+        parts, size, sums = self.settings.accumulate, len(frames) // self.settings.accumulate, dict[str, Tensor]()
+        for part in range(parts):
+            own = slice(part * size, (part + 1) * size)
+            with self.autocast:
+                samples = slice(start + own.start, start + own.stop)
+                terms = self.learner.losses(phase, frames[own], truth[own], step, samples)
+            if not terms:
+                return {}
+            torch.autograd.backward(torch.stack(list(terms.values())).sum() / parts)
+            for name, term in terms.items():
+                value = term.detach().float() / parts
+                sums[name] = sums[name] + value if name in sums else value
+        return sums
 
 
 @dataclass
-class _Training:
-    """A call of `fit` at work, from step `first` on."""
+class TrainState:
+    """Steps done, the curve so far, and each term's sum (on the device, float64) and count since its last row."""
 
-    step: TrainStep
-    standing: TrainState
-    checkpoint: Checkpoint
-    label: str
-    options: RunOptions
-    meter: Meter
-    first: int
+    step: int = 0
+    curve: list[dict[str, float]] = field(default_factory=list)
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
 
-    def run(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Take all steps, unless the call is told to pause."""
-        standing, settings, group = self.standing, self.step.settings, self.step.group
-        with Stop(self.options.deadline) as stop:
-            for frames, truth in batches:
-                with self.meter.step():
-                    terms = self.step(frames, truth, standing.step)
-                self.meter.see(terms)
-                standing.record(terms)
-                if standing.advance(settings):
-                    self.step.guard.check()
-                    self.observe()
-                if standing.step == settings.steps:
-                    continue
-                paused = group.any(stop.due())
-                if paused or standing.step % settings.checkpoint_every == 0:
-                    self.save()
-                if paused:
-                    self.note()
-                    raise TrainingPaused(
-                        f"{self.label}: paused after step {standing.step} of {settings.steps}, because "
-                        f"{stop.reason()}. Its state is saved; go on with: {self.options.again}"
-                    )
+    def record(self, terms: Mapping[str, Tensor]) -> None:
+        """Add the terms of a step, without waiting for the device."""
+        for name, term in terms.items():
+            value = term.detach().double()
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+            self.counts[name] = self.counts.get(name, 0) + 1
 
-    def observe(self) -> None:
-        """Add the learner's measurements to the row that has just ended, where it is their turn."""
-        every, standing = getattr(self.step.settings, "observe_every", 0), self.standing
-        if every and standing.step % every == 0 and self.step.group.leads:
-            standing.curve[-1] |= self.step.learner.observe(standing.step)
+    def end_row(self) -> None:
+        """Add a row of means to the curve; a term that joined in between is averaged over the steps that had it."""
+        means = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
+        self.curve.append({"step": float(self.step)} | means)
+        self.sums, self.counts = {}, {}
 
-    def save(self) -> None:
-        """Write a checkpoint, of finite weights only."""
-        self.step.guard.check()
-        if self.step.group.leads:
-            state.save(self.checkpoint, self.standing, self.step.learner, self.step.optimisers, self.step.ema)
 
-    def note(self) -> None:
-        """Print the throughput of this call, and keep it beside the checkpoint."""
-        group, settings = self.step.group, self.step.settings
-        timing = self.meter.read(self.standing.step - self.first, settings.batch, group.world)
-        if group.leads:
-            self.checkpoint.note_time(timing)
-            metering.say(self.label, timing)
+def _save(checkpoint: Checkpoint, state: TrainState, step: TrainStep) -> None:
+    """Write everything that decides the rest of the training; the patches are a function of the step."""
+    checkpoint.save(
+        {
+            "state": {
+                "step": state.step,
+                "curve": state.curve,
+                "sums": {name: float(total) for name, total in state.sums.items()},
+                "counts": state.counts,
+            },
+            "networks": {name: network.state_dict() for name, network in step.learner.networks.items()},
+            "optimisers": {name: optimiser.state_dict() for name, optimiser in step.optimisers.items()},
+            "learner": step.learner.state(),
+            "average": step.ema.values if step.ema else {},
+            "random": [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [])],
+        }
+    )
 
-    def failed(self, failure: NotFinite, stream: PatchStream) -> str:
-        """Dump the failed step; returns the sentence for the user."""
-        sentence = f"{self.label}: {failure.sentence}. Lower the learning rate (lr), or clip."
-        if not self.step.group.leads:
-            return sentence
-        given = self.step.learner, stream, self.step.settings, self.step.group.world, self.options.origin
-        path = dump(self.checkpoint, failure, *given)
-        return f"{sentence} Look closer with: python -m bench replay {path}"
+
+def _restore(checkpoint: Checkpoint, step: TrainStep, device: torch.device, label: str) -> TrainState:
+    """Go back to the last checkpoint, or to the start if there is none."""
+    saved: dict[str, Any] | None = checkpoint.load()
+    if saved is None:
+        return TrainState()
+    for name, network in step.learner.networks.items():
+        network.load_state_dict(saved["networks"][name])
+        step.optimisers[name].load_state_dict(saved["optimisers"][name])
+    step.learner.load_state({name: value.to(device) for name, value in saved["learner"].items()})
+    if step.ema:
+        step.ema.load(saved["average"])
+    torch.set_rng_state(saved["random"][0])
+    if device.type == "cuda" and len(saved["random"]) == 1 + torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(saved["random"][1:])
+    state = saved["state"]
+    sums = {name: torch.tensor(total, dtype=torch.float64, device=device) for name, total in state["sums"].items()}
+    if not progress.quiet:
+        print(f"{label}: goes on after step {state['step']}", file=sys.stderr, flush=True)
+    return TrainState(state["step"], state["curve"], sums, state["counts"])
+
+
+def _note(
+    checkpoint: Checkpoint, meter: metering.Meter, label: str, steps: int, settings: Optimisation, group: Group
+) -> None:
+    """Print the throughput of the last `steps` steps, and keep it beside the checkpoint."""
+    timing = meter.read(steps, settings.batch, group.world)
+    if group.leads:
+        checkpoint.note_time(timing)
+        metering.say(label, timing)
+
+
+class Stop:
+    """Hears SIGTERM (as Slurm sends before it takes a machine back) and watches the clock, within a `with` block."""
+
+    def __init__(self, deadline: float | None) -> None:
+        """`deadline` is a reading of `time.monotonic`, or None."""
+        self.deadline, self.terminated = deadline, False
+
+    def __enter__(self) -> "Stop":
+        # Python lets the main thread alone set handlers; elsewhere SIGTERM ends the process, as it would anyway.
+        self.main = threading.current_thread() is threading.main_thread()
+        if self.main:
+            self.before = signal.signal(signal.SIGTERM, self._hear)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self.main:
+            signal.signal(signal.SIGTERM, self.before)
+
+    def due(self) -> bool:
+        """Whether to save and end after the step at hand."""
+        return self.terminated or (self.deadline is not None and time.monotonic() >= self.deadline)
+
+    def reason(self) -> str:
+        """Say why, for a sentence."""
+        return "its time is up" if not self.terminated else "it was asked to end (SIGTERM)"
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        self.terminated = True
 
 
 def _batches(
     stream: PatchStream, settings: Optimisation, start: int, device: torch.device, group: Group
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Shares of the batches from step `start` on, cut in the background and linearised on the device."""
+    """Yield shares of the batches from step `start` on, cut in the background and linearised on the device."""
     loader: Iterable[tuple[Tensor, Tensor, Tensor]] = DataLoader(
         stream,  # type: ignore[arg-type]
         batch_size=settings.batch // group.world,
@@ -187,13 +332,22 @@ def _batches(
         yield to_inputs(batch, device)
 
 
+def _tensors(batch: Patch) -> tuple[Tensor, ...]:
+    return tuple(map(torch.from_numpy, batch))
+
+
+def ignore_sigterm(worker: int) -> None:
+    """Make data-loader workers ignore SIGTERM; the trainer stops them."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
 def to_inputs(batch: Sequence[Tensor], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Codes, times and truth of a batch, as `Patch` stores them, to what networks take, on the device.
+    """Turn frames, times and truth of a batch, as `Patch` stores them, into what networks take, on the device.
 
     Returns frames (B, N, 6, H, W) and truth (B, 3, H, W), on CUDA with the channels last in memory.
     """
-    codes, times, truth = (part.to(device, non_blocking=True) for part in batch)
-    frames, wanted = to_network(codes, times), truth.movedim(-1, 1)
+    stored, times, truth = (part.to(device, non_blocking=True) for part in batch)
+    frames, wanted = to_network(stored, times), truth.movedim(-1, 1)
     if device.type == "cuda":
         return channels_last(frames), wanted  # stored with the channels last
     return frames, wanted.contiguous()
@@ -202,10 +356,6 @@ def to_inputs(batch: Sequence[Tensor], device: torch.device) -> tuple[Tensor, Te
 def channels_last(frames: Tensor) -> Tensor:
     """Return frames (B, N, 6, H, W) whose slices (B, 6, H, W) convolutions take without copying them."""
     return frames.permute(1, 0, 3, 4, 2).contiguous().permute(1, 0, 4, 2, 3)
-
-
-def _tensors(batch: Patch) -> tuple[Tensor, ...]:
-    return tuple(map(torch.from_numpy, batch))
 
 
 def seed_parameters(network: nn.Module, seed: int) -> None:

@@ -62,7 +62,6 @@ class AdversarialLearner:
         """Train `network` (an HdrGan); both phases have the learning rate of `settings`."""
         self.network, self.fidelity = network, fidelity
         self.networks: dict[str, nn.Module] = {"network": network, "discriminator": PatchDiscriminator().eval()}
-        self.lrs = dict.fromkeys(self.networks, settings.lr)
         self.pairs: dict[int, tuple[Tensor, Tensor]] = {}
         self.judged = False
 

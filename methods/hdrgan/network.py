@@ -11,9 +11,9 @@ from bench.color.transfer import mu_law, mu_law_inverse
 from bench.core.errors import UsageError
 from bench.core.method import method
 from bench.core.optimisation import Stage2
-from bench.nn import tensorflow
 from bench.nn.blocks import HdrNetwork, full_precision
 from bench.nn.losses import Fidelity
+from bench.nn.published import fill_tensorflow
 from bench.nn.tiling import pad_reflect
 from methods.hdrgan.adversarial import AdversarialLearner, PatchDiscriminator
 from methods.hdrgan.spectral import ReflectedConv2d, ReflectedSpectralConv2d
@@ -234,7 +234,7 @@ class HdrGan(HdrNetwork):
         That is, power steps are stored in every forward (see the class).
         """
         names, others = _published_names(network), r"PatchDiscriminator/|alpha/|lr/val$|tensorkit/"
-        tensorflow.fill(network, names, state, label="HDR-GAN", ignored=others)
+        fill_tensorflow(network, names, state, label="HDR-GAN", ignored=others)
         if isinstance(network, HdrGan):
             network.store_steps("always")
 

@@ -11,11 +11,8 @@ from bench.core.errors import UsageError
 from bench.core.method import method
 from bench.nn.blocks import HdrNetwork, Head, ResBlock, conv
 from bench.nn.statistics import OnWhole
-from methods.olc.alignment import ParallelAlignment
-from methods.olc.choices import check, check_prior
 from methods.olc.codebook import codebook_losses
-from methods.olc.fusing import RF, ConcatFusion
-from methods.olc.merging import FRAMES, FSM, merger
+from methods.olc.parts import FRAMES, FSM, RF, ConcatFusion, ParallelAlignment, merger
 from methods.olc.vqgan import VQGAN
 
 SCALES = 3
@@ -147,8 +144,9 @@ class OLCNet(HdrNetwork):
         encoder_blocks, decoder_blocks, middle_blocks : its sizes; of no use with prior "none".
         """
         super().__init__()
-        check(alignment, prior, vqgan)
-        check_prior(prior, prior_weights, prior_frozen)
+        if alignment not in ("pa", "none"):
+            raise UsageError(f"alignment {alignment!r} is unknown; expected pa or none.")
+        _check_prior(prior, prior_weights, prior_frozen, vqgan)
         self.entry = nn.ModuleList(conv(6, channels) for _ in range(FRAMES))
         self.align = _aligners(channels, deform_groups) if alignment == "pa" else nn.ModuleDict()
         self.encoders = nn.ModuleList(FrameEncoder(channels, SCALES + (prior != "none"), blocks) for _ in range(FRAMES))
@@ -258,6 +256,19 @@ class OLCNet(HdrNetwork):
             ]
         by_frame = [encoder(features) for encoder, features in zip(self.encoders, shallow, strict=True)]
         return [list(maps) for maps in zip(*by_frame, strict=True)]
+
+
+def _check_prior(prior: str, weights: str, frozen: bool, vqgan: Mapping[str, Any] | None) -> None:
+    if prior not in ("rf", "concat", "none"):
+        raise UsageError(f"prior {prior!r} is unknown; expected rf, concat or none.")
+    if prior != "none" and not vqgan:
+        raise UsageError("this variant of olc needs a codebook: give its number of codes and segments.")
+    if weights not in ("trained", "random"):
+        raise UsageError(f"prior_weights {weights!r} are unknown; expected trained or random.")
+    if not isinstance(frozen, bool):
+        raise UsageError(f"prior_frozen {frozen!r} is neither true nor false.")
+    if prior == "none" and (weights, frozen) != ("trained", True):
+        raise UsageError("with prior: none there is no codebook decoder; remove prior_weights and prior_frozen.")
 
 
 def _aligners(channels: int, groups: int) -> nn.ModuleDict:

@@ -26,7 +26,7 @@ class Restarts:
         self.waiting = torch.zeros(book.size, dtype=torch.bool)
         self.open = [False] * QUARTERS
 
-    def place(self, device: torch.device) -> None:
+    def to_device(self, device: torch.device) -> None:
         """Keep the counts where the book is, and forget hits of a step that didn't end."""
         self.hits, self.waiting = self.hits.to(device), self.waiting.to(device)
         self.recent = torch.zeros_like(self.hits)
@@ -41,8 +41,8 @@ class Restarts:
         self.hits += gather(self.recent[None]).sum(0)
         self.recent.zero_()
 
-    def judge(self, quantised: int) -> None:
-        """After every `every` of the `quantised` steps so far, sentence the dead and start to count afresh."""
+    def mark_dead(self, quantised: int) -> None:
+        """After every `every` of the `quantised` steps so far, mark codes with too few hits dead and count afresh."""
         if self.every and quantised > 0 and quantised % self.every == 0:
             self.waiting |= self.hits < self.below
             self.hits.zero_()

@@ -56,10 +56,8 @@ class CodebookLearner:
         self.vqgan, self.settings, self.fidelity, self.seed = vqgan, settings, fidelity, seed
         self.gather, self.held_out = gather, held_out
         self.networks: dict[str, nn.Module] = {"generator": vqgan}
-        self.lrs = {"generator": settings.lr}
         if settings.weight_adversarial > 0:
             self.networks["discriminator"] = discriminator(settings.discriminator, settings.discriminator_width).eval()
-            self.lrs["discriminator"] = settings.lr_discriminator
         self.first_quantised = round(settings.quantise_from * settings.steps)
         self.restarts = Restarts(vqgan.codebook, settings.restart_every, settings.restart_below, seed)
         self.pairs: dict[int, tuple[Tensor, Tensor]] = {}
@@ -87,12 +85,12 @@ class CodebookLearner:
         """Draw codes from data where it is time for it; returns the codes that were overwritten."""
         weight, filled = self.vqgan.codebook.weight, None
         self.judged = False
-        self.restarts.place(weight.device)
+        self.restarts.to_device(weight.device)
         if self.settings.init == "data" and step == self.first_quantised:
             self._initialise(frames, truth)
             filled = torch.ones(len(weight), dtype=torch.bool, device=weight.device)
         elif step > self.first_quantised:
-            self.restarts.judge(step - self.first_quantised)
+            self.restarts.mark_dead(step - self.first_quantised)
             kinds = self.kinds(step, self.settings.batch)
             everywhere = torch.full((self.settings.batch,), kinds) if isinstance(kinds, int) else kinds
             images = self.images

@@ -45,7 +45,7 @@ def resize(maps: Tensor, size: Sequence[int]) -> Tensor:
 
 
 class Correspondence(NamedTuple):
-    """What ties the neighbours to the reference: flows (B, 2, H, W) in pixels, masks (B, 1, H, W) in (0, 1)."""
+    """The neighbours' ties to the reference: flows (B, 2, H, W) in pixels, masks (B, 1, H, W) in (0, 1)."""
 
     flow_short: Tensor
     flow_long: Tensor

@@ -45,7 +45,7 @@ class Match:
 
 @dataclass(frozen=True)
 class Task:
-    """What decides the result at every scale.
+    """Everything that decides the result at every scale.
 
     frames   : (N, h, w, 3) float32, encoded, the scene's own size.
     helpers  : sources of each frame that is reconstructed.

@@ -3,8 +3,6 @@
 `pytest tests/benchmarks/test_training_speed.py -s` prints seconds and shares of the machine's convolution rate.
 """
 
-from contextlib import nullcontext
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -14,11 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench.core.optimisation import Stage1, Stage2
 from bench.nn.losses import Fidelity
 from bench.nn.memory import fastest_order
-from bench.train.failure import Guard
-from bench.train.hdr import HdrLearner
-from bench.train.loop import seed_parameters
-from bench.train.parallel import ALONE
-from bench.train.step import TrainStep, make_optimisers
+from bench.train.learner import HdrLearner
+from bench.train.loop import TrainStep, seed_parameters
 from methods.olc.network import OLCNet
 from methods.olc.stage1 import CodebookLearner
 from methods.olc.vqgan import VQGAN
@@ -52,9 +47,7 @@ def stepper(learner, settings):
     for network in learner.networks.values():
         seed_parameters(network, 0)
         network.to(memory_format=fastest_order(torch.device("cpu")))
-    guard = Guard(torch.device("cpu"))
-    optimisers = make_optimisers(learner, settings, guard, torch.device("cpu"))
-    step = TrainStep(learner, settings, optimisers, ALONE, guard, None, nullcontext())
+    step = TrainStep(learner, settings, torch.device("cpu"))
     stream = torch.Generator().manual_seed(0)
     frames = torch.rand(BATCH, 3, 6, EDGE, EDGE, generator=stream)
     truth = torch.rand(BATCH, 3, EDGE, EDGE, generator=stream)

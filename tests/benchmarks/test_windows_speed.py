@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from bench.core.registry import methods
-from bench.nn.swin import SwinGroup
 from bench.stages.training.environment import to_device
+from methods.sctnet import SwinGroup
 
 from ..methods import naive, rule
 

@@ -22,8 +22,7 @@ from bench.core.registry import datasets
 from bench.core.scene import Scene
 from bench.data import checks
 from bench.data.layouts import brackets
-from bench.data.layouts.brackets import check_floating
-from bench.data.layouts.exposures import read_evs
+from bench.data.layouts.brackets import check_floating, read_evs
 from bench.data.layouts.places import natural
 from bench.io.ldr import write_tiff16
 from bench.io.radiance import read_rgbe, write_rgbe

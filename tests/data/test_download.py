@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from bench.core.errors import BenchError, UsageError
-from bench.data import transfer
+from bench.data import download as downloads
 from bench.data.download import Checksums, RemoteFile, download, drive_folder
 
 from . import server as servers
@@ -36,7 +36,7 @@ GOOD, OTHER = archive(0), archive(1)
 
 @pytest.fixture
 def server(monkeypatch):
-    monkeypatch.setattr(transfer, "PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(downloads, "PAUSES", (0.0, 0.0, 0.0))
     running = servers.Server()
     running.files[f"/{NAME}"] = GOOD
     yield running
@@ -228,7 +228,7 @@ def test_the_proxy_of_the_environment_is_used(fetch, server, monkeypatch):
 
 
 def test_progress_is_told_in_plain_lines(fetch, server, monkeypatch, capsys):
-    monkeypatch.setattr(transfer.progress, "PLAIN_EVERY", 0.0)
+    monkeypatch.setattr(downloads.progress, "PLAIN_EVERY", 0.0)
     fetch()
     assert "of 0.3 MB" in capsys.readouterr().err
 

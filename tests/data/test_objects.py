@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bench.core.simulation import Simulation
-from bench.data.geometry import Lens, Pose
+from bench.data.camera import Lens, Pose
 from bench.data.objects import Mover, Sight, composite, draw_movers
 from bench.data.panorama import Panorama
 from bench.data.silhouettes import outline

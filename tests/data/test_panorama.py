@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench.core.errors import UsageError
-from bench.data.geometry import Pose
+from bench.data.camera import Pose
 from bench.data.panorama import Panorama, flaws, load, luminance, mend
 from bench.io.radiance import write_exr
 

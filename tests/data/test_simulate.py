@@ -14,8 +14,8 @@ from bench.core.errors import UsageError
 from bench.core.registry import datasets
 from bench.core.simulation import Simulation
 from bench.data.layouts import brackets
-from bench.data.layouts.exposures import read_evs
-from bench.data.simulate import orders, simulate
+from bench.data.layouts.brackets import read_evs
+from bench.data.simulate import simulate, view_specs
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "datasets" / "panoramas"
@@ -113,7 +113,7 @@ def test_every_bracket_keeps_the_acceptance_bounds(made: Path, rows: list[dict[s
 
 
 def test_exposures_come_in_all_three_forms(made: Path, rows: list[dict[str, str]]) -> None:
-    default = {order.exposures for order in orders(Simulation())}
+    default = {spec.exposures for spec in view_specs(Simulation())}
     assert default == {(0, 2, 4), (-2, 0, 2), (-3, 0, 3)}
     for row in rows:
         folder = next(path for path in made.rglob(row["scene"]))

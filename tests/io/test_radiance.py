@@ -114,25 +114,25 @@ def test_what_opencv_writes_is_read(tmp_path: Path, width: int) -> None:
 
 
 def test_a_flat_file_of_any_width_is_read(tmp_path: Path) -> None:
-    codes = rgbe.from_float(picture(20, 60))
-    codes[0, 0] = [200, 10, 10, 128]  # a first pixel that isn't the mark of a packed scanline
-    (tmp_path / "flat.hdr").write_bytes(b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 20 +X 60\n" + codes.tobytes())
-    np.testing.assert_array_equal(read_rgbe(tmp_path / "flat.hdr"), rgbe.to_float(codes))
+    quads = rgbe.from_float(picture(20, 60))
+    quads[0, 0] = [200, 10, 10, 128]  # a first pixel that isn't the mark of a packed scanline
+    (tmp_path / "flat.hdr").write_bytes(b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 20 +X 60\n" + quads.tobytes())
+    np.testing.assert_array_equal(read_rgbe(tmp_path / "flat.hdr"), rgbe.to_float(quads))
 
 
 def test_runs_make_a_flat_picture_small() -> None:
-    codes = np.full((10, 1000, 4), 128, np.uint8)
-    assert len(rgbe.pack(codes)) < codes.size / 50
+    quads = np.full((10, 1000, 4), 128, np.uint8)
+    assert len(rgbe.pack(quads)) < quads.size / 50
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(1, 300), st.integers(2, 256))
 def test_packing_is_lossless(seed: int, height: int, width: int, levels: int) -> None:
-    codes = np.random.default_rng(seed).integers(0, levels, (height, width, 4), np.uint8)
+    quads = np.random.default_rng(seed).integers(0, levels, (height, width, 4), np.uint8)
     if width >= rgbe.MIN_WIDTH:  # below, a flat file may begin like a packed one only by its first pixel
-        np.testing.assert_array_equal(rgbe.unpack(rgbe.pack(codes), height, width), codes)
+        np.testing.assert_array_equal(rgbe.unpack(rgbe.pack(quads), height, width), quads)
     else:
-        assert rgbe.pack(codes) == codes.tobytes()
+        assert rgbe.pack(quads) == quads.tobytes()
 
 
 @settings(max_examples=100, deadline=None)

@@ -1,15 +1,16 @@
-from bench.launch.job import Event, EventReader, EventWriter
+from bench.launch.job import Event, EventReader, report
 
 
 def test_events_are_read_once_and_in_order(tmp_path):
-    writer, reader = EventWriter(tmp_path / "events" / "a.jsonl"), EventReader(tmp_path / "events" / "a.jsonl")
-    writer.write(Event("started", process=7))
-    writer.write(Event("failed", "train@a", code=3, note="no\nmemory", transient=True))
+    path = tmp_path / "events" / "a.jsonl"
+    reader = EventReader(path)
+    report(path, Event("started", process=7))
+    report(path, Event("failed", "train@a", code=3, note="no\nmemory", transient=True))
     first, second = reader.new()
     assert (first.kind, first.process) == ("started", 7)
     assert (second.stage, second.code, second.note, second.transient) == ("train@a", 3, "no\nmemory", True)
     assert 0 < first.time <= second.time
-    writer.write(Event("ended"))
+    report(path, Event("ended"))
     assert [event.kind for event in reader.new()] == ["ended"]
     assert not [*reader.new()]
 

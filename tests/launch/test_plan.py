@@ -1,4 +1,5 @@
-from bench.launch.plan import assign, listed
+from bench.launch.graph import listed
+from bench.launch.plan import assign
 from tests.launch.tiny import pipeline_of
 
 

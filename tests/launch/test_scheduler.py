@@ -5,10 +5,10 @@ import pytest
 
 from bench.launch.board import Board, State
 from bench.launch.board import StageStatus as Stage
-from bench.launch.job import CloneSource, Event, EventWriter, JobSpec
-from bench.launch.plan import Job
+from bench.launch.job import CloneSource, Event, JobSpec, report
+from bench.launch.plan import Job, LaunchOptions
 from bench.launch.pool import Gone
-from bench.launch.scheduler import Policy, Scheduler, longest_chains
+from bench.launch.scheduler import Scheduler, longest_chains
 from tests.launch.tiny import pipeline_of
 
 DIAMOND = {"top": [], "left": ["top"], "right": ["top"], "bottom": ["left", "right"], "tail": ["bottom"]}
@@ -25,26 +25,25 @@ class FakePool:
         self.orders.append(order)
         attempts = self.script.get(order.job, ["done"])
         what = attempts[min(self.attempts(order.job), len(attempts)) - 1]
-        writer = EventWriter(order.events)
-        writer.write(Event("started"))
+        report(order.events, Event("started"))
         if what == "silent":
             self.gone[identifier] = Gone("Slurm says NODE_FAIL")
         elif what == "cancelled":
-            writer.write(Event("ended", code=1, note="asked to end by SIGTERM", transient=True))
+            report(order.events, Event("ended", code=1, note="asked to end by SIGTERM", transient=True))
             self.gone[identifier] = Gone("cancelled", again=False, cancelled=True)
         elif what != "hangs":
-            self._tell(writer, order, what)
+            self._tell(order, what)
             self.gone[identifier] = Gone("its process ended")
         return identifier
 
-    def _tell(self, writer, order, what):
+    def _tell(self, order, what):
         for name in order.stages:
-            writer.write(Event("running", name))
+            report(order.events, Event("running", name))
             if what in ("broken", "paused"):
-                writer.write(Event("failed", name, code=3, note="oh no", transient=what == "paused"))
+                report(order.events, Event("failed", name, code=3, note="oh no", transient=what == "paused"))
                 break
-            writer.write(Event(what, name))
-        writer.write(Event("ended", code=int(what in ("broken", "paused"))))
+            report(order.events, Event(what, name))
+        report(order.events, Event("ended", code=int(what in ("broken", "paused"))))
 
     def attempts(self, job):
         return [order.job for order in self.orders].count(job)
@@ -71,8 +70,8 @@ def schedule(tmp_path, monkeypatch):
             return JobSpec(job.name, {name: name for name in left}, source, tmp_path / str(slot), events, tmp_path)
 
         each = [Job(name, (name,)) for name in edges]
-        policy = Policy(slots, retries=2, backoff=0.0, poll=0.0)
-        return Scheduler(pipeline, jobs or each, board, pool, policy, order, show, lambda: None)
+        options = LaunchOptions(tmp_path, "dvc.yaml", "tiny", slots=(None,) * slots, retries=2, backoff=0.0, poll=0.0)
+        return Scheduler(pipeline, jobs or each, board, pool, options, order, show, lambda: None)
 
     return make
 
@@ -168,7 +167,7 @@ def test_the_time_between_attempts_doubles(schedule, monkeypatch):
     monkeypatch.setattr("bench.launch.scheduler.time.sleep", lambda _: clock.__setitem__(0, clock[0] + 1))
     started = []
     scheduler = schedule({"top": ["paused"]}, edges={"top": []})
-    scheduler.policy = dataclasses.replace(scheduler.policy, backoff=10.0)
+    scheduler.options = dataclasses.replace(scheduler.options, backoff=10.0)
     submit = scheduler.pool.submit
     scheduler.pool.submit = lambda order: started.append(clock[0]) or submit(order)
     scheduler.run()

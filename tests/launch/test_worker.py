@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.launch.job import CloneSource, EventReader, EventWriter, JobSpec
+from bench.launch.job import CloneSource, EventReader, JobSpec
 from bench.launch.repro import environment, follow
 from bench.launch.worker import Ending, JobRepro
 
@@ -21,7 +21,7 @@ def replay(tmp_path, monkeypatch):
         source = CloneSource(tmp_path, "abc", "dvc.yaml", tmp_path, tmp_path)
         events, logs = tmp_path / "events", tmp_path / "logs"
         spec = JobSpec("a", {name: name for name in stages}, source, tmp_path, events, logs)
-        end = JobRepro(spec, EventWriter(events), Ending()).run()
+        end = JobRepro(spec, Ending()).run()
         return end, [(event.kind, event.stage, event.code, event.transient) for event in EventReader(events).new()]
 
     return make

@@ -11,7 +11,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from bench.core.errors import UsageError
 from bench.core.registry import methods
 from bench.nn.tiling import predict
 
@@ -158,35 +157,6 @@ def test_the_signal_stays_in_the_range_of_the_sigmoid_with_the_gain_only(state):
         out, _ = rule.run(network, rule.frames(24, 24, linear_first=True, dtype=torch.float32))
         shares.append(np.mean((out < 1e-3) | (out > 1 - 1e-3)))
     assert shares[0] == 0 and shares[1] > 0.5
-
-
-def test_size_at_full_width():
-    counts = rule.counts("afunet")
-    with torch.device("meta"):
-        network = CARD.build("published")
-    total = sum(p.numel() for p in network.parameters())
-    assert total == counts["parameters"] - counts["never_used_parameters"] == 1_161_987
-    assert 16 * rule.multiply_adds(network, 64) == counts["macs_256x256"]
-
-
-def test_names_map_completely(state):
-    """All 534 entries: ours, the 2 never used, 28 position indices and 8 masks; the latter may be absent."""
-    drawn = {f"module.{key}": value.numpy() for key, value in rule.public_state("afunet", built=False).items()}
-    network = CARD.build("published")
-    CARD.load_published(network, drawn)
-    assert len(state) == 534 and len(network.state_dict()) == len(drawn) - 2 == 534 - 2 - 28 - 8
-
-
-def test_errors_name_what_is_wrong(state):
-    network = CARD.build("published")
-    for name, value, message in (
-        ("conv_skip.bias", None, r"missing \['conv_skip\.bias'\], left over \[\]"),
-        ("conv9.bias", torch.zeros(3), r"missing \[\], left over \['conv9\.bias'\]"),
-        ("out.0.bias", torch.zeros(4), r"out\.0\.bias \(head\.last\.bias here\) is \[4\], expected \[3\]"),
-    ):
-        wrong = {key: tensor for key, tensor in (state | {name: value}).items() if tensor is not None}
-        with pytest.raises(UsageError, match=message):
-            CARD.load_published(network, wrong)
 
 
 @pytest.mark.parametrize("head", CARD.heads)

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from bench.core.errors import UsageError
 from bench.core.registry import methods
 
 from . import rule
@@ -21,31 +20,10 @@ PUBLIC = {"published": "ahdrnet", "ytzhang99": "ahdrnet_ytzhang99"}
 PRECISION = {torch.float64: 1e-6, torch.float32: 5e-5}
 
 
-@pytest.fixture(scope="module")
-def public():
-    return rule.public_state("ahdrnet")
-
-
 def load(preset):
     network = methods["ahdrnet"].build(preset)
     methods["ahdrnet"].load_published(network, rule.public_state(PUBLIC[preset]))
     return network
-
-
-@pytest.mark.parametrize("preset", PUBLIC)
-def test_parameters_at_full_size(preset):
-    """The authors' file holds 73,856 more, of two convolutions that their network never uses."""
-    counts = rule.counts(PUBLIC[preset])
-    with torch.device("meta"):
-        number = sum(p.numel() for p in methods["ahdrnet"].build(preset).parameters())
-    assert number == 1_441_283 == counts["parameters"] - counts["never_used_parameters"]
-
-
-@pytest.mark.parametrize("preset", PUBLIC)
-def test_multiply_adds(preset):
-    with torch.device("meta"):
-        network = methods["ahdrnet"].build(preset)
-    assert rule.multiply_adds(network) == rule.counts(PUBLIC[preset])["macs_256x256"]
 
 
 @pytest.mark.parametrize("dtype", PRECISION)
@@ -71,39 +49,3 @@ def test_a_large_map_is_computed_in_strips_to_the_same_result(monkeypatch):
     monkeypatch.setattr("bench.nn.tiling.LARGE", 64 * 64 * 24)
     strips, _ = rule.run(network, frames)
     np.testing.assert_allclose(strips, whole, rtol=0, atol=1e-6)
-
-
-def test_missing_and_extra_names_are_named(public):
-    network = methods["ahdrnet"].build("published")
-    state = {name: value for name, value in public.items() if name != "conv2.bias"} | {"conv9.bias": torch.zeros(3)}
-    with pytest.raises(UsageError, match=r"missing \['conv2\.bias'\], left over \['conv9\.bias'\]"):
-        methods["ahdrnet"].load_published(network, state)
-
-
-def test_weights_of_another_size_are_refused(public):
-    state = public | {"conv1.weight": torch.zeros(32, 6, 3, 3)}
-    with pytest.raises(UsageError, match=r"for this size: .*entry\.weight.*\[32, 6, 3, 3\]"):
-        methods["ahdrnet"].load_published(methods["ahdrnet"].build("published"), state)
-
-
-def test_weights_of_the_port_are_refused_by_the_authors_network_and_the_other_way_round(public):
-    for preset, state in (("published", rule.public_state("ahdrnet_ytzhang99")), ("ytzhang99", public)):
-        with pytest.raises(UsageError, match="published weights: missing"):
-            methods["ahdrnet"].load_published(methods["ahdrnet"].build(preset), state)
-
-
-def test_never_used_entries_may_be_absent(public):
-    used = {name: value for name, value in public.items() if not name.startswith("attConv")}
-    methods["ahdrnet"].load_published(methods["ahdrnet"].build("published"), used)
-    assert len(public) - len(used) == 4
-
-
-def test_names_of_a_data_parallel_wrapper_and_arrays_are_taken(public):
-    network, state = methods["ahdrnet"].build("published"), {f"module.{key}": v.numpy() for key, v in public.items()}
-    methods["ahdrnet"].load_published(network, state)
-    assert torch.equal(network.entry.weight, public["conv1.weight"])
-
-
-def test_methods_without_published_weights_say_so():
-    with pytest.raises(UsageError, match="'olc' has no adapter for published weights"):
-        methods["olc"].load_published(torch.nn.Identity(), {})

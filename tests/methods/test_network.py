@@ -9,12 +9,10 @@ from bench.core.optimisation import Stage2
 from bench.core.registry import methods
 from bench.nn.losses import Fidelity
 from bench.train.checkpoint import Checkpoint
-from bench.train.hdr import HdrLearner
+from bench.train.learner import HdrLearner
 from bench.train.loop import fit
 from bench.train.patches import PatchStream
-from methods.olc.alignment import ParallelAlignment, SelectiveKernel
-from methods.olc.fusing import RF
-from methods.olc.merging import FSM, merger
+from methods.olc.parts import FSM, RF, ParallelAlignment, SelectiveKernel, merger
 
 BOOK = {"codes": 1024, "segments": "olc"}
 PARTS = {"alignment": ("none", "pa"), "skip": ("reference", "sum", "concat", "fsm"), "prior": ("none", "concat", "rf")}

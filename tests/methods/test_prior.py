@@ -11,7 +11,7 @@ from bench.nn.losses import Fidelity
 from bench.nn.tiling import predict
 from bench.stages.training import codebook, networks
 from bench.train.checkpoint import Checkpoint
-from bench.train.hdr import HdrLearner
+from bench.train.learner import HdrLearner
 from bench.train.loop import fit, seed_parameters, trainable
 from bench.train.patches import PatchStream
 from methods.olc.vqgan import NETWORKS

@@ -9,8 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench.color.transfer import mu_law
 from bench.core.errors import UsageError
 from bench.train.loop import seed_parameters
-from methods.olc.attention import Attention
-from methods.olc.vqgan import NETWORKS, VQGAN, NormResBlock
+from methods.olc.vqgan import NETWORKS, VQGAN, Attention, NormResBlock
 
 
 def count(module):

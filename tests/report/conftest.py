@@ -10,7 +10,7 @@ import pytest
 
 from bench.core.params import Params
 from bench.core.seeding import generator
-from bench.io.npz import to_npz
+from bench.io.files import to_npz
 from bench.io.tables import ScoreRow, write_scores
 from bench.report.codebooks.codebook_figures import Book
 from bench.report.figures.crops import Exhibit

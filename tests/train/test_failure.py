@@ -9,13 +9,12 @@ import torch
 from torch import nn
 
 from bench.core.errors import TrainingFailed, TrainingPaused, UsageError
-from bench.train.averaging import EMA, forget_moments
 from bench.train.checkpoint import Checkpoint
 from bench.train.failure import Guard, NotFinite, read_dump
-from bench.train.loop import RunOptions, channels_last, to_inputs
+from bench.train.loop import RunOptions, Stop, channels_last, to_inputs
 from bench.train.metering import Meter
+from bench.train.optimiser import EMA, forget_moments
 from bench.train.patches import PatchStream
-from bench.train.stopping import Stop
 from methods.olc.codebook import Codebook, segment
 from methods.olc.restarts import Restarts
 from tests.train.tiny import stage2
@@ -73,7 +72,7 @@ def test_a_failed_step_is_dumped_with_the_whole_batch(tiny_scene, tmp_path, monk
         stage2(tiny_scene, tmp_path, accumulate=2)
     found = read_dump(tmp_path / "failed-step-2.pt")
     assert (found["step"], found["phase"], found["processes"]) == (2, "network", 1)
-    assert found["batch"]["codes"].shape == (4, 3, 32, 32, 3) and found["batch"]["codes"].dtype == torch.uint16
+    assert found["batch"]["frames"].shape == (4, 3, 32, 32, 3) and found["batch"]["frames"].dtype == torch.uint16
     assert [bool(truth.isfinite().all()) for truth in found["batch"]["truth"]] == [True, False, True, True]
     assert all(value.isfinite().all() for value in found["networks"]["network"].values())
 
@@ -116,9 +115,9 @@ def test_the_average_by_hand():
         layer.weight.fill_(1.0)
         ema = EMA(layer, 0.5)
         layer.weight.fill_(3.0)
-        ema.follow(0)  # decay (1 + 0) / (10 + 0)
+        ema.update(0)  # decay (1 + 0) / (10 + 0)
         assert float(ema.values["weight"]) == pytest.approx(0.1 * 1 + 0.9 * 3)
-        ema.follow(1000)  # decay 0.5
+        ema.update(1000)  # decay 0.5
         assert float(ema.values["weight"]) == pytest.approx(0.5 * 2.8 + 0.5 * 3)
         layer.weight.fill_(7.0)
         ema.forget(layer.weight, torch.tensor([True]))
@@ -144,9 +143,9 @@ def test_dead_codes_are_refilled_by_kinds_that_may_use_them():
     restarts.count(torch.tensor([[[0, 15]]]))
     restarts.add_up(lambda tensor: tensor)
     before = book.weight.detach().clone()
-    restarts.judge(1)
+    restarts.mark_dead(1)
     assert restarts.refill(1, torch.tensor([3, 3]), lambda: features) is None  # not due yet
-    restarts.judge(2)
+    restarts.mark_dead(2)
     filled = restarts.refill(2, torch.tensor([0, 0]), lambda: features)  # L1: quarters 0 and 1
     allowed = torch.zeros(16, dtype=torch.bool)
     allowed[segment(0, 16, "olc")] = True
@@ -164,7 +163,7 @@ def test_dead_codes_are_refilled_by_kinds_that_may_use_them():
 def test_codes_are_refilled_from_the_images_of_a_batch_that_may_use_them():
     book = Codebook(16, 2, "olc")
     restarts = Restarts(book, 1, 1, 0)
-    restarts.judge(1)
+    restarts.mark_dead(1)
     images = torch.stack([torch.full((2, 2, 2), 1.0), torch.full((2, 2, 2), 3.0)])
     filled = restarts.refill(1, torch.tensor([0, 2]), lambda: images)  # L1 and L3
     assert filled.all()

@@ -5,7 +5,7 @@ import torch
 
 from bench.core.optimisation import Stage2
 from bench.core.registry import methods
-from bench.train.hdr import HdrLearner
+from bench.train.learner import HdrLearner
 
 TRAINED = [name for name, card in methods.items() if card.trains and not card.unavailable]
 

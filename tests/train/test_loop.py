@@ -20,7 +20,7 @@ from bench.core.optimisation import Stage2
 from bench.core.registry import methods
 from bench.io.container import read_scene, write_scene
 from bench.train.checkpoint import Checkpoint
-from bench.train.hdr import HdrLearner
+from bench.train.learner import HdrLearner
 from bench.train.loop import fit, seed_parameters, trainable
 from bench.train.patches import PatchStream
 
@@ -138,7 +138,6 @@ class Probe:
 
     def __init__(self, terms, phases=("network",)):
         self.networks = {phase: nn.Linear(1, 1, bias=False) for phase in phases}
-        self.lrs = dict.fromkeys(phases, 1e-3)
         self.terms, self.seen, self.steps = terms, [], []
         for network in self.networks.values():
             nn.init.ones_(network.weight)

@@ -2,13 +2,12 @@
 
 import pytest
 
-from bench.core.optimisation import Optimisation
-from bench.train.schedule import lr_at
+from bench.core.optimisation import Optimisation, Stage1
 
 
 def lrs(peak, steps, **settings):
-    made = Optimisation(steps=steps, **settings)
-    return [lr_at(made, peak, step) for step in range(steps)]
+    made = Optimisation(steps=steps, lr=peak, **settings)
+    return [made.lr_at("network", step) for step in range(steps)]
 
 
 def test_a_constant_rate_is_the_peak():
@@ -40,3 +39,9 @@ def test_a_decay_falls_in_steps_to_its_floor():
 
 def test_a_floor_above_the_peak_lifts_nothing():
     assert set(lrs(1e-6, 10, schedule="decay", decay=0.5, decay_every=2, min_lr=1e-5)) == {1e-6}
+
+
+def test_the_discriminator_of_stage_1_has_a_peak_of_its_own():
+    made = Stage1(steps=10, lr=1e-3, lr_discriminator=4e-3, schedule="one-cycle")
+    assert [made.lr_at("discriminator", step) for step in range(10)] == lrs(4e-3, 10, schedule="one-cycle")
+    assert [made.lr_at("generator", step) for step in range(10)] == lrs(1e-3, 10, schedule="one-cycle")

@@ -178,7 +178,7 @@ def test_the_discriminator_joins_after_the_warm_up():
 
 def test_without_an_adversarial_weight_there_is_no_discriminator():
     made = learner(weight_adversarial=0.0)
-    assert list(made.networks) == list(made.lrs) == ["generator"]
+    assert list(made.networks) == ["generator"]
     assert "adversarial" not in losses(made, "generator", *batch(), 7)
 
 

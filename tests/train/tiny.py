@@ -7,7 +7,7 @@ from bench.core.registry import methods
 from bench.io.container import read_scene
 from bench.nn.losses import Fidelity
 from bench.train.checkpoint import Checkpoint
-from bench.train.hdr import HdrLearner
+from bench.train.learner import HdrLearner
 from bench.train.loop import fit, seed_parameters
 from bench.train.parallel import ALONE
 from bench.train.patches import PatchStream

@@ -3,26 +3,29 @@
 Layout: N. K. Kalantari, R. Ramamoorthi, "Deep High Dynamic Range Imaging of Dynamic Scenes", SIGGRAPH 2017.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from bench.color.exposure import times_from_ev
 from bench.core.errors import Incomplete, UsageError
 from bench.core.scene import Array, Radiance, Scene
-from bench.data.layouts.exposures import read_evs
 from bench.data.layouts.places import natural
 from bench.io.ldr import Frame, read_frame
 from bench.io.radiance import read_rgbe
 
 FRAMES = 3
 
+LARGEST = 64
+"""EV; no camera spans more, and 2^EV must stay finite."""
+
 
 class Names(NamedTuple):
-    """What the files of a scene are called.
+    """Names of a scene's files.
 
     frames : pattern of the frames' names; they are ordered as numbers.
     """
@@ -61,6 +64,32 @@ def read_files(name: str, what: str, paths: Sequence[Path], exposures: Path, tru
     check_alike(frames, [path.name for path in paths], what)
     radiance = None if truth is None else _read_truth(inside(truth, what), frames[0], what)
     return Scene(name, np.stack(frames), times, FRAMES // 2, radiance, {"capture": name})
+
+
+def read_evs(path: Path, what: str, count: int) -> list[float]:
+    """Read `count` EVs, one a line or all on one; any line ends, blanks and a byte-order mark.
+
+    UsageError if the file is missing, doesn't hold so many finite numbers of a possible size, or they don't rise.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        raise UsageError(f"{what}: {path.name} can't be read as text ({reason}); expected {count} EVs.") from error
+    try:
+        values = [float(word) for word in text.replace(",", " ").split()]
+    except ValueError as error:
+        raise UsageError(f"{what}: {path.name} holds {text.strip()[:60]!r}; expected {count} numbers (EVs).") from error
+    if len(values) != count or not all(map(math.isfinite, values)):
+        raise UsageError(f"{what}: {path.name} holds {len(values)} value(s), {values}; expected {count} finite EVs.")
+    if max(map(abs, values)) > LARGEST:
+        raise UsageError(f"{what}: {path.name} holds {values}; expected EVs between -{LARGEST} and {LARGEST}.")
+    if sorted(set(values)) != values:
+        raise UsageError(
+            f"{what}: the EVs {values} in {path.name} don't rise; expected short to long, in the order of the frames' "
+            "names. Rename the frames or correct the file."
+        )
+    return values
 
 
 def inside(path: Path, what: str) -> Path:
@@ -124,7 +153,10 @@ def _read_truth(path: Path, frame: Frame, what: str) -> Radiance:
 
 
 def check_floating(truth: Array, frame: Array, what: str) -> None:
-    """Refuse a truth that isn't linear floating point, or not of a frame's size."""
+    """Refuse a truth that isn't linear floating point, not of a frame's size, or not finite and >= 0.
+
+    To be asked before a truth is clipped to [0, 1]: the clip would turn infinity into 1.
+    """
     if not np.issubdtype(truth.dtype, np.floating):
         raise UsageError(
             f"{what}: the truth was decoded to {truth.dtype}; expected linear floating point. The reader of .hdr files "
@@ -132,11 +164,6 @@ def check_floating(truth: Array, frame: Array, what: str) -> None:
         )
     if truth.shape != frame.shape:
         raise UsageError(f"{what}: the truth is {_size(truth)}, the frames are {_size(frame)}; expected one size.")
-    _refuse_impossible(truth, what)
-
-
-def _refuse_impossible(truth: Any, what: str) -> None:
-    # Before it is clipped: the clip would turn infinity into 1.
     bad = int((~np.isfinite(truth)).sum()), int((truth < 0).sum())
     if any(bad):
         raise UsageError(f"{what}: the truth holds {bad[0]} non-finite and {bad[1]} negative values; expected >= 0.")

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.metrics.hdrvdp2.keeping import kept
-from bench.metrics.hdrvdp2.receptors import Table
+from bench.metrics.hdrvdp2.receptors import LookupTable
 
 LOWEST, HIGHEST, NODES = -5.0, 5.0, 256
 """The tables by luminance: log10 of cd/m2 at both ends, and their length."""
@@ -35,10 +35,10 @@ def sensitivity(frequency: float | Numbers, logs: float | Numbers) -> Numbers:
 
 
 @kept(64)
-def table(frequency: float, dtype: torch.dtype, device: torch.device) -> Table:
+def table(frequency: float, dtype: torch.dtype, device: torch.device) -> LookupTable:
     """Return the sensitivity at one frequency by log10 luminance, at NODES luminances of 1e-5 to 1e5 cd/m2."""
     like = torch.empty(0, dtype=dtype, device=device)
-    return Table.of(sensitivity(frequency, np.linspace(LOWEST, HIGHEST, NODES)), LOWEST, HIGHEST, like)
+    return LookupTable.of(sensitivity(frequency, np.linspace(LOWEST, HIGHEST, NODES)), LOWEST, HIGHEST, like)
 
 
 def on_lattice(rho: Tensor, log_luminance: Tensor) -> Tensor:

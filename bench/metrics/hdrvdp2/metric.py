@@ -27,7 +27,7 @@ DTYPES: dict[str, torch.dtype] = {"fast": torch.float32, "double": torch.float64
 
 
 @dataclass(frozen=True)
-class Result:
+class Hdrvdp2Result:
     """What HDR-VDP-2 says of a pair.
 
     q     : quality correlate; 100 for identical images, lower is worse, without a lower bound.
@@ -55,7 +55,7 @@ def hdrvdp2(
     rgb_display: str | None = None,
     maps: bool = True,
     precision: Precision = "fast",
-) -> Result:
+) -> Hdrvdp2Result:
     """Compare a test image with its reference by HDR-VDP-2.2.2.
 
     test, reference   : (H, W, 3), or (H, W) for the encodings of one channel; NumPy arrays or tensors, computed on the
@@ -79,14 +79,14 @@ def hdrvdp2(
         view = seen(*_pair(test, reference, viewing), viewing)
         found = pooled(bands(view, viewing), view, maps)
         if not maps:
-            return Result(float(found.q))
+            return Hdrvdp2Result(float(found.q))
         drawn = visibility(found.bands)
         p_det, c_max = float(drawn.probability.max()), float(drawn.contrast.max())
     shown = [plane if isinstance(test, Tensor) else plane.numpy() for plane in drawn]
-    return Result(float(found.q), shown[0], shown[1], p_det, c_max)
+    return Hdrvdp2Result(float(found.q), shown[0], shown[1], p_det, c_max)
 
 
-def hdrvdp2_batch(pairs: Iterable[tuple[Image, Image]], **settings: Any) -> Iterator[Result]:
+def hdrvdp2_batch(pairs: Iterable[tuple[Image, Image]], **settings: Any) -> Iterator[Hdrvdp2Result]:
     """Yield the result of each (test, reference) pair, one after the other, with the settings of `hdrvdp2`.
 
     Pairs of one size share what depends on size and viewing conditions only. One pair at a time is held.

@@ -67,18 +67,18 @@ def _root(energy: Tensor) -> Tensor:
     return torch.where(energy > 0, torch.where(energy > 0, energy, 1.0).sqrt(), 0.0)
 
 
-class Maps(NamedTuple):
+class VisibilityMaps(NamedTuple):
     """Visibility of the differences: (H, W) each."""
 
     probability: Tensor
     contrast: Tensor
 
 
-def visibility(differences: list[Tensor]) -> Maps:
+def visibility(differences: list[Tensor]) -> VisibilityMaps:
     """Put the bands' differences together to the threshold-normalised contrast and the probability of detection.
 
     The pooling makes the maximum of the contrast about equal to the sum over the image.
     """
     signal = pyramid.join(differences).abs()
     contrast = signal * (signal.sum() / (signal.max() + FLOOR))
-    return Maps(1 - 0.5**contrast, contrast)
+    return VisibilityMaps(1 - 0.5**contrast, contrast)

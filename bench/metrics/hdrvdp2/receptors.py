@@ -52,7 +52,7 @@ def _integral(sensitivity: Curve, logs: Curve) -> Curve:
     return integral
 
 
-class Table(NamedTuple):
+class LookupTable(NamedTuple):
     """A function tabulated at equal steps of log10 luminance between two ends, linear in between, constant outside."""
 
     low: float
@@ -61,7 +61,7 @@ class Table(NamedTuple):
     slopes: Tensor
 
     @classmethod
-    def of(cls, values: Curve, low: float, high: float, like: Tensor) -> "Table":
+    def of(cls, values: Curve, low: float, high: float, like: Tensor) -> "LookupTable":
         """Store float64 values with dtype and device of `like`; slopes are differences to the next node."""
         slopes = np.diff(values, append=values[-1:])
         return cls(low, high, *(torch.as_tensor(x, dtype=like.dtype, device=like.device) for x in (values, slopes)))
@@ -75,10 +75,10 @@ class Table(NamedTuple):
 
 
 @kept(4)
-def tables(dtype: torch.dtype, device: torch.device) -> tuple[Table, Table]:
+def tables(dtype: torch.dtype, device: torch.device) -> tuple[LookupTable, LookupTable]:
     """Return the response tables of cones and rods."""
     like = torch.empty(0, dtype=dtype, device=device)
-    cone, rod = (Table.of(values, LOWEST, HIGHEST, like) for values in response_tables())
+    cone, rod = (LookupTable.of(values, LOWEST, HIGHEST, like) for values in response_tables())
     return cone, rod
 
 

@@ -1,4 +1,4 @@
-"""The page on a dataset: a row for each scene with its picture and figures, and how the figures are distributed."""
+"""The page on a dataset: a row for each scene with its picture and figures, and the distribution of the figures."""
 
 import base64
 import io
@@ -22,7 +22,7 @@ QUALITY = 80
 
 
 class SceneRow(NamedTuple):
-    """One scene: where it is, its picture strip ((H, W, 3) uint8: frames, then truth), figures and record."""
+    """A scene: split, name, picture strip ((H, W, 3) uint8: frames, then ground truth), figures and record."""
 
     split: str
     name: str
@@ -32,14 +32,14 @@ class SceneRow(NamedTuple):
 
     @property
     def checks(self) -> str:
-        """How many checks passed, of those that apply."""
+        """Number of checks that passed, and of those that apply."""
         outcomes = list(self.record.get("checks", {}).values())
         applies = [said for said in outcomes if not said.startswith("not applicable")]
         return f"{sum(said == 'passed' for said in applies)} of {len(applies)}" if outcomes else "not recorded"
 
     @property
     def remarks(self) -> str:
-        """What the checks said besides "passed", a line each."""
+        """Outcomes of the checks, a line each."""
         said = self.record.get("checks", {}).items()
         return "\n".join(f"{name}: {outcome}" for name, outcome in said)
 
@@ -70,7 +70,7 @@ class DataSection:
 
 
 def findings(rows: Sequence[SceneRow]) -> list[str]:
-    """Return what the figures of a dataset say, in sentences."""
+    """Return sentences about the exposures, saturation, motion and range of a dataset's scenes."""
     steps = sorted({" / ".join(f"{ev:g}" for ev in np.round(row.figures.evs, 2)) for row in rows})
     moving = [row.figures.moving for row in rows]
     saturated = [row.figures.saturated[len(row.figures.saturated) // 2] for row in rows]
@@ -83,27 +83,27 @@ def findings(rows: Sequence[SceneRow]) -> list[str]:
         "pixels.",
     ]
     if ranges:
-        told.append(f"Truths span {np.median(ranges):.1f} stops (median; {min(ranges):.1f} to {max(ranges):.1f}).")
+        told.append(
+            f"Ground truths span {np.median(ranges):.1f} stops (median; {min(ranges):.1f} to {max(ranges):.1f})."
+        )
     return told
 
 
 def figures(section: DataSection) -> list[Figure]:
-    """Draw how saturation, motion and dynamic range are distributed, split by split."""
-    splits = list(section.counts)
-    rows = {split: [row.figures for row in section.rows if row.split == split] for split in splits}
-    panels = {
-        "saturated, short frame, %": {s: [100 * f.saturated[0] for f in found] for s, found in rows.items()},
-        "saturated, reference, %": {
-            s: [100 * f.saturated[(len(f.saturated) - 1) // 2] for f in found] for s, found in rows.items()
+    """Draw the distributions of saturation, motion and dynamic range, split by split."""
+    rows = {split: [row.figures for row in section.rows if row.split == split] for split in section.counts}
+    middle = {split: [f.saturated[(len(f.saturated) - 1) // 2] for f in found] for split, found in rows.items()}
+    panels: dict[str, dict[str, list[float]]] = {
+        "saturated, short frame, %": {split: [100 * f.saturated[0] for f in found] for split, found in rows.items()},
+        "saturated, reference, %": {split: [100 * share for share in shares] for split, shares in middle.items()},
+        "saturated, long frame, %": {split: [100 * f.saturated[-1] for f in found] for split, found in rows.items()},
+        "dark, reference, %": {split: [100 * f.dark for f in found] for split, found in rows.items()},
+        "camera motion, pixels": {split: [f.camera for f in found] for split, found in rows.items()},
+        "moving, %": {split: [100 * f.moving for f in found] for split, found in rows.items()},
+        "range of ground truth, stops": {
+            split: [f.dynamic_range for f in found if f.dynamic_range is not None] for split, found in rows.items()
         },
-        "saturated, long frame, %": {s: [100 * f.saturated[-1] for f in found] for s, found in rows.items()},
-        "dark, reference, %": {s: [100 * f.dark for f in found] for s, found in rows.items()},
-        "camera motion, pixels": {s: [f.camera for f in found] for s, found in rows.items()},
-        "moving, %": {s: [100 * f.moving for f in found] for s, found in rows.items()},
-        "range of the truth, stops": {
-            s: [f.dynamic_range for f in found if f.dynamic_range is not None] for s, found in rows.items()
-        },
-        "longest exposure, EV": {s: [f.evs[-1] for f in found] for s, found in rows.items()},
+        "longest exposure, EV": {split: [f.evs[-1] for f in found] for split, found in rows.items()},
     }
     with canvas(10.5, 4.4, layout="constrained") as figure:
         grid = figure.subplots(2, 4, squeeze=False).ravel()
@@ -132,15 +132,9 @@ def render(profile: str, sections: Sequence[DataSection], again: str) -> str:
 
     again : the command that makes the page.
     """
+    parts = [(section, findings(section.rows), figures(section)) for section in sections]
     html: str = (
-        environment()
-        .get_template("data.html.j2")
-        .render(
-            profile=profile,
-            again=again,
-            sections=[(section, findings(section.rows), figures(section)) for section in sections],
-            webp=webp,
-        )
+        environment().get_template("data.html.j2").render(profile=profile, again=again, sections=parts, webp=webp)
     )
     return html
 

@@ -19,10 +19,7 @@ from bench.stages.cost import counting, workload
 from bench.stages.cost.counting import Cost
 from bench.stages.cost.workload import Setup
 from bench.stages.training import environment, networks
-from bench.train.failure import Guard
-from bench.train.loop import channels_last
-from bench.train.parallel import ALONE
-from bench.train.step import TrainStep, make_optimisers
+from bench.train.loop import TrainStep, channels_last
 
 STEPS = 20
 
@@ -57,12 +54,8 @@ def seconds_per_step(setup: Setup, device: torch.device, precision: str, steps: 
     learner, tools = build()
     for module in (*learner.networks.values(), *tools):
         environment.to_device(module, device)
-    cuda, guard = device.type == "cuda", Guard(device)
-    optimisers = make_optimisers(learner, settings, guard, device)
-    if settings.compile and cuda:
-        learner.compile(settings.compile_mode)
-    autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16" and cuda)
-    step = TrainStep(learner, settings, optimisers, ALONE, guard, None, autocast, waits=not cuda)
+    step = TrainStep(learner, settings, device, precision=precision)
+    step.compile()
     frames = channels_last(torch.rand(settings.batch, 3, 6, size, size, device=device))
     truth = torch.rand(settings.batch, 3, size, size, device=device)
     numbers = count(settings.steps - WARM_UP - steps)

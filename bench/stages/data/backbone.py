@@ -36,7 +36,7 @@ def _source(params: Params) -> Path:
             Path(params.downloads.folder) / "backbone",
             Checksums(Path(params.downloads.checksums), "backbone"),
         )
-        return download(wanted, store, checksums, unpacked=False, judge=_layers)
+        return download(wanted, store, checksums, unpacked=False, examine=_layers)
     path = Path(params.perceptual.weights)
     if not path.is_file():
         raise UsageError(

@@ -155,7 +155,7 @@ def _one(source: Mapping[str, Any], store: Path, checksums: Checksums, mirror: s
     addresses = [f"{mirror.rstrip('/')}/{source['name']}"] if mirror else []
     addresses += [url for url in (source.get("url"), *source.get("mirrors", ())) if url]
     wanted = RemoteFile(source["name"], tuple(addresses), source.get("bytes"), source.get("sha256"))
-    path = download(wanted, store, checksums, judge=_judge)
+    path = download(wanted, store, checksums, examine=_examine)
     found = checksums.get(wanted.name) or {}
     stamp, target = store / f"{wanted.name}.unpacked", store / "unpacked"
     stamped = stamp.exists() and stamp.read_text(encoding="utf-8") == found["sha256"]
@@ -179,7 +179,7 @@ def _from_drive(identity: str, store: Path, checksums: Checksums) -> dict[str, A
     if files is None:
         files = drive_folder(identity, folder)
         write_json_atomic(store / DRIVE, [str(file.relative_to(folder)) for file in files])
-        verify_files(name, folder, files, checksums, _judge)
+        verify_files(name, folder, files, checksums, _examine)
     if unread := [file.name for file in files if file.suffix.lower() in UNREAD]:
         _say(f"note: {', '.join(unread)}: only zip archives are unpacked here; unpack by hand into {folder}.")
     _unpack_all([file for file in files if _zipped(file)], folder)
@@ -202,7 +202,7 @@ def _zipped(path: Path) -> bool:
     return path.suffix.lower() == ".zip"
 
 
-def _judge(path: Path) -> None:
+def _examine(path: Path) -> None:
     if _zipped(path):
         archives.test(path)
 
@@ -239,11 +239,11 @@ def _archives(params: Params, card: DatasetCard) -> Iterator[tuple[bool, str]]:
         try:
             if path.exists():
                 wanted = RemoteFile(source["name"], (), source.get("bytes"), source.get("sha256"))
-                found = verify(wanted, path, checksums, _judge)
+                found = verify(wanted, path, checksums, _examine)
                 yield True, f"{path}: sha256 {found[:16]}... as recorded"
             elif source.get("drive") and listed.exists():
                 files = [store / "unpacked" / name for name in json.loads(listed.read_text(encoding="utf-8"))]
-                found = verify_files(f"drive:{source['drive']}", store / "unpacked", files, checksums, _judge)
+                found = verify_files(f"drive:{source['drive']}", store / "unpacked", files, checksums, _examine)
                 yield True, f"{store / 'unpacked'}: {len(files)} files, sha256 {found[:16]}... as recorded"
             elif not source.get("drive"):  # a Drive folder's files may have come by hand; its scenes are counted
                 yield False, f"{path}: not here"

@@ -18,9 +18,8 @@ from bench.core.parallel import interrupted, spread
 from bench.core.params import DatasetUse, Params
 from bench.core.registry import datasets
 from bench.data import checks
-from bench.io.atomic import replacing
 from bench.io.container import read_card, read_scene, write_scene
-from bench.io.files import write_json_atomic
+from bench.io.files import replacing, write_json_atomic
 from bench.stages import layout
 from bench.stages.data.fetch import NOTE
 

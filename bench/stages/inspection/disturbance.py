@@ -1,4 +1,4 @@
-"""Whether the parts of a network do their work: what its result becomes when one of them is disturbed."""
+"""Disturb the parts of a trained network, one at a time, and measure how its results change."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from methods.olc.network import OLCNet
 
 @torch.no_grad()
 def inspect_network(params: Params, run: str, device: torch.device) -> dict[str, Any]:
-    """Measure on the test scenes what happens to run `run` when one of its parts is disturbed."""
+    """Return as JSON values what the network of `run` gives on the test scenes, intact and with a part disturbed."""
     network = networks.read(params, run).to(device)
     assert isinstance(network, OLCNet) and network.vqgan is not None
     scenes = held_out(params, params.runs_with_codebook[run].trainset)
@@ -29,7 +29,8 @@ def inspect_network(params: Params, run: str, device: torch.device) -> dict[str,
         [network.vqgan.codebook(network.vqgan.encode(truth)).indices.cpu().numpy().reshape(-1) for _, truth in images]
     )
     size = network.vqgan.codebook.size
-    mapping = _mapping_curve(params, run)
+    curve = layout.need(params, layout.curve(params, run), f"train {run}").read_text(encoding="utf-8").splitlines()
+    column = curve[0].split(",").index("mapping")
     return {
         "run": run,
         "codes": size,
@@ -37,15 +38,15 @@ def inspect_network(params: Params, run: str, device: torch.device) -> dict[str,
         "psnr-mu": _mean_psnr([p.radiance for p in intact], images),
         "psnr-mu-permuted-features": _mean_psnr(_permuted_features(network, images), images),
         "fsm-permuted-change": _permuted_frames(network, images, [p.radiance for p in intact]),
-        "mapping-loss-first": mapping[0],
-        "mapping-loss-last": mapping[-1],
+        "mapping-loss-first": float(curve[1].split(",")[column]),
+        "mapping-loss-last": float(curve[-1].split(",")[column]),
         "prediction-perplexity": perplexity(histogram(indices, size)),
         "hdr-perplexity": perplexity(histogram(encoded, size)),
     }
 
 
 def _mean_psnr(radiances: list[Tensor], images: list[tuple[Tensor, Tensor]]) -> float:
-    """Mean PSNR-mu in dB over images padded to multiples of 8."""
+    """Return the mean PSNR-mu in dB over images padded to multiples of 8."""
     pairs = zip(radiances, images, strict=True)
     return float(
         np.mean([psnr_mu(r[0].permute(1, 2, 0).cpu(), truth[0].permute(1, 2, 0).cpu()) for r, (_, truth) in pairs])
@@ -53,7 +54,7 @@ def _mean_psnr(radiances: list[Tensor], images: list[tuple[Tensor, Tensor]]) -> 
 
 
 def _permuted_features(network: OLCNet, images: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
-    """Predict with F_vq shuffled over space: its values stay, its places are wrong."""
+    """Predict with F_vq shuffled over space: the values stay, their places change."""
     stream = torch.Generator().manual_seed(derive(0, "permuted features"))
 
     def shuffle(maps: list[Tensor]) -> list[Tensor]:
@@ -71,7 +72,7 @@ def _permuted_features(network: OLCNet, images: list[tuple[Tensor, Tensor]]) -> 
 
 
 def _permuted_frames(network: OLCNet, images: list[tuple[Tensor, Tensor]], intact: list[Tensor]) -> float:
-    """Largest change of the radiance when every FSM gives each frame the weight of the next."""
+    """Return the largest change of the radiance when every FSM gives each frame the weight of the next."""
     modules = [module for module in network.modules() if hasattr(module, "order")]
     for module in modules:
         module.order = [1, 2, 0]  # type: ignore[assignment]
@@ -79,9 +80,3 @@ def _permuted_frames(network: OLCNet, images: list[tuple[Tensor, Tensor]], intac
     for module in modules:
         module.order = [0, 1, 2]  # type: ignore[assignment]
     return max(float((a - b).abs().max()) for a, b in zip(changed, intact, strict=True))
-
-
-def _mapping_curve(params: Params, run: str) -> list[float]:
-    lines = layout.need(params, layout.curve(params, run), f"train {run}").read_text(encoding="utf-8").splitlines()
-    column = lines[0].split(",").index("mapping")
-    return [float(line.split(",")[column]) for line in lines[1:]]

@@ -1,4 +1,4 @@
-"""Inspect: what a codebook holds and how it is used; whether the parts of a network do their work."""
+"""Inspect a codebook (its codes and their use) or a network with one (what its parts contribute)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,8 +11,7 @@ from bench.core.errors import UsageError, unknown_name
 from bench.core.params import Params
 from bench.core.scene import IMAGE_KINDS, Scene
 from bench.core.seeding import derive
-from bench.io.files import write_bytes_atomic, write_json_atomic
-from bench.io.npz import to_npz
+from bench.io.files import to_npz, write_bytes_atomic, write_json_atomic
 from bench.metrics import codebook as use
 from bench.metrics import overlap
 from bench.metrics.combination import by_zone
@@ -26,11 +25,11 @@ from methods.olc.codebook import segment
 from methods.olc.vqgan import VQGAN
 
 ATLAS_CELLS = 4
-"""A code is decoded as a patch of as many equal vectors a side, to see it without the border's effect."""
+"""A code is decoded as a square of so many equal vectors a side: the centre is free of the border's effect."""
 
 
 def run(params: Params, name: str) -> None:
-    """Inspect codebook `name`, or network `name` (a run with a codebook) where it starts with "network-"."""
+    """Inspect codebook `name`, or where it is "network-<run>" the network of that run, which has a codebook."""
     device = environment.start(params)
     if name.startswith("network-") and (run := name.removeprefix("network-")) in params.runs_with_codebook:
         facts = inspect_network(params, run, device)
@@ -40,7 +39,13 @@ def run(params: Params, name: str) -> None:
         facts, arrays = inspect_codebook(params, name, device)
         write_bytes_atomic(layout.inspection(params, name).with_suffix(".npz"), to_npz(arrays))
         write_json_atomic(layout.inspection(params, name), facts)
-        _tell(facts)
+        print(f"{facts['codebook']}: {facts['images']} images, {facts['vectors']} vectors of each kind")
+        for label, found in facts["kinds"].items():
+            shown = {fact: found[fact] for fact in ("used", "perplexity", "quantisation_error", "psnr-mu", "psnr-l")}
+            print(f"{label}: " + ", ".join(f"{fact} {value:.4g}" for fact, value in shown.items()))
+        for zone, found in facts["zones"]["zones"].items():
+            shares = ", ".join(f"Q{i + 1} {share:.1%}" for i, share in enumerate(found.get("quarters", ())))
+            print(f"H in {zone}: {found['vectors']} vectors" + (f", {shares}" if shares else ""))
     else:
         raise unknown_name("inspection", name, params.inspections)
 
@@ -60,7 +65,7 @@ def inspect_codebook(params: Params, name: str, device: torch.device) -> tuple[d
 
 
 def examine(vqgan: VQGAN, scenes: Sequence[Scene], seed: int) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Show a VQGAN every kind of image of the scenes; `seed` is that of the chance levels.
+    """Return facts and arrays of a VQGAN that is shown every kind of image; `seed` is that of the chance levels.
 
     Facts are JSON values; arrays: histograms (4, K) int64, codes (K, n_z) float32, atlas (K, 16, 16, 3) float32.
     """
@@ -99,7 +104,7 @@ def _indices(looks: Sequence[Look]) -> NDArray[np.int64]:
 
 
 def _kind(vqgan: VQGAN, looks: Sequence[Look], kind: int) -> dict[str, Any]:
-    """Statistics of one image kind over the held-out images."""
+    """Return the statistics of one image kind over the held-out images."""
     size = vqgan.codebook.size
     found = use.statistics(_indices(looks), size, np.concatenate([one.errors.ravel() for one in looks]))
     part = segment(kind, size, vqgan.codebook.layout)
@@ -114,7 +119,7 @@ def _kind(vqgan: VQGAN, looks: Sequence[Look], kind: int) -> dict[str, Any]:
 
 
 def _overlap(looks: Sequence[Sequence[Look]], histograms: NDArray[np.int64]) -> dict[str, Any]:
-    """4x4 matrices: what the kinds have in common in their use of the book."""
+    """Return 4x4 matrices: what the kinds have in common in their use of the codebook."""
     indices = np.stack([_indices(of_kind) for of_kind in looks])
     return {
         "kinds": list(IMAGE_KINDS),
@@ -135,14 +140,3 @@ def _atlas(vqgan: VQGAN) -> NDArray[np.float32]:
         decoded[..., edge // 4 : -edge // 4, edge // 4 : -edge // 4].permute(0, 2, 3, 1).contiguous().cpu().numpy()
     )
     return centre
-
-
-def _tell(facts: dict[str, Any]) -> None:
-    """Print what was found of a codebook, one line for each image kind and exposure zone."""
-    print(f"{facts['codebook']}: {facts['images']} images, {facts['vectors']} vectors of each kind")
-    for label, found in facts["kinds"].items():
-        shown = {fact: found[fact] for fact in ("used", "perplexity", "quantisation_error", "psnr-mu", "psnr-l")}
-        print(f"{label}: " + ", ".join(f"{fact} {value:.4g}" for fact, value in shown.items()))
-    for zone, found in facts["zones"]["zones"].items():
-        shares = ", ".join(f"Q{i + 1} {share:.1%}" for i, share in enumerate(found.get("quarters", ())))
-        print(f"H in {zone}: {found['vectors']} vectors" + (f", {shares}" if shares else ""))

@@ -24,9 +24,8 @@ from bench.data.exposures import from_exif, is_told, of_frames, parse
 from bench.data.layouts.brackets import HU, OFFICIAL, OXFORD
 from bench.data.layouts.tursun import triplet
 from bench.data.user_bracket import TRUTHS, list_frames, read_bracket
-from bench.io.files import write_bytes_atomic
+from bench.io.files import check_destination, write_bytes_atomic
 from bench.io.radiance import write_exr
-from bench.stages.own_files import destinations
 from bench.stages.scoring.predict import predictor
 from bench.stages.training import environment, inputs
 
@@ -102,7 +101,7 @@ def _check_destinations(request: MergeRequest) -> None:
             raise UsageError(f"{option} {path} exists; choose another name, or replace it with --force.")
         if path.resolve() in {frame.resolve() for frame in request.frames}:
             raise UsageError(f"{option} {path} is one of the frames; choose another name.")
-        destinations.check_file(option, path)
+        check_destination(option, path)
 
 
 def _scene(request: MergeRequest) -> Scene:

@@ -1,37 +1,49 @@
 """Score: anyone's results, from a folder of radiance files, under named protocols."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+
+import numpy as np
 
 from bench.core.errors import UsageError, unknown_name
 from bench.core.params import Params
 from bench.core.registry import datasets, protocols
 from bench.io.container import list_scenes, read_card
-from bench.io.submission import ENCODED, READERS, UNREAD, FolderMatch, match, names
-from bench.io.tables import ScoreRow, write_scores
-from bench.metrics.checks import Finding
+from bench.io.files import check_destination, write_bytes_atomic
+from bench.io.submission import ENCODED, READERS, UNREAD, FolderMatch, match, names, read_radiance
+from bench.io.tables import ScoreRow, read_scores, write_scores
+from bench.metrics.checks import FileFinding
 from bench.metrics.intervals import place
 from bench.metrics.protocol import Protocol
+from bench.metrics.scorer import Scorer
+from bench.metrics.viewing import visibility
+from bench.report.figures.maps import Maps, map_figure
 from bench.stages import layout
-from bench.stages.own_files import maps, submit
-from bench.stages.own_files.destinations import check_file, check_folder
-from bench.stages.scoring.scoring import Outcome, Rules, Task, cache_folder, score_all
+from bench.stages.scoring.parallel import spread
+from bench.stages.scoring.scoring import Rules, Task, Truth, cache_folder, placed, score_all
 
 MOST_WORKERS = 8
 """Processes started unless the user wants more: each needs about 1 GB for a large picture."""
 
+SUBMISSION = r"[a-z0-9]+(-[a-z0-9]+)*"
+"""Names that a submission can have."""
+
+VIEWING = "whole-float"
+"""The protocol whose viewing conditions maps are drawn under where the one asked for has no HDR-VDP-2."""
 
 EXTRA = dict.fromkeys(ENCODED, "a picture kind without radiance.") | dict.fromkeys(
     UNREAD, f"a kind that isn't read; write {', '.join(READERS)} (float)."
 )
-"""What is said of a file that is no reader's, by its kind."""
+"""Suffix of a file that no reader takes -> what the finding says of it."""
 
 
 @dataclass(frozen=True)
 class ScoreRequest:
-    """What to score, and where to leave what.
+    """What to score, and where to write.
 
     folder    : the predictions, <scene>.exr and so on.
     dataset   : registered, with prepared scenes; with `truth`, any label.
@@ -60,7 +72,7 @@ class ScoreRequest:
 
 @dataclass(frozen=True)
 class ScoreResult:
-    """What came of it.
+    """Scores and findings.
 
     rows      : one score each, scenes in alphabetical order.
     findings  : (file or scene, finding), in the same order.
@@ -71,7 +83,7 @@ class ScoreResult:
     """
 
     rows: tuple[ScoreRow, ...]
-    findings: tuple[tuple[str, Finding], ...]
+    findings: tuple[tuple[str, FileFinding], ...]
     protocols: tuple[Protocol, ...]
     scenes: int
     places: Mapping[str, str]
@@ -90,22 +102,46 @@ def run(params: Params, request: ScoreRequest) -> ScoreResult:
     raise UsageError before anything is scored. If nothing can be scored, no file is written.
     """
     rules = _rules(params, request)
+    used = (*rules.masked, *rules.whole)
     if request.submit:
-        _check_submission(params, request, rules)
+        _check_submission(params, request, {protocol.id for protocol in used})
     _check_destinations(request)
     scenes, known = _scenes(params, request)
     matched = match(request.folder, scenes, known)
     tasks = [Task(scene, file, scenes[scene]) for scene, file in matched.files.items()]
-    workers = request.jobs or min(_cores(), MOST_WORKERS)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = request.jobs or min(cores, MOST_WORKERS)
     outcomes = score_all(tasks, rules, workers=workers, label="score")
-    findings = (*_matching(matched), *_faults(tasks, outcomes))
-    used = (*rules.masked, *rules.whole)
-    rows = _rows(params, request, used, tasks, outcomes)
-    result = ScoreResult(tuple(rows), findings, used, len(scenes), _places(scenes))
-    return _write(request, result, [t for t, o in zip(tasks, outcomes, strict=True) if o.scores], workers)
+    done = list(zip(tasks, outcomes, strict=True))
+    faults = [(task.prediction.name, finding) for task, outcome in done for finding in outcome.findings]
+    variant = request.submit or request.folder.resolve().name
+    rows = tuple(
+        ScoreRow(
+            params.profile, "submitted", variant, "", None, request.dataset, task.scene, metric, value, protocol.id
+        )
+        for protocol in used
+        for task, outcome in done
+        for metric, value in outcome.scores.get(protocol.name, {}).items()
+    )
+    result = ScoreResult(rows, (*_matching(matched), *faults), used, len(scenes), _places(scenes))
+    if not rows:
+        return result
+    if request.out is not None:
+        write_scores(request.out, rows)
+    if request.maps is not None:
+        scored = [task for task, outcome in done if outcome.scores]
+        draw_maps(request.maps, scored, used[0], workers=workers, device=request.device)
+    if request.submit and not result.bad and _complete(result):
+        return replace(result, kept=_keep(request.submit, rows))
+    return result
 
 
-def _check_submission(params: Params, request: ScoreRequest, rules: Rules) -> None:
+def _check_submission(params: Params, request: ScoreRequest, used: set[str]) -> None:
+    """Refuse a submission that can't be kept: in part, on other pictures, under a name that isn't free.
+
+    used : ids of the protocols. A submission may hold several of them and several datasets; what it holds already of
+           one is only replaced with `force`.
+    """
     if request.limit is not None:
         raise UsageError("a submission covers every test scene; leave --limit out, or --submit.")
     if request.truth is not None and request.dataset in datasets:
@@ -113,19 +149,30 @@ def _check_submission(params: Params, request: ScoreRequest, rules: Rules) -> No
             f"a submission to {request.dataset} is scored on its prepared scenes; leave --truth out, or give the "
             "dataset another name."
         )
-    used = {protocol.id for protocol in (*rules.masked, *rules.whole)}
-    submit.check(params, request.submit, request.dataset, used, request.force)
+    name, path = request.submit, _submission(request.submit)
+    if not re.fullmatch(SUBMISSION, name):
+        raise UsageError(f"a submission can't be called {name!r}; use small letters, digits and hyphens: my-method.")
+    if name in params.variants:
+        raise UsageError(f"{name!r} is a variant of this benchmark; call the submission something else.")
+    if path.exists() and not request.force:
+        held = {(row.profile, row.dataset, row.protocol) for row in _kept(path)}
+        taken = [protocol for protocol in sorted(used) if (params.profile, request.dataset, protocol) in held]
+        if taken:
+            raise UsageError(
+                f"{path} already holds scores on {request.dataset} under {', '.join(taken)}; choose another name, or "
+                "replace them with --force."
+            )
 
 
 def _check_destinations(request: ScoreRequest) -> None:
     if request.out is not None:
-        check_file("--out", request.out)
+        check_destination("--out", request.out)
     if request.maps is not None:
-        check_folder("--maps", request.maps)
+        check_destination("--maps", request.maps, folder=True)
         if request.out in (request.maps, *request.maps.parents):
             raise UsageError(f"--out {request.out} is a file, and --maps {request.maps} needs a folder of this name.")
     if request.submit:
-        check_file("--submit", submit.path(request.submit))
+        check_destination("--submit", _submission(request.submit))
 
 
 def _rules(params: Params, request: ScoreRequest) -> Rules:
@@ -179,59 +226,64 @@ def _first(scenes: Mapping[str, Path], limit: int | None) -> tuple[dict[str, Pat
     return kept, set(scenes) - set(kept)
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _matching(matched: FolderMatch) -> list[tuple[str, Finding]]:
-    found = [(scene, Finding("missing", "missing: the folder has no file of this scene.")) for scene in matched.missing]
+def _matching(matched: FolderMatch) -> list[tuple[str, FileFinding]]:
+    found = [
+        (scene, FileFinding("missing", "missing: the folder has no file of this scene.")) for scene in matched.missing
+    ]
     for path in matched.extra:
         found.append((path.name, _surplus(path, matched)))
     return found + [(path.name, _spare(taken)) for path, taken in matched.spare.items()]
 
 
-def _surplus(path: Path, matched: FolderMatch) -> Finding:
+def _surplus(path: Path, matched: FolderMatch) -> FileFinding:
     suffix, taken = path.suffix.lower(), matched.files.get(path.stem)
     if suffix in UNREAD and taken is not None:
         return _spare(taken)
-    return Finding("extra", EXTRA.get(suffix, "extra: no scene has this name."))
+    return FileFinding("extra", EXTRA.get(suffix, "extra: no scene has this name."))
 
 
-def _spare(taken: Path) -> Finding:
-    return Finding("spare", f"not scored, {taken.name} of the same scene is.", scored=True)
-
-
-def _faults(tasks: Sequence[Task], outcomes: Sequence[Outcome]) -> list[tuple[str, Finding]]:
-    pairs = zip(tasks, outcomes, strict=True)
-    return [(task.prediction.name, finding) for task, outcome in pairs for finding in outcome.findings]
-
-
-def _rows(
-    params: Params, request: ScoreRequest, used: Sequence[Protocol], tasks: Sequence[Task], outcomes: Sequence[Outcome]
-) -> list[ScoreRow]:
-    variant = request.submit or request.folder.resolve().name
-    blank = ScoreRow(params.profile, "submitted", variant, "", None, request.dataset, "", "", 0.0, "")
-    return [
-        blank._replace(scene=task.scene, metric=metric, value=value, protocol=protocol.id)
-        for protocol in used
-        for task, outcome in zip(tasks, outcomes, strict=True)
-        for metric, value in outcome.scores.get(protocol.name, {}).items()
-    ]
-
-
-def _write(request: ScoreRequest, result: ScoreResult, scored: Sequence[Task], workers: int) -> ScoreResult:
-    if not result.rows:
-        return result
-    if request.out is not None:
-        write_scores(request.out, result.rows)
-    if request.maps is not None:
-        maps.draw(request.maps, scored, result.protocols[0], workers=workers, device=request.device)
-    if request.submit and not result.bad and _complete(result):
-        return replace(result, kept=submit.keep(request.submit, result.rows))
-    return result
+def _spare(taken: Path) -> FileFinding:
+    return FileFinding("spare", f"not scored, {taken.name} of the same scene is.", scored=True)
 
 
 def _complete(result: ScoreResult) -> bool:
-    """Whether each protocol that could be applied scores every scene."""
+    # Each protocol that could be applied scores every scene.
     scored = {(row.protocol, row.scene) for row in result.rows}
     return len(scored) == result.scenes * len({protocol for protocol, _ in scored})
+
+
+def _submission(name: str) -> Path:
+    return layout.submissions() / f"{name}.csv"
+
+
+def _kept(path: Path) -> list[ScoreRow]:
+    rows = (ScoreRow(*cells) for cells in read_scores([path]).itertuples(index=False))
+    return [row._replace(seed=None) for row in rows]  # what others submit has no seed
+
+
+def _keep(name: str, rows: Sequence[ScoreRow]) -> Path:
+    """Write the rows to the submission's file, in place of those of the same profile, dataset and protocol."""
+    path = _submission(name)
+    replaced = {(row.profile, row.dataset, row.protocol) for row in rows}
+    older = _kept(path) if path.exists() else []
+    kept = [row for row in older if (row.profile, row.dataset, row.protocol) not in replaced]
+    write_scores(path, sorted([*kept, *rows], key=lambda row: (row.profile, row.dataset, row.protocol)))
+    return path
+
+
+def draw_maps(folder: Path, tasks: Sequence[Task], protocol: Protocol, *, workers: int, device: str) -> None:
+    """Write <scene>.png with prediction, truth, error map and HDR-VDP-2's visibility map of each task."""
+    viewing = protocol if protocol.hdrvdp2 is not None else protocols[VIEWING]
+    spread(partial(_draw, folder, viewing, device), tasks, workers if device == "cpu" else 1, "maps")
+
+
+def _draw(folder: Path, viewing: Protocol, device: str, task: Task) -> None:
+    prediction, truth = read_radiance(task.prediction), np.asarray(Truth.read(task.truth).radiance)
+    reason, seen = "", None
+    try:
+        pair = Scorer(placed(prediction, device), placed(truth, device)).pair(viewing)
+        seen = np.nan_to_num(visibility(pair, viewing).cpu().numpy())
+    except UsageError as error:
+        reason = str(error)
+    title = f"{task.scene}: {task.prediction.name}. Visibility: HDR-VDP-2 as in {viewing.id}"
+    write_bytes_atomic(folder / f"{task.scene}.png", map_figure(Maps(prediction, truth, seen, title, reason)))

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bench.metrics.checks import Finding
+from bench.metrics.checks import FileFinding
 from bench.metrics.intervals import FEW, Interval, bootstrap
 from bench.metrics.protocol import Protocol
 from bench.stages.own_files.score import ScoreResult
@@ -24,13 +24,13 @@ def text(result: ScoreResult) -> str:
 
 def complaints(result: ScoreResult) -> list[str]:
     """Return one line for each file or scene with findings: "bad: ..." or, where none is a fault, "note: ..."."""
-    found: dict[str, list[Finding]] = {}
+    found: dict[str, list[FileFinding]] = {}
     for name, finding in result.findings:
         found.setdefault(name, []).append(finding)
     return [f"{_mark(those)}: {name}: {_joined([finding.said for finding in those])}" for name, those in found.items()]
 
 
-def _mark(findings: Sequence[Finding]) -> str:
+def _mark(findings: Sequence[FileFinding]) -> str:
     return "bad" if any(finding.bad for finding in findings) else "note"
 
 

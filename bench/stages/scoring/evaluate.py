@@ -19,7 +19,7 @@ from bench.io.radiance import write_exr
 from bench.io.tables import ScoreRow, write_scores
 from bench.metrics.protocol import Protocol
 from bench.stages import layout
-from bench.stages.scoring.predict import Kept, Predictor, predictor
+from bench.stages.scoring.predict import PredictionCache, Predictor, predictor
 from bench.stages.scoring.scoring import Outcome, Rules, Task, cache_folder, score_all
 from bench.stages.training import environment, networks
 
@@ -70,12 +70,12 @@ def _predict(params: Params, cell: str, folder: Path, device: torch.device, limi
     return tasks
 
 
-def _kept(params: Params, cell: str, limit: int | None) -> Kept | None:
+def _kept(params: Params, cell: str, limit: int | None) -> PredictionCache | None:
     """Return where slow predictions are kept; a quick look keeps none, and a network's change with its weights."""
     entry = params.evaluations[cell]
     if entry.run in params.runs or limit is not None:
         return None
-    return Kept.of(params, cell, params.variants[entry.variant], entry.code)
+    return PredictionCache.of(params, cell, params.variants[entry.variant], entry.code)
 
 
 def _scenes(params: Params, entry: Evaluation, limit: int | None) -> Iterator[tuple[str, Path]]:

@@ -66,7 +66,7 @@ def _version(library: str) -> str:
 
 
 @dataclass(frozen=True)
-class Kept:
+class PredictionCache:
     """Predictions without weights that took long: an evaluation that was interrupted goes on with the scene it was at.
 
     They lie in runs/, outside the pipeline's outputs, under a hash of variant, code and libraries, and of the scene.
@@ -76,7 +76,7 @@ class Kept:
     used: set[Path] = field(default_factory=set)
 
     @classmethod
-    def of(cls, params: Params, cell: str, variant: Variant, code: str) -> "Kept":
+    def of(cls, params: Params, cell: str, variant: Variant, code: str) -> "PredictionCache":
         """Return those of evaluation `cell`; `code` is where the method's sources lie."""
         made = {"method": variant.method, "preset": variant.preset, "options": dict(variant.options)}
         settings = {**made, "libraries": {name: _version(name) for name in LIBRARIES}}

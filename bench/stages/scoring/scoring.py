@@ -13,7 +13,7 @@ from bench.core.params import Params
 from bench.core.scene import Array, Radiance, Scene
 from bench.io.container import CARD, read_scene
 from bench.io.submission import read_radiance
-from bench.metrics.checks import Finding, examine
+from bench.metrics.checks import FileFinding, examine
 from bench.metrics.protocol import Protocol
 from bench.metrics.scorer import Scorer, preparation
 from bench.stages.scoring import score_cache
@@ -63,7 +63,7 @@ class Outcome:
     """
 
     scores: Mapping[str, Scores] = field(default_factory=dict)
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[FileFinding, ...] = ()
 
 
 def cache_folder(params: Params) -> Path:
@@ -87,18 +87,18 @@ def score_one(rules: Rules, task: Task) -> Outcome:
     except UsageError as error:
         if not rules.examined:
             raise
-        return Outcome(findings=(Finding("truth", f"its truth is unusable: {error}"),))
+        return Outcome(findings=(FileFinding("truth", f"its truth is unusable: {error}"),))
     try:
         prediction = read_radiance(task.prediction)
     except UsageError as error:
         if not rules.examined:
             raise
-        return Outcome(findings=(Finding("unreadable", _without_name(str(error), task.prediction)),))
+        return Outcome(findings=(FileFinding("unreadable", _without_name(str(error), task.prediction)),))
     findings = examine(prediction, truth.radiance, rules.trusted) if rules.examined else []
     if not all(finding.scored for finding in findings):
         return Outcome(findings=tuple(findings))
     if truth.scene is None and (peak := float(truth.radiance.max())) > 1:
-        findings.append(Finding("range", f"its truth goes up to {peak:.4g}, {ABOVE}", scored=True))
+        findings.append(FileFinding("range", f"its truth goes up to {peak:.4g}, {ABOVE}", scored=True))
     return _under_all(rules, prediction, truth, findings)
 
 
@@ -128,7 +128,7 @@ class Truth(NamedTuple):
         return cls(radiance, None, score_cache.pixels_digest(radiance))
 
 
-def _under_all(rules: Rules, prediction: Radiance, truth: Truth, findings: list[Finding]) -> Outcome:
+def _under_all(rules: Rules, prediction: Radiance, truth: Truth, findings: list[FileFinding]) -> Outcome:
     digest, scores = score_cache.pixels_digest(prediction), {}
     refusals: list[tuple[Protocol, UsageError]] = []
     pair: Scorer | None = None
@@ -150,20 +150,20 @@ def _under_all(rules: Rules, prediction: Radiance, truth: Truth, findings: list[
     return Outcome(scores, (*findings, *refused))
 
 
-def _refusal(protocol: Protocol, error: UsageError, scored: bool, truth: Truth, device: str) -> Finding:
+def _refusal(protocol: Protocol, error: UsageError, scored: bool, truth: Truth, device: str) -> FileFinding:
     """Tell a prediction that a protocol refuses from a protocol that doesn't suit the scene, whatever is predicted.
 
     scored : whether other protocols could be applied; if none could, the file is bad either way.
     """
     said = f"can't be scored under {protocol.id}: {error}"
     if not scored:
-        return Finding("refused", said)
+        return FileFinding("refused", said)
     try:
         image = placed(truth.radiance, device)
         Scorer(image, image).scores(protocol)
     except UsageError:
-        return Finding("unsuited", said, scored=True)
-    return Finding("refused", said)
+        return FileFinding("unsuited", said, scored=True)
+    return FileFinding("refused", said)
 
 
 def placed(image: Array, device: str) -> Any:

@@ -1,4 +1,4 @@
-"""A small HTTP server of one folder on this machine: whole files, and parts of them for downloads that go on."""
+"""A small HTTP server of one folder on this machine: whole files, and parts of them for downloads that resume."""
 
 import io
 import re
@@ -35,8 +35,8 @@ def served(folder: Path, port: int) -> Iterator[None]:
 def span(header: str, size: int) -> tuple[int, int] | None:
     """Return the first and one past the last byte that a Range header asks for, of a file of `size` bytes.
 
-    Both forms of a single range are understood, `bytes=5-9` or `bytes=5-`, and the last ones, `bytes=-5`. Anything else
-    is None, which HTTP answers with the whole file. A range that begins at the end or later comes back empty.
+    Understood are `bytes=5-9`, `bytes=5-`, and `bytes=-5` for the last five. Anything else is None, which HTTP answers
+    with the whole file. A range that begins at the end or later comes back empty.
     """
     found = re.fullmatch(r"bytes=(\d*)-(\d*)", header.strip())
     if found is None or not any(found.groups()):
@@ -52,22 +52,22 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a client that has hung up: that is what an interrupted download does."""
+        """Pass over clients that have hung up, as an interrupted download does."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
 
 class _Files(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: the download tells its progress."""
+        """Log nothing: the download shows its progress."""
 
     def end_headers(self) -> None:
-        """Tell that downloads may go on."""
+        """Announce that parts of files are served."""
         self.send_header("Accept-Ranges", "bytes")
         super().end_headers()
 
     def send_head(self) -> io.BytesIO | BinaryIO | None:
-        """Answer with a part of a file where one is asked for, else as the standard library does."""
+        """Answer a Range request with that part of the file, anything else as the standard library does."""
         path = Path(self.translate_path(self.path))
         if self.command != "GET" or "Range" not in self.headers or not path.is_file():
             return super().send_head()

@@ -1,7 +1,6 @@
-"""Data report: the page on the prepared scenes of one dataset, or of all that a profile has."""
+"""Write the page on the prepared scenes of one dataset, or of all that a profile has."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -59,39 +58,28 @@ def run(params: Params, name: str, out: Path | None = None, limit: int | None = 
 def _section(params: Params, dataset: str, limit: int | None) -> DataSection:
     card, rules = datasets[dataset], protocols[params.protocol]
     layout.need(params, layout.scenes(params, dataset), f"prepare {dataset}")
-    records = _records(layout.prepared(params, dataset))
-    found = list(_scenes(params, dataset, limit))
+    record = layout.prepared(params, dataset)
+    records: dict[str, Any] = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
+    folders = {split: layout.scenes(params, dataset, split) for split in card.splits}
+    found = [
+        (split, path)
+        for split, folder in folders.items()
+        if folder.exists()
+        for path in islice(list_scenes(folder), limit)
+    ]
     if not found:
         again = layout.remake(params, f"prepare {dataset}")
         raise UsageError(f"{layout.scenes(params, dataset)}: no prepared scenes; run: {again}")
-    rows = [
-        _row(split, path, records.get(split, {}).get(path.name, {}), lambda scene: rules.areas(scene)["moving"])
-        for split, path in track(found, len(found), f"look at {dataset}")
-    ]
+    rows = []
+    for split, path in track(found, len(found), f"look at {dataset}"):
+        scene = read_scene(path)
+        figures = measure(scene, lambda scene: rules.areas(scene)["moving"])
+        rows.append(SceneRow(split, path.name, strip(scene), figures, records.get(split, {}).get(path.name, {})))
     return DataSection(card, rows, dataset in stand_ins(params))
 
 
-def _scenes(params: Params, dataset: str, limit: int | None) -> Iterator[tuple[str, Path]]:
-    for split in datasets[dataset].splits:
-        folder = layout.scenes(params, dataset, split)
-        if folder.exists():
-            yield from ((split, path) for path in islice(list_scenes(folder), limit))
-
-
-def _records(path: Path) -> Mapping[str, Any]:
-    if not path.exists():
-        return {}
-    records: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return records
-
-
-def _row(split: str, path: Path, record: Mapping[str, Any], moves: Callable[[Scene], NDArray[np.bool_]]) -> SceneRow:
-    scene = read_scene(path)
-    return SceneRow(split, path.name, strip(scene), measure(scene, moves), record)
-
-
 def strip(scene: Scene) -> NDArray[np.uint8]:
-    """Return the frames side by side, then the truth by mu-law, as one small picture (H, W, 3) uint8."""
+    """Return the frames side by side, then the ground truth by mu-law, as one small picture (H, W, 3) uint8."""
     step = max(1, scene.frames.shape[2] // (4 * THUMBNAIL))
     pictures = [np.rint(255 * frame).astype(np.uint8) for frame in ldr(scene, step)]
     if scene.radiance is not None:

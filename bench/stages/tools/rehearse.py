@@ -1,4 +1,4 @@
-"""Rehearse: the paper profile's pipeline on synthetic archives that a server on this machine hands out."""
+"""Run the paper profile's pipeline on synthetic archives that a server on this machine hands out."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ from bench.core.errors import BenchError, UsageError
 from bench.core.params import Params
 from bench.core.registry import ROOT
 from bench.data.synthetic import SETS, pack, write_set
-from bench.io.atomic import replacing
+from bench.io.files import replacing
 from bench.nn.vgg import POSITIONS, VggFeatures
 from bench.stages.tools.archive_server import HOST, served
 
@@ -80,7 +80,7 @@ def make(folder: Path, weights: str) -> None:
 
 
 def _random_vgg() -> dict[str, torch.Tensor]:
-    """Random VGG-16 parameters under torchvision's names, as far as the perceptual losses use them."""
+    """Return random VGG-16 parameters under torchvision's names, as far as the perceptual losses use them."""
     layers = [layer for layer in VggFeatures(None, seed=0).modules() if isinstance(layer, torch.nn.Conv2d)]
     return {
         f"features.{position}.{kind}": getattr(layer, kind).detach()

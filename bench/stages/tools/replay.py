@@ -1,4 +1,4 @@
-"""Replay: a training step that failed, once more, to see where it stops being finite."""
+"""Repeat a training step that failed, to see where it stops being finite."""
 
 import json
 from collections.abc import Mapping
@@ -15,9 +15,7 @@ from bench.stages.training import codebook, environment, networks, recipes, trai
 from bench.train.failure import read_dump
 from bench.train.learner import Learner
 from bench.train.loop import to_inputs
-from bench.train.step import only
-
-VERBS = ("train", "codebook")
+from bench.train.optimiser import only
 
 
 def run(path: Path) -> None:
@@ -28,14 +26,14 @@ def run(path: Path) -> None:
     """
     saved = read_dump(path)
     origin = json.loads(saved["origin"])
-    if origin.get("verb") not in VERBS:
+    if origin.get("verb") not in ("train", "codebook"):
         raise UsageError(f"{path} doesn't say which training it is from; only dumps of train and codebook can run.")
     params = Params.model_validate(origin["params"])
     device = environment.start(params)
     settings, learner = _training(params, origin, device)
     _fill(learner, saved, device)
     print(f"{origin['verb']} {origin['name']}, {saved['phase']}: {saved['sentence']}")
-    batch = to_inputs([saved["batch"][name] for name in ("codes", "times", "truth")], device)
+    batch = to_inputs([saved["batch"][name] for name in ("frames", "times", "truth")], device)
     _say_finite("batch", {"frames": batch[0], "truth": batch[1]})
     for name, network in learner.networks.items():
         _say_finite(f"weights of {name}", dict(network.named_parameters()))

@@ -1,4 +1,4 @@
-"""Tiles: how far the prediction in tiles is from that of the whole image, measured on held-out scenes."""
+"""Measure on held-out scenes how far the prediction in tiles is from that of the whole image."""
 
 from typing import NamedTuple
 
@@ -17,11 +17,11 @@ from methods.olc.codebook import Codebook
 
 
 class Agreement(NamedTuple):
-    """How a prediction in tiles compares with the whole image's.
+    """Differences between a prediction in tiles and the whole image's.
 
     codes      : share of code indices that differ; 0 for a method without a codebook.
     difference : largest absolute difference in the mu-law domain, outside pixels whose code differs.
-    everywhere : the same of all pixels.
+    everywhere : the same, in all pixels.
     """
 
     codes: float
@@ -52,8 +52,8 @@ def agreement(card: MethodCard, network: nn.Module, frames: Tensor, tile: int) -
     if codes is None or others is None:
         return Agreement(0.0, float(gap.max()), float(gap.max()))
     differ = codes != others
-    cell = -(-gap.shape[0] // card.multiple) * card.multiple // codes.shape[-2]
-    covered = F.interpolate(differ[None].float(), scale_factor=cell)[0, 0] > 0
+    pixels = -(-gap.shape[0] // card.multiple) * card.multiple // codes.shape[-2]  # along the edge of a code
+    covered = F.interpolate(differ[None].float(), scale_factor=pixels)[0, 0] > 0
     same = ~covered[: gap.shape[0], : gap.shape[1]]
     outside = float(gap[same].max()) if same.any() else 0.0
     return Agreement(float(differ.float().mean()), outside, float(gap.max()))
@@ -62,8 +62,8 @@ def agreement(card: MethodCard, network: nn.Module, frames: Tensor, tile: int) -
 def _predict(card: MethodCard, network: nn.Module, frames: Tensor, tile: int) -> tuple[Tensor, Tensor | None]:
     """Return radiance (1, 3, H, W) and the whole image's code indices (1, h, w), if the network looks any up."""
     found: list[Tensor] = []
-    books = [part for part in network.modules() if isinstance(part, Codebook)]
-    hooks = [book.register_forward_hook(lambda _, __, result: found.append(result.indices)) for book in books]
+    codebooks = [part for part in network.modules() if isinstance(part, Codebook)]
+    hooks = [part.register_forward_hook(lambda _, __, result: found.append(result.indices)) for part in codebooks]
     try:
         radiance = predict(network, frames, multiple=card.multiple, tile=tile, overlap=card.overlap)
     finally:

@@ -11,8 +11,7 @@ from bench.core.registry import methods
 from bench.core.runs import Run
 from bench.nn.losses import Fidelity
 from bench.nn.vgg import VggFeatures
-from bench.train.hdr import HdrLearner
-from bench.train.learner import Learner
+from bench.train.learner import HdrLearner, Learner
 
 
 def kind(params: Params, run: Run) -> Kind:

@@ -16,7 +16,7 @@ from bench.stages.cost import counting
 from bench.stages.cost.step import counted
 from bench.stages.cost.workload import setup
 from bench.stages.training import networks
-from bench.train.hdr import HdrLearner
+from bench.train.learner import HdrLearner
 
 ROOT = Path(__file__).resolve().parents[3]
 PAPER = load(ROOT / "profiles/paper/params.yaml")

@@ -11,7 +11,7 @@ import OpenEXR
 import pytest
 import tifffile
 
-from bench.io import atomic
+from bench.io import files
 from bench.io.radiance import read_exr, read_rgbe, write_rgbe
 from bench.stages import layout
 
@@ -255,7 +255,7 @@ class TestFullDisk:
             raise RuntimeError("No space left on device.")
 
         monkeypatch.setattr(OpenEXR.File, "write", fill)
-        monkeypatch.setattr(atomic.shutil, "disk_usage", lambda _: namedtuple("Usage", "free")(0))
+        monkeypatch.setattr(files.shutil, "disk_usage", lambda _: namedtuple("Usage", "free")(0))
         assert main_in(site, "evaluate", cell) == 2
         assert "the disk is full" in capsys.readouterr().err
         assert len(written) == 2

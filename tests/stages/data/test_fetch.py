@@ -12,7 +12,7 @@ import yaml
 from bench.core.errors import BenchError, UsageError
 from bench.core.params import load
 from bench.core.registry import datasets
-from bench.data import transfer
+from bench.data import download as downloads
 from bench.io.container import read_scene
 from bench.stages import layout
 from bench.stages.data import backbone, fetch, prepare
@@ -33,7 +33,7 @@ def zipped(folder, path):
 @pytest.fixture
 def server(monkeypatch, tmp_path):
     """Serves a small Kalantari set by its official names."""
-    monkeypatch.setattr(transfer, "PAUSES", (0.0,))
+    monkeypatch.setattr(downloads, "PAUSES", (0.0,))
     builders.kalantari(tmp_path / "train" / "Training" / "001")
     builders.kalantari(tmp_path / "test" / "Test" / "PAPER" / "A", seed=1)
     running = servers.Server()

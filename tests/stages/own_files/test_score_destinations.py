@@ -2,8 +2,8 @@
 
 import pytest
 
+from bench.io.files import check_destination
 from bench.stages.own_files import score as stage
-from bench.stages.own_files.destinations import check_file, check_folder
 
 
 @pytest.fixture
@@ -49,9 +49,9 @@ def test_a_place_for_a_submission_that_is_a_folder(score, site, ours, unscored, 
 
 def test_what_can_be_written_leaves_nothing_behind(tmp_path):
     (tmp_path / "there.csv").write_text("kept")
-    check_file("--out", tmp_path / "there.csv")
-    check_file("--out", tmp_path / "new" / "deep" / "out.csv")
-    check_folder("--maps", tmp_path)
-    check_folder("--maps", tmp_path / "new" / "maps")
+    check_destination("--out", tmp_path / "there.csv")
+    check_destination("--out", tmp_path / "new" / "deep" / "out.csv")
+    check_destination("--maps", tmp_path, folder=True)
+    check_destination("--maps", tmp_path / "new" / "maps", folder=True)
     assert [path.name for path in tmp_path.iterdir()] == ["there.csv"]
     assert (tmp_path / "there.csv").read_text() == "kept"

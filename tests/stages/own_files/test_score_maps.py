@@ -10,7 +10,7 @@ from bench.core.registry import protocols
 from bench.io.radiance import read_exr, write_exr
 from bench.metrics.scorer import Scorer
 from bench.metrics.viewing import visibility
-from bench.stages.own_files import maps
+from bench.stages.own_files import score as stage
 
 
 def test_every_scored_scene_has_its_picture(score, ours, rewritten, tmp_path):
@@ -27,9 +27,9 @@ def test_every_scored_scene_has_its_picture(score, ours, rewritten, tmp_path):
 def viewed(monkeypatch):
     """Protocols whose viewing conditions were used, and what was drawn of them."""
     used, drawn = [], []
-    real, figure = maps.visibility, maps.map_figure
-    monkeypatch.setattr(maps, "visibility", lambda pair, rule: (used.append(rule), real(pair, rule))[1])
-    monkeypatch.setattr(maps, "map_figure", lambda shown: (drawn.append(shown), figure(shown))[1])
+    real, figure = stage.visibility, stage.map_figure
+    monkeypatch.setattr(stage, "visibility", lambda pair, rule: (used.append(rule), real(pair, rule))[1])
+    monkeypatch.setattr(stage, "map_figure", lambda shown: (drawn.append(shown), figure(shown))[1])
     return used, drawn
 
 
@@ -51,8 +51,8 @@ def test_a_protocol_without_conditions_borrows_the_default_s(score, ours, viewed
 
 def test_a_picture_that_the_model_refuses_says_so_instead_of_a_map(score, ours, viewed, tmp_path, monkeypatch):
     def refuse(pair, rule):
-        raise maps.UsageError("too small")
+        raise stage.UsageError("too small")
 
-    monkeypatch.setattr(maps, "visibility", refuse)
+    monkeypatch.setattr(stage, "visibility", refuse)
     assert score(ours[0], "--maps", str(tmp_path / "maps"), "--limit", "1") == 0
     assert (viewed[1][0].visibility, viewed[1][0].reason) == (None, "too small")

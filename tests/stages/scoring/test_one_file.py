@@ -1,4 +1,4 @@
-"""Adding a method is one file: CONTRIBUTING's examples train, predict, score and stand in the table, as they are."""
+"""Adding a method or a metric is one file: CONTRIBUTING's examples train, predict, score and stand in the table."""
 
 import csv
 import re
@@ -8,17 +8,29 @@ import yaml
 
 from bench.core.params import load
 from tests.stages.conftest import ROOT
-from tests.test_docs import ENTRIES, FILES, merge
+from tests.test_docs import ENTRIES, FILES, PROTOCOL, merge
 
 NEW = {"methods/hat_merge.py": "hat-merge", "methods/three_layers.py": "three-layers"}
+METRIC, ABSENT = "bench/metrics/outliers.py", "bench/metrics/rare.py"
 
 
 @pytest.fixture
 def enlarged(site):
-    """A copy of the project with the new methods' files in it, and the parameter file's new entries."""
+    """A copy of the project with the new files in it, and the new entries of parameter file and protocol.
+
+    Besides CONTRIBUTING's metric there is one whose library nobody has.
+    """
     before = {path.relative_to(site.folder) for path in (site.folder / "methods").rglob("*.py")}
     for path in NEW:
         (site.folder / path).write_text(FILES[path], encoding="utf-8")
+    (site.folder / METRIC).write_text(FILES[METRIC], encoding="utf-8")
+    rare = re.sub(r"@section.*?(?=@metric)", "", FILES[METRIC], flags=re.S).replace("outliers-", "rare-")
+    rare = rare.replace('("outliers", "mu")', '("mu",), needs=("no_such_library",)')
+    (site.folder / ABSENT).write_text(rare, encoding="utf-8")
+    protocol = site.folder / "bench/metrics/protocols/whole-float.yaml"
+    settings, added = yaml.safe_load(protocol.read_text(encoding="utf-8")), yaml.safe_load(PROTOCOL)
+    settings |= added | {"metrics": [*settings["metrics"], *added["metrics"][1:], "rare-mu"]}
+    protocol.write_text(yaml.safe_dump(settings), encoding="utf-8")
     content = yaml.safe_load((site.folder / "params.yaml").read_text(encoding="utf-8"))
     for entry in map(yaml.safe_load, ENTRIES):
         if set(entry["variants"]) <= set(NEW.values()):
@@ -42,12 +54,17 @@ def test_a_new_method_runs_through_the_whole_pipeline(enlarged, command):
     learned, plain = rows["Three layers"], rows["Hat merge"]
     assert (learned["kind"], plain["kind"]) == ("measured", "measured")
     for row in (learned, plain):
-        assert all(float(row[score]) > 0 for score in ("psnr_mu", "psnr_l", "ssim_mu", "hdrvdp2"))
+        assert all(float(row[score]) > 0 for score in ("psnr_mu", "psnr_l", "ssim_mu", "hdrvdp2", "outliers_mu"))
+        assert row["rare_mu"] == ""
     assert float(learned["params_m"]) > 0 and plain["params_m"] == ""
     assert float(learned["macs_full_g"]) > 20 * float(learned["macs_256_g"]) > 0
     assert float(learned["published_params_m"]) > float(learned["params_m"])
     page = (enlarged.folder / enlarged.params.reports / "index.html").read_text(encoding="utf-8")
-    assert "Three layers" in page and "Hat merge" in page
+    assert "Three layers" in page and "Hat merge" in page and "outliers-μ" in page
+    reason = "needs no_such_library, which isn't installed"
+    assert reason in (enlarged.folder / enlarged.params.reports / "tables" / "table1.md").read_text(encoding="utf-8")
+    listed = command(enlarged, "list", "metrics").stdout
+    assert "outliers-mu" in listed and reason in listed
 
 
 def test_nothing_else_of_the_project_was_touched(enlarged):

@@ -1,4 +1,4 @@
-"""What `tiles` measures: other codes are counted, and their pixels left out."""
+"""`tiles` counts codes that differ, and leaves their pixels out."""
 
 import re
 from dataclasses import replace
@@ -18,10 +18,10 @@ class Fickle(nn.Module):
 
     def __init__(self, codes: list[Tensor]) -> None:
         super().__init__()
-        self.book = Recorded(codes)
+        self.codebook = Recorded(codes)
 
     def forward(self, frames: Tensor) -> Tensor:
-        found = self.book(frames).indices
+        found = self.codebook(frames).indices
         other = torch.kron(found.float(), torch.ones(8, 8))[:, None] / 10
         return torch.ones(1, 3, *frames.shape[-2:]) * (1 - other) * (1 - 1e-4 * other.sum())
 

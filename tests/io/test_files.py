@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bench.core.errors import BenchError, UsageError
-from bench.io import atomic
-from bench.io.atomic import replacing
+from bench.io import files
+from bench.io.files import replacing
 
 
 def write(path, error=None):
@@ -35,7 +35,7 @@ def test_a_full_disk_is_the_users_to_mend(old, number):
 @pytest.mark.parametrize(("free", "kind"), [(1000, UsageError), (10**9, BenchError)])
 def test_a_short_write_without_a_number_is_judged_by_the_free_space(old, monkeypatch, free, kind):
     """NumPy reports one as: OSError("810000 requested and 102336 written")."""
-    monkeypatch.setattr(atomic.shutil, "disk_usage", lambda _: namedtuple("Usage", "free")(free))
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: namedtuple("Usage", "free")(free))
     with pytest.raises(BenchError, match="810000 requested") as caught:
         write(old, OSError("810000 requested and 102336 written"))
     assert type(caught.value) is kind
