@@ -56,14 +56,10 @@ def compare(
         params = settings.load()
         was, now = (read_side(side, here, ROOT, params.reports.as_posix()) for side in (base, new))
         chosen = next((name for name in CHANGE_KINDS if name == kind), None)
-        widths = _bands(settings, params, was.profile, named=_is_named(context))
+        source = context.parent.get_parameter_source("params") if context.parent else None
+        named = source is not None and source.name == "COMMANDLINE"
+        widths = _bands(settings, params, was.profile, named=named)
         _show(run(was, now, chosen, widths), everything, here / md if md else None, as_json)
-
-
-def _is_named(context: typer.Context) -> bool:
-    """Return True if --params was given."""
-    source = context.parent.get_parameter_source("params") if context.parent else None
-    return source is not None and source.name == "COMMANDLINE"
 
 
 def _bands(settings: Settings, params: "Params", profile: str, named: bool) -> Mapping[str, float]:

@@ -1,7 +1,6 @@
 """`explain`: trace a number of a report to its origin."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -48,24 +47,18 @@ def explain(
     settings, here = cast(Settings, context.obj), Path.cwd()
     if (address is None) == (method is None) or (method is None) != (metric is None):
         raise UsageError("name a cell as FILE:ROW:COLUMN, or a score by --method and --metric.")
-    if address is not None:
-        _refuse(address, {"--scene": scene, "--table": table})
+    for name, given in {"--scene": scene, "--table": table}.items():
+        if address is not None and given is not None:
+            raise UsageError(
+                f"{name} goes with --method and --metric, not with {address}: a cell belongs to its table "
+                "and is a mean over scenes. Leave it out, or name the score by --method and --metric."
+            )
     with workplace():
         from bench.provenance.number import ScoreNames
 
         names = ScoreNames(method or "", metric or "", scene, dataset, table)
         meant = _find(settings, here, address, names)
         typer.echo(_answer(meant, only_value=value, check=check, as_json=as_json))
-
-
-def _refuse(address: str, options: Mapping[str, object]) -> None:
-    """Raise UsageError for options, name -> value or None, that an address would silently ignore."""
-    for name, value in options.items():
-        if value is not None:
-            raise UsageError(
-                f"{name} goes with --method and --metric, not with {address}: a cell stands in its own table and is a "
-                "mean over scenes. Leave it out, or name the score by --method and --metric."
-            )
 
 
 def _answer(meant: "tuple[Evidence, Number | None, Path]", *, only_value: bool, check: bool, as_json: bool) -> str:

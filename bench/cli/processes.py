@@ -4,11 +4,12 @@ import os
 import sys
 
 from bench.core.errors import UsageError
-from bench.launch.job import PROCESSES
 
 
 def share() -> None:
     """Replace this process by torchrun with the same command line if BENCH_PROCESSES asks for several processes."""
+    from bench.launch.job import PROCESSES
+
     asked = os.environ.get(PROCESSES, "1")
     if not asked.isdecimal() or int(asked) < 1:
         raise UsageError(f"{PROCESSES} is {asked!r}; expected how many processes share a training, such as 4.")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 
 Json = Annotated[bool, typer.Option("--json", help="Print everything as JSON.")]
+
 DEMO = "demo"
 """The profile whose parameter file lies in the project's root."""
 

@@ -1,4 +1,4 @@
-"""What we had to decide: every point on which the paper is silent or contradicts itself, with the choice in force."""
+"""Every point on which the paper is silent or contradicts itself, with the choice in force."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -43,13 +43,15 @@ READINGS = (
     Decision("gradient through Q", "straight-through", "as FeMaSR and VQFR"),
     Decision("Table 3, rows 1-5", "no H/8 level; their merging makes z_m too", "nothing would use that level"),
     Decision("Table 3, rows 1-6", "U and F_vq enter by concat + 3x3 convolution", "'without RF' names no operator"),
-    Decision("scale of F_vq", "divided by its RMS over the book, a constant", "D_VQ's features have no set scale"),
+    Decision("scale of F_vq", "divided by its RMS over the codebook, a constant", "D_VQ's features have no set scale"),
     Decision("D_F", "on each level residual blocks, RF, then nearest x2 + 3x3 convolution", "order isn't printed"),
     Decision("scales of RF", "three: H/4, H/2, H", "the text doesn't count them; D_F has these levels"),
     Decision("mapping loss", "MSE of z_vq and sg Q(E(H)), mean over elements", "z_gt is printed twice; one is z_vq"),
     Decision("RF", "gamma and beta start at zero", "the fusion then starts as the identity"),
     Decision("triangle functions of eq. 2", "max(2x-1,0), 1-|2x-1|, max(1-2x,0)", "Kalantari's, of the reference"),
-    Decision("vanilla", "the whole book for every kind of image", "not defined; what it trains on is stage1.images"),
+    Decision(
+        "vanilla", "the whole codebook for every kind of image", "not defined; what it trains on is stage1.images"
+    ),
     Decision("Fig. 7", "PCA of the codes, shares of hits by HDR images", "how codes were projected isn't printed"),
     Decision("VQGAN wider than D_F", "1x1 convolutions of F_vq to 4C, 2C, C", "only variants B and C are; A has none"),
     Decision(
@@ -73,18 +75,17 @@ def decisions(params: Params) -> Iterator[Decision]:
 
 def _differences(params: Params) -> Iterator[Decision]:
     """Yield what codebooks' options change of `stage1`, each value once."""
-    books: dict[tuple[str, str], list[str]] = {}
-    for name, book in params.codebooks.items():
-        for option in book.options:
+    names: dict[tuple[str, str], list[str]] = {}
+    for name, codebook in params.codebooks.items():
+        for option in codebook.options:
             value = getattr(params.stage1_of(name), option)
             if value != getattr(params.stage1, option):
-                books.setdefault((option, repr(value)), []).append(name)
-    for (option, _), names in books.items():
-        extra = Stage1.model_fields[option].json_schema_extra
-        if isinstance(extra, dict) and "decided" in extra:
-            value = getattr(params.stage1_of(names[0]), option)
-            default = Stage1.model_fields[option].default
-            yield Decision(f"stage1.{option} of {', '.join(names)}", value, str(extra["decided"]), default)
+                names.setdefault((option, repr(value)), []).append(name)
+    for (option, _), having in names.items():
+        field = Stage1.model_fields[option]
+        if isinstance(field.json_schema_extra, dict) and "decided" in field.json_schema_extra:
+            value, reason = getattr(params.stage1_of(having[0]), option), str(field.json_schema_extra["decided"])
+            yield Decision(f"stage1.{option} of {', '.join(having)}", value, reason, field.default)
 
 
 def _silent(section: BaseModel, prefix: str) -> Iterator[Decision]:

@@ -92,7 +92,7 @@ class Stage1(Optimisation):
     discriminator: Literal["patchgan", "unet-sn"] = silent("patchgan", "its form isn't printed; FeMaSR: U-Net-SN")
     discriminator_width: int = silent(64, "the usual 70x70 PatchGAN's; its form isn't printed", gt=0)
     observe_every: int = Field(
-        default=0, ge=0, description="steps between measurements of the book on held-out images; 0: none"
+        default=0, ge=0, description="steps between measurements of the codebook on held-out images; 0: none"
     )
 
     def peak_lr(self, phase: str) -> float:

@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from bench.core import recipe as recipes
 from bench.core import runs as derived
 from bench.core.errors import UsageError, nearest, unknown_name
 from bench.core.optimisation import Stage1, Stage2
 from bench.core.patching import Patches
-from bench.core.recipe import Caps, Kind
+from bench.core.recipe import Caps, Kind, Recipe
 from bench.core.registry import methods
 from bench.core.runs import CodebookRun, Evaluation, Run
 from bench.core.section import Section, silent
@@ -151,6 +152,22 @@ class Params(Section):
         """Return the settings that a codebook, or a training of one, has: `stage1` and the codebook's differences."""
         spec = self.codebooks[self.codebook_runs[name].codebook if name not in self.codebooks else name]
         return Stage1.model_validate({**self.stage1.model_dump(), **spec.options})
+
+    def kind_of(self, run: Run) -> Kind:
+        """Return which recipe a run is trained with: its own choice, else the profile's."""
+        return run.recipe or self.recipe
+
+    def published(self, run: Run) -> Recipe | None:
+        """Return the published recipe that a run is trained with; None: the profile's `stage2` and `patches`."""
+        return None if self.kind_of(run) == "common" else recipes.published(methods[self.variants[run.variant].method])
+
+    def patches_of(self, run: Run) -> Patches:
+        """Return how the patches of a run are cut."""
+        return recipes.patches(self.published(run), self.patches, self.caps)
+
+    def stage2_of(self, run: Run, count: int) -> Stage2:
+        """Return steps, batch, learning rate and the like of a run, whose epochs have `count` patches."""
+        return recipes.settings(self.published(run), self.stage2, self.caps, count)
 
     def rows(self, number: int) -> dict[str, str]:
         """Return label -> variant of the rows of the paper's Table `number`, {} where the profile has no such table.

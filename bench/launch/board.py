@@ -189,20 +189,16 @@ class LaunchDisplay:
             self.live.stop()
 
     def show(self) -> None:
-        """Draw the table anew, or write a line for each change."""
+        """Redraw the table, or write a line for each change."""
         changed, self.board.changed = self.board.changed, []
         if self.live:
             lines = table(self.board, self.jobs, self.console.height - 1)
             self.live.update(Text("\n".join(lines), no_wrap=True, overflow="ellipsis"), refresh=True)
-        elif not progress.quiet:
-            for name in changed:
-                self._write(name)
-
-    def _write(self, name: str) -> None:
-        stage = self.board.stages[name]
-        if stage.state in (State.READY, State.WAITING) and not stage.note:
             return
-        took = f" in {duration(stage.seconds)}" if stage.state == State.DONE else ""
-        note = f" ({stage.note})" if stage.note else ""
         count = f"[{len(self.board.having(FINISHED))}/{len(self.board.stages)}]"
-        print(f"{count} {name}: {stage.state}{took}{note}", file=self.console.file, flush=True)
+        for name in changed if not progress.quiet else []:
+            stage = self.board.stages[name]
+            if stage.note or stage.state not in (State.READY, State.WAITING):
+                took = f" in {duration(stage.seconds)}" if stage.state == State.DONE else ""
+                note = f" ({stage.note})" if stage.note else ""
+                print(f"{count} {name}: {stage.state}{took}{note}", file=self.console.file, flush=True)

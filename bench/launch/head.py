@@ -158,7 +158,7 @@ def take_over(root: Path, file: str, addresses: Mapping[str, str], events: Path)
 
 
 def _end_earlier_jobs(options: LaunchOptions, before: Board | None) -> None:
-    """End jobs of a launch that was killed, lest anything is done twice: those that it recorded, and all in clones."""
+    """End the jobs of a launch that was killed, so that nothing runs twice: those it recorded, and all in clones."""
     if before and before.executor == "slurm":
         end_slurm_jobs(before.jobs)
     folders = {_clones(options), *([Path(before.clones)] if before and before.clones else [])}

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from bench.core.errors import BenchError, UsageError
 from bench.launch.job import JobSpec
@@ -49,47 +49,6 @@ class Gone(NamedTuple):
     note: str
     again: bool = True
     cancelled: bool = False
-
-
-class Pool(Protocol):
-    """Runs jobs. A job's identifier is a string that stays valid when the head is gone."""
-
-    def submit(self, spec: JobSpec) -> str:
-        """Start or queue a job and return its identifier."""
-        ...
-
-    def ended(self, identifiers: Iterable[str]) -> dict[str, Gone]:
-        """Return the jobs that have ended, with how they ended."""
-        ...
-
-    def cancel(self, identifiers: Iterable[str]) -> None:
-        """End jobs with all their processes; return when they have ended."""
-        ...
-
-
-def open_pool(kind: str, folder: Path, needs: Needs) -> Pool:
-    """Return the pool called "local" or "slurm"; UsageError if this machine can't offer it."""
-    try:
-        import submitit
-    except ImportError as error:
-        raise UsageError("launch needs submitit. Install it with: pip install 'submitit>=1.5,<2'") from error
-    if kind == "slurm" and not (shutil.which("sbatch") and shutil.which("srun")):
-        raise UsageError("--on slurm: sbatch and srun aren't here. Launch where jobs are submitted, or use --on local.")
-    if kind == "slurm":
-        slurm = submitit.SlurmExecutor(folder=str(folder))
-        slurm.update_parameters(
-            time=needs.minutes,  # None leaves an option out; submitit's default is a limit of five minutes
-            wckey=None,  # submitit would put its own name here
-            cpus_per_task=needs.cores,
-            gpus_per_node=needs.gpus or None,
-            mem=None if needs.memory is None else f"{round(needs.memory * 1024)}M",
-            partition=needs.partition,
-            signal_delay_s=GRACE + 5,
-        )
-        return SlurmPool(slurm, needs.memory)
-    local = submitit.LocalExecutor(folder=str(folder))
-    local.update_parameters(timeout_min=needs.minutes or FOREVER)
-    return LocalPool(local)
 
 
 class LocalPool:
@@ -204,6 +163,35 @@ class SlurmPool:
         told = dict(line.split() for line in answer.stdout.splitlines())
         for name in wanted:
             self.states[name] = told.get(name, "GONE")
+
+
+Pool = LocalPool | SlurmPool
+"""Runs jobs; a job's identifier is a string that stays valid when the head is gone."""
+
+
+def open_pool(kind: str, folder: Path, needs: Needs) -> Pool:
+    """Return the pool called "local" or "slurm"; UsageError if this machine can't offer it."""
+    try:
+        import submitit
+    except ImportError as error:
+        raise UsageError("launch needs submitit. Install it with: pip install 'submitit>=1.5,<2'") from error
+    if kind == "slurm" and not (shutil.which("sbatch") and shutil.which("srun")):
+        raise UsageError("--on slurm: sbatch and srun aren't here. Launch where jobs are submitted, or use --on local.")
+    if kind == "slurm":
+        slurm = submitit.SlurmExecutor(folder=str(folder))
+        slurm.update_parameters(
+            time=needs.minutes,  # None leaves an option out; submitit's default is a limit of five minutes
+            wckey=None,  # submitit would put its own name here
+            cpus_per_task=needs.cores,
+            gpus_per_node=needs.gpus or None,
+            mem=None if needs.memory is None else f"{round(needs.memory * 1024)}M",
+            partition=needs.partition,
+            signal_delay_s=GRACE + 5,
+        )
+        return SlurmPool(slurm, needs.memory)
+    local = submitit.LocalExecutor(folder=str(folder))
+    local.update_parameters(timeout_min=needs.minutes or FOREVER)
+    return LocalPool(local)
 
 
 def devices(environ: Mapping[str, str] = os.environ) -> list[str]:

@@ -82,7 +82,8 @@ class Scheduler:
             if attempt.end and not attempt.transient:
                 self._finish(identifier, attempt)
         self._finish_gone()
-        self._block()
+        for name in self.board.having([State.WAITING, State.READY]):  # in the graph's order: all the way down
+            self._block(name)
         self._submit()
         self._publish()
         return bool(self.active or self.board.having([State.WAITING, State.READY]))
@@ -130,14 +131,10 @@ class Scheduler:
                 self.board.set(stage, State.WAITING, f"again: {note}")
             return
         for stage in left:
-            if not self._block_one(stage):
+            if not self._block(stage):
                 self.board.set(stage, State.CANCELLED if gone and gone.cancelled else State.FAILED, note)
 
-    def _block(self) -> None:
-        for name in self.board.having([State.WAITING, State.READY]):  # in the graph's order: all the way down
-            self._block_one(name)
-
-    def _block_one(self, name: str) -> bool:
+    def _block(self, name: str) -> bool:
         """Block a stage if one that it reads from can't be finished; tell whether that is so."""
         stages = self.board.stages
         above = sorted(self.pipeline.stages[name].upstream & stages.keys())

@@ -25,7 +25,7 @@ APART = -100.0
 """What the authors' masks add to the score of two tokens that only the shift has brought into one window."""
 
 
-class Grid(NamedTuple):
+class WindowGrid(NamedTuple):
     """How a map is divided: rows and columns of windows, their edge in pixels, how far they are shifted.
 
     `first` is the row of windows that a strip of the map starts with.
@@ -78,7 +78,7 @@ def relative_positions(edge: int, device: torch.device) -> Tensor:
     return down * (2 * edge - 1) + right
 
 
-def _row_biases(bias: Tensor, grid: Grid) -> list[Tensor]:
+def _row_biases(bias: Tensor, grid: WindowGrid) -> list[Tensor]:
     """Biases of a row of windows, (columns, heads, edge^2, edge^2): of a row in between, and of the last one."""
     if not grid.shift:
         return [bias.expand(grid.columns, *bias.shape)] * 2
@@ -87,7 +87,7 @@ def _row_biases(bias: Tensor, grid: Grid) -> list[Tensor]:
     return [bias + row[last.long(), None] for row in masks]
 
 
-def attend_windows(packs: Sequence[Tensor], bias: Tensor, grid: Grid) -> Tensor:
+def attend_windows(packs: Sequence[Tensor], bias: Tensor, grid: WindowGrid) -> Tensor:
     """Multi-head attention within windows: (B rows, columns, edge^2, C).
 
     packs : queries, keys and values (B rows, columns, edge^2, 3, heads, C / heads) in one tensor, or queries
@@ -101,7 +101,7 @@ def attend_windows(packs: Sequence[Tensor], bias: Tensor, grid: Grid) -> Tensor:
     return _attend_at_once(packs, bias, grid)
 
 
-def _attend_at_once(packs: Sequence[Tensor], bias: Tensor, grid: Grid) -> Tensor:
+def _attend_at_once(packs: Sequence[Tensor], bias: Tensor, grid: WindowGrid) -> Tensor:
     """`attend_windows` in one call, with a bias for every window: for GPUs."""
     rows = min(len(packs[0]), grid.rows)
     query, key, value = (
@@ -124,7 +124,7 @@ class _RowByRow(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, bias: Tensor, grid: Grid, *packs: Tensor) -> Tensor:
+    def forward(ctx: Any, bias: Tensor, grid: WindowGrid, *packs: Tensor) -> Tensor:
         """Arguments and result as those of `attend_windows`."""
         ctx.grid = grid
         ctx.save_for_backward(bias, *packs)
@@ -212,7 +212,7 @@ class WindowAttention(nn.Module):
     def _rolled(self, maps: Sequence[Tensor]) -> Tensor:
         """Attend within windows of maps that the shift has moved; in strips where no gradient is kept."""
         rows, columns = (size // self.edge for size in maps[0].shape[1:3])
-        grid = Grid(rows, columns, self.edge, self.shift)
+        grid = WindowGrid(rows, columns, self.edge, self.shift)
         bias = self.bias()
         if torch.is_grad_enabled() or maps[0].numel() <= STRIP:
             return self._strip(maps, bias, grid)
@@ -223,7 +223,7 @@ class WindowAttention(nn.Module):
                 out[part] = self._strip([whole[part] for whole in maps], bias, grid._replace(first=first))
         return out
 
-    def _strip(self, maps: Sequence[Tensor], bias: Tensor, grid: Grid) -> Tensor:
+    def _strip(self, maps: Sequence[Tensor], bias: Tensor, grid: WindowGrid) -> Tensor:
         """Attend within the windows of whole images or of a strip of one."""
         layers = [self.query, self.key_value] if self.cross else [self.query_key_value]
         packs = [self._by_head(layer(split_windows(part, self.edge))) for layer, part in zip(layers, maps, strict=True)]

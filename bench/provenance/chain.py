@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import UsageError, unknown_name
-from bench.core.params import Params
 from bench.core.registry import protocols
 from bench.provenance import values
 from bench.provenance.evidence import Evidence
@@ -150,9 +149,9 @@ def commits(files: Iterable[Path]) -> dict[str, Any]:
     names, here, problem = list(dict.fromkeys(path.as_posix() for path in files if path.exists())), Path(), ""
     try:
         if git.ask(here, "rev-parse", "HEAD").returncode:
-            problem = "this folder is no git checkout, so no commit can be told"
+            problem = "this folder is no git checkout, so commits are unknown"
     except UsageError:
-        problem = "git isn't installed, so no commit can be told"
+        problem = "git isn't installed, so commits are unknown"
     if problem:
         return {"files": {}, "changed_since": [], "dirty": False, "problem": problem}
     return {
@@ -228,7 +227,7 @@ def _stages(names: Sequence[str], evidence: Evidence) -> list[dict[str, Any]]:
 
 def _evaluation(key: str, evidence: Evidence) -> dict[str, Any]:
     params, evaluation = evidence.params, evidence.params.evaluations[key]
-    stage, recorded = f"evaluate@{key}", evidence.provenance.get("evaluations", {}).get(key, {})
+    stage, recorded = f"evaluate@{key}", evidence.recorded("evaluations", key)
     rows = digests.of_rows(origins.rows(params, evidence.scores, key))
     file = layout.scores(params, key)
     scores = evidence.file(stage, file, None)
@@ -242,51 +241,42 @@ def _evaluation(key: str, evidence: Evidence) -> dict[str, Any]:
         "scores": scores,
         "rows": {"file": evidence.scores_file.as_posix(), "sha256": rows},
     }
-    if evidence.params.evaluations[key].weights:
-        link["card"] = evidence.foreign_card(key)
+    if evaluation.weights:
+        link["card"] = evidence.card("evaluations", key)
     return link | {"parameters": evidence.lock.parameters(stage)}
 
 
 def _training(run: str, evidence: Evidence) -> dict[str, Any]:
     stage = f"train@{run}"
-    recorded = evidence.provenance.get("runs", {}).get(run, {})
-    weights = layout.weights(evidence.params, run)
+    recorded, params = evidence.recorded("runs", run), evidence.params
+    variant = params.runs[run].variant
+    sections = {"stage2": params.stage2, "patches": params.patches, f"variants.{variant}": params.variants[variant]}
+    declared = {name: section.model_dump(mode="json") for name, section in sections.items()}
     return {
         "run": run,
         "stage": stage,
-        "weights": evidence.file(stage, weights, recorded.get("weights_sha256")),
-        "card": evidence.card(run),
-        "parameters": evidence.lock.parameters(stage) or _declared(evidence.params, run),
+        "weights": evidence.file(stage, layout.weights(params, run), recorded.get("weights_sha256")),
+        "card": evidence.card("runs", run),
+        # Today's parameter file, where dvc.lock doesn't record the training.
+        "parameters": evidence.lock.parameters(stage) or {"recipe": params.recipe, "head": params.head, **declared},
     }
-
-
-def _declared(params: Params, run: str) -> dict[str, Any]:
-    """Return what today's parameter file says of a training that dvc.lock doesn't record."""
-    entry = params.runs[run]
-    sections = {
-        "stage2": params.stage2,
-        "patches": params.patches,
-        f"variants.{entry.variant}": params.variants[entry.variant],
-    }
-    said: dict[str, Any] = {"recipe": params.recipe, "head": params.head}
-    return said | {name: section.model_dump(mode="json") for name, section in sections.items()}
 
 
 def _codebook(name: str, evidence: Evidence) -> dict[str, Any]:
-    recorded = evidence.provenance.get("codebooks", {}).get(name, {})
+    recorded = evidence.recorded("codebooks", name)
     stage = f"codebook@{name}"
     return {
         "codebook": name,
         "stage": stage,
         "weights": evidence.file(stage, layout.codebook(evidence.params, name), recorded.get("weights_sha256")),
-        "card": evidence.codebook_card(name),
+        "card": evidence.card("codebooks", name),
         "parameters": evidence.lock.parameters(stage)
         or {"stage1": evidence.params.stage1_of(name).model_dump(mode="json")},
     }
 
 
 def _data(name: str, evidence: Evidence) -> dict[str, Any]:
-    params, splits = evidence.params, dict(evidence.provenance.get("datasets", {}).get(name, {}))
+    params, splits = evidence.params, evidence.recorded("datasets", name)
     scenes, raw = layout.scenes(params, name), layout.raw(params, name)
     folders = [path for path in sorted(scenes.glob("*/")) if path.is_dir()] if scenes.exists() else []
     return {

@@ -12,7 +12,7 @@ import pandas as pd
 from bench.core.errors import UsageError
 from bench.core.params import Params
 from bench.io.tables import read_scores
-from bench.report.results.results import Result, clean, collect
+from bench.report.results.results import Summary, clean, collect
 from bench.report.trace import digests, origins, sidecar
 from bench.repository.lock import as_today, stages
 from bench.stages import layout
@@ -52,7 +52,7 @@ class Evidence:
     def __init__(self, params: Params, folder: str = "tables") -> None:
         """Read the records of a profile; `folder` of its report is the one whose provenance.json counts."""
         self.params, self.folder = params, folder
-        self._known: dict[str, dict[tuple[str, str], Result]] = {}
+        self._known: dict[str, dict[tuple[str, str], Summary]] = {}
 
     @cached_property
     def lock(self) -> RecordedStages:
@@ -86,7 +86,7 @@ class Evidence:
         return clean(read_scores([layout.need(self.params, self.scores_file, "summarize")]))
 
     @cached_property
-    def results(self) -> dict[tuple[str, str], Result]:
+    def results(self) -> dict[tuple[str, str], Summary]:
         """The means of these rows, as the tables take them."""
         return collect(self.scores)
 
@@ -100,7 +100,7 @@ class Evidence:
         found = self._means(variant).get((variant, dataset))
         return found.protocol if found else ""
 
-    def _means(self, variant: str) -> dict[tuple[str, str], Result]:
+    def _means(self, variant: str) -> dict[tuple[str, str], Summary]:
         # Of one variant: the intervals that come with means take seconds for a whole profile of several seeds.
         if variant not in self._known:
             self._known[variant] = collect(self.scores[self.scores["variant"] == variant])
@@ -120,22 +120,20 @@ class Evidence:
         rows = clean(read_scores([file]))
         return rows[(rows["dataset"] == dataset) & (rows["profile"] == self.params.profile)], [file]
 
-    def card(self, run: str) -> dict[str, Any]:
-        """Return the card of a training's weights, whole from this disk or short from provenance.json; {} without."""
-        return self._card(layout.weights(self.params, run), self.provenance.get("runs", {}).get(run, {}))
+    def recorded(self, group: str, name: str) -> dict[str, Any]:
+        """Return what provenance.json says of an evaluation, run, codebook or dataset; {} where it isn't listed."""
+        return dict(self.provenance.get(group, {}).get(name, {}))
 
-    def codebook_card(self, name: str) -> dict[str, Any]:
-        """Return the card of a codebook, likewise."""
-        return self._card(layout.codebook(self.params, name), self.provenance.get("codebooks", {}).get(name, {}))
+    def card(self, group: str, name: str) -> dict[str, Any]:
+        """Return a card, whole from this disk or short from provenance.json; {} without.
 
-    def foreign_card(self, key: str) -> dict[str, Any]:
-        """Return the card of others' weights that an evaluation used, likewise."""
-        recorded = self.provenance.get("evaluations", {}).get(key, {})
-        return self._card(layout.foreign_card(self.params, self.params.evaluations[key]), recorded)
-
-    def _card(self, weights: Path, recorded: Mapping[str, Any]) -> dict[str, Any]:
-        file = weights.with_suffix(".json")
-        return _json(file) if file.exists() else dict(recorded.get("card", {}))
+        group : "runs" and "codebooks" for their weights, "evaluations" for the others' weights that one used.
+        """
+        if group == "evaluations":
+            file = layout.foreign_card(self.params, self.params.evaluations[name])
+        else:
+            file = {"runs": layout.weights, "codebooks": layout.codebook}[group](self.params, name).with_suffix(".json")
+        return _json(file) if file.exists() else dict(self.recorded(group, name).get("card", {}))
 
     @cached_property
     def sizes(self) -> dict[str, Any]:

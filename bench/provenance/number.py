@@ -62,7 +62,7 @@ class TableCell:
 
     @property
     def dataset(self) -> str:
-        """The panel that the row stands in."""
+        """Test set of the row's panel."""
         return self.row.get("dataset", "")
 
     @property

@@ -67,9 +67,8 @@ def _value(value: Chain) -> Iterator[str]:
 
 
 def _row(row: Chain, several: bool) -> str:
-    number = row["value"] if isinstance(row["value"], str) or row["value"] is None else f"{row['value']:.4f}"
-    whose = f"{row['variant']} s{row['seed']} " if several else ""
-    return f"{whose}{row['scene']} {number}"
+    number = f"{row['value']:.4f}" if isinstance(row["value"], float) else row["value"]
+    return (f"{row['variant']} s{row['seed']} " if several else "") + f"{row['scene']} {number}"
 
 
 def _protocol(protocol: Chain) -> list[str]:
@@ -96,8 +95,7 @@ def _links(chain: Chain) -> Iterator[str]:
         yield from _item("commit", list(_commits(chain["commits"])))
     yield from _item("note", chain["notes"])
     if chain["command"]:
-        # Never folded: it is to be copied.
-        yield from (f"{'again':<{INDENT}}{chain['command']}",)
+        yield f"{'again':<{INDENT}}{chain['command']}"  # never folded: it is to be copied
 
 
 def _evaluation(link: Chain) -> Iterator[str]:
@@ -135,11 +133,9 @@ def _file(known: Chain) -> str:
     hashes = [f"sha256 {_short(known['sha256'])}"] if known.get("sha256") else []
     hashes += [f"md5 {_short(known['md5'])} in dvc.lock"] if "md5" in known else []
     number = [f"{known['nfiles']} files"] if "nfiles" in known else []
-    state = {"as recorded": ["on this disk, as recorded"], "present": ["on this disk"]}.get(
-        known.get("here", ""), [f"{known['here']}"] if known.get("here") == "changed since" else []
-    )
-    said = ", ".join([*number, *hashes, *state]) or "no hash recorded"
-    return f"{known['path']} ({said})"
+    states = {"as recorded": "on this disk, as recorded", "present": "on this disk", "changed since": "changed since"}
+    state = [states[known["here"]]] if known.get("here") in states else []
+    return f"{known['path']} ({', '.join([*number, *hashes, *state]) or 'no hash recorded'})"
 
 
 def _stages(stages: Iterable[Chain]) -> Iterator[str]:

@@ -15,12 +15,12 @@ from bench.provenance.number import Number, TableCell, read_table
 from bench.report.results.inputs import DEFAULT_BLOCK, Measured
 from bench.report.results.paired import compare, pairs, phrase
 from bench.report.results.results import collect
-from bench.report.scores import masks, scored, sizing
+from bench.report.scores import masks, scored
 from bench.report.table.table import PAPER, Column
 from bench.stages import layout
 
-COLUMNS: Mapping[str, Column] = {column.key: column for column in (*scored.columns(False), *masks.VALUES)}
-SIZES = {column.key: column.key.removesuffix("_g").removesuffix("_m") for column in sizing.COLUMNS}
+COLUMNS: Mapping[str, Column] = {column.key: column for column in (*scored.columns(1), *masks.VALUES)}
+SIZES = {column.key: column.key.removesuffix("_g").removesuffix("_m") for column in scored.SIZES}
 COUNTS = ("scenes", "seeds", "protocol")
 
 
@@ -150,10 +150,10 @@ def _card(variant: str, evidence: Evidence) -> tuple[dict[str, Any], tuple[str, 
     """Return the card of the variant's first run, as the tables take it, and its file."""
     params = evidence.params
     names = sorted(name for name, run in params.runs.items() if run.variant == variant)
-    cards = {f"{params.work.as_posix()}/weights/{name}.json": evidence.card(name) for name in names}
+    cards = {f"{params.work.as_posix()}/weights/{name}.json": evidence.card("runs", name) for name in names}
     for key, entry in params.evaluations.items():
         if entry.variant == variant and entry.weights:
-            cards[layout.foreign_card(params, entry).as_posix()] = evidence.foreign_card(key)
+            cards[layout.foreign_card(params, entry).as_posix()] = evidence.card("evaluations", key)
     return next(((card, (file,)) for file, card in cards.items() if card), ({}, tuple(cards)))
 
 

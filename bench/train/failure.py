@@ -1,7 +1,6 @@
-"""Losses and gradients that aren't finite: noticed, and kept so that they can be replayed."""
+"""Losses and gradients that aren't finite, and the dumps of failed steps that `replay` repeats."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +8,10 @@ import torch
 from torch import Tensor
 
 from bench.core.errors import UsageError
-from bench.core.optimisation import Optimisation
 from bench.train.checkpoint import Checkpoint
-from bench.train.learner import Learner
-from bench.train.patches import PatchStream, shares
 
 PARTS = {"step", "phase", "sentence", "batch", "networks", "learner", "processes", "settings", "origin"}
-"""What a dump holds."""
+"""Keys of a dump, which the training loop writes."""
 
 
 class NotFinite(Exception):
@@ -61,37 +57,6 @@ class Guard:
                 if not torch.isfinite(torch.tensor(value)):
                     what = f"loss term {name!r} is" if name else f"the gradient of {' + '.join(names)} is"
                     raise NotFinite(int(self.step), phase, f"{what} {value} at step {int(self.step)}")
-
-
-def dump(
-    checkpoint: Checkpoint,
-    failure: NotFinite,
-    learner: Learner,
-    stream: PatchStream,
-    settings: Optimisation,
-    processes: int,
-    origin: Mapping[str, Any],
-) -> Path:
-    """Write everything that the failed step needs to run again to `failed-step-N.pt`; returns the file.
-
-    The batch is the whole one, of all `processes`. `origin` says in JSON values how to build the learner.
-    """
-    batch = stream.__getitems__(shares(settings.batch, failure.step, failure.step + 1))
-    target = Checkpoint(checkpoint.folder, f"failed-step-{failure.step}.pt")
-    target.save(
-        {
-            "step": failure.step,
-            "phase": failure.phase,
-            "sentence": failure.sentence,
-            "batch": {name: torch.from_numpy(value) for name, value in batch._asdict().items()},
-            "networks": {name: network.state_dict() for name, network in learner.networks.items()},
-            "learner": learner.state(),
-            "processes": processes,
-            "settings": settings.model_dump_json(),
-            "origin": json.dumps(dict(origin)),
-        }
-    )
-    return target.path
 
 
 def read_dump(path: Path) -> dict[str, Any]:

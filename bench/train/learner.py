@@ -1,4 +1,4 @@
-"""What the training loop asks of whatever it trains, and the learner of every HDR network."""
+"""The interface between the training loop and what it trains, and the learner of every HDR network."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -12,16 +12,15 @@ from bench.nn.vgg import VggFeatures
 
 
 class Learner(Protocol):
-    """What the loop trains. A phase is one optimiser step; most learners have one, adversarial ones two.
+    """Networks in training. A phase is one optimiser step; most learners have one, adversarial ones two.
 
     In each step the loop calls `prepare` once with this process's share of the batch, then for each phase `losses` on
     each of the parts that the share is split into, one after another (`accumulate`), and `updated`.
     `samples` says which positions of the whole batch, over all processes, the tensors hold.
     """
 
-    @property
-    def networks(self) -> Mapping[str, nn.Module]:
-        """The network of each phase, in the order of the phases; the first is what training makes."""
+    networks: Mapping[str, nn.Module]
+    """The network of each phase, in the order of the phases; the first is what training makes."""
 
     def prepare(
         self, frames: Tensor, truth: Tensor, step: int, samples: slice
@@ -31,27 +30,32 @@ class Learner(Protocol):
         Returns the parameters that it overwrote, each with a bool mask of the rows: what the optimiser remembers of
         these rows is forgotten.
         """
+        return []
 
     def losses(self, phase: str, frames: Tensor, truth: Tensor, step: int, samples: slice) -> dict[str, Tensor]:
         """Return the weighted loss terms of a phase, means over the samples; none: the phase is left out."""
 
     def updated(self, phase: str) -> None:
         """Called after `phase`'s optimiser step; gradients are still populated."""
+        return
 
     def observe(self, step: int) -> dict[str, float]:
         """Return measurements that join the learning curve after `step` steps."""
+        return {}
 
     def state(self) -> dict[str, Tensor]:
         """Return what a checkpoint must hold besides networks and optimisers; equal in all processes."""
+        return {}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Take back what `state` returned."""
+        return
 
     def compile(self, mode: str) -> None:
         """Compile what is worth it, in a mode of torch.compile; called before training on CUDA where asked for."""
 
 
-class HdrLearner:
+class HdrLearner(Learner):
     """One network, one phase, the losses the network asks for; all state is in the network."""
 
     def __init__(
@@ -67,28 +71,10 @@ class HdrLearner:
         self.weights: Mapping[str, float] = {"mapping": settings.weight_mapping}
         self.name = "published_losses" if as_published and hasattr(network, "published_losses") else "losses"
 
-    def prepare(self, frames: Tensor, truth: Tensor, step: int, samples: slice) -> list[tuple[nn.Parameter, Tensor]]:
-        """Do nothing."""
-        return []
-
     def losses(self, phase: str, frames: Tensor, truth: Tensor, step: int, samples: slice) -> dict[str, Tensor]:
         """Return the weighted terms of frames (B, N, 6, H, W) and truth (B, 3, H, W)."""
         terms: dict[str, Tensor] = getattr(self.network, self.name)(frames, truth, self.fidelity, self.weights)
         return terms
-
-    def updated(self, phase: str) -> None:
-        """Do nothing."""
-
-    def observe(self, step: int) -> dict[str, float]:
-        """Measure nothing."""
-        return {}
-
-    def state(self) -> dict[str, Tensor]:
-        """Return nothing."""
-        return {}
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Take nothing back."""
 
     def compile(self, mode: str) -> None:
         """Compile what the losses call: the network's `trace` or `images` where it has one, else its `forward`."""

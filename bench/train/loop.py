@@ -4,12 +4,14 @@ A resumed training equals an uninterrupted one bit for bit: batches, learning ra
 step, and everything else that decides the rest is in the checkpoint.
 """
 
+import json
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -24,16 +26,16 @@ from bench.core.seeding import derive
 from bench.nn.frames import to_network
 from bench.train import metering
 from bench.train.checkpoint import Checkpoint
-from bench.train.failure import Guard, NotFinite, dump
+from bench.train.failure import Guard, NotFinite
 from bench.train.learner import Learner
 from bench.train.optimiser import EMA, forget_moments, make_optimisers, only, trained
-from bench.train.parallel import ALONE, Group
+from bench.train.parallel import ALONE, ProcessGroup
 from bench.train.patches import Patch, PatchStream, shares
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What `fit` is told that decides no result.
+    """Arguments of `fit` that decide no result.
 
     deadline : reading of `time.monotonic` after which the training pauses; None: never.
     again    : the command that goes on with this training, for messages.
@@ -60,7 +62,7 @@ def fit(
     label: str,
     device: torch.device,
     precision: str = "fp32",
-    group: Group = ALONE,
+    group: ProcessGroup = ALONE,
     options: RunOptions = PLAIN,
 ) -> list[dict[str, float]]:
     """Train to the last step, from the last checkpoint if there is one.
@@ -84,7 +86,7 @@ def fit(
     meter = metering.Meter(device, options.peak, counted=not step.compiles)
     batches = _batches(stream, settings, first, device, group)
     try:
-        with Stop(options.deadline) as stop:
+        with StopSignal(options.deadline) as stop:
             for frames, truth in progress.track(batches, settings.steps, label, done=first):
                 with meter.step():
                     terms = step(frames, truth, state.step)
@@ -115,8 +117,7 @@ def fit(
     except NotFinite as failure:
         said = f"{label}: {failure.sentence}. Lower the learning rate (lr), or clip."
         if group.leads:
-            path = dump(checkpoint, failure, learner, stream, settings, group.world, options.origin)
-            said += f" Look closer with: python -m bench replay {path}"
+            said += f" Look closer with: python -m bench replay {_dump(checkpoint, failure, step, stream, options)}"
         raise TrainingFailed(said) from failure
 
     only(trained(step.optimisers), *step.optimisers)  # what was trainable before is trainable again
@@ -136,7 +137,7 @@ class TrainStep:
         device: torch.device,
         *,
         precision: str = "fp32",
-        group: Group = ALONE,
+        group: ProcessGroup = ALONE,
     ) -> None:
         """Make optimisers and average of what `learner` trains, whose networks are on the device."""
         cuda = device.type == "cuda"
@@ -147,7 +148,7 @@ class TrainStep:
         self.autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16" and cuda)
         self.compiles = bool(settings.compile) and cuda
         self.waits = not cuda
-        """Whether each phase is checked at once; else the guard is asked later, so that no step waits for the GPU."""
+        """Each phase is checked at once; on a GPU the guard is asked later, so that no step waits for the device."""
 
     def compile(self) -> None:
         """Compile the learner where asked for, on CUDA; the CPU runs eagerly."""
@@ -273,8 +274,30 @@ def _restore(checkpoint: Checkpoint, step: TrainStep, device: torch.device, labe
     return TrainState(state["step"], state["curve"], sums, state["counts"])
 
 
+def _dump(
+    checkpoint: Checkpoint, failure: NotFinite, step: TrainStep, stream: PatchStream, options: RunOptions
+) -> Path:
+    """Write everything that the failed step needs to run again, with the whole batch; return the file."""
+    batch = stream.__getitems__(shares(step.settings.batch, failure.step, failure.step + 1))
+    target = Checkpoint(checkpoint.folder, f"failed-step-{failure.step}.pt")
+    target.save(
+        {
+            "step": failure.step,
+            "phase": failure.phase,
+            "sentence": failure.sentence,
+            "batch": {name: torch.from_numpy(value) for name, value in batch._asdict().items()},
+            "networks": {name: network.state_dict() for name, network in step.learner.networks.items()},
+            "learner": step.learner.state(),
+            "processes": step.group.world,
+            "settings": step.settings.model_dump_json(),
+            "origin": json.dumps(dict(options.origin)),
+        }
+    )
+    return target.path
+
+
 def _note(
-    checkpoint: Checkpoint, meter: metering.Meter, label: str, steps: int, settings: Optimisation, group: Group
+    checkpoint: Checkpoint, meter: metering.Meter, label: str, steps: int, settings: Optimisation, group: ProcessGroup
 ) -> None:
     """Print the throughput of the last `steps` steps, and keep it beside the checkpoint."""
     timing = meter.read(steps, settings.batch, group.world)
@@ -283,14 +306,14 @@ def _note(
         metering.say(label, timing)
 
 
-class Stop:
+class StopSignal:
     """Hears SIGTERM (as Slurm sends before it takes a machine back) and watches the clock, within a `with` block."""
 
     def __init__(self, deadline: float | None) -> None:
         """`deadline` is a reading of `time.monotonic`, or None."""
         self.deadline, self.terminated = deadline, False
 
-    def __enter__(self) -> "Stop":
+    def __enter__(self) -> "StopSignal":
         # Python lets the main thread alone set handlers; elsewhere SIGTERM ends the process, as it would anyway.
         self.main = threading.current_thread() is threading.main_thread()
         if self.main:
@@ -302,7 +325,7 @@ class Stop:
             signal.signal(signal.SIGTERM, self.before)
 
     def due(self) -> bool:
-        """Whether to save and end after the step at hand."""
+        """Tell if the training should save and end after the step at hand."""
         return self.terminated or (self.deadline is not None and time.monotonic() >= self.deadline)
 
     def reason(self) -> str:
@@ -314,7 +337,7 @@ class Stop:
 
 
 def _batches(
-    stream: PatchStream, settings: Optimisation, start: int, device: torch.device, group: Group
+    stream: PatchStream, settings: Optimisation, start: int, device: torch.device, group: ProcessGroup
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield shares of the batches from step `start` on, cut in the background and linearised on the device."""
     loader: Iterable[tuple[Tensor, Tensor, Tensor]] = DataLoader(

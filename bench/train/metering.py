@@ -52,7 +52,7 @@ class Meter:
         self.flops += self.per_step
 
     def see(self, terms: Iterable[str]) -> None:
-        """Hear which loss terms the step had: where others join, the next step is counted anew."""
+        """Take the names of the step's loss terms: where others join, the next step is counted anew."""
         names = frozenset(terms)
         self.terms = names if self.terms in (None, names) else None
 

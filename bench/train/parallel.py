@@ -18,7 +18,7 @@ from bench.core.errors import TrainingFailed, TrainingPaused, UsageError
 
 
 @dataclass(frozen=True)
-class Group:
+class ProcessGroup:
     """The processes of this training: `rank` of `world`, the `local`-th on its machine."""
 
     rank: int = 0
@@ -27,7 +27,7 @@ class Group:
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes checkpoints and results, and prints."""
+        """Process 0 writes checkpoints and results, and prints."""
         return self.rank == 0
 
     def samples(self, batch: int) -> slice:
@@ -55,7 +55,7 @@ class Group:
             tensor.copy_(part.view(tensor.shape))
 
     def any(self, flag: bool) -> bool:
-        """Whether the flag is set in any process; asked on the CPU, which doesn't wait for a GPU."""
+        """Tell if the flag is set in any process; asked on the CPU, which doesn't wait for a GPU."""
         if self.world == 1:
             return flag
         count = torch.tensor(int(flag))
@@ -69,12 +69,12 @@ class Group:
             raise UsageError(f"the processes disagree on {what}: {numbers}. All must see the same folder runs/.")
 
 
-ALONE = Group()
+ALONE = ProcessGroup()
 """A training by one process."""
 
 
 @contextmanager
-def processes() -> Iterator[Group]:
+def processes() -> Iterator[ProcessGroup]:
     """Join the processes that `torchrun` started, or yield ALONE; all but process 0 keep silent.
 
     gloo carries CPU tensors and nccl CUDA ones; process n of a machine takes its GPU n. UsageError for an incomplete
@@ -99,7 +99,7 @@ def processes() -> Iterator[Group]:
         dist.destroy_process_group()
 
 
-def _group() -> Group:
+def _group() -> ProcessGroup:
     try:
         rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
         local = int(os.environ.get("LOCAL_RANK", rank))
@@ -113,4 +113,4 @@ def _group() -> Group:
             f"process {local} of this machine has no GPU of its own: there are {torch.cuda.device_count()}; "
             "lower --nproc-per-node."
         )
-    return Group(rank, world, local)
+    return ProcessGroup(rank, world, local)

@@ -61,7 +61,7 @@ class AdversarialLearner:
     def __init__(self, network: nn.Module, settings: Stage2, fidelity: Fidelity) -> None:
         """Train `network` (an HdrGan); both phases have the learning rate of `settings`."""
         self.network, self.fidelity = network, fidelity
-        self.networks: dict[str, nn.Module] = {"network": network, "discriminator": PatchDiscriminator().eval()}
+        self.networks: Mapping[str, nn.Module] = {"network": network, "discriminator": PatchDiscriminator().eval()}
         self.pairs: dict[int, tuple[Tensor, Tensor]] = {}
         self.judged = False
 

@@ -1,4 +1,4 @@
-"""The overlapped codebook: one book of K codes, of which each kind of image may use a segment."""
+"""The overlapped codebook: K codes, of which each kind of image may use a segment."""
 
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ class Quantised(NamedTuple):
     """Result of a look-up.
 
     straight : (B, n_z, h, w), equal to `codes` in value, with the gradient passed straight to the input.
-    codes    : (B, n_z, h, w), the nearest code vectors, differentiable with respect to the book.
+    codes    : (B, n_z, h, w), the nearest code vectors, differentiable with respect to the codebook.
     indices  : (B, h, w) int64, positions in the whole book, whatever the segment.
     """
 

@@ -19,7 +19,7 @@ SCALES = 3
 """Scales of the fidelity decoder: H, H/2, H/4."""
 
 BETA = 0.25
-"""Weight of the commitment term, eq. 7, where stage 2 trains the book too."""
+"""Weight of the commitment term, eq. 7, where stage 2 trains the codebook too."""
 
 
 class FrameEncoder(nn.Module):
@@ -67,10 +67,10 @@ class FidelityDecoder(nn.Module):
 
 
 class Prediction(NamedTuple):
-    """Linear radiance (B, 3, H, W) and, where there is a book, what was looked up in it.
+    """Linear radiance (B, 3, H, W) and, where there is a codebook, what was looked up in it.
 
     vectors : z_vq (B, n_z, H/8, W/8); indices: (B, H/8, W/8) int64; codes: the nearest codes, of the vectors' shape,
-              differentiable with respect to a book that isn't frozen.
+              differentiable with respect to a codebook that isn't frozen.
     """
 
     radiance: Tensor
@@ -139,7 +139,7 @@ class OLCNet(HdrNetwork):
         skip      : "reference", "sum", "concat" or "fsm": what makes the skips U (and z_m; "concat" for "reference").
         prior     : how F_vq of the codebook decoder enters: "rf", "concat", or "none" (then no H/8 level exists).
         prior_weights : "trained", stage 1's, or "random", the control without its knowledge: no E, no mapping loss.
-        prior_frozen  : False trains decoder and book along, with eq. 7's terms on z_vq; E, if any, stays frozen.
+        prior_frozen  : False trains decoder and codebook along, with eq. 7's terms on z_vq; E, if any, stays frozen.
         vqgan     : arguments of the VQGAN (codes, segments, network, encoder_domain); its sizes come from the preset.
         encoder_blocks, decoder_blocks, middle_blocks : its sizes; of no use with prior "none".
         """
@@ -162,7 +162,7 @@ class OLCNet(HdrNetwork):
         self.probe: Callable[[list[Tensor]], list[Tensor]] = list
 
     def _add_prior(self, channels: int, vqgan: VQGAN) -> None:
-        """Add the VQGAN and what leads to its book and from its decoder's features."""
+        """Add the VQGAN and what leads to its codebook and from its decoder's features."""
         self.deep, self.project, self.whole = FSM(8 * channels), conv(8 * channels, 8 * channels, 1), OnWhole()
         self.vqgan = vqgan
         self.register_buffer("prior_scale", torch.ones(SCALES))
@@ -225,7 +225,7 @@ class OLCNet(HdrNetwork):
     ) -> dict[str, Tensor]:
         """Fidelity terms and, with a trained E, the mapping loss: MSE of z_vq and the codes of the truth, sg Q(E(H)).
 
-        A prior that isn't frozen adds the codebook and commitment terms of eq. 7, which tie its book to z_vq.
+        A prior that isn't frozen adds the codebook and commitment terms of eq. 7, which tie its codebook to z_vq.
         """
         prediction = self.trace(frames)
         terms: dict[str, Tensor] = fidelity(prediction.radiance, truth)
@@ -239,7 +239,7 @@ class OLCNet(HdrNetwork):
 
     @torch.no_grad()
     def target_codes(self, truth: Tensor) -> Tensor:
-        """Q(E(H)) of the book, (B, n_z, H/8, W/8), for linear radiance (B, 3, H, W)."""
+        """Q(E(H)) of the codebook, (B, n_z, H/8, W/8), for linear radiance (B, 3, H, W)."""
         if self.vqgan is None:
             raise UsageError("this variant of olc has no codebook.")
         codes: Tensor = self.vqgan.codebook(self.vqgan.encode(truth)).codes.float()
@@ -279,7 +279,7 @@ def _aligners(channels: int, groups: int) -> nn.ModuleDict:
 
 
 def _prior(channels: int, weights: str, frozen: bool, arguments: Mapping[str, Any]) -> VQGAN:
-    """Decoder and book, with the trained encoder that makes the mapping loss's targets; E never trains here."""
+    """Decoder and codebook, with the trained encoder that makes the mapping loss's targets; E never trains here."""
     vqgan = VQGAN(channels=channels, **arguments, with_encoder=weights == "trained")
     vqgan.requires_grad_(not frozen)
     if vqgan.encoder is not None:

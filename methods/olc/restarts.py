@@ -18,16 +18,16 @@ class Restarts:
     waits for a batch that has such a kind. It can't be hit meanwhile.
     """
 
-    def __init__(self, book: Codebook, every: int, below: int, seed: int) -> None:
-        """Restart `book` every `every` quantised steps (0: never); codes with fewer than `below` hits are dead."""
-        self.book, self.every, self.below, self.seed = book, every, below, seed
-        self.hits = torch.zeros(book.size, dtype=torch.int64)
+    def __init__(self, codebook: Codebook, every: int, below: int, seed: int) -> None:
+        """Restart `codebook` every `every` quantised steps (0: never); codes with fewer than `below` hits are dead."""
+        self.codebook, self.every, self.below, self.seed = codebook, every, below, seed
+        self.hits = torch.zeros(codebook.size, dtype=torch.int64)
         self.recent = self.hits.clone()
-        self.waiting = torch.zeros(book.size, dtype=torch.bool)
+        self.waiting = torch.zeros(codebook.size, dtype=torch.bool)
         self.open = [False] * QUARTERS
 
     def to_device(self, device: torch.device) -> None:
-        """Keep the counts where the book is, and forget hits of a step that didn't end."""
+        """Keep the counts where the codebook is, and forget hits of a step that didn't end."""
         self.hits, self.waiting = self.hits.to(device), self.waiting.to(device)
         self.recent = torch.zeros_like(self.hits)
 
@@ -55,7 +55,7 @@ class Restarts:
         kinds    : (B,) kinds of the whole batch, on the CPU.
         features : encodes the whole batch, (B, n_z, h, w); called if it is needed.
         """
-        size, weight, allowed = self.book.size // QUARTERS, self.book.weight, self.book.allowed(kinds)
+        size, weight, allowed = self.codebook.size // QUARTERS, self.codebook.weight, self.codebook.allowed(kinds)
         filled, vectors = torch.zeros_like(self.waiting), None
         for quarter in range(QUARTERS):
             part, users = slice(quarter * size, (quarter + 1) * size), allowed[:, quarter * size].nonzero().flatten()

@@ -51,18 +51,19 @@ class CodebookLearner:
 
         fidelity : compares reconstruction and image: L1 on T and the perceptual term, weighted.
         gather   : concatenates a tensor of all processes along its first axis, in their order.
-        held_out : measures the book on held-out images, every `observe_every` steps.
+        held_out : measures the codebook on held-out images, every `observe_every` steps.
         """
         self.vqgan, self.settings, self.fidelity, self.seed = vqgan, settings, fidelity, seed
         self.gather, self.held_out = gather, held_out
-        self.networks: dict[str, nn.Module] = {"generator": vqgan}
+        networks: dict[str, nn.Module] = {"generator": vqgan}
         if settings.weight_adversarial > 0:
-            self.networks["discriminator"] = discriminator(settings.discriminator, settings.discriminator_width).eval()
+            networks["discriminator"] = discriminator(settings.discriminator, settings.discriminator_width).eval()
+        self.networks: Mapping[str, nn.Module] = networks
         self.first_quantised = round(settings.quantise_from * settings.steps)
         self.restarts = Restarts(vqgan.codebook, settings.restart_every, settings.restart_below, seed)
         self.pairs: dict[int, tuple[Tensor, Tensor]] = {}
         self.judged = False
-        self.book: Tensor | None = None
+        self.before: Tensor | None = None
 
     def kinds(self, step: int, batch: int) -> Tensor | int:
         """Draw eta for a step: one kind for the batch, or (B,) kinds of the whole batch."""
@@ -98,7 +99,7 @@ class CodebookLearner:
                 step, everywhere, lambda: self._encode(images(frames, truth, _share(kinds, samples)))
             )
         if self.settings.lazy_codebook:
-            self.book = weight.detach().clone()
+            self.before = weight.detach().clone()
         return [] if filled is None else [(weight, filled)]
 
     def losses(self, phase: str, frames: Tensor, truth: Tensor, step: int, samples: slice) -> dict[str, Tensor]:
@@ -132,14 +133,14 @@ class CodebookLearner:
         if phase == "discriminator":
             self.pairs.clear()
         elif weight.grad is not None:
-            if self.book is not None:
+            if self.before is not None:
                 idle = (weight.grad == 0).all(1, keepdim=True)
-                weight.copy_(torch.where(idle, self.book, weight))
+                weight.copy_(torch.where(idle, self.before, weight))
             if self.settings.restart_every:
                 self.restarts.add_up(self.gather)
 
     def observe(self, step: int) -> dict[str, float]:
-        """Measure the book on held-out images."""
+        """Measure the codebook on held-out images."""
         return self.held_out()
 
     def state(self) -> dict[str, Tensor]:
@@ -180,9 +181,9 @@ class CodebookLearner:
         return self.gather(torch.cat([self.vqgan.encode(part).float() for part in torch.split(images, size)]))
 
     def _initialise(self, frames: Tensor, truth: Tensor) -> None:
-        """Fill each quarter of the book with encoder outputs of the kinds that OLC lets use it, and that are trained.
+        """Fill each quarter with encoder outputs of the kinds that OLC lets use it, and that are trained.
 
-        The rule doesn't depend on the book's segments, so that vanilla and OLC start from the same codes.
+        The rule doesn't depend on the codebook's segments, so that vanilla and OLC start from the same codes.
         """
         users: Mapping[int, tuple[int, ...]] = {0: (0, 3), 1: (0, 1, 3), 2: (1, 2, 3), 3: (2, 3)}
         trained = (HDR,) if self.settings.images == "hdr" else range(len(IMAGE_KINDS))

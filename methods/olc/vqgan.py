@@ -24,7 +24,7 @@ class Design(NamedTuple):
     attention : one-head self-attention after every block at H/8, and between the middle blocks.
     lean      : as FeMaSR: resampling convolutions change the width, E has no block at H and D none at H/8, no middle
                 blocks; E ends and D begins with one convolution.
-    quant     : as taming-transformers: a 1x1 convolution of n_z channels on either side of the book.
+    quant     : as taming-transformers: a 1x1 convolution of n_z channels on either side of the codebook.
     blocks    : default number of residual blocks on each level of E and of D.
     """
 
@@ -230,7 +230,7 @@ class VQGAN(nn.Module):
     def encode(self, radiance: Tensor) -> Tensor:
         """E(X) of linear radiance (B, 3, H, W) in [0, 1]; a VQGAN built without encoder raises UsageError."""
         if self.encoder is None:
-            raise UsageError("this VQGAN was built without its encoder; only its book and decoder can be used.")
+            raise UsageError("this VQGAN was built without its encoder; only its codebook and decoder can be used.")
         out: Tensor = self.encoder(mu_law(radiance) if self.encoder_domain == "mu-law" else radiance)
         return out
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -89,6 +90,20 @@ PARAMS = (
 )
 
 
+LAUNCH = """
+import pickle, sys
+from bench.core.errors import BenchError
+from bench.launch.head import launch
+try:
+    launch(pickle.loads(bytes.fromhex(sys.argv[1])))
+except KeyboardInterrupt:
+    sys.exit(130)
+except BenchError as error:
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(error.exit_code)
+"""
+
+
 def pipeline_of(edges, head=()):
     """A pipeline, all of it out of date, from what each stage reads; DVC has no part in it."""
     stages = {
@@ -145,34 +160,8 @@ class Project:
         return dataclasses.replace(base, **changes)
 
     def command(self, **changes):
-        """A process that launches: what `python -m bench launch` does, on this project; `clones` is text here."""
-        settings = {
-            "file": "dvc.yaml",
-            "profile": "tiny",
-            "slots": (None, None),
-            "poll": 0.1,
-            "backoff": 0.1,
-            **changes,
-        }
-        paths = {"root": str(self.root), **({"clones": settings.pop("clones")} if "clones" in settings else {})}
-        code = (
-            "import sys\n"
-            "from pathlib import Path\n"
-            "from bench.cli.settings import Interrupted\n"
-            "from bench.core.errors import BenchError\n"
-            "from bench.launch.plan import LaunchOptions\n"
-            "from bench.launch.head import launch\n"
-            f"paths = {{name: Path(text) for name, text in {paths!r}.items()}}\n"
-            f"options = LaunchOptions(**paths, **{settings!r})\n"
-            "try:\n"
-            "    launch(options)\n"
-            "except KeyboardInterrupt:\n"
-            "    sys.exit(130)\n"
-            "except BenchError as error:\n"
-            "    print(f'error: {error}', file=sys.stderr)\n"
-            "    sys.exit(error.exit_code)\n"
-        )
-        return [sys.executable, "-c", code]
+        """A process that launches: what `python -m bench launch` does, on this project."""
+        return [sys.executable, "-c", LAUNCH, pickle.dumps(self.options(**changes)).hex()]
 
     def start(self, start_new_session=False, **changes):
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}

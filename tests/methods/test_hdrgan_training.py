@@ -11,7 +11,7 @@ from bench.core.optimisation import Stage2
 from bench.core.params import Params
 from bench.core.registry import methods
 from bench.nn.losses import Fidelity
-from bench.stages.training import recipes
+from bench.stages.training.train import learner_of
 from bench.train.checkpoint import Checkpoint
 from bench.train.loop import fit, seed_parameters
 from bench.train.patches import PatchStream
@@ -138,7 +138,7 @@ def test_patches_too_small_for_the_discriminator_are_refused(small_params, recip
     params, network, settings = Params(**content), methods["hdr-gan"].build("smoke"), Stage2(steps=1, batch=2)
     refusal = pytest.raises(UsageError, match=r"patches of 16 .* discriminator, which needs 24")
     with refusal if recipe == "published" else nullcontext():
-        recipes.learner(params, params.runs["hdr-gan--panoramas--s0"], network, settings, None)
+        learner_of(params, params.runs["hdr-gan--panoramas--s0"], network, settings, None)
 
 
 def test_both_networks_are_compiled_in_a_mode_that_the_loop_names(monkeypatch):

@@ -14,7 +14,6 @@ from bench.core.params import load
 from bench.core.recipe import Recipe, published
 from bench.core.registry import methods
 from bench.stages.cost import workload
-from bench.stages.training import recipes
 
 ROOT = Path(__file__).resolve().parents[2]
 with (Path(__file__).with_name("recipes.csv")).open(encoding="utf-8", newline="") as file:
@@ -45,8 +44,8 @@ def test_a_card_holds_the_published_figures(name):
 def test_the_paper_profile_trains_by_them(name):
     run = PAPER.runs[name]
     method = PAPER.variants[run.variant].method
-    settings, cut, wanted = workload.run_settings(PAPER, run), recipes.patches(PAPER, run), stated(FIGURES[method])
-    assert recipes.kind(PAPER, run) == "published"
+    settings, cut, wanted = workload.run_settings(PAPER, run), PAPER.patches_of(run), stated(FIGURES[method])
+    assert PAPER.kind_of(run) == "published"
     for field in {"lr", "batch", "betas", "clip", "steps", "min_lr", "decay"} & set(wanted):
         assert getattr(settings, field) == wanted[field]
     assert cut.size == wanted.get("patch", 256) and cut.stride == wanted.get("stride", 64)
@@ -61,7 +60,7 @@ def test_olc_is_trained_by_stage_2_under_either_recipe():
     for run in PAPER.runs.values():
         if PAPER.variants[run.variant].method == "olc":
             assert workload.run_settings(PAPER, run) == PAPER.stage2
-            assert recipes.patches(PAPER, run) == PAPER.patches
+            assert PAPER.patches_of(run) == PAPER.patches
     found = published(methods["olc"])
     assert (found.lr, found.betas, found.batch) == (PAPER.stage2.lr, PAPER.stage2.betas, PAPER.stage2.batch)
     assert found.weight_perceptual == PAPER.stage2.weight_perceptual
@@ -71,12 +70,12 @@ def test_olc_is_trained_by_stage_2_under_either_recipe():
 def test_the_common_recipe_is_one_for_all():
     demo = load(ROOT / "params.yaml")
     assert {workload.run_settings(demo, run) for run in demo.runs.values()} == {demo.stage2}
-    assert {recipes.patches(demo, run) for run in demo.runs.values()} == {demo.patches}
+    assert {demo.patches_of(run) for run in demo.runs.values()} == {demo.patches}
 
 
 def test_a_run_may_choose_for_itself():
     demo = load(ROOT / "params.yaml")
     run = demo.runs["ahdrnet--panoramas--s0"].model_copy(update={"recipe": "published"})
-    settings = recipes.settings(demo, run, 1000)
+    settings = demo.stage2_of(run, 1000)
     assert (settings.lr, settings.batch, settings.schedule) == (1e-4, 8, "constant")
     assert isinstance(settings, Stage2) and settings.steps == demo.stage2.steps

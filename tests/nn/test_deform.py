@@ -11,14 +11,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from bench.core.errors import UsageError
-from bench.nn import strips
+from bench.nn import deform
 from bench.nn.deform import DeformConv3x3, _whole, deform_conv3x3
 
 
 @pytest.fixture(params=[1, 200, 1 << 18], ids=["rows", "few", "whole"])
 def strip(request, monkeypatch):
     """Strips of one row, of a few, and the whole of these small images."""
-    monkeypatch.setattr(strips, "SAMPLES", request.param)
+    monkeypatch.setattr(deform, "SAMPLES", request.param)
 
 
 def bilinear(image: Tensor, y: float, x: float) -> Tensor:
@@ -190,5 +190,5 @@ def test_steering_of_a_large_image_is_never_held():
     features = torch.randn(1, 8, 300, 200)
     with Largest() as seen, torch.no_grad():
         layer.guided(features, features, predictor)
-    assert seen.elements <= 3 * strips.SAMPLES  # offsets and mask of a strip
+    assert seen.elements <= 3 * deform.SAMPLES  # offsets and mask of a strip
     assert seen.elements < 216 * 300 * 200 / 10

@@ -5,7 +5,7 @@ import torch
 
 from bench.nn import windows
 from bench.nn.attention import attend
-from bench.nn.windows import Grid, WindowAttention, attend_windows, join_windows, shifted_masks, split_windows
+from bench.nn.windows import WindowAttention, WindowGrid, attend_windows, join_windows, shifted_masks, split_windows
 
 
 def attention(channels, heads, **options):
@@ -104,7 +104,7 @@ def tokens_first(*given):
 def test_the_way_of_gpus_is_that_of_the_cpu(shift, kernel, monkeypatch):
     """Both formulations on the CPU, with gradients: a device that calls itself something else takes the other one."""
     monkeypatch.setattr(windows, "attend", kernel)
-    grid, stream = Grid(3, 2, 4, shift), torch.Generator().manual_seed(0)
+    grid, stream = WindowGrid(3, 2, 4, shift), torch.Generator().manual_seed(0)
     pack = torch.randn(6, 2, 16, 3, 2, 5, generator=stream, dtype=torch.float64, requires_grad=True)
     bias = torch.randn(2, 16, 16, generator=stream, dtype=torch.float64, requires_grad=True)
     ours = attend_windows([pack], bias, grid)

@@ -1,5 +1,7 @@
 """A small invented profile: scores, cards, curves, inspections, scenes and predictions as other stages write them."""
 
+import csv
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,14 +14,16 @@ from bench.core.params import Params
 from bench.core.seeding import generator
 from bench.io.files import to_npz
 from bench.io.tables import ScoreRow, write_scores
-from bench.report.codebooks.codebook_figures import Book
+from bench.report.codebooks.figures import InspectedCodebook
 from bench.report.figures.crops import Exhibit
 from bench.report.results.inputs import Measured, Paper
 from bench.report.results.results import collect
+from bench.report.table.table import Table
+from bench.report.table.writers import to_csv
 from bench.stages.reporting import report
 from bench.stages.scoring import summarize
 
-from .books import BOOKS, book_arrays, book_report, network_report
+from .inspected import CODEBOOKS, codebook_arrays, codebook_report, network_report
 from .scenes import SCENES, scene, write_pictures
 
 QUALITY = {
@@ -29,6 +33,15 @@ QUALITY = {
 ROWS_2 = {
     "Vanilla (K=512)": "vanilla-16", "OLC (K=512)": "olc-16", "Vanilla (K=1024)": "vanilla-32", "OLC (K=1024)": "full",
 }  # fmt: skip
+
+
+def records(table: Table) -> list[dict[str, str]]:
+    """Return the rows of a table's CSV."""
+    return list(csv.DictReader(io.StringIO(to_csv(table))))
+
+
+def frame(rows: list[ScoreRow]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=list(ScoreRow._fields))
 
 
 FLOORS = ("reference-only", "triangle-merge")
@@ -120,10 +133,10 @@ def fill(params: Params) -> None:
     for run in params.runs:
         write_json(params.work / "weights" / f"{run}.json", card(params, run))
         write_curve(params.work / "curves" / f"{run}.csv")
-    for name in BOOKS:
+    for name in CODEBOOKS:
         write_curve(params.work / "codebooks" / f"{name}.csv")
-        write_json(params.work / "inspect" / f"{name}.json", book_report(name))
-        (params.work / "inspect" / f"{name}.npz").write_bytes(to_npz(book_arrays(name)))
+        write_json(params.work / "inspect" / f"{name}.json", codebook_report(name))
+        (params.work / "inspect" / f"{name}.npz").write_bytes(to_npz(codebook_arrays(name)))
     write_json(params.work / "inspect" / "network-full--panoramas--s0.json", network_report("full--panoramas--s0"))
     write_pictures(params)
 
@@ -262,9 +275,12 @@ def study(measured) -> Callable[..., tuple[dict[int, Paper], Measured]]:
 
 
 @pytest.fixture
-def books() -> list[Book]:
+def codebooks() -> list[InspectedCodebook]:
     """Two codebooks of one size."""
-    return [Book(name, kind, report=book_report(name), **book_arrays(name)) for name, kind in BOOKS.items()]
+    return [
+        InspectedCodebook(name, kind, report=codebook_report(name), **codebook_arrays(name))
+        for name, kind in CODEBOOKS.items()
+    ]
 
 
 @pytest.fixture

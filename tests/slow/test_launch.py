@@ -130,7 +130,7 @@ def test_with_nohup_a_closed_terminal_changes_nothing(project, expected):
 
 def test_workers_of_a_killed_launch_are_found_without_its_list_and_in_its_own_folder(project, tmp_path):
     project.order("train-a", "sleep 1000")
-    first = project.start(clones=str(tmp_path / "far"))
+    first = project.start(clones=tmp_path / "far")
     wait_for(lambda: "train-a" in project.names, first)
     first.kill()
     first.wait()

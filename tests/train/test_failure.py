@@ -11,7 +11,7 @@ from torch import nn
 from bench.core.errors import TrainingFailed, TrainingPaused, UsageError
 from bench.train.checkpoint import Checkpoint
 from bench.train.failure import Guard, NotFinite, read_dump
-from bench.train.loop import RunOptions, Stop, channels_last, to_inputs
+from bench.train.loop import RunOptions, StopSignal, channels_last, to_inputs
 from bench.train.metering import Meter
 from bench.train.optimiser import EMA, forget_moments
 from bench.train.patches import PatchStream
@@ -102,7 +102,7 @@ def test_a_training_whose_time_is_up_goes_on_to_the_same_bits(tiny_scene, tmp_pa
 
 def test_sigterm_is_heard_and_the_handler_put_back():
     before = signal.getsignal(signal.SIGTERM)
-    with Stop(None) as stop:
+    with StopSignal(None) as stop:
         assert not stop.due()
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop.due() and "SIGTERM" in stop.reason()

@@ -21,7 +21,7 @@ import torch
 
 from bench.core.errors import UsageError
 from bench.io.container import write_scene
-from bench.train.parallel import ALONE, Group, processes
+from bench.train.parallel import ALONE, ProcessGroup, processes
 from tests.train.tiny import EVERY_OPTION, dropping, prepare, stage1, stage2
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -129,11 +129,16 @@ def test_accumulated_parts_equal_whole_batches(scene, tmp_path, train, options):
 
 def test_a_batch_that_cannot_be_shared_is_refused(scene, tmp_path):
     with pytest.raises(UsageError, match="batch of 4 can't be shared by 3 processes in 1 parts"):
-        stage2(prepare(scene), tmp_path, Group(0, 3), **SIX)
+        stage2(prepare(scene), tmp_path, ProcessGroup(0, 3), **SIX)
 
 
 def test_shares_of_a_batch_follow_the_ranks():
-    assert [Group(rank, 4).samples(8) for rank in range(4)] == [slice(0, 2), slice(2, 4), slice(4, 6), slice(6, 8)]
+    assert [ProcessGroup(rank, 4).samples(8) for rank in range(4)] == [
+        slice(0, 2),
+        slice(2, 4),
+        slice(4, 6),
+        slice(6, 8),
+    ]
     assert ALONE.samples(8) == slice(0, 8)
 
 

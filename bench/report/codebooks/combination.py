@@ -17,11 +17,11 @@ ZONES = ("shadows", "mid", "saturated", "mixed")
 UNMIXED = "all but mixed"
 """What the row over all zones is called: cells that belong to none aren't counted in it."""
 EMPTY = "no cell of this zone in these images"
-BOOK = (Column("codebook", "codebook"), Column("segments", "segments"), Column("codes", "K", "", 0))
+CODEBOOK = (Column("codebook", "codebook"), Column("segments", "segments"), Column("codes", "K", "", 0))
 TAIL = (Column("n_vectors", "vectors", "", 0), Column("note", "note", shown=False))
 
 OVERLAP_COLUMNS = (
-    *BOOK,
+    *CODEBOOK,
     Column("first", "kind"),
     Column("second", "and kind"),
     Column("jaccard", "used codes, Jaccard", "", 3),
@@ -31,7 +31,7 @@ OVERLAP_COLUMNS = (
     *TAIL,
 )
 ZONE_COLUMNS = (
-    *BOOK,
+    *CODEBOOK,
     Column("zone", "zone of the reference"),
     *(Column(f"hits_q{i + 1}", f"Q{i + 1}", "hits", 3) for i in range(QUARTERS)),
     Column("used", "used, share", "", 3),
@@ -40,7 +40,7 @@ ZONE_COLUMNS = (
 )
 SHARERS = {name: f"codes_{name.lower().replace('+', '_')}" for name in sharers(LDR)}
 SHARER_COLUMNS = (
-    *BOOK,
+    *CODEBOOK,
     Column("of", "share of"),
     *(Column(key, "none" if name == "none" else name, "by", 3) for name, key in SHARERS.items()),
     *(Column(f"same_{kind.lower()}", kind, "same", 3) for kind in LDR),
@@ -48,7 +48,7 @@ SHARER_COLUMNS = (
     *TAIL,
 )
 CLAIM_COLUMNS = (
-    *BOOK,
+    *CODEBOOK,
     Column("unshared", "share of HDR vectors", "unshared", 3),
     Column("unshared_codes", "share of codes", "unshared", 3),
     Column("information", "bits", "", 4),
@@ -73,18 +73,16 @@ def tables(found: Sequence[Report], setting: str) -> list[Table]:
 
 def rule(found: Sequence[Report]) -> str:
     """State in a sentence or two what the exposure zones are."""
-    wordings = dict.fromkeys(_rule(report["zones"]["rule"]) for report in found if "zones" in report)
-    return " ".join(wordings)
-
-
-def _rule(values: Mapping[str, float]) -> str:
-    dark, bright, cell = values["dark"], values["bright"], int(values["cell"])
-    return (
-        f"Zones are those of the reference frame in cells of {cell}x{cell} pixels, one for each HDR vector: a pixel is "
-        f"saturated if a channel is at least {bright:g} of full scale ({bright * 255:.0f} of 255, gamma-encoded), in "
-        f"the shadows if all are below {dark:g} ({dark * 255:.0f} of 255), mid otherwise; a cell belongs to a zone if "
-        f"{values['majority']:.0%} of its pixels or more do, and is mixed otherwise."
+    rules = [report["zones"]["rule"] for report in found if "zones" in report]
+    wordings = dict.fromkeys(
+        f"Zones are those of the reference frame in cells of {int(one['cell'])}x{int(one['cell'])} pixels, one for "
+        f"each HDR vector: a pixel is saturated if a channel is at least {one['bright']:g} of full scale "
+        f"({one['bright'] * 255:.0f} of 255, gamma-encoded), in the shadows if all are below {one['dark']:g} "
+        f"({one['dark'] * 255:.0f} of 255), mid otherwise; a cell belongs to a zone if {one['majority']:.0%} of its "
+        "pixels or more do, and is mixed otherwise."
+        for one in rules
     )
+    return " ".join(wordings)
 
 
 def _claim(found: Sequence[Report], setting: str) -> Table:
@@ -94,11 +92,11 @@ def _claim(found: Sequence[Report], setting: str) -> Table:
         name="codebooks_claim",
         title="Are HDR images made of LDR representations? The claim in numbers",
         caption=f"{setting}: {samples(found)}. Used by no frame: share of HDR vectors on codes, and share of the "
-        "book's codes, that no frame of the same images uses. Bits: mutual information of exposure zone and quarter "
-        "over HDR vectors. Last groups: share of a zone's HDR vectors in the half of the book that OLC gives to the "
-        "frame which exposes the zone best: saturated, L1 (Q1, Q2); mid, L2 (Q2, Q3); shadows, L3 (Q3, Q4). By "
-        f"chance: what {shifts} random shifts of each image's zone map give, which keep how zones and codes cluster; "
-        "95 % of them stay below these bits, and 95 % lie between low and high. Neighbouring vectors aren't "
+        "codebook's codes, that no frame of the same images uses. Bits: mutual information of exposure zone and "
+        "quarter over HDR vectors. Last groups: share of a zone's HDR vectors in the half of the codebook that OLC "
+        "gives to the frame which exposes the zone best: saturated, L1 (Q1, Q2); mid, L2 (Q2, Q3); shadows, L3 (Q3, "
+        f"Q4). By chance: what {shifts} random shifts of each image's zone map give, which keep how zones and codes "
+        "cluster; 95 % of them stay below these bits, and 95 % lie between low and high. Neighbouring vectors aren't "
         f"independent, so no test that counts vectors would hold. {rule(found)}",
         columns=CLAIM_COLUMNS,
         rows=tuple(_claim_row(report) for report in found),
@@ -113,7 +111,7 @@ def _claim(found: Sequence[Report], setting: str) -> Table:
 
 def _claim_row(report: Report) -> Row:
     zones = report["zones"]
-    cells = _book(report) | {
+    cells = _codebook(report) | {
         "unshared": number(zones["sharers"]["mass"]["none"]),
         "unshared_codes": number(zones["sharers"]["codes"]["none"]),
         "information": number(zones["information"]),
@@ -136,7 +134,7 @@ def _zones(found: Sequence[Report], setting: str) -> Table:
         title="What HDR images draw on, by exposure zone",
         caption=f"{setting}: {samples(found)}. Share of each zone's HDR vectors that chose a code of each "
         f"quarter; the row {UNMIXED} is what each zone would show if zones didn't matter. "
-        f"Used and perplexity fall with the number of vectors, so compare them between books only. {rule(found)}",
+        f"Used and perplexity fall with the number of vectors, so compare them between codebooks only. {rule(found)}",
         columns=ZONE_COLUMNS,
         rows=tuple(one for report in found for one in _zone_rows(report)),
         groups={("all", "hits"): "share of vectors"},
@@ -145,17 +143,17 @@ def _zones(found: Sequence[Report], setting: str) -> Table:
 
 def _zone_rows(report: Report) -> Iterator[Row]:
     zones = report["zones"]["zones"]
-    for zone in ZONES:
-        values = zones[zone]
-        cells = _book(report) | {"zone": zone, "n_vectors": int(values["vectors"])}
+    unmixed = {
+        "vectors": sum(int(zones[zone]["vectors"]) for zone in ZONES if zone != "mixed"),
+        "quarters": report["zones"]["expected"] or (),
+    }
+    reasons = {column.key: EMPTY for column in ZONE_COLUMNS}
+    by_zone = dict.fromkeys(("used", "perplexity"), "counted by zone and over all cells only")
+    for zone, values in {**{zone: zones[zone] for zone in ZONES}, UNMIXED: unmixed}.items():
+        cells = _codebook(report) | {"zone": zone, "n_vectors": int(values["vectors"])}
         cells |= {f"hits_q{i + 1}": number(share) for i, share in enumerate(values.get("quarters", ()))}
         cells |= {key: number(values.get(key)) for key in ("used", "perplexity")}
-        yield row("all", cells, ZONE_COLUMNS, {column.key: EMPTY for column in ZONE_COLUMNS})
-    counted = sum(int(zones[zone]["vectors"]) for zone in ZONES if zone != "mixed")
-    cells = _book(report) | {"zone": UNMIXED, "n_vectors": counted}
-    cells |= {f"hits_q{i + 1}": number(share) for i, share in enumerate(report["zones"]["expected"] or ())}
-    reasons = dict.fromkeys(("used", "perplexity"), "counted by zone and over all cells only")
-    yield row("all", cells, ZONE_COLUMNS, {column.key: EMPTY for column in ZONE_COLUMNS} | reasons)
+        yield row("all", cells, ZONE_COLUMNS, reasons | (by_zone if zone == UNMIXED else {}))
 
 
 def _sharers(found: Sequence[Report], setting: str) -> Table:
@@ -164,10 +162,10 @@ def _sharers(found: Sequence[Report], setting: str) -> Table:
         folded=True,
         title="Whose codes HDR images use",
         caption=f"{setting}: {samples(found)}. HDR vectors by which frames of the same images use their code "
-        "too, each vector in one column; the last row of a book counts codes instead, as if all were used equally. "
+        "too, each vector in one column; the last row of a codebook counts codes instead, as if all were used equally. "
         "Same code and place: share of HDR vectors whose code is the one that the frame's vector at the same place "
         "chose; by chance: what independent choices would give. Frames aren't aligned, so motion lowers it. By the "
-        f"rule of segments, L1 and L3 have no code in common in an overlapped book. {rule(found)}",
+        f"rule of segments, L1 and L3 have no code in common in an overlapped codebook. {rule(found)}",
         columns=SHARER_COLUMNS,
         rows=tuple(one for report in found for one in _sharer_rows(report)),
         groups={
@@ -179,28 +177,18 @@ def _sharers(found: Sequence[Report], setting: str) -> Table:
 
 
 def _sharer_rows(report: Report) -> Iterator[Row]:
-    zones, overlap = report["zones"], report["overlap"]
-    whole = {
-        "vectors": report["vectors"],
-        "sharers": zones["sharers"]["mass"],
-        **{
-            key: dict(zip(IMAGE_KINDS, overlap[key][IMAGE_KINDS.index("H")], strict=True))
-            for key in ("same", "same_by_chance")
-        },
-    }
-    parts = {"all HDR vectors": whole} | {f"HDR vectors, {zone}": zones["zones"][zone] for zone in ZONES}
-    for name, values in parts.items():
-        yield _sharer_row(report, name, values, EMPTY)
+    zones, overlap, hdr = report["zones"], report["overlap"], IMAGE_KINDS.index("H")
+    same = {key: dict(zip(IMAGE_KINDS, overlap[key][hdr], strict=True)) for key in ("same", "same_by_chance")}
+    whole = {"vectors": report["vectors"], "sharers": zones["sharers"]["mass"], **same}
     codes = {"vectors": report["vectors"], "sharers": zones["sharers"]["codes"]}
-    yield _sharer_row(report, "codes of the book", codes, "a code has no place")
-
-
-def _sharer_row(report: Report, name: str, values: Mapping[str, Any], reason: str) -> Row:
-    cells = _book(report) | {"of": name, "n_vectors": int(values["vectors"])}
-    cells |= {SHARERS[who]: number(share) for who, share in values.get("sharers", {}).items()}
-    for key, prefix in (("same", "same"), ("same_by_chance", "chance")):
-        cells |= {f"{prefix}_{kind.lower()}": number(values.get(key, {}).get(kind)) for kind in LDR}
-    return row("all", cells, SHARER_COLUMNS, {column.key: reason for column in SHARER_COLUMNS})
+    parts = {f"HDR vectors, {zone}": zones["zones"][zone] for zone in ZONES}
+    for name, values in {"all HDR vectors": whole, **parts, "codes of the codebook": codes}.items():
+        cells = _codebook(report) | {"of": name, "n_vectors": int(values["vectors"])}
+        cells |= {SHARERS[who]: number(share) for who, share in values.get("sharers", {}).items()}
+        for key, prefix in (("same", "same"), ("same_by_chance", "chance")):
+            cells |= {f"{prefix}_{kind.lower()}": number(values.get(key, {}).get(kind)) for kind in LDR}
+        reason = "a code has no place" if values is codes else EMPTY
+        yield row("all", cells, SHARER_COLUMNS, {column.key: reason for column in SHARER_COLUMNS})
 
 
 def _overlaps(found: Sequence[Report], setting: str) -> Table:
@@ -211,8 +199,8 @@ def _overlaps(found: Sequence[Report], setting: str) -> Table:
         caption=f"{setting}: {samples(found)}. Jaccard: codes that both kinds use over codes that either uses. "
         "Shared mass: histogram intersection, the sum over codes of the smaller of both shares. Same: share of "
         "positions at which both chose the same code, and what independent choices would give; frames aren't aligned, "
-        "so motion lowers it. By the rule of segments alone, neighbouring frames of an overlapped book can share half "
-        "of what they may use, L1 and L3 nothing.",
+        "so motion lowers it. By the rule of segments alone, neighbouring frames of an overlapped codebook can share "
+        "half of what they may use, L1 and L3 nothing.",
         columns=OVERLAP_COLUMNS,
         rows=tuple(one for report in found for one in _overlap_rows(report)),
         groups={("all", "same"): "same code at the same place,"},
@@ -221,12 +209,12 @@ def _overlaps(found: Sequence[Report], setting: str) -> Table:
 
 def _overlap_rows(report: Report) -> Iterator[Row]:
     for i, j in combinations(range(len(IMAGE_KINDS)), 2):
-        cells = _book(report) | {"first": IMAGE_KINDS[i], "second": IMAGE_KINDS[j]}
+        cells = _codebook(report) | {"first": IMAGE_KINDS[i], "second": IMAGE_KINDS[j]}
         cells |= {key: number(report["overlap"][key][i][j]) for key in ("jaccard", "shared", "same", "same_by_chance")}
         yield row("all", cells, OVERLAP_COLUMNS, {})
 
 
-def _book(report: Report) -> dict[str, Value]:
+def _codebook(report: Report) -> dict[str, Value]:
     return {
         "codebook": str(report["codebook"]),
         "segments": str(report["segments"]),

@@ -1,6 +1,6 @@
 """Tables of what `inspect` found: use of the codebooks, and whether the network's parts do their work."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.core.scene import IMAGE_KINDS
@@ -45,14 +45,14 @@ def codebooks(found: Sequence[Mapping[str, Any]], setting: str) -> Table:
     return Table(
         name="codebooks",
         title="Use of the codebooks on held-out images",
-        caption=f"{setting}: {samples(found)}. L1 to L3 are the frames, short to long; H is the truth. "
-        "Mean |code|²: mean square norm of the book's codes, to which the mapping loss's effect is proportional. "
-        "Used: share of the book's K codes hit at least once (an overlapped book allows L1 to L3 half of them). "
+        caption=f"{setting}: {samples(found)}. L1 to L3 are the frames, short to long; H is the ground truth. "
+        "Mean |code|²: mean square norm of the codebook's codes, to which the mapping loss's effect is proportional. "
+        "Used: share of the codebook's K codes hit at least once (an overlapped one allows L1 to L3 half of them). "
         "Perplexity: exp of the entropy of hits. Quantisation error: mean squared difference of a vector's component "
         "and its code's. PSNR: reconstruction from the codes alone. "
-        "Q1 to Q4: the quarters of the book, their share of hits, the share of their codes used and the quantisation "
-        "error of the vectors that chose them; in a vanilla book they are ranges of indices and no more. Images are "
-        "padded to multiples of 8 by reflection.",
+        "Q1 to Q4: the quarters of the codebook, their share of hits, the share of their codes used and the "
+        "quantisation error of the vectors that chose them; in a vanilla codebook they are ranges of indices and no "
+        "more. Images are padded to multiples of 8 by reflection.",
         columns=CODEBOOK_COLUMNS,
         rows=rows,
         groups={
@@ -84,20 +84,13 @@ def _codebook_row(report: Mapping[str, Any], kind: str) -> Row:
     }
     for key in ("used", "perplexity", "quantisation_error", "psnr-mu", "psnr-l"):
         cells[key.replace("-", "_")] = number(values.get(key))
-    remarks: dict[str, str] = {}
-    for name, shares in _by_quarter(report, kind, values):
-        cells |= {f"{name}_q{i + 1}": number(share) for i, share in enumerate(shares)}
-        remarks |= {
-            f"{name}_q{i + 1}": "no vector chose this quarter" for i, share in enumerate(shares) if share is None
-        }
-    return row("all", cells, CODEBOOK_COLUMNS, remarks)
-
-
-def _by_quarter(report: Mapping[str, Any], kind: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[Any]]]:
-    yield "hits", values.get("quarters", ())
-    whole = [quarter.get("used") for quarter in report.get("quarters", ())] if kind == "H" else ()
-    yield "used", values.get("quarters_used", whole)
-    yield "error", values.get("quarters_error", ())
+    quarters = {"hits": "quarters", "used": "quarters_used", "error": "quarters_error"}
+    shares = {
+        f"{name}_q{i + 1}": share for name, fact in quarters.items() for i, share in enumerate(values.get(fact, ()))
+    }
+    cells |= {key: number(share) for key, share in shares.items()}
+    unused = {key: "no vector chose this quarter" for key, share in shares.items() if share is None}
+    return row("all", cells, CODEBOOK_COLUMNS, unused)
 
 
 def parts(found: Sequence[Mapping[str, Any]], setting: str) -> Table:
@@ -110,15 +103,17 @@ def parts(found: Sequence[Mapping[str, Any]], setting: str) -> Table:
         "of relative radiance). The mapping loss should fall in training; the perplexity of HDR images should reach "
         "10 % of K.",
         columns=PART_COLUMNS,
-        rows=tuple(_part_row(report) for report in found),
+        rows=tuple(
+            row(
+                "all",
+                {"run": str(report["run"]), "codes": report.get("codes")}
+                | {column.key: number(report.get(column.key.replace("_", "-"))) for column in PART_COLUMNS[2:-1]},
+                PART_COLUMNS,
+                {},
+            )
+            for report in found
+        ),
     )
-
-
-def _part_row(report: Mapping[str, Any]) -> Row:
-    cells: dict[str, Value] = {"run": str(report["run"]), "codes": report.get("codes")}
-    for column in PART_COLUMNS[2:-1]:
-        cells[column.key] = number(report.get(column.key.replace("_", "-")))
-    return row("all", cells, PART_COLUMNS, {})
 
 
 def row(panel: str, cells: Mapping[str, Value], columns: Sequence[Column], reasons: Mapping[str, str]) -> Row:

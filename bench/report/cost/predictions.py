@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from bench.core.params import Params
 from bench.core.registry import methods
-from bench.report.figures.pareto import AFTER, LEARNED, PLAIN, Panel, Point, pareto_figure
+from bench.report.figures.pareto import AFTER, LEARNED, PLAIN, Plane, Point, pareto_figure
 from bench.report.page.page import Figure
 from bench.report.results.inputs import Measured
 from bench.report.results.results import Results
@@ -183,8 +183,8 @@ def timed(
 
     time = f"seconds per megapixel, pictures of {sizes[-1][1]} pixels"
     panels = [
-        Panel("Time", time, points(lambda row: row.per_megapixel)),
-        Panel("Size", SIZE, points(lambda row: (row.parameters or 0) / MEGA)),
+        Plane("Time", time, points(lambda row: row.per_megapixel)),
+        Plane("Size", SIZE, points(lambda row: (row.parameters or 0) / MEGA)),
     ]
     protocols = ", ".join(sorted({scored[name].protocol for name in good}))
     presets = ", ".join(sorted({row.preset for row in good.values() if kind(row.method) != PLAIN})) or "none"
@@ -216,7 +216,7 @@ def figures(measured: Measured, datasets: Sequence[str]) -> list[Figure]:
         if not any(point.cost for point in points):
             continue
         note = uncounted(frozen)
-        png = pareto_figure([Panel(dataset, SIZE, tuple(points))], REACHED, note)["png"]
+        png = pareto_figure([Plane(dataset, SIZE, tuple(points))], REACHED, note)["png"]
         figure = f"pareto_parameters_{dataset}" if index else "pareto_parameters"
         caption = " ".join(filter(None, (UNTIMED, note)))
         made.append(Figure(figure, png, f"{METRICS[0].head} against parameters, {dataset}", caption))

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ WHITE_PERCENTILE = 99.9
 CROP_SHARE = 0.3
 
 
-class Box(NamedTuple):
+class Crop(NamedTuple):
     """A square crop: what it shows, upper left corner and edge in pixels."""
 
     shows: str
@@ -84,7 +84,7 @@ def choose(interest: Mapping[str, tuple[str, float]], most: int) -> list[str]:
     return [*first, *(name for name in ranked if name not in first)][:most]
 
 
-def boxes(scene: Scene, masks: Mapping[str, NDArray[np.bool_]]) -> list[Box]:
+def crops_of(scene: Scene, masks: Mapping[str, NDArray[np.bool_]]) -> list[Crop]:
     """Return one crop per mask that isn't empty: the window with most detail of the short frame inside the mask.
 
     Detail is the mu-law gradient: the short frame alone shows what the reference lost. Crops don't overlap where
@@ -94,15 +94,15 @@ def boxes(scene: Scene, masks: Mapping[str, NDArray[np.bool_]]) -> list[Box]:
     edge = max(8, round(CROP_SHARE * min(height, width)))
     short = mu_law(scene.linear[0].mean(axis=-1))
     detail = np.hypot(*np.gradient(short)) + 1e-3
-    found: list[Box] = []
+    found: list[Crop] = []
     for name, mask in masks.items():
         weight = _windows(np.where(mask, detail, 0.0), edge)
-        for box in found:
-            weight[max(0, box.top - edge) : box.top + edge, max(0, box.left - edge) : box.left + edge] *= 0.01
+        for crop in found:
+            weight[max(0, crop.top - edge) : crop.top + edge, max(0, crop.left - edge) : crop.left + edge] *= 0.01
         if weight.max() > 0:
             top, left = np.unravel_index(int(np.argmax(weight)), weight.shape)
-            found.append(Box(name, int(top), int(left), edge))
-    return found or [Box("centre", (height - edge) // 2, (width - edge) // 2, edge)]
+            found.append(Crop(name, int(top), int(left), edge))
+    return found or [Crop("centre", (height - edge) // 2, (width - edge) // 2, edge)]
 
 
 def _windows(weight: NDArray[np.float64], edge: int) -> NDArray[np.float64]:
@@ -125,22 +125,21 @@ def crop_figure(exhibit: Exhibit) -> bytes:
 
     Without truth there are no error maps, and white is what the short frame's percentile says.
     """
-    scene, places = exhibit.scene, boxes(exhibit.scene, exhibit.masks)
-    columns = len(exhibit.predictions) + (1 if scene.radiance is None else 2)
-    cell = min((WIDTH + GAP) / columns - GAP, 1.9)
+    scene, truth, crops = exhibit.scene, exhibit.scene.radiance, crops_of(exhibit.scene, exhibit.masks)
+    columns = len(exhibit.heads)
+    edge = min((WIDTH + GAP) / columns - GAP, 1.9)
     overview = ((WIDTH + GAP) / (len(scene.frames) + 1) - GAP) * scene.frames.shape[1] / scene.frames.shape[2]
-    rows = len(places) * (1 if scene.radiance is None else 2)
     top = 0.22 + overview + MARGIN + LINE * max(head.count("\n") + 1 for head in exhibit.heads)
-    height = top + rows * (cell + GAP) + 0.1 * len(places) + 0.42
+    height = top + len(crops) * ((1 if truth is None else 2) * (edge + GAP) + 0.1) + 0.42
     with canvas(WIDTH, height) as figure:
-        _overview(figure, exhibit, places, overview)
-        limit = _limit(exhibit, places)
-        for index, box in enumerate(places):
-            _row(figure, exhibit, box, top, cell, BOXES[index % len(BOXES)], index == 0)
-            top += cell + GAP
-            if scene.radiance is not None:
-                _errors(figure, exhibit, box, top, cell, limit)
-                top += cell + GAP
+        _overview(figure, exhibit, crops, overview)
+        limit = _limit(exhibit, crops)
+        for index, crop in enumerate(crops):
+            _methods(figure, exhibit, crop, top, edge, BOXES[index % len(BOXES)], index == 0)
+            top += edge + GAP
+            if truth is not None:
+                _errors(figure, exhibit, truth, crop, top, edge, limit)
+                top += edge + GAP
             top += 0.1
         figure.text(0, 0.02 / height, _legend(exhibit), fontsize=6.5, color=MUTED, va="bottom")
         return png(figure)
@@ -152,10 +151,11 @@ def _axes(figure: "Figure", left: float, top: float, width: float, height: float
     return figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
 
 
-def _overview(figure: "Figure", exhibit: Exhibit, places: Sequence[Box], height: float) -> None:
+def _overview(figure: "Figure", exhibit: Exhibit, crops: Sequence[Crop], height: float) -> None:
+    from matplotlib.patches import Rectangle
+
     scene = exhibit.scene
-    count = len(scene.frames) + 1
-    width = (WIDTH + GAP) / count - GAP
+    width = (WIDTH + GAP) / (len(scene.frames) + 1) - GAP
     pictures = [np.rint(frame * 255).astype(np.uint8) for frame in scene.ldr]
     titles = [f"frame {i + 1}, t = {t:g}{', reference' * (i == scene.reference)}" for i, t in enumerate(scene.times)]
     whole = pictures[scene.reference] if scene.radiance is None else for_display(scene.radiance, exhibit.scale)
@@ -164,75 +164,59 @@ def _overview(figure: "Figure", exhibit: Exhibit, places: Sequence[Box], height:
         axes = _axes(figure, index * (width + GAP), 0.2, width, height)
         picture(axes, pixels, title, smooth=True)
         axes.set_aspect("auto")
-    for index, box in enumerate(places):
-        _outline(axes, box, BOXES[index % len(BOXES)])
+    for index, crop in enumerate(crops):
+        look: dict[str, Any] = {"edgecolor": BOXES[index % len(BOXES)], "linewidth": 1.4, "clip_on": False}
+        corner = (crop.left - 0.5, crop.top - 0.5)
+        axes.add_patch(Rectangle(corner, crop.edge, crop.edge, fill=False, **look))
 
 
-def _outline(axes: "Axes", box: Box, colour: str) -> None:
-    from matplotlib.patches import Rectangle
-
-    corner = (box.left - 0.5, box.top - 0.5)
-    axes.add_patch(Rectangle(corner, box.edge, box.edge, fill=False, edgecolor=colour, linewidth=1.4, clip_on=False))
-
-
-def _row(figure: "Figure", exhibit: Exhibit, box: Box, top: float, cell: float, colour: str, titled: bool) -> None:
+def _methods(
+    figure: "Figure", exhibit: Exhibit, crop: Crop, top: float, edge: float, colour: str, titled: bool
+) -> None:
     scene = exhibit.scene
     radiances = [*exhibit.predictions.values(), *([] if scene.radiance is None else [scene.radiance])]
     shown: list[Array | None] = [np.rint(scene.ldr[scene.reference] * 255).astype(np.uint8)]
     shown += [None if one is None else for_display(one, exhibit.scale) for one in radiances]
     for index, (head, pixels) in enumerate(zip(exhibit.heads, shown, strict=True)):
-        axes = _axes(figure, index * (cell + GAP), top, cell, cell)
+        axes = _axes(figure, index * (edge + GAP), top, edge, edge)
         if pixels is None:
-            _absent(axes)
+            bare(axes)
+            text = "no prediction\nof this scene"
+            axes.text(0.5, 0.5, text, ha="center", va="center", fontsize=6.5, color=MUTED)
         else:
-            picture(axes, box.cut(pixels))
+            picture(axes, crop.cut(pixels))
         if titled:
             axes.set_title(head, pad=3, fontsize=7)
         if index == 0:
-            _frame(axes, colour)
+            axes.spines[:].set(visible=True, color=colour, linewidth=2)
 
 
-def _frame(axes: "Axes", colour: str) -> None:
-    for spine in axes.spines.values():
-        spine.set(visible=True, color=colour, linewidth=2)
-
-
-def _absent(axes: "Axes") -> None:
-    bare(axes)
-    axes.text(0.5, 0.5, "no prediction\nof this scene", ha="center", va="center", fontsize=6.5, color=MUTED)
-
-
-def _limit(exhibit: Exhibit, places: Iterable[Box]) -> float:
+def _limit(exhibit: Exhibit, crops: Iterable[Crop]) -> float:
     """Return the largest error shown: 99th percentile over all methods and crops, rounded up to two digits."""
-    truth = exhibit.scene.radiance
-    if truth is None:
+    truth, predictions = exhibit.scene.radiance, [one for one in exhibit.predictions.values() if one is not None]
+    if truth is None or not predictions:
         return 1.0
-    shown = [
-        error(box.cut(prediction), box.cut(truth)).ravel()
-        for box in places
-        for prediction in exhibit.predictions.values()
-        if prediction is not None
-    ]
-    return max(0.02, math.ceil(100 * float(np.percentile(np.concatenate(shown), 99))) / 100) if shown else 1.0
+    shown = [error(crop.cut(one), crop.cut(truth)).ravel() for crop in crops for one in predictions]
+    return max(0.02, math.ceil(100 * float(np.percentile(np.concatenate(shown), 99))) / 100)
 
 
-def _errors(figure: "Figure", exhibit: Exhibit, box: Box, top: float, cell: float, limit: float) -> None:
-    truth = exhibit.scene.radiance
-    assert truth is not None
-    note = _axes(figure, 0, top, cell, cell)
+def _errors(
+    figure: "Figure", exhibit: Exhibit, truth: Radiance, crop: Crop, top: float, edge: float, limit: float
+) -> None:
+    note = _axes(figure, 0, top, edge, edge)
     bare(note)
-    text = f"{box.shows} area\n\nerror maps\nof this crop"
+    text = f"{crop.shows} area\n\nerror maps\nof this crop"
     note.text(0.96, 0.5, text, ha="right", va="center", fontsize=7, color=INK)
     image = None
     for index, prediction in enumerate(exhibit.predictions.values(), start=1):
-        axes = _axes(figure, index * (cell + GAP), top, cell, cell)
+        axes = _axes(figure, index * (edge + GAP), top, edge, edge)
         bare(axes)
         if prediction is not None:
-            values = np.clip(error(box.cut(prediction), box.cut(truth)), 0, limit)
+            values = np.clip(error(crop.cut(prediction), crop.cut(truth)), 0, limit)
             image = axes.imshow(values, cmap="magma", vmin=0, vmax=limit, interpolation="nearest")
     if image is not None:
-        left = (len(exhibit.predictions) + 1) * (cell + GAP)
-        bar = figure.colorbar(image, cax=_axes(figure, left + 0.08, top + 0.05, 0.1, cell - 0.1))
+        left = (len(exhibit.predictions) + 1) * (edge + GAP)
+        bar = figure.colorbar(image, cax=_axes(figure, left + 0.08, top + 0.05, 0.1, edge - 0.1))
         bar.set_label("|ΔT|, mu-law", fontsize=6.5)
         bar.ax.tick_params(labelsize=6)
 

@@ -22,7 +22,7 @@ FLOOR = 0.02
 """Smallest error that the colour bar ends at: below it maps would show rounding."""
 
 
-class Maps(NamedTuple):
+class SceneMaps(NamedTuple):
     """What there is to draw of one scene.
 
     prediction, truth : (H, W, 3) linear relative radiance, finite.
@@ -37,7 +37,7 @@ class Maps(NamedTuple):
     reason: str = ""
 
 
-def map_figure(maps: Maps) -> bytes:
+def map_figure(maps: SceneMaps) -> bytes:
     """Draw prediction and truth, below them the error and the visibility map, as PNG.
 
     The error map ends at its 99.5th percentile, the visibility map always runs from 0 to 1: pictures of several scenes

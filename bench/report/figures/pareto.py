@@ -50,7 +50,7 @@ class Point(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Panel:
+class Plane:
     """One plane: title, what the cost is, its points; `none` says what a cost of 0 means."""
 
     title: str
@@ -65,17 +65,13 @@ def front(points: Sequence[Point]) -> list[Point]:
     What costs nothing takes no part: a good method without parameters would leave nothing to say about the others.
     """
     kept: list[Point] = []
-    for point in sorted(_priced(points), key=lambda point: (point.cost, -point.value, point.label)):
-        if not kept or point.value > kept[-1].value:
+    for point in sorted(points, key=lambda point: (point.cost, -point.value, point.label)):
+        if point.cost > 0 and (not kept or point.value > kept[-1].value):
             kept.append(point)
     return kept
 
 
-def _priced(points: Sequence[Point]) -> list[Point]:
-    return [point for point in points if point.cost > 0]
-
-
-def pareto_figure(panels: Sequence[Panel], reach: str, caption: str = "") -> dict[str, bytes]:
+def pareto_figure(panels: Sequence[Plane], reach: str, caption: str = "") -> dict[str, bytes]:
     """Draw the panels side by side; returns {"png", "svg", "pdf"}. Equal input gives equal bytes.
 
     reach   : what the vertical axes show, with its unit.
@@ -112,7 +108,9 @@ def ticks(low: float, high: float) -> list[float]:
     return [step * 10.0**power for power in powers for step in steps if low <= step * 10.0**power <= high]
 
 
-def _marks(axes: "Axes", panel: Panel) -> None:
+def _marks(axes: "Axes", panel: Plane) -> None:
+    from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
     where, best = places(panel.points), front(panel.points)
     axes.set_xscale("log")
     for x, point in zip(where, panel.points, strict=True):
@@ -126,15 +124,23 @@ def _marks(axes: "Axes", panel: Panel) -> None:
     span = max(max(values) - min(values), 0.1)
     axes.set_xlim(low / room, high * room)
     axes.set_ylim(min(values) - 0.1 * span, max(values) + 0.2 * span)
-    line = _front_line(panel, high * room)
-    if line:
+    if line := _front_line(panel, high * room):
         axes.plot(*zip(*line, strict=True), color=INK, linewidth=0.9, zorder=2)
-    _scale(axes, panel, where)
     axes.set_xlabel(panel.cost)
     axes.set_title(panel.title, loc="left", fontweight="bold")
+    costs = [point.cost for point in panel.points if point.cost > 0]
+    found = [mark for mark in ticks(low / room, high * room) if not costs or mark >= min(costs) / 1.05]
+    names = [f"{mark:g}" for mark in found]
+    if len(costs) < len(where):
+        found, names = [low, *found], [panel.none, *names]
+        if costs:
+            axes.axvline((low * min(costs)) ** 0.5, color=GRID, linewidth=1.4, linestyle=(0, (2, 2)), zorder=1)
+    axes.xaxis.set_major_locator(FixedLocator(found))
+    axes.xaxis.set_major_formatter(FixedFormatter(names))
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
-def _front_line(panel: Panel, end: float) -> list[Spot]:
+def _front_line(panel: Plane, end: float) -> list[Spot]:
     """Return the corners of the steps through the front; below and right of them every method on it is beaten."""
     best = front(panel.points)
     where = dict(zip(panel.points, places(panel.points), strict=True))
@@ -145,23 +151,7 @@ def _front_line(panel: Panel, end: float) -> list[Spot]:
     return [*corners, (end, corners[-1][1])] if corners else []
 
 
-def _scale(axes: "Axes", panel: Panel, where: Sequence[float]) -> None:
-    from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
-
-    costs = [point.cost for point in panel.points if point.cost > 0]
-    found = [mark for mark in ticks(*axes.get_xlim()) if not costs or mark >= min(costs) / 1.05]
-    names = [f"{mark:g}" for mark in found]
-    if len(costs) < len(where):
-        nothing = min(where)
-        found, names = [nothing, *found], [panel.none, *names]
-        if costs:
-            axes.axvline((nothing * min(costs)) ** 0.5, color=GRID, linewidth=1.4, linestyle=(0, (2, 2)), zorder=1)
-    axes.xaxis.set_major_locator(FixedLocator(found))
-    axes.xaxis.set_major_formatter(FixedFormatter(names))
-    axes.xaxis.set_minor_locator(NullLocator())
-
-
-def _legend(figure: "Figure", panels: Sequence[Panel]) -> None:
+def _legend(figure: "Figure", panels: Sequence[Plane]) -> None:
     from matplotlib.lines import Line2D
 
     kinds = {point.kind for panel in panels for point in panel.points}
@@ -171,28 +161,35 @@ def _legend(figure: "Figure", panels: Sequence[Panel]) -> None:
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
 
 
-def _names(axes: "Axes", panel: Panel) -> None:
+def _names(axes: "Axes", panel: Plane) -> None:
+    """Write the names; in fractions of the panel, which are the same whatever the file's resolution."""
     scale = POINT / axes.figure.dpi
-    best, where = front(panel.points), places(panel.points)
-    strong = [point in best for point in panel.points]
-    spots = [_spot(axes, (x, point.value), scale) for x, point in zip(where, panel.points, strict=True)]
-    sizes = [_extent(axes, point.label, bold, scale) for point, bold in zip(panel.points, strong, strict=True)]
-    corners = [_spot(axes, corner, scale) for corner in _front_line(panel, axes.get_xlim()[1])]
-    frame = axes.get_window_extent()
-    area = Box(*(scale * edge for edge in frame.extents))
+
+    def spot(at: Spot) -> Spot:
+        x, y = axes.transData.transform(at)
+        return float(scale * x), float(scale * y)
+
+    def inside(x: float, y: float) -> Spot:
+        return (x - area.left) / (area.right - area.left), (y - area.bottom) / (area.top - area.bottom)
+
+    best = front(panel.points)
+    fonts = [_font(point in best) for point in panel.points]
+    spots = [spot((x, point.value)) for x, point in zip(places(panel.points), panel.points, strict=True)]
+    sizes = [_extent(axes, point.label, font, scale) for point, font in zip(panel.points, fonts, strict=True)]
+    corners = [spot(corner) for corner in _front_line(panel, axes.get_xlim()[1])]
+    area = Box(*(scale * edge for edge in axes.get_window_extent().extents))
     boxes = place(spots, sizes, area, RADIUS, list(pairwise(corners)))
+    look: dict[str, Any] = {"transform": axes.transAxes, "in_layout": False}
     for index, (box, point) in enumerate(zip(boxes, panel.points, strict=True)):
-        leader = (spots[index], box.nearest(spots[index])) if pointed(index, box, spots) else ()
-        _write(axes, area, box, leader, point.label, strong[index])
+        x, y = inside(box.left, box.bottom)
+        axes.text(x, y, point.label, ha="left", va="bottom", zorder=5, **look, **fonts[index])
+        if pointed(index, box, spots):
+            ends = zip(inside(*spots[index]), inside(*box.nearest(spots[index])), strict=True)
+            axes.plot(*ends, color=MUTED, linewidth=0.5, zorder=2, **look)
 
 
-def _spot(axes: "Axes", place: Spot, scale: float) -> Spot:
-    x, y = axes.transData.transform(place)
-    return float(scale * x), float(scale * y)
-
-
-def _extent(axes: "Axes", label: str, bold: bool, scale: float) -> Spot:
-    text = axes.text(0.5, 0.5, label, **_font(bold))
+def _extent(axes: "Axes", label: str, font: dict[str, Any], scale: float) -> Spot:
+    text = axes.text(0.5, 0.5, label, **font)
     box = text.get_window_extent()
     text.remove()
     return scale * box.width, scale * box.height
@@ -200,17 +197,3 @@ def _extent(axes: "Axes", label: str, bold: bool, scale: float) -> Spot:
 
 def _font(bold: bool) -> dict[str, Any]:
     return {"fontsize": 7, "fontweight": "bold" if bold else "normal", "color": INK if bold else MUTED}
-
-
-def _write(axes: "Axes", area: Box, box: Box, leader: Sequence[Spot], label: str, bold: bool) -> None:
-    """Write a name at its place; in fractions of the panel, which are the same whatever the file's resolution."""
-
-    def inside(x: float, y: float) -> Spot:
-        return (x - area.left) / (area.right - area.left), (y - area.bottom) / (area.top - area.bottom)
-
-    look: dict[str, Any] = {"transform": axes.transAxes, "in_layout": False}
-    x, y = inside(box.left, box.bottom)
-    axes.text(x, y, label, ha="left", va="bottom", zorder=5, **look, **_font(bold))
-    if leader:
-        ends = zip(*(inside(*end) for end in leader), strict=True)
-        axes.plot(*ends, color=MUTED, linewidth=0.5, zorder=2, **look)

@@ -56,11 +56,18 @@ class Page:
 
 def render(page: Page) -> str:
     """Return the page as HTML; equal input gives equal bytes. Above 5 MB raises BenchError."""
-    views = {table.name: view(table) for section in page.sections for table in section.tables}
+    tables = [table for section in page.sections for table in section.tables]
+    found = {row.cells.get("kind") for table in tables for row in table.rows}
     html: str = (
         environment()
         .get_template("page.html.j2")
-        .render(page=page, views=views, kinds=KINDS, decided=[_decided(d) for d in decisions(page.params)])
+        .render(
+            page=page,
+            views={table.name: view(table) for table in tables},
+            kinds={kind: meaning for kind, meaning in KINDS.items() if kind in found},
+            papers=[section.title for section in page.sections if section.anchor in ("table1", "table2", "table3")],
+            decided=[_decided(decision) for decision in decisions(page.params)],
+        )
     )
     if len(html.encode()) > LIMIT:
         largest = max((f for s in page.sections for f in s.figures), key=lambda figure: len(figure.png))

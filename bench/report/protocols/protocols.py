@@ -4,12 +4,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from bench.core.registry import protocols
-from bench.report.protocols.ranking import Grid, Place, tau
+from bench.report.protocols.ranking import ProtocolGrid, RankedValue, tau
 from bench.report.results.inputs import Measured
-from bench.report.results.results import Results
-from bench.report.scores.masks import kind, label
-from bench.report.scores.rules import caution
-from bench.report.table.caption import data, seeds, settings, spread
+from bench.report.results.results import Results, Summary
+from bench.report.table.caption import caution, data, seeds, settings, spread
 from bench.report.table.table import Column, Row, Table, Value
 
 GROUP = "protocol"
@@ -32,7 +30,7 @@ VIEWING = (
 OTHER = "another metric than {twin}, which is not to be compared in value; places are against {twin} under {own}"
 
 
-def table(grids: Sequence[Grid], results: Mapping[str, Results], measured: Measured) -> Table:
+def table(grids: Sequence[ProtocolGrid], results: Mapping[str, Results], measured: Measured) -> Table:
     """Build the table: a panel for each data set and metric, a column for each protocol, and its tidy form.
 
     results : protocol -> (variant, dataset) -> result.
@@ -57,7 +55,7 @@ def table(grids: Sequence[Grid], results: Mapping[str, Results], measured: Measu
     )
 
 
-def panel(grid: Grid) -> str:
+def panel(grid: ProtocolGrid) -> str:
     """Return the name of the panel that holds this grid."""
     return f"{grid.dataset}/{grid.metric.name}"
 
@@ -66,22 +64,21 @@ def _caption(own: str, results: Mapping[str, Results], measured: Measured) -> st
     found = [result for group in results.values() for result in group.values()]
     tested = list(dict.fromkeys(dataset for group in results.values() for _, dataset in group))
     made = "; ".join(settings(measured.params, measured.cards))
-    what = f"Profile {measured.params.profile}: {data(found, tested)}; {seeds(found)}; {made}."
-    vision = f" {caution(measured.params)}" if any("hdrvdp2" in result.values for result in found) else ""
-    what += " The same predictions under every protocol."
-    return f"{what} {READING.format(own=own)}{spread(found)}{vision}{_sized() if vision else ''}"
-
-
-def _sized() -> str:
-    found = [
+    told = (
+        f"Profile {measured.params.profile}: {data(measured.params, found, tested)}; {seeds(found)}; {made}. The same "
+        f"predictions under every protocol. {READING.format(own=own)}{spread(found)}"
+    )
+    if not any("hdrvdp2" in result.values for result in found):
+        return told
+    sized = [
         name
-        for name, rule in protocols.items()
-        if rule.hdrvdp2 and getattr(rule.hdrvdp2.pixels_per_degree, "resolution", None) == "image"
+        for name, protocol in protocols.items()
+        if protocol.hdrvdp2 and getattr(protocol.hdrvdp2.pixels_per_degree, "resolution", None) == "image"
     ]
-    return VIEWING.format(names=" and ".join(found)) if found else ""
+    return f"{told} {caution(measured.params)}{VIEWING.format(names=' and '.join(sized)) if sized else ''}"
 
 
-def _heading(grid: Grid) -> str:
+def _heading(grid: ProtocolGrid) -> str:
     unit = f", {grid.metric.unit}" if grid.metric.unit else ""
     twin = f": {OTHER.format(twin='PSNR-μ', own=grid.own)}" if grid.metric.twin else ""
     lacking = [name for name in grid.protocols if name not in grid.defined]
@@ -89,10 +86,10 @@ def _heading(grid: Grid) -> str:
     return f"{grid.metric.head}{unit}, on {grid.dataset}{rest}{twin}"
 
 
-def _rows(grid: Grid, names: Sequence[str], measured: Measured) -> Iterator[Row]:
+def _rows(grid: ProtocolGrid, names: Sequence[str], measured: Measured) -> Iterator[Row]:
     for variant in grid.variants:
         places = grid.row(variant)
-        cells: dict[str, Value] = {"method": label(variant, measured), "kind": kind(variant, measured)}
+        cells: dict[str, Value] = {"method": measured.label(variant), "kind": measured.kind(variant)}
         cells |= {name: places[name].value for name in names}
         yield Row(
             panel(grid),
@@ -105,15 +102,15 @@ def _rows(grid: Grid, names: Sequence[str], measured: Measured) -> Iterator[Row]
         )
 
 
-def tail(place: Place) -> str:
+def tail(place: RankedValue) -> str:
     """Return rank and change as they stand behind a value: " (2 ▲1)", " (2)"."""
     arrow = f" {'▲' if place.change > 0 else '▼'}{abs(place.change)}" if place.change else ""
     return f" ({place.rank}{arrow})" if place.rank else ""
 
 
-def _tidy(grids: Sequence[Grid], results: Mapping[str, Results], measured: Measured) -> Table:
+def _tidy(grids: Sequence[ProtocolGrid], results: Mapping[str, Results], measured: Measured) -> Table:
     rows = [
-        _tidy_row(grid, variant, protocol, results, measured)
+        _tidy_row(grid, variant, protocol, results.get(protocol, {}).get((variant, grid.dataset)), measured)
         for grid in grids
         for protocol in grid.protocols
         for variant in grid.variants
@@ -121,11 +118,11 @@ def _tidy(grids: Sequence[Grid], results: Mapping[str, Results], measured: Measu
     return Table("protocols", "", "", TIDY, tuple(rows))
 
 
-def _tidy_row(grid: Grid, variant: str, protocol: str, results: Mapping[str, Results], measured: Measured) -> Row:
-    place, result = grid.places[variant, protocol], results.get(protocol, {}).get((variant, grid.dataset))
+def _tidy_row(grid: ProtocolGrid, variant: str, protocol: str, result: Summary | None, measured: Measured) -> Row:
+    place = grid.places[variant, protocol]
     cells: dict[str, Value] = {
-        "dataset": grid.dataset, "metric": grid.metric.name, "method": label(variant, measured), "variant": variant,
-        "kind": kind(variant, measured), "protocol": protocol, "value": place.value, "rank": place.rank,
+        "dataset": grid.dataset, "metric": grid.metric.name, "method": measured.label(variant), "variant": variant,
+        "kind": measured.kind(variant), "protocol": protocol, "value": place.value, "rank": place.rank,
         "rank_change": place.change, "change_against": f"{grid.metric.twin or grid.metric.name} {grid.own}",
         "scenes": result.scenes if result else None, "seeds": result.seeds if result else None,
     }  # fmt: skip
@@ -136,25 +133,24 @@ def _tidy_row(grid: Grid, variant: str, protocol: str, results: Mapping[str, Res
     return Row(grid.dataset, {**cells, "note": Row(grid.dataset, cells, remarks).note}, remarks)
 
 
-def findings(grid: Grid, measured: Measured) -> list[str]:
+def findings(grid: ProtocolGrid, measured: Measured) -> list[str]:
     """Return what a grid shows: how far protocols move one method, and how often they order the methods anew."""
     others = [name for name in grid.defined if name != grid.own]
     if grid.own not in grid.defined or not others:
         return []
-    compared = [name for name in grid.variants if kind(name, measured) != "floor"]
+    compared = [name for name in grid.variants if measured.kind(name) != "floor"]
     return [*_spread(grid), *_orders(grid, others, compared), *_same(grid)]
 
 
-def _spread(grid: Grid) -> Iterator[str]:
+def _spread(grid: ProtocolGrid) -> Iterator[str]:
     spans: dict[str, list[tuple[float, str]]] = {}
     for variant in grid.variants:
-        ranked = {name: place for name, place in grid.row(variant).items() if place.rank}
-        values = {name: place.value for name, place in ranked.items() if place.value is not None}
-        spans[variant] = sorted((value, name) for name, value in values.items() if value < math.inf)
-    widths = {name: found[-1][0] - found[0][0] for name, found in spans.items() if found}
-    if not widths:
+        ranked = [(place.value, name) for name, place in grid.row(variant).items() if place.rank]
+        if found := sorted((value, name) for value, name in ranked if value is not None and value < math.inf):
+            spans[variant] = found
+    if not spans:
         return
-    widest = max(widths, key=lambda name: widths[name])
+    widest = max(spans, key=lambda name: spans[name][-1][0] - spans[name][0][0])
     (low, under), (high, over) = spans[widest][0], spans[widest][-1]
     digits, unit = grid.metric.digits, f" {grid.metric.unit}" if grid.metric.unit else ""
     yield (
@@ -163,15 +159,12 @@ def _spread(grid: Grid) -> Iterator[str]:
     )
 
 
-def _orders(grid: Grid, others: Sequence[str], compared: Sequence[str]) -> Iterator[str]:
+def _orders(grid: ProtocolGrid, others: Sequence[str], compared: Sequence[str]) -> Iterator[str]:
     if len(compared) < 2:
         return
-    own = {name: grid.places[name, grid.own] for name in compared}
-    found: dict[str, float] = {}
-    for protocol in others:
-        value = tau(own, {name: grid.places[name, protocol] for name in compared}, grid.metric.digits)
-        found |= {protocol: value} if value is not None else {}
-    differ = {protocol: value for protocol, value in found.items() if value < 1}
+    own, digits = {name: grid.places[name, grid.own] for name in compared}, grid.metric.digits
+    found = {other: tau(own, {name: grid.places[name, other] for name in compared}, digits) for other in others}
+    differ = {other: value for other, value in found.items() if value is not None and value < 1}
     text = (
         f"The order of the {len(compared)} methods (floors left out) differs from that under {grid.own} for "
         f"{len(differ)} of {len(others)} other {'protocols' if len(others) > 1 else 'protocol'} with {grid.metric.head}"
@@ -182,7 +175,7 @@ def _orders(grid: Grid, others: Sequence[str], compared: Sequence[str]) -> Itera
     yield f"{text}."
 
 
-def _same(grid: Grid) -> Iterator[str]:
+def _same(grid: ProtocolGrid) -> Iterator[str]:
     family = next(names for names in grid.families if grid.own in names)
     if twins := [name for name in family if name != grid.own]:
         yield (

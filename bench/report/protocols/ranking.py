@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from bench.report.results.results import Result, Results, collect
+from bench.report.results.results import Results, Summary, collect
 
 
-class Metric(NamedTuple):
+class SharedMetric(NamedTuple):
     """A metric as tables name it. `twin` is the one whose ranks it is compared with, if not its own."""
 
     name: str
@@ -22,18 +22,18 @@ class Metric(NamedTuple):
 
 
 SHARED = (
-    Metric("psnr-mu", "PSNR-μ", "dB", 2),
+    SharedMetric("psnr-mu", "PSNR-μ", "dB", 2),
     # What some challenges call mu PSNR: a tanh comes first, so it is another number.
-    Metric("psnr-mu-tanh", "PSNR-μ after tanh", "dB", 2, twin="psnr-mu"),
-    Metric("psnr-l", "PSNR-l", "dB", 2),
-    Metric("ssim-mu", "SSIM-μ", "", 4),
-    Metric("ssim-l", "SSIM-l", "", 4),
-    Metric("hdrvdp2", "HDR-VDP-2", "Q", 2),
+    SharedMetric("psnr-mu-tanh", "PSNR-μ after tanh", "dB", 2, twin="psnr-mu"),
+    SharedMetric("psnr-l", "PSNR-l", "dB", 2),
+    SharedMetric("ssim-mu", "SSIM-μ", "", 4),
+    SharedMetric("ssim-l", "SSIM-l", "", 4),
+    SharedMetric("hdrvdp2", "HDR-VDP-2", "Q", 2),
 )
 """Metrics that public protocols share, in the order of the tables; for all of them higher is better."""
 
 
-class Place(NamedTuple):
+class RankedValue(NamedTuple):
     """One method under one protocol.
 
     value  : mean over scenes, then seeds, in the metric's unit; NaN where the protocol gives NaN on any scene; None
@@ -50,7 +50,7 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Grid:
+class ProtocolGrid:
     """One metric on one data set.
 
     own       : id of the profile's protocol, the first of `protocols`.
@@ -59,17 +59,17 @@ class Grid:
     """
 
     dataset: str
-    metric: Metric
+    metric: SharedMetric
     own: str
     protocols: tuple[str, ...]
     variants: tuple[str, ...]
-    places: Mapping[tuple[str, str], Place]
+    places: Mapping[tuple[str, str], RankedValue]
 
-    def column(self, protocol: str) -> dict[str, Place]:
+    def column(self, protocol: str) -> dict[str, RankedValue]:
         """Return variant -> place under one protocol."""
         return {variant: self.places[variant, protocol] for variant in self.variants}
 
-    def row(self, variant: str) -> dict[str, Place]:
+    def row(self, variant: str) -> dict[str, RankedValue]:
         """Return protocol -> place of one method."""
         return {protocol: self.places[variant, protocol] for protocol in self.protocols}
 
@@ -98,7 +98,7 @@ def by_protocol(scores: pd.DataFrame) -> dict[str, Results]:
     return {str(name): collect(rows) for name, rows in whole.groupby("protocol", sort=True)}
 
 
-def grids(results: Mapping[str, Results], own: str, dataset: str) -> list[Grid]:
+def grids(results: Mapping[str, Results], own: str, dataset: str) -> list[ProtocolGrid]:
     """Lay out every shared metric that two protocols or more define on this data set.
 
     results : protocol -> (variant, dataset) -> result; `own` is the profile's protocol, which comes first.
@@ -114,28 +114,28 @@ def grids(results: Mapping[str, Results], own: str, dataset: str) -> list[Grid]:
     return made
 
 
-def _values(metric: str, results: Results, variants: Sequence[str], dataset: str) -> dict[str, Place]:
+def _values(metric: str, results: Results, variants: Sequence[str], dataset: str) -> dict[str, RankedValue]:
     found = {variant: results.get((variant, dataset)) for variant in variants}
     known = any(result and (metric in result.values or metric in result.unknown) for result in found.values())
     scenes = max((result.scenes for result in found.values() if result), default=0)
     return {variant: _place(metric, result, known, scenes) for variant, result in found.items()}
 
 
-def _place(metric: str, result: Result | None, known: bool, scenes: int) -> Place:
+def _place(metric: str, result: Summary | None, known: bool, scenes: int) -> RankedValue:
     if result is None:
-        return Place(reason="not scored under this protocol")
+        return RankedValue(reason="not scored under this protocol")
     if metric in result.unknown:
         # A mean over the other scenes would be a mean over easier scenes.
         count, scores = result.unknown[metric], result.scenes * result.seeds
         why = "the public code's own answer (as where a prediction falls below -1/5000); not ranked"
-        return Place(math.nan, reason=f"NaN on {count} of {scores} scores, {why}")
+        return RankedValue(math.nan, reason=f"NaN on {count} of {scores} scores, {why}")
     if metric not in result.values:
-        return Place(reason="not scored" if known else "this protocol doesn't define the metric")
+        return RankedValue(reason="not scored" if known else "this protocol doesn't define the metric")
     fewer = f"mean of {result.scenes} scenes where others have {scenes}; not ranked" if result.scenes < scenes else ""
-    return Place(result.values[metric], result.spreads.get(metric), reason=fewer)
+    return RankedValue(result.values[metric], result.spreads.get(metric), reason=fewer)
 
 
-def ranks(column: Mapping[str, Place], digits: int) -> dict[str, int]:
+def ranks(column: Mapping[str, RankedValue], digits: int) -> dict[str, int]:
     """Return the rank of each method that can be ranked: one more than the number of higher ones, as shown."""
     shown = {
         name: float(f"{place.value:.{digits}f}")
@@ -145,7 +145,7 @@ def ranks(column: Mapping[str, Place], digits: int) -> dict[str, int]:
     return {name: 1 + sum(other > value for other in shown.values()) for name, value in shown.items()}
 
 
-def changes(column: Mapping[str, Place], reference: Mapping[str, Place], digits: int) -> dict[str, int]:
+def changes(column: Mapping[str, RankedValue], reference: Mapping[str, RankedValue], digits: int) -> dict[str, int]:
     """Return the places gained (+) or lost (-) against `reference`, counted among methods ranked in both.
 
     So a method that only one of them ranks (NaN, or never scored) moves nobody.
@@ -157,8 +157,11 @@ def changes(column: Mapping[str, Place], reference: Mapping[str, Place], digits:
 
 
 def _grid(
-    metric: Metric, dataset: str, values: Mapping[str, Mapping[str, Place]], reference: Mapping[str, Place]
-) -> Grid:
+    metric: SharedMetric,
+    dataset: str,
+    values: Mapping[str, Mapping[str, RankedValue]],
+    reference: Mapping[str, RankedValue],
+) -> ProtocolGrid:
     places = {}
     for protocol, column in values.items():
         rank, moved = ranks(column, metric.digits), changes(column, reference, metric.digits)
@@ -168,10 +171,10 @@ def _grid(
     # Ranked ones first, ties by the digits that aren't shown; then names.
     key = {name: (order[name], -(place.value or 0.0)) for name, place in reference.items() if name in order}
     variants = sorted(reference, key=lambda name: (*key.get(name, (math.inf, 0.0)), name))
-    return Grid(dataset, metric, next(iter(values)), tuple(values), tuple(variants), places)
+    return ProtocolGrid(dataset, metric, next(iter(values)), tuple(values), tuple(variants), places)
 
 
-def tau(first: Mapping[str, Place], second: Mapping[str, Place], digits: int) -> float | None:
+def tau(first: Mapping[str, RankedValue], second: Mapping[str, RankedValue], digits: int) -> float | None:
     """Return Kendall's tau-b between two orders of the methods that both rank; None where either has but one place.
 
     Source: Kendall, The treatment of ties in ranking problems, Biometrika 33 (1945).

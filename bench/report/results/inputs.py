@@ -1,4 +1,4 @@
-"""What tables are made from: the paper's printed rows, and what a profile measured."""
+"""Inputs of tables: the paper's printed rows, and what a profile measured."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -38,20 +38,14 @@ class Paper:
     @property
     def blocks(self) -> list[str]:
         """Data sets the paper reports on, in its order."""
-        return list(dict.fromkeys(self._dataset))
-
-    @property
-    def _dataset(self) -> list[str]:
-        if "dataset" in self.printed:
-            return [str(name) for name in self.printed["dataset"]]
-        return [DEFAULT_BLOCK] * len(self.printed)
+        return list(self.printed["dataset"].unique()) if "dataset" in self.printed else [DEFAULT_BLOCK]
 
     def rows(self, block: str) -> list[dict[str, Any]]:
         """Return the printed rows of one block as dictionaries, in the paper's order."""
-        records: list[dict[str, Any]] = [
-            {str(key): value for key, value in record.items()} for record in self.printed.to_dict("records")
-        ]
-        return [record for record, dataset in zip(records, self._dataset, strict=True) if dataset == block]
+        printed = self.printed
+        if "dataset" in printed:
+            printed = printed[printed["dataset"] == block]
+        return [{str(key): value for key, value in record.items()} for record in printed.to_dict("records")]
 
     def extra(self, block: str) -> list[str]:
         """Return labels of ours that this block doesn't print: methods that someone added."""
@@ -67,7 +61,7 @@ class Paper:
 
 @dataclass(frozen=True)
 class Measured:
-    """What this profile has: its parameters, means, the cards of its weights by run, and others' results.
+    """A profile's parameters, means, the cards of its weights by run, and others' results.
 
     submitted : (name, dataset) -> result, under the profile's protocol.
     sizes     : variant -> "measured" or "published" -> parameters and multiply-adds (`bench.stages.cost.sizes`).
@@ -83,6 +77,33 @@ class Measured:
         """Return the card of the variant's first run, {} if it has no weights."""
         found = [self.cards[run] for run in sorted(self.cards) if self.cards[run].get("variant") == variant]
         return found[0] if found else {}
+
+    def label(self, variant: str) -> str:
+        """Return the paper's label of a variant with ours behind it, or just ours."""
+        params = self.params
+        for rows in (*map(params.rows, (1, 3, 2)), *map(params.controls, (1, 2, 3))):
+            for name, ours in rows.items():
+                if ours == variant:
+                    return f"{name} · {variant}" if name.lower() != variant else name
+        return variant
+
+    @property
+    def rows(self) -> list[str]:
+        """Variants in the paper's rows, table by table."""
+        return [variant for number in self.params.tables.paper for variant in self.params.rows(number).values()]
+
+    @property
+    def controls(self) -> list[str]:
+        """Variants that stand in tables as controls and nowhere as a row of the paper."""
+        numbers, rows = self.params.tables.paper, self.rows
+        named = [variant for number in numbers for variant in self.params.controls(number).values()]
+        return [variant for variant in named if variant not in rows]
+
+    def kind(self, variant: str) -> str:
+        """Return what kind of row a variant of ours makes outside of Tables 1-3: floor, control or measured."""
+        if variant in self.params.tables.floors:
+            return "floor"
+        return "control" if variant in self.controls else "measured"
 
     def choices(self, variant: str) -> tuple[str, ...]:
         """Return a note on what a method without training ran as: its preset and the options that differ."""
@@ -100,12 +121,12 @@ class Measured:
         scenes = self.submitted[name, dataset].scenes
         return (f"scored on {scenes} scenes, {own} were measured here; not ranked",) if scenes != own else ()
 
-    def codes(self, variant: str) -> int | None:
-        """Return the number of codes in the codebook of the variant's first run, None without a codebook."""
-        name = self.codebook(variant)
-        return self.params.codebook_runs[name].codes if name else None
-
     def codebook(self, variant: str) -> str:
         """Return the name of the codebook of the variant's first run, "" without a codebook."""
         runs = (run for run in self.params.runs_with_codebook.values() if run.variant == variant)
         return next((run.codebook for run in runs if run.codebook), "")
+
+    def codes(self, variant: str) -> int | None:
+        """Return the number of codes in that codebook, None without a codebook."""
+        name = self.codebook(variant)
+        return self.params.codebook_runs[name].codes if name else None

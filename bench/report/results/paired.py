@@ -17,7 +17,7 @@ ONE_PLACE = "one place: not tested"
 INFINITE = "infinite: not tested"
 
 
-class Pair(NamedTuple):
+class Pairing(NamedTuple):
     """A row of a table and the row that it is tested against, each as label and variant of ours."""
 
     label: str
@@ -30,7 +30,7 @@ Named = tuple[str, str]
 """A row: label and variant."""
 
 
-def pairs(paper: Paper, measured: Measured, panel: str) -> list[Pair]:
+def pairs(paper: Paper, measured: Measured, panel: str) -> list[Pairing]:
     """Return the tests among rows measured on `panel`, one a row at most, in the table's order.
 
     `tables.against` decides where it names a row of the same table (for a control: any variant). Else a row of Table 3
@@ -40,7 +40,7 @@ def pairs(paper: Paper, measured: Measured, panel: str) -> list[Pair]:
     """
     rows = [row for row in paper.own.items() if (row[1], panel) in measured.results]
     found = [(row, _counterpart(row, rows, paper, measured, panel)) for row in rows]
-    return [Pair(*row, *other) for row, other in found if other and other[1] != row[1]]
+    return [Pairing(*row, *other) for row, other in found if other and other[1] != row[1]]
 
 
 def _counterpart(row: Named, rows: Sequence[Named], paper: Paper, measured: Measured, panel: str) -> Named | None:
@@ -58,15 +58,15 @@ def _counterpart(row: Named, rows: Sequence[Named], paper: Paper, measured: Meas
 
 
 def _by_codebook(variant: str, rows: Sequence[Named], measured: Measured) -> Named | None:
-    variants, own = measured.params.variants, book(variant, measured)
+    variants, own = measured.params.variants, codebook_of(variant, measured)
     for label, other in rows:
-        found = book(other, measured)
+        found = codebook_of(other, measured)
         if own and found and variants[other].options == variants[variant].options and _differs_once(own, found):
             return label, other
     return None
 
 
-def book(variant: str, measured: Measured) -> tuple[CodebookRun, Stage1] | None:
+def codebook_of(variant: str, measured: Measured) -> tuple[CodebookRun, Stage1] | None:
     """Return the codebook of the variant's first run and how it is trained, None without one."""
     name = measured.codebook(variant)
     return (measured.params.codebook_runs[name], measured.params.stage1_of(name)) if name else None
@@ -80,7 +80,7 @@ def _differs_once(own: tuple[CodebookRun, Stage1], other: tuple[CodebookRun, Sta
     return own[1].images == "hdr" and other[1] == own[1].model_copy(update={"images": "mixture"})
 
 
-def compare(pair: Pair, metric: str, measured: Measured, panel: str) -> Spread | None:
+def compare(pair: Pairing, metric: str, measured: Measured, panel: str) -> Spread | None:
     """Return the row's value minus the other's, over the seeds and scenes that both have; None if there are none.
 
     A pair of values stays together in the bootstrap, so what a scene or a seed does to both rows cancels.
@@ -93,7 +93,7 @@ def compare(pair: Pair, metric: str, measured: Measured, panel: str) -> Spread |
 
 
 def verdict(difference: Spread) -> str:
-    """Return what a paired difference says: better, worse, not distinguishable (0 in the interval), or not tested."""
+    """Return the verdict of a paired difference: better, worse, not distinguishable (0 in the interval), not tested."""
     if difference.seeds < 2:
         return ONE_SEED
     if difference.places < 2:

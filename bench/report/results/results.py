@@ -1,7 +1,7 @@
 """From score rows to means: over scenes first, then over seeds."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,8 +15,8 @@ Cells = Mapping[tuple[str, str], float]
 
 
 @dataclass(frozen=True)
-class Result:
-    """What one variant reached on one dataset.
+class Summary:
+    """Scores of one variant on one dataset.
 
     values   : metric -> mean over scenes, then over seeds, in the metric's unit.
     spreads  : metric -> standard error over seeds and scenes (`bench.metrics.intervals.crossed`); empty for one seed.
@@ -44,8 +44,8 @@ class Result:
         return sorted({place(scene) for values in self.cells.values() for _, scene in values})
 
 
-Results = Mapping[tuple[str, str], Result]
-"""(variant, dataset) -> result."""
+Results = Mapping[tuple[str, str], Summary]
+"""(variant, dataset) -> summary of its scores."""
 
 
 def clean(scores: pd.DataFrame) -> pd.DataFrame:
@@ -65,7 +65,7 @@ def _text(value: object) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def collect(scores: pd.DataFrame) -> dict[tuple[str, str], Result]:
+def collect(scores: pd.DataFrame) -> dict[tuple[str, str], Summary]:
     """Average score rows per variant and dataset.
 
     Where a variant was trained on several sets, the weights trained on the tested dataset count; NaN values
@@ -73,39 +73,41 @@ def collect(scores: pd.DataFrame) -> dict[tuple[str, str], Result]:
     """
     frame = clean(scores)
     groups = frame.groupby(["variant", "dataset"], sort=True)
-    return {(str(key[0]), str(key[1])): _result(rows, str(key[0]), str(key[1])) for key, rows in groups}
+    return {(str(key[0]), str(key[1])): _summary(rows, str(key[0]), str(key[1])) for key, rows in groups}
 
 
-def _result(rows: pd.DataFrame, variant: str, dataset: str) -> Result:
+def _summary(rows: pd.DataFrame, variant: str, dataset: str) -> Summary:
     trainsets = sorted(set(rows["trainset"]))
     trainset = dataset if dataset in trainsets else trainsets[0]
     rows = rows[rows["trainset"] == trainset]
-    single_protocol(rows["protocol"], f"variant {variant!r} on {dataset!r}")
-    per_seed = rows.groupby(["metric", "seed"])["value"].mean()
-    seeds = int(rows["seed"].nunique())
-    by_metric = per_seed.groupby("metric")
-    cells = {str(metric): _cells(group) for metric, group in rows.groupby("metric")}
+    protocol = single_protocol(rows["protocol"], f"variant {variant!r} on {dataset!r}")
+    means = rows.groupby(["metric", "seed"])["value"].mean().groupby("metric").mean()
+    seeds, scenes = int(rows["seed"].nunique()), int(rows["scene"].nunique())
+    cells: dict[str, dict[tuple[str, str], float]] = {}
+    for metric, group in rows.groupby("metric"):
+        keys = zip(group["seed"], group["scene"], strict=True)
+        cells[str(metric)] = {key: float(value) for key, value in zip(keys, group["value"], strict=True)}
     spreads = {metric: spread(found).error for metric, found in cells.items()} if seeds > 1 else {}
-    valid = rows.dropna(subset=["value"]).groupby("metric")["scene"].nunique()
-    counts, scenes = {str(k): int(v) for k, v in valid.items()}, int(rows["scene"].nunique())
-    return Result(
-        values={str(k): float(v) for k, v in by_metric.mean().items() if not math.isnan(v)},
+    counts = rows.dropna(subset=["value"]).groupby("metric")["scene"].nunique()
+    notes = [f"trained on {trainset}"] if trainset not in ("", dataset) else []
+    notes += [
+        f"{metric} is undefined on {scenes - count} of {scenes} scenes"
+        for metric, count in counts.items()
+        if count < scenes and "@" not in str(metric)
+    ]
+    return Summary(
+        values={str(k): float(v) for k, v in means.items() if not math.isnan(v)},
         spreads={metric: error for metric, error in spreads.items() if not math.isnan(error)},
-        counts=counts,
+        counts={str(k): int(v) for k, v in counts.items()},
         scenes=scenes,
         seeds=seeds,
-        protocol=str(rows["protocol"].iloc[0]),
+        protocol=protocol,
         method=str(rows["method"].iloc[0]),
         trainset=trainset,
-        notes=tuple(_notes(trainset, dataset, counts, scenes)),
+        notes=tuple(notes),
         unknown={str(k): int(v) for k, v in rows[rows["value"].isna()].groupby("metric").size().items()},
         cells=cells,
     )
-
-
-def _cells(rows: pd.DataFrame) -> dict[tuple[str, str], float]:
-    keys = zip(rows["seed"], rows["scene"], strict=True)
-    return {(str(seed), str(scene)): float(value) for (seed, scene), value in zip(keys, rows["value"], strict=True)}
 
 
 def spread(cells: Cells) -> Spread:
@@ -113,14 +115,6 @@ def spread(cells: Cells) -> Spread:
     seeds, scenes = sorted({seed for seed, _ in cells}), sorted({scene for _, scene in cells})
     grid = np.array([[cells.get((seed, scene), math.nan) for scene in scenes] for seed in seeds], dtype=np.float64)
     return crossed(grid.reshape(len(seeds), len(scenes)), [place(scene) for scene in scenes])
-
-
-def _notes(trainset: str, dataset: str, counts: Mapping[str, int], scenes: int) -> Iterator[str]:
-    if trainset not in ("", dataset):
-        yield f"trained on {trainset}"
-    for metric, count in sorted(counts.items()):
-        if count < scenes and "@" not in metric:
-            yield f"{metric} is undefined on {scenes - count} of {scenes} scenes"
 
 
 def single_protocol(protocols: Iterable[str], where: str) -> str:
@@ -138,10 +132,9 @@ def nested(results: Results) -> dict[str, dict[str, dict[str, float]]]:
     """Return variant -> dataset -> metric -> mean, rounded to 6 decimals (SSIM) or 4 (all others)."""
     tree: dict[str, dict[str, dict[str, float]]] = {}
     for (variant, dataset), result in sorted(results.items()):
-        means = {name: _rounded(name, value) for name, value in sorted(result.values.items()) if math.isfinite(value)}
-        tree.setdefault(variant, {})[dataset] = means
+        tree.setdefault(variant, {})[dataset] = {
+            name: round(value, 6 if name.startswith("ssim") else 4)
+            for name, value in sorted(result.values.items())
+            if math.isfinite(value)
+        }
     return tree
-
-
-def _rounded(metric: str, value: float) -> float:
-    return round(value, 6 if metric.startswith("ssim") else 4)

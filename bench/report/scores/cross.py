@@ -1,30 +1,25 @@
 """Cross-dataset tests: weights trained on one set, tested on another, beside those trained on the tested set."""
 
-from collections.abc import Iterable
-
 import pandas as pd
 
 from bench.report.results.inputs import Measured
-from bench.report.results.results import Result, collect
-from bench.report.scores.masks import label
+from bench.report.results.results import Summary, collect
+from bench.report.scores.scored import METRICS
 from bench.report.table.caption import caption
-from bench.report.table.table import Column, Row, Table, Value, rank
+from bench.report.table.table import Column, Row, Table, Value, hidden, rank
 
-SCORES = {"psnr-mu": ("PSNR-μ", 2), "psnr-l": ("PSNR-l", 2), "ssim-mu": ("SSIM-μ", 4), "hdrvdp2": ("HDR-VDP-2", 2)}
-
-VALUES = tuple(Column(name.replace("-", "_"), head, "", digits, "higher") for name, (head, digits) in SCORES.items())
+SHOWN = ("psnr_mu", "psnr_l", "ssim_mu", "hdrvdp2")
+VALUES = tuple(Column(c.key, c.head, "", c.digits, c.better) for key in SHOWN for c in METRICS if c.key == key)
 COLUMNS = (
     Column("dataset", "tested on", shown=False),
     Column("method", "method"),
-    Column("variant", "variant", shown=False),
+    *hidden("variant"),
     Column("trainset", "trained on"),
     Column("kind", "kind"),
     *VALUES,
     Column("change", "PSNR-μ against own weights", "", 2),
     Column("scenes", "scenes", "", 0),
-    Column("seeds", "seeds", shown=False),
-    Column("protocol", "protocol", shown=False),
-    Column("note", "note", shown=False),
+    *hidden("seeds", "protocol", "note"),
 )
 
 
@@ -33,9 +28,10 @@ def table(measured: Measured, scores: pd.DataFrame) -> Table | None:
 
     `change` is the PSNR-μ minus that of the same variant trained on the tested set.
     """
+    trainsets = dict.fromkeys(run.trainset for run in measured.params.runs.values())
     found = {
         (variant, trainset, dataset): result
-        for trainset in _trainsets(measured)
+        for trainset in trainsets
         for (variant, dataset), result in collect(scores[scores["trainset"] == trainset]).items()
     }
     crossed = {(variant, dataset) for variant, trainset, dataset in found if trainset != dataset}
@@ -44,7 +40,7 @@ def table(measured: Measured, scores: pd.DataFrame) -> Table | None:
         return None
     order = list(measured.params.datasets)
     keys = sorted(chosen, key=lambda key: (order.index(key[2]), key[0], key[1] != key[2], order.index(key[1])))
-    rows = [_row(key, chosen[key], found, measured) for key in keys]
+    rows = [_row(*key, chosen[key], found.get((key[0], key[2], key[2])), measured) for key in keys]
     tested = list(dict.fromkeys(row.panel for row in rows))
     return Table(
         name="cross",
@@ -56,22 +52,14 @@ def table(measured: Measured, scores: pd.DataFrame) -> Table | None:
     )
 
 
-def _trainsets(measured: Measured) -> Iterable[str]:
-    return dict.fromkeys(run.trainset for run in measured.params.runs.values())
-
-
-def _row(
-    key: tuple[str, str, str], result: Result, found: dict[tuple[str, str, str], Result], measured: Measured
-) -> Row:
-    variant, trainset, dataset = key
-    own = found.get((variant, dataset, dataset))
+def _row(variant: str, trainset: str, dataset: str, result: Summary, own: Summary | None, measured: Measured) -> Row:
     cells: dict[str, Value] = {
-        "dataset": dataset, "method": label(variant, measured), "variant": variant, "trainset": trainset,
+        "dataset": dataset, "method": measured.label(variant), "variant": variant, "trainset": trainset,
         "kind": "measured", "scenes": result.scenes, "seeds": result.seeds, "protocol": result.protocol,
     }  # fmt: skip
     remarks: dict[str, str] = {}
-    for name, column in zip(SCORES, VALUES, strict=True):
-        if name in result.values:
+    for column in VALUES:
+        if (name := column.key.replace("_", "-")) in result.values:
             cells[column.key] = result.values[name]
         else:
             remarks[column.key] = f"not defined by {result.protocol}"
@@ -81,5 +69,4 @@ def _row(
         remarks["change"] = f"no weights of it were trained on {dataset} in this profile"
     else:
         cells["change"] = result.values["psnr-mu"] - own.values["psnr-mu"]
-    made = Row(dataset, cells, remarks, ranked=True)
-    return Row(dataset, {**cells, "note": made.note}, remarks, ranked=True)
+    return Row(dataset, cells, remarks, ranked=True)

@@ -1,18 +1,15 @@
 """Tables of paired differences: each row of Tables 2 and 3 against the row that it is tested against."""
 
-from collections.abc import Iterator, Sequence
-
-from bench.metrics.intervals import FEW, RESAMPLES, Spread
+from bench.metrics.intervals import FEW, RESAMPLES
 from bench.report.results.inputs import Measured, Paper
-from bench.report.results.paired import BETTER, UNCLEAR, WORSE, Pair, compare, pairs, rough, verdict
-from bench.report.scores.scored import METRICS, datasets_of
-from bench.report.table.caption import PLUS_MINUS, caption
-from bench.report.table.table import Column, Row, Table, Value
+from bench.report.results.paired import BETTER, UNCLEAR, WORSE, Pairing, compare, pairs, rough, verdict
+from bench.report.scores.scored import METRICS, datasets_of, of_rows
+from bench.report.table.caption import caption
+from bench.report.table.table import Column, Row, Table, Value, hidden
 
 DIGITS = 4
 COLUMNS = (
-    Column("dataset", "dataset", shown=False),
-    Column("metric", "metric", shown=False),
+    *hidden("dataset", "metric"),
     Column("method", "row"),
     Column("against", "against"),
     Column("difference", "difference", "", DIGITS),
@@ -22,8 +19,7 @@ COLUMNS = (
     Column("seeds", "seeds"),
     Column("scenes", "scenes"),
     Column("places", "places"),
-    Column("protocol", "protocol", shown=False),
-    Column("note", "note", shown=False),
+    *hidden("protocol", "note"),
 )
 READING = (
     "Difference: the row's value minus that of the row it is tested against, mean over the seeds and scenes that both "
@@ -37,16 +33,15 @@ READING = (
 def table(paper: Paper, measured: Measured) -> Table | None:
     """Build the table of a table's paired differences, a panel for each data set and metric; None without any pair."""
     tested = {panel: pairs(paper, measured, panel) for panel in datasets_of(paper, measured)}
-    rows = [
-        row for panel, found in tested.items() for column in METRICS for row in _rows(found, column, panel, measured)
-    ]
+    rows, headings = [], {}
+    for panel, found in tested.items():
+        for column in METRICS:
+            headings[f"{panel}/{column.key}"] = f"{column.head} on {panel}"
+            rows += [row for pair in found if (row := _row(pair, column, panel, measured))]
     if not rows:
         return None
-    wanted = set(paper.own.values())
-    results = [result for (variant, _), result in sorted(measured.results.items()) if variant in wanted]
-    cards = {run: card for run, card in measured.cards.items() if card.get("variant") in wanted}
-    made = caption(measured.params, cards, results, list(tested)).partition(" Best in bold")[0]
-    made = made.replace(PLUS_MINUS, "")  # no cell of this table has a ±
+    results, cards = of_rows(paper, measured)
+    made = caption(measured.params, cards, results, list(tested), marked=False)
     return Table(
         name=f"table{paper.number}_differences",
         title=f"Table {paper.number}, paired differences in every metric",
@@ -54,34 +49,26 @@ def table(paper: Paper, measured: Measured) -> Table | None:
         caption=f"{made} {READING}{rough(int(str(row.cells['places'])) for row in rows)}",
         columns=COLUMNS,
         rows=tuple(rows),
-        headings={_panel(panel, column): f"{column.head} on {panel}" for panel in tested for column in METRICS},
+        headings=headings,
     )
 
 
-def _panel(dataset: str, column: Column) -> str:
-    return f"{dataset}/{column.key}"
-
-
-def _rows(found: Sequence[Pair], column: Column, panel: str, measured: Measured) -> Iterator[Row]:
-    for pair in found:
-        if difference := compare(pair, column.key.replace("_", "-"), measured, panel):
-            yield _row(pair, difference, column, panel, measured)
-
-
-def _row(pair: Pair, difference: Spread, column: Column, panel: str, measured: Measured) -> Row:
-    said, result = verdict(difference), measured.results[pair.variant, panel]
+def _row(pair: Pairing, column: Column, panel: str, measured: Measured) -> Row | None:
+    metric = column.key.replace("_", "-")
+    difference = compare(pair, metric, measured, panel)
+    if difference is None:
+        return None
+    said = verdict(difference)
     cells: dict[str, Value] = {
-        "dataset": panel, "metric": column.key.replace("_", "-"), "method": pair.label, "against": pair.other_label,
-        "difference": difference.mean, "verdict": said, "protocol": result.protocol,
+        "dataset": panel, "metric": metric, "method": pair.label, "against": pair.other_label,
+        "difference": difference.mean, "verdict": said, "protocol": measured.results[pair.variant, panel].protocol,
         "seeds": difference.seeds, "scenes": difference.scenes, "places": difference.places,
     }  # fmt: skip
-    remarks = {}
-    for key, end in (("low", difference.low), ("high", difference.high)):
-        if said in (BETTER, WORSE, UNCLEAR):
-            cells[key] = end
-        else:
-            remarks[key] = said
-    notes = ("few places: a rough guide",) if not remarks and difference.places < FEW else ()
-    made = Row(_panel(panel, column), cells, remarks, notes, digits=column.digits)
+    ends, remarks = {"low": difference.low, "high": difference.high}, {}
+    if said in (BETTER, WORSE, UNCLEAR):
+        cells |= ends
+        cells |= {"note": "few places: a rough guide"} if difference.places < FEW else {}
+    else:
+        remarks = dict.fromkeys(ends, said)
     marks = {"verdict": {BETTER: "up", WORSE: "down"}.get(said, "")}
-    return Row(**{**made.__dict__, "cells": {**cells, "note": made.note}, "marks": marks, "notes": ()})
+    return Row(f"{panel}/{column.key}", cells, remarks, marks=marks, digits=column.digits)

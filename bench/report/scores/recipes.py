@@ -1,4 +1,4 @@
-"""The training recipes: what each learned row was trained with, and what its publication says."""
+"""Training recipes: what each learned row was trained with, beside its publication."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,11 +7,11 @@ from bench.core import recipe
 from bench.core.recipe import Recipe
 from bench.core.registry import methods
 from bench.report.results.inputs import Measured
-from bench.report.table.table import Column, Row, Table, Value
+from bench.report.table.table import Column, Row, Table, Value, hidden
 
 COLUMNS = (
     Column("method", "method"),
-    Column("variant", "variant", shown=False),
+    *hidden("variant"),
     Column("recipe", "recipe"),
     Column("rate", "learning rate"),
     Column("betas", "Adam's betas"),
@@ -23,7 +23,7 @@ COLUMNS = (
     Column("stride", "stride", "", 0),
     Column("loss", "loss"),
     Column("perceptual", "perceptual weight", "", 3),
-    Column("note", "note", shown=False),
+    *hidden("note"),
 )
 UNKNOWN = "its publication doesn't tell"
 NO_CLIP = "no clipping"
@@ -67,12 +67,10 @@ def _row(label: str, variant: str, cells: Mapping[str, Value], kind: str, notes:
     remarks = {c.key: UNKNOWN for c in COLUMNS if c.key != "note" and filled.get(c.key) is None}
     if filled.get("clip") is None:
         remarks["clip"] = NO_CLIP
-    made = Row("", filled, remarks, notes)
-    return Row("", {**filled, "note": made.note}, remarks, notes)
+    return Row("", filled, remarks, notes)
 
 
 def _trained(card: Mapping[str, Any]) -> dict[str, Value]:
-    """Cells from the settings that a run's card holds."""
     settings, patches = card["settings"], card.get("patches", {})
     schedule = settings.get("schedule", "constant")
     if schedule == "decay":
@@ -88,7 +86,6 @@ def _trained(card: Mapping[str, Any]) -> dict[str, Value]:
 
 
 def _printed(found: Recipe) -> dict[str, Value]:
-    """Cells from the recipe on a method's card."""
     length = f"{found.epochs} epochs" if found.epochs else f"{found.steps} steps" if found.steps else None
     schedule = "constant"
     if found.decay is not None and found.decay_every is not None:

@@ -1,26 +1,26 @@
 """Tables 1-3: our scores beside the paper's printed values, and what each row is."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from bench.core.registry import metrics, protocols
+from bench.core.registry import methods, metrics, protocols
 from bench.metrics.intervals import Spread
 from bench.report.results.inputs import DEFAULT_BLOCK, Measured, Paper
-from bench.report.results.paired import ONE_SEED, Pair, compare, pairs, phrase, rough, verdict
-from bench.report.results.results import Result, single_protocol
-from bench.report.scores import sizing
-from bench.report.scores.rules import absent, conditions
-from bench.report.table.caption import OWN_HEAD, SUBMITTED, caption, stand_ins
+from bench.report.results.paired import ONE_SEED, Pairing, compare, pairs, phrase, rough, verdict
+from bench.report.results.results import Summary, single_protocol
+from bench.report.table.caption import OWN_HEAD, SUBMITTED, absent, caption, conditions, synthetic
 from bench.report.table.kinds import LEARNED
-from bench.report.table.table import OURS, PAPER, Column, Row, Table, Value, rank
+from bench.report.table.table import OURS, PAPER, Column, Row, Table, Value, hidden, rank
 
 PARAMETERS = " Parameters are the trained ones."
 NOT_YET = "not in this version or profile yet"
+NO_SCORES = "no scores of it in this profile"
 NO_ROW = "no such row in the paper"
+NO_WEIGHTS = "has no weights"
 CONTROL = "a control of ours, no row of the paper"
 CONTROLS = " Control rows are ours: they stand below the paper's rows and take no part in best and second."
 TESTED = (
@@ -30,6 +30,9 @@ TESTED = (
 NO_CODE = "no public implementation (the paper's dagger)"
 AFTER = "published after the paper: an optional row"
 THIRD_PARTY = "weights by others ({source}), not trained here"
+OTHER_DATA = "other data, not comparable"
+PROPOSAL = "olc"
+"""The paper's method, whose rows have labels of their own."""
 
 
 def _column(metric: str) -> Column:
@@ -42,29 +45,32 @@ METRICS = tuple(map(_column, ("psnr-mu", "psnr-l", "psnr-pu", "ssim-mu", "ssim-l
 
 PRINTED = tuple(Column(f"paper_{c.key}", c.head, PAPER, c.digits) for c in METRICS)
 PARAMS = Column("params_m", "params (M)", "", 3)
-DIFFERENCE = Column("psnr_mu_difference", "PSNR-μ difference, 95 %", OURS)
-TAIL = (
-    Column("scenes", "scenes", shown=False),
-    Column("seeds", "seeds", shown=False),
-    Column("protocol", "protocol", shown=False),
-    Column("note", "note", shown=False),
+SIZES = (
+    Column("macs_256_g", "GMACs 256x256", "", 2),
+    Column("macs_full_g", "GMACs 1000x1500", "", 1),
+    Column("published_params_m", "full size: params (M)", "", 3),
+    Column("published_macs_256_g", "full size: GMACs 256x256", "", 1),
+    Column("published_macs_full_g", "full size: GMACs 1000x1500", "", 0),
 )
+"""Multiply-adds of the networks as this profile has them, and both at their published size; Table 1 alone has these."""
+DIFFERENCE = Column("psnr_mu_difference", "PSNR-μ difference, 95 %", OURS)
+STANDING = hidden("scenes", "seeds", "protocol")
 
 
-def scored_columns(protocol: str) -> tuple[Column, ...]:
+def score_columns(protocol: str) -> tuple[Column, ...]:
     """Return the paper's metrics, then what else the protocol has that its metric's card calls a column."""
     named = protocols[protocol].metrics if protocol in protocols else ()
     more = (_column(name) for name in named if metrics[name].column)
     return (*METRICS, *(column for column in more if column not in METRICS))
 
 
-def columns(with_variant: bool, scores: Sequence[Column] = METRICS) -> tuple[Column, ...]:
-    """Return the columns of Table 1, or those of Tables 2 and 3, which name and test our variant (the CSV contract)."""
-    variant = (Column("variant", "our variant"),) if with_variant else ()
-    head = (Column("dataset", "dataset", shown=False), Column("method", "method"), *variant)
-    ours = (*scores, DIFFERENCE) if with_variant else scores
-    size = (PARAMS,) if with_variant else (PARAMS, *sizing.COLUMNS)
-    return (*head, Column("kind", "kind"), *size, *ours, *PRINTED, *TAIL)
+def columns(number: int, scores: Sequence[Column] = METRICS) -> tuple[Column, ...]:
+    """Return the columns of the paper's Table `number` (the CSV's contract); 2 and 3 name and test our variant."""
+    first = number == 1
+    variant = () if first else (Column("variant", "our variant"),)
+    head = (*hidden("dataset"), Column("method", "method"), *variant, Column("kind", "kind"), PARAMS)
+    ours = (*SIZES, *scores) if first else (*scores, DIFFERENCE)
+    return (*head, *ours, *PRINTED, *STANDING, *hidden("note"))
 
 
 def table(paper: Paper, measured: Measured) -> Table:
@@ -72,43 +78,41 @@ def table(paper: Paper, measured: Measured) -> Table:
 
     Rows of two protocols raise BenchError.
     """
-    panels = datasets_of(paper, measured)
-    sources = {panel: _block(paper, panel) for panel in panels}
-    rest = [block for block in paper.blocks if block not in sources.values()]
-    rows: list[Row] = []
-    for panel, block in sources.items():
-        if paper.number == 1:
-            rows += [_floor(name, panel, measured) for name in measured.params.tables.floors]
-        rows += [_row(paper, measured, panel, record) for record in paper.rows(block)]
-        rows += [_row(paper, measured, panel, {"method": label}) for label in (*paper.extra(block), *paper.controls)]
-        if paper.number == 1:
-            rows += [_submitted(name, panel, measured) for name, data in sorted(measured.submitted) if data == panel]
-    for block in rest:
-        rows += [_printed_only(paper, block, record, measured) for record in paper.rows(block)]
-    used = [str(row.cells["protocol"]) for row in rows if row.cells["protocol"]]
-    single_protocol(used, f"Table {paper.number}")
-    scores = scored_columns(measured.params.protocol)
-    shape = columns(paper.number != 1, scores)
-    tests = _tests(paper, measured, panels) if DIFFERENCE in shape else {}
-    rows = [_with_test(row, tests.get((row.panel, str(row.cells["method"])))) for row in rows]
+    panels, made_up = datasets_of(paper, measured), synthetic(measured.params)
+    blocks = {panel: panel if panel in paper.blocks else DEFAULT_BLOCK for panel in panels}
+    same = {panel for panel, block in blocks.items() if panel == block and panel not in made_up}
+    rest = [block for block in paper.blocks if block not in blocks.values()]
+    tests = _tests(paper, measured, panels) if paper.number != 1 else {}
+    builder = _Builder(paper, measured, same, tests)
+    rows = [row for panel, block in blocks.items() for row in builder.panel(panel, block)]
+    rows += [builder.printed(block, record) for block in rest for record in paper.rows(block)]
+    single_protocol((str(row.cells["protocol"]) for row in rows if row.cells["protocol"]), f"Table {paper.number}")
+    headings = {
+        panel: f"Measured here on {panel}{' (synthetic data of this name)' if panel in made_up else ''}"
+        for panel in panels
+    }
+    headings |= {block: f"{block.capitalize()}: printed values only, not measured in this profile" for block in rest}
+    groups = {(panel, OURS): f"ours on {panel}" for panel in panels}
+    for panel, block in {**blocks, **{block: block for block in rest}}.items():
+        apart = "" if panel in same or panel in rest else f" ({OTHER_DATA})"
+        groups[panel, PAPER] = f"paper on {block.capitalize()}{apart}"
     return Table(
         name=f"table{paper.number}",
         title=f"Table {paper.number}. {paper.title}",
         caption=_caption(paper, measured, panels, rows) + _reading(paper, [found for _, found in tests.values()]),
-        columns=shape,
-        rows=tuple(_complete(row, shape) for row in rank(rows, scores, ("dataset", "protocol", "scenes"))),
-        headings=_headings(sources, rest, stand_ins(measured.params)),
-        groups=_groups(sources, rest, stand_ins(measured.params)),
+        columns=builder.columns,
+        rows=rank(rows, builder.scores, ("dataset", "protocol", "scenes")),
+        headings=headings,
+        groups=groups,
     )
 
 
 def _caption(paper: Paper, measured: Measured, panels: Sequence[str], rows: Sequence[Row]) -> str:
-    used = _used(paper, measured)
-    text = caption(measured.params, _cards(paper, measured), used, panels) + PARAMETERS
-    if any(row.cells["method"] in paper.controls for row in rows):
-        text += CONTROLS
-    if any(row.cells["kind"] == "submitted" for row in rows):
-        text += f" {SUBMITTED}"
+    used, cards = of_rows(paper, measured)
+    text = caption(measured.params, cards, used, panels) + PARAMETERS
+    kinds = {row.cells["kind"] for row in rows}
+    text += CONTROLS if any(row.cells["method"] in paper.controls for row in rows) else ""
+    text += f" {SUBMITTED}" if "submitted" in kinds else ""
     scored = {column.key.replace("_", "-") for column in METRICS} & {name for result in used for name in result.values}
     return f"{text} {conditions(used[0].protocol, scored, measured.params)}".strip() if used else text
 
@@ -117,196 +121,213 @@ def _wanted(paper: Paper, measured: Measured) -> set[str]:
     return {*paper.own.values(), *(measured.params.tables.floors if paper.number == 1 else ())}
 
 
-def _cards(paper: Paper, measured: Measured) -> dict[str, Mapping[str, Any]]:
+def of_rows(paper: Paper, measured: Measured) -> tuple[list[Summary], dict[str, Mapping[str, Any]]]:
+    """Return the results of the variants in a table's rows, and the cards of their runs."""
     wanted = _wanted(paper, measured)
-    return {run: card for run, card in measured.cards.items() if card.get("variant") in wanted}
+    results = [result for (variant, _), result in sorted(measured.results.items()) if variant in wanted]
+    return results, {run: card for run, card in measured.cards.items() if card.get("variant") in wanted}
 
 
 def datasets_of(paper: Paper, measured: Measured) -> list[str]:
     """Return the data sets that have a panel of their own: those on which rows of this table were measured."""
     wanted = _wanted(paper, measured)
-    tested = dict.fromkeys(cell.dataset for cell in measured.params.evaluations.values())
+    tested = dict.fromkeys(entry.dataset for entry in measured.params.evaluations.values())
     rows = {name: sum((variant, name) in measured.results for variant in wanted) for name in tested}
     # One row of Table 2 or 3 on another set compares with nothing: such a panel would be dashes.
     enough = 2 if paper.number != 1 and max(rows.values(), default=0) > 1 else 1
     return [name for name, count in rows.items() if count >= enough]
 
 
-def _block(paper: Paper, dataset: str) -> str:
-    return dataset if dataset in paper.blocks else DEFAULT_BLOCK
+Tests = Mapping[tuple[str, str], tuple[Pairing, Spread]]
+"""(panel, label of a row) -> the pair that it is the first of, and by how much they differ in PSNR-mu."""
 
 
-def _used(paper: Paper, measured: Measured) -> list[Result]:
-    wanted = _wanted(paper, measured)
-    return [result for (variant, _), result in sorted(measured.results.items()) if variant in wanted]
-
-
-def _headings(sources: Mapping[str, str], rest: Sequence[str], synthetic: Sequence[str]) -> dict[str, str]:
-    own = {
-        panel: f"Measured here on {'synthetic data named ' if panel in synthetic else ''}{panel}" for panel in sources
-    }
-    return {**own, **{block: f"{_data(block)}: printed values only, not measured in this profile" for block in rest}}
-
-
-def _groups(sources: Mapping[str, str], rest: Sequence[str], synthetic: Sequence[str]) -> dict[tuple[str, str], str]:
-    names = {(panel, OURS): f"ours, {panel}" for panel in sources}
-    for panel, block in sources.items():
-        apart = "" if panel == block and panel not in synthetic else ": other data, not comparable"
-        names[panel, PAPER] = f"paper, {_data(block)}{apart}"
-    return {**names, **{(block, PAPER): f"paper, {_data(block)}" for block in rest}}
-
-
-def _data(block: str) -> str:
-    return block.capitalize()
-
-
-def _floor(variant: str, panel: str, measured: Measured) -> Row:
-    result = measured.results.get((variant, panel))
-    cells: dict[str, Value] = {"dataset": panel, "method": variant, "variant": variant, "kind": "floor"}
-    remarks = {column.key: NO_ROW for column in PRINTED}
-    remarks |= dict.fromkeys(sizing.KEYS, sizing.NONE)
-    return _scored(Row(panel, cells, remarks, measured.choices(variant)), result, "no scores of it in this profile")
-
-
-def _row(paper: Paper, measured: Measured, panel: str, record: Mapping[str, Any]) -> Row:
-    label = str(record["method"])
-    variant, control = paper.own.get(label, ""), label in paper.controls
-    result = measured.results.get((variant, panel))
-    dagger = str(record.get("implementation_unavailable", "no")) == "yes"
-    kind = _kind(measured, variant, control) if result else "published" if dagger and not variant else "pending"
-    missing = "no scores of it in this profile" if variant else NOT_YET
-    if kind == "published":
-        missing = sizing.no_code(label, NO_CODE)
-    card = measured.card(variant)
-    cells: dict[str, Value] = {"dataset": panel, "method": label, "variant": variant or None, "kind": kind}
-    remarks = {} if variant else {"variant": missing}
-    if result and "parameters" in card:
-        cells["params_m"] = card["parameters"] / 1e6
-    elif result:
-        remarks["params_m"] = "no card of its weights" if card else sizing.NONE
-    sizing.add(cells, remarks, measured, variant)
-    row = Row(panel, cells, remarks, _notes(paper, measured, panel, label, variant), ranked=bool(result and card))
-    return _with_printed(_scored(row, result, missing), paper, record)
-
-
-def _kind(measured: Measured, variant: str, control: bool) -> str:
-    if control:
-        return "control"
-    imported = variant in measured.params.variants and measured.params.variants[variant].weights is not None
-    return "measured-third-party-weights" if imported else "measured"
-
-
-def _notes(paper: Paper, measured: Measured, panel: str, label: str, variant: str) -> tuple[str, ...]:
-    same = panel == _block(paper, panel) and panel not in stand_ins(measured.params)
-    notes = [*measured.choices(variant), *([] if same else ["paper_*: other data, not comparable"])]
-    codes, printed = measured.codes(variant), re.search(r"K=(\d+)", label)
-    if codes is not None and codes != (int(printed[1]) if printed else 1024):
-        notes.append(f"codebook of K = {codes} here")
-    if sizing.after_paper(measured, variant):
-        notes.append(AFTER)
-    if paper.number == 1:
-        notes += sizing.renamed(measured, variant, label)
-    card = measured.card(variant)
-    if card.get("head") == "published" and measured.params.head != "published":
-        notes.append(OWN_HEAD.format(head=measured.params.head))
-    if "source" in card:
-        notes.append(THIRD_PARTY.format(source=f"{card['source']}, sha256 {str(card['source_sha256'])[:12]}"))
-    frozen = card.get("parameters_frozen")
-    if frozen:
-        notes.append(f"plus {frozen / 1e6:.3f} M frozen parameters of the VQGAN; its encoder serves in training only")
-    return tuple(notes)
-
-
-def _scored(row: Row, result: Result | None, missing: str) -> Row:
-    cells, remarks = dict(row.cells), dict(row.remarks)
-    spreads: dict[str, float] = {}
-    for column in scored_columns(result.protocol.partition("@")[0]) if result else METRICS:
-        score = column.key.replace("_", "-")
-        if result and score in result.values:
-            cells[column.key] = result.values[score]
-            spreads |= {column.key: result.spreads[score]} if score in result.spreads else {}
-        else:
-            remarks[column.key] = _absent(score, result) if result else missing
-    for key in ("scenes", "seeds", "protocol"):
-        cells[key] = getattr(result, key) if result else None
-        if not result:
-            remarks[key] = missing
-    if not result:
-        remarks.setdefault("params_m", missing)
-    for key in sizing.KEYS[1:]:
-        if key not in cells:
-            remarks.setdefault(key, missing)
-    notes = (*row.notes, *(result.notes if result else ()))
-    return Row(row.panel, cells, remarks, notes, spreads, ranked=row.ranked and row.cells["kind"] in LEARNED)
-
-
-def _absent(score: str, result: Result) -> str:
-    return "undefined on every scene" if score in result.unknown else absent(score, result.protocol)
-
-
-def _submitted(name: str, panel: str, measured: Measured) -> Row:
-    remarks = {**sizing.SUBMITTED, **{column.key: NO_ROW for column in PRINTED}}
-    cells: dict[str, Value] = {"dataset": panel, "method": name, "variant": name, "kind": "submitted"}
-    fewer = measured.fewer(name, panel)
-    return _scored(Row(panel, cells, remarks, fewer, ranked=not fewer), measured.submitted[name, panel], "")
-
-
-def _with_printed(row: Row, paper: Paper, record: Mapping[str, Any]) -> Row:
-    cells, remarks = dict(row.cells), dict(row.remarks)
-    suspected = str(record.get("suspected_copy_error") or "")
-    for column in PRINTED:
-        key = column.key.removeprefix("paper_")
-        if len(record) == 1:
-            remarks[column.key] = CONTROL if row.cells["method"] in paper.controls else NO_ROW
-        elif key not in record:
-            remarks[column.key] = f"not in the paper's Table {paper.number}"
-        elif pd.isna(record[key]):
-            remarks[column.key] = "a dash in the paper"
-        else:
-            cells[column.key] = float(record[key])
-            if key in suspected.split():
-                remarks[column.key] = "suspected copy error in the paper (repeats its Kalantari block); as printed"
-    return Row(row.panel, cells, remarks, row.notes, row.spreads, ranked=row.ranked)
-
-
-def _printed_only(paper: Paper, block: str, record: Mapping[str, Any], measured: Measured) -> Row:
-    dagger = str(record.get("implementation_unavailable", "no")) == "yes"
-    missing = f"not measured on {_data(block)}'s data in this profile"
-    label = str(record["method"])
-    variant = paper.own.get(label)
-    cells: dict[str, Value] = {"dataset": block, "method": label, "variant": variant}
-    cells["kind"] = "published" if dagger and not variant else "pending"
-    remarks = {} if variant else {"variant": NOT_YET}
-    return _with_printed(_scored(Row(block, cells, remarks), None, missing), paper, record)
-
-
-def _tests(paper: Paper, measured: Measured, panels: Sequence[str]) -> dict[tuple[str, str], tuple[Pair, Spread]]:
+def _tests(paper: Paper, measured: Measured, panels: Sequence[str]) -> Tests:
     found = [(panel, pair) for panel in panels for pair in pairs(paper, measured, panel)]
     differences = {(panel, pair.label): (pair, compare(pair, "psnr-mu", measured, panel)) for panel, pair in found}
     return {key: (pair, difference) for key, (pair, difference) in differences.items() if difference}
 
 
-def _with_test(row: Row, test: tuple[Pair, Spread] | None) -> Row:
-    if test:
-        return replace(row, cells={**row.cells, DIFFERENCE.key: phrase(test[1], test[0].other_label)})
-    why = row.remarks.get("psnr_mu", "no row to test it against")
-    return replace(row, remarks={**row.remarks, DIFFERENCE.key: why})
-
-
-def _reading(paper: Paper, tests: Iterable[Spread]) -> str:
-    found = list(tests)
-    if not found:
+def _reading(paper: Paper, tests: Sequence[Spread]) -> str:
+    if not tests:
         return ""
-    if all(verdict(difference) == ONE_SEED for difference in found):
+    if all(verdict(difference) == ONE_SEED for difference in tests):
         return " Differences between rows of one seed aren't tested."
-    return f"{TESTED.format(name=f'table{paper.number}_differences')}{rough(difference.places for difference in found)}"
+    return f"{TESTED.format(name=f'table{paper.number}_differences')}{rough(difference.places for difference in tests)}"
 
 
-def _complete(row: Row, shape: Sequence[Column]) -> Row:
-    # The CSV's rows hold exactly the contract's columns; remarks on a column that the table lacks go with it. A row
-    # without scores lacks those of the protocol for the same reason as those that the paper prints.
-    keys, unscored = [column.key for column in shape], row.remarks.get(METRICS[0].key)
-    more = {column.key: unscored for column in shape if column.better and column.key not in row.cells and unscored}
-    remarks = {key: said for key in keys if (said := {**more, **row.remarks}.get(key))}
-    kept = replace(row, remarks=remarks)
-    return replace(kept, cells={**{key: row.cells.get(key) for key in keys}, "note": kept.note})
+@dataclass
+class _Builder:
+    """Rows of one table.
+
+    same : data sets on which the paper printed values too.
+    """
+
+    paper: Paper
+    measured: Measured
+    same: set[str]
+    tests: Tests
+
+    def __post_init__(self) -> None:
+        self.scores = score_columns(self.measured.params.protocol)
+        self.columns = columns(self.paper.number, self.scores)
+
+    def panel(self, panel: str, block: str) -> Iterator[Row]:
+        """Floors, the paper's rows, ours that it lacks, controls, submissions; floors and submissions in Table 1."""
+        paper, measured, first = self.paper, self.measured, self.paper.number == 1
+        for name in measured.params.tables.floors if first else ():
+            result, notes = measured.results.get((name, panel)), measured.choices(name)
+            remarks = dict.fromkeys((PARAMS.key, *(column.key for column in SIZES)), NO_WEIGHTS)
+            yield self.row(panel, {"method": name}, "floor", name, result, NO_SCORES, remarks=remarks, notes=notes)
+        for record in (*paper.rows(block), *({"method": label} for label in (*paper.extra(block), *paper.controls))):
+            yield self.variant(panel, record)
+        for name, data in sorted(measured.submitted) if first else ():
+            if data == panel:
+                remarks = {column.key: "a submission has no network to count" for column in SIZES}
+                remarks[PARAMS.key], fewer = "not told by a submission", measured.fewer(name, panel)
+                result, ranked = measured.submitted[name, panel], not fewer
+                yield self.row(panel, {"method": name}, "submitted", name, result, "", {}, remarks, fewer, ranked)
+
+    def variant(self, panel: str, record: Mapping[str, Any]) -> Row:
+        """Return the row of a label on a measured data set, whether a variant of ours stands in it or not."""
+        label, measured = str(record["method"]), self.measured
+        variant = self.paper.own.get(label, "")
+        result, card = measured.results.get((variant, panel)), measured.card(variant)
+        kind = self.kind(record, variant, bool(result))
+        missing = NO_SCORES if variant else NOT_YET
+        if kind == "published":
+            reasons = (known.unavailable for known in methods.every.values() if known.label == label)
+            missing = next(reasons, "") or NO_CODE
+        cells, remarks = self.size(variant, card)
+        if result and "parameters" in card:
+            cells[PARAMS.key] = card["parameters"] / 1e6
+        elif result:
+            remarks[PARAMS.key] = "no card of its weights" if card else NO_WEIGHTS
+        notes, ranked = tuple(self.notes(panel, label, variant, card)), bool(result and card)
+        return self.row(panel, record, kind, variant, result, missing, cells, remarks, notes, ranked)
+
+    def printed(self, block: str, record: Mapping[str, Any]) -> Row:
+        """Return a row of a block of which nothing was measured."""
+        variant = self.paper.own.get(str(record["method"]), "")
+        missing = f"not measured on {block.capitalize()}'s data in this profile"
+        kind = "pending" if variant else self.kind(record, "", False)
+        remarks = {} if variant else {"variant": NOT_YET}
+        return self.row(block, record, kind, variant, None, missing, remarks=remarks)
+
+    def kind(self, record: Mapping[str, Any], variant: str, scored: bool) -> str:
+        """Return what kind of row a label makes."""
+        if not scored:
+            dagger = str(record.get("implementation_unavailable", "no")) == "yes"
+            return "published" if dagger and not variant else "pending"
+        if record["method"] in self.paper.controls:
+            return "control"
+        known = self.measured.params.variants
+        return "measured-third-party-weights" if variant in known and known[variant].weights else "measured"
+
+    def size(self, variant: str, card: Mapping[str, Any]) -> tuple[dict[str, Value], dict[str, str]]:
+        """Return the cells of `SIZES`, or their remarks."""
+        if variant not in self.measured.params.variants:
+            return {}, {}
+        sizes = self.measured.sizes.get(variant)
+        if sizes is None:
+            method = self.measured.params.variants[variant].method
+            network = card or (method in methods and methods[method].trains)
+            why = "not counted in this profile" if network else NO_WEIGHTS
+            return {}, {column.key: why for column in SIZES}
+        cells: dict[str, Value] = {"published_params_m": sizes["published"]["parameters"] / 1e6}
+        for prefix, part in (("", "measured"), ("published_", "published")):
+            cells |= {f"{prefix}macs_{name}_g": sizes[part][f"macs_{name}"] / 1e9 for name in ("256", "full")}
+        return cells, {}
+
+    def notes(self, panel: str, label: str, variant: str, card: Mapping[str, Any]) -> Iterator[str]:
+        """Yield what is to be known of a row: how its network and weights differ from the label's."""
+        measured, params = self.measured, self.measured.params
+        yield from measured.choices(variant)
+        if panel not in self.same:
+            yield f"paper_*: {OTHER_DATA}"
+        codes, printed = measured.codes(variant), re.search(r"K=(\d+)", label)
+        if codes is not None and codes != (int(printed[1]) if printed else 1024):
+            yield f"codebook of K = {codes} here"
+        name = params.variants[variant].method if variant in params.variants else ""
+        if name in methods:
+            method = methods[name]
+            if method.after_paper:
+                yield AFTER
+            if self.paper.number == 1 and name != PROPOSAL and method.trains and method.label != label:
+                yield f"here {method.label}"
+        if card.get("head") == "published" and params.head != "published":
+            yield OWN_HEAD.format(head=params.head)
+        if "source" in card:
+            yield THIRD_PARTY.format(source=f"{card['source']}, sha256 {str(card['source_sha256'])[:12]}")
+        if frozen := card.get("parameters_frozen"):
+            yield f"plus {frozen / 1e6:.3f} M frozen parameters of the VQGAN; its encoder serves in training only"
+
+    def row(
+        self,
+        panel: str,
+        record: Mapping[str, Any],
+        kind: str,
+        variant: str,
+        result: Summary | None,
+        missing: str,
+        cells: Mapping[str, Value] | None = None,
+        remarks: Mapping[str, str] | None = None,
+        notes: tuple[str, ...] = (),
+        ranked: bool = False,
+    ) -> Row:
+        """Return a row with the contract's columns and a reason in each empty one.
+
+        record  : as printed; with nothing but "method" where the paper has no such row.
+        missing : why there is no result.
+        cells, remarks : of the network's size.
+        """
+        label = str(record["method"])
+        filled: dict[str, Value] = {"dataset": panel, "method": label, "variant": variant or None, "kind": kind}
+        filled |= cells or {}
+        filled |= {column.key: getattr(result, column.key) if result else None for column in STANDING}
+        why = {column.key: missing for column in self.columns} | dict(remarks or {})
+        spreads: dict[str, float] = {}
+        for column in self.scores:
+            score = column.key.replace("_", "-")
+            if result and score in result.values:
+                filled[column.key] = result.values[score]
+                spreads |= {column.key: result.spreads[score]} if score in result.spreads else {}
+            elif result:
+                known = score in result.unknown
+                why[column.key] = "undefined on every scene" if known else absent(score, result.protocol)
+        printed, doubts = self.paper_cells(record)
+        if test := self.tests.get((panel, label)):
+            filled[DIFFERENCE.key] = phrase(test[1], test[0].other_label)
+        elif filled.get("psnr_mu") is not None:
+            why[DIFFERENCE.key] = "no row to test it against"
+        else:
+            why[DIFFERENCE.key] = why["psnr_mu"]
+        filled, why = {**filled, **printed}, {**why, **doubts}
+        keys = [column.key for column in self.columns if column.key != "note"]
+        return Row(
+            panel,
+            {key: filled.get(key) for key in keys},
+            {key: why[key] for key in keys if filled.get(key) is None or key in doubts},
+            (*notes, *(result.notes if result else ())),
+            spreads,
+            ranked=ranked and kind in LEARNED,
+        )
+
+    def paper_cells(self, record: Mapping[str, Any]) -> tuple[dict[str, Value], dict[str, str]]:
+        """Return the paper's values, and remarks on those that are missing or doubtful."""
+        cells: dict[str, Value] = {}
+        remarks: dict[str, str] = {}
+        suspected = str(record.get("suspected_copy_error") or "").split()
+        for column in PRINTED:
+            key = column.key.removeprefix("paper_")
+            if len(record) == 1:
+                remarks[column.key] = CONTROL if record["method"] in self.paper.controls else NO_ROW
+            elif key not in record:
+                remarks[column.key] = f"not in the paper's Table {self.paper.number}"
+            elif pd.isna(record[key]):
+                remarks[column.key] = "a dash in the paper"
+            else:
+                cells[column.key] = float(record[key])
+                if key in suspected:
+                    remarks[column.key] = "suspected copy error in the paper (repeats its Kalantari block); as printed"
+        return cells, remarks

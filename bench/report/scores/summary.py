@@ -1,20 +1,18 @@
-"""What stands at the top of the page: facts about the profile, and what Table 1 says in a sentence."""
-
-from collections.abc import Sequence
+"""The top of the page: facts about the profile, and what Table 1 says in a sentence."""
 
 from bench.report.results.inputs import Measured
-from bench.report.table.caption import data, made_with, seeds, stand_ins
-from bench.report.table.table import Row, Table
+from bench.report.table.caption import data, made_with, seeds
+from bench.report.table.table import Table
 
 
 def facts(measured: Measured) -> dict[str, str]:
     """Return the box of facts: what was tested on what, under which protocol, and how it was trained."""
     params, results = measured.params, list(measured.results.values())
-    tested = list(dict.fromkeys(cell.dataset for cell in params.evaluations.values()))
+    tested = list(dict.fromkeys(entry.dataset for entry in params.evaluations.values()))
     trained = sorted({run.trainset for run in params.runs.values()})
     protocol = ", ".join(sorted({result.protocol for result in results}))
     return {
-        "tested on": data(results, tested, stand_ins(params)) if results else "nothing yet",
+        "tested on": data(params, results, tested) if results else "nothing yet",
         "trained on": ", ".join(trained) or "nothing",
         "seeds": seeds(results),
         "protocol": protocol or params.protocol,
@@ -28,21 +26,13 @@ def findings(table: Table) -> list[str]:
     sentences = []
     for panel in table.panels:
         rows = [row for row in table.rows if row.panel == panel and isinstance(row.cells.get("psnr_mu"), float)]
-        learned = sorted(float(row.cells["psnr_mu"] or 0) for row in rows if _own(row))
+        own = [row for row in rows if row.ranked and row.cells["kind"] != "submitted"]
+        learned = sorted(float(row.cells["psnr_mu"] or 0) for row in own)
         floors = [f"{row.cells['method']} {row.cells['psnr_mu']:.2f}" for row in rows if row.cells["kind"] == "floor"]
-        if not learned:
-            continue
-        low, high = f"{learned[0]:.2f}", f"{learned[-1]:.2f}"
-        span = low if low == high else f"{low} to {high}"
-        rest = f"; the floors: {', '.join(floors)} dB" if floors else ""
-        sentences.append(f"On {panel}, learned rows of Table 1 reach {span} dB PSNR-μ (mean of {_scenes(rows)}){rest}.")
+        if learned:
+            span = " to ".join(dict.fromkeys(f"{value:.2f}" for value in (learned[0], learned[-1])))
+            counts = sorted({str(row.cells["scenes"]) for row in rows})
+            scenes = " or ".join(counts) + (" scene" if counts == ["1"] else " scenes")
+            rest = f"; the floors: {', '.join(floors)} dB" if floors else ""
+            sentences.append(f"On {panel}, learned rows of Table 1 reach {span} dB PSNR-μ (mean of {scenes}){rest}.")
     return sentences
-
-
-def _own(row: Row) -> bool:
-    return row.ranked and row.cells["kind"] != "submitted"
-
-
-def _scenes(rows: Sequence[Row]) -> str:
-    counts = sorted({str(row.cells["scenes"]) for row in rows})
-    return " or ".join(counts) + (" scene" if counts == ["1"] else " scenes")

@@ -3,21 +3,19 @@
 from typing import NamedTuple
 
 from bench.report.results.inputs import Measured
-from bench.report.scores.masks import label
-from bench.report.table.table import Column, Row, Table, Value
+from bench.report.table.table import Column, Row, Table, Value, hidden
 
 COLUMNS = (
-    Column("dataset", "dataset", shown=False),
+    *hidden("dataset"),
     Column("method", "method"),
-    Column("variant", "variant", shown=False),
+    *hidden("variant"),
     Column("kind", "kind"),
     Column("trainset", "trained on"),
     Column("seed", "seed"),
     Column("scenes", "scenes predicted", "", 0),
     Column("psnr_mu", "scores", "", 2),
-    Column("note", "note", shown=False),
+    *hidden("note"),
 )
-
 REASON = "no ground truth exists, so nothing can be scored"
 
 
@@ -47,14 +45,11 @@ def table(measured: Measured, predicted: list[Predicted]) -> Table | None:
 
 
 def _row(entry: Predicted, measured: Measured) -> Row:
-    floor = entry.variant in measured.params.tables.floors
+    kind = "floor" if entry.variant in measured.params.tables.floors else "measured"
     cells: dict[str, Value] = {
-        "dataset": entry.dataset, "method": label(entry.variant, measured), "variant": entry.variant,
-        "kind": "floor" if floor else "measured", "scenes": entry.scenes, "trainset": entry.trainset or None,
+        "dataset": entry.dataset, "method": measured.label(entry.variant), "variant": entry.variant, "kind": kind,
+        "scenes": entry.scenes, "trainset": entry.trainset or None,
         "seed": None if entry.seed is None else str(entry.seed),
     }  # fmt: skip
-    remarks = {"psnr_mu": REASON}
-    if not entry.trainset:
-        remarks |= {"trainset": "has no weights", "seed": "has no weights"}
-    made = Row(entry.dataset, cells, remarks)
-    return Row(entry.dataset, {**cells, "note": made.note}, remarks)
+    untrained = {} if entry.trainset else {"trainset": "has no weights", "seed": "has no weights"}
+    return Row(entry.dataset, cells, {"psnr_mu": REASON, **untrained})

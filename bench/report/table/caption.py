@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
 from bench.core.params import Downloads, Params
-from bench.core.registry import datasets
+from bench.core.registry import datasets, metrics, protocols
 from bench.metrics.intervals import RESAMPLES
-from bench.report.results.results import Result
+from bench.report.results.results import Summary
 
 ERROR = (
     f"Standard error: the standard deviation of {RESAMPLES} bootstrap means, for each of which seeds, then places, "
@@ -17,31 +18,42 @@ ERROR = (
 )
 PLUS_MINUS = " (mean ± standard error over seeds and scenes)"
 SUBMITTED = "Submitted rows are others' results, scored here and ranked with the learned rows."
-
 OWN_HEAD = "keeps its published output layer; other networks end in `{head}`, ours, which adds to the reference frame"
-
 RECIPES = {
     "common": "common (one for all methods)",
     "published": "published (each method's own, see the table of recipes)",
 }
+UNITS = {"peak_luminance": "cd/m2 for linear 1.0"}
+PAPER_SIZE = "1500x1000"
 
 Cards = Mapping[str, Mapping[str, Any]]
+"""Run -> card of its weights."""
 
 
-def caption(params: Params, cards: Cards, results: Sequence[Result], tested: Sequence[str]) -> str:
-    """Return the sentences that tell data, sample counts, seeds, protocol, head, backbone, schedule and widths."""
+def caption(
+    params: Params, cards: Cards, results: Sequence[Summary], tested: Sequence[str], marked: bool = True
+) -> str:
+    """Return the sentences that tell data, sample counts, seeds, protocol, head, backbone, schedule and widths.
+
+    marked : the table marks best and second, and shows standard errors.
+    """
     if not results:
         return f"Profile {params.profile}: nothing measured yet."
     protocol = sorted({result.protocol for result in results})
-    made = [f"Protocol {', '.join(protocol)}", *settings(params, cards)]
+    made = "; ".join([f"Protocol {', '.join(protocol)}", *settings(params, cards)])
+    text = (
+        f"Profile {params.profile}: {data(params, results, tested)}; {seeds(results, marked)}{waivers(params)}. {made}."
+    )
+    if not marked:
+        return text
     marks = "Best in bold, second underlined, among networks measured here; rows without training aren't marked."
-    what = f"{data(results, tested, stand_ins(params))}; {seeds(results)}{waivers(params)}"
-    return f"Profile {params.profile}: {what}. {'; '.join(made)}. {marks}{spread(results)}"
+    return f"{text} {marks}{spread(results)}"
 
 
-def data(results: Sequence[Result], tested: Sequence[str], synthetic: Sequence[str] = ()) -> str:
+def data(params: Params, results: Sequence[Summary], tested: Sequence[str]) -> str:
     """Return the tested data sets and how many scenes of how many places were scored."""
-    titles = [f"{name} (synthetic data of this name)" if name in synthetic else title(name) for name in tested]
+    made_up = synthetic(params)
+    titles = [f"{name} (synthetic data of this name)" if name in made_up else title(name) for name in tested]
     counts = _distinct(result.scenes for result in results)
     places = _distinct(len(found) for result in results if (found := result.places))
     of = f" of {' or '.join(places)} {'place' if places == ['1'] else 'places'}" if places else ""
@@ -54,14 +66,12 @@ def waivers(params: Params) -> str:
     return f"; checks waived ({'; '.join(said)})" if said else ""
 
 
-def stand_ins(params: Params) -> list[str]:
+def synthetic(params: Params) -> list[str]:
     """Name the data sets that are synthetic: served by this machine and not recorded in the tracked checksums."""
-    tracked = Downloads().checksums
-    return [
-        name
-        for name, use in params.datasets.items()
-        if urlsplit(use.mirror or "").hostname in ("127.0.0.1", "localhost") and params.downloads.checksums != tracked
-    ]
+    if params.downloads.checksums == Downloads().checksums:
+        return []
+    local = ("127.0.0.1", "localhost")
+    return [name for name, use in params.datasets.items() if urlsplit(use.mirror or "").hostname in local]
 
 
 def title(name: str) -> str:
@@ -69,67 +79,67 @@ def title(name: str) -> str:
     return f"{name} ({datasets[name].title})" if name in datasets else name
 
 
-def seeds(results: Sequence[Result]) -> str:
-    """Return how many seeds stand behind a mean."""
+def seeds(results: Sequence[Summary], spreads: bool = True) -> str:
+    """Return how many seeds stand behind a mean.
+
+    spreads : the table shows standard errors.
+    """
     largest = max((result.seeds for result in results), default=0)
     if largest <= 1:
         return "one seed (n = 1, no spread)"
-    return f"up to {largest} seeds{PLUS_MINUS}"
+    return f"up to {largest} seeds{PLUS_MINUS if spreads else ''}"
 
 
-def spread(results: Sequence[Result]) -> str:
+def spread(results: Sequence[Summary]) -> str:
     """Return the sentence that defines the standard error, with a space before it; "" where none is shown."""
     return f" {ERROR}" if any(result.spreads for result in results) else ""
 
 
 def settings(params: Params, cards: Cards) -> list[str]:
     """Return head, perceptual backbone, schedule and widths in the words of a caption."""
-    found = made_with(params, cards)
-    return [f"{name} {value}" for name, value in found.items()]
+    return [f"{name} {value}" for name, value in made_with(params, cards).items()]
 
 
 def made_with(params: Params, cards: Cards) -> dict[str, str]:
     """Return head, perceptual backbone, schedule and widths as the cards tell them; without cards, the parameters."""
     own = list(cards.values())
-    head = _distinct(card["head"] for card in own if card.get("head")) or [params.head]
-    backbone = _distinct(card["perceptual"] for card in own if card.get("perceptual")) or [params.perceptual.backbone]
-    widths = _distinct(card["preset"] for card in own if card.get("preset")) or [params.preset]
+
+    def told(key: str, otherwise: str = "") -> list[str]:
+        return _distinct(card[key] for card in own if card.get(key)) or [otherwise]
+
+    # A card may end in a sha256; its first twelve digits identify the file well enough for a caption.
+    backbones = [
+        re.sub(r"\S{41,}", lambda word: word[0][:12], name) for name in told("perceptual", params.perceptual.backbone)
+    ]
     schedule = _distinct(f"{c['steps']} steps at batch {c['batch']}" for c in own if "steps" in c and "batch" in c)
-    recipe = _distinct(card["recipe"] for card in own if card.get("recipe")) or [params.recipe]
-    device = _distinct(card["device"] for card in own if card.get("device"))
-    sizes = _sizes(params)
     if params.codebook_runs:
-        schedule.append(f"codebooks {params.stage1.steps} steps at batch {params.stage1.batch}, {_codes(params)}")
+        stage1 = params.stage1
+        start = {"uniform": "codes from U(-1/K, 1/K)", "data": "codes from data"}[stage1.init]
+        share = stage1.quantise_from
+        late = f" and no quantisation before {share:.0%} of the steps" if share else ""
+        schedule.append(f"codebooks {stage1.steps} steps at batch {stage1.batch}, {start}{late}")
+    device, sizes = told("device"), _codebook_sizes(params)
     return {
-        "output head": " and ".join(head),
-        "perceptual backbone": " and ".join(_short(name) for name in backbone),
-        "training": ", ".join(schedule) + (f" on {' and '.join(device)}" if device else "") or "none",
-        "recipe": " and ".join(RECIPES[name] for name in recipe),
-        "widths preset": " and ".join(widths),
+        "output head": " and ".join(told("head", params.head)),
+        "perceptual backbone": " and ".join(backbones),
+        "training": ", ".join(schedule) + (f" on {' and '.join(device)}" if any(device) else "") or "none",
+        "recipe": " and ".join(RECIPES[name] for name in told("recipe", params.recipe)),
+        "widths preset": " and ".join(told("preset", params.preset)),
         **({"codebooks": sizes} if sizes else {}),
     }
 
 
-def _sizes(params: Params) -> str:
+def _codebook_sizes(params: Params) -> str:
     """Tell which numbers of codes stand where the paper's row says another, "" if all are the paper's."""
     found = {}
     for row, variant in params.rows(2).items():
         printed = re.search(r"K=(\d+)", row)
-        books = (
-            params.codebook_runs[run.codebook or ""]
-            for run in params.runs_with_codebook.values()
-            if run.variant == variant
-        )
-        if printed and (book := next(books, None)) and book.codes != int(printed[1]):
-            found[printed[0]] = book.codes
+        own = [run for run in params.runs_with_codebook.values() if run.variant == variant]
+        codebooks = (params.codebook_runs[run.codebook or ""] for run in own)
+        if printed and (codebook := next(codebooks, None)) and codebook.codes != int(printed[1]):
+            found[printed[0]] = codebook.codes
     said = " and ".join(f"K={codes} in rows called {name}" for name, codes in found.items())
     return f"of {said}" if said else ""
-
-
-def _codes(params: Params) -> str:
-    start = {"uniform": "codes from U(-1/K, 1/K)", "data": "codes from data"}[params.stage1.init]
-    share = params.stage1.quantise_from
-    return start + (f" and no quantisation before {share:.0%} of the steps" if share else "")
 
 
 def of_codebooks(params: Params, cards: Cards, places: Sequence[str]) -> str:
@@ -145,9 +155,57 @@ def of_codebooks(params: Params, cards: Cards, places: Sequence[str]) -> str:
     return ", ".join(parts)
 
 
-def _short(backbone: str) -> str:
-    # A card may end in a sha256; its first twelve digits identify the file well enough for a caption.
-    return " ".join(word[:12] if len(word) > 40 else word for word in backbone.split())
+@cache
+def protocol_of(identity: str) -> Any:
+    """Return the protocol of this id, such as "whole-float@1"; None if this version has no such one."""
+    name = identity.partition("@")[0]
+    return found if name in protocols and (found := protocols[name]).id == identity else None
+
+
+def absent(metric: str, identity: str) -> str:
+    """Return why rows under this protocol lack a metric."""
+    found = protocol_of(identity)
+    if found is not None and metric in found.metrics and (reason := metrics[metric].missing):
+        return reason
+    if found is None or metric in found.metrics:
+        return f"not scored under {identity}"
+    return f"protocol {identity} doesn't define it"
+
+
+def conditions(identity: str, metrics: Iterable[str], params: Params) -> str:
+    """Return sentences on the settings of PU21 and HDR-VDP-2, as far as these metrics need them; else "".
+
+    The settings are read from the protocol's file, whatever fields it has.
+    """
+    found, scored = protocol_of(identity), set(metrics)
+    pu21 = sorted(name for name in scored if "-pu" in name and "@" not in name)
+    sentences = []
+    if found is not None and found.pu21 is not None and pu21:
+        sentences.append(f"PU21 ({', '.join(pu21)}): {_written_out(found.pu21)}.")
+    if "hdrvdp2" in scored:
+        if found is not None and found.hdrvdp2 is not None:
+            sentences.append(f"HDR-VDP-2: {_written_out(found.hdrvdp2)}.")
+        sentences.append(caution(params))
+    return " ".join(sentences)
+
+
+def _written_out(section: Any) -> str:
+    said = []
+    for name, value in section.model_dump().items():
+        if value is not None:
+            values = value if isinstance(value, tuple) else [value]
+            text = f"{value:g}" if isinstance(value, float) else " ".join(map(str, values))
+            said.append(f"{name.replace('_', ' ')} {text}" + (f" {UNITS[name]}" if name in UNITS else ""))
+    return ", ".join(said)
+
+
+def caution(params: Params) -> str:
+    """Return the sentence that says what HDR-VDP-2's Q may be compared with."""
+    depends = "Q depends on the picture's size and on pixels per degree"
+    if params.simulate is None:
+        return f"{depends}: only pictures of one size, under one setting, compare."
+    size = f"{params.simulate.width}x{params.simulate.height}"
+    return f"{depends}: on views of {size} pixels it doesn't compare with the paper's figures for {PAPER_SIZE}."
 
 
 def _distinct(values: Iterable[object]) -> list[str]:

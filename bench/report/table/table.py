@@ -43,6 +43,11 @@ class Column:
         return f"{value:.{self.digits if self.group == PAPER else self.digits + 2}f}"
 
 
+def hidden(*keys: str) -> tuple[Column, ...]:
+    """Return columns of text or counts that the CSV holds and people don't see."""
+    return tuple(Column(key, key, shown=False) for key in keys)
+
+
 @dataclass(frozen=True)
 class Row:
     """A row: cells by column key; a remark for each empty or doubtful cell; notes on the row as a whole.
@@ -66,7 +71,7 @@ class Row:
 
     @property
     def note(self) -> str:
-        """The CSV's last cell: notes, then each remark after the columns it speaks of."""
+        """What the CSV's column `note` holds where no cell does: notes, then each remark after its columns."""
         grouped: dict[str, list[str]] = {}
         for key, remark in self.remarks.items():
             grouped.setdefault(remark, []).append(key)
@@ -92,11 +97,11 @@ class Table:
     folded: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse an empty cell without a reason: a blank in a table must never be a riddle."""
+        """Refuse an empty cell without a reason."""
         for row in self.rows:
-            for column in self.columns:
-                if row.cells.get(column.key) is None and column.key not in row.remarks:
-                    raise BenchError(f"table {self.name}: empty cell {column.key!r} without a reason in {row.cells}.")
+            for key in (column.key for column in self.columns if column.key != "note"):
+                if row.cells.get(key) is None and key not in row.remarks:
+                    raise BenchError(f"table {self.name}: empty cell {key!r} without a reason in {row.cells}.")
 
     @property
     def panels(self) -> list[str]:
@@ -110,29 +115,21 @@ def rank(rows: Iterable[Row], columns: Sequence[Column], within: Sequence[str]) 
     Values are compared as shown, so equal digits share a mark. Fewer than two ranked rows get none.
     """
     done = list(rows)
-    for family in {_family(row, within) for row in done if row.ranked}:
-        places = [i for i, row in enumerate(done) if row.ranked and _family(row, within) == family]
-        for column in columns:
-            if column.better:
-                _mark(done, places, column)
+    families: dict[tuple[Value, ...], list[int]] = {}
+    for place, row in enumerate(done):
+        if row.ranked:
+            families.setdefault(tuple(row.cells.get(key) for key in within), []).append(place)
+    for column in (column for column in columns if column.better):
+        sign = 1 if column.better == "higher" else -1
+        for family in families.values():
+            values = {
+                place: sign * float(column.text(value))
+                for place in family
+                if isinstance(value := done[place].cells.get(column.key), float) and not math.isnan(value)
+            }
+            ranking = sorted(set(values.values()), reverse=True)
+            for place, value in values.items() if len(ranking) > 1 else ():
+                if value in ranking[:2]:
+                    mark = ("best", "second")[ranking.index(value)]
+                    done[place] = replace(done[place], marks={**done[place].marks, column.key: mark})
     return tuple(done)
-
-
-def _family(row: Row, within: Sequence[str]) -> tuple[Value, ...]:
-    return tuple(row.cells.get(key) for key in within)
-
-
-def _mark(rows: list[Row], places: Sequence[int], column: Column) -> None:
-    sign = 1 if column.better == "higher" else -1
-    values: dict[int, float] = {}
-    for place in places:
-        value = rows[place].cells.get(column.key)
-        if isinstance(value, float) and not math.isnan(value):
-            values[place] = sign * float(column.text(value))
-    ranking = sorted(set(values.values()), reverse=True)
-    if len(values) < 2 or len(ranking) < 2:
-        return
-    for place, value in values.items():
-        if value in ranking[:2]:
-            mark = ("best", "second")[ranking.index(value)]
-            rows[place] = replace(rows[place], marks={**rows[place].marks, column.key: mark})

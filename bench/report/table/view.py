@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from string import ascii_lowercase
 from typing import NamedTuple
 
@@ -10,9 +11,10 @@ from bench.report.table.table import PAPER, Column, Row, Table
 
 DASH = "\u2013"
 MANY = 3
+"""Cells of a row from which on a common remark stands once, at the row."""
 
 
-class Cell(NamedTuple):
+class ShownCell(NamedTuple):
     """A cell: its text, its mark ("best", "second", "up", "down" or ""), letters of its footnotes, what it sorts by.
 
     spread, tail : what stands behind the text, "" for nothing: the standard error as text, and a remark such as a rank.
@@ -36,10 +38,10 @@ class Line(NamedTuple):
     """A row: its kind (measured, floor, ..., "" where a table has none) and its cells."""
 
     kind: str
-    cells: tuple[Cell, ...]
+    cells: tuple[ShownCell, ...]
 
 
-class Group(NamedTuple):
+class ColumnGroup(NamedTuple):
     """Neighbouring columns under one heading; `label` is empty for columns without."""
 
     label: str
@@ -52,13 +54,13 @@ class Panel:
     """One part of a table, with the columns that hold anything in it."""
 
     heading: str
-    groups: tuple[Group, ...]
+    groups: tuple[ColumnGroup, ...]
     columns: tuple[Column, ...]
     lines: tuple[Line, ...]
 
 
 @dataclass(frozen=True)
-class View:
+class TableView:
     """A table ready to be written: panels, and footnotes as (letters, sentence)."""
 
     name: str
@@ -78,27 +80,27 @@ class _Footnotes:
     def __call__(self, sentences: Sequence[str]) -> str:
         for sentence in sentences:
             if sentence not in self.letters:
-                self.letters[sentence] = _letter(len(self.letters))
+                tens, ones = divmod(len(self.letters), 26)
+                self.letters[sentence] = (ascii_lowercase[tens - 1] if tens else "") + ascii_lowercase[ones]
         return ",".join(sorted({self.letters[sentence] for sentence in sentences}))
 
 
-def _letter(index: int) -> str:
-    return ascii_lowercase[index] if index < 26 else ascii_lowercase[index // 26 - 1] + ascii_lowercase[index % 26]
-
-
-def view(table: Table) -> View:
+def view(table: Table) -> TableView:
     """Lay the table out. A remark goes to its cell; one that explains three cells of a row or more, to the row."""
     notes = _Footnotes()
     panels = tuple(_panel(table, name, notes) for name in table.panels)
     footnotes = tuple((letter, sentence) for sentence, letter in notes.letters.items())
-    return View(table.name, table.title, table.caption, panels, footnotes, table.folded)
+    return TableView(table.name, table.title, table.caption, panels, footnotes, table.folded)
 
 
 def _panel(table: Table, name: str, notes: _Footnotes) -> Panel:
     rows = [row for row in table.rows if row.panel == name]
     columns = tuple(_visible(table, rows))
+    groups = []
+    for group, members in groupby(column.group for column in columns):
+        groups.append(ColumnGroup(table.groups.get((name, group), group), len(list(members)), group))
     lines = tuple(Line(str(row.cells.get("kind") or ""), tuple(_cells(row, columns, notes))) for row in rows)
-    return Panel(table.headings.get(name, ""), tuple(_groups(table, name, columns)), columns, lines)
+    return Panel(table.headings.get(name, ""), tuple(groups), columns, lines)
 
 
 def _visible(table: Table, rows: Sequence[Row]) -> Iterator[Column]:
@@ -112,41 +114,25 @@ def _visible(table: Table, rows: Sequence[Row]) -> Iterator[Column]:
             yield column
 
 
-def _groups(table: Table, panel: str, columns: Sequence[Column]) -> Iterator[Group]:
-    names = [column.group for column in columns]
-    start = 0
-    for end in range(1, len(names) + 1):
-        if end == len(names) or names[end] != names[start]:
-            name = names[start]
-            yield Group(table.groups.get((panel, name), name) if name else "", end - start, name)
-            start = end
-
-
-def _cells(row: Row, columns: Sequence[Column], notes: _Footnotes) -> Iterator[Cell]:
-    shown = [column.key for column in columns]
-    remarks = {key: row.remarks[key] for key in shown if key in row.remarks}
+def _cells(row: Row, columns: Sequence[Column], notes: _Footnotes) -> Iterator[ShownCell]:
+    remarks = {column.key: row.remarks[column.key] for column in columns if column.key in row.remarks}
     common = [remark for remark, count in Counter(remarks.values()).items() if count >= MANY]
-    general = [note for note in row.notes if not _said_by_heading(note)]
+    # What holds for all of the paper's columns is said by their heading.
+    general = [note for note in row.notes if not note.startswith(f"{PAPER}_*")]
     for index, column in enumerate(columns):
         remark = remarks.get(column.key, "")
         sentences = [remark] if remark and remark not in common else []
-        if index == 0:
-            sentences += [*general, *common]
-        yield _cell(row, column, remark, notes(sentences))
+        yield _cell(row, column, remark, notes(sentences if index else [*sentences, *general, *common]))
 
 
-def _said_by_heading(note: str) -> bool:
-    return note.startswith(f"{PAPER}_*")
-
-
-def _cell(row: Row, column: Column, remark: str, letters: str) -> Cell:
+def _cell(row: Row, column: Column, remark: str, letters: str) -> ShownCell:
     value = row.cells.get(column.key)
     if value is None:
-        return Cell(DASH, "", letters, "", remark)
+        return ShownCell(DASH, "", letters, "", remark)
     if row.digits is not None and column.digits is not None:
         column = replace(column, digits=row.digits)
     text = column.text(value)
     spread = f"{row.spreads[column.key]:.{column.digits}f}" if column.key in row.spreads else ""
     sort = column.exact(value) if column.digits is not None else text.lower()
     sort = "" if sort == "NaN" else sort  # last, beside the dashes
-    return Cell(text, row.marks.get(column.key, ""), letters, sort, remark, spread, row.tails.get(column.key, ""))
+    return ShownCell(text, row.marks.get(column.key, ""), letters, sort, remark, spread, row.tails.get(column.key, ""))

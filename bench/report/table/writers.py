@@ -3,13 +3,13 @@
 import csv
 import io
 import re
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from bench.report.table.kinds import KINDS
-from bench.report.table.table import OURS, PAPER, Column, Table
-from bench.report.table.view import Cell, Panel, view
+from bench.report.table.table import OURS, PAPER, Table
+from bench.report.table.view import Panel, ShownCell, view
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -45,7 +45,8 @@ def to_csv(table: Table) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([column.key for column in table.columns])
     for row in table.rows:
-        writer.writerow([column.exact(row.cells.get(column.key)) for column in table.columns])
+        cells = {"note": row.note, **row.cells}
+        writer.writerow([column.exact(cells.get(column.key)) for column in table.columns])
     return out.getvalue()
 
 
@@ -62,15 +63,15 @@ def to_markdown(table: Table) -> str:
 
 def _md_panel(panel: Panel) -> str:
     # Markdown has no spanning headings: each column names its group; a long label stands above the table instead.
-    long = {group.name: f"{group.name}: {group.label}" for group in panel.groups if group.name in (OURS, PAPER)}
+    long = {group.name: group.label for group in panel.groups if group.name in (OURS, PAPER)}
     prefixes = [group.name if group.name in long else group.label for group in panel.groups for _ in range(group.span)]
     heads = [f"{prefix} {column.head}".strip() for prefix, column in zip(prefixes, panel.columns, strict=True)]
-    legend = "; ".join(long.values())
+    legend = f"Columns: {'; '.join(long.values())}" if long else ""
     lines = [_md_line(_md(head) for head in heads)]
     lines.append(_md_line("---:" if column.digits is not None else ":---" for column in panel.columns))
     lines += [_md_line(_md_cell(cell) for cell in line.cells) for line in panel.lines]
-    heading = f"*{_md('. '.join(part for part in (panel.heading, legend) if part))}*"
-    return "\n\n".join(part for part in (heading.strip("*") and heading, "\n".join(lines)) if part)
+    heading = _md(". ".join(part for part in (panel.heading, legend) if part))
+    return "\n\n".join([*([f"*{heading}*"] if heading else []), "\n".join(lines)])
 
 
 def _md_line(cells: Any) -> str:
@@ -81,7 +82,7 @@ def _md(text: str) -> str:
     return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", text)
 
 
-def _md_cell(cell: Cell) -> str:
+def _md_cell(cell: ShownCell) -> str:
     text = _md(cell.line)
     wrapped = {"best": f"**{text}**", "second": f"<u>{text}</u>"}.get(cell.mark, text)
     return wrapped + (f" <sup>{cell.letters}</sup>" if cell.letters else "")
@@ -92,19 +93,10 @@ def tex(text: str) -> str:
     return CODE.sub(r"\\texttt{\1}", "".join(TEX_ESCAPES.get(letter, letter) for letter in text))
 
 
-def _unnumbered(title: str) -> str:
-    # LaTeX numbers tables itself.
-    return re.sub(r"^Table \d+\. ", "", title)
-
-
-def _tex_cell(cell: Cell) -> str:
+def _tex_cell(cell: ShownCell) -> str:
     text = tex(cell.line)
     wrapped = {"best": rf"\textbf{{{text}}}", "second": rf"\underline{{{text}}}"}.get(cell.mark, text)
     return wrapped + (rf"\textsuperscript{{{cell.letters}}}" if cell.letters else "")
-
-
-def _tex_align(column: Column) -> str:
-    return "r" if column.digits is not None else "l"
 
 
 def _tex_rules(panel: Panel) -> str:
@@ -141,5 +133,7 @@ def environment() -> Any:
         comment_start_string="<#",
         comment_end_string="#>",
     )
-    made.filters |= {"unnumbered": _unnumbered, "tex": tex, "cell": _tex_cell, "align": _tex_align, "rules": _tex_rules}
+    # LaTeX numbers tables itself.
+    unnumbered = partial(re.sub, r"^Table \d+\. ", "")
+    made.filters |= {"unnumbered": unnumbered, "tex": tex, "cell": _tex_cell, "rules": _tex_rules}
     return made

@@ -11,7 +11,7 @@ from bench.core.params import Params
 from bench.report.results.results import clean
 
 
-class Folder(NamedTuple):
+class FolderDigest(NamedTuple):
     """A folder's content: how many files, and one sha256 of all of them."""
 
     files: int
@@ -29,14 +29,14 @@ def of_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def of_folder(path: Path) -> Folder:
+def of_folder(path: Path) -> FolderDigest:
     """Return the number of files below a folder and the sha256 of the list that sha256sum makes of them.
 
     By hand: `cd FOLDER && find . -type f | LC_ALL=C sort | xargs sha256sum | sha256sum`.
     """
     files = {f"./{file.relative_to(path).as_posix()}": file for file in path.rglob("*") if file.is_file()}
     lines = [f"{of_file(files[name])}  {name}\n" for name in sorted(files, key=str.encode)]
-    return Folder(len(lines), of_bytes("".join(lines).encode()))
+    return FolderDigest(len(lines), of_bytes("".join(lines).encode()))
 
 
 def of_records(path: Path) -> str:

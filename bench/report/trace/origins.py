@@ -1,13 +1,16 @@
-"""What a table or figure was made from: evaluations, trainings, codebooks, data sets, and their stages in dvc.yaml."""
+"""Origins of a table or figure: evaluations, trainings, codebooks, data sets, and their stages in dvc.yaml."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pandas as pd
 
 from bench.core.params import Params
 from bench.report.results.results import Results
+
+GROUPS = ("evaluations", "runs", "codebooks", "datasets", "inspections")
 
 
 @dataclass(frozen=True)
@@ -15,7 +18,7 @@ class Sources:
     """Entries of the parameter file, by name.
 
     inspections : codebooks by name, networks as `network-<run>`.
-    sizes       : whether networks were counted.
+    sizes       : networks were counted.
     """
 
     evaluations: tuple[str, ...] = ()
@@ -27,13 +30,13 @@ class Sources:
 
     def closed(self, params: Params) -> "Sources":
         """Return these entries and all that they were made from."""
-        cells = [params.evaluations[key] for key in self.evaluations]
+        evaluations = [params.evaluations[key] for key in self.evaluations]
         networks = [name.removeprefix("network-") for name in self.inspections if name.startswith("network-")]
-        runs = _ordered([*self.runs, *networks, *(cell.run for cell in cells)], params.runs)
+        runs = _ordered([*self.runs, *networks, *(entry.run for entry in evaluations)], params.runs)
         entries = [params.runs[run] for run in runs]
-        books = [*self.codebooks, *self.inspections, *(entry.codebook or "" for entry in entries)]
-        codebooks = _ordered(books, params.codebook_runs)
-        tested, trained = [cell.dataset for cell in cells], [entry.trainset for entry in entries]
+        used = [*self.codebooks, *self.inspections, *(entry.codebook or "" for entry in entries)]
+        codebooks = _ordered(used, params.codebook_runs)
+        tested, trained = [entry.dataset for entry in evaluations], [entry.trainset for entry in entries]
         data = [*self.datasets, *tested, *trained, *(params.codebook_runs[name].trainset for name in codebooks)]
         return replace(self, runs=runs, codebooks=codebooks, datasets=_ordered(data, params.datasets))
 
@@ -109,12 +112,8 @@ def _evaluations(params: Params, results: Results, name: str) -> Sources:
     return Sources(evaluations=tuple(params.evaluations))
 
 
-def _table(number: int) -> Callable[[Params, Results, str], Sources]:
-    def rule(params: Params, results: Results, name: str) -> Sources:
-        rows = variants(params, number)
-        return Sources(evaluations=scored(params, results, rows), sizes=number == 1)
-
-    return rule
+def _table(number: int, params: Params, results: Results, name: str) -> Sources:
+    return Sources(evaluations=scored(params, results, variants(params, number)), sizes=number == 1)
 
 
 def variants(params: Params, number: int) -> tuple[str, ...]:
@@ -144,8 +143,8 @@ def _codebooks(params: Params, results: Results, name: str) -> Sources:
     if name.startswith("observed"):
         return Sources(codebooks=tuple(params.codebook_runs))
     size = re.search(r"_k(\d+)(?:_\d+)?$", name)
-    books = [book for book, entry in params.codebook_runs.items() if size is None or entry.codes == int(size[1])]
-    return Sources(inspections=tuple(books))
+    shown = (key for key, entry in params.codebook_runs.items() if size is None or entry.codes == int(size[1]))
+    return Sources(inspections=tuple(shown))
 
 
 def _crops(params: Params, results: Results, name: str) -> Sources:
@@ -162,7 +161,7 @@ def _views(params: Params, results: Results, name: str) -> Sources:
 
 
 RULES: Mapping[str, Callable[[Params, Results, str], Sources]] = {
-    **{f"table{number}": _table(number) for number in (1, 2, 3)},
+    **{f"table{number}": partial(_table, number) for number in (1, 2, 3)},
     "recipes": _runs,
     "support": _support,
     "cross": _evaluations,

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.core.params import Params
 from bench.core.registry import protocols
-from bench.report.trace.origins import Sources
+from bench.report.trace.origins import GROUPS, Sources
 
 NAME = "provenance.json"
 """The sidecar's file name, one in tables/ and one in figures/."""
@@ -58,7 +58,9 @@ def content(
     sources : name without ending -> what it draws on.
     files   : name without ending -> file -> its sha256.
     """
-    used = _union(sources.values()).closed(params)
+    made = list(sources.values())
+    union = {group: tuple(sorted({name for one in made for name in getattr(one, group)})) for group in GROUPS}
+    used = Sources(**union, sizes=any(one.sizes for one in made)).closed(params)
     return {
         "about": ABOUT,
         "version": VERSION,
@@ -93,20 +95,9 @@ def card(whole: Mapping[str, Any]) -> dict[str, Any]:
     return {key: whole[key] for key in CARD if key in whole}
 
 
-def _union(sources: Any) -> Sources:
-    every = list(sources)
-
-    def all_of(group: str) -> tuple[str, ...]:
-        return tuple(sorted({name for made in every for name in getattr(made, group)}))
-
-    groups = {group: all_of(group) for group in ("evaluations", "runs", "codebooks", "datasets", "inspections")}
-    return Sources(**groups, sizes=any(made.sizes for made in every))
-
-
 def _entry(params: Params, made: Sources, files: Mapping[str, str]) -> dict[str, Any]:
     every = made.closed(params)
-    groups = ("evaluations", "runs", "codebooks", "datasets", "inspections")
-    named = {group: list(getattr(every, group)) for group in groups if getattr(every, group)}
+    named = {group: list(getattr(every, group)) for group in GROUPS if getattr(every, group)}
     return {"sha256": dict(files), **named, "sizes": every.sizes, "stages": made.stages(params)}
 
 

@@ -104,35 +104,29 @@ def training_step(
     return Cost(tuple(phases), traffic, operators, float(max(kept)), trainable, everything - trainable)
 
 
-@torch.no_grad()
-def prediction(build: Callable[[], nn.Module], *, height: int, width: int) -> Cost:
-    """Count one prediction from three whole frames in fp32."""
-    with FakeTensorMode(allow_non_fake_inputs=True), _as_on_a_gpu():
+def prediction(build: Callable[[], nn.Module], *, height: int, width: int, strips: bool = True) -> Cost:
+    """Count one prediction from three whole frames in fp32.
+
+    strips : large maps go through in overlapping strips, as in a real prediction; without, each operation counts once.
+    """
+    # Networks cut strips only where nothing needs gradients.
+    with FakeTensorMode(allow_non_fake_inputs=True), _as_on_a_gpu(), torch.set_grad_enabled(not strips):
         network = build().eval()
-        counter = _Counter()
-        with counter:
+        with _Counter() as counter:
             network(torch.rand(1, 3, 6, height, width))
-    phases = (("prediction", counter.flops),)
     size = sum(p.numel() for p in network.parameters())
-    return Cost(phases, counter.traffic, counter.operators, 0.0, 0, size)
+    return Cost((("prediction", counter.flops),), counter.traffic, counter.operators, 0.0, 0, size)
+
+
+def multiply_adds(network: nn.Module, *, height: int, width: int) -> int:
+    """Count multiply-adds of one prediction in fp32, each once; the network may be real, nothing is computed."""
+    return int(prediction(lambda: network, height=height, width=width, strips=False).flops // 2)
 
 
 def padded(size: tuple[int, int], multiple: int) -> tuple[int, int]:
     """Return height and width rounded up to a multiple, as a network pads its frames."""
     height, width = (math.ceil(edge / multiple) * multiple for edge in size)
     return height, width
-
-
-def multiply_adds(network: nn.Module, *, height: int, width: int) -> int:
-    """Count multiply-adds of one prediction in fp32, each once: large maps in strips, which overlap, would count more.
-
-    The network may be real; frames are fake, so that nothing is computed. Strips are for predictions without gradients.
-    """
-    with FakeTensorMode(allow_non_fake_inputs=True), _as_on_a_gpu(), torch.enable_grad():
-        counter = _Counter()
-        with counter:
-            network.eval()(torch.rand(1, 3, 6, height, width))
-    return int(counter.flops // 2)
 
 
 @contextmanager
@@ -177,17 +171,13 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         out = func(*args, **kwargs)
         if not func.is_view and not func.__name__.startswith("empty"):
-            leaves = tree_leaves((args, kwargs, out))
-            self.traffic += sum(_bytes(leaf) for leaf in leaves if isinstance(leaf, Tensor))
+            tensors = [leaf for leaf in tree_leaves((args, kwargs, out)) if isinstance(leaf, Tensor)]
+            # Of an expanded tensor less is in memory than its elements would take.
+            self.traffic += sum(min(t.numel() * t.element_size(), t.untyped_storage().nbytes()) for t in tensors)
             self.operators += 1
         if (formula := flop_registry.get(func.overloadpacket)) is not None:
             self.flops += float(formula(*args, **kwargs, out_val=out))
         return out
-
-
-def _bytes(tensor: Tensor) -> int:
-    """Bytes of memory behind a tensor's elements; an expanded one has fewer than elements."""
-    return min(tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes())
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Estimate: operations, memory and hours of a profile's trainings and evaluations on a GPU, before they start."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import chain
@@ -16,7 +16,7 @@ from bench.stages.cost import counting, gpus, workload
 from bench.stages.cost.counting import Cost
 from bench.stages.cost.gpus import Gpu
 from bench.stages.cost.step import counted, seconds_per_step
-from bench.stages.training import environment, networks, recipes
+from bench.stages.training import environment, networks
 
 EFFICIENCY = 0.35
 """Share of the arithmetic peak that well-fed convolutions reach; the usual good case."""
@@ -110,18 +110,21 @@ def run(params: Params, gpu: str | None = None) -> Estimate:
 def items(params: Params, gpu: Gpu) -> list[Item]:
     """Return what the profile's stages cost on a GPU; equal ones are one item, in the order of the pipeline."""
     groups: dict[tuple[Any, ...], list[Item]] = {}
-    every = chain(_trainings(params, "codebook"), _trainings(params, "train"), _evaluations(params))
-    predicted = sum(cell.run in params.runs for cell in params.evaluations.values())
+    trainings = _trainings(params, "codebook", params.codebook_runs), _trainings(params, "train", params.runs)
+    every = chain(*trainings, _evaluations(params))
+    predicted = sum(evaluation.run in params.runs for evaluation in params.evaluations.values())
     for item in track(every, len(params.codebook_runs) + len(params.runs) + predicted, "estimate"):
         groups.setdefault((item.stage, item.cost, item.batch, item.steps), []).append(item)
     merged = [replace(group[0], names=tuple(item.names[0] for item in group)) for group in groups.values()]
     return [priced(item, gpu, params.precision if item.stage != "evaluate" else "fp32") for item in merged]
 
 
-def trainings(params: Params) -> dict[str, Item]:
-    """Return every training without hours, codebooks under "codebook-<name>", others under their run's name."""
-    found = {f"codebook-{item.names[0]}": item for item in _trainings(params, "codebook")}
-    return found | {item.names[0]: item for item in _trainings(params, "train")}
+def trainings(params: Params, names: Collection[str]) -> dict[str, Item]:
+    """Return without hours those of the trainings `names` that the profile has: "codebook-<name>", or a run."""
+    codebooks = [name for name in params.codebook_runs if f"codebook-{name}" in names]
+    found = {f"codebook-{item.names[0]}": item for item in _trainings(params, "codebook", codebooks)}
+    runs = [name for name in params.runs if name in names]
+    return found | {item.names[0]: item for item in _trainings(params, "train", runs)}
 
 
 def priced(item: Item, gpu: Gpu, precision: str) -> Item:
@@ -135,15 +138,15 @@ def priced(item: Item, gpu: Gpu, precision: str) -> Item:
     )
 
 
-def _trainings(params: Params, stage: str) -> Iterator[Item]:
+def _trainings(params: Params, stage: str, names: Iterable[str]) -> Iterator[Item]:
     known: dict[str, Cost] = {}  # counting takes seconds to minutes: once for equal ones
-    for name in params.codebook_runs if stage == "codebook" else params.runs:
+    for name in names:
         setup = workload.setup(params, stage, name)
         if stage == "codebook":
             settings = setup.settings.model_dump(exclude={"images", "init", "restart_every"})
             key = f"{params.codebook_runs[name].codes} {settings}"
         else:
-            key = f"{_architecture(params, params.runs[name])} {recipes.kind(params, params.runs[name])}"
+            key = f"{_architecture(params, params.runs[name])} {params.kind_of(params.runs[name])}"
         if key not in known:
             known[key] = counted(setup, params.precision)
         yield Item(stage, (name,), known[key], setup.settings.batch, setup.settings.steps)
@@ -152,15 +155,15 @@ def _trainings(params: Params, stage: str) -> Iterator[Item]:
 def _evaluations(params: Params) -> Iterator[Item]:
     """Yield the evaluations of networks trained here; a method without a network costs no GPU time."""
     known: dict[tuple[Any, ...], Cost] = {}
-    for name, cell in params.evaluations.items():
-        if (run := params.runs.get(cell.run)) is None:
+    for name, evaluation in params.evaluations.items():
+        if (run := params.runs.get(evaluation.run)) is None:
             continue
         multiple = methods[params.variants[run.variant].method].multiple
-        size = counting.padded(workload.frame(params, cell.dataset), multiple)
+        size = counting.padded(workload.frame(params, evaluation.dataset), multiple)
         key = (_architecture(params, run), size)
         if key not in known:
             known[key] = counting.prediction(partial(networks.build, params, run), height=size[0], width=size[1])
-        yield Item("evaluate", (name,), known[key], 1, workload.scenes(params, cell.dataset))
+        yield Item("evaluate", (name,), known[key], 1, workload.scenes(params, evaluation.dataset))
 
 
 def _architecture(params: Params, run: Run) -> str:
@@ -208,7 +211,7 @@ def _assumptions(params: Params, gpu: Gpu, found: Iterable[Item]) -> Iterator[st
         "take longer. Both for all stages of the row, one after another. Not in it: data loading, metrics, start."
     )
     yield "frozen M: with the VGG-16 of the perceptual loss, where there is one."
-    tested = {cell.dataset for cell in params.evaluations.values()}
+    tested = {evaluation.dataset for evaluation in params.evaluations.values()}
     if unsure := sorted(name for name in tested if workload.known_frame(params, name) is None):
         height, width = workload.UNKNOWN
         yield f"Frames of {', '.join(unsure)}: taken as {width}x{height} until the set is prepared."

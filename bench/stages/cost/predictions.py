@@ -233,7 +233,7 @@ def _write(params: Params, rows: Collection[PredictionTiming], file: Path) -> li
     scores = params.reports / "scores.csv"
     results = collect(read_scores([scores])) if scores.exists() else {}
     figures = []
-    for dataset in dict.fromkeys(cell.dataset for cell in params.evaluations.values()):
+    for dataset in dict.fromkeys(evaluation.dataset for evaluation in params.evaluations.values()):
         for kind, content in (views.timed(params, rows, results, dataset) or {}).items():
             path = file.with_name(f"{file.stem}-pareto-{dataset}.{kind}")
             write_bytes_atomic(path, content)

@@ -28,7 +28,7 @@ def run(params: Params) -> tuple[list[dict[str, str]], float, list[str]]:
             f"no training of profile {params.profile!r} has run on this machine ({root} holds no timings)."
         )
     timings = {path.parts[-3]: {"device": "cpu"} | json.loads(path.read_text(encoding="utf-8")) for path in files}
-    known = estimate.trainings(params)
+    known = estimate.trainings(params, timings)
     rows = [
         dict(zip(COLUMNS, (name, *_figures(params, timing, known.get(name))), strict=True))
         for name, timing in timings.items()

@@ -14,7 +14,7 @@ from bench.io.container import list_scenes, read_scene
 from bench.nn.vgg import VggFeatures
 from bench.stages import layout
 from bench.stages.scoring.evaluate import SPLITS
-from bench.stages.training import codebook, networks, recipes
+from bench.stages.training import codebook, networks, train
 from bench.train.learner import Learner
 from bench.train.patches import grid
 
@@ -51,9 +51,9 @@ def setup(params: Params, stage: str, name: str) -> Setup:
     settings = run_settings(params, run)
 
     def learner(features: VggFeatures | None) -> Learner:
-        return recipes.learner(params, run, networks.build(params, run), settings, features)
+        return train.learner_of(params, run, networks.build(params, run), settings, features)
 
-    size = recipes.patches(params, run).size
+    size = params.patches_of(run).size
     return Setup(settings, size, partial(_built, params, settings.weight_perceptual, learner))
 
 
@@ -72,8 +72,8 @@ def _built(params: Params, weight: float, learner: Callable[[VggFeatures | None]
 
 def run_settings(params: Params, run: Run) -> Stage2:
     """Return what a run is trained with; the patches of its epochs are counted where that decides its length."""
-    count = 1 if recipes.published(params, run) is None else patch_count(params, run)
-    return recipes.settings(params, run, count)
+    count = 1 if params.published(run) is None else patch_count(params, run)
+    return params.stage2_of(run, count)
 
 
 def known_frame(params: Params, dataset: str) -> tuple[int, int] | None:
@@ -95,7 +95,7 @@ def frame(params: Params, dataset: str) -> tuple[int, int]:
 
 def patch_count(params: Params, run: Run) -> int:
     """Return how many patches an epoch of a run has: of the prepared scenes, or as many as the set should give."""
-    cut, card = recipes.patches(params, run), datasets[run.trainset]
+    cut, card = params.patches_of(run), datasets[run.trainset]
     folder = layout.scenes(params, run.trainset, "train")
     if folder.exists() and (paths := list_scenes(folder)):
         sizes = [read_scene(path).frames.shape[1:3] for path in paths]

@@ -21,7 +21,7 @@ from bench.metrics.intervals import place
 from bench.metrics.protocol import Protocol
 from bench.metrics.scorer import Scorer
 from bench.metrics.viewing import visibility
-from bench.report.figures.maps import Maps, map_figure
+from bench.report.figures.maps import SceneMaps, map_figure
 from bench.stages import layout
 from bench.stages.scoring.parallel import spread
 from bench.stages.scoring.scoring import Rules, Task, Truth, cache_folder, placed, score_all
@@ -286,4 +286,4 @@ def _draw(folder: Path, viewing: Protocol, device: str, task: Task) -> None:
     except UsageError as error:
         reason = str(error)
     title = f"{task.scene}: {task.prediction.name}. Visibility: HDR-VDP-2 as in {viewing.id}"
-    write_bytes_atomic(folder / f"{task.scene}.png", map_figure(Maps(prediction, truth, seen, title, reason)))
+    write_bytes_atomic(folder / f"{task.scene}.png", map_figure(SceneMaps(prediction, truth, seen, title, reason)))

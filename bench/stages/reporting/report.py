@@ -14,8 +14,8 @@ from bench.core.registry import ROOT
 from bench.io.files import write_bytes_atomic, write_json_atomic, write_text_atomic
 from bench.io.tables import read_scores
 from bench.metrics.intervals import place
-from bench.report.codebooks.codebook_figures import Book
-from bench.report.codebooks.codebook_section import section
+from bench.report.codebooks.figures import InspectedCodebook
+from bench.report.codebooks.section import section
 from bench.report.cost import predictions
 from bench.report.figures.figures import learning_curves
 from bench.report.page.page import Figure, Page, Section, render
@@ -24,47 +24,83 @@ from bench.report.results.results import clean, collect
 from bench.report.scores import cross, differences, masks, recipes, scored, support
 from bench.report.scores.summary import facts, findings
 from bench.report.table.caption import of_codebooks
-from bench.report.table.table import Table
 from bench.report.table.writers import to_csv, to_latex, to_markdown
 from bench.report.trace import digests, origins, sidecar
 from bench.stages import layout
 from bench.stages.reporting import pictures, sensitivity, submitted
 
 TITLES = {1: "All methods", 2: "Codebooks: vanilla and overlapped, two sizes", 3: "Ablation of the network's parts"}
+INTROS = {
+    1: "Floors first, then the paper's rows in its order. The paper's columns hold its printed values, made under a "
+    "protocol that it doesn't state. Where their heading says other data, they are there to be looked up only.",
+    2: "Each row is the full network (row 7 of Table 3) on another frozen codebook.",
+    3: "Each row adds a part to the one before. Rows differ in size, so this isn't a comparison at equal capacity.",
+}
+WRITERS = {"csv": to_csv, "md": to_markdown, "tex": to_latex}
 
 
 def run(params: Params, partial: bool = False) -> None:
-    """Write reports/<profile>/{tables,figures} and index.html; a part whose input is missing says so on the page.
+    """Write reports/<profile>/{tables,figures} and index.html.
+
+    A part that the parameters don't ask for is absent; one whose input is missing says so on the page.
 
     partial : replace an earlier report by one that lacks such parts; else that raises UsageError.
     """
+    # What was measured: read once, handed down.
     scores = read_scores([layout.need(params, params.reports / "scores.csv", "summarize")])
     if not partial:
         _check_inputs(params)
     others, notes = submitted.read(scores)
     sizes = _json(path) if (path := layout.sizes(params)).exists() else {}
     measured = Measured(params, collect(scores), _cards(params), others, sizes)
-    papers = read_papers(params)
-    tables = [scored.table(paper, measured) for paper in papers]
-    tests = {f"table{paper.number}": differences.table(paper, measured) for paper in papers if paper.number != 1}
-    scenes = _scenes(params)
-    supported = support.section(papers, measured, scenes)
-    sections = [
-        *_scored_sections(tables, tests, notes, predictions.figures(measured, scored.datasets_of(papers[0], measured))),
-        *_recipes(measured),
-        supported,
-        *_cross(measured, scores),
-        Section("masks", "Where methods differ", tables=[masks.table(measured)]),
-        sensitivity.section(params, scores, measured),
-        _codebooks(params, scenes),
-        *pictures.sections(params, scores, measured),
-        _curves(params),
-    ]
+    papers = {paper.number: paper for paper in read_papers(params)}
+    scenes = _prepared(params)
+
+    # The page from top to bottom.
+    sections = [_paper_table(paper, measured, notes) for paper in papers.values()]
+    if made := recipes.table(measured):
+        intro = "What each learned row was trained with, beside its publication's settings."
+        sections.append(Section("recipes", "Training recipes", intro, [made]))
+    supported = support.section(list(papers.values()), measured, scenes) if papers.keys() & {2, 3} else None
+    sections += [supported] if supported else []
+    if made := cross.table(measured, scores):
+        intro = "Rows under the first of each method use weights that never saw the tested set's kind of pictures."
+        sections.append(Section("cross", "Across data sets", intro, [made]))
+    sections.append(Section("masks", "Where methods differ", tables=[masks.table(measured)]))
+    if params.sensitivity:
+        sections.append(sensitivity.section(params, scores, measured))
+    if params.codebook_runs:
+        sections.append(_codebooks(params, scenes))
+    sections += pictures.sections(params, scores, measured)
+    if params.runs or params.codebook_runs:
+        sections.append(_curves(params))
+
+    # The folders' files, with what each was made from; the page last, when all that it names is there.
+    tables = {"support": _Part("support", {"support.md": support.text(supported).encode()})} if supported else {}
+    tables |= {
+        table.name: _Part(one.anchor, {f"{table.name}.{end}": write(table).encode() for end, write in WRITERS.items()})
+        for one in sections
+        for table in one.tables
+    }
+    figures = {f.name: _Part(one.anchor, {f"{f.name}.png": f.png}) for one in sections for f in one.figures}
     known = _known(params, scores, sizes)
-    _write(params, "tables", _tables(params, sections, support.text(supported)), measured, known)
-    _write(params, "figures", _figures(sections), measured, known)
-    page = Page(params, facts(measured), findings(tables[0]), sections)
-    write_text_atomic(params.reports / "index.html", render(page))
+    _write(params, "tables", tables | _views(params), measured, known)
+    _write(params, "figures", figures, measured, known)
+    reached = [sentence for one in sections if one.anchor == "table1" for sentence in findings(one.tables[0])]
+    write_text_atomic(params.reports / "index.html", render(Page(params, facts(measured), reached, sections)))
+
+
+def read_papers(params: Params) -> list[Paper]:
+    """Return those of the paper's tables that this profile has, with its variants."""
+    printed = {n: _printed(ROOT / "reports" / "printed" / f"table{n}.csv") for n in params.tables.paper}
+    return [Paper(n, TITLES[n], frame, params.rows(n), params.controls(n)) for n, frame in printed.items()]
+
+
+def _printed(path: Path) -> pd.DataFrame:
+    # Empty text cells stay empty text; only numbers may be missing.
+    text = ("dataset", "method", "reference_number", "implementation_unavailable", "suspected_copy_error")
+    frame = pd.read_csv(path, dtype="str", keep_default_na=False)
+    return frame.assign(**{c: pd.to_numeric(frame[c].replace("", None)) for c in frame.columns if c not in text})
 
 
 def _check_inputs(params: Params) -> None:
@@ -72,8 +108,8 @@ def _check_inputs(params: Params) -> None:
     inputs = [
         *(layout.weights(params, run).with_suffix(".json") for run in params.runs),
         *(layout.curve(params, run) for run in params.runs),
-        *(layout.predictions(params, cell.run, cell.dataset) for cell in params.evaluations.values()),
-        *(layout.sensitivity(params, cell) for cell in params.evaluations if params.sensitivity),
+        *(layout.predictions(params, entry.run, entry.dataset) for entry in params.evaluations.values()),
+        *(layout.sensitivity(params, key) for key in params.evaluations if params.sensitivity),
         *(layout.inspection(params, name) for name in params.inspections),
     ]
     missing = [path for path in inputs if not path.exists()]
@@ -84,26 +120,9 @@ def _check_inputs(params: Params) -> None:
         )
 
 
-def read_papers(params: Params) -> list[Paper]:
-    """Return those of the paper's tables that this profile has, with its variants."""
-    printed = {n: _printed(ROOT / "reports" / "printed" / f"table{n}.csv") for n in params.tables.paper}
-    return [Paper(n, TITLES[n], frame, params.rows(n), params.controls(n)) for n, frame in printed.items()]
-
-
-def _scenes(params: Params) -> dict[str, dict[str, list[str]]]:
-    """Data set -> split -> names of the prepared scenes, as far as they are there."""
-    found: dict[str, dict[str, list[str]]] = {name: {} for name in params.datasets}
-    for name, splits in found.items():
-        for scene in sorted(layout.scenes(params, name).glob("*/*/")):
-            splits.setdefault(scene.parent.name, []).append(scene.name)
-    return found
-
-
-def _printed(path: Path) -> pd.DataFrame:
-    # Empty text cells stay empty text; only numbers may be missing.
-    text = ("dataset", "method", "reference_number", "implementation_unavailable", "suspected_copy_error")
-    frame = pd.read_csv(path, dtype="str", keep_default_na=False)
-    return frame.assign(**{c: pd.to_numeric(frame[c].replace("", None)) for c in frame.columns if c not in text})
+def _json(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
 
 
 def _cards(params: Params) -> dict[str, dict[str, Any]]:
@@ -113,63 +132,56 @@ def _cards(params: Params) -> dict[str, dict[str, Any]]:
     return {run: _json(path) for run, path in cards.items() if path.exists()}
 
 
-def _json(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
+def _prepared(params: Params) -> dict[str, dict[str, list[str]]]:
+    """Data set -> split -> names of the prepared scenes, as far as they are there."""
+    found: dict[str, dict[str, list[str]]] = {name: {} for name in params.datasets}
+    for name, splits in found.items():
+        for scene in sorted(layout.scenes(params, name).glob("*/*/")):
+            splits.setdefault(scene.parent.name, []).append(scene.name)
+    return found
 
 
-def _scored_sections(
-    tables: Sequence[Table], tests: Mapping[str, Table | None], notes: Sequence[str], figures: Sequence[Figure]
-) -> list[Section]:
-    intros = (
-        "Floors first, then the paper's rows in its order. The paper's columns hold its printed values, made under a "
-        "protocol that it doesn't state. Where their heading says other data, they are there to be looked up only.",
-        "Each row is the full network (row 7 of Table 3) on another frozen codebook.",
-        "Each row adds a part to the one before. Rows differ in size, so this isn't a comparison at equal capacity.",
-    )
-    names = [(f"table{n}", f"Table {n}") for n in (1, 2, 3)]
-    first, *rest = zip(names, intros, tables, strict=True)
-    made = [Section(*name, intro, [table, *filter(None, [tests[name[0]]])]) for name, intro, table in rest]
-    return [Section(*first[0], first[1], [first[2]], figures, notes), *made]
-
-
-def _recipes(measured: Measured) -> list[Section]:
-    made = recipes.table(measured)
-    intro = "What each learned row was trained with, beside its publication's settings."
-    return [Section("recipes", "Training recipes", intro, [made])] if made else []
-
-
-def _cross(measured: Measured, scores: pd.DataFrame) -> list[Section]:
-    made = cross.table(measured, scores)
-    intro = "Rows under the first of each method use weights that never saw the tested set's kind of pictures."
-    return [Section("cross", "Across data sets", intro, [made])] if made else []
+def _paper_table(paper: Paper, measured: Measured, notes: Sequence[str]) -> Section:
+    """Make the section of one of the paper's tables; Table 1 has the Pareto figures and the notes on submissions."""
+    name, tables = (f"table{paper.number}", f"Table {paper.number}"), [scored.table(paper, measured)]
+    if paper.number == 1:
+        figures = predictions.figures(measured, scored.datasets_of(paper, measured))
+        return Section(*name, INTROS[1], tables, figures, notes)
+    tests = differences.table(paper, measured)
+    return Section(*name, INTROS[paper.number], [*tables, *([tests] if tests else [])])
 
 
 def _codebooks(params: Params, scenes: Mapping[str, Mapping[str, Sequence[str]]]) -> Section:
     found = [path for name in params.codebook_runs if (path := layout.inspection(params, name)).exists()]
-    networks = [
-        path for run in params.runs_with_codebook if (path := layout.inspection(params, f"network-{run}")).exists()
-    ]
-    curves = {name: pd.read_csv(path) for name in params.codebook_runs if (path := _book_curve(params, name)).exists()}
+    wanted = [f"network-{run}" for run in params.runs_with_codebook]
+    networks = [path for name in wanted if (path := layout.inspection(params, name)).exists()]
+    curves = {name: pd.read_csv(path) for name, path in _codebook_curves(params).items() if path.exists()}
     cards = {name: layout.codebook(params, name).with_suffix(".json") for name in params.codebook_runs}
     known = {name: _json(path) for name, path in cards.items() if path.exists()}
-    trained = dict.fromkeys(book.trainset for book in params.codebook_runs.values())
+    trained = dict.fromkeys(codebook.trainset for codebook in params.codebook_runs.values())
     places = sorted({place(scene) for name in trained for scene in scenes[name].get("test", ())})
-    setting = of_codebooks(params, known, places)
-    return section(setting, [_book(path) for path in found], [_json(path) for path in networks], curves)
+    none = "No codebook was inspected in this profile, so there is no table of its use and no Fig. 7."
+    missing = [] if found else [none]
+    missing += ["No network with a codebook was inspected in this profile."] if wanted and not networks else []
+    inspected = [_inspected(path) for path in found]
+    return section(of_codebooks(params, known, places), inspected, [_json(path) for path in networks], curves, missing)
 
 
-def _book(path: Path) -> Book:
+def _inspected(path: Path) -> InspectedCodebook:
     report = _json(path)
     with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
         parts = {name: arrays[name] for name in ("histograms", "codes", "atlas")}
-    return Book(name=str(report["codebook"]), segments=str(report["segments"]), report=report, **parts)
+    return InspectedCodebook(str(report["codebook"]), str(report["segments"]), report=report, **parts)
+
+
+def _codebook_curves(params: Params) -> dict[str, Path]:
+    return {name: layout.codebook(params, name).with_suffix(".csv") for name in params.codebook_runs}
 
 
 def _curves(params: Params) -> Section:
     groups = {
         "curves": ("networks", {run: layout.curve(params, run) for run in params.runs}),
-        "curves_codebooks": ("codebooks", {name: _book_curve(params, name) for name in params.codebook_runs}),
+        "curves_codebooks": ("codebooks", _codebook_curves(params)),
     }
     figures, missing = [], []
     for name, (what, paths) in groups.items():
@@ -180,13 +192,9 @@ def _curves(params: Params) -> Section:
                 "Where a panel holds several seeds, the lowest is drawn strongly and the others thin."
             )
             figures.append(Figure(name, learning_curves(curves, "loss"), f"Learning curves of the {what}", caption))
-        else:
+        elif paths:
             missing.append(f"No learning curves of {what} in this profile.")
     return Section("curves", "Learning curves", figures=figures, missing=missing)
-
-
-def _book_curve(params: Params, name: str) -> Path:
-    return layout.codebook(params, name).with_suffix(".csv")
 
 
 class _Part(NamedTuple):
@@ -196,27 +204,16 @@ class _Part(NamedTuple):
     files: dict[str, bytes]
 
 
-def _tables(params: Params, sections: Iterable[Section], supported: str) -> dict[str, _Part]:
-    parts = {"support": _Part("support", {"support.md": supported.encode()})}
-    writers = {"csv": to_csv, "md": to_markdown, "tex": to_latex}
-    for part in sections:
-        for table in part.tables:
-            files = {f"{table.name}.{ending}": write(table).encode() for ending, write in writers.items()}
-            parts[table.name] = _Part(part.anchor, files)
-    views = {name: layout.raw(params, name) / "views.csv" for name in params.datasets}
-    present = {name: path for name, path in views.items() if path.exists()}
-    for data, path in present.items():
-        name = "views" if len(present) == 1 else f"views-{data}"
-        parts[name] = _Part("views", {f"{name}.csv": path.read_bytes()})
-    return parts
-
-
-def _figures(sections: Iterable[Section]) -> dict[str, _Part]:
-    return {f.name: _Part(made.anchor, {f"{f.name}.png": f.png}) for made in sections for f in made.figures}
+def _views(params: Params) -> dict[str, _Part]:
+    """What `fetch` wrote down of simulated views, one file a data set."""
+    paths = {name: layout.raw(params, name) / "views.csv" for name in params.datasets}
+    present = {name: path for name, path in paths.items() if path.exists()}
+    names = {data: "views" if len(present) == 1 else f"views-{data}" for data in present}
+    return {names[data]: _Part("views", {f"{names[data]}.csv": path.read_bytes()}) for data, path in present.items()}
 
 
 def _write(params: Params, folder: str, parts: Mapping[str, _Part], measured: Measured, known: sidecar.Known) -> None:
-    """Write a folder of the report and its sidecar; what an earlier report left there goes."""
+    """Write a folder of the report and its provenance; what an earlier report left there goes."""
     files = {file: content for part in parts.values() for file, content in part.files.items()}
     for file, content in files.items():
         write_bytes_atomic(params.reports / folder / file, content)
@@ -238,27 +235,29 @@ def _sweep(folder: Path, written: Iterable[str]) -> None:
 
 def _known(params: Params, scores: pd.DataFrame, sizes: Mapping[str, Any]) -> sidecar.Known:
     """Hash what the other stages left, as far as it is there."""
-    rows = clean(scores)
+    rows, curves = clean(scores), _codebook_curves(params)
+    folders = {name: sorted(layout.scenes(params, name).glob("*/")) for name in params.datasets}
     return sidecar.Known(
         params=digests.of_params(params),
         evaluations={key: _evaluation(params, rows, key) for key in params.evaluations},
         runs={run: _trained(layout.weights(params, run), layout.curve(params, run)) for run in params.runs},
-        codebooks={
-            name: _trained(layout.codebook(params, name), _book_curve(params, name)) for name in params.codebook_runs
+        codebooks={name: _trained(layout.codebook(params, name), path) for name, path in curves.items()},
+        datasets={
+            name: {path.name: digests.of_records(path) for path in found if path.is_dir()}
+            for name, found in folders.items()
         },
-        datasets={name: _splits(layout.scenes(params, name)) for name in params.datasets},
         inspections={name: _hashed(json=layout.inspection(params, name)) for name in params.inspections},
         sizes=sizes,
     )
 
 
 def _evaluation(params: Params, scores: pd.DataFrame, key: str) -> dict[str, Any]:
-    cell, found = params.evaluations[key], origins.rows(params, scores, key)
-    predictions = layout.predictions(params, cell.run, cell.dataset)
+    entry, found = params.evaluations[key], origins.rows(params, scores, key)
+    folder = layout.predictions(params, entry.run, entry.dataset)
     made: dict[str, Any] = {"scores": {"rows": len(found), "sha256": digests.of_rows(found)}}
-    if predictions.exists():
-        made["predictions"] = digests.of_folder(predictions)._asdict()
-    if (path := layout.foreign_card(params, cell)).exists():
+    if folder.exists():
+        made["predictions"] = digests.of_folder(folder)._asdict()
+    if (path := layout.foreign_card(params, entry)).exists():
         made["card"] = sidecar.card(_json(path))
     return made | _hashed(sensitivity=layout.sensitivity(params, key))
 
@@ -266,10 +265,6 @@ def _evaluation(params: Params, scores: pd.DataFrame, key: str) -> dict[str, Any
 def _trained(weights: Path, curve: Path) -> dict[str, Any]:
     card = weights.with_suffix(".json")
     return _hashed(weights=weights, curve=curve) | ({"card": sidecar.card(_json(card))} if card.exists() else {})
-
-
-def _splits(folder: Path) -> dict[str, str]:
-    return {path.name: digests.of_records(path) for path in sorted(folder.glob("*/")) if path.is_dir()}
 
 
 def _hashed(**paths: Path) -> dict[str, str]:

@@ -9,8 +9,8 @@ from bench.core.registry import protocols as registry
 from bench.io.tables import read_scores
 from bench.report.page.page import Figure, Section
 from bench.report.protocols import protocols
-from bench.report.protocols.protocol_figure import charted, protocol_figure
-from bench.report.protocols.ranking import Grid, by_protocol, grids
+from bench.report.protocols.figure import charted, protocol_figure
+from bench.report.protocols.ranking import ProtocolGrid, by_protocol, grids
 from bench.report.results.inputs import Measured
 from bench.report.results.results import Results, single_protocol
 from bench.stages import layout
@@ -34,13 +34,13 @@ def section(params: Params, scores: pd.DataFrame, measured: Measured) -> Section
     scores : the profile's score rows; they stand for its own protocol.
     """
     own = single_protocol(scores["protocol"], "scores.csv")
-    paths = {cell: layout.sensitivity(params, cell) for cell in params.evaluations}
+    paths = {key: layout.sensitivity(params, key) for key in params.evaluations}
     other = read_scores([path for path in paths.values() if path.exists()])
     rows = pd.concat([scores, other[other["protocol"] != own]], ignore_index=True)
     results = by_protocol(rows)
-    tested = dict.fromkeys(cell.dataset for cell in params.evaluations.values())
+    tested = dict.fromkeys(entry.dataset for entry in params.evaluations.values())
     made = [grid for dataset in tested for grid in grids(results, own, dataset)]
-    missing = list(_missing(params, [cell for cell, path in paths.items() if not path.exists()], results, own))
+    missing = list(_missing(params, [key for key, path in paths.items() if not path.exists()], results, own))
     name = ("protocols", "Protocols")
     if not made:
         none = "No other protocol was scored in this profile, so there is nothing to compare."
@@ -59,13 +59,13 @@ def section(params: Params, scores: pd.DataFrame, measured: Measured) -> Section
     )
 
 
-def _missing(params: Params, cells: list[str], results: Mapping[str, Results], own: str) -> Iterator[str]:
-    if cells:
-        yield f"No file in work/{params.profile}/sensitivity, so only {own} scores: {', '.join(cells)}."
+def _missing(params: Params, unscored: list[str], results: Mapping[str, Results], own: str) -> Iterator[str]:
+    if unscored:
+        yield f"No file in work/{params.profile}/sensitivity, so only {own} scores: {', '.join(unscored)}."
     wanted = list(registry) if params.sensitivity == "all" else list(params.sensitivity)
     known = {name.partition("@")[0] for name in results}
     lost = [name for name in wanted if name not in known]
-    if lost and len(cells) < len(params.evaluations):
+    if lost and len(unscored) < len(params.evaluations):
         yield f"No prediction could be scored under {', '.join(lost)}, though the parameter file asks for it."
     scenes = {name: max(result.scenes for result in found.values()) for name, found in results.items() if found}
     for name, count in scenes.items():
@@ -73,7 +73,7 @@ def _missing(params: Params, cells: list[str], results: Mapping[str, Results], o
             yield f"Under {name} only {count} of {scenes[own]} scenes could be scored; its means are of those."
 
 
-def _figures(params: Params, made: list[Grid]) -> list[Figure]:
+def _figures(params: Params, made: list[ProtocolGrid]) -> list[Figure]:
     figures = []
     for i, dataset in enumerate(dict.fromkeys(grid.dataset for grid in made)):
         for name, chosen in charted([grid for grid in made if grid.dataset == dataset]).items():

@@ -6,7 +6,7 @@ import pandas as pd
 
 from bench.core.errors import UsageError
 from bench.io.tables import read_scores
-from bench.report.results.results import Result, collect
+from bench.report.results.results import Summary, collect
 from bench.stages import layout
 
 METHOD = "submitted"
@@ -15,14 +15,14 @@ METHOD = "submitted"
 KEYS = ["profile", "dataset", "protocol"]
 
 
-def read(scores: pd.DataFrame) -> tuple[dict[tuple[str, str], Result], list[str]]:
+def read(scores: pd.DataFrame) -> tuple[dict[tuple[str, str], Summary], list[str]]:
     """Return (name, dataset) -> result of every submission that suits the profile's `scores`, and notes on the rest.
 
     It suits where profile, data set and protocol are the same: a data set of one name has other views in another
     profile. A damaged file raises UsageError.
     """
     tables = {tuple(cells) for cells in scores[KEYS].drop_duplicates().itertuples(index=False)}
-    found: dict[tuple[str, str], Result] = {}
+    found: dict[tuple[str, str], Summary] = {}
     notes: list[str] = []
     for path in sorted(layout.submissions().glob("*.csv")):
         groups = {tuple(key): rows for key, rows in _rows(path).groupby(KEYS, sort=True)}

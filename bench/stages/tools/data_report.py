@@ -19,7 +19,7 @@ from bench.io.container import list_scenes, read_scene
 from bench.io.files import write_text_atomic
 from bench.report.figures.style import shrink
 from bench.report.page.data_page import DataSection, SceneRow, render
-from bench.report.table.caption import stand_ins
+from bench.report.table.caption import synthetic
 from bench.stages import layout
 
 THUMBNAIL = 110
@@ -75,7 +75,7 @@ def _section(params: Params, dataset: str, limit: int | None) -> DataSection:
         scene = read_scene(path)
         figures = measure(scene, lambda scene: rules.areas(scene)["moving"])
         rows.append(SceneRow(split, path.name, strip(scene), figures, records.get(split, {}).get(path.name, {})))
-    return DataSection(card, rows, dataset in stand_ins(params))
+    return DataSection(card, rows, dataset in synthetic(params))
 
 
 def strip(scene: Scene) -> NDArray[np.uint8]:

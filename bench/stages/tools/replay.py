@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from bench.core.errors import UsageError
 from bench.core.optimisation import Optimisation
 from bench.core.params import Params
-from bench.stages.training import codebook, environment, networks, recipes, train
+from bench.stages.training import codebook, environment, networks, train
 from bench.train.failure import read_dump
 from bench.train.learner import Learner
 from bench.train.loop import to_inputs
@@ -62,7 +62,7 @@ def _training(params: Params, origin: Mapping[str, Any], device: torch.device) -
             environment.to_device(network, device)
         return stage1, made
     run = networks.find_run(params, name)
-    settings = recipes.settings(params, run, int(origin.get("patches", 1)))
+    settings = params.stage2_of(run, int(origin.get("patches", 1)))
     features = networks.backbone(params, settings.weight_perceptual, run.seed, device)
     return settings, train.learner(params, run, settings, features, device)
 

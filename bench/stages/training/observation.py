@@ -76,7 +76,7 @@ def _psnr(made: Tensor, wanted: Tensor) -> float:
 
 
 def measure(vqgan: VQGAN, images: Sequence[tuple[Tensor, Tensor]]) -> dict[str, float]:
-    """Measure a VQGAN on images (frames, truth): for each kind, share of the book's K codes used, perplexity, errors.
+    """Measure a VQGAN on images (frames, truth): for each kind, share of the K codes used, perplexity, errors.
 
     The network is in evaluation mode meanwhile; nothing random is drawn. Keys are columns of the learning curve.
     """

@@ -3,16 +3,18 @@
 import time
 
 import torch
+from torch import nn
 
 from bench.core.optimisation import Stage2
 from bench.core.params import Params
 from bench.core.registry import methods
 from bench.core.runs import Run
 from bench.core.seeding import derive
+from bench.nn.losses import Fidelity
 from bench.nn.vgg import VggFeatures
 from bench.stages import layout
-from bench.stages.training import environment, inputs, networks, outputs, recipes
-from bench.train.learner import Learner
+from bench.stages.training import environment, inputs, networks, outputs
+from bench.train.learner import HdrLearner, Learner
 from bench.train.loop import fit, seed_parameters, trainable
 from bench.train.parallel import processes
 
@@ -32,12 +34,12 @@ def run(params: Params, name: str, minutes: float | None = None, peak: outputs.P
         device = environment.start(params)
 
         # The scenes as the method's networks take them, and the patches that are cut from them.
-        cut = recipes.patches(params, entry)
+        cut = params.patches_of(entry)
         scenes = inputs.read_aligned(params, entry.trainset, "train", method)
         patches = inputs.stream(cut, scenes, entry.seed, "stage2")
 
         # Steps, batch, learning rate and the like; an epoch's length decides them where a publication counts in epochs.
-        settings = recipes.settings(params, entry, len(patches))
+        settings = params.stage2_of(entry, len(patches))
 
         # The network with its losses. The codebook comes last: what is frozen must not be drawn over.
         features = networks.backbone(params, settings.weight_perceptual, entry.seed, device)
@@ -52,7 +54,7 @@ def run(params: Params, name: str, minutes: float | None = None, peak: outputs.P
             "run": name, "variant": entry.variant, "trainset": entry.trainset, "seed": entry.seed,
             "method": variant.method, "label": method.label, "preset": variant.preset,
             "options": dict(variant.options), "head": networks.head(params, variant),
-            "recipe": recipes.kind(params, entry), "settings": outputs.as_json(settings), "steps": settings.steps,
+            "recipe": params.kind_of(entry), "settings": outputs.as_json(settings), "steps": settings.steps,
             "batch": settings.batch, "patches": outputs.as_json(cut), "codebook": entry.codebook,
             "codebook_sha256": outputs.file_digest(book) if book else None,
             "stage1": outputs.as_json(params.stage1_of(entry.codebook)) if entry.codebook else None,
@@ -86,8 +88,24 @@ def learner(params: Params, run: Run, settings: Stage2, features: VggFeatures | 
     """Build what a run trains, with its initial weights, on the device; the weights of a codebook aren't loaded."""
     network = networks.build(params, run)
     seed_parameters(network, derive(run.seed, "stage2"))
-    made = recipes.learner(params, run, environment.to_device(network, device), settings, features)
+    made = learner_of(params, run, environment.to_device(network, device), settings, features)
     for phase, other in list(made.networks.items())[1:]:  # a discriminator
         seed_parameters(other, derive(run.seed, phase))
         environment.to_device(other, device)
+    return made
+
+
+def learner_of(params: Params, run: Run, network: nn.Module, settings: Stage2, features: VggFeatures | None) -> Learner:
+    """Return what the training loop trains: `network`, first, with the losses of its recipe.
+
+    A network that has its own learner, such as a GAN's with a discriminator, brings it under its published recipe only;
+    so does one with `published_losses`. `features` is the perceptual backbone, or None. UsageError for patches smaller
+    than the `least_patch` of a network with a learner.
+    """
+    as_published, own = params.published(run) is not None, getattr(network, "learner", None)
+    if not as_published or own is None:
+        return HdrLearner(network, settings, features, as_published=as_published)
+    why = "its published recipe's discriminator"
+    params.patches_of(run).need(getattr(network, "least_patch", 0), f"variant {run.variant!r}", why)
+    made: Learner = own(settings, Fidelity(features, settings.weight_perceptual))
     return made

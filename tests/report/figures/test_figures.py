@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from bench.report.codebooks.codebook_figures import atlas_figure, by_size, codebook_figure, project, sheets
-from bench.report.figures.crops import Box, boxes, choose, crop_figure, error
+from bench.report.codebooks.figures import atlas_figure, by_size, codebook_figure, project, sheets
+from bench.report.figures.crops import Crop, choose, crop_figure, crops_of, error
 from bench.report.figures.figures import contact_sheet, learning_curves
 from bench.report.figures.style import QUARTERS, shrink
 from bench.report.page.page import size
@@ -17,24 +17,28 @@ def pixels(png):
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
 
 
-def test_png_is_deterministic_and_names_no_software(books):
-    first, second = codebook_figure(books), codebook_figure(books)
+def test_png_is_deterministic_and_names_no_software(codebooks):
+    first, second = codebook_figure(codebooks), codebook_figure(codebooks)
     assert first == second
     assert b"matplotlib" not in first.lower()
     assert b"tEXt" not in first
 
 
-def test_figures_ignore_the_users_settings(books):
+def test_figures_ignore_the_users_settings(codebooks):
     import matplotlib
 
-    expected = atlas_figure(books)
+    expected = atlas_figure(codebooks)
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red"}):
-        assert atlas_figure(books) == expected
+        assert atlas_figure(codebooks) == expected
 
 
-def test_an_overlapped_book_follows_its_vanilla_counterpart(books):
-    named = [replace(book, name=f"{book.segments}-32{rest}") for rest in ("", "-restart") for book in books[::-1]]
-    found = [book.name for book in by_size(named)[32]]
+def test_an_overlapped_codebook_follows_its_vanilla_counterpart(codebooks):
+    named = [
+        replace(codebook, name=f"{codebook.segments}-32{rest}")
+        for rest in ("", "-restart")
+        for codebook in codebooks[::-1]
+    ]
+    found = [codebook.name for codebook in by_size(named)[32]]
     assert found == ["vanilla-32", "olc-32", "vanilla-32-restart", "olc-32-restart"]
 
 
@@ -51,9 +55,9 @@ def test_an_overlapped_book_follows_its_vanilla_counterpart(books):
         ((), []),
     ],
 )
-def test_counterparts_share_a_figure_of_three_books_at_most(books, names, expected):
-    made = sheets([replace(books[0], name=name) for name in names])
-    assert [[book.name for book in sheet] for sheet in made] == expected
+def test_counterparts_share_a_figure_of_three_codebooks_at_most(codebooks, names, expected):
+    made = sheets([replace(codebooks[0], name=name) for name in names])
+    assert [[codebook.name for codebook in sheet] for sheet in made] == expected
 
 
 def test_projection_has_fixed_signs():
@@ -73,17 +77,17 @@ def test_projection_survives_equal_codes():
 
 def test_crops_lie_in_their_areas_and_apart(exhibits):
     exhibit = exhibits["truth"]
-    first, second = boxes(exhibit.scene, exhibit.masks)
+    first, second = crops_of(exhibit.scene, exhibit.masks)
     assert (first.shows, second.shows) == ("saturated", "moving")
-    for box in (first, second):
-        assert box.cut(exhibit.masks[box.shows]).mean() > 0.5
+    for crop in (first, second):
+        assert crop.cut(exhibit.masks[crop.shows]).mean() > 0.5
     assert abs(first.top - second.top) >= first.edge or abs(first.left - second.left) >= first.edge
 
 
 def test_crops_without_any_area_show_the_centre(exhibits):
     scene = exhibits["truth"].scene
     empty = {"moving": np.zeros(scene.frames.shape[1:3], bool)}
-    assert boxes(scene, empty) == [Box("centre", 17, 25, 14)]
+    assert crops_of(scene, empty) == [Crop("centre", 17, 25, 14)]
 
 
 def test_error_is_zero_for_the_truth_and_one_for_black_against_white():
@@ -151,11 +155,11 @@ def test_measurements_on_held_out_images_are_no_loss_terms():
 
 
 @pytest.mark.parametrize("code", [3, 331, 1000])
-def test_no_code_of_a_large_book_falls_between_pixels(code, books):
+def test_no_code_of_a_large_codebook_falls_between_pixels(code, codebooks):
     hits = np.zeros((4, 1024), np.int64)
     hits[:, code] = 1
     codes = np.random.default_rng(0).normal(size=(1024, 4)).astype(np.float32)
-    shown = pixels(codebook_figure([replace(books[0], histograms=hits, codes=codes)] * 3)).astype(int)
+    shown = pixels(codebook_figure([replace(codebooks[0], histograms=hits, codes=codes)] * 3)).astype(int)
     below = shown[int(0.65 * len(shown)) : int(0.93 * len(shown))]
     colour = np.array([int(QUARTERS[code // 256][i : i + 2], 16) for i in (1, 3, 5)])
     # A line of about a pixel, partly mixed with the white beside it.

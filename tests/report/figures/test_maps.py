@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.report.figures.maps import Maps, map_figure
+from bench.report.figures.maps import SceneMaps, map_figure
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def maps():
     truth = rng.random((30, 40, 3), np.float32)
     visibility = np.zeros((30, 40))
     visibility[10:20] = 1
-    return Maps(truth * np.float32(0.9), truth, visibility, "hall-1: a.exr")
+    return SceneMaps(truth * np.float32(0.9), truth, visibility, "hall-1: a.exr")
 
 
 def pixels(content):

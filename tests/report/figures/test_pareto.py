@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from bench.report.figures import pareto
-from bench.report.figures.pareto import AFTER, LEARNED, PLAIN, Panel, Point, front, pareto_figure, places, ticks
+from bench.report.figures.pareto import AFTER, LEARNED, PLAIN, Plane, Point, front, pareto_figure, places, ticks
 
 NAMES = (
     "Sen 2012", "Kalantari 2017", "DeepHDR", "AHDRNet", "NHDRRNet", "HDR-GAN", "ADNet", "CA-ViT", "SCTNet", "SAFNet",
@@ -24,8 +24,8 @@ def table1(seed=0):
     times = np.exp(rng.uniform(-3, 5, len(NAMES)))
     counts = [0.0 if kind == PLAIN else float(np.exp(rng.uniform(-1, 4))) for kind in kinds]
     return [
-        Panel("Time", "seconds", tuple(map(Point, NAMES, map(float, times), values, kinds))),
-        Panel("Size", "parameters", tuple(map(Point, NAMES, counts, values, kinds))),
+        Plane("Time", "seconds", tuple(map(Point, NAMES, map(float, times), values, kinds))),
+        Plane("Size", "parameters", tuple(map(Point, NAMES, counts, values, kinds))),
     ]
 
 
@@ -51,7 +51,7 @@ def test_front_by_definition():
 def test_what_costs_nothing_takes_no_part_in_the_front(figure):
     points = (Point("free", 0, 40, PLAIN), Point("small", 1, 30), Point("large", 9, 32), Point("beaten", 5, 29))
     assert [point.label for point in front(points)] == ["small", "large"]
-    (axes,) = figure([Panel("x", "x", points)]).axes
+    (axes,) = figure([Plane("x", "x", points)]).axes
     marks = {line.get_ydata()[0]: line.get_alpha() for line in axes.lines if line.get_marker() not in ("None", None)}
     assert (marks[40], marks[30]) == (1.0, 1.0) and marks[29] < 1
     (line,) = [line for line in axes.lines if len(line.get_xdata()) == 4]
@@ -116,7 +116,7 @@ def test_kinds_differ_in_marks_and_the_front_is_drawn_through_the_best(figure):
 def test_methods_without_parameters_have_a_place_that_says_so(figure):
     (_, axes) = figure(table1()).axes
     assert axes.get_xticklabels()[0].get_text() == "none"
-    (alone,) = figure([Panel("x", "x", (Point("a", 0, 1), Point("b", 0, 2)))]).axes
+    (alone,) = figure([Plane("x", "x", (Point("a", 0, 1), Point("b", 0, 2)))]).axes
     assert alone.get_xticklabels()[0].get_text() == "none"
 
 

@@ -12,6 +12,7 @@ from bench.core.errors import UsageError
 from bench.io.tables import read_scores
 from bench.stages.reporting import report
 from bench.stages.scoring import summarize
+from tests.report.conftest import QUALITY, fill, parameters, variant
 
 
 def files(folder):
@@ -105,6 +106,51 @@ def test_report_survives_missing_parts_and_says_so(bare):
         assert sentence in html
     assert not list((bare.reports / "figures").glob("*"))
     assert not (bare.reports / "tables" / "codebooks.csv").exists()
+
+
+TABLES = parameters().model_dump(by_alias=True)["tables"]
+FIXED = {"masks", "protocols", "views", "decisions", "repeat"}
+LEARNED = {"recipes", "support", "curves", "crops", "table1", "table2", "table3"}
+UNUSED = {"method": "olc", "train": {}, "evaluate": []}
+NO_CODEBOOKS = {
+    "codebooks": {},
+    "variants": {name: UNUSED if variant(name).get("codebook") else variant(name) for name in QUALITY},
+}
+ALONE = {"codebooks": {}, "variants": {"reference-only": variant("reference-only")}, "tables": {}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "sections"),
+    [
+        (ALONE, FIXED),
+        ({**ALONE, "sensitivity": [], "tables": {"floors": ["reference-only"]}}, FIXED - {"protocols"}),
+        ({**ALONE, "tables": {"1": {"rows": {"Floor": "reference-only"}}}}, {*FIXED, "table1"}),
+        ({"tables": {**TABLES, "1": None}}, {*FIXED, *LEARNED, "codebooks"} - {"table1", "recipes"}),
+        ({"tables": {**TABLES, "2": None}}, {*FIXED, *LEARNED, "codebooks"} - {"table2"}),
+        ({"tables": {**TABLES, "3": None}}, {*FIXED, *LEARNED, "codebooks"} - {"table3"}),
+        (
+            {"tables": {**TABLES, "2": None, "3": None, "crops": []}, **NO_CODEBOOKS},
+            {*FIXED, "table1", "recipes", "curves"},
+        ),
+    ],
+    ids=["one method", "no other protocol", "own row", "no Table 1", "no Table 2", "no Table 3", "no codebooks"],
+)
+def test_what_a_profile_lacks_is_absent_from_its_report(changes, sections, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    params = parameters(**changes)
+    fill(params)
+    summarize.run(params)
+    report.run(params)
+    html = (params.reports / "index.html").read_text(encoding="utf-8")
+    assert set(re.findall(r'<section id="([^"]*)"', html)) == sections
+    assert {f"#{anchor}" for anchor in sections} <= set(re.findall(r'href="([^"]*)"', html))
+    found = {path.stem for path in (params.reports / "tables").glob("*.csv")}
+    assert {f"table{n}" for n in (1, 2, 3)} & found == {f"table{n}" for n in (1, 2, 3) if f"table{n}" in sections}
+    assert ("codebooks" in found, (params.reports / "tables" / "support.md").exists()) == (
+        "codebooks" in sections,
+        "support" in sections,
+    )
+    assert set(json.loads((params.reports / "tables" / "provenance.json").read_text())["entries"]) >= found
 
 
 def test_a_report_is_not_replaced_by_one_that_would_lack_its_parts(tiny):

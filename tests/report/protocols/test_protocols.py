@@ -8,11 +8,23 @@ import pandas as pd
 import pytest
 
 from bench.io.tables import ScoreRow
-from bench.report.protocols import protocol_figure as drawing
+from bench.report.protocols import figure as drawing
 from bench.report.protocols import protocols
-from bench.report.protocols.protocol_figure import charted, protocol_figure, spread
-from bench.report.protocols.ranking import SHARED, Place, by_protocol, grids
-from bench.report.protocols.stops import MOVERS, PROPOSED, Stop, colours, movers, note, path_of, shifts, stops
+from bench.report.protocols.figure import (
+    MOVERS,
+    PROPOSED,
+    ChartColumn,
+    chart_columns,
+    charted,
+    colours,
+    dots,
+    movers,
+    note,
+    path_of,
+    protocol_figure,
+    shifts,
+)
+from bench.report.protocols.ranking import SHARED, RankedValue, by_protocol, grids
 from bench.report.table.view import view
 from bench.report.table.writers import to_csv, to_latex, to_markdown
 
@@ -140,14 +152,14 @@ def test_nothing_is_found_where_the_profile_has_no_rank(compared, measured):
 
 def test_spreads_of_seeds_stand_behind_the_value_and_before_the_rank(compared, measured):
     made, results = compared()
-    places = {**made[0].places, ("full", OWN): Place(34.2, 0.25, 1, 0)}
+    places = {**made[0].places, ("full", OWN): RankedValue(34.2, 0.25, 1, 0)}
     table = protocols.table([made[0].__class__(**{**made[0].__dict__, "places": places})], results, measured())
     assert "34.20 ± 0.25 (1)" in to_markdown(table)
 
 
 def test_columns_of_the_chart_join_equal_protocols_and_put_the_likest_first(compared):
     made, _ = compared()
-    columns = stops(made[0], ("reference-only", "triangle-merge"))
+    columns = chart_columns(made[0], ("reference-only", "triangle-merge"))
     assert [stop.protocols for stop in columns] == [(OWN, "equal@1"), ("turned@2",)]
     assert [stop.likeness for stop in columns] == [1.0, -1.0]
     assert columns[0].label == "whole-float\n(= 1 more)"
@@ -156,7 +168,7 @@ def test_columns_of_the_chart_join_equal_protocols_and_put_the_likest_first(comp
 
 def test_equal_ranks_get_heights_of_their_own(compared):
     made, _ = compared(lambda row: row._replace(value=30.0) if row.variant in ("full", "baseline") else row)
-    heights = stops(made[0])[0].heights
+    heights = chart_columns(made[0])[0].heights
     assert sorted(heights.values()) == list(range(1, 9))
 
 
@@ -166,8 +178,8 @@ def test_lines_stop_where_a_method_has_no_rank(compared):
         return row._replace(value=math.nan) if gone else row
 
     made, _ = compared(change)
-    assert path_of(stops(made[0]), "full") == [(0, 1)]
-    assert path_of(stops(made[0]), "triangle-merge") == [(0, 8), (1, 1)]
+    assert path_of(chart_columns(made[0]), "full") == [(0, 1)]
+    assert path_of(chart_columns(made[0]), "triangle-merge") == [(0, 8), (1, 1)]
 
 
 def test_shifts_are_differences_from_the_profiles_protocol(compared):
@@ -195,23 +207,25 @@ def test_every_other_metric_has_a_figure_of_its_own(compared):
 
 
 def test_equal_protocols_are_counted_above_their_column_and_named_below_the_chart():
-    column = Stop(tuple(f"p{i}@1" for i in range(7)), SHARED[0], {}, None)
+    column = ChartColumn(tuple(f"p{i}@1" for i in range(7)), SHARED[0], {}, None)
     assert column.label == "p0\n(= 6 more)"
     assert column.equal == "p0 = p1 = p2 = p3 = p4 = p5 = p6: the same PSNR-μ of every method, to 2 decimals."
-    alone = Stop(("ahdrnet-ytzhang99@1",), SHARED[0], {}, None)
+    alone = ChartColumn(("ahdrnet-ytzhang99@1",), SHARED[0], {}, None)
     assert (alone.label, alone.equal) == ("ahdrnet-\nytzhang99", "")
 
 
 def test_those_that_move_most_stand_out_in_the_order_of_the_profile():
     moved = {"a": 0, "b": 1, "c": -5, "d": 2, "e": 3, "f": -3, "g": None}
-    columns = [Stop(("x@1",), SHARED[0], {name: Place(change=change) for name, change in moved.items()}, None)]
+    columns = [
+        ChartColumn(("x@1",), SHARED[0], {name: RankedValue(change=change) for name, change in moved.items()}, None)
+    ]
     assert movers(columns, list(moved)) == ["c", "d", "e", "f"]
     assert movers(columns, ["a", "b", "g"]) == ["b"]
 
 
 def test_few_methods_are_coloured_each_in_its_own(compared):
     made, _ = compared()
-    columns = stops(made[0], FLOORED)
+    columns = chart_columns(made[0], FLOORED)
     found = colours(made[0], columns, FLOORED, "full")
     assert len(set(found.values())) == len(found) == 3 + len(MOVERS) < len(made[0].variants)
     assert found["full"] == PROPOSED and set(FLOORED) <= set(found)
@@ -226,10 +240,10 @@ def test_few_methods_are_coloured_each_in_its_own(compared):
 def test_no_dot_of_a_row_covers_another(compared):
     made, _ = compared(lambda row: row._replace(value=20.0) if row.protocol == "turned@2" else row)
     moved = [dict.fromkeys(made[0].variants, 1.0)] * 2
-    dots = list(spread(made[0], moved))
-    assert len({(x, y) for x, y, _ in dots}) == 2 * len(made[0].variants)
-    assert [round(y) for _, y, _ in dots] == [0] * len(made[0].variants) + [1] * len(made[0].variants)
-    assert [name for *_, name in dots[: len(made[0].variants)]] == list(made[0].variants)
+    found = list(dots(made[0], moved))
+    assert len({(x, y) for x, y, _ in found}) == 2 * len(made[0].variants)
+    assert [round(y) for _, y, _ in found] == [0] * len(made[0].variants) + [1] * len(made[0].variants)
+    assert [name for *_, name in found[: len(made[0].variants)]] == list(made[0].variants)
 
 
 @pytest.fixture

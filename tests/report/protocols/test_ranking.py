@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import kendalltau
 
 from bench.io.tables import ScoreRow
-from bench.report.protocols.ranking import Place, by_protocol, grids, ranks, tau
+from bench.report.protocols.ranking import RankedValue, by_protocol, grids, ranks, tau
 
 OWN = "own@1"
 
@@ -69,9 +69,9 @@ def test_undefined_metrics_and_missing_scores_have_their_reasons():
         rows({OWN: {"a": 2.0, "b": 1.0}, "y@1": {"a": 1.0}, "x@1": {"b": 3.0}}),
         rows({"x@1": {"a": 1.0}, "z@1": {"a": 1.0, "b": 2.0}}, metric="psnr-l"),
     )
-    assert found.places["a", "z@1"] == Place(reason="this protocol doesn't define the metric")
-    assert found.places["b", "y@1"] == Place(reason="not scored under this protocol")
-    assert found.places["a", "x@1"] == Place(reason="not scored")
+    assert found.places["a", "z@1"] == RankedValue(reason="this protocol doesn't define the metric")
+    assert found.places["b", "y@1"] == RankedValue(reason="not scored under this protocol")
+    assert found.places["a", "x@1"] == RankedValue(reason="not scored")
     assert found.defined == [OWN, "x@1", "y@1"]
 
 
@@ -118,27 +118,27 @@ def test_families_are_protocols_with_equal_shown_values():
 
 
 def test_ssim_ties_need_four_equal_digits():
-    column = {"a": Place(0.98761), "b": Place(0.98759), "c": Place(0.98755)}
+    column = {"a": RankedValue(0.98761), "b": RankedValue(0.98759), "c": RankedValue(0.98755)}
     assert ranks(column, 4) == {"a": 1, "b": 1, "c": 1}
     assert ranks(column, 5) == {"a": 1, "b": 2, "c": 3}
 
 
 def test_infinity_ranks_first():
-    assert ranks({"a": Place(50.0), "b": Place(math.inf)}, 2) == {"a": 2, "b": 1}
+    assert ranks({"a": RankedValue(50.0), "b": RankedValue(math.inf)}, 2) == {"a": 2, "b": 1}
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_tau_equals_scipys_with_ties(seed):
     rng = np.random.default_rng(seed)
     first, second = rng.integers(0, 6, (2, 12)).astype(float)
-    columns = [{str(i): Place(float(value)) for i, value in enumerate(values)} for values in (first, second)]
+    columns = [{str(i): RankedValue(float(value)) for i, value in enumerate(values)} for values in (first, second)]
     assert tau(*columns, 2) == pytest.approx(kendalltau(first, second).statistic, abs=1e-12)
 
 
 def test_tau_by_hand_and_undefined():
-    a = {name: Place(value) for name, value in zip("abcd", (4.0, 3.0, 2.0, 1.0), strict=True)}
-    b = {name: Place(value) for name, value in zip("abc", (4.0, 2.0, 3.0), strict=True)}
+    a = {name: RankedValue(value) for name, value in zip("abcd", (4.0, 3.0, 2.0, 1.0), strict=True)}
+    b = {name: RankedValue(value) for name, value in zip("abc", (4.0, 2.0, 3.0), strict=True)}
     assert tau(a, b, 2) == pytest.approx(1 / 3)  # of three pairs two agree
     assert tau(a, a, 2) == 1.0
-    assert tau(a, {"a": Place(1.0)}, 2) is None
-    assert tau(a, dict.fromkeys("abcd", Place(1.0)), 2) is None
+    assert tau(a, {"a": RankedValue(1.0)}, 2) is None
+    assert tau(a, dict.fromkeys("abcd", RankedValue(1.0)), 2) is None

@@ -1,12 +1,9 @@
 """Paired tests: which row against which, differences by hand, verdicts, and how tables show them."""
 
-import csv
-import io
 import math
 import re
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from bench.core.errors import UsageError
@@ -14,11 +11,12 @@ from bench.core.params import load
 from bench.io.tables import ScoreRow
 from bench.metrics.intervals import Spread
 from bench.report.results.inputs import Measured, Paper
-from bench.report.results.paired import Pair, compare, pairs, phrase, rough, short, verdict
+from bench.report.results.paired import Pairing, compare, pairs, phrase, rough, short, verdict
 from bench.report.results.results import collect
 from bench.report.scores import differences, scored
-from bench.report.table.writers import to_csv, to_latex, to_markdown
+from bench.report.table.writers import to_latex, to_markdown
 from bench.stages.reporting.report import read_papers
+from tests.report.conftest import frame, records
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -28,16 +26,13 @@ FLAT = dict.fromkeys(
      "baseline"), 0.0,
 )  # fmt: skip
 """Every variant of the invented study at one level."""
+NAN, UNCLEAR, ONE_SEED = math.nan, "not distinguishable", "n = 1 seed: not tested"
 
 
 def against(found, number):
     """Label -> label of the row that it is tested against."""
     papers, measured = found
     return {pair.label: pair.other_label for pair in pairs(papers[number], measured, "panoramas")}
-
-
-def records(table):
-    return list(csv.DictReader(io.StringIO(to_csv(table))))
 
 
 class TestPairs:
@@ -74,7 +69,7 @@ class TestPairs:
     def test_the_shipped_study_tests_its_rows_as_the_issue_asks(self):
         params = load(ROOT / "profiles" / "study" / "params.yaml")
         rows = [BASE._replace(variant=variant) for variant in params.variants]
-        measured = Measured(params, collect(pd.DataFrame(rows, columns=list(ScoreRow._fields))), {})
+        measured = Measured(params, collect(frame(rows)), {})
         second, third = (
             {p.variant: p.other for p in pairs(paper, measured, "panoramas")} for paper in read_papers(params)[1:]
         )
@@ -88,11 +83,11 @@ class TestPairs:
 
 def measured_of(cells, params):
     rows = [BASE._replace(variant=v, seed=s, scene=n, value=x) for (v, s, n), x in cells.items()]
-    return Measured(params, collect(pd.DataFrame(rows, columns=list(ScoreRow._fields))), {})
+    return Measured(params, collect(frame(rows)), {})
 
 
 class TestCompare:
-    PAIR = Pair("A", "a", "B", "b")
+    PAIR = Pairing("A", "a", "B", "b")
 
     def test_mean_of_the_differences_over_common_seeds_and_scenes(self, measured):
         cells = {
@@ -114,9 +109,8 @@ class TestCompare:
     def test_equal_infinities_are_no_difference_and_unequal_ones_no_test(self, measured):
         cells = {(v, s, n): math.inf for v in "ab" for s in (0, 1) for n in ("x-1", "y-1")}
         assert compare(self.PAIR, "psnr-mu", measured_of(cells, measured().params), "panoramas") is None
-        found = compare(
-            self.PAIR, "psnr-mu", measured_of({**cells, ("b", 0, "x-1"): 1.0}, measured().params), "panoramas"
-        )
+        unequal = measured_of({**cells, ("b", 0, "x-1"): 1.0}, measured().params)
+        found = compare(self.PAIR, "psnr-mu", unequal, "panoramas")
         assert found.mean == math.inf
         assert verdict(found) == "n = 1 seed: not tested"
 
@@ -131,27 +125,11 @@ class TestCompare:
     [
         (Spread(0.21, 0.1, 0.05, 0.47, 3, 2, 8), "better", "+0.21 [0.05, 0.47]: better than row 4"),
         (Spread(-0.21, 0.1, -0.47, -0.05, 3, 2, 8), "worse", "-0.21 [-0.47, -0.05]: worse than row 4"),
-        (
-            Spread(0.21, 0.1, -0.05, 0.47, 3, 2, 8),
-            "not distinguishable",
-            "+0.21 [-0.05, 0.47]: not distinguishable from row 4",
-        ),
-        (
-            Spread(0.0, 0.0, 0.0, 0.0, 3, 2, 8),
-            "not distinguishable",
-            "+0.00 [0.00, 0.00]: not distinguishable from row 4",
-        ),
-        (
-            Spread(-0.001, math.nan, math.nan, math.nan, 1, 2, 8),
-            "n = 1 seed: not tested",
-            "+0.00 against row 4; n = 1 seed: not tested",
-        ),
-        (
-            Spread(0.2, 0.1, math.nan, math.nan, 3, 1, 4),
-            "one place: not tested",
-            "+0.20 against row 4; one place: not tested",
-        ),
-        (Spread(math.inf, math.nan, math.nan, math.nan, 3, 2, 8), "infinite: not tested", None),
+        (Spread(0.21, 0.1, -0.05, 0.47, 3, 2, 8), UNCLEAR, "+0.21 [-0.05, 0.47]: not distinguishable from row 4"),
+        (Spread(0.0, 0.0, 0.0, 0.0, 3, 2, 8), UNCLEAR, "+0.00 [0.00, 0.00]: not distinguishable from row 4"),
+        (Spread(-0.001, NAN, NAN, NAN, 1, 2, 8), ONE_SEED, "+0.00 against row 4; n = 1 seed: not tested"),
+        (Spread(0.2, 0.1, NAN, NAN, 3, 1, 4), "one place: not tested", "+0.20 against row 4; one place: not tested"),
+        (Spread(math.inf, NAN, NAN, NAN, 3, 2, 8), "infinite: not tested", None),
     ],
 )
 def test_verdicts_and_their_words(spread, said, words):

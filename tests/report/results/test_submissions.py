@@ -1,20 +1,18 @@
-import csv
-import io
 import json
+from dataclasses import replace
 
-import pandas as pd
 import pytest
 
 from bench.core.errors import UsageError
-from bench.io.tables import ScoreRow, read_scores, write_scores
-from bench.report.results.inputs import Measured
+from bench.io.tables import read_scores, write_scores
 from bench.report.results.results import collect
 from bench.report.scores import masks, scored
 from bench.report.scores.summary import findings
-from bench.report.table.writers import to_csv, to_markdown
+from bench.report.table.writers import to_markdown
 from bench.stages import layout
 from bench.stages.reporting import report, submitted
 from bench.stages.scoring import summarize
+from tests.report.conftest import frame, records
 
 
 def submission(rows, name="my-net", **changes):
@@ -31,16 +29,11 @@ def save(rows, name="my-net"):
 @pytest.fixture
 def scores(rows, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    return pd.DataFrame(rows, columns=list(ScoreRow._fields))
-
-
-def records(table):
-    return list(csv.DictReader(io.StringIO(to_csv(table))))
+    return frame(rows)
 
 
 def with_submitted(measured, rows):
-    frame = pd.DataFrame(rows, columns=list(ScoreRow._fields))
-    return Measured(measured.params, measured.results, measured.cards, collect(frame))
+    return replace(measured, submitted=collect(frame(rows)))
 
 
 def test_no_folder_and_other_files_are_fine(scores):
@@ -79,17 +72,16 @@ def test_rows_of_another_protocol_data_set_or_profile_stay_out_with_a_note(score
 def test_damaged_files_end_in_one_sentence(scores, rows):
     path = layout.submissions() / "my-net.csv"
     save([])
-    with pytest.raises(UsageError, match="holds no score"):
-        submitted.read(scores)
-    path.write_text(path.read_text() + "a,b\n")
-    with pytest.raises(UsageError, match="2 cells, expected 10"):
-        submitted.read(scores)
-    path.write_bytes(b"\xff\xfe\x00broken")
-    with pytest.raises(UsageError, match=r"my-net\.csv' isn't a CSV file in UTF-8"):
-        submitted.read(scores)
-    path.write_text("name,score\n")
-    with pytest.raises(UsageError, match="columns are name,score"):
-        submitted.read(scores)
+    header = path.read_bytes()
+    for content, message in (
+        (header, "holds no score"),
+        (header + b"a,b\n", "2 cells, expected 10"),
+        (b"\xff\xfe\x00broken", r"my-net\.csv' isn't a CSV file in UTF-8"),
+        (b"name,score\n", "columns are name,score"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(UsageError, match=message):
+            submitted.read(scores)
 
 
 @pytest.mark.parametrize("changes", [{"method": "ahdrnet"}, {"variant": "full"}])

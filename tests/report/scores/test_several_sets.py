@@ -11,7 +11,7 @@ from bench.io.tables import COLUMNS, ScoreRow
 from bench.report.results.inputs import Measured, Paper
 from bench.report.results.results import collect
 from bench.report.scores import cross, scored, unscored
-from bench.report.table.caption import stand_ins, title
+from bench.report.table.caption import synthetic, title
 from bench.report.table.writers import to_csv, to_latex, to_markdown
 from bench.stages.reporting.report import _printed
 
@@ -64,7 +64,7 @@ def test_one_row_of_table_2_on_another_set_makes_no_block(measured):
 
 
 def test_synthetic_sets_never_stand_beside_the_papers_as_if_they_were_its_own(measured):
-    assert stand_ins(REHEARSAL) == ["kalantari", "hu", "tursun"]
+    assert synthetic(REHEARSAL) == ["kalantari", "hu", "tursun"]
     table = scored.table(paper(1), measured)
     assert "synthetic data" in table.caption and title("kalantari") not in table.caption
     assert all("not comparable" in label for (_, group), label in table.groups.items() if group == "paper")
@@ -72,11 +72,11 @@ def test_synthetic_sets_never_stand_beside_the_papers_as_if_they_were_its_own(me
     assert own and all("other data, not comparable" in row.note for row in own)
 
 
-def test_a_real_download_is_no_stand_in():
+def test_a_real_download_is_not_synthetic():
     params = load(ROOT / "profiles" / "paper" / "params.yaml")
-    assert stand_ins(params) == []
+    assert synthetic(params) == []
     tunnel = {n: u.model_copy(update={"mirror": "http://127.0.0.1:1"}) for n, u in params.datasets.items()}
-    assert stand_ins(params.model_copy(update={"datasets": tunnel})) == []
+    assert synthetic(params.model_copy(update={"datasets": tunnel})) == []
 
 
 class TestCross:

@@ -1,5 +1,3 @@
-import csv
-import io
 import math
 import re
 from dataclasses import replace
@@ -14,8 +12,8 @@ from bench.report.table.caption import of_codebooks
 from bench.report.table.kinds import KINDS
 from bench.report.table.table import Column, Row, Table, rank
 from bench.report.table.view import view
-from bench.report.table.writers import tex, to_csv, to_latex, to_markdown
-from tests.report.conftest import parameters
+from bench.report.table.writers import tex, to_latex, to_markdown
+from tests.report.conftest import parameters, records
 
 SCORES = ["psnr_mu", "psnr_l", "psnr_pu", "ssim_mu", "ssim_l", "ssim_pu", "hdrvdp2"]
 SIZES = ["macs_256_g", "macs_full_g", "published_params_m", "published_macs_256_g", "published_macs_full_g"]
@@ -23,10 +21,6 @@ CONTRACT = [
     "dataset", "method", "kind", "params_m", *SCORES, *(f"paper_{name}" for name in SCORES),
     "scenes", "seeds", "protocol", "note",
 ]  # fmt: skip
-
-
-def records(table):
-    return list(csv.DictReader(io.StringIO(to_csv(table))))
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
@@ -63,8 +57,8 @@ def test_paper_values_stand_apart_from_ours(papers, measured):
     row = next(r for r in records(table) if (r["dataset"], r["method"]) == ("panoramas", "AHDRNet"))
     assert (row["psnr_mu"], row["paper_psnr_mu"]) == ("33.1000", "43.70")
     assert "other data, not comparable" in row["note"]
-    assert "paper, Kalantari: other data, not comparable" in to_markdown(table)
-    assert "paper, Kalantari: other data, not comparable" in to_latex(table)
+    assert "paper on Kalantari (other data, not comparable)" in to_markdown(table)
+    assert "paper on Kalantari (other data, not comparable)" in to_latex(table)
 
 
 def test_measuring_on_the_papers_own_data_makes_no_such_warning(papers, measured, rows):
@@ -82,6 +76,16 @@ def test_an_added_method_gets_a_row_of_its_own(papers, measured):
     row = next(r for r in records(scored.table(added, measured())) if r["method"] == "My net")
     assert (row["dataset"], row["kind"], row["psnr_mu"]) == ("panoramas", "measured", "32.9000")
     assert "paper_hdrvdp2: no such row in the paper" in row["note"]
+
+
+def test_a_method_without_training_says_what_it_ran_as(papers, measured):
+    def note(**variant):
+        found = measured(variants={**parameters().model_dump()["variants"], "triangle-merge": variant})
+        return next(row for row in records(scored.table(papers[1], found)) if row["method"] == "triangle-merge")["note"]
+
+    made = note(method="sen2012", preset="normal", options={"max_side": 512})
+    assert "Sen (re-implementation): preset normal, max_side 512" in made
+    assert "preset" not in note(method="triangle-merge", preset="none"), "it has neither presets nor options"
 
 
 def test_suspected_copy_errors_are_marked_and_shown_as_printed(papers, measured):
@@ -160,7 +164,7 @@ def test_masks_table_marks_controls_and_ranks_them_not(study):
     kinds = {row.cells["variant"]: (row.cells["kind"], row.marks.get("psnr_mu", "")) for row in found.rows}
     assert kinds == {"full": ("measured", "best"), "vanilla-32": ("measured", "second"), "full-r": ("control", "")}
     assert found.rows[-1].cells["variant"] == "full-r"
-    assert [masks.kind(name, measured) for name in ("full", "full-r")] == ["measured", "control"]
+    assert [measured.kind(name) for name in ("full", "full-r")] == ["measured", "control"]
     assert "Control rows are ours" in found.caption
 
 

@@ -43,35 +43,35 @@ def cost_of(params, stage):
     return counted(setup(params, stage, "olc-1024--kalantari--s0"), params.precision)
 
 
+@pytest.fixture(scope="module")
+def found():
+    return counting.training_step(one_convolution, batch=2, size=16, step=0)
+
+
 class TestByHand:
     """A batch of 2 patches of 16x16 through one convolution of 18 to 3 channels."""
 
     PRODUCTS = 2 * 16 * 16 * 18 * 3 * 9
+    FRAMES, RADIANCE = 4 * 2 * 18 * 16 * 16, 4 * 2 * 3 * 16 * 16
 
-    def test_flops(self):
-        found = counting.training_step(one_convolution, batch=2, size=16, step=0)
+    def test_flops(self, found):
         # Forward, and the gradient of the weight; the frames take none. Two FLOPs for a multiply-add.
         assert found.flops == 2 * 2 * self.PRODUCTS
 
     def test_flops_of_a_prediction(self):
         assert counting.prediction(OneConvolution, height=8, width=24).flops == 2 * 8 * 24 * 18 * 3 * 9
 
-    def test_parameters(self):
-        found = counting.training_step(one_convolution, batch=2, size=16, step=0)
+    def test_parameters(self, found):
         assert (found.trainable, found.frozen) == (18 * 3 * 9 + 3, 0)
 
-    def test_traffic_holds_what_cannot_be_avoided_and_not_much_more(self):
-        found = counting.training_step(one_convolution, batch=2, size=16, step=0)
-        frames, radiance = 4 * 2 * 18 * 16 * 16, 4 * 2 * 3 * 16 * 16
-        least = 2 * frames + 2 * radiance  # the convolution forward and its weight's gradient
+    def test_traffic_holds_what_cannot_be_avoided_and_not_much_more(self, found):
+        least = 2 * self.FRAMES + 2 * self.RADIANCE  # the convolution forward and its weight's gradient
         # Of the other operators none touches more than the radiance; forward and backward they are fewer than 40, with
         # three tensors of its size each at most.
-        assert least < found.traffic < least + 40 * 3 * radiance
+        assert least < found.traffic < least + 40 * 3 * self.RADIANCE
 
-    def test_kept_are_the_input_and_maps_of_the_losss_size(self):
-        found = counting.training_step(one_convolution, batch=2, size=16, step=0)
-        frames, radiance = 4 * 2 * 18 * 16 * 16, 4 * 2 * 3 * 16 * 16
-        assert frames + radiance <= found.saved <= frames + 8 * radiance
+    def test_kept_are_the_input_and_maps_of_the_losss_size(self, found):
+        assert self.FRAMES + self.RADIANCE <= found.saved <= self.FRAMES + 8 * self.RADIANCE
         assert found.memory == found.saved + 16 * found.trainable
 
 

@@ -56,10 +56,10 @@ class TestItems:
     def test_every_training_and_network_is_priced_once(self, smoke, priced):
         assert sorted(name for item in of(priced, "codebook") for name in item.names) == sorted(smoke.codebook_runs)
         assert sorted(name for item in of(priced, "train") for name in item.names) == sorted(smoke.runs)
-        cells = [name for name, cell in smoke.evaluations.items() if cell.run in smoke.runs]
-        assert sorted(name for item in of(priced, "evaluate") for name in item.names) == sorted(cells)
+        evaluations = [name for name, evaluation in smoke.evaluations.items() if evaluation.run in smoke.runs]
+        assert sorted(name for item in of(priced, "evaluate") for name in item.names) == sorted(evaluations)
 
-    def test_books_of_one_size_are_one_item(self, priced):
+    def test_codebooks_of_one_size_are_one_item(self, priced):
         groups = {name: index for index, item in enumerate(of(priced, "codebook")) for name in item.names}
         vanilla, olc, other = (groups[f"{name}--panoramas--s0"] for name in ("vanilla-16", "olc-16", "olc-32"))
         assert vanilla == olc != other

@@ -8,10 +8,10 @@ from bench.metrics.combination import by_zone
 from bench.metrics.overlap import jaccard, same_by_chance, same_choice, shared_mass
 from bench.metrics.usage import histogram
 
-BOOKS = {"vanilla-32--panoramas--s0": "vanilla", "olc-32--panoramas--s0": "olc"}
+CODEBOOKS = {"vanilla-32--panoramas--s0": "vanilla", "olc-32--panoramas--s0": "olc"}
 
 
-def book_arrays(name: str) -> dict[str, np.ndarray]:
+def codebook_arrays(name: str) -> dict[str, np.ndarray]:
     rng = generator(1, name)
     hits = rng.poisson(9, (4, 32)) * (rng.random((4, 32)) < (0.35 if name.startswith("vanilla") else 0.8))
     atlas = np.repeat(rng.random((32, 1, 1, 3)), 8, 1).repeat(8, 2) ** 3
@@ -19,9 +19,9 @@ def book_arrays(name: str) -> dict[str, np.ndarray]:
     return {"histograms": hits.astype(np.int64), "codes": codes, "atlas": atlas.astype(np.float32)}
 
 
-def book_report(name: str) -> dict[str, object]:
-    """What `inspect` writes of an invented book, by the functions that it uses: each kind draws from its segment."""
-    rng, olc = generator(3, name), BOOKS[name] == "olc"
+def codebook_report(name: str) -> dict[str, object]:
+    """Return what `inspect` writes, by the functions that it uses: each kind of image draws from its segment."""
+    rng, olc = generator(3, name), CODEBOOKS[name] == "olc"
     zones = [rng.integers(-1, 3, (6, 12)).astype(np.int8) for _ in range(2)]
     spans = {"L1": (0, 16), "L2": (8, 24), "L3": (16, 32), "H": (0, 32)}
     choices = {
@@ -39,7 +39,8 @@ def book_report(name: str) -> dict[str, object]:
         }  # fmt: skip
     matrices = {"jaccard": jaccard(counts), "shared": shared_mass(counts), "same": same_choice(flat)}
     return {
-        "codebook": name, "segments": BOOKS[name], "seed": 0, "codes": 32, "images": 2, "vectors": 144, "kinds": kinds,
+        "codebook": name, "segments": CODEBOOKS[name], "seed": 0, "codes": 32, "images": 2, "vectors": 144,
+        "kinds": kinds,
         "quarters": [{"used": 0.5, "hits": 0.25}] * 4, "zones": by_zone(zones, choices, 32, 0),
         "overlap": {key: value.tolist() for key, value in matrices.items()}
         | {"kinds": list(kinds), "same_by_chance": same_by_chance(counts).tolist()},
