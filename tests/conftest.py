@@ -31,7 +31,7 @@ SMALL = yaml.safe_load(
       ahdrnet: {method: ahdrnet, preset: smoke, evaluate: [panoramas]}
       proposed: {method: olc, preset: smoke, codebook: olc-64}
       triangle-merge: {method: triangle-merge, evaluate: [panoramas]}
-    tables: {"1": {rows: {Proposed: proposed}}}
+    tables: {"1": {rows: [{Proposed: proposed}]}}
     """
 )
 

@@ -47,13 +47,15 @@ def targets():
 
 
 def merge(tree, addition):
-    """Put the leaves of `addition` into a copy of `tree`, items of lists behind those that are there."""
+    """Put the leaves of `addition` into a copy of `tree`, items of lists behind what is there."""
     merged = copy.deepcopy(tree)
     for key, value in addition.items():
         if isinstance(value, dict):
             merged[key] = merge(merged.get(key, {}), value)
         else:
-            merged[key] = [*merged.get(key, []), *value] if isinstance(value, list) else value
+            there = merged.get(key, [])
+            there = [there] if isinstance(there, dict) else there
+            merged[key] = [*there, *value] if isinstance(value, list) else value
     return merged
 
 

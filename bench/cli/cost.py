@@ -33,11 +33,12 @@ def estimate(
     gpu: Annotated[str | None, Option(help="h100, h200, a100 or 3090ti; default: this machine's, or h100.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Before: FLOPs, memory, samples, steps and hours of every training and evaluation of a profile, and in total.
+    """Estimate what a profile takes, before it is run.
 
-    FLOPs are counted on the real graph, without computing. Hours are a lower and an upper bound from the GPU's data
-    sheet. Where there is a GPU, 20 steps of both stages are timed on random data, and the measured hours stand beside.
-    The largest profile takes half an hour of one CPU core; progress goes to stderr.
+    Prints FLOPs, memory, samples, steps and hours of every training and evaluation, and in total. FLOPs are counted on
+    the real graph, without computing. Hours are a lower and an upper bound from the GPU's data sheet. Where there is a
+    GPU, 20 steps of both stages are timed on random data, and the measured hours stand beside. The largest profile
+    takes half an hour of one CPU core; progress goes to stderr.
 
     Example: python -m bench cost estimate --profile paper --gpu a100
     """
@@ -60,10 +61,11 @@ def step(
         bool, Option("--keep", help="Write to reports/<profile>, which git tracks, over what is there.")
     ] = False,
 ) -> None:
-    """Time a training's step on this machine in fp32, bf16, compiled and in CUDA graphs, and say what limits it.
+    """Time a training's step on this machine.
 
-    Beside the milliseconds stand images/s, memory, MFU and the share of the memory's bandwidth, against ceilings
-    measured in the same call. Written to runs/<profile>/speed/speed.md and speed.json. On a CPU: fp32 alone.
+    In fp32, in bf16, compiled and in CUDA graphs, on a CPU in fp32 alone. Prints milliseconds, images/s, memory, MFU,
+    the share of the memory's bandwidth, against ceilings measured in the same call, and what limits the step. Written
+    to runs/<profile>/speed/speed.md and speed.json.
 
     Example: python -m bench cost step --profile lab --batch 16 --size 256
     """
@@ -78,7 +80,9 @@ def step(
 
 @app.command()
 def trainings(context: typer.Context, profile: Profile = None) -> None:
-    """After: how fast the trainings ran on this machine, and what share of the device that is.
+    """Print how fast the trainings ran here.
+
+    Steps and samples a second, memory, and shares of what the device can do at best.
 
     Example: python -m bench cost trainings
     """
@@ -109,11 +113,12 @@ def predictions(
     force: Annotated[bool, Option("--force", help="Measure again what is kept.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Measure seconds per megapixel and peak memory of methods' predictions, and draw the Pareto figure.
+    """Measure time and memory of predictions.
 
-    Each method predicts a made-up bracket in a process of its own, with random weights: the whole way from stored
-    frames to radiance. What was measured is kept in runs/<profile>/time and measured again only after its code or
-    settings changed; a method that fails has its reason in its row. The figure needs the profile's scores.
+    Prints seconds per megapixel and peak memory of each method, and draws the Pareto figure, which needs the profile's
+    scores. Each method predicts a synthetic bracket in a process of its own, with random weights, from stored frames to
+    radiance. What was measured is kept in runs/<profile>/time and measured again only after its code or settings
+    changed. A method that fails has its reason in its row.
 
     Example: python -m bench cost predictions --size 256x256 --size 1000x1500
     """

@@ -11,7 +11,7 @@ T = TypeVar("T", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class MetricCard:
-    """What is known of a metric without running it. Every field is a literal in the metric's file.
+    """Facts about a metric, readable without running it. Every field is a literal in the metric's file.
 
     unit     : of the value, "dB" or "1"; "Q" is HDR-VDP-2's quality correlate.
     better   : "higher" or "lower".

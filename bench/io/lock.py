@@ -16,7 +16,7 @@ def alone(path: Path, sentence: str) -> Iterator[None]:
     The operating system releases the lock when the process ends, however that happens; the file stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
+    lock = FileLock(path, fallback_to_soft=False)  # a soft lock would outlive a process that is killed
     try:
         lock.acquire(blocking=False)
     except Timeout:

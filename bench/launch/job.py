@@ -148,7 +148,8 @@ def hold(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         try:
-            stack.enter_context(FileLock(path, blocking=False))
+            # Soft locks, which filelock takes where a file system has no other, outlive a process that is killed.
+            stack.enter_context(FileLock(path, blocking=False, fallback_to_soft=False))
         except Timeout as error:
             host, _, process = path.read_text(encoding="utf-8").strip().rpartition(" ")
             raise Held(path, Holder(host, int(process)) if host else None) from error

@@ -1,4 +1,4 @@
-"""How much one label of a place tells about another: contingency tables, and what they would be by chance."""
+"""Association of two labels of the same places: contingency tables, and their chance level."""
 
 from collections.abc import Sequence
 

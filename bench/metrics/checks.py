@@ -1,4 +1,4 @@
-"""What can be wrong with a submitted prediction: faults that make its scores meaningless, each said in a sentence."""
+"""Faults of a submitted prediction that make its scores meaningless, each said in a sentence."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -35,7 +35,7 @@ class FileFinding(NamedTuple):
 
     @property
     def bad(self) -> bool:
-        """Whether it is a fault, and not just worth knowing."""
+        """True for a fault, False for what is just worth knowing."""
         return self.kind not in ("spare", "unsuited", "range")
 
 

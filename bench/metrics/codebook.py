@@ -1,4 +1,4 @@
-"""How a codebook is used: counts, shares, perplexity and quantisation error of nearest-code indices.
+"""Use of a codebook: counts, shares, perplexity and quantisation error of nearest-code indices.
 
 All shares hold for the indices at hand: with few samples many codes go unused, so the sample size goes with them.
 """
@@ -19,7 +19,7 @@ QUARTERS = 4
 class CodebookStatistics:
     """Use of a codebook by one set of feature vectors.
 
-    size               : K, codes in the book.
+    size               : K, codes in the codebook.
     samples            : indices counted.
     used               : share of the K codes that at least one of the samples chose, in [0, 1].
     perplexity         : exp(entropy), between 1 and K: as many equally used codes would be as varied.
@@ -65,12 +65,12 @@ def quantisation_error(vectors: Array, codes: Array, indices: Array) -> float:
 
 
 def mean_square_norm(codes: Array) -> float:
-    """Mean of |code|^2 over the codes (K, D): the weight of a loss on vectors of a book acts in proportion to it."""
+    """Mean of |code|^2 over the codes (K, D): the weight of a loss on a codebook's vectors acts in proportion to it."""
     return float(np.mean(np.sum(codes.astype(np.float64) ** 2, axis=1)))
 
 
 def statistics(indices: Array, size: int, errors: Array | None = None) -> CodebookStatistics:
-    """Summarise the indices (any shape, integers in [0, size)) that some vectors chose in a book of `size` codes.
+    """Summarise the indices (any shape, integers in [0, size)) that vectors chose in a codebook of `size` codes.
 
     errors : each vector's mean squared difference from its code, in the shape of `indices`, else UsageError.
     """

@@ -1,8 +1,8 @@
-"""Is HDR information formed by combining LDR representations? What a codebook's use by HDR images says about it.
+"""Evidence on whether HDR information is formed by combining LDR representations, from the use of a codebook.
 
 The paper's claim has two measurable sides. Codes: HDR images would choose codes that LDR images use too. Places: where
-the reference frame is saturated, they would choose codes of the short frame's half of the book (quarters 1 and 2), in
-its shadows those of the long frame's (3 and 4), else those of the middle frame's (2 and 3).
+the reference frame is saturated, they would choose codes of the short frame's half of the codebook (quarters 1 and 2),
+in its shadows those of the long frame's (3 and 4), else those of the middle frame's (2 and 3).
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ HALVES: Mapping[str, tuple[str, tuple[int, int]]] = {
     "mid": ("L2", (1, 2)),
     "saturated": ("L1", (0, 1)),
 }
-"""Zone of the reference frame -> frame that exposes it best, and the two quarters that an overlapped book gives it."""
+"""Zone of the reference frame -> frame that exposes it best, and its two quarters of an overlapped codebook."""
 
 SHIFTS = 200
 """Random shifts of the zone maps: enough for a 2.5 % and a 97.5 % quantile."""
@@ -33,7 +33,7 @@ SHIFTS = 200
 def by_zone(
     zones: Sequence[Array], choices: Mapping[str, Sequence[Array]], size: int, seed: int, rule: ZoneRule | None = None
 ) -> dict[str, Any]:
-    """Measure how HDR vectors of each exposure zone draw on a book of `size` codes, as JSON values.
+    """Measure how HDR vectors of each exposure zone draw on a codebook of `size` codes, as JSON values.
 
     zones   : for each image the (h, w) labels of `cell_zones`, made with `rule`.
     choices : image kind -> for each image the (h, w) codes that its vectors chose; "H" is what is measured, the
@@ -89,7 +89,7 @@ def _zone(inside: NDArray[np.bool_], choices: Mapping[str, Array], size: int) ->
 
 
 def _half(zone: str, counts: Array, shifted: Array) -> dict[str, Any]:
-    """Share of a zone's vectors in the half of the book that belongs to the frame which exposes the zone best."""
+    """Share of a zone's vectors in the half of the codebook that belongs to the frame which exposes the zone best."""
     frame, quarters = HALVES[zone]
     shares = shifted[:, list(quarters)].sum(1) / np.maximum(shifted.sum(1), 1)
     low, high = np.quantile(shares, (0.025, 0.975))

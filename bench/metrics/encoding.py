@@ -1,4 +1,4 @@
-"""Whether a prediction is linear radiance on the truth's scale, or a multiple or a tone-mapped form of it."""
+"""Detection of predictions that are a multiple or a tone-mapped form of linear radiance on the truth's scale."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ Samples = NDArray[np.float64]
 
 
 class Fit(NamedTuple):
-    """What undoes a prediction's encoding: division by `factor`, then the inverse of `curve` ("" for none)."""
+    """The inverse of a prediction's encoding: division by `factor`, then the inverse of `curve` ("" for none)."""
 
     factor: float
     curve: str = ""
@@ -31,7 +31,7 @@ OFF = 0.25
 """Misfit, as a median difference of natural logarithms, below which a prediction is left alone."""
 
 BETTER = {"scale": 4.0, "curve": 2.5}
-"""How many times the misfit must shrink before a multiple or a curve is called obvious.
+"""Factor by which the misfit must shrink before a multiple or a curve is called obvious.
 
 A multiple needs more: its factor is fitted, and even noise fits better after that (up to 3.9 times, measured).
 """
@@ -45,7 +45,7 @@ COLOURED = 0.1
 """Misfit of the ratio of red to blue, as a median difference of natural logarithms, below which it is right enough."""
 
 EXCHANGED = 3.0
-"""How many times that misfit must shrink with red and blue exchanged before they are called so."""
+"""Factor by which that misfit must shrink with red and blue exchanged before they are called so."""
 
 
 def _srgb_inverse(y: Samples) -> Samples:
@@ -96,7 +96,7 @@ def misfit(prediction: Array, truth: Array) -> Fit | None:
 
 
 def exchanged(prediction: Array, truth: Array) -> bool:
-    """Whether red and blue of a prediction are obviously exchanged; both (H, W, 3), linear, finite, of any scale.
+    """Tell if red and blue of a prediction are obviously exchanged; both (H, W, 3), linear, finite, of any scale.
 
     Compared are ratios of red to blue, on pixels that are neither dark nor clipped in either picture. That they fit
     exchanged isn't enough, as they would after a cast of colour too: they must also vary the other way round.

@@ -1,4 +1,4 @@
-"""What every comparison of two images needs: one form for arrays and tensors, the checks, and means over masks."""
+"""Images as metrics take them: one form for arrays and tensors, the checks, and means over masks."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -48,11 +48,6 @@ def to_floating(image: Image, role: str = "image", dims: tuple[int, ...] = (3,))
     if 0 in tensor.shape:
         raise UsageError(f"the {role} has shape {tuple(tensor.shape)}: it has no pixels.")
     return tensor
-
-
-def to_tensor(image: Image, role: str = "image") -> Tensor:
-    """Return (H, W, 3) float64 on the image's device; another shape, NaN or infinity raises UsageError."""
-    return refuse_non_finite(to_floating(image, role), role).to(torch.float64)
 
 
 def from_array(image: Array, role: str = "image") -> Tensor:

@@ -1,4 +1,4 @@
-"""How sure a mean is: a bootstrap over places, since views of one place aren't independent, and over seeds."""
+"""Confidence intervals of means: a bootstrap over places, as views of one place aren't independent, and over seeds."""
 
 import math
 import re
@@ -142,7 +142,7 @@ def crossed(
 
 @lru_cache(maxsize=32)
 def _weights(seeds: int, counts: tuple[int, ...], draws: int, seed: int) -> tuple[Array, Array]:
-    """How often each bootstrap mean takes each seed, (draws, seeds), and each view, (draws, scenes), place by place."""
+    """Counts of each seed, (draws, seeds), and each view, (draws, scenes), in each bootstrap mean, place by place."""
     rng = generator(seed, "bootstrap", "crossed")
     chosen = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=draws)
     drawn = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), size=draws)
@@ -162,7 +162,7 @@ def _means(grid: Array, chosen: Array, views: Array) -> Array:
 
 
 def _stretch(grid: Array, counts: tuple[int, ...], level: float) -> float:
-    """What percentiles of bootstrap means lack in width: Student's t for the normal's, n - 1 for n in the variance."""
+    """Factor that percentiles of bootstrap means lack in width: Student's t for the normal's, n - 1 for n."""
     ends = np.cumsum(counts)
     parts = [grid[:, end - count : end] for end, count in zip(ends, counts, strict=True)]
     by_seed, by_place = _variance(list(grid)), _variance(parts)

@@ -1,4 +1,4 @@
-"""What kinds of images have in common in their use of one codebook.
+"""Overlap of image kinds in their use of one codebook.
 
 Everywhere a histogram is (K,) counts of the codes that one kind's vectors chose, and a set of kinds is (N, K).
 """

@@ -31,7 +31,7 @@ LIBRARIES = ("torch", "numpy", "scipy")
 """Libraries whose arithmetic stands behind the numbers."""
 
 LAST = ("masks", "notes")
-"""What a protocol shows after the metrics' own sections."""
+"""Fields that are shown after the metrics' own sections."""
 
 Own = TypeVar("Own", bound=ProtocolSection)
 

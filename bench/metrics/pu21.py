@@ -50,35 +50,25 @@ def luminance(linear: "Tensor") -> "Tensor":
     return RED * linear[..., 0] + GREEN * linear[..., 1] + BLUE * linear[..., 2]
 
 
-def _similarity(x: "Tensor", y: "Tensor") -> "Tensor":
-    """Local SSIM of encoded luminance (H, W): (H, W) float64. MATLAB's `ssim` with range 256, edges repeated."""
-    from bench.metrics.images import planes
-    from bench.metrics.similarity import similarity_map
-
-    return similarity_map(planes(x), planes(y), peak=PEAK, window=SsimWindow(), area="replicate")
+@metric("psnr-pu", unit="dB", better="higher", domain="pu21", label="PSNR-PU", digits=2, sections=("pu21", "psnr"))
+def psnr_pu(pair: "ImagePair", protocol: "Protocol", mask: "Tensor | None" = None) -> float:
+    """PU21-PSNR of relative radiance on the protocol's display; see `pu21_psnr`."""
+    return ratio(_encoded(pair, protocol.section(Pu21)), protocol, mask, PEAK)
 
 
-def _absolute(pred: "Image", truth: "Image", peak_luminance: float | None) -> "Images":
-    """Both images in cd/m2 and float64."""
-    from bench.metrics.images import pair
-
-    x, y = (image.double() for image in pair(pred, truth, (2, 3)))
-    if peak_luminance is None:
-        if (largest := max(float(x.max()), float(y.max()))) <= 1:
-            raise UsageError(
-                f"the largest value is {largest:g}, which as cd/m2 is nearly dark: PU21 takes absolute luminance. "
-                "Say how bright linear 1.0 is, for example peak_luminance=4000."
-            )
-        return x, y
-    if not 0 < peak_luminance < float("inf"):
-        raise UsageError(f"peak_luminance is {peak_luminance}; expected a positive number of cd/m2.")
-    return x * peak_luminance, y * peak_luminance
+@metric(
+    "psnr-pu-y", unit="dB", better="higher", domain="pu21", label="PSNR-PU-Y", digits=2, sections=("pu21", "psnr"),
+    column=False,
+)  # fmt: skip
+def psnr_pu_y(pair: "ImagePair", protocol: "Protocol", mask: "Tensor | None" = None) -> float:
+    """PU21-PSNR-Y of relative radiance on the protocol's display; see `pu21_psnr_y`."""
+    return ratio(_encoded_luminance(pair, protocol.section(Pu21)), protocol, mask, PEAK)
 
 
-def _decibels(x: "Tensor", y: "Tensor") -> float:
-    from bench.metrics.fidelity import decibels, mean_square_error
-
-    return decibels(mean_square_error(x, y), PEAK)
+@metric("ssim-pu", unit="1", better="higher", domain="pu21", label="SSIM-PU", digits=4, sections=("pu21",))
+def ssim_pu(pair: "ImagePair", protocol: "Protocol", mask: "Tensor | None" = None) -> float:
+    """PU21-SSIM of relative radiance on the protocol's display; see `pu21_ssim`."""
+    return _mean_similarity(pair, protocol.section(Pu21), mask)
 
 
 def pu21_psnr(
@@ -92,16 +82,14 @@ def pu21_psnr(
     +inf for images that are equal after encoding. Values outside [0.005, 10000] cd/m2 count as the nearer end. NaN,
     infinity, unequal shapes or an unknown variant raise UsageError.
     """
-    x, y = (encode(image, variant) for image in _absolute(pred, truth, peak_luminance))
-    return _decibels(x, y)
+    return _decibels(*_encoded(*_viewed(pred, truth, peak_luminance, variant)))
 
 
 def pu21_psnr_y(
     pred: "Image", truth: "Image", *, peak_luminance: float | None = None, variant: str = "banding_glare"
 ) -> float:
     """PU21-PSNR-Y in dB, peak 256: luminance of linear RGB first, then the encoding. Arguments as in `pu21_psnr`."""
-    x, y = (encode(luminance(image), variant) for image in _absolute(pred, truth, peak_luminance))
-    return _decibels(x, y)
+    return _decibels(*_encoded_luminance(*_viewed(pred, truth, peak_luminance, variant)))
 
 
 def pu21_ssim(
@@ -111,38 +99,48 @@ def pu21_ssim(
 
     That is an 11x11 Gaussian of sigma 1.5, edges repeated, population variances, the mean over all pixels.
     """
-    x, y = (encode(luminance(image), variant) for image in _absolute(pred, truth, peak_luminance))
-    from bench.metrics.images import pool
-
-    return pool(_similarity(x, y))
+    return _mean_similarity(*_viewed(pred, truth, peak_luminance, variant), None)
 
 
-@metric("psnr-pu", unit="dB", better="higher", domain="pu21", label="PSNR-PU", digits=2, sections=("pu21", "psnr"))
-def psnr_pu(pair: "ImagePair", protocol: "Protocol", mask: "Tensor | None" = None) -> float:
-    """PU21-PSNR of relative radiance on the protocol's display; see `pu21_psnr`."""
-    pu21 = protocol.section(Pu21)
-    images = pair.encoded(pu21, lambda rows: encode(rows * pu21.peak_luminance, pu21.variant))
-    return ratio(images, protocol, mask, PEAK)
+def _viewed(pred: "Image", truth: "Image", peak_luminance: float | None, variant: str) -> "tuple[ImagePair, Pu21]":
+    """Both images, and what they are encoded by."""
+    from bench.metrics.images import pair
+    from bench.metrics.pair import ImagePair
+
+    x, y = pair(pred, truth, (2, 3))
+    if peak_luminance is None and (largest := max(float(x.max()), float(y.max()))) <= 1:
+        raise UsageError(
+            f"the largest value is {largest:g}, which as cd/m2 is nearly dark: PU21 takes absolute luminance. "
+            "Say how bright linear 1.0 is, for example peak_luminance=4000."
+        )
+    if peak_luminance is not None and not 0 < peak_luminance < float("inf"):
+        raise UsageError(f"peak_luminance is {peak_luminance}; expected a positive number of cd/m2.")
+    scale = 1.0 if peak_luminance is None else peak_luminance
+    return ImagePair(x, y), Pu21.model_construct(variant=variant, peak_luminance=scale)  # `encode` checks the variant
 
 
-@metric(
-    "psnr-pu-y", unit="dB", better="higher", domain="pu21", label="PSNR-PU-Y", digits=2, sections=("pu21", "psnr"),
-    column=False,
-)  # fmt: skip
-def psnr_pu_y(pair: "ImagePair", protocol: "Protocol", mask: "Tensor | None" = None) -> float:
-    """PU21-PSNR-Y of relative radiance on the protocol's display; see `pu21_psnr_y`."""
-    return ratio(_encoded_luminance(pair, protocol), protocol, mask, PEAK)
+def _encoded(pair: "ImagePair", pu21: Pu21) -> "Images":
+    return pair.encoded(pu21, lambda rows: encode(rows * pu21.peak_luminance, pu21.variant))
 
 
-@metric("ssim-pu", unit="1", better="higher", domain="pu21", label="SSIM-PU", digits=4, sections=("pu21",))
-def ssim_pu(pair: "ImagePair", protocol: "Protocol", mask: "Tensor | None" = None) -> float:
-    """PU21-SSIM of relative radiance on the protocol's display; see `pu21_ssim`."""
-    from bench.metrics.images import pool
-
-    key = ("ssim", protocol.section(Pu21))
-    return pool(pair.once(key, lambda: _similarity(*_encoded_luminance(pair, protocol))), mask)
+def _encoded_luminance(pair: "ImagePair", pu21: Pu21) -> "Images":
+    key = "luminance", pu21
+    return pair.encoded(key, lambda rows: encode(luminance(rows * pu21.peak_luminance), pu21.variant))
 
 
-def _encoded_luminance(pair: "ImagePair", protocol: "Protocol") -> "Images":
-    pu21 = protocol.section(Pu21)
-    return pair.encoded(("luminance", pu21), lambda rows: encode(luminance(rows * pu21.peak_luminance), pu21.variant))
+def _decibels(x: "Tensor", y: "Tensor") -> float:
+    from bench.metrics.fidelity import decibels, mean_square_error
+
+    return decibels(mean_square_error(x, y), PEAK)
+
+
+def _mean_similarity(pair: "ImagePair", pu21: Pu21, mask: "Tensor | None") -> float:
+    """Mean SSIM of encoded luminance: MATLAB's `ssim` with range 256, edges repeated."""
+    from bench.metrics.images import planes, pool
+    from bench.metrics.similarity import similarity_map
+
+    def compute() -> "Tensor":
+        x, y = map(planes, _encoded_luminance(pair, pu21))
+        return similarity_map(x, y, peak=PEAK, window=SsimWindow(), area="replicate")
+
+    return pool(pair.once(("ssim", pu21), compute), mask)

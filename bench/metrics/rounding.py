@@ -1,4 +1,4 @@
-"""What a file format leaves of linear values, computed without a file."""
+"""Linear values as a file format would store them, computed without a file."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""What every protocol may set: which pixels and values are compared, and inside which masks.
+"""Sections of every protocol: which pixels and values are compared, and inside which masks.
 
 Frozen models that reject unknown keys and settings nobody has implemented. A choice of public code that isn't here yet
 widens the type of its field, beside the code and the test that make it true. What only some metrics need is a section
@@ -46,7 +46,7 @@ class Region(ProtocolSection):
 
 
 class Values(ProtocolSection):
-    """What happens to the numbers before they are encoded: rounded to the precision, clipped, quantised."""
+    """Steps before the encoding: rounded to the precision, clipped, quantised."""
 
     precision: Literal["float32"] = Field(default="float32", description="both images are rounded to it first")
     clip: Literal["none", "prediction", "both"] = Field(default="none", description="what is clipped to [0, clip_high]")

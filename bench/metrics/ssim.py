@@ -72,9 +72,8 @@ def _mean(pair: "ImagePair", rule: Ssim, domain: Any, images: "Callable[[], Imag
 
 
 def _local(rule: Ssim, x: "Tensor", y: "Tensor") -> "Tensor":
-    from bench.metrics.direct import volume_map
     from bench.metrics.images import planes
-    from bench.metrics.similarity import similarity_map
+    from bench.metrics.similarity import similarity_map, volume_map
 
     if rule.clip == "both":  # clamping keeps NaN, as public code's clip does
         x, y = x.clamp(0, rule.peak), y.clamp(0, rule.peak)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @section("tanh", required=True)
 class Tanh(ProtocolSection):
-    """What psnr-mu-tanh does before T: tanh(x^exponent / percentile of such values)."""
+    """Compression before the mu-law: tanh(x^exponent / percentile of such values)."""
 
     exponent: float = Field(default=2.24, gt=0, description="power that the values are raised to first")
     percentile: float = Field(default=99.0, gt=0, le=100, description="per cent; the value there divides both images")

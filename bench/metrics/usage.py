@@ -1,4 +1,4 @@
-"""How often codes are chosen: what both the training of a codebook and its inspection count.
+"""Counts of chosen codes, for both the training of a codebook and its inspection.
 
 Kept apart from everything else that is measured, since trainings depend on it.
 """
@@ -10,7 +10,7 @@ from bench.core.errors import UsageError
 from bench.core.scene import Array
 
 HELD_OUT = "held_out_"
-"""How the columns of a learning curve begin that hold measurements on held-out images: held_out_<fact>_<image kind>."""
+"""Prefix of a learning curve's columns that hold measurements on held-out images: held_out_<fact>_<image kind>."""
 
 
 def histogram(indices: Array, size: int) -> NDArray[np.int64]:
@@ -21,7 +21,7 @@ def histogram(indices: Array, size: int) -> NDArray[np.int64]:
     if not np.issubdtype(indices.dtype, np.integer) or indices.size == 0:
         raise UsageError(f"code indices are {indices.dtype} of shape {indices.shape}; expected at least one integer.")
     if indices.min() < 0 or indices.max() >= size:
-        raise UsageError(f"code indices run from {indices.min()} to {indices.max()}, in a book of {size} codes.")
+        raise UsageError(f"code indices run from {indices.min()} to {indices.max()}, in a codebook of {size} codes.")
     return np.bincount(indices.reshape(-1), minlength=size).astype(np.int64)
 
 

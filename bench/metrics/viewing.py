@@ -55,7 +55,7 @@ class Display(ProtocolSection):
 
 @section("hdrvdp2", required=True)
 class Hdrvdp2(ProtocolSection):
-    """How HDR-VDP-2 is called. It gives the correlate Q: 100 for identical images, without lower bound."""
+    """Options of HDR-VDP-2, which gives the correlate Q: 100 for identical images, without lower bound."""
 
     version: Literal["2.2.1", "2.2.2"] = Field(default="2.2.2", description="release; both give the same numbers")
     encoding: Literal["sRGB-display", "rgb-bt.709", "XYZ"] = Field(

@@ -16,7 +16,7 @@ MIXED = -1
 
 
 class ZoneRule(NamedTuple):
-    """What a zone is.
+    """Definition of the zones.
 
     dark, bright : gamma-encoded values in [0, 1]; a pixel is in the shadows if all its channels lie below `dark`,
                    saturated if any reaches `bright`, mid otherwise. The defaults are those of the masks.

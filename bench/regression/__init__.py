@@ -1,1 +1,1 @@
-"""Whether numbers changed: two sets of score rows compared, and frozen predictions scored anew."""
+"""Changes of numbers: two sets of score rows compared, and frozen predictions scored anew."""

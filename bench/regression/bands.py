@@ -1,4 +1,4 @@
-"""How much a score may differ between two trainings: derived from the spread over seeds of a profile."""
+"""Largest difference of a score between two trainings, derived from the spread over seeds of a profile."""
 
 import itertools
 import math
@@ -53,12 +53,12 @@ def derive(side: Side) -> dict[str, MetricBand]:
 
 def _differences(side: Side) -> Mapping[str, list[float]]:
     """Return metric -> absolute differences between two seeds, of each run on each scene."""
-    cells: dict[Key, list[float]] = defaultdict(list)
+    groups: dict[Key, list[float]] = defaultdict(list)
     for pair in match(side.scores, side.scores).pairs:
         if pair.key.seed and math.isfinite(pair.base):
-            cells[pair.key._replace(seed="")].append(pair.base)
+            groups[pair.key._replace(seed="")].append(pair.base)
     found: dict[str, list[float]] = defaultdict(list)
-    for key, values in cells.items():
+    for key, values in groups.items():
         found[key.metric] += [abs(one - two) for one, two in itertools.combinations(values, 2)]
     return {metric: values for metric, values in found.items() if any(values)}
 

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 
 from bench.core.errors import UsageError
 from bench.core.registry import metrics
@@ -16,7 +17,7 @@ from bench.regression.sides import Side
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a comparison found.
+    """Result of a comparison.
 
     rows     : number of rows that both sides have, by how NEW's came about.
     changes  : the worst first.
@@ -33,7 +34,7 @@ class Comparison:
 
     @property
     def failed(self) -> bool:
-        """Whether there is a regression, or a drift where nothing may change."""
+        """True for a regression, or a drift where nothing may change."""
         return any(change.fails for change in self.changes)
 
 
@@ -72,27 +73,20 @@ def kinds(base: Side, new: Side) -> Callable[[Key], Kind]:
     rescored  : the predictions are the same; also where nothing is known, since that is strict and can be overruled.
     retrained : the predictions differ.
     """
-    known: dict[str, Kind] = {}
 
-    def kind_of(key: Key) -> Kind:
-        if key.cell not in known:
-            known[key.cell] = _kind(base, new, key)
-        return known[key.cell]
+    @cache
+    def kind_of(evaluation: str) -> Kind:
+        if base.lock is None or new.lock is None:
+            return "rescored"
+        one, two = (lock.stages.get(lock.evaluation(evaluation) or "") for lock in (base.lock, new.lock))
+        if one is None or two is None:
+            return "rescored"
+        if one == two:
+            return "rerun"
+        path = next((path for path in one.outs if "/predictions/" in path), None)
+        return "rescored" if path and one.outs[path] == two.outs.get(path) else "retrained"
 
-    return kind_of
-
-
-def _kind(base: Side, new: Side, key: Key) -> Kind:
-    if base.lock is None or new.lock is None:
-        return "rescored"
-    stages = [lock.stages.get(lock.evaluation(key.cell) or "") for lock in (base.lock, new.lock)]
-    one, two = stages
-    if one is None or two is None:
-        return "rescored"
-    if one == two:
-        return "rerun"
-    path = next((path for path in one.outs if "/predictions/" in path), None)
-    return "rescored" if path and one.outs[path] == two.outs.get(path) else "retrained"
+    return lambda key: kind_of(key.evaluation)
 
 
 def _need_bands(matched: Matched, kind_of: Callable[[Key], Kind], bands: Mapping[str, float], profile: str) -> None:
@@ -117,7 +111,7 @@ def _directions(base: Side, new: Side, matched: Matched, kind_of: Callable[[Key]
 def _causes(base: Side, new: Side, key: Key) -> tuple[Cause, ...]:
     if base.lock is None or new.lock is None:
         return ()
-    stage = base.lock.evaluation(key.cell) or new.lock.evaluation(key.cell)
+    stage = base.lock.evaluation(key.evaluation) or new.lock.evaluation(key.evaluation)
     return tuple(causes(base.lock, new.lock, stage)) if stage else ()
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from bench.core.errors import UsageError
 from bench.core.params import Params, load
 from bench.core.registry import datasets, metrics, protocols
-from bench.core.runs import Evaluation
 from bench.io.container import list_scenes
 from bench.io.files import replacing, write_json_atomic
 from bench.io.tables import ScoreRow, read_scores, write_scores
@@ -26,7 +25,7 @@ FROZEN = Path(__file__).parent / "frozen"
 """scenes/<scene>, predictions/<run>/<scene>.exr, scores.csv and cards.json, made from params.yaml."""
 
 CARDS = "cards.json"
-"""What is better by each metric, and the versions of the libraries that computed the frozen scores."""
+"""Direction of each metric, and the versions of the libraries that computed the frozen scores."""
 
 DATASET = "panoramas"
 
@@ -42,8 +41,8 @@ def check(folder: Path = FROZEN) -> Comparison:
     except (OSError, ValueError, KeyError) as error:
         raise UsageError(f"{folder / CARDS} can't be read ({error}); restore it with git.") from error
     base = Side("frozen scores", read_scores([folder / SCORES]), remark=_versions(made), better=better)
-    with tempfile.TemporaryDirectory() as place:
-        file = Path(place) / SCORES
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / SCORES
         write_scores(file, _scored(folder))
         now = {name: card.better for name, card in metrics.items()}
         new = Side("scores now", read_scores([file]), remark=_versions(environment.libraries()), better=now)
@@ -62,25 +61,20 @@ def _notes(base: Side, new: Side) -> Iterator[str]:
 def _scored(folder: Path) -> list[ScoreRow]:
     """Score every frozen prediction under every protocol that applies, whole and inside masks."""
     params = load(folder / "params.yaml")
-    jobs = [(cell, scene) for cell in params.evaluations.values() for scene in list_scenes(folder / "scenes")]
-    tasks = [Task(s.name, folder / "predictions" / cell.run / f"{s.name}.exr", s) for cell, s in jobs]
+    jobs = [(entry, scene) for entry in params.evaluations.values() for scene in list_scenes(folder / "scenes")]
+    tasks = [Task(s.name, folder / "predictions" / entry.run / f"{s.name}.exr", s) for entry, s in jobs]
     named = dict(protocols)  # each is read from its file whenever it is asked for
     with tempfile.TemporaryDirectory() as cache:  # nothing may come from scores computed before
         rules = Rules(tuple(named.values()), (), Path(cache))
         outcomes = score_all(tasks, rules, workers=1, label="score frozen predictions")
     return [
-        _row(params, cell, scene.name, metric, value, named[name].id)
-        for (cell, scene), outcome in zip(jobs, outcomes, strict=True)
+        evaluate.common_row(params, evaluation)._replace(
+            scene=scene.name, metric=metric, value=value, protocol=named[name].id
+        )
+        for (evaluation, scene), outcome in zip(jobs, outcomes, strict=True)
         for name, scores in sorted(outcome.scores.items())
         for metric, value in scores.items()
     ]
-
-
-def _row(params: Params, cell: Evaluation, scene: str, metric: str, value: float, protocol: str) -> ScoreRow:
-    run, variant = params.runs.get(cell.run), cell.variant
-    trainset, seed = (run.trainset, run.seed) if run else ("", None)
-    method = params.variants[variant].method
-    return ScoreRow(params.profile, method, variant, trainset, seed, cell.dataset, scene, metric, value, protocol)
 
 
 def accept(folder: Path = FROZEN) -> None:
@@ -98,8 +92,8 @@ def renew(folder: Path = FROZEN) -> None:
     backbone.run(params)
     for run in params.runs:
         train.run(params, run)
-    for cell in params.evaluations:
-        evaluate.run(params, cell)
+    for name in params.evaluations:
+        evaluate.run(params, name)
     _freeze(params, folder)
     accept(folder)
 
@@ -109,5 +103,5 @@ def _freeze(params: Params, folder: Path) -> None:
     with replacing(folder / "scenes") as part:
         shutil.copytree(layout.scenes(params, DATASET, split), part)
     with replacing(folder / "predictions") as part:
-        for cell in params.evaluations.values():
-            shutil.copytree(layout.predictions(params, cell.run, cell.dataset) / split, part / cell.run)
+        for entry in params.evaluations.values():
+            shutil.copytree(layout.predictions(params, entry.run, entry.dataset) / split, part / entry.run)

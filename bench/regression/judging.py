@@ -1,4 +1,4 @@
-"""What of two sets of score rows changed, in which direction, and whether that is allowed."""
+"""Changes between two sets of score rows, their direction, and which of them are allowed."""
 
 import math
 from collections import defaultdict
@@ -15,7 +15,7 @@ from bench.regression.locks import Cause
 from bench.regression.matching import Key, Matched, RowPair
 
 Kind = Literal["rerun", "rescored", "retrained"]
-"""How NEW came about: the same run again on the same machine, the same predictions scored anew, or other trainings."""
+"""Origin of NEW: the same run again on the same machine, the same predictions scored anew, or other trainings."""
 
 CHANGE_KINDS: tuple[Kind, ...] = ("rerun", "rescored", "retrained")
 
@@ -81,7 +81,7 @@ class Change:
 
     @property
     def fails(self) -> bool:
-        """Whether it is a regression, or a drift where the numbers should be the same."""
+        """True for a regression, or a drift where the numbers should be the same."""
         return self.name in ALWAYS or self.kind != "retrained"
 
     @property
@@ -118,7 +118,7 @@ def _direct(protocol: str) -> bool:
 
 @dataclass(frozen=True)
 class Allowance:
-    """What is allowed; the arguments of `judge`."""
+    """The differences that are allowed; fields are the arguments of `judge`."""
 
     kind_of: Callable[[Key], Kind]
     bands: Mapping[str, float]

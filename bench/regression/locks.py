@@ -1,4 +1,4 @@
-"""What a dvc.lock tells of a score row: the stages that made it, and in what two locks differ upstream of it."""
+"""The stages that made a score row, from a dvc.lock, and the differences of two locks upstream of it."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -11,14 +11,14 @@ from bench.repository.lock import as_today, stages
 LIBRARIES = "requirements.lock"
 
 CODE = ("bench/", "methods", "datasets")
-"""How paths of our own sources begin."""
+"""Beginnings of the paths of our own sources."""
 
 ELSEWHERE = "same inputs, other result (another machine, or not determined by its inputs)"
-"""What is said of a stage whose result differs although nothing that went in does."""
+"""Said of a stage whose result differs although nothing that went in does."""
 
 
 class LockedStage(NamedTuple):
-    """What a stage read and wrote when it ran last: path -> md5, and parameter -> value."""
+    """Inputs and outputs of a stage's last run: path -> md5, and parameter -> value."""
 
     deps: Mapping[str, str]
     outs: Mapping[str, str]
@@ -63,9 +63,9 @@ class Lock:
                 waiting += [self.makers[path] for path in self.stages[name].deps if path in self.makers]
         return found
 
-    def evaluation(self, cell: str) -> str | None:
-        """Name of the stage that made the scores of evaluation `cell`, None if the lock has none."""
-        return next((n for n in self.stages if n.startswith("evaluate") and n.partition("@")[2] == cell), None)
+    def evaluation(self, name: str) -> str | None:
+        """Name of the stage that made the scores of evaluation `name`, None if the lock has none."""
+        return next((n for n in self.stages if n.startswith("evaluate") and n.partition("@")[2] == name), None)
 
     def digests(self, path: str) -> set[str]:
         """All md5 that the stages know a path by: those that read it and the one that wrote it."""

@@ -1,4 +1,4 @@
-"""Which row of NEW answers which row of BASE."""
+"""Rows of NEW matched with rows of BASE."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Key(NamedTuple):
-    """What a score row is about; all text, seed and trainset "" for a method without training."""
+    """Identity of a score row; all text, seed and trainset "" for a method without training."""
 
     method: str
     variant: str
@@ -25,7 +25,7 @@ class Key(NamedTuple):
 
     @property
     def trained(self) -> bool:
-        """Whether the prediction came from a training, whose randomness another machine changes."""
+        """True if the prediction came from a training, whose randomness another machine changes."""
         return self.seed != "" or self.trainset != ""
 
     @property
@@ -34,7 +34,7 @@ class Key(NamedTuple):
         return f"{self.variant}--{self.trainset}--s{self.seed}" if self.trained else self.variant
 
     @property
-    def cell(self) -> str:
+    def evaluation(self) -> str:
         """Name of the evaluation that made the row."""
         return f"{self.run}--{self.dataset}"
 

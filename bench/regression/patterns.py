@@ -1,4 +1,4 @@
-"""What the changed rows have in common: a metric, a scene, a run; a sign turned; exposures off by whole EV."""
+"""Patterns of the changed rows: one metric, scene or run; a sign turned; exposures off by whole EV."""
 
 import math
 from collections import defaultdict

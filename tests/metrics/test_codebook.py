@@ -54,7 +54,7 @@ def test_quantisation_error_by_hand():
     assert quantisation_error(codes, codes, np.array([0, 1])) == 0
     with pytest.raises(UsageError, match="expected \\(M, D\\), \\(K, D\\) and M"):
         quantisation_error(vectors, codes, np.array([0]))
-    with pytest.raises(UsageError, match="from 0 to 2, in a book of 2"):
+    with pytest.raises(UsageError, match="from 0 to 2, in a codebook of 2"):
         quantisation_error(vectors, codes, np.array([0, 2]))
 
 

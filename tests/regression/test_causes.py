@@ -1,4 +1,4 @@
-"""What the lock files of both sides tell: how rows came about, and what differs upstream of them."""
+"""Causes from the lock files of both sides: the origin of rows, and differences upstream of them."""
 
 import pytest
 

@@ -15,7 +15,7 @@ from bench.core.seeding import generator
 from bench.io.files import to_npz
 from bench.io.tables import ScoreRow, write_scores
 from bench.report.codebooks.figures import InspectedCodebook
-from bench.report.figures.crops import Exhibit
+from bench.report.figures.images import Exhibit
 from bench.report.results.inputs import Measured, Paper
 from bench.report.results.results import collect
 from bench.report.table.table import Table

@@ -16,7 +16,7 @@ KNEE = 0.04045
 """sRGB value up to which the curve is a straight line."""
 
 NOT_A_NUMBER = 1e-5
-"""What a NaN pixel counts as, cd/m2."""
+"""Luminance of a NaN pixel, cd/m2."""
 
 FAR_ABOVE = 10.0
 """Largest value of a display encoding that can still be an overshoot of [0, 1]."""

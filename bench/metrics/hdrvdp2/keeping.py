@@ -1,4 +1,4 @@
-"""What depends only on sizes and settings is computed once and kept."""
+"""Cache of what depends only on sizes and settings."""
 
 from collections.abc import Callable
 from functools import lru_cache, wraps

@@ -28,7 +28,7 @@ DTYPES: dict[str, torch.dtype] = {"fast": torch.float32, "double": torch.float64
 
 @dataclass(frozen=True)
 class Hdrvdp2Result:
-    """What HDR-VDP-2 says of a pair.
+    """Output of HDR-VDP-2 for a pair.
 
     q     : quality correlate; 100 for identical images, lower is worse, without a lower bound.
     p_map : (H, W) probability in [0, 1] that the difference is seen there; None without maps.

@@ -18,7 +18,7 @@ DECAYS = (0.028, 0.37, 37.0, 360.0)
 
 
 class Lattice(NamedTuple):
-    """What fixes a lattice of spatial frequencies: the size of the image it is for, its resolution, its device."""
+    """A lattice of spatial frequencies, fixed by the size of the image it is for, its resolution and its device."""
 
     height: int
     width: int

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 
 NUMBERS = 1 << 17
-"""How many numbers a strip has on a CPU."""
+"""Numbers in a strip on a CPU."""
 
 
 def strips(lines: int, length: int, device: torch.device) -> Iterator[slice]:

@@ -22,7 +22,7 @@ DIMMEST, BRIGHTEST = 1e-5, 1e5
 
 @dataclass(frozen=True)
 class Viewing:
-    """How a pair is looked at; see `hdrvdp2`. `dtype` is what everything after the receptors is computed in."""
+    """Viewing conditions; see `hdrvdp2`. `dtype` is that of everything after the receptors."""
 
     color_encoding: str
     pixels_per_degree: float
@@ -32,7 +32,7 @@ class Viewing:
 
 
 class Seen(NamedTuple):
-    """What the bands and the masking are computed from; planes are (H, W).
+    """Input of the bands and the masking; planes are (H, W).
 
     difference, reference : receptor responses, in units of just noticeable differences, mean 0.
     logs                  : log10 of the luminance that the eye adapts to, mean of both images, cd/m2.

@@ -5,10 +5,10 @@ from typing import Any
 
 import pandas as pd
 
-from bench.report.codebooks import combination, figures, inspection
+from bench.report.codebooks import figures, tables
 from bench.report.codebooks.figures import InspectedCodebook
 from bench.report.codebooks.findings import lowest_seed, sentences
-from bench.report.page.page import Figure, Section
+from bench.report.page.page import Figure, PageSection
 from bench.report.results.seeds import over_seeds
 
 INTRO = (
@@ -33,22 +33,22 @@ def section(
     networks: Sequence[Mapping[str, Any]],
     curves: Mapping[str, pd.DataFrame],
     missing: Sequence[str] = (),
-) -> Section:
+) -> PageSection:
     """Make the section of the inspected codebooks, the inspected networks and the codebooks' learning curves by name.
 
     setting : what captions begin with (`bench.report.table.caption.of_codebooks`).
     """
     reports = [codebook.report for codebook in codebooks]
-    made = [inspection.codebooks(reports, setting), *combination.tables(reports, setting)] if reports else []
-    tables = [over_seeds(table, "codebook") for table in made]
+    made = [tables.codebooks(reports, setting), *tables.claim(reports, setting)] if reports else []
+    means = [over_seeds(table, "codebook") for table in made]
     if networks:
-        tables.append(over_seeds(inspection.parts(networks, setting), "run"))
+        means.append(over_seeds(tables.parts(networks, setting), "run"))
     kept = [str(report["codebook"]) for report in lowest_seed(reports)]
     groups = figures.by_size([codebook for codebook in codebooks if codebook.name in kept])
     drawn = [figure for size, equal in groups.items() for figure in _of_size(size, equal)]
     drawn += _observations([codebook for equal in groups.values() for codebook in equal], curves)
     intro = INTRO if reports else ""
-    return Section("codebooks", "Codebooks", intro, tables, drawn, missing, findings=sentences(reports))
+    return PageSection("codebooks", "Codebooks", intro, means, drawn, missing, findings=sentences(reports))
 
 
 def _of_size(size: int, codebooks: Sequence[InspectedCodebook]) -> Iterator[Figure]:
@@ -62,7 +62,7 @@ def _of_size(size: int, codebooks: Sequence[InspectedCodebook]) -> Iterator[Figu
 
 
 def _paper_figures(codebooks: Sequence[InspectedCodebook], ending: str, of: str) -> Iterator[Figure]:
-    samples = inspection.samples([codebook.report for codebook in codebooks])
+    samples = tables.samples([codebook.report for codebook in codebooks])
     yield Figure(
         f"fig7_{ending}",
         figures.codebook_figure(codebooks),
@@ -85,7 +85,7 @@ def _paper_figures(codebooks: Sequence[InspectedCodebook], ending: str, of: str)
 
 def _use_figures(codebooks: Sequence[InspectedCodebook], ending: str, of: str) -> Iterator[Figure]:
     reports = [codebook.report for codebook in codebooks]
-    samples = inspection.samples(reports)
+    samples = tables.samples(reports)
     yield Figure(
         f"kinds_{ending}",
         figures.kinds_figure(codebooks),
@@ -108,7 +108,7 @@ def _use_figures(codebooks: Sequence[InspectedCodebook], ending: str, of: str) -
         f"{samples}. Share of each zone's HDR vectors (n) that chose each quarter; the lowest bar and the dashed lines "
         "are what every zone would show if zones didn't matter (mixed cells left out). If the claim holds in an "
         "overlapped codebook, saturated cells draw on Q1 and Q2, mid ones on Q2 and Q3, shadows on Q3 and Q4. "
-        f"{combination.rule(reports)}",
+        f"{tables.rule(reports)}",
     )
 
 

@@ -32,7 +32,7 @@ class Figure(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Section:
+class PageSection:
     """A part of the page: what it shows in sentences, tables, figures, and a sentence for each thing missing."""
 
     anchor: str
@@ -51,7 +51,7 @@ class Page:
     params: Params
     facts: Mapping[str, str]
     findings: Sequence[str] = ()
-    sections: Sequence[Section] = field(default=())
+    sections: Sequence[PageSection] = field(default=())
 
 
 def render(page: Page) -> str:

@@ -208,10 +208,7 @@ def dots(grid: ProtocolGrid, rows: Sequence[Mapping[str, float]]) -> list[tuple[
 
 
 def _shifts(
-    axes: "Axes",
-    grid: ProtocolGrid,
-    moved: Sequence[tuple[ChartColumn, Mapping[str, float]]],
-    looks: Mapping[str, str],
+    axes: "Axes", grid: ProtocolGrid, moved: Sequence[tuple[ChartColumn, Mapping[str, float]]], looks: Mapping[str, str]
 ) -> None:
     for x, y, name in dots(grid, [found for _, found in moved]):
         size, order = (6, 4) if name in looks else (4, 3)

@@ -1,25 +1,14 @@
-"""What the data do and don't support about OLC, in sentences that follow the paired tests."""
+"""Sentences on what the data do and don't support about OLC; they follow the paired tests."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from bench.core.optimisation import Stage1
 from bench.metrics.intervals import Spread, place
-from bench.report.page.page import Section
+from bench.report.page.page import PageSection
+from bench.report.results import paired
 from bench.report.results.inputs import Measured, Paper
-from bench.report.results.paired import (
-    BETTER,
-    UNCLEAR,
-    WORSE,
-    Pairing,
-    codebook_of,
-    compare,
-    pairs,
-    phrase,
-    rough,
-    short,
-    verdict,
-)
+from bench.report.results.paired import BETTER, UNCLEAR, WORSE, Pairing, compare, phrase, rough, short, verdict
 from bench.report.scores.scored import METRICS, datasets_of
 from bench.report.table.caption import made_with
 
@@ -69,7 +58,7 @@ class Rivals(NamedTuple):
     training: tuple[Stage1, Stage1]
 
 
-def section(papers: Sequence[Paper], measured: Measured, scenes: Scenes) -> Section:
+def section(papers: Sequence[Paper], measured: Measured, scenes: Scenes) -> PageSection:
     """Return the section: for each tested data set, what it is and what its tests say.
 
     scenes : data set -> split -> names of its prepared scenes; only what is there is counted.
@@ -77,10 +66,12 @@ def section(papers: Sequence[Paper], measured: Measured, scenes: Scenes) -> Sect
     tested = {paper.number: paper for paper in papers if paper.number in (2, 3)}
     panels = dict.fromkeys(panel for _, paper in sorted(tested.items()) for panel in datasets_of(paper, measured))
     findings = [sentence for panel in panels for sentence in _sentences(tested, measured, panel, scenes)]
-    return Section("support", TITLE, INTRO, findings=findings or ["No row of Table 2 or 3 was measured: no support."])
+    return PageSection(
+        "support", TITLE, INTRO, findings=findings or ["No row of Table 2 or 3 was measured: no support."]
+    )
 
 
-def text(made: Section) -> str:
+def text(made: PageSection) -> str:
     """Return the section as Markdown."""
     return "\n\n".join([f"**{made.title}**", made.intro, *(f"- {said}" for said in made.findings)]) + "\n"
 
@@ -107,7 +98,7 @@ def _sentences(papers: Mapping[int, Paper], measured: Measured, panel: str, scen
 
 def _tests(paper: Paper, measured: Measured, panel: str) -> list[Test]:
     tests = []
-    for pair in pairs(paper, measured, panel):
+    for pair in paired.pairs(paper, measured, panel):
         if difference := compare(pair, "psnr-mu", measured, panel):
             control = pair.label in paper.controls or (paper.number == 2 and pair.other_label in paper.controls)
             tests.append(Test(pair, difference, verdict(difference), control))
@@ -141,7 +132,7 @@ def _views(scenes: Collection[str]) -> str:
 
 
 def _rivals(test: Test, measured: Measured) -> Rivals | None:
-    own, other = codebook_of(test.pair.variant, measured), codebook_of(test.pair.other, measured)
+    own, other = paired.codebook_of(test.pair.variant, measured), paired.codebook_of(test.pair.other, measured)
     if own is None or other is None or own[0].codes != other[0].codes:
         return None
     return Rivals(test, own[0].codes, (own[0].segments, other[0].segments), (own[1], other[1]))

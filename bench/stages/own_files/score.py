@@ -21,10 +21,9 @@ from bench.metrics.intervals import place
 from bench.metrics.protocol import Protocol
 from bench.metrics.scorer import Scorer
 from bench.metrics.viewing import visibility
-from bench.report.figures.maps import SceneMaps, map_figure
+from bench.report.figures.images import SceneMaps, map_figure
 from bench.stages import layout
-from bench.stages.scoring.parallel import spread
-from bench.stages.scoring.scoring import Rules, Task, Truth, cache_folder, placed, score_all
+from bench.stages.scoring.scoring import Rules, Task, Truth, cache_folder, placed, score_all, spread
 
 MOST_WORKERS = 8
 """Processes started unless the user wants more: each needs about 1 GB for a large picture."""

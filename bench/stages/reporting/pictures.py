@@ -12,10 +12,10 @@ from bench.core.scene import Array
 from bench.io.container import list_scenes, read_scene
 from bench.io.radiance import read_exr
 from bench.metrics.intervals import place
-from bench.report.figures.crops import Exhibit, choose, crop_figure
 from bench.report.figures.figures import contact_sheet
+from bench.report.figures.images import Exhibit, choose, crop_figure
 from bench.report.figures.style import shrink
-from bench.report.page.page import Figure, Section
+from bench.report.page.page import Figure, PageSection
 from bench.report.results.inputs import Measured
 from bench.report.scores import unscored
 from bench.report.table.table import Table
@@ -27,7 +27,7 @@ SHOWN = {"test": 3, "no-truth": 2}
 THUMBNAIL = 130
 
 
-def sections(params: Params, scores: pd.DataFrame, measured: Measured) -> list[Section]:
+def sections(params: Params, scores: pd.DataFrame, measured: Measured) -> list[PageSection]:
     """Return crops with truth, crops without, the contact sheet of each tested data set, and what isn't scored."""
     tested = list(dict.fromkeys(entry.dataset for entry in params.evaluations.values()))
     crops, missing, unscored_sets = [], [], _unscored(params, measured)
@@ -40,10 +40,10 @@ def sections(params: Params, scores: pd.DataFrame, measured: Measured) -> list[S
         "Scenes are those with the largest saturated and moving shares, from different places first. "
         "Methods have their names in the tables and, on a line of its own where it is another, that of our variant."
     )
-    made = [Section("crops", "Crops", intro if crops else "", unscored_sets, crops, missing)]
+    made = [PageSection("crops", "Crops", intro if crops else "", unscored_sets, crops, missing)]
     sheets = [figure for dataset in tested for figure in _sheet(params, dataset)]
     none = [] if sheets else ["No prepared test scenes in this profile."]
-    views = Section("views", "Test views", figures=sheets, missing=none)
+    views = PageSection("views", "Test views", figures=sheets, missing=none)
     return [*(made if params.tables.crops or unscored_sets else []), views]
 
 

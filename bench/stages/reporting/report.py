@@ -18,14 +18,14 @@ from bench.report.codebooks.figures import InspectedCodebook
 from bench.report.codebooks.section import section
 from bench.report.cost import predictions
 from bench.report.figures.figures import learning_curves
-from bench.report.page.page import Figure, Page, Section, render
+from bench.report.page.page import Figure, Page, PageSection, render
 from bench.report.results.inputs import Measured, Paper
 from bench.report.results.results import clean, collect
 from bench.report.scores import cross, differences, masks, recipes, scored, support
 from bench.report.scores.summary import facts, findings
 from bench.report.table.caption import of_codebooks
 from bench.report.table.writers import to_csv, to_latex, to_markdown
-from bench.report.trace import digests, origins, sidecar
+from bench.report.trace import digests, origins, provenance
 from bench.stages import layout
 from bench.stages.reporting import pictures, sensitivity, submitted
 
@@ -60,13 +60,13 @@ def run(params: Params, partial: bool = False) -> None:
     sections = [_paper_table(paper, measured, notes) for paper in papers.values()]
     if made := recipes.table(measured):
         intro = "What each learned row was trained with, beside its publication's settings."
-        sections.append(Section("recipes", "Training recipes", intro, [made]))
+        sections.append(PageSection("recipes", "Training recipes", intro, [made]))
     supported = support.section(list(papers.values()), measured, scenes) if papers.keys() & {2, 3} else None
     sections += [supported] if supported else []
     if made := cross.table(measured, scores):
         intro = "Rows under the first of each method use weights that never saw the tested set's kind of pictures."
-        sections.append(Section("cross", "Across data sets", intro, [made]))
-    sections.append(Section("masks", "Where methods differ", tables=[masks.table(measured)]))
+        sections.append(PageSection("cross", "Across data sets", intro, [made]))
+    sections.append(PageSection("masks", "Where methods differ", tables=[masks.table(measured)]))
     if params.sensitivity:
         sections.append(sensitivity.section(params, scores, measured))
     if params.codebook_runs:
@@ -141,17 +141,17 @@ def _prepared(params: Params) -> dict[str, dict[str, list[str]]]:
     return found
 
 
-def _paper_table(paper: Paper, measured: Measured, notes: Sequence[str]) -> Section:
+def _paper_table(paper: Paper, measured: Measured, notes: Sequence[str]) -> PageSection:
     """Make the section of one of the paper's tables; Table 1 has the Pareto figures and the notes on submissions."""
     name, tables = (f"table{paper.number}", f"Table {paper.number}"), [scored.table(paper, measured)]
     if paper.number == 1:
         figures = predictions.figures(measured, scored.datasets_of(paper, measured))
-        return Section(*name, INTROS[1], tables, figures, notes)
+        return PageSection(*name, INTROS[1], tables, figures, notes)
     tests = differences.table(paper, measured)
-    return Section(*name, INTROS[paper.number], [*tables, *([tests] if tests else [])])
+    return PageSection(*name, INTROS[paper.number], [*tables, *([tests] if tests else [])])
 
 
-def _codebooks(params: Params, scenes: Mapping[str, Mapping[str, Sequence[str]]]) -> Section:
+def _codebooks(params: Params, scenes: Mapping[str, Mapping[str, Sequence[str]]]) -> PageSection:
     found = [path for name in params.codebook_runs if (path := layout.inspection(params, name)).exists()]
     wanted = [f"network-{run}" for run in params.runs_with_codebook]
     networks = [path for name in wanted if (path := layout.inspection(params, name)).exists()]
@@ -178,7 +178,7 @@ def _codebook_curves(params: Params) -> dict[str, Path]:
     return {name: layout.codebook(params, name).with_suffix(".csv") for name in params.codebook_runs}
 
 
-def _curves(params: Params) -> Section:
+def _curves(params: Params) -> PageSection:
     groups = {
         "curves": ("networks", {run: layout.curve(params, run) for run in params.runs}),
         "curves_codebooks": ("codebooks", _codebook_curves(params)),
@@ -194,7 +194,7 @@ def _curves(params: Params) -> Section:
             figures.append(Figure(name, learning_curves(curves, "loss"), f"Learning curves of the {what}", caption))
         elif paths:
             missing.append(f"No learning curves of {what} in this profile.")
-    return Section("curves", "Learning curves", figures=figures, missing=missing)
+    return PageSection("curves", "Learning curves", figures=figures, missing=missing)
 
 
 class _Part(NamedTuple):
@@ -212,7 +212,9 @@ def _views(params: Params) -> dict[str, _Part]:
     return {names[data]: _Part("views", {f"{names[data]}.csv": path.read_bytes()}) for data, path in present.items()}
 
 
-def _write(params: Params, folder: str, parts: Mapping[str, _Part], measured: Measured, known: sidecar.Known) -> None:
+def _write(
+    params: Params, folder: str, parts: Mapping[str, _Part], measured: Measured, known: provenance.Known
+) -> None:
     """Write a folder of the report and its provenance; what an earlier report left there goes."""
     files = {file: content for part in parts.values() for file, content in part.files.items()}
     for file, content in files.items():
@@ -220,8 +222,8 @@ def _write(params: Params, folder: str, parts: Mapping[str, _Part], measured: Me
     if parts:
         sources = {n: origins.of_file(params, measured.results, part.section, n) for n, part in parts.items()}
         hashes = {n: {file: digests.of_bytes(c) for file, c in part.files.items()} for n, part in parts.items()}
-        write_json_atomic(params.reports / folder / sidecar.NAME, sidecar.content(params, known, sources, hashes))
-        files[sidecar.NAME] = b""
+        write_json_atomic(params.reports / folder / provenance.NAME, provenance.content(params, known, sources, hashes))
+        files[provenance.NAME] = b""
     _sweep(params.reports / folder, files)
 
 
@@ -233,11 +235,11 @@ def _sweep(folder: Path, written: Iterable[str]) -> None:
             path.unlink()
 
 
-def _known(params: Params, scores: pd.DataFrame, sizes: Mapping[str, Any]) -> sidecar.Known:
+def _known(params: Params, scores: pd.DataFrame, sizes: Mapping[str, Any]) -> provenance.Known:
     """Hash what the other stages left, as far as it is there."""
     rows, curves = clean(scores), _codebook_curves(params)
     folders = {name: sorted(layout.scenes(params, name).glob("*/")) for name in params.datasets}
-    return sidecar.Known(
+    return provenance.Known(
         params=digests.of_params(params),
         evaluations={key: _evaluation(params, rows, key) for key in params.evaluations},
         runs={run: _trained(layout.weights(params, run), layout.curve(params, run)) for run in params.runs},
@@ -258,13 +260,13 @@ def _evaluation(params: Params, scores: pd.DataFrame, key: str) -> dict[str, Any
     if folder.exists():
         made["predictions"] = digests.of_folder(folder)._asdict()
     if (path := layout.foreign_card(params, entry)).exists():
-        made["card"] = sidecar.card(_json(path))
+        made["card"] = provenance.card(_json(path))
     return made | _hashed(sensitivity=layout.sensitivity(params, key))
 
 
 def _trained(weights: Path, curve: Path) -> dict[str, Any]:
     card = weights.with_suffix(".json")
-    return _hashed(weights=weights, curve=curve) | ({"card": sidecar.card(_json(card))} if card.exists() else {})
+    return _hashed(weights=weights, curve=curve) | ({"card": provenance.card(_json(card))} if card.exists() else {})
 
 
 def _hashed(**paths: Path) -> dict[str, str]:

@@ -7,7 +7,7 @@ import pandas as pd
 from bench.core.params import Params
 from bench.core.registry import protocols as registry
 from bench.io.tables import read_scores
-from bench.report.page.page import Figure, Section
+from bench.report.page.page import Figure, PageSection
 from bench.report.protocols import protocols
 from bench.report.protocols.figure import charted, protocol_figure
 from bench.report.protocols.ranking import ProtocolGrid, by_protocol, grids
@@ -28,7 +28,7 @@ CAPTION = (
 )
 
 
-def section(params: Params, scores: pd.DataFrame, measured: Measured) -> Section:
+def section(params: Params, scores: pd.DataFrame, measured: Measured) -> PageSection:
     """Return table, figures and findings from work/<profile>/sensitivity, and a sentence for what is missing.
 
     scores : the profile's score rows; they stand for its own protocol.
@@ -44,12 +44,12 @@ def section(params: Params, scores: pd.DataFrame, measured: Measured) -> Section
     name = ("protocols", "Protocols")
     if not made:
         none = "No other protocol was scored in this profile, so there is nothing to compare."
-        return Section(*name, missing=[none, *missing])
+        return PageSection(*name, missing=[none, *missing])
     figures = _figures(params, made)
     if not figures:
         missing.append("No figure: these protocols give every method the same values, to the digits shown.")
     first = [grid for grid in made if grid.metric.name == made[0].metric.name]
-    return Section(
+    return PageSection(
         *name,
         INTRO,
         tables=[protocols.table(made, results, measured)],

@@ -16,7 +16,8 @@ from torch import nn
 from bench.core.errors import UsageError
 from bench.core.fingerprint import fingerprint
 from bench.core.method import MethodCard
-from bench.core.params import Params, Variant
+from bench.core.params import Params
+from bench.core.runs import Evaluation
 from bench.core.scene import Radiance, Scene
 from bench.io.container import CARD
 from bench.io.radiance import read_exr, write_exr
@@ -76,12 +77,13 @@ class PredictionCache:
     used: set[Path] = field(default_factory=set)
 
     @classmethod
-    def of(cls, params: Params, cell: str, variant: Variant, code: str) -> "PredictionCache":
-        """Return those of evaluation `cell`; `code` is where the method's sources lie."""
+    def of(cls, params: Params, name: str, evaluation: Evaluation) -> "PredictionCache":
+        """Return those of evaluation `name`, whose `code` is where the method's sources lie."""
+        variant = params.variants[evaluation.variant]
         made = {"method": variant.method, "preset": variant.preset, "options": dict(variant.options)}
         settings = {**made, "libraries": {name: _version(name) for name in LIBRARIES}}
-        decided = fingerprint("prediction", code, settings=settings)
-        return cls(Path("runs") / params.profile / "predictions" / cell / decided)
+        decided = fingerprint("prediction", evaluation.code, settings=settings)
+        return cls(Path("runs") / params.profile / "predictions" / name / decided)
 
     def predict(self, predict: Predictor, scene: Scene, folder: Path) -> Radiance:
         """Return the prediction that is kept for the prepared scene in `folder`, or make it and keep it if it is slow.

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from bench.core.fingerprint import fingerprint
+from bench.core.registry import metrics
 from bench.core.scene import Array
 from bench.io.files import write_text_atomic
 from bench.metrics.protocol import LIBRARIES, Protocol
@@ -30,16 +32,20 @@ def key(prediction: str, truth: str, protocol: Protocol, masked: bool, device: s
     masked     : whether scores inside masks are among them.
     device     : "cpu" or "cuda"; they round differently.
     """
-    parts = (
-        prediction,
-        truth,
-        protocol.model_dump_json(),
-        masked,
-        device,
-        fingerprint("score"),
-        *map(version, LIBRARIES),
-    )
+    needed = {library for metric in protocol.metrics for library in metrics[metric].needs}
+    versions = (*map(version, LIBRARIES), *(f"{library} {_installed(library)}" for library in sorted(needed)))
+    parts = (prediction, truth, protocol.model_dump_json(), masked, device, fingerprint("score"), *versions)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _installed(library: str) -> str:
+    """Version of an optional library; "absent" without it, "" if it is installed under another name."""
+    if find_spec(library) is None:
+        return "absent"
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return ""
 
 
 def read(folder: Path, name: str) -> Scores | None:

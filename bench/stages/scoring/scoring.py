@@ -1,12 +1,16 @@
 """Scoring of many predictions under one or several protocols: cached, and by as many processes as pay."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
+import torch
+
+from bench.core import parallel
 from bench.core.errors import UsageError
 from bench.core.parallel import interrupted
 from bench.core.params import Params
@@ -14,11 +18,14 @@ from bench.core.scene import Array, Radiance, Scene
 from bench.io.container import CARD, read_scene
 from bench.io.submission import read_radiance
 from bench.metrics.checks import FileFinding, examine
+from bench.metrics.images import one_thread
 from bench.metrics.protocol import Protocol
 from bench.metrics.scorer import Scorer, preparation
 from bench.stages.scoring import score_cache
-from bench.stages.scoring.parallel import spread
 from bench.stages.scoring.score_cache import Scores
+
+Item = TypeVar("Item")
+Done = TypeVar("Done")
 
 ABOVE = "and protocols take 1 as its peak; files given as truth are neither scaled nor clipped, unlike prepared scenes."
 
@@ -36,7 +43,7 @@ class Task(NamedTuple):
 
 @dataclass(frozen=True)
 class Rules:
-    """How to score.
+    """Protocols and options of a scoring.
 
     masked   : protocols that are applied to the whole picture and inside the scene's masks.
     whole    : protocols that are applied to the whole picture only.
@@ -56,7 +63,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What scoring one prediction gave.
+    """Scores and findings of one prediction.
 
     scores   : protocol's name -> metric -> value; protocols that couldn't be applied are absent.
     findings : faults of the prediction, and protocols' refusals.
@@ -78,6 +85,16 @@ def score_all(tasks: Sequence[Task], rules: Rules, *, workers: int, label: str) 
     at once: an interrupted call goes on where it was. On a GPU one process does everything.
     """
     return spread(partial(score_one, rules), tasks, workers if rules.device == "cpu" else 1, label)
+
+
+def spread(work: Callable[[Item], Done], items: Sequence[Item], workers: int, label: str) -> list[Done]:
+    """Do what `bench.core.parallel.spread` does, on one torch thread, here as in other processes.
+
+    Sums associate differently with another number of threads, so one is what makes a number independent of how many
+    processes shared the work.
+    """
+    with one_thread():
+        return parallel.spread(work, items, workers, label, partial(torch.set_num_threads, 1))
 
 
 def score_one(rules: Rules, task: Task) -> Outcome:
@@ -170,7 +187,4 @@ def placed(image: Array, device: str) -> Any:
     """Return an image as metrics take it: the array itself for "cpu", a float32 tensor on another device."""
     if device == "cpu":
         return image
-    import numpy as np
-    import torch
-
     return torch.from_numpy(np.array(image, dtype=np.float32)).to(device)

@@ -14,7 +14,7 @@ def run(params: Params) -> None:
     raises UsageError.
     """
     files = [
-        layout.need(params, layout.scores(params, cell), f"evaluate {cell}") for cell in sorted(params.evaluations)
+        layout.need(params, layout.scores(params, name), f"evaluate {name}") for name in sorted(params.evaluations)
     ]
     scores = clean(read_scores(files))
     write_text_atomic(params.reports / "scores.csv", scores.to_csv(index=False, lineterminator="\n", na_rep="nan"))

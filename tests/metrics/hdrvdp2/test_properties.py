@@ -1,4 +1,4 @@
-"""What must hold for any pair, not only for the recorded ones; and what is refused."""
+"""Properties that hold for any pair, not only for the recorded ones; and input that is refused."""
 
 import math
 

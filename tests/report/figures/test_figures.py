@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from bench.report.codebooks.figures import atlas_figure, by_size, codebook_figure, project, sheets
-from bench.report.figures.crops import Crop, choose, crop_figure, crops_of, error
 from bench.report.figures.figures import contact_sheet, learning_curves
+from bench.report.figures.images import Crop, choose, crop_figure, crops_of, error
 from bench.report.figures.style import QUARTERS, shrink
 from bench.report.page.page import size
 
@@ -47,10 +47,7 @@ def test_an_overlapped_codebook_follows_its_vanilla_counterpart(codebooks):
     [
         (("vanilla", "olc"), [["vanilla", "olc"]]),
         (("vanilla", "olc", "vhdr"), [["vanilla", "olc", "vhdr"]]),
-        (
-            ("vanilla", "olc", "vanilla-r", "olc-r", "vhdr"),
-            [["vanilla", "olc", "vhdr"], ["vanilla-r", "olc-r"]],
-        ),
+        (("vanilla", "olc", "vanilla-r", "olc-r", "vhdr"), [["vanilla", "olc", "vhdr"], ["vanilla-r", "olc-r"]]),
         (("a", "b", "c", "d"), [["a", "b", "c"], ["d"]]),
         ((), []),
     ],

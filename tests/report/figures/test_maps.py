@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.report.figures.maps import SceneMaps, map_figure
+from bench.report.figures.images import SceneMaps, map_figure
 
 
 @pytest.fixture

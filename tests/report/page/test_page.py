@@ -6,7 +6,7 @@ import pytest
 from bench.core.decisions import decisions
 from bench.core.errors import BenchError
 from bench.report.page import page
-from bench.report.page.page import Figure, Page, Section, data_uri, render, size
+from bench.report.page.page import Figure, Page, PageSection, data_uri, render, size
 from bench.report.scores import differences, scored, support
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
@@ -83,7 +83,7 @@ def test_controls_tests_and_what_they_support_on_the_page(study):
     papers, measured = study({**levels, "full": 0.5})
     tables = [scored.table(papers[2], measured), differences.table(papers[2], measured)]
     supported = support.section(list(papers.values()), measured, {})
-    html = render(Page(measured.params, {}, sections=[Section("table2", "Table 2", tables=tables), supported]))
+    html = render(Page(measured.params, {}, sections=[PageSection("table2", "Table 2", tables=tables), supported]))
     parsed(html)
     assert html.count("<details>") == 1, "the paired differences alone are folded"
     assert '<span class="kind control">control</span>' in html
@@ -95,7 +95,7 @@ def test_controls_tests_and_what_they_support_on_the_page(study):
 
 def test_values_are_escaped(reported):
     nasty = "<script>alert('x')</script> & \"more\""
-    html = render(Page(reported[0], {"fact": nasty}, [nasty], [Section("s", nasty, missing=[nasty])]))
+    html = render(Page(reported[0], {"fact": nasty}, [nasty], [PageSection("s", nasty, missing=[nasty])]))
     assert "<script>alert" not in html
     parsed(html)
 
@@ -108,7 +108,7 @@ def test_a_page_over_five_megabytes_is_refused(reported, monkeypatch):
     monkeypatch.setattr(page, "LIMIT", 1000)
     figure = Figure("big", (reported[1] / "figures" / "curves.png").read_bytes(), "t", "c")
     with pytest.raises(BenchError, match="largest picture is big"):
-        render(Page(reported[0], {}, sections=[Section("s", "s", figures=[figure])]))
+        render(Page(reported[0], {}, sections=[PageSection("s", "s", figures=[figure])]))
 
 
 def test_large_pictures_travel_as_webp(reported, monkeypatch):

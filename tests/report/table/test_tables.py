@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bench.core.errors import BenchError
-from bench.report.codebooks import inspection
+from bench.report.codebooks import tables
 from bench.report.results.inputs import Paper
 from bench.report.scores import masks, scored
 from bench.report.table.caption import of_codebooks
@@ -176,7 +176,7 @@ def test_captions_of_codebooks_say_under_what_they_were_made():
         "held-out scenes of 2 places"
     )
     assert "perceptual backbone vgg16 (file)," in of_codebooks(params, {"a": {"perceptual": "vgg16 (file)"}}, [])
-    for table in (inspection.codebooks([], text), inspection.parts([], text)):
+    for table in (tables.codebooks([], text), tables.parts([], text)):
         assert table.caption.startswith(text)
 
 
@@ -191,10 +191,10 @@ def test_masks_table(measured):
 def test_inspection_tables_survive_missing_values():
     kinds = {"H": {"used": 0.5, "quarters": [0.25] * 4}}
     report = {"codebook": "c", "segments": "olc", "codes": 8, "images": 1, "vectors": 4, "kinds": kinds}
-    (row,) = records(inspection.codebooks([report], "tiny"))
+    (row,) = records(tables.codebooks([report], "tiny"))
     assert (row["used"], row["perplexity"], row["hits_q4"]) == ("0.50000", "", "0.25000")
     assert "not reported" in row["note"]
-    (row,) = records(inspection.parts([{"run": "r", "codes": 8}], "tiny"))
+    (row,) = records(tables.parts([{"run": "r", "codes": 8}], "tiny"))
     assert row["psnr_mu"] == ""
 
 

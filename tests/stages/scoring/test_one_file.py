@@ -25,7 +25,7 @@ def enlarged(site):
         (site.folder / path).write_text(FILES[path], encoding="utf-8")
     (site.folder / METRIC).write_text(FILES[METRIC], encoding="utf-8")
     rare = re.sub(r"@section.*?(?=@metric)", "", FILES[METRIC], flags=re.S).replace("outliers-", "rare-")
-    rare = rare.replace('("outliers", "mu")', '("mu",), needs=("no_such_library",)')
+    rare = rare.replace('("outliers", "mu")', '("mu",), needs=("nosuchlibrary",)')
     (site.folder / ABSENT).write_text(rare, encoding="utf-8")
     protocol = site.folder / "bench/metrics/protocols/whole-float.yaml"
     settings, added = yaml.safe_load(protocol.read_text(encoding="utf-8")), yaml.safe_load(PROTOCOL)
@@ -60,8 +60,8 @@ def test_a_new_method_runs_through_the_whole_pipeline(enlarged, command):
     assert float(learned["macs_full_g"]) > 20 * float(learned["macs_256_g"]) > 0
     assert float(learned["published_params_m"]) > float(learned["params_m"])
     page = (enlarged.folder / enlarged.params.reports / "index.html").read_text(encoding="utf-8")
-    assert "Three layers" in page and "Hat merge" in page and "outliers-μ" in page
-    reason = "needs no_such_library, which isn't installed"
+    assert "Three layers" in page and "Hat merge" in page and "outliers\N{NON-BREAKING HYPHEN}μ" in page
+    reason = "needs nosuchlibrary, which isn't installed"
     assert reason in (enlarged.folder / enlarged.params.reports / "tables" / "table1.md").read_text(encoding="utf-8")
     listed = command(enlarged, "list", "metrics").stdout
     assert "outliers-mu" in listed and reason in listed

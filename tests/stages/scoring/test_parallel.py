@@ -11,7 +11,7 @@ from bench.core import parallel
 from bench.core.errors import BenchError, UsageError
 from bench.core.parallel import interrupted
 from bench.metrics.images import one_thread
-from bench.stages.scoring.parallel import spread
+from bench.stages.scoring.scoring import spread
 
 
 def where(item):

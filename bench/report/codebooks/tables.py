@@ -1,4 +1,8 @@
-"""Tables of how kinds of images share a codebook, and of what HDR images draw on in each exposure zone."""
+"""Tables of what `inspect` found: use of codebooks, whether a network's parts do their work, and the paper's claim.
+
+The claim: HDR images are made of LDR representations. Its tables tell how kinds of images share a codebook, and what
+HDR images draw on in each exposure zone.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
@@ -7,7 +11,6 @@ from typing import Any
 from bench.core.scene import IMAGE_KINDS
 from bench.metrics.codebook import QUARTERS
 from bench.metrics.overlap import sharers
-from bench.report.codebooks.inspection import number, row, samples
 from bench.report.table.table import Column, Row, Table, Value
 
 Report = Mapping[str, Any]
@@ -15,11 +18,46 @@ Report = Mapping[str, Any]
 LDR = IMAGE_KINDS[:3]
 ZONES = ("shadows", "mid", "saturated", "mixed")
 UNMIXED = "all but mixed"
-"""What the row over all zones is called: cells that belong to none aren't counted in it."""
+"""Name of the row over all zones: cells that belong to none aren't counted in it."""
 EMPTY = "no cell of this zone in these images"
-CODEBOOK = (Column("codebook", "codebook"), Column("segments", "segments"), Column("codes", "K", "", 0))
-TAIL = (Column("n_vectors", "vectors", "", 0), Column("note", "note", shown=False))
 
+
+def _quarters(name: str, digits: int = 3) -> tuple[Column, ...]:
+    return tuple(Column(f"{name}_q{i + 1}", f"Q{i + 1}", name, digits) for i in range(QUARTERS))
+
+
+CODEBOOK = (Column("codebook", "codebook"), Column("segments", "segments"), Column("codes", "K", "", 0))
+NOTE = Column("note", "note", shown=False)
+TAIL = (Column("n_vectors", "vectors", "", 0), NOTE)
+
+CODEBOOK_COLUMNS = (
+    *CODEBOOK,
+    Column("mean_square_norm", "mean |code|²", "", 4),
+    Column("image_kind", "kind of image"),
+    Column("allowed", "codes allowed", "", 0),
+    Column("used", "used, share", "", 3),
+    Column("perplexity", "perplexity", "", 1),
+    Column("quantisation_error", "quantisation error", "", 5),
+    Column("psnr_mu", "PSNR-μ", "rebuilt", 2),
+    Column("psnr_l", "PSNR-l", "rebuilt", 2),
+    *_quarters("hits"),
+    *_quarters("used"),
+    *_quarters("error", 4),
+    Column("n_images", "images", shown=False),
+    Column("n_vectors", "vectors", shown=False),
+    NOTE,
+)
+PART_COLUMNS = (
+    Column("run", "run"),
+    Column("codes", "K", "", 0),
+    Column("psnr_mu", "PSNR-μ", "", 2),
+    Column("psnr_mu_permuted_features", "PSNR-μ, F_vq permuted", "", 2),
+    Column("fsm_permuted_change", "change, FSM permuted", "", 5),
+    Column("mapping_loss_first", "mapping loss, first", "", 5),
+    Column("mapping_loss_last", "mapping loss, last", "", 5),
+    Column("hdr_perplexity", "perplexity of HDR images", "", 1),
+    NOTE,
+)
 OVERLAP_COLUMNS = (
     *CODEBOOK,
     Column("first", "kind"),
@@ -33,7 +71,7 @@ OVERLAP_COLUMNS = (
 ZONE_COLUMNS = (
     *CODEBOOK,
     Column("zone", "zone of the reference"),
-    *(Column(f"hits_q{i + 1}", f"Q{i + 1}", "hits", 3) for i in range(QUARTERS)),
+    *_quarters("hits"),
     Column("used", "used, share", "", 3),
     Column("perplexity", "perplexity", "", 1),
     *TAIL,
@@ -63,7 +101,91 @@ CLAIM_COLUMNS = (
 )
 
 
-def tables(found: Sequence[Report], setting: str) -> list[Table]:
+def codebooks(found: Sequence[Report], setting: str) -> Table:
+    """Build the table of codebook use: one row for each codebook and kind of image."""
+    rows = tuple(_codebook_row(report, kind) for report in found for kind in IMAGE_KINDS if kind in report["kinds"])
+    return Table(
+        name="codebooks",
+        title="Use of the codebooks on held-out images",
+        caption=f"{setting}: {samples(found)}. L1 to L3 are the frames, short to long; H is the ground truth. "
+        "Mean |code|²: mean square norm of the codebook's codes, to which the mapping loss's effect is proportional. "
+        "Used: share of the codebook's K codes hit at least once (an overlapped one allows L1 to L3 half of them). "
+        "Perplexity: exp of the entropy of hits. Quantisation error: mean squared difference of a vector's component "
+        "and its code's. PSNR: reconstruction from the codes alone. "
+        "Q1 to Q4: the quarters of the codebook, their share of hits, the share of their codes used and the "
+        "quantisation error of the vectors that chose them; in a vanilla codebook they are ranges of indices and no "
+        "more. Images are padded to multiples of 8 by reflection.",
+        columns=CODEBOOK_COLUMNS,
+        rows=rows,
+        groups={
+            ("all", "rebuilt"): "reconstruction, dB",
+            ("all", "hits"): "share of hits",
+            ("all", "used"): "share used",
+            ("all", "error"): "quantisation error",
+        },
+    )
+
+
+def samples(found: Sequence[Report]) -> str:
+    """State what the statistics of some codebooks were counted on."""
+    counts = sorted({(int(report["images"]), int(report["vectors"])) for report in found})
+    return " and ".join(f"{images} images, {vectors} vectors" for images, vectors in counts) or "nothing inspected yet"
+
+
+def _codebook_row(report: Report, kind: str) -> Row:
+    values = report["kinds"][kind]
+    cells: dict[str, Value] = {
+        **_codebook(report),
+        "mean_square_norm": _number(report.get("mean_square_norm")),
+        "image_kind": kind,
+        "allowed": values.get("allowed"),
+        "n_images": int(report["images"]),
+    }
+    for key in ("used", "perplexity", "quantisation_error", "psnr-mu", "psnr-l"):
+        cells[key.replace("-", "_")] = _number(values.get(key))
+    quarters = {"hits": "quarters", "used": "quarters_used", "error": "quarters_error"}
+    shares = {
+        f"{name}_q{i + 1}": share for name, fact in quarters.items() for i, share in enumerate(values.get(fact, ()))
+    }
+    cells |= {key: _number(share) for key, share in shares.items()}
+    unused = {key: "no vector chose this quarter" for key, share in shares.items() if share is None}
+    return _row(cells, CODEBOOK_COLUMNS, unused)
+
+
+def parts(found: Sequence[Report], setting: str) -> Table:
+    """Build the table that shows whether codebook features, mapping loss and FSM matter to the trained networks."""
+    return Table(
+        name="parts",
+        title="Do the parts do their work?",
+        caption=f"{setting}. F_vq permuted: the codebook decoder's features are shuffled over space, PSNR-μ "
+        "should fall. FSM permuted: the three frames' weights are exchanged, the output should change (largest change "
+        "of relative radiance). The mapping loss should fall in training; the perplexity of HDR images should reach "
+        "10 % of K.",
+        columns=PART_COLUMNS,
+        rows=tuple(
+            _row(
+                {"run": str(report["run"]), "codes": report.get("codes")}
+                | {column.key: _number(report.get(column.key.replace("_", "-"))) for column in PART_COLUMNS[2:-1]},
+                PART_COLUMNS,
+                {},
+            )
+            for report in found
+        ),
+    )
+
+
+def _row(cells: Mapping[str, Value], columns: Sequence[Column], reasons: Mapping[str, str]) -> Row:
+    """Make a row of what an inspection reported; an empty cell without a reason of its own wasn't reported."""
+    empty = [c.key for c in columns if cells.get(c.key) is None and c.key != "note"]
+    remarks = {key: reasons.get(key, "not reported by this inspection") for key in empty}
+    return Row("all", {**cells, "note": Row("all", cells, remarks).note}, remarks)
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def claim(found: Sequence[Report], setting: str) -> list[Table]:
     """Build the tables about the claim, from the codebooks that were inspected for it; none without any."""
     complete = [report for report in found if "overlap" in report and "zones" in report]
     if not complete:
@@ -112,19 +234,19 @@ def _claim(found: Sequence[Report], setting: str) -> Table:
 def _claim_row(report: Report) -> Row:
     zones = report["zones"]
     cells = _codebook(report) | {
-        "unshared": number(zones["sharers"]["mass"]["none"]),
-        "unshared_codes": number(zones["sharers"]["codes"]["none"]),
-        "information": number(zones["information"]),
-        "information_shifted": number(zones["information_shifted"]["high"]),
-        "cramers_v": number(zones["cramers_v"]),
+        "unshared": _number(zones["sharers"]["mass"]["none"]),
+        "unshared_codes": _number(zones["sharers"]["codes"]["none"]),
+        "information": _number(zones["information"]),
+        "information_shifted": _number(zones["information_shifted"]["high"]),
+        "cramers_v": _number(zones["cramers_v"]),
     }
     reasons: dict[str, str] = {}
     for zone in ("saturated", "mid", "shadows"):
         half = zones["zones"][zone].get("half")
         found = (half["share"], half["shifted"]["low"], half["shifted"]["high"]) if half else (None,) * 3
-        cells |= {f"{zone}_{key}": number(value) for key, value in zip(("half", "low", "high"), found, strict=True)}
+        cells |= {f"{zone}_{key}": _number(value) for key, value in zip(("half", "low", "high"), found, strict=True)}
         reasons |= {f"{zone}_{key}": EMPTY for key in ("half", "low", "high")}
-    return row("all", cells, CLAIM_COLUMNS, reasons)
+    return _row(cells, CLAIM_COLUMNS, reasons)
 
 
 def _zones(found: Sequence[Report], setting: str) -> Table:
@@ -151,9 +273,9 @@ def _zone_rows(report: Report) -> Iterator[Row]:
     by_zone = dict.fromkeys(("used", "perplexity"), "counted by zone and over all cells only")
     for zone, values in {**{zone: zones[zone] for zone in ZONES}, UNMIXED: unmixed}.items():
         cells = _codebook(report) | {"zone": zone, "n_vectors": int(values["vectors"])}
-        cells |= {f"hits_q{i + 1}": number(share) for i, share in enumerate(values.get("quarters", ()))}
-        cells |= {key: number(values.get(key)) for key in ("used", "perplexity")}
-        yield row("all", cells, ZONE_COLUMNS, reasons | (by_zone if zone == UNMIXED else {}))
+        cells |= {f"hits_q{i + 1}": _number(share) for i, share in enumerate(values.get("quarters", ()))}
+        cells |= {key: _number(values.get(key)) for key in ("used", "perplexity")}
+        yield _row(cells, ZONE_COLUMNS, reasons | (by_zone if zone == UNMIXED else {}))
 
 
 def _sharers(found: Sequence[Report], setting: str) -> Table:
@@ -184,11 +306,11 @@ def _sharer_rows(report: Report) -> Iterator[Row]:
     parts = {f"HDR vectors, {zone}": zones["zones"][zone] for zone in ZONES}
     for name, values in {"all HDR vectors": whole, **parts, "codes of the codebook": codes}.items():
         cells = _codebook(report) | {"of": name, "n_vectors": int(values["vectors"])}
-        cells |= {SHARERS[who]: number(share) for who, share in values.get("sharers", {}).items()}
+        cells |= {SHARERS[who]: _number(share) for who, share in values.get("sharers", {}).items()}
         for key, prefix in (("same", "same"), ("same_by_chance", "chance")):
-            cells |= {f"{prefix}_{kind.lower()}": number(values.get(key, {}).get(kind)) for kind in LDR}
+            cells |= {f"{prefix}_{kind.lower()}": _number(values.get(key, {}).get(kind)) for kind in LDR}
         reason = "a code has no place" if values is codes else EMPTY
-        yield row("all", cells, SHARER_COLUMNS, {column.key: reason for column in SHARER_COLUMNS})
+        yield _row(cells, SHARER_COLUMNS, {column.key: reason for column in SHARER_COLUMNS})
 
 
 def _overlaps(found: Sequence[Report], setting: str) -> Table:
@@ -210,8 +332,8 @@ def _overlaps(found: Sequence[Report], setting: str) -> Table:
 def _overlap_rows(report: Report) -> Iterator[Row]:
     for i, j in combinations(range(len(IMAGE_KINDS)), 2):
         cells = _codebook(report) | {"first": IMAGE_KINDS[i], "second": IMAGE_KINDS[j]}
-        cells |= {key: number(report["overlap"][key][i][j]) for key in ("jaccard", "shared", "same", "same_by_chance")}
-        yield row("all", cells, OVERLAP_COLUMNS, {})
+        cells |= {key: _number(report["overlap"][key][i][j]) for key in ("jaccard", "shared", "same", "same_by_chance")}
+        yield _row(cells, OVERLAP_COLUMNS, {})
 
 
 def _codebook(report: Report) -> dict[str, Value]:

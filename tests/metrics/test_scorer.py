@@ -1,18 +1,21 @@
 """Many protocols on one pair, and what HDR-VDP-2 is handed."""
 
 import math
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
 from bench.core.errors import UsageError
-from bench.core.registry import protocols
+from bench.core.registry import metrics, protocols
 from bench.metrics import similarity
 from bench.metrics.protocol import Protocol
 from bench.metrics.rounding import rgbe
-from bench.metrics.scorer import Scorer, preparation
+from bench.metrics.scorer import Scorer, preparation, score
 from bench.metrics.viewing import Display, visibility
+from bench.stages.scoring import score_cache
 
 
 @pytest.fixture
@@ -150,3 +153,20 @@ def test_the_map_is_of_what_the_score_is_of(name):
 def test_a_protocol_without_viewing_conditions_has_no_map(images):
     with pytest.raises(UsageError, match="safnet@1 says nothing of HDR-VDP-2's viewing conditions"):
         visibility(Scorer(*images).pair(protocols["safnet"]), protocols["safnet"])
+
+
+def test_a_metric_whose_library_is_missing_is_left_out(images, monkeypatch):
+    card = replace(metrics["psnr-l"], needs=("no_such_library",))
+    rule = protocols["safnet"]
+    key = partial(score_cache.key, "prediction", "truth", rule, False, "cpu")
+    before = key()
+    monkeypatch.setitem(metrics.every, "psnr-l", card)
+    assert list(Scorer(*images).scores(rule)) == ["psnr-mu"]
+    assert key() != before  # else the gap would stay when the library comes
+    with pytest.raises(UsageError, match="psnr-l needs no_such_library, which isn't installed"):
+        score(card, *images)
+
+
+def test_what_has_no_value_inside_a_mask_refuses_one(images):
+    with pytest.raises(UsageError, match="hdrvdp2 has no value inside a mask"):
+        score(metrics["hdrvdp2"], *images, mask=np.ones(images[0].shape[:2], bool))

@@ -10,7 +10,7 @@ import pytest
 
 from bench.metrics.combination import by_zone
 from bench.metrics.zones import ZoneRule
-from bench.report.codebooks import combination, figures, inspection
+from bench.report.codebooks import figures, tables
 from bench.report.codebooks.figures import (
     kinds_figure,
     observed,
@@ -48,7 +48,7 @@ def change(report, seed, **facts):
 class TestTables:
     @pytest.fixture
     def made(self, reports):
-        return {table.name: table for table in combination.tables(reports, "tiny")}
+        return {table.name: table for table in tables.claim(reports, "tiny")}
 
     def test_every_table_is_written_in_every_form(self, made):
         assert list(made) == ["codebooks_claim", "codebooks_zones", "codebooks_sharers", "codebooks_overlap"]
@@ -73,7 +73,7 @@ class TestTables:
             assert sum(float(row[f"hits_q{i}"]) for i in range(1, 5)) == pytest.approx(1, abs=4e-5)
 
     def test_sharers_sum_to_one(self, made):
-        keys = list(combination.SHARERS.values())
+        keys = list(tables.SHARERS.values())
         assert keys[0] == "codes_none"
         assert keys[-1] == "codes_l1_l2_l3"
         for row in records(made["codebooks_sharers"]):
@@ -100,14 +100,14 @@ class TestTables:
 
     def test_a_zone_without_cells_has_dashes_with_a_reason(self, olc):
         olc["zones"]["zones"]["shadows"] = {"vectors": 0}
-        made = {table.name: records(table) for table in combination.tables([olc], "tiny")}
+        made = {table.name: records(table) for table in tables.claim([olc], "tiny")}
         (row,) = (row for row in made["codebooks_zones"] if row["zone"] == "shadows")
         assert (row["hits_q1"], row["n_vectors"]) == ("", "0")
         assert "no cell of this zone" in row["note"]
         assert made["codebooks_claim"][0]["shadows_half"] == ""
 
     def test_older_inspections_give_no_tables(self):
-        assert combination.tables([{"codebook": "c"}], "tiny") == []
+        assert tables.claim([{"codebook": "c"}], "tiny") == []
 
     def test_captions_state_the_zones_rule(self, made):
         for name in ("codebooks_claim", "codebooks_zones", "codebooks_sharers"):
@@ -116,7 +116,7 @@ class TestTables:
             assert "if 75% of its pixels" in made[name].caption
 
     def test_quantisation_error_of_an_unused_quarter_is_a_dash(self, olc):
-        rows = {row["image_kind"]: row for row in records(inspection.codebooks([olc], "tiny"))}
+        rows = {row["image_kind"]: row for row in records(tables.codebooks([olc], "tiny"))}
         assert rows["L1"]["error_q4"] == ""
         assert "error_q3 error_q4: no vector chose this quarter" in rows["L1"]["note"]
         assert float(rows["H"]["error_q4"]) == pytest.approx(olc["kinds"]["H"]["quarters_error"][3], abs=1e-6)
@@ -299,5 +299,5 @@ class TestSection:
 
 
 def test_the_rule_is_told_in_code_values():
-    text = combination.rule([{"zones": {"rule": ZoneRule(dark=0.2)._asdict()}}])
+    text = tables.rule([{"zones": {"rule": ZoneRule(dark=0.2)._asdict()}}])
     assert "below 0.2 (51 of 255)" in text
