@@ -13,9 +13,9 @@ from bench.provenance.evidence import Evidence
 from bench.provenance.number import Number
 from bench.provenance.values import Value
 from bench.report.table.kinds import KINDS
-from bench.report.trace import digests, origins, sidecar
+from bench.report.trace import digests, origins, provenance
 from bench.report.trace.origins import Sources
-from bench.report.trace.sidecar import target
+from bench.report.trace.provenance import target
 from bench.repository import git
 from bench.stages import layout
 
@@ -134,7 +134,7 @@ def _protocol(number: Number, evidence: Evidence) -> dict[str, Any] | None:
     if known not in protocols or str(protocols[known].version) != version:
         return {"id": name, "settings": {}, "title": "not among the protocols of this version"}
     rules = protocols[known]
-    settings = rules.model_dump(mode="json", exclude=sidecar.NOT_SETTINGS)
+    settings = rules.model_dump(mode="json", exclude=provenance.NOT_SETTINGS)
     return {"id": name, "title": rules.title, "settings": settings}
 
 

@@ -13,7 +13,7 @@ from bench.core.errors import UsageError
 from bench.core.params import Params
 from bench.io.tables import read_scores
 from bench.report.results.results import Summary, clean, collect
-from bench.report.trace import digests, origins, sidecar
+from bench.report.trace import digests, origins, provenance
 from bench.repository.lock import stages
 from bench.stages import layout
 
@@ -63,7 +63,7 @@ class Evidence:
     @property
     def provenance_file(self) -> Path:
         """The folder's provenance.json."""
-        return self.params.reports / self.folder / sidecar.NAME
+        return self.params.reports / self.folder / provenance.NAME
 
     @cached_property
     def provenance(self) -> dict[str, Any]:

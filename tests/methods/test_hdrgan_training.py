@@ -14,25 +14,10 @@ from bench.nn.losses import Fidelity
 from bench.stages.training.train import learner_of
 from bench.train.checkpoint import Checkpoint
 from bench.train.loop import fit, seed_parameters
-from bench.train.patches import PatchStream
 from methods.hdrgan.adversarial import WEIGHT, PatchDiscriminator, sphere_distance
+from tests.train.tiny import Interrupted, Stopped
 
 CPU = torch.device("cpu")
-
-
-class Stopped(Exception):
-    """What interrupts a training in these tests."""
-
-
-class Interrupted(PatchStream):
-    """A stream that stops when sample `at` is asked for."""
-
-    at = -1
-
-    def cut(self, number, out):
-        if number == self.at:
-            raise Stopped
-        super().cut(number, out)
 
 
 def learner(settings):

@@ -136,20 +136,6 @@ def test_training_moves_what_is_not_frozen(options, moves, stays, tiny_scene, tm
     assert not any(module.training for module in made.eval().modules())
 
 
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        ({"prior_weights": "imagenet"}, "prior_weights 'imagenet' are unknown; expected trained or random"),
-        ({"prior_frozen": "no"}, "prior_frozen 'no' is neither true nor false"),
-        ({"prior": "none", "prior_frozen": False}, "with prior: none there is no codebook decoder"),
-        ({"prior": "none", "prior_weights": "random"}, "with prior: none there is no codebook decoder"),
-    ],
-)
-def test_a_control_that_makes_no_sense_is_answered_with_a_sentence(options, sentence):
-    with pytest.raises(UsageError, match=sentence):
-        methods["olc"].build("smoke", vqgan=BOOK, **options)
-
-
 @pytest.fixture
 def control(smoke):
     """Make the smoke profile with one more run, of a variant with these options, on a codebook or on none."""

@@ -134,11 +134,16 @@ def card(params: Params, run: str) -> dict[str, object]:
     }  # fmt: skip
 
 
+def write_score_files(params: Params) -> None:
+    for key, rows in score_rows().items():
+        write_scores(params.work / "scores" / f"{key}.csv", rows)
+
+
 def fill(params: Params) -> None:
     """Write what the stages before `summarize` leave, below the current folder."""
-    for cell, rows in score_rows().items():
-        write_scores(params.work / "scores" / f"{cell}.csv", rows)
-        write_scores(params.work / "sensitivity" / f"{cell}.csv", sensitivity_rows(rows))
+    write_score_files(params)
+    for key, rows in score_rows().items():
+        write_scores(params.work / "sensitivity" / f"{key}.csv", sensitivity_rows(rows))
     for run in params.runs:
         write_json(params.work / "weights" / f"{run}.json", card(params, run))
         write_curve(params.work / "curves" / f"{run}.csv")
@@ -164,8 +169,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
     """A profile of which nothing but scores exists: no cards, curves, inspections, scenes or predictions."""
     monkeypatch.chdir(tmp_path)
     params = parameters()
-    for cell, rows in score_rows().items():
-        write_scores(params.work / "scores" / f"{cell}.csv", rows)
+    write_score_files(params)
     return params
 
 

@@ -22,28 +22,10 @@ from bench.train.checkpoint import Checkpoint, digest
 from bench.train.learner import HdrLearner
 from bench.train.loop import fit, seed_parameters, trainable
 from bench.train.patches import PatchStream
+from tests.train.tiny import Interrupted, Stopped, same
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
-
-
-class Stopped(Exception):
-    """What interrupts a training in these tests."""
-
-
-class Interrupted(PatchStream):
-    """A stream that calls `stop` when sample `at` is asked for."""
-
-    at, stop = -1, None
-
-    def cut(self, number, out):
-        if number == self.at:
-            self.stop()
-        super().cut(number, out)
-
-
-def interrupt():
-    raise Stopped
 
 
 def die():
@@ -56,20 +38,16 @@ def settings(**changes):
     return Stage2(**values).model_copy(update={"checkpoint_every": 4, "log_every": 3, **changes})
 
 
-def train(scene, folder, at=-1, stop=interrupt, seed=0, **changes):
+def train(scene, folder, at=-1, stop=None, seed=0, **changes):
     """Train a tiny AHDRNet; returns its weights and learning curve."""
     chosen = settings(**changes)
     network = methods["ahdrnet"].build("smoke", head="mu-residual")
     seed_parameters(network, seed)
     stream = Interrupted([scene], size=24, stride=8, augment=True, seed=seed)
-    stream.at, stream.stop = at, stop
+    stream.at, stream.stop = at, stop or stream.stop
     learner = HdrLearner(network, chosen, None)
     curve = fit(learner, stream, chosen, Checkpoint(folder), label="tiny", device=CPU)
     return network.state_dict(), curve
-
-
-def same(one, other):
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
 @pytest.fixture(autouse=True)

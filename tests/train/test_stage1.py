@@ -13,6 +13,7 @@ from bench.train.patches import PatchStream
 from methods.olc.codebook import segment
 from methods.olc.stage1 import CodebookLearner, image_of_kind
 from methods.olc.vqgan import VQGAN
+from tests.train.tiny import same
 
 CPU = torch.device("cpu")
 PLAIN = {"steps": 8, "batch": 2, "lr": 2e-3, "lr_discriminator": 2e-3, "discriminator_width": 16}
@@ -54,10 +55,6 @@ def losses(made, phase, frames, truth, step):
 
 def states(made):
     return {f"{part}.{name}": v for part, n in made.networks.items() for name, v in n.state_dict().items()}
-
-
-def same(one, other):
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
 def train(params, name, stream, folder, layout=None):

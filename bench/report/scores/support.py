@@ -1,4 +1,4 @@
-"""What the data do and don't support about OLC, in sentences that follow the paired tests."""
+"""Sentences on what the data do and don't support about OLC; they follow the paired tests."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -6,20 +6,9 @@ from typing import NamedTuple
 from bench.core.optimisation import Stage1
 from bench.metrics.intervals import Spread, place
 from bench.report.page.page import PageSection
+from bench.report.results import paired
 from bench.report.results.inputs import Measured, Paper
-from bench.report.results.paired import (
-    BETTER,
-    UNCLEAR,
-    WORSE,
-    Pairing,
-    codebook_of,
-    compare,
-    pairs,
-    phrase,
-    rough,
-    short,
-    verdict,
-)
+from bench.report.results.paired import BETTER, UNCLEAR, WORSE, Pairing, compare, phrase, rough, short, verdict
 from bench.report.scores.scored import METRICS, datasets_of
 from bench.report.table.caption import made_with
 
@@ -109,7 +98,7 @@ def _sentences(papers: Mapping[int, Paper], measured: Measured, panel: str, scen
 
 def _tests(paper: Paper, measured: Measured, panel: str) -> list[Test]:
     tests = []
-    for pair in pairs(paper, measured, panel):
+    for pair in paired.pairs(paper, measured, panel):
         if difference := compare(pair, "psnr-mu", measured, panel):
             control = pair.label in paper.controls or (paper.number == 2 and pair.other_label in paper.controls)
             tests.append(Test(pair, difference, verdict(difference), control))
@@ -143,7 +132,7 @@ def _views(scenes: Collection[str]) -> str:
 
 
 def _rivals(test: Test, measured: Measured) -> Rivals | None:
-    own, other = codebook_of(test.pair.variant, measured), codebook_of(test.pair.other, measured)
+    own, other = paired.codebook_of(test.pair.variant, measured), paired.codebook_of(test.pair.other, measured)
     if own is None or other is None or own[0].codes != other[0].codes:
         return None
     return Rivals(test, own[0].codes, (own[0].segments, other[0].segments), (own[1], other[1]))

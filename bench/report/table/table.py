@@ -1,4 +1,4 @@
-"""What a table is, whatever it is written to: columns, rows, remarks on cells, marks."""
+"""A table as data, whatever it is written to: columns, rows, remarks on cells, marks."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -71,7 +71,7 @@ class Row:
 
     @property
     def note(self) -> str:
-        """What the CSV's column `note` holds where no cell does: notes, then each remark after its columns."""
+        """The CSV's column `note` where `cells` holds none: notes, then each remark after its columns."""
         grouped: dict[str, list[str]] = {}
         for key, remark in self.remarks.items():
             grouped.setdefault(remark, []).append(key)

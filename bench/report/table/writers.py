@@ -3,15 +3,11 @@
 import csv
 import io
 import re
-from functools import cache, partial
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from bench.report.table.kinds import KINDS
 from bench.report.table.table import OURS, PAPER, Table
 from bench.report.table.view import Panel, ShownCell, view
-
-TEMPLATES = Path(__file__).parent / "templates"
 
 TEX_SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -74,7 +70,7 @@ def _md_panel(panel: Panel) -> str:
     return "\n\n".join([*([f"*{heading}*"] if heading else []), "\n".join(lines)])
 
 
-def _md_line(cells: Any) -> str:
+def _md_line(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
@@ -99,41 +95,42 @@ def _tex_cell(cell: ShownCell) -> str:
     return wrapped + (rf"\textsuperscript{{{cell.letters}}}" if cell.letters else "")
 
 
-def _tex_rules(panel: Panel) -> str:
-    rules, start = [], 1
-    for group in panel.groups:
-        if group.label:
-            rules.append(rf"\cmidrule(lr){{{start}-{start + group.span - 1}}}")
-        start += group.span
-    return "".join(rules)
-
-
 def to_latex(table: Table) -> str:
     """Write a table* with booktabs rules (needs packages booktabs and graphicx), one tabular a panel."""
-    return str(environment().get_template("table.tex.j2").render(view=view(table)))
+    shown = view(table)
+    title = re.sub(r"^Table \d+\. ", "", shown.title)  # LaTeX numbers tables itself
+    lines = [
+        r"\begin{table*}",
+        r"\centering\footnotesize",
+        rf"\caption{{{tex(title)}. {tex(shown.caption)}}}",
+        rf"\label{{tab:{shown.name}}}",
+        *(line for panel in shown.panels for line in _tex_panel(panel)),
+    ]
+    if shown.footnotes:
+        notes = [rf"\textsuperscript{{{letter}}}~{tex(text)}." for letter, text in shown.footnotes]
+        lines += [r"\par\smallskip\raggedright\scriptsize", "\\quad\n".join(notes)]
+    return "\n".join([*lines, r"\end{table*}"]) + "\n"
 
 
-@cache
-def environment() -> Any:
-    """Return the Jinja environment of LaTeX templates, whose marks don't clash with LaTeX's braces."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+def _tex_panel(panel: Panel) -> Iterator[str]:
+    if panel.heading:
+        yield rf"\medskip\par\textit{{{tex(panel.heading)}}}\par\smallskip"
+    yield r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+    yield rf"\begin{{tabular}}{{{''.join('l' if column.digits is None else 'r' for column in panel.columns)}}}"
+    yield r"\toprule"
+    rules, start = "", 1
+    for group in panel.groups:
+        rules += rf"\cmidrule(lr){{{start}-{start + group.span - 1}}}" if group.label else ""
+        start += group.span
+    if rules:
+        yield _tex_line(rf"\multicolumn{{{group.span}}}{{c}}{{{tex(group.label)}}}" for group in panel.groups)
+        yield rules
+    yield _tex_line(tex(column.head) for column in panel.columns)
+    yield r"\midrule"
+    yield from (_tex_line(map(_tex_cell, line.cells)) for line in panel.lines)
+    yield r"\bottomrule"
+    yield r"\end{tabular}}"
 
-    # LaTeX isn't HTML: every value passes through `tex` or `cell`, which escape for LaTeX.
-    made = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=False,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        block_start_string="<%",
-        block_end_string="%>",
-        variable_start_string="<<",
-        variable_end_string=">>",
-        comment_start_string="<#",
-        comment_end_string="#>",
-    )
-    # LaTeX numbers tables itself.
-    unnumbered = partial(re.sub, r"^Table \d+\. ", "")
-    made.filters |= {"unnumbered": unnumbered, "tex": tex, "cell": _tex_cell, "rules": _tex_rules}
-    return made
+
+def _tex_line(cells: Iterable[str]) -> str:
+    return " & ".join(cells) + r" \\"

@@ -1,9 +1,8 @@
 """Origins of a table or figure: evaluations, trainings, codebooks, data sets, and their stages in dvc.yaml."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import pandas as pd
 
@@ -118,21 +117,45 @@ def rows(params: Params, scores: pd.DataFrame, key: str) -> pd.DataFrame:
 def of_file(params: Params, results: Results, section: str, name: str) -> Sources:
     """Return what table or figure `name` of the report's section `section` draws on.
 
-    Everything there is, for a section without a rule of its own: too much is named rather than too little.
+    Everything there is, for a section that isn't known here: too much is named rather than too little.
     """
-    return RULES.get(section, _everything)(params, results, name)
+    every = Sources(tuple(params.evaluations), tuple(params.runs), tuple(params.codebooks))
+    match section:
+        case "table1" | "table2" | "table3":
+            number = int(section[-1])
+            return Sources(scored(params, results, variants(params, number)), sizes=number == 1)
+        case "support":
+            return Sources(scored(params, results, {*variants(params, 2), *variants(params, 3)}))
+        case "cross" | "masks" | "protocols":
+            return Sources(every.evaluations)
+        case "recipes":
+            return Sources(runs=every.runs)
+        case "curves":
+            return Sources(codebooks=every.codebooks) if name.endswith("codebooks") else Sources(runs=every.runs)
+        case "views":
+            return Sources(datasets=tuple(params.datasets))
+        case "crops" if not name.startswith("crops_"):
+            return Sources(every.evaluations)
+        case "crops":
+            data = tuple(dataset for dataset in params.datasets if name.startswith(f"crops_{dataset}_"))
+            return Sources(tuple(_shown(params, data)), datasets=data)
+        case "codebooks" if name == "parts":
+            return Sources(inspections=tuple(f"network-{run}" for run in params.vq_runs))
+        case "codebooks" if name.startswith("observed"):
+            return Sources(codebooks=every.codebooks)
+        case "codebooks":
+            size = re.search(r"_k(\d+)(?:_\d+)?$", name)
+            shown = (key for key, entry in params.codebooks.items() if size is None or entry.codes == int(size[1]))
+            return Sources(inspections=tuple(shown))
+    return every
 
 
-def _everything(params: Params, results: Results, name: str) -> Sources:
-    return Sources(evaluations=tuple(params.evaluations), runs=tuple(params.runs), codebooks=tuple(params.codebooks))
-
-
-def _evaluations(params: Params, results: Results, name: str) -> Sources:
-    return Sources(evaluations=tuple(params.evaluations))
-
-
-def _table(number: int, params: Params, results: Results, name: str) -> Sources:
-    return Sources(evaluations=scored(params, results, variants(params, number)), sizes=number == 1)
+def _shown(params: Params, data: Sequence[str]) -> Iterator[str]:
+    """Evaluations on these data sets of the variants that stand in crop figures."""
+    for key, entry in params.evaluations.items():
+        variant = params.runs[entry.run].variant if entry.run in params.runs else entry.run
+        if entry.dataset in data and variant in params.tables.crops:
+            yield key
 
 
 def variants(params: Params, number: int) -> tuple[str, ...]:
@@ -140,56 +163,3 @@ def variants(params: Params, number: int) -> tuple[str, ...]:
     tables = params.tables
     others = tables.floors if number == 1 else tuple(tables.against.values())
     return tuple(dict.fromkeys([*params.rows(number).values(), *params.controls(number).values(), *others]))
-
-
-def _support(params: Params, results: Results, name: str) -> Sources:
-    return Sources(evaluations=scored(params, results, {*variants(params, 2), *variants(params, 3)}))
-
-
-def _runs(params: Params, results: Results, name: str) -> Sources:
-    return Sources(runs=tuple(params.runs))
-
-
-def _curves(params: Params, results: Results, name: str) -> Sources:
-    return Sources(codebooks=tuple(params.codebooks)) if name.endswith("codebooks") else _runs(params, results, name)
-
-
-def _codebooks(params: Params, results: Results, name: str) -> Sources:
-    if name == "parts":
-        return Sources(inspections=tuple(f"network-{run}" for run in params.vq_runs))
-    if name.startswith("observed"):
-        return Sources(codebooks=tuple(params.codebooks))
-    size = re.search(r"_k(\d+)(?:_\d+)?$", name)
-    shown = (key for key, entry in params.codebooks.items() if size is None or entry.codes == int(size[1]))
-    return Sources(inspections=tuple(shown))
-
-
-def _crops(params: Params, results: Results, name: str) -> Sources:
-    if not name.startswith("crops_"):
-        return _evaluations(params, results, name)
-    data = [dataset for dataset in params.datasets if name.startswith(f"crops_{dataset}_")]
-    shown = [key for key, cell in params.evaluations.items() if cell.dataset in data and _exhibited(params, cell.run)]
-    return Sources(evaluations=tuple(shown), datasets=tuple(data))
-
-
-def _exhibited(params: Params, run: str) -> bool:
-    return (params.runs[run].variant if run in params.runs else run) in params.tables.crops
-
-
-def _views(params: Params, results: Results, name: str) -> Sources:
-    return Sources(datasets=tuple(params.datasets))
-
-
-RULES: Mapping[str, Callable[[Params, Results, str], Sources]] = {
-    **{f"table{number}": partial(_table, number) for number in (1, 2, 3)},
-    "recipes": _runs,
-    "support": _support,
-    "cross": _evaluations,
-    "masks": _evaluations,
-    "protocols": _evaluations,
-    "codebooks": _codebooks,
-    "crops": _crops,
-    "views": _views,
-    "curves": _curves,
-}
-"""Section of the report -> what a table or figure of it draws on."""

@@ -42,7 +42,7 @@ EXTRA = dict.fromkeys(ENCODED, "a picture kind without radiance.") | dict.fromke
 
 @dataclass(frozen=True)
 class ScoreRequest:
-    """What to score, and where to write.
+    """Predictions to score, and files to write.
 
     folder    : the predictions, <scene>.exr and so on.
     dataset   : registered, with prepared scenes; with `truth`, any label.
@@ -90,7 +90,7 @@ class ScoreResult:
 
     @property
     def bad(self) -> bool:
-        """Whether any file is missing, extra or faulty."""
+        """True if any file is missing, extra or faulty."""
         return any(finding.bad for _, finding in self.findings)
 
 
@@ -196,7 +196,7 @@ def _scenes(params: Params, request: ScoreRequest) -> tuple[dict[str, Path], set
     split = next((name for name, role in card.splits.items() if role == "test"), None)
     if split is None:
         raise UsageError(
-            f"{request.dataset} has no truth, so nothing can be scored on it; the data sets that have: "
+            f"{request.dataset} has no truth, so nothing can be scored on it; the datasets that have: "
             f"{', '.join(name for name, other in datasets.items() if 'test' in other.splits.values())}."
         )
     folder = layout.need(params, layout.scenes(params, request.dataset, split), f"prepare {request.dataset}")

@@ -25,7 +25,7 @@ from bench.report.scores import cross, differences, masks, recipes, scored, supp
 from bench.report.scores.summary import facts, findings
 from bench.report.table.caption import of_codebooks
 from bench.report.table.writers import to_csv, to_latex, to_markdown
-from bench.report.trace import digests, origins, sidecar
+from bench.report.trace import digests, origins, provenance
 from bench.stages import layout
 from bench.stages.reporting import pictures, sensitivity, submitted
 
@@ -216,7 +216,9 @@ def _views(params: Params) -> dict[str, _Part]:
     return {names[data]: _Part("views", {f"{names[data]}.csv": path.read_bytes()}) for data, path in present.items()}
 
 
-def _write(params: Params, folder: str, parts: Mapping[str, _Part], measured: Measured, known: sidecar.Known) -> None:
+def _write(
+    params: Params, folder: str, parts: Mapping[str, _Part], measured: Measured, known: provenance.Known
+) -> None:
     """Write a folder of the report and its provenance; what an earlier report left there goes."""
     files = {file: content for part in parts.values() for file, content in part.files.items()}
     for file, content in files.items():
@@ -224,8 +226,8 @@ def _write(params: Params, folder: str, parts: Mapping[str, _Part], measured: Me
     if parts:
         sources = {n: origins.of_file(params, measured.results, part.section, n) for n, part in parts.items()}
         hashes = {n: {file: digests.of_bytes(c) for file, c in part.files.items()} for n, part in parts.items()}
-        write_json_atomic(params.reports / folder / sidecar.NAME, sidecar.content(params, known, sources, hashes))
-        files[sidecar.NAME] = b""
+        write_json_atomic(params.reports / folder / provenance.NAME, provenance.content(params, known, sources, hashes))
+        files[provenance.NAME] = b""
     _sweep(params.reports / folder, files)
 
 
@@ -237,11 +239,11 @@ def _sweep(folder: Path, written: Iterable[str]) -> None:
             path.unlink()
 
 
-def _known(params: Params, scores: pd.DataFrame, sizes: Mapping[str, Any]) -> sidecar.Known:
+def _known(params: Params, scores: pd.DataFrame, sizes: Mapping[str, Any]) -> provenance.Known:
     """Hash what the other stages left, as far as it is there."""
     rows, curves = clean(scores), _codebook_curves(params)
     folders = {name: sorted(layout.scenes(params, name).glob("*/")) for name in params.datasets}
-    return sidecar.Known(
+    return provenance.Known(
         params=digests.of_params(params),
         evaluations={key: _evaluation(params, rows, key) for key in params.evaluations},
         runs={run: _trained(layout.weights(params, run), layout.curve(params, run)) for run in params.runs},
@@ -264,13 +266,13 @@ def _evaluation(params: Params, scores: pd.DataFrame, key: str) -> dict[str, Any
     if folder.exists():
         made["predictions"] = digests.of_folder(folder)._asdict()
     if (path := layout.imported_card(params, key)).exists():
-        made["card"] = sidecar.card(_json(path))
+        made["card"] = provenance.card(_json(path))
     return made | _hashed(sensitivity=layout.sensitivity(params, key))
 
 
 def _trained(weights: Path, curve: Path) -> dict[str, Any]:
     card = weights.with_suffix(".json")
-    return _hashed(weights=weights, curve=curve) | ({"card": sidecar.card(_json(card))} if card.exists() else {})
+    return _hashed(weights=weights, curve=curve) | ({"card": provenance.card(_json(card))} if card.exists() else {})
 
 
 def _hashed(**paths: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What a training leaves: the state to resume from, then weights with their card, and the learning curve."""
+"""Results of a training: the checkpoint to resume from, then weights with their card, and the learning curve."""
 
 import hashlib
 import json

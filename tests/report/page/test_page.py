@@ -54,7 +54,7 @@ def test_page_parses_and_loads_nothing(html):
 
 
 def test_page_has_all_sections_and_every_decision(html, reported):
-    for anchor in (
+    for anchor in [
         "table1",
         "table2",
         "table3",
@@ -65,7 +65,7 @@ def test_page_has_all_sections_and_every_decision(html, reported):
         "views",
         "curves",
         "repeat",
-    ):
+    ]:
         assert f'id="{anchor}"' in html
     for decision in decisions(reported[0]):
         assert f"<code>{decision.field}</code>" in html

@@ -1,4 +1,4 @@
-"""The sidecar of a report folder: for each table or figure, what it was made from (sha256), and by which stages."""
+"""provenance.json of a report folder: inputs (sha256) and stages behind each table or figure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from bench.report.trace import origins
 from bench.report.trace.origins import GROUPS, Sources
 
 NAME = "provenance.json"
-"""The sidecar's file name, one in tables/ and one in figures/."""
+"""The file's name, one in tables/ and one in figures/."""
 
 VERSION = 1
 
@@ -26,7 +26,7 @@ CARD = (
     "codebook", "codebook_sha256", "data", "perceptual", "parameters", "parameters_frozen", "precision", "tf32",
     "device", "processes", "libraries", "source", "source_sha256", "segments", "codes", "images",
 )  # fmt: skip
-"""What a sidecar repeats of the cards of weights and codebooks, which git doesn't keep."""
+"""Keys repeated from the cards of weights and codebooks, which git doesn't keep."""
 
 NOT_SETTINGS = {"schema_version", "name", "version", "title", "source", "notes"}
 
@@ -36,7 +36,7 @@ Facts = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Known:
-    """What the stages before the report left: group of `Sources` -> name -> facts that JSON can hold.
+    """Results of the stages before the report: group of `Sources` -> name -> facts that JSON can hold.
 
     params : sha256 of the profile's parameters.
     sizes  : variant -> parameters and multiply-adds (`bench.stages.cost.sizes`).
@@ -54,7 +54,7 @@ class Known:
 def content(
     params: Params, known: Known, sources: Mapping[str, Sources], files: Mapping[str, Mapping[str, str]]
 ) -> dict[str, Any]:
-    """Return the sidecar of a folder as JSON values.
+    """Return a folder's provenance as JSON values.
 
     sources : name without ending -> what it draws on.
     files   : name without ending -> file -> its sha256.
@@ -92,7 +92,7 @@ def protocol(params: Params) -> dict[str, Any]:
 
 
 def card(whole: Mapping[str, Any]) -> dict[str, Any]:
-    """Return of a card what sidecars repeat."""
+    """Return the part of a card that provenance repeats."""
     return {key: whole[key] for key in CARD if key in whole}
 
 
