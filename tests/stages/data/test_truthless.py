@@ -17,7 +17,7 @@ TOO = ("reference-only", "ahdrnet")
 
 @pytest.fixture
 def truthless(site, tmp_path):
-    """The finished workshop, with Tursun's set and two cells on it."""
+    """The finished workshop, with two evaluations on Tursun's set."""
     for seed, name in enumerate(("Cafe", "Bench")):
         builders.tursun(tmp_path / "tursun" / name, seed=seed)
     variants = site.params.variants
@@ -33,12 +33,12 @@ def truthless(site, tmp_path):
 
 def test_it_is_predicted_shown_and_not_scored(truthless):
     params = truthless.params
-    cells = [cell for cell, entry in params.evaluations.items() if entry.dataset == "tursun"]
-    for cell in cells:
-        evaluate.run(params, cell)
-        assert layout.scores(params, cell).read_text() == ",".join(COLUMNS) + "\n"
-        assert read_scores([layout.sensitivity(params, cell)]).empty
-        folder = layout.predictions(params, params.evaluations[cell].run, "tursun")
+    names = [name for name, entry in params.evaluations.items() if entry.dataset == "tursun"]
+    for name in names:
+        evaluate.run(params, name)
+        assert layout.scores(params, name).read_text() == ",".join(COLUMNS) + "\n"
+        assert read_scores([layout.sensitivity(params, name)]).empty
+        folder = layout.predictions(params, params.evaluations[name].run, "tursun")
         assert {path.name for path in folder.rglob("*.exr")} == {"Cafe.exr", "Bench.exr"}
     summarize.run(params)
     report.run(params)
