@@ -15,7 +15,7 @@ REASONS_SHOWN = 3
 class Stage:
     """A stage as DVC has it.
 
-    name     : without the pipeline's file, such as `train_plain@ahdrnet--panoramas--s0`.
+    name     : without the pipeline's file, such as `train@ahdrnet--panoramas--s0`.
     address  : what `dvc repro` takes, seen from the root.
     upstream : stages whose outputs it reads directly.
     stale    : why DVC would run it; empty where it wouldn't.
@@ -49,7 +49,7 @@ class Pipeline:
     default_remote: str | None
 
     def select(self, names: Iterable[str]) -> set[str]:
-        """Return the named stages; a group such as `train_plain` stands for all of its stages.
+        """Return the named stages; a group such as `train` stands for all of its stages.
 
         UsageError for an unknown name.
         """
