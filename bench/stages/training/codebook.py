@@ -84,7 +84,8 @@ def _card(params: Params, name: str, features: VggFeatures | None, device: torch
     entry = params.codebook_runs[name]
     options = dict(params.codebooks[entry.codebook].options)
     return asdict(entry) | training.numerics(params, device) | {
-        "codebook": name, "options": options, "preset": params.preset, "settings": training.as_json(params.stage1_of(name)),
+        "codebook": name, "options": options, "preset": params.preset,
+        "settings": training.as_json(params.stage1_of(name)),
         "patches": training.as_json(params.patches), "perceptual": features.origin if features else "none",
         "data": training.data_digest(params, entry.trainset, "train"), "device": training.device_name(device),
     }  # fmt: skip
