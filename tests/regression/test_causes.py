@@ -1,6 +1,7 @@
 """Causes from the lock files of both sides: the origin of rows, and differences upstream of them."""
 
 import pytest
+import yaml
 
 from bench.core.errors import UsageError
 from bench.regression import listing
@@ -99,3 +100,9 @@ def test_a_lock_of_other_scores_tells_nothing(side, rows, tmp_path):
 def test_a_damaged_lock_is_one_sentence():
     with pytest.raises(UsageError, match="isn't a whole lock file of DVC"):
         parse(b"stages: [1, 2]", "dvc.lock of here")
+
+
+def test_stages_of_an_older_lock_have_todays_names():
+    text = yaml.safe_dump(lock()).replace("  train@", "  train_plain@").replace("  evaluate@t", "  evaluate_classic@t")
+    assert "train_plain@" in text and "evaluate_classic@" in text
+    assert parse(text.encode(), "dvc.lock of here") == parse(yaml.safe_dump(lock()).encode(), "dvc.lock of here")
