@@ -11,8 +11,8 @@ from bench.core.method import method
 from bench.nn.attention import SpatialAttention
 from bench.nn.blocks import HdrNetwork, Head, ZeroConv2d, activation, conv
 from bench.nn.deform import DeformConv3x3
-from bench.nn.dense import DilatedDenseBlock, published_name
-from bench.nn.published import fill
+from bench.nn.dense import DENSE_NAMES, DilatedDenseBlock
+from bench.nn.published import fill, renamed
 from bench.nn.tiling import in_strips, pad_reflect
 
 SLOPE = 0.1
@@ -97,8 +97,7 @@ class PyramidAlignment(nn.Module):
         guide, aligned = self.middle(neighbour[1], reference[1], (guide, self.act(aligned)))
         guide, aligned = self.fine(neighbour[0], reference[0], (guide, self.act(aligned)))
         _, aligned = self.cascade(aligned, reference[0])
-        out: Tensor = self.act(aligned)
-        return out
+        return self.act(aligned)
 
 
 @method(
@@ -185,47 +184,36 @@ class ADNet(HdrNetwork):
     @staticmethod
     def load_published(network: nn.Module, state: Mapping[str, Any]) -> None:
         """Fill the network from the authors' parameter names."""
-        fill(network, state, {ours: _published_name(ours) for ours in network.state_dict()}, "ADNet")
+        fill(network, state, {ours: renamed(ours, _RENAMED) for ours in network.state_dict()}, "ADNet")
 
 
-_PUBLISHED = {
-    "pyramid.entry": "pyramid_feats.conv1.0",
-    "pyramid.residual.0": "pyramid_feats.feature_extraction.0.conv1",
-    "pyramid.residual.1": "pyramid_feats.feature_extraction.0.conv2",
-    "entry": "feat_exract.0",
-    "short.join": "att_module_l.att1",
-    "short.gate": "att_module_l.att2",
-    "long.join": "att_module_h.att1",
-    "long.gate": "att_module_h.att2",
-    "merge": "conv1",
-    "squeeze": "conv2.0",
-    "fuse": "conv2.1",
-    "lift": "post_conv.0",
-    "head.last": "post_conv.2",
-}
-
-_LEVELS = {"coarse": "L3", "middle": "L2", "fine": "L1", "cascade": "cas"}
-
-_STEPS = {
-    "first": "offset_conv1",
-    "second": "offset_conv2",
-    "third": "offset_conv3",
-    "steering": "dcnpack.conv_offset_mask",
-    "deform.kernel": "dcnpack",
-    "merge": "fea_conv",
-}
-
-
-def _published_name(ours: str) -> str:
-    """Our parameter name to the authors'."""
-    module, kind = ours.rsplit(".", 1)
-    if module.startswith("blocks."):
-        _, number, inner = module.split(".", 2)
-        return f"RDB{int(number) + 1}.{published_name(inner)}.{kind}"
-    if module.startswith("align."):
-        _, level, inner = module.split(".", 2)
-        return f"align_module.{_LEVELS[level]}_{_STEPS[inner]}.{kind}"
-    if module.startswith("pyramid.down."):
-        level, step = module.split(".")[2:]
-        return f"pyramid_feats.downsample{int(level) + 1}.{step}.{kind}"
-    return f"{_PUBLISHED[module]}.{kind}"
+_RENAMED = (
+    (r"^entry", "feat_exract.0"),
+    (r"^merge", "conv1"),
+    (r"^squeeze", "conv2.0"),
+    (r"^fuse", "conv2.1"),
+    (r"^lift", "post_conv.0"),
+    (r"^head\.last", "post_conv.2"),
+    (r"^short\.", "att_module_l."),
+    (r"^long\.", "att_module_h."),
+    (r"\.join\.", ".att1."),
+    (r"\.gate\.", ".att2."),
+    (r"^pyramid\.entry", "pyramid_feats.conv1.0"),
+    (r"^pyramid\.residual\.0", "pyramid_feats.feature_extraction.0.conv1"),
+    (r"^pyramid\.residual\.1", "pyramid_feats.feature_extraction.0.conv2"),
+    (r"^pyramid\.down\.0", "pyramid_feats.downsample1"),
+    (r"^pyramid\.down\.1", "pyramid_feats.downsample2"),
+    (r"^align\.coarse\.", "align_module.L3_"),
+    (r"^align\.middle\.", "align_module.L2_"),
+    (r"^align\.fine\.", "align_module.L1_"),
+    (r"^align\.cascade\.", "align_module.cas_"),
+    (r"_first\.", "_offset_conv1."),
+    (r"_second\.", "_offset_conv2."),
+    (r"_third\.", "_offset_conv3."),
+    (r"_steering\.", "_dcnpack.conv_offset_mask."),
+    (r"_deform\.kernel\.", "_dcnpack."),
+    (r"_merge\.", "_fea_conv."),
+    *((rf"^blocks\.{index}", f"RDB{index + 1}") for index in range(3)),
+    *DENSE_NAMES,
+)
+"""Ours to the authors' names, one replacement after another."""

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from bench.core.method import method
 from bench.nn.blocks import Conv2d, HdrNetwork, Head, ZeroConv2d
-from bench.nn.published import fill, halves_exchanged
-from bench.nn.swin import SWIN_BUFFERS, SWIN_NAMES, Mlp, SwinBlock, as_map, as_tokens, renamed
+from bench.nn.published import fill, halves_exchanged, renamed
+from bench.nn.swin import SWIN_BUFFERS, SWIN_NAMES, Mlp, SwinBlock, as_map, as_tokens
 from bench.nn.tiling import pad_reflect
 from bench.nn.windows import WindowAttention
 
@@ -61,8 +61,7 @@ class ChannelAttention(nn.Module):
         size = query.norm(dim=2).clamp(min=1e-12)[..., None] * key.norm(dim=2).clamp(min=1e-12)[:, :, None]
         weights = torch.softmax(query.mT @ key / size * self.temperature, -1)
         attended = (value @ weights.mT).transpose(1, 2).reshape(len(base), height, width, -1)
-        out: Tensor = self.project_out(as_map(attended))
-        return out
+        return self.project_out(as_map(attended))
 
 
 class ChannelFusion(nn.Module):

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from bench.core.method import method
 from bench.nn.attention import SpatialAttention
 from bench.nn.blocks import HdrNetwork, Head, activation, conv
-from bench.nn.dense import DilatedDenseBlock, published_name
-from bench.nn.published import fill
+from bench.nn.dense import DENSE_NAMES, DilatedDenseBlock
+from bench.nn.published import fill, renamed
 from bench.nn.tiling import in_strips
 
 
@@ -80,8 +80,7 @@ class AHDRNet(HdrNetwork):
             features = in_strips([block], features, self.reach)
             stages.append(features)
         fused = self.after(self.fuse(self.after(self.squeeze(torch.cat(stages, 1))))) + reference
-        radiance: Tensor = self.head(self.after(self.lift(fused)), frames)
-        return radiance
+        return self.head(self.after(self.lift(fused)), frames)
 
     @staticmethod
     def load_published(network: nn.Module, state: Mapping[str, Any]) -> None:
@@ -89,50 +88,45 @@ class AHDRNet(HdrNetwork):
 
         A network of the preset `ytzhang99` takes that port's names and turns its blue, green, red into ours.
         """
-        if getattr(network, "rectified", False):
-            fill(network, state, _names(network, _PORT, "RDB_"), "AHDRNet (ytZhang99)", edits=_RGB)
+        port = getattr(network, "rectified", False)
+        names = {ours: renamed(ours, _RENAMED_PORT if port else _RENAMED) for ours in network.state_dict()}
+        if port:
+            fill(network, state, names, "AHDRNet (ytZhang99)", edits=_RGB)
         else:
-            fill(network, state, _names(network, _PUBLISHED, "RDB"), "AHDRNet", ignored=r"attConv[13]\..*")
+            fill(network, state, names, "AHDRNet", ignored=r"attConv[13]\..*")
 
 
-_PUBLISHED = {
-    "entry": "conv1",
-    "merge": "conv2",
-    "short.join": "att11",
-    "short.gate": "att12",
-    "long.join": "att31",
-    "long.gate": "att32",
-    "squeeze": "GFF_1x1",
-    "fuse": "GFF_3x3",
-    "lift": "conv_up",
-    "head.last": "conv3",
-}
+_RENAMED = (
+    (r"^entry", "conv1"),
+    (r"^merge", "conv2"),
+    (r"^short\.join", "att11"),
+    (r"^short\.gate", "att12"),
+    (r"^long\.join", "att31"),
+    (r"^long\.gate", "att32"),
+    (r"^squeeze", "GFF_1x1"),
+    (r"^fuse", "GFF_3x3"),
+    (r"^lift", "conv_up"),
+    (r"^head\.last", "conv3"),
+    *((rf"^blocks\.{index}", f"RDB{index + 1}") for index in range(3)),
+    *DENSE_NAMES,
+)
+"""Ours to the authors' names, one replacement after another."""
 
-_PORT = {
-    "entry": "conv_1.conv.0",
-    "merge": "conv_att.conv.0",
-    "short.join": "att_up.0.conv.0",
-    "short.gate": "att_up.1",
-    "long.join": "att_down.0.conv.0",
-    "long.gate": "att_down.1",
-    "squeeze": "conv_merge.conv.0",
-    "fuse": "conv_2.conv.0",
-    "lift": "conv_3.conv.0",
-    "head.last": "conv_out.conv.0",
-}
-
-
-def _names(network: nn.Module, table: Mapping[str, str], block: str) -> dict[str, str]:
-    """Our parameter names to published ones: `table` by module, dense blocks after `block` and their number."""
-    names = {}
-    for ours in network.state_dict():
-        module, kind = ours.rsplit(".", 1)
-        if module.startswith("blocks."):
-            _, number, inner = module.split(".", 2)
-            names[ours] = f"{block}{int(number) + 1}.{published_name(inner)}.{kind}"
-        else:
-            names[ours] = f"{table[module]}.{kind}"
-    return names
+_RENAMED_PORT = (
+    (r"^entry", "conv_1.conv.0"),
+    (r"^merge", "conv_att.conv.0"),
+    (r"^short\.join", "att_up.0.conv.0"),
+    (r"^short\.gate", "att_up.1"),
+    (r"^long\.join", "att_down.0.conv.0"),
+    (r"^long\.gate", "att_down.1"),
+    (r"^squeeze", "conv_merge.conv.0"),
+    (r"^fuse", "conv_2.conv.0"),
+    (r"^lift", "conv_3.conv.0"),
+    (r"^head\.last", "conv_out.conv.0"),
+    *((rf"^blocks\.{index}", f"RDB_{index + 1}") for index in range(3)),
+    *DENSE_NAMES,
+)
+"""Ours to ytZhang99's names."""
 
 
 def _rgb_inputs(weight: Tensor) -> Tensor:

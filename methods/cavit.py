@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from bench.core.method import method
 from bench.nn.attention import SpatialAttention
 from bench.nn.blocks import HdrNetwork, Head, Linear, conv
-from bench.nn.published import channels_reversed, fill
+from bench.nn.published import channels_reversed, fill, renamed
 from bench.nn.statistics import GlobalMean
-from bench.nn.swin import SWIN_BUFFERS, SWIN_NAMES, SwinBlock, as_map, as_tokens, renamed, rising
+from bench.nn.swin import SWIN_BUFFERS, SWIN_NAMES, SwinBlock, as_map, as_tokens, rising
 from bench.nn.tiling import pad_reflect
 
 SLOPE = 0.2

@@ -96,8 +96,7 @@ class ResBlock(nn.Module):
         """(B, C, H, W) to the same, not rectified; the shortcut starts behind the ReLU."""
         entry = torch.relu(features)
         inner = torch.relu(self.norms[0](self.convs[0](entry)))
-        out: Tensor = entry + self.norms[1](self.convs[1](inner))
-        return out
+        return entry + self.norms[1](self.convs[1](inner))
 
 
 class Output(nn.Module):

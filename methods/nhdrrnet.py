@@ -34,8 +34,7 @@ class Down(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C_in, H, W) of even height and width to (B, C_out, H/2, W/2)."""
-        out: Tensor = self.act(self.norm(self.conv(F.pad(features, (0, 1, 0, 1)))))
-        return out
+        return self.act(self.norm(self.conv(F.pad(features, (0, 1, 0, 1)))))
 
 
 class Up(nn.Module):
@@ -49,8 +48,7 @@ class Up(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C_in, H, W) to (B, C_out, 2H, 2W)."""
-        out: Tensor = self.act(self.norm(self.conv(features)))
-        return out
+        return self.act(self.norm(self.conv(features)))
 
 
 class TriplePass(nn.Module):
@@ -66,8 +64,7 @@ class TriplePass(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C, H, W)."""
         joined = torch.cat([one(features).relu_() for one in self.passes], 1)
-        out: Tensor = features + self.after(self.merge(joined))
-        return out
+        return features + self.after(self.merge(joined))
 
 
 class NonLocal(nn.Module):

@@ -10,5 +10,4 @@ class ReferenceOnly:
 
     def predict(self, scene: Scene) -> Radiance:
         """Return the reference frame's radiance (H, W, 3) in [0, 1 / t_ref]."""
-        radiance: Radiance = scene.linear[scene.reference]
-        return radiance
+        return scene.linear[scene.reference]

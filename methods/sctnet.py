@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from bench.core.method import method
 from bench.nn.blocks import Conv2d, HdrNetwork, Head, ZeroConv2d, conv
-from bench.nn.published import channels_reversed, fill
+from bench.nn.published import channels_reversed, fill, renamed
 from bench.nn.statistics import Cosines
-from bench.nn.swin import SWIN_BUFFERS, SWIN_NAMES, Mlp, SwinBlock, as_map, as_tokens, renamed, rising
+from bench.nn.swin import SWIN_BUFFERS, SWIN_NAMES, Mlp, SwinBlock, as_map, as_tokens, rising
 from bench.nn.tiling import pad_reflect
 
 
@@ -89,8 +89,7 @@ class ChannelBlock(nn.Module):
         """Tokens (B, H, W, C) of both to tokens of the same shape."""
         attended = self.attention(self.reference_norm(reference), self.neighbour_norm(neighbour))
         tokens = reference + attended
-        out: Tensor = tokens + self.mlp(self.mlp_norm(tokens))
-        return out
+        return tokens + self.mlp(self.mlp_norm(tokens))
 
 
 class Stage(nn.Module):
@@ -107,8 +106,7 @@ class Stage(nn.Module):
         """Tokens (B, H, W, 3 C), and those that every stage gets anew, to tokens."""
         short, reference, long = (self.group(tokens) + initial).chunk(3, -1)
         joined = torch.cat([self.short(reference, short), reference, self.long(reference, long)], -1)
-        out: Tensor = self.mlp(joined)
-        return out
+        return self.mlp(joined)
 
 
 @method(

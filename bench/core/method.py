@@ -1,4 +1,4 @@
-"""A method: what turns the exposures of a scene into radiance."""
+"""A method turns the exposures of a scene into radiance."""
 
 import importlib
 from collections.abc import Callable, Iterable, Mapping
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class MethodCard:
-    """What is known of a method without running it. Every field but `options` is a literal in the method's file.
+    """Facts about a method, known without running it. Every field but `options` is a literal in the method's file.
 
     label    : the name in tables.
     cites    : the publication.
@@ -84,7 +84,7 @@ class MethodCard:
 
     @property
     def aligns(self) -> bool:
-        """Whether the method's networks take scenes whose frames are registered to the reference (`align`)."""
+        """True if the method's networks take scenes whose frames are registered to the reference (`align`)."""
         return hasattr(self.load(), "align")
 
     def align(self, scene: "Scene") -> "Scene":

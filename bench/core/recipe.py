@@ -1,4 +1,4 @@
-"""Training recipes: what a method's publication trained it with, and what a run is trained with here."""
+"""Training recipes: those of the methods' publications, and what a run is trained with here."""
 
 from typing import TYPE_CHECKING, Literal, Self
 

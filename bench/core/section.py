@@ -1,4 +1,4 @@
-"""What every part of the parameter file has in common."""
+"""The base of every part of the parameter file."""
 
 from typing import Any
 

@@ -74,8 +74,7 @@ class ResBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C, H, W)."""
-        out: Tensor = features + self.body(features)
-        return out
+        return features + self.body(features)
 
 
 class HdrNetwork(nn.Module):
@@ -88,8 +87,7 @@ class HdrNetwork(nn.Module):
 
         `fidelity` compares a prediction with the truth; `weights` holds the weights of terms only some methods have.
         """
-        terms: dict[str, Tensor] = fidelity(self(frames), truth)
-        return terms
+        return fidelity(self(frames), truth)
 
 
 def full_precision(tensor: Tensor) -> AbstractContextManager[object]:
@@ -138,5 +136,4 @@ class Head(nn.Module):
             encoded = mu_law(reference) + out
             # The clamp lets gradients through: a pixel pushed out of range could never come back otherwise.
             encoded = encoded + (torch.clamp(encoded, 0.0, 1.0) - encoded).detach()
-            radiance: Tensor = mu_law_inverse(encoded)
-            return radiance
+            return mu_law_inverse(encoded)

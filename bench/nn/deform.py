@@ -75,7 +75,7 @@ def _sampling_grid(offsets: Tensor) -> Tensor:
 
 
 def _on_cpu(features: Tensor) -> bool:
-    """Whether a tensor is in the CPU's memory; strips look at offsets, which fake tensors don't have."""
+    """Tell if a tensor is in the CPU's memory; strips look at offsets, which fake tensors don't have."""
     return features.device.type == "cpu" and not isinstance(features, FakeTensor)
 
 
@@ -104,8 +104,7 @@ class DeformConv3x3(nn.Module):
         On the CPU in fp32 the 27 G steering channels are made strip by strip and never held for the whole image.
         """
         if not _on_cpu(features) or {features.dtype, guide.dtype} != {predictor.weight.dtype}:
-            steered: Tensor = self(features, predictor(guide))
-            return steered
+            return self(features, predictor(guide))
         _check(features, self.groups)
         with torch.autocast("cpu", enabled=False):
             out: Tensor = GuidedDeformation.apply(  # type: ignore[no-untyped-call]
@@ -170,7 +169,7 @@ def _convolve(features: Tensor, offsets: Tensor, mask: Tensor, rows: slice, kern
 
 
 class _Gradients(NamedTuple):
-    """Where a strip's gradients go: whole features (added), kernel (9 C, C_out; added), offsets and mask (written)."""
+    """Targets of a strip's gradient: whole features (added), kernel (9 C, C_out; added), offsets and mask (written)."""
 
     features: Tensor
     kernel: Tensor

@@ -9,6 +9,9 @@ from bench.nn.memory import memory_order
 
 DILATION = 2
 
+DENSE_NAMES = ((r"\.dense\.(\d+)", r".dense_layers.\1.conv"), (r"^(RDB_?\d)\.fuse", r"\1.conv_1x1"))
+"""Regular expressions from our names inside a block, RDB1 and so on, to AHDRNet's authors' and later networks'."""
+
 
 class DilatedDenseBlock(nn.Module):
     """Dense layers of dilated convolutions, a 1x1 convolution back to the input's width, plus the input.
@@ -40,8 +43,7 @@ class DilatedDenseBlock(nn.Module):
             weight, bias = layer.parameters()
             new = F.conv2d(grown, weight, bias, padding=dilation, dilation=dilation)
             grown = torch.cat([grown, new.relu_()], 1)
-        out: Tensor = self.fuse(grown) + features
-        return out
+        return self.fuse(grown) + features
 
 
 def apart(features: Tensor) -> Tensor:
@@ -56,8 +58,3 @@ def together(quarters: Tensor) -> Tensor:
     count, channels, height, width = quarters.shape
     parts = quarters.view(2, 2, count // 4, channels, height, width).permute(2, 3, 4, 0, 5, 1)
     return parts.flatten(4, 5).flatten(2, 3).contiguous(memory_format=memory_order(quarters))
-
-
-def published_name(inner: str) -> str:
-    """Return what AHDRNet's authors, and networks after it, call a module of a block: `dense.3` or `fuse`."""
-    return "conv_1x1" if inner == "fuse" else inner.replace("dense.", "dense_layers.") + ".conv"

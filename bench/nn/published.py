@@ -1,7 +1,7 @@
 """Filling a network with weights under their authors' names, PyTorch's or TensorFlow 1's."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -74,6 +74,13 @@ def variable(value: Any) -> Tensor:
     if tensor.ndim == 4:
         return tensor.permute(3, 2, 0, 1).contiguous()
     return tensor[0] if tensor.ndim == 2 and len(tensor) == 1 else tensor
+
+
+def renamed(name: str, patterns: Sequence[tuple[str, str]]) -> str:
+    """Return the authors' name of an entry of ours, by replacing one regular expression after another."""
+    for pattern, theirs in patterns:
+        name = re.sub(pattern, theirs, name)
+    return name
 
 
 def halves_exchanged(frames: int = 1) -> Callable[[Tensor], Tensor]:

@@ -58,7 +58,7 @@ def _scale(part: slice, have: int, size: int) -> slice:
 
 
 class Statistic(Protocol):
-    """What tiles add to, and what they get once all have."""
+    """A statistic that tiles add to, and that all get once it is complete."""
 
     def add(self, maps: Sequence[Tensor], window: Window, size: tuple[int, int]) -> None:
         """Take in what a tile keeps of `maps` (B, C, h, w); `size` is the image's."""
@@ -214,8 +214,7 @@ class GlobalMean(nn.Module):
         moments = self.sweeps.ask([features], lambda: _Moments(features.shape[1]))
         if moments is None:
             return features.new_full((*features.shape[:2], 1, 1), torch.nan)
-        mean: Tensor = moments[0].to(features.dtype)[:, :, None, None]
-        return mean
+        return moments[0].to(features.dtype)[:, :, None, None]
 
 
 class GroupNorm(nn.GroupNorm):

@@ -1,8 +1,5 @@
 """Blocks of window transformers that several networks share (Liu et al.: Swin Transformer, ICCV 2021)."""
 
-import re
-from collections.abc import Sequence
-
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
@@ -20,17 +17,10 @@ SWIN_NAMES = (
     (r"\.expand\.", ".fc1."),
     (r"\.contract\.", ".fc2."),
 )
-"""What turns our names of a block's parameters into those of the public networks, as regular expressions."""
+"""Regular expressions from our names of a block's parameters to those of the public networks."""
 
 SWIN_BUFFERS = r".*\.(attn_mask|relative_position_index)"
-"""What public networks store of a block besides: masks of the nominal size and position indices, not needed here."""
-
-
-def renamed(name: str, patterns: Sequence[tuple[str, str]]) -> str:
-    """Replace one regular expression after another."""
-    for pattern, theirs in patterns:
-        name = re.sub(pattern, theirs, name)
-    return name
+"""Entries of public networks that aren't needed here: masks of the nominal size and position indices."""
 
 
 def as_map(tokens: Tensor) -> Tensor:
@@ -101,8 +91,7 @@ class Mlp(nn.Module):
         return out
 
     def _piece(self, tokens: Tensor) -> Tensor:
-        out: Tensor = self.contract(F.gelu(self.expand(tokens)))
-        return out
+        return self.contract(F.gelu(self.expand(tokens)))
 
 
 class SwinBlock(nn.Module):
@@ -121,5 +110,4 @@ class SwinBlock(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Tokens (B, H, W, C) to the same."""
         tokens = tokens + self.depth(self.attention(self.attention_norm(tokens)))
-        out: Tensor = tokens + self.depth(self.mlp(self.mlp_norm(tokens)))
-        return out
+        return tokens + self.depth(self.mlp(self.mlp_norm(tokens)))

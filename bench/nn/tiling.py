@@ -56,7 +56,7 @@ def windows(size: tuple[int, int], tile: int, overlap: int, multiple: int) -> li
 
 
 def _spans(pixels: int, tile: int, overlap: int, multiple: int) -> list[tuple[slice, slice]]:
-    """What each tile sees and what it keeps along one axis."""
+    """The pixels that each tile sees and those that it keeps, along one axis."""
     number = -(-pixels // max(tile // multiple * multiple, multiple))
     step = -(-pixels // (number * multiple)) * multiple
     reach = -(-overlap // multiple) * multiple

@@ -74,7 +74,7 @@ class VggFeatures(nn.Module):
 
 
 POSITIONS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21)
-"""Where torchvision's layer list holds the ten convolutions (activations and poolings count too)."""
+"""Positions of the ten convolutions in torchvision's layer list (activations and poolings count too)."""
 
 
 def _blocks() -> Iterator[nn.Sequential]:

@@ -22,11 +22,11 @@ STRIP = 1 << 18
 """Values of a map that are worked on at once where no gradient is kept: 1 MiB, so that all stays in the cache."""
 
 APART = -100.0
-"""What the authors' masks add to the score of two tokens that only the shift has brought into one window."""
+"""The authors' masks add this to the score of two tokens that only the shift has brought into one window."""
 
 
 class WindowGrid(NamedTuple):
-    """How a map is divided: rows and columns of windows, their edge in pixels, how far they are shifted.
+    """The division of a map: rows and columns of windows, their edge in pixels, how far they are shifted.
 
     `first` is the row of windows that a strip of the map starts with.
     """
@@ -96,8 +96,7 @@ def attend_windows(packs: Sequence[Tensor], bias: Tensor, grid: WindowGrid) -> T
     """
     bias = bias.to(packs[0].dtype)
     if packs[0].device.type == "cpu":
-        attended: Tensor = _RowByRow.apply(bias, grid, *packs)  # type: ignore[no-untyped-call]
-        return attended
+        return _RowByRow.apply(bias, grid, *packs)  # type: ignore[no-untyped-call]
     return _attend_at_once(packs, bias, grid)
 
 

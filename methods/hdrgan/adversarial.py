@@ -41,8 +41,7 @@ class PatchDiscriminator(nn.Module):
         """Mu-law images (B, 3, H, W) in [-1, 1], sides of `least` or more, to a value for every patch (B, 1, h, w)."""
         for layer in self.layers[:-1]:
             images = F.silu(layer(images))
-        values: Tensor = self.layers[-1](images)
-        return values
+        return self.layers[-1](images)
 
 
 def sphere_distance(values: Tensor) -> Tensor:

@@ -34,8 +34,7 @@ class PatchGAN(nn.Module):
 
     def forward(self, encoded: Tensor) -> Tensor:
         """Mu-law images (B, 3, H, W), sides of `least` or more, to logits (B, 1, h, w), high for real ones."""
-        out: Tensor = self.layers(encoded)
-        return out
+        return self.layers(encoded)
 
 
 class SpectralConv2d(nn.Conv2d):
@@ -81,8 +80,7 @@ class SpectralConv2d(nn.Conv2d):
             # Copies: a later power iteration mustn't change what this forward's gradient needs.
             norm = self.left.clone() @ self.weight.flatten(1) @ self.right.clone()
             weight = self.weight / norm
-        out: Tensor = self._conv_forward(features, weight, None)
-        return out
+        return self._conv_forward(features, weight, None)
 
 
 class UNet(nn.Module):
@@ -117,8 +115,7 @@ class UNet(nn.Module):
             features = F.leaky_relu(up(wider), 0.2) + skip
         for conv in self.last:
             features = F.leaky_relu(conv(features), 0.2)
-        out: Tensor = self.exit(features)
-        return out
+        return self.exit(features)
 
 
 DISCRIMINATORS: dict[str, type[PatchGAN | UNet]] = {"patchgan": PatchGAN, "unet-sn": UNet}

@@ -242,8 +242,7 @@ class OLCNet(HdrNetwork):
         """Q(E(H)) of the codebook, (B, n_z, H/8, W/8), for linear radiance (B, 3, H, W)."""
         if self.vqgan is None:
             raise UsageError("this variant of olc has no codebook.")
-        codes: Tensor = self.vqgan.codebook(self.vqgan.encode(truth)).codes.float()
-        return codes
+        return self.vqgan.codebook(self.vqgan.encode(truth)).codes.float()
 
     def _encode(self, frames: Tensor) -> list[list[Tensor]]:
         """Frames to maps[level][frame]."""

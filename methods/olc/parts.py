@@ -59,8 +59,7 @@ class ParallelAlignment(nn.Module):
         steering = self.select([field(joined) for field in self.fields])
         deformed = self.deform.guided(neighbour, steering, self.offsets)
         attended = neighbour * self.attention(steering)
-        out: Tensor = self.merge(torch.cat([deformed, attended], 1))
-        return out
+        return self.merge(torch.cat([deformed, attended], 1))
 
 
 class Reference(nn.Module):
@@ -89,8 +88,7 @@ class Concat(nn.Module):
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Three maps (B, C, H, W) to one."""
-        out: Tensor = self.merge(torch.cat(maps, 1))
-        return out
+        return self.merge(torch.cat(maps, 1))
 
 
 class FSM(SelectiveKernel):
@@ -127,8 +125,7 @@ class ConcatFusion(nn.Module):
 
     def forward(self, features: Tensor, sources: list[Tensor]) -> Tensor:
         """F and its sources, all (B, C, H, W), to (B, C, H, W)."""
-        out: Tensor = self.merge(torch.cat([features, *sources], 1))
-        return out
+        return self.merge(torch.cat([features, *sources], 1))
 
 
 class RF(nn.Module):
@@ -144,5 +141,4 @@ class RF(nn.Module):
     def forward(self, features: Tensor, sources: list[Tensor]) -> Tensor:
         """F and its sources, all (B, C, H, W), to (B, C, H, W)."""
         trunk = self.trunk(torch.cat(sources, 1))
-        out: Tensor = self.gamma(trunk) * features + self.beta(trunk) + features
-        return out
+        return self.gamma(trunk) * features + self.beta(trunk) + features

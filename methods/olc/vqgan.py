@@ -63,8 +63,7 @@ class Attention(nn.Module):
         normed = self.norm(features)
         heads = [part(normed).flatten(2).mT[:, None] for part in (self.query, self.key, self.value)]
         attended = attend(*heads)[:, 0].mT.reshape(features.shape)
-        out: Tensor = features + self.project(attended)
-        return out
+        return features + self.project(attended)
 
 
 class NormResBlock(nn.Module):
@@ -83,8 +82,7 @@ class NormResBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C_in, H, W) to (B, C_out, H, W)."""
-        out: Tensor = self.attention(self.shortcut(features) + self.body(features))
-        return out
+        return self.attention(self.shortcut(features) + self.body(features))
 
 
 def groups(channels: int) -> int:
@@ -120,8 +118,7 @@ class Encoder(nn.Module):
 
     def forward(self, radiance: Tensor) -> Tensor:
         """Encode; height and width must be multiples of 8."""
-        out: Tensor = self.layers(radiance)
-        return out
+        return self.layers(radiance)
 
 
 def _encoder(widths: list[int], vectors: int, blocks: int, middle: int, attention: bool) -> list[nn.Module]:
@@ -231,8 +228,7 @@ class VQGAN(nn.Module):
         """E(X) of linear radiance (B, 3, H, W) in [0, 1]; a VQGAN built without encoder raises UsageError."""
         if self.encoder is None:
             raise UsageError("this VQGAN was built without its encoder; only its codebook and decoder can be used.")
-        out: Tensor = self.encoder(mu_law(radiance) if self.encoder_domain == "mu-law" else radiance)
-        return out
+        return self.encoder(mu_law(radiance) if self.encoder_domain == "mu-law" else radiance)
 
     def forward(self, radiance: Tensor, kinds: Tensor | int = 3) -> Reconstruction:
         """Encode, quantise within the segment of `kinds` and decode."""

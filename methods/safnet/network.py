@@ -49,8 +49,7 @@ class DilatedBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C, H, W)."""
-        out: Tensor = self.act(features + self.second(self.first(features)))
-        return out
+        return self.act(features + self.second(self.first(features)))
 
 
 class Refinement(nn.Module):
@@ -187,8 +186,7 @@ def census(encoded: Tensor, target: Tensor, size: int = 7) -> Tensor:
     difference = windows - windows[:, :, size**2 // 2, None]
     squashed = difference / (0.81 + difference.square()).sqrt()
     apart = (squashed[0] - squashed[1]).square()
-    distance: Tensor = (apart / (0.1 + apart)).mean()
-    return distance
+    return (apart / (0.1 + apart)).mean()
 
 
 _FIRST = {

@@ -1,4 +1,4 @@
-"""What speed tests share: they assert ratios between two functions of one run, never seconds."""
+"""Helpers of the speed tests, which assert ratios between two functions of one run, never seconds."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Whether the hot spots are still as many times as fast as their reference kernels as when last accepted.
+"""Tell if the hot spots are still as many times as fast as their reference kernels as when last accepted.
 
 `make ratios` measures and compares, `make accept-ratios` accepts what was measured. Reads the ratios that the fixture
 `ratio` put into pytest's JUnit report. Seconds depend on the machine and are never compared. Ratios depend on the kind
@@ -15,11 +15,11 @@ from typing import NamedTuple
 ACCEPTED = Path(__file__).with_name("accepted.json")
 
 FACTOR = 1.3
-"""How many times worse a ratio may be: it varies with the processor, and with what else a shared machine does."""
+"""A ratio may be so many times worse: it varies with the processor, and with what else a shared machine does."""
 
 
 class Measured(NamedTuple):
-    """What one run of the timed tests gave: test -> ratio, larger is faster, and the tests that failed."""
+    """Results of one run of the timed tests: test -> ratio, larger is faster, and the tests that failed."""
 
     ratios: dict[str, float]
     failed: set[str]

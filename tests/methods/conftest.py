@@ -1,4 +1,4 @@
-"""What tests of methods share."""
+"""Fixtures that tests of methods share."""
 
 from collections.abc import Callable
 from pathlib import Path

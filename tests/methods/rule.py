@@ -29,7 +29,7 @@ class Case(NamedTuple):
 
 
 def keys(network):
-    """What is known of a public network, its entries under "state_dict"."""
+    """Facts about a public network, its entries under "state_dict"."""
     return json.loads((GOLDEN / "keys" / f"{network}.json").read_text(encoding="utf-8"))
 
 

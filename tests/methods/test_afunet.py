@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 
 from bench.core.registry import methods
-from bench.nn.tiling import predict
 
 from . import rule
 
@@ -157,14 +156,6 @@ def test_the_signal_stays_in_the_range_of_the_sigmoid_with_the_gain_only(state):
         out, _ = rule.run(network, rule.frames(24, 24, linear_first=True, dtype=torch.float32))
         shares.append(np.mean((out < 1e-3) | (out > 1 - 1e-3)))
     assert shares[0] == 0 and shares[1] > 0.5
-
-
-@pytest.mark.parametrize("head", CARD.heads)
-def test_any_size_keeps_its_size(head):
-    network = CARD.build("smoke", head=head).eval()
-    for size in ((1, 1), (17, 23), (50, 70)):
-        frames = torch.rand(1, 3, 6, *size, generator=torch.Generator().manual_seed(3))
-        assert predict(network, frames, multiple=CARD.multiple).shape == (1, 3, *size)
 
 
 def test_before_training_the_estimate_is_the_reference():

@@ -23,15 +23,6 @@ def loaded(public):
     return network.eval()
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-6), (torch.float32, 5e-5)])
-def test_it_equals_the_authors_network(loaded, dtype, tolerance):
-    network, case = loaded.to(dtype), rule.case("ca_vit_64x64")
-    inputs = rule.frames(*case.size, linear_first=True, bgr=True, dtype=dtype)
-    out, last = rule.run(network, inputs, network.head.last)
-    for made, stored in ((out, case.arrays["out"]), (last, case.arrays["last_conv"])):
-        np.testing.assert_allclose(made, rule.colours(stored, bgr=True), rtol=0, atol=tolerance)
-
-
 def test_the_naive_function_equals_it_too(public):
     """It is what the speed of ours is compared with."""
     case = rule.case("ca_vit_64x64")

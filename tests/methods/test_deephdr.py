@@ -13,7 +13,7 @@ from bench.core.errors import UsageError
 from bench.core.registry import methods
 from bench.core.scene import Scene
 from bench.stages.training import networks
-from tests.methods.rule import case, counts, frames, multiply_adds, public_state, run
+from tests.methods.rule import case, frames, public_state, run
 
 CARD = methods["deephdr"]
 
@@ -85,12 +85,6 @@ def written_out(state, given):
     return conv(x.clamp(min=0), "decoder/g_d_out_conv", 1)
 
 
-def test_parameters_and_multiply_adds_at_full_size(public):
-    network = CARD.build("published")
-    assert sum(p.numel() for p in network.parameters()) == counts("deephdr")["parameters"] == 16_606_339
-    assert multiply_adds(network) == pytest.approx(counts("deephdr")["macs_256x256"], rel=0.01)
-
-
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-6), (torch.float32, 5e-5)])
 def test_it_equals_the_authors_network(loaded, dtype, tolerance):
     """Theirs is in [-1, 1], ours in [0, 1]; the reshuffled frames are passed as they are, both halves."""
@@ -131,14 +125,10 @@ def test_a_training_files_other_variables_and_suffixes_are_no_matter(loaded, pub
     assert all(torch.equal(one, other) for one, other in pairs)
 
 
-def test_wrong_names_and_shapes_are_refused(public):
-    network, name = CARD.build("published"), "generator/merger/g_r4_bn2/gamma"
-    state = {key: value for key, value in public.items() if key != name} | {"generator/conv9/w": torch.zeros(3)}
-    with pytest.raises(UsageError, match=rf"missing \['{name}'\], left over \['generator/conv9/w'\]"):
-        CARD.load_published(network, state)
+def test_wrong_shapes_and_heads_are_refused(public):
+    swapped = {"generator/decoder/g_d1/w": public["generator/decoder/g_d1/w"].transpose(2, 3)}
     with pytest.raises(UsageError, match=r"generator/decoder/g_d1/w \(.* here\) is \["):
-        swapped = {"generator/decoder/g_d1/w": public["generator/decoder/g_d1/w"].transpose(2, 3)}
-        CARD.load_published(network, public | swapped)
+        CARD.load_published(CARD.build("published"), public | swapped)
     with pytest.raises(UsageError, match="missing"):
         CARD.load_published(CARD.build("published", head="mu-residual"), {})
 

@@ -12,6 +12,7 @@ from bench.train.loop import seed_parameters
 from methods.olc.discriminator import DISCRIMINATORS, PatchGAN, SpectralConv2d, UNet, discriminator
 from methods.olc.stage1 import CodebookLearner
 from methods.olc.vqgan import VQGAN
+from tests.train.tiny import same
 
 
 def count(module):
@@ -34,10 +35,6 @@ def images(*sizes):
 
 def buffers(module):
     return {name: value.clone() for name, value in module.named_buffers()}
-
-
-def same(one, other):
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_the_patch_discriminator_has_the_usual_parameters():

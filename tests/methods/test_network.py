@@ -39,10 +39,6 @@ def count(network, trained=True):
     return sum(p.numel() for p in network.parameters() if p.requires_grad == trained)
 
 
-def shapes(network):
-    return {name: tuple(value.shape) for name, value in network.state_dict().items()}
-
-
 @pytest.mark.parametrize("row", range(1, 8))
 def test_a_row_of_table_3_is_a_choice_of_parts(build_row, row):
     network = build_row(row)
@@ -51,30 +47,21 @@ def test_a_row_of_table_3_is_a_choice_of_parts(build_row, row):
     assert isinstance(network.skips[0], type(merger(skip, 4)))
     assert (network.vqgan is None) == (prior == "none")
     assert isinstance(network.decoder.fusions[0], RF) == (prior == "rf")
-
-
-@pytest.mark.parametrize("row", range(1, 7))
-def test_what_two_rows_share_has_one_shape(build_row, row):
-    """Only row 6 widens a part it keeps: each level's fusing convolution sees one source more."""
-    this, following = shapes(build_row(row)), shapes(build_row(row + 1))
-    differ = {name for name in this.keys() & following.keys() if this[name] != following[name]}
-    assert differ == ({f"decoder.fusions.{level}.merge.weight" for level in range(3)} if row == 5 else set())
-
-
-@pytest.mark.parametrize("row", range(1, 7))
-def test_what_two_rows_share_starts_equal(build_row, row):
-    this, following = build_row(row).state_dict(), build_row(row + 1).state_dict()
-    shared = [name for name in this.keys() & following.keys() if not (row == 5 and ".fusions." in name)]
-    assert {"entry.0.weight", "encoders.2.levels.2.1.body.0.weight", "decoder.ups.0.1.weight"} <= set(shared)
-    assert all(torch.equal(this[name], following[name]) for name in shared)
-
-
-@pytest.mark.parametrize("row", range(1, 8))
-def test_only_rows_with_a_codebook_have_a_fourth_level(build_row, row):
-    network = build_row(row)
-    levels = 4 if row >= 6 else 3
+    levels = 3 if prior == "none" else 4  # only rows with a codebook have one at H/8
     assert [len(encoder.levels) for encoder in network.encoders] == [levels] * 3
     assert hasattr(network, "deep") == (row >= 6)
+
+
+@pytest.mark.parametrize("row", range(1, 7))
+def test_what_two_rows_share_has_one_shape_and_starts_equal(build_row, row):
+    """Only row 6 widens a part it keeps: each level's fusing convolution sees one source more."""
+    this, following = build_row(row).state_dict(), build_row(row + 1).state_dict()
+    shared = this.keys() & following.keys()
+    differ = {name for name in shared if this[name].shape != following[name].shape}
+    assert differ == ({f"decoder.fusions.{level}.merge.weight" for level in range(3)} if row == 5 else set())
+    shared = [name for name in shared if not (row == 5 and ".fusions." in name)]
+    assert {"entry.0.weight", "encoders.2.levels.2.1.body.0.weight", "decoder.ups.0.1.weight"} <= set(shared)
+    assert all(torch.equal(this[name], following[name]) for name in shared)
 
 
 @pytest.mark.parametrize("row", range(1, 8))
@@ -286,9 +273,16 @@ def test_training_leaves_the_frozen_parts_as_they_are(build_row, row, tiny_scene
         ({"head": "tanh", "vqgan": BOOK}, "output head 'tanh' is unknown"),
         ({}, "needs a codebook: give its number of codes and segments"),
         ({"vqgan": {"codes": 10, "segments": "olc"}}, "10 codes can't be split into quarters"),
+        (
+            {"prior_weights": "imagenet", "vqgan": BOOK},
+            "prior_weights 'imagenet' are unknown; expected trained",
+        ),
+        ({"prior_frozen": "no", "vqgan": BOOK}, "prior_frozen 'no' is neither true nor false"),
+        ({"prior": "none", "prior_frozen": False}, "with prior: none there is no codebook decoder"),
+        ({"prior": "none", "prior_weights": "random"}, "with prior: none there is no codebook decoder"),
     ],
 )
-def test_unknown_parts_are_answered_with_a_sentence(options, sentence):
+def test_unknown_parts_and_controls_without_sense_are_answered_with_a_sentence(options, sentence):
     with pytest.raises(UsageError, match=sentence):
         methods["olc"].build("smoke", **options)
 

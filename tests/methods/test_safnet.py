@@ -45,14 +45,6 @@ def test_it_equals_the_authors_network(name, dtype, tolerance):
         np.testing.assert_allclose(array, case.arrays[key], rtol=0, atol=tolerance, err_msg=key)
 
 
-def test_any_size_keeps_its_size():
-    network = CARD.build("smoke").eval()
-    for size in ((1, 1), (17, 23), (50, 70), (33, 64)):
-        frames = torch.rand(1, 3, 6, *size, generator=torch.Generator().manual_seed(3))
-        with torch.no_grad():
-            assert network(frames).shape == (1, 3, *size)
-
-
 def test_warp_equals_bilinear_sampling_by_hand():
     """A pixel's four neighbours, weighted; places outside are moved to the border."""
     random = np.random.default_rng(0)

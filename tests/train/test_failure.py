@@ -1,4 +1,4 @@
-"""What isn't finite is noticed once, on the device, and nothing is updated after it; a pause keeps the state."""
+"""Values that aren't finite are noticed once, on the device, and stop all updates; a pause keeps the state."""
 
 import os
 import signal
@@ -45,7 +45,7 @@ def test_a_failure_before_a_term_joins_is_not_forgotten():
 
 
 def test_a_fused_optimiser_changes_nothing_once_the_guard_has_failed():
-    """What CUDA relies on between two checks; the CPU has the same fused Adam."""
+    """CUDA relies on it between two checks; the CPU has the same fused Adam."""
     weight, guard = nn.Parameter(torch.ones(3)), Guard(CPU)
     optimiser = torch.optim.Adam([weight], lr=0.1, fused=True)
     optimiser.found_inf = guard.failed

@@ -15,35 +15,18 @@ import torch
 from torch import nn
 
 from bench.core.errors import TrainingFailed, UsageError
+from bench.core.fingerprint import fingerprint
 from bench.core.optimisation import Stage2
 from bench.core.registry import methods
 from bench.io.container import read_scene, write_scene
-from bench.train.checkpoint import Checkpoint, digest
+from bench.train.checkpoint import Checkpoint
 from bench.train.learner import HdrLearner
 from bench.train.loop import fit, seed_parameters, trainable
 from bench.train.patches import PatchStream
+from tests.train.tiny import Interrupted, Stopped, same
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
-
-
-class Stopped(Exception):
-    """What interrupts a training in these tests."""
-
-
-class Interrupted(PatchStream):
-    """A stream that calls `stop` when sample `at` is asked for."""
-
-    at, stop = -1, None
-
-    def cut(self, number, out):
-        if number == self.at:
-            self.stop()
-        super().cut(number, out)
-
-
-def interrupt():
-    raise Stopped
 
 
 def die():
@@ -56,20 +39,16 @@ def settings(**changes):
     return Stage2(**values).model_copy(update={"checkpoint_every": 4, "log_every": 3, **changes})
 
 
-def train(scene, folder, at=-1, stop=interrupt, seed=0, **changes):
+def train(scene, folder, at=-1, stop=None, seed=0, **changes):
     """Train a tiny AHDRNet; returns its weights and learning curve."""
     chosen = settings(**changes)
     network = methods["ahdrnet"].build("smoke", head="mu-residual")
     seed_parameters(network, seed)
     stream = Interrupted([scene], size=24, stride=8, augment=True, seed=seed)
-    stream.at, stream.stop = at, stop
+    stream.at, stream.stop = at, stop or stream.stop
     learner = HdrLearner(network, chosen, None)
     curve = fit(learner, stream, chosen, Checkpoint(folder), label="tiny", device=CPU)
     return network.state_dict(), curve
-
-
-def same(one, other):
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
 @pytest.fixture(autouse=True)
@@ -238,10 +217,11 @@ def test_a_finished_run_forgets_its_checkpoint_and_what_a_kill_left(tmp_path):
     assert checkpoint.load() is None and not any(tmp_path.iterdir())
 
 
-def test_the_digest_follows_settings_and_code(tmp_path):
-    base = digest({"lr": 1}, ["bench/nn"])
-    assert base == digest({"lr": 1}, ["bench/nn"])
-    assert len({base, digest({"lr": 2}, ["bench/nn"]), digest({"lr": 1}, ["bench/train"])}) == 3
+def test_the_fingerprint_follows_settings_and_code():
+    base = fingerprint("training", settings={"lr": 1})
+    assert base == fingerprint("training", settings={"lr": 1})
+    others = fingerprint("training", settings={"lr": 2}), fingerprint("training", "methods/olc", settings={"lr": 1})
+    assert len({base, fingerprint("score", settings={"lr": 1}), *others}) == 4
 
 
 def test_initial_weights_follow_the_seed_and_the_modules_name():

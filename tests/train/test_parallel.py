@@ -48,7 +48,7 @@ def scene(tiny_scene, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def two(scene, tmp_path_factory):
-    """What two processes trained, by name; each process wrote its own."""
+    """Weights that two processes trained, by name; each process wrote its own."""
     folder = tmp_path_factory.mktemp("two")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -73,7 +73,7 @@ def two(scene, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def one(scene, tmp_path_factory):
-    """What one process trains on whole batches."""
+    """Weights that one process trains on whole batches."""
     threads, folder = torch.get_num_threads(), tmp_path_factory.mktemp("one")
     read = prepare(scene)
     yield {

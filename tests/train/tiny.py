@@ -14,6 +14,30 @@ from bench.train.patches import PatchStream
 from methods.olc.stage1 import CodebookLearner
 from methods.olc.vqgan import VQGAN
 
+
+class Stopped(Exception):
+    """Interrupts a training."""
+
+
+class Interrupted(PatchStream):
+    """A stream that calls `stop`, by default to raise Stopped, when sample `at` is asked for."""
+
+    at = -1
+
+    def stop(self):
+        raise Stopped
+
+    def cut(self, number, out):
+        if number == self.at:
+            self.stop()
+        super().cut(number, out)
+
+
+def same(one, other):
+    """Tell if two states are equal to the last bit."""
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
 EVERY_OPTION = {
     "init": "data", "quantise_from": 0.2, "restart_every": 2, "restart_below": 3, "eta": "per-sample",
     "lazy_codebook": True, "discriminator": "unet-sn", "discriminator_width": 8, "adversarial_from": 0.4,

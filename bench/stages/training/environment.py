@@ -1,4 +1,4 @@
-"""Where networks run: device, threads, number format, and the versions of libraries that change results."""
+"""Device, threads, number format, and the versions of libraries that change results."""
 
 import platform
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""How a VQGAN treats held-out images: what training logs at intervals and inspection looks at in full."""
+"""A VQGAN on held-out images: training measures it at intervals, inspection looks at it in full."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -27,7 +27,7 @@ SCENES, CROP = 4, 128
 
 
 class Look(NamedTuple):
-    """What a VQGAN made of one image.
+    """One image as a VQGAN encodes and reconstructs it.
 
     indices : (h, w) int64, the code of each vector.
     errors  : (h, w) float32, mean squared difference of the vector's components and its code's.
@@ -103,7 +103,7 @@ def observer(params: Params, name: str, vqgan: VQGAN) -> Callable[[], dict[str, 
     The scenes lie evenly spread over the sorted names, since neighbours often show one place. They steer nothing:
     no step, rate or stop depends on what is measured. A data set without such scenes raises UsageError.
     """
-    every, dataset = params.stage1_of(name).observe_every, params.codebooks[name].trainset
+    every, dataset = params.stage1_of(name).observe_every, params.codebook_runs[name].trainset
     if not every:
         return dict
     scenes = held_out(params, dataset)
