@@ -30,7 +30,7 @@ def run(params: Params) -> None:
 def _source(params: Params) -> Path:
     if params.perceptual.weights is None:
         url, downloads = params.perceptual.url, params.downloads
-        wanted = RemoteFile(url.rpartition("/")[2], (url,), None, params.perceptual.sha256)
+        wanted = RemoteFile(url.rpartition("/")[2], (url,), None, params.perceptual.sha256 or None)
         store, checksums = Path(downloads.folder) / "backbone", Checksums(Path(downloads.checksums), "backbone")
         return download(wanted, store, checksums, unpacked=False, examine=_layers)
     path = Path(params.perceptual.weights)

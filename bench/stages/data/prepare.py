@@ -13,17 +13,15 @@ from typing import Any, NamedTuple
 
 from bench.core.dataset import DatasetCard
 from bench.core.errors import CheckFailed, Incomplete, UsageError
+from bench.core.fingerprint import fingerprint
 from bench.core.parallel import interrupted, spread
 from bench.core.params import DatasetUse, Params
-from bench.core.registry import ROOT, datasets
+from bench.core.registry import datasets
 from bench.data import checks
 from bench.io.container import read_card, read_scene, write_scene
 from bench.io.files import replacing, write_json_atomic
 from bench.stages import layout
 from bench.stages.data.fetch import NOTE
-
-CODE = ("bench/core", "bench/color", "bench/io", "bench/data", "bench/stages/data/prepare.py", "datasets")
-"""Sources that decide what a prepared scene holds: scenes that other code left behind aren't taken over."""
 
 DONE = "done.json"
 
@@ -73,7 +71,7 @@ def run(params: Params, dataset: str, splits: Sequence[str] = ()) -> None:
     raw = layout.need(params, layout.raw(params, dataset), f"fetch {dataset}")
     note = raw / NOTE
     source = Path(json.loads(note.read_text(encoding="utf-8"))["folder"]) if note.exists() else raw
-    staging = Path("runs") / params.profile / "prepare" / dataset / _code()
+    staging = Path("runs") / params.profile / "prepare" / dataset / fingerprint("scene")
     tasks = _tasks(params, dataset, source, staging, splits)
     results = spread(read, tasks, params.threads, f"prepare {dataset}")
     _refuse_bad(params, dataset, tasks, results)
@@ -250,13 +248,4 @@ def _kept(params: Params, dataset: str, splits: Sequence[str]) -> dict[str, Any]
 
 
 def _use(params: Params, dataset: str) -> DatasetUse:
-    return params.datasets.get(dataset, DatasetUse(code=datasets[dataset].module.replace(".", "/")))
-
-
-def _code() -> str:
-    total = hashlib.sha256()
-    for name in CODE:
-        path = ROOT / name
-        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            total.update(file.relative_to(ROOT).as_posix().encode() + file.read_bytes())
-    return total.hexdigest()[:16]
+    return params.datasets.get(dataset, DatasetUse())

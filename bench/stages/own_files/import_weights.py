@@ -30,7 +30,7 @@ def run(params: Params, method: str, file: Path, preset: str = "published", name
     """
     if method not in methods:
         raise unknown_name("method", method, methods)
-    card, target = methods[method], layout.imported(name or method)
+    card, target = methods[method], layout.foreign(name or method)
     if not file.is_file():
         raise UsageError(f"{file}: no such file; name the checkpoint that the authors of {card.label} released.")
     network = card.build(preset, **({"head": card.heads[0]} if card.heads else {}))
@@ -77,15 +77,12 @@ def _describe(card: MethodCard, network: nn.Module, file: Path, preset: str, ent
 
 
 def _entries(card: MethodCard, preset: str, target: Path) -> str:
-    folder, module, *inner = card.module.split(".")
-    variant, code = f"{target.stem}-imported", f"{folder}/{module}{'' if inner else '.py'}"
+    variant = f"{target.stem}-authors"
     return "\n".join(
         (
-            "For a row measured with them, put into the parameter file (with your dataset for panoramas):",
+            "For a row measured with them, put into the parameter file:",
             "variants:",
             f"  {variant}: {{method: {card.name}, preset: {preset}, weights: {target}}}",
-            "imported_evaluations:",
-            f"  {variant}--panoramas: {{run: {variant}, dataset: panoramas, code: {code}, weights: {target}}}",
             "tables:",
             f"  \"1\": {{rows: [{{'{card.label}, authors'' weights': {variant}}}]}}",
         )

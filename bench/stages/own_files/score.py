@@ -23,7 +23,7 @@ from bench.metrics.scorer import Scorer
 from bench.metrics.viewing import visibility
 from bench.report.figures.images import SceneMaps, map_figure
 from bench.stages import layout
-from bench.stages.scoring.scoring import Rules, Task, Truth, cache_folder, placed, score_all, spread
+from bench.stages.scoring.scoring import Rules, Task, Truth, cache_folder, on_device, score_all, spread
 
 MOST_WORKERS = 8
 """Processes started unless the user wants more: each needs about 1 GB for a large picture."""
@@ -280,7 +280,7 @@ def _draw(folder: Path, viewing: Protocol, device: str, task: Task) -> None:
     prediction, truth = read_radiance(task.prediction), np.asarray(Truth.read(task.truth).radiance)
     reason, seen = "", None
     try:
-        pair = Scorer(placed(prediction, device), placed(truth, device)).pair(viewing)
+        pair = Scorer(on_device(prediction, device), on_device(truth, device)).pair(viewing)
         seen = np.nan_to_num(visibility(pair, viewing).cpu().numpy())
     except UsageError as error:
         reason = str(error)

@@ -13,12 +13,11 @@ def dataset_params(tmp_path, monkeypatch, small_params):
     Downloads are kept in store/, their checksums in checksums.json.
     """
     monkeypatch.chdir(tmp_path)
-    for group in ("codebooks", "plain_runs", "vq_runs", "classic_evaluations", "plain_evaluations"):
-        small_params[group] = {}
+    small_params |= {"train": {}, "variants": {"proposed": {"method": "olc"}}}
     small_params["downloads"] = {"folder": "store", "checksums": "checksums.json"}
 
     def write(dataset, use=None, file="params.yaml", **changes):
-        datasets = {dataset: {"code": f"datasets/{dataset}.py", **(use or {})}}
+        datasets = {dataset: use or {}}
         (tmp_path / file).write_text(yaml.safe_dump({**small_params, "datasets": datasets, **changes}))
         return load(tmp_path / file)
 

@@ -104,8 +104,11 @@ def edit(old, new):
     ("change", "words"),
     [
         (edit("method: ahdrnet", "method: ahdrnt"), ["variants.ahdrnet", "'ahdrnt'", "Did you mean 'ahdrnet'"]),
-        (edit(" preset: smoke", " preset: smoek"), ["variants.adnet", "'smoek'", "Did you mean 'smoke'?"]),
-        (edit("olc_preset: smoke", "olc_preset: smoek"), ["olc_preset", "'smoek'", "Did you mean 'smoke'?"]),
+        (
+            edit("method: adnet", "method: adnet\n    preset: smoek"),
+            ["variants.adnet", "'smoek'", "mean 'smoke'?"],
+        ),
+        (edit("\npreset: smoke", "\npreset: smoek"), ["preset of olc (preset in", "'smoek'", "Did you mean 'smoke'?"]),
         (edit("protocol: whole-float", "protocol: whole-flaot"), ["'whole-flaot'", "Did you mean 'whole-float'?"]),
         (edit("threads:", "treads:"), ["params.yaml: treads: unknown key"]),
         (edit("schedule: one-cycle", "schedual: one-cycle"), ["stage1.schedual: unknown key"]),
@@ -217,7 +220,7 @@ class TestFullDisk:
         return run
 
     def test_a_really_full_disk(self, site, on_small_disk):
-        name, entry = next(iter(site.params.classic_evaluations.items()))
+        name, entry = next(iter(site.params.evaluations.items()))
         folder = layout.predictions(site.params, entry.run, entry.dataset)
         first, second = sorted((folder / "test").iterdir())
         wanted = read_exr(first)
@@ -239,7 +242,7 @@ class TestFullDisk:
         assert not layout.scores(site.params, name).exists()
 
     def test_earlier_predictions_remain(self, site, main_in, capsys, monkeypatch):
-        name, entry = next(iter(site.params.classic_evaluations.items()))
+        name, entry = next(iter(site.params.evaluations.items()))
         folder = layout.predictions(site.params, entry.run, entry.dataset)
         before = {path: path.read_bytes() for path in folder.rglob("*.exr")}
         written, write = [], OpenEXR.File.write

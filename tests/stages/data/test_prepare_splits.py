@@ -19,7 +19,7 @@ def params(tmp_path, dataset_params):
     """Parameters, in a file of another name than the default, of a Kalantari set read in place; the current folder."""
     builders.kalantari(tmp_path / "mine" / "Training" / "001")
     builders.kalantari(tmp_path / "mine" / "Test" / "EXTRA" / "007", seed=1)
-    loaded = dataset_params("kalantari", file="other.yaml", params_file="other.yaml")
+    loaded = dataset_params("kalantari", file="other.yaml")
     note = layout.raw(loaded, "kalantari") / "on_disk.json"
     note.parent.mkdir(parents=True)
     note.write_text(json.dumps({"folder": str(tmp_path / "mine")}))
