@@ -36,6 +36,7 @@ repro: $(STAMP) ## `dvc repro` of the demo, stages side by side: tables, figures
 
 .PHONY: smoke
 smoke: $(STAMP) ## every stage of the same pipeline at its smallest (minutes)
+	@$(BIN)/python -m bench --params profiles/smoke/params.yaml plan
 	@$(BIN)/dvc repro profiles/smoke/dvc.yaml
 
 .PHONY: smoke-again
@@ -49,6 +50,7 @@ study: $(STAMP) ## the demo's data with more seeds and controls (CPU, hours)
 lab: $(STAMP) ## larger networks on the demo's engine (one GPU, about an hour)
 paper: $(STAMP) ## the paper's settings on the real data sets, downloaded once you accept their licences (GPUs, days)
 study lab paper:
+	@$(BIN)/python -m bench --params profiles/$@/params.yaml plan
 	@$(BIN)/dvc repro profiles/$@/dvc.yaml
 	@$(MAKE) where PROFILE=$@
 
@@ -74,6 +76,10 @@ test-slow: $(STAMP) ## kill the pipeline and delete its files at random: does it
 .PHONY: test-slurm
 test-slurm: $(STAMP) ## run the tests on a real Slurm of two nodes (as root, with slurm-wlm and munge)
 	@$(BIN)/python -m pytest tests/slurm -rs
+
+.PHONY: deps
+deps: $(STAMP) ## write into dvc.yaml which code each stage depends on, from the imports
+	@PYTHONPATH=. $(BIN)/python tests/pipeline_deps.py
 
 .PHONY: readme
 readme: $(STAMP) ## put the demo's results into README.md

@@ -42,9 +42,6 @@ class Challenge123:
     https://github.com/ltkong218/SAFNet
     """
 
-    def __init__(self, layout: str | None = None) -> None:
-        """There is one layout."""
-
     def find(self, root: Path, split: str) -> Listing:
         """List the folders xxx_2 of "train" or "test", absent ones too; the other two moments lie beside them."""
         found = find(root, split, {"three-moments": KALANTARI_LIKE}, "challenge123")

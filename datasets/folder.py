@@ -7,12 +7,12 @@ import numpy as np
 
 from bench.core.dataset import LAYOUT, Listing, dataset
 from bench.core.errors import UsageError
-from bench.core.scene import Radiance, Scene
+from bench.core.scene import Scene
 from bench.data.exposures import of_frames
 from bench.data.layouts.brackets import check_floating, inside
 from bench.data.layouts.places import natural
 from bench.data.user_bracket import TRUTHS, list_frames, read_bracket
-from bench.io.radiance import read_exr, read_rgbe
+from bench.io.submission import read_radiance
 
 
 @dataset(
@@ -30,9 +30,6 @@ from bench.io.radiance import read_exr, read_rgbe
 )
 class FolderBrackets:
     """<scene>/<frames>, any number from two on and in any order; scenes with a truth are the test split."""
-
-    def __init__(self, layout: str | None = None) -> None:
-        """There is one layout."""
 
     def find(self, root: Path, split: str) -> Listing:
         """List the scene folders with a truth ("test") or without; one of the two may be empty."""
@@ -53,17 +50,12 @@ class FolderBrackets:
         paths = [inside(path, what) for path in list_frames(folder, TRUTHS)]
         exposures, _ = of_frames(paths)
         scene = read_bracket(folder.name, paths, exposures)
-        truth = _truth(folder)
-        if truth is not None:
-            scene = replace(scene, radiance=_read_truth(inside(truth, what), scene, what))
-        return scene
+        if (path := _truth(folder)) is None:
+            return scene
+        truth = read_radiance(inside(path, what))
+        check_floating(truth, scene.frames[0], what)
+        return replace(scene, radiance=np.minimum(truth, np.float32(1)))
 
 
 def _truth(folder: Path) -> Path | None:
     return next((folder / name for name in TRUTHS if (folder / name).exists()), None)
-
-
-def _read_truth(path: Path, scene: Scene, what: str) -> Radiance:
-    truth = (read_exr if path.suffix.lower() == ".exr" else read_rgbe)(path)
-    check_floating(truth, scene.frames[0], what)
-    return np.minimum(truth, np.float32(1))

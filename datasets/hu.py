@@ -54,9 +54,6 @@ DATASET1 = "SynHDR_Dataset1"
 class Hu:
     """SynHDR_Dataset2/001..100, three 16-bit frames, EVs 0 2 4, linear truth; 001-085 train, 086-100 test."""
 
-    def __init__(self, layout: str | None = None) -> None:
-        """There is one layout."""
-
     def find(self, root: Path, split: str) -> Listing:
         """List the scene folders of "train" or "test"; Dataset1 alone is refused."""
         found = find(root, split, LAYOUTS, "hu")

@@ -38,9 +38,6 @@ from bench.data.layouts.places import KALANTARI_LIKE, find
 class Tel2023:
     """Training and test folders of scenes with three TIFFs, exposure.txt and HDRImg.hdr."""
 
-    def __init__(self, layout: str | None = None) -> None:
-        """There is one layout."""
-
     def find(self, root: Path, split: str) -> Listing:
         """List the scene folders of "train" or "test"."""
         return find(root, split, {"kalantari-like": KALANTARI_LIKE}, "tel2023")

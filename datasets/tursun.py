@@ -37,9 +37,6 @@ LAYOUTS: dict[str, Layout] = {"numbered-frames": {"no-truth": [SplitFolders(("da
 class Tursun:
     """<scene>/1.tiff..9.tiff with N.txt, 1 EV apart, 1024x682; frames 5, 7 and 9 are taken, 7 is the reference."""
 
-    def __init__(self, layout: str | None = None) -> None:
-        """There is one layout."""
-
     def find(self, root: Path, split: str) -> Listing:
         """List the scene folders of the one split."""
         return find(root, split, LAYOUTS, "tursun")

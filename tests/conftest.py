@@ -20,29 +20,18 @@ ROOT = Path(__file__).resolve().parents[1]
 SMALL = yaml.safe_load(
     """
     profile: small
-    root: .
-    params_file: params.yaml
-    datasets: {panoramas: {code: datasets/panoramas}}
+    datasets: {panoramas: {}}
     patches: {size: 32, stride: 32}
     perceptual: {backbone: none}
     stage1: {steps: 2}
     stage2: {steps: 2}
-    codebooks: {olc-64: {segments: olc, codes: 64, trainset: panoramas, seed: 0}}
+    codebooks: {olc-64: {segments: olc, codes: 64}}
+    train: {panoramas: [0]}
     variants:
-      ahdrnet: {method: ahdrnet, preset: smoke}
-      proposed: {method: olc, preset: smoke}
-      triangle-merge: {method: triangle-merge, preset: published}
-    plain_runs:
-      ahdrnet--panoramas--s0: {variant: ahdrnet, trainset: panoramas, seed: 0, code: methods/ahdrnet.py}
-    vq_runs:
-      proposed--panoramas--s0:
-        {variant: proposed, trainset: panoramas, seed: 0, code: methods/olc, codebook: olc-64}
-    classic_evaluations:
-      triangle-merge--panoramas: {run: triangle-merge, dataset: panoramas, code: methods/triangle_merge.py}
-    plain_evaluations:
-      ahdrnet--panoramas--s0--panoramas: {run: ahdrnet--panoramas--s0, dataset: panoramas, code: methods/ahdrnet.py}
-    vq_evaluations: {}
-    tables: {"1": {rows: [{Proposed: proposed}]}, "2": {}, "3": {}}
+      ahdrnet: {method: ahdrnet, preset: smoke, evaluate: [panoramas]}
+      proposed: {method: olc, preset: smoke, codebook: olc-64}
+      triangle-merge: {method: triangle-merge, evaluate: [panoramas]}
+    tables: {"1": {rows: [{Proposed: proposed}]}}
     """
 )
 

@@ -124,10 +124,10 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(bench, arguments, message):
     [
         ("fetch", "panorama", "panoramas"),
         ("prepare", "panorama", "panoramas"),
-        ("codebook", "ocl-64", "olc-64"),
+        ("codebook", "ocl-64--panoramas--s0", "olc-64--panoramas--s0"),
         ("train", "ahdrnet--panoramas--s9", "ahdrnet--panoramas--s0"),
         ("evaluate", "triangle-merge--panorama", "triangle-merge--panoramas"),
-        ("inspect", "ocl-64", "olc-64"),
+        ("inspect", "ocl-64--panoramas--s0", "olc-64--panoramas--s0"),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_nearest(bench, write_params, small_params, verb, name, meant):
@@ -236,8 +236,8 @@ def test_protocol_diff_of_equals_is_empty(bench, pair):
 @pytest.mark.parametrize(
     ("name", "use", "said"),
     [
-        ("panorama", {"code": "x"}, "no dataset (datasets in "),
-        ("panoramas", {"code": "x", "layout": "folder"}, "no layout (datasets.panoramas.layout in "),
+        ("panorama", {}, "no dataset (datasets in "),
+        ("panoramas", {"layout": "folder"}, "no layout (datasets.panoramas.layout in "),
     ],
 )
 def test_a_dataset_that_is_not_there_is_answered_before_anything_runs(
@@ -251,6 +251,6 @@ def test_a_dataset_that_is_not_there_is_answered_before_anything_runs(
 
 def test_a_misspelt_option_of_a_variant_is_answered_before_its_codebook_is_trained(bench, write_params, small_params):
     small_params["variants"]["olc-pa-sum"] = {"method": "olc", "preset": "smoke", "options": {"skipp": "sum"}}
-    answer = bench("--params", str(write_params(small_params)), "codebook", "olc-64")
+    answer = bench("--params", str(write_params(small_params)), "codebook", "olc-64--panoramas--s0")
     assert answer.returncode == 2 and len(answer.stderr.splitlines()) == 1
     assert "no option of olc (variants.olc-pa-sum in " in answer.stderr and "Did you mean 'skip'?" in answer.stderr

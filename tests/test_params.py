@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from bench.color.transfer import MU
@@ -63,12 +64,19 @@ def test_parameters_are_frozen(write_params, small_params):
         ("tables/floors", ["propsed"], "tables.floors: .*Did you mean 'proposed'"),
         ("tables/crops", ["propsed"], "tables.crops: .*Did you mean 'proposed'"),
         ("codebooks/olc-64/codes", 63, "codebooks.olc-64.codes: .*multiple of 4"),
-        ("codebooks/olc-64/trainset", "panorama", "codebooks.olc-64.trainset: .*Did you mean 'panoramas'"),
-        ("plain_runs/ahdrnet--panoramas--s0/seed", 1, "should be called 'ahdrnet--panoramas--s1'"),
-        ("plain_runs/ahdrnet--panoramas--s0/variant", "ahdr", "variant: .*Did you mean 'ahdrnet'"),
-        ("vq_runs/proposed--panoramas--s0/codebook", "olc-65", "codebook: .*Did you mean 'olc-64'"),
-        ("classic_evaluations/triangle-merge--panoramas/run", "triangle", "run: .*Did you mean 'triangle-merge'"),
-        ("classic_evaluations/triangle-merge--panoramas/dataset", "hu", "dataset: .*Known: panoramas"),
+        ("train", {"panorama": [0]}, "train: .*Did you mean 'panoramas'"),
+        ("train", {"panoramas": [0, -1]}, "train.panoramas.1: .*greater than or equal to 0"),
+        ("train", {"panoramas": [0, 0]}, "train.panoramas: a seed stands there twice"),
+        ("evaluate", ["hu"], "evaluate: .*Known: panoramas"),
+        ("evaluate", {"unstrained": ["panoramas"]}, "evaluate: .*Did you mean 'untrained'"),
+        ("evaluate", {"untrained": ["hu"]}, "evaluate: .*Known: panoramas"),
+        ("variants/ahdrnet/method", "ahdrne", "variants.ahdrnet.method: .*Did you mean 'ahdrnet'"),
+        ("variants/ahdrnet/train", {"hu": [0]}, "variants.ahdrnet.train: .*Known: panoramas"),
+        ("variants/ahdrnet/evaluate", ["panorama"], "variants.ahdrnet.evaluate: .*Did you mean 'panoramas'"),
+        ("variants/ahdrnet/codebook", "olc-64", "variants.ahdrnet.codebook: ahdrnet builds on no codebook"),
+        ("variants/proposed/codebook", "olc-65", "variants.proposed.codebook: .*Did you mean 'olc-64'"),
+        ("variants/triangle-merge/train", {"panoramas": [0]}, "triangle-merge.train: .*nothing to train"),
+        ("variants/proposed/weights", "weights/x.safetensors", "proposed.codebook: .*it has others' weights"),
     ],
 )
 def test_a_mistake_names_the_field(write_params, small_params, field, value, message):
@@ -82,7 +90,11 @@ def test_a_mistake_names_the_field(write_params, small_params, field, value, mes
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("a: [1, 2", "not valid YAML"), ("", "valid dictionary|Params"), ("- a\n- b\n", "valid dictionary|Params")],
+    [
+        ("a: [1, 2", "not valid YAML"),
+        ("", "holds no settings; expected a mapping"),
+        ("- a\n- b\n", "holds no settings; expected a mapping"),
+    ],
 )
 def test_a_file_that_is_not_a_mapping_is_refused(write_params, text, message):
     with pytest.raises(UsageError, match=message):
@@ -140,7 +152,7 @@ def test_no_point_is_decided_twice(write_params, small_params):
 
 
 def test_what_only_some_codebooks_have_is_listed_with_their_names(write_params, small_params):
-    book = {"segments": "vanilla", "codes": 16, "trainset": "panoramas", "seed": 0}
+    book = {"segments": "vanilla", "codes": 16}
     hdr = {"images": "hdr", "beta": 0.5, "eta": "per-batch"}  # beta is printed, and eta is as in stage1
     small_params["codebooks"] |= {"plain": book, "hdr-a": {**book, "options": hdr}, "hdr-b": {**book, "options": hdr}}
     listed = {decision.field: decision for decision in decisions(load(write_params(small_params)))}
@@ -173,7 +185,6 @@ class TestShippedFiles:
     def test_it_is_valid_and_says_where_it_lies(self, path):
         params = load(path)
         assert ROOT / params.params_file == path
-        assert (path.parent / params.root).resolve() == ROOT
         assert params.profile == ("demo" if path.parent == ROOT else path.parent.name)
 
     def test_every_name_is_registered(self, path):
@@ -191,9 +202,7 @@ class TestShippedFiles:
         from bench.core.registry import methods
 
         params = load(path)
-        named = [(run.variant, run.code) for run in params.runs.values()]
-        for cell in params.evaluations.values():
-            named.append((params.runs[cell.run].variant if cell.run in params.runs else cell.run, cell.code))
+        named = [(made.variant, made.code) for made in (*params.runs.values(), *params.evaluations.values())]
         for variant, code in named:
             module = Path(*methods[params.variants[variant].method].module.split("."))
             assert Path(code) in [module.with_suffix(".py"), *module.parents]
@@ -212,8 +221,85 @@ def test_the_paper_profile_holds_the_published_settings():
     assert (params.patches.size, params.patches.stride) == (256, 64)
     assert (params.stage1.lr, params.stage1.lr_discriminator, params.stage2.lr) == (1e-4, 4e-4, 1e-4)
     assert (params.stage1.beta, params.head) == (0.25, "published")
-    assert {book.codes for book in params.codebooks.values()} == {512, 1024}
+    assert {codebook.codes for codebook in params.codebooks.values()} == {512, 1024}
     assert all(params.variants[run.variant].preset == "published" for run in params.runs.values())
-    assert params.olc_preset == "published"
+    assert params.preset == "published"
     assert methods["olc"].presets["published"]["channels"] == 32
     assert (MU, GAMMA) == (5000.0, 2.2)
+
+
+def test_a_small_profile_needs_only_what_it_uses(write_params):
+    params = load(write_params({
+        "profile": "mine", "datasets": {"panoramas": {}}, "variants": {"triangle-merge": {"method": "triangle-merge"}},
+        "evaluate": ["panoramas"],
+    }))  # fmt: skip
+    assert (params.runs, params.codebook_runs, params.inspections) == ({}, {}, [])
+    (evaluation,) = params.evaluations.values()
+    assert (evaluation.run, evaluation.variant, evaluation.weights) == ("triangle-merge", "triangle-merge", None)
+
+
+def test_trainings_are_derived_seed_by_seed_with_a_codebook_each(write_params, small_params):
+    small_params |= {"train": {"panoramas": [0, 3]}, "evaluate": ["panoramas"]}
+    params = load(write_params(small_params))
+    assert list(params.runs) == [f"{name}--panoramas--s{seed}" for seed in (0, 3) for name in ("ahdrnet", "proposed")]
+    assert [run.codebook for run in params.runs_with_codebook.values()] == list(params.codebook_runs)
+    assert list(params.codebook_runs) == ["olc-64--panoramas--s0", "olc-64--panoramas--s3"]
+    assert set(params.evaluations) == {"triangle-merge--panoramas", *(f"{run}--panoramas" for run in params.runs)}
+
+
+def test_a_variant_may_differ_in_where_it_is_trained_and_evaluated(write_params, small_params):
+    small_params |= {
+        "datasets": {"panoramas": {}, "hu": {}}, "train": {"panoramas": [0], "hu": [1]},
+        "evaluate": {"untrained": ["hu"], "panoramas": ["panoramas", "hu"]},
+    }  # fmt: skip
+    del small_params["variants"]["ahdrnet"]["evaluate"], small_params["variants"]["triangle-merge"]["evaluate"]
+    small_params["variants"]["proposed"] |= {"train": {"hu": [2]}, "evaluate": ["panoramas"]}
+    params = load(write_params(small_params))
+    assert set(params.runs) == {"ahdrnet--panoramas--s0", "ahdrnet--hu--s1", "proposed--hu--s2"}
+    assert set(params.evaluations) == {
+        "triangle-merge--hu", "ahdrnet--panoramas--s0--panoramas", "ahdrnet--panoramas--s0--hu",
+        "proposed--hu--s2--panoramas",
+    }  # fmt: skip
+
+
+def test_an_unstated_preset_is_the_profiles_where_there_is_something_to_train(write_params, small_params):
+    del small_params["variants"]["ahdrnet"]["preset"]
+    params = load(write_params(small_params | {"preset": "demo"}))
+    assert {name: variant.preset for name, variant in params.variants.items()} == {
+        "ahdrnet": "demo", "proposed": "smoke", "triangle-merge": "none",
+    }  # fmt: skip
+
+
+class TestInclude:
+    @pytest.fixture
+    def write(self, tmp_path):
+        def write(**files):
+            for name, content in files.items():
+                (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+            return tmp_path / "params.yaml"
+
+        return write
+
+    def test_differences_are_laid_over_the_included_file(self, write, small_params):
+        own = {
+            "include": "base.yaml",
+            "profile": "own",
+            "stage2": {"batch": 3},
+            "variants": {"proposed": None},
+            "tables": None,
+        }
+        base, params = load(write(params=small_params)), load(write(base=small_params, params=own))
+        assert (params.profile, params.stage2.steps, params.stage2.batch) == ("own", base.stage2.steps, 3)
+        assert set(params.variants) == {"ahdrnet", "triangle-merge"} == set(base.variants) - {"proposed"}
+
+    @pytest.mark.parametrize(
+        ("own", "message"),
+        [
+            ({"include": ["base.yaml"]}, "include: expected the name of one parameter file"),
+            ({"include": "bas.yaml"}, "bas.yaml' not found"),
+            ({"include": "params.yaml"}, "params.yaml includes another file itself"),
+        ],
+    )
+    def test_a_wrong_include_is_a_sentence(self, write, small_params, own, message):
+        with pytest.raises(UsageError, match=message):
+            load(write(base=small_params, params=own))

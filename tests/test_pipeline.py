@@ -3,20 +3,32 @@
 import json
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
-import grimp
 import pytest
-import yaml
 
+from bench.core.fingerprint import DECIDES
 from bench.core.params import load
 from bench.core.registry import datasets, methods
+from bench.stages import plan
+from tests import pipeline_deps
+from tests.pipeline_deps import closure, source, stage_module
 
 ROOT = Path(__file__).resolve().parents[1]
 PROFILES = [path for path in (ROOT / "dvc.yaml", *sorted(ROOT.glob("profiles/*/dvc.yaml"))) if path.exists()]
-VERBS = ("fetch", "backbone", "prepare", "codebook", "train", "evaluate", "inspect", "sizes", "summarize", "report")
-PACKAGES = ("bench", "methods", "datasets")
+VERBS = (
+    "plan",
+    "fetch",
+    "backbone",
+    "prepare",
+    "codebook",
+    "train",
+    "evaluate",
+    "inspect",
+    "sizes",
+    "summarize",
+    "report",
+)
 
 pytestmark = pytest.mark.skipif(not PROFILES, reason="dvc.yaml is not there")
 
@@ -54,29 +66,6 @@ def stages():
     return json.loads(answer.stdout.splitlines()[-1])
 
 
-@cache
-def graph():
-    return grimp.build_graph(*PACKAGES, exclude_type_checking_imports=True, cache_dir=None)
-
-
-def source(module):
-    path = ROOT.joinpath(*module.split("."))
-    return path / "__init__.py" if path.is_dir() and (path / "__init__.py").exists() else path.with_suffix(".py")
-
-
-@cache
-def closure(*entries):
-    """Files that the modules import, directly or not, at once or inside a function; empty packages are left out."""
-    modules = set(entries).union(*(graph().find_upstream_modules(entry) for entry in entries))
-    files = {source(module) for module in modules}
-    return {str(path.relative_to(ROOT)) for path in files if path.name != "__init__.py" or "import" in path.read_text()}
-
-
-def stage_module(verb):
-    (path,) = (ROOT / "bench" / "stages").glob(f"*/{verb}.py")
-    return f"bench.stages.{path.parent.name}.{verb}"
-
-
 def verb(stage):
     return stage["name"].split("@")[0].split("_")[0]
 
@@ -91,10 +80,9 @@ def entries(stage, params):
     if verb(stage) in {"fetch", "prepare"}:
         found.append(datasets[key(stage)].module)
     if verb(stage) in {"train", "evaluate"}:
-        run = params.evaluations[key(stage)].run if verb(stage) == "evaluate" else key(stage)
-        variant = params.runs[run].variant if run in params.runs else run
-        found.append(methods[params.variants[variant].method].module)
-    if verb(stage) == "evaluate":
+        run = {**params.runs, **params.evaluations}[key(stage)]
+        found.append(methods[params.variants[run.variant].method].module)
+    if verb(stage) in {"evaluate", "report"}:
         found.append("bench.metrics.protocol")
     return found
 
@@ -120,12 +108,16 @@ class TestProfile:
         assert own
         for stage in own:
             assert stage["wdir"] == "."
-            assert set(stage["params"]) <= {params.params_file}, stage["name"]
+            assert set(stage["params"]) <= {str(plan.path(params))}, stage["name"]
             assert f"python -m bench --params {params.params_file} " in stage["cmd"]
 
-    def test_parameters_that_stages_depend_on_are_written_in_the_file(self, own, pipeline):
+    def test_its_plan_is_what_its_parameters_give(self, params):
+        """A hand-edited or outdated plan.yaml; mended by `python -m bench plan`."""
+        assert plan.path(params).read_text(encoding="utf-8") == plan.text(params)
+
+    def test_parameters_that_stages_depend_on_are_in_the_plan(self, own, params):
         """DVC reads the file, not our defaults, and stops at a key that isn't there."""
-        content = yaml.safe_load(pipeline.with_name("params.yaml").read_text(encoding="utf-8"))
+        content = {"plan": plan.document(params)}
         for key in {key for stage in own for key in stage["keys"]}:
             part = content
             for name in key.split("."):
@@ -133,20 +125,27 @@ class TestProfile:
                 part = part[name]
 
     def test_every_entry_of_the_parameter_file_has_its_stage(self, own, params):
-        names = {stage["name"] for stage in own}
         wanted = {
             *(f"{step}@{name}" for step in ("fetch", "prepare") for name in params.datasets),
-            *(f"codebook@{name}" for name in params.codebooks),
-            *(f"train_plain@{name}" for name in params.plain_runs),
-            *(f"train_vq@{name}" for name in params.vq_runs),
-            *(f"evaluate_classic@{name}" for name in params.classic_evaluations),
-            *(f"evaluate_imported@{name}" for name in params.imported_evaluations),
-            *(f"evaluate_plain@{name}" for name in params.plain_evaluations),
-            *(f"evaluate_vq@{name}" for name in params.vq_evaluations),
-            *("summarize", "report"),
+            *(f"{step}@{name}" for step in ("codebook", "inspect_codebook") for name in params.codebook_runs),
+            *(f"train@{name}" for name in params.runs),
+            *(f"inspect_network@{name}" for name in params.runs_with_codebook),
+            *(f"evaluate@{name}" for name in params.evaluations),
+            *("plan", "backbone", "sizes", "summarize", "report"),
         }
-        assert wanted <= names
-        assert {name.split("_")[0].split("@")[0] for name in names - wanted} <= {"inspect", "backbone", "sizes"}
+        assert {stage["name"] for stage in own} == wanted
+
+    def test_the_plan_is_judged_before_anything_else_is_done(self, own, params):
+        (judged,) = next(stage for stage in own if stage["name"] == "plan")["outs"]
+        makers = {out: stage for stage in own for out in stage["outs"]}
+        waits = {stage["name"] for stage in own if judged in stage["deps"]} | {"plan"}
+        while True:
+            above = {s["name"] for s in own if any(covered(d, [o]) or covered(o, [d]) for d in s["deps"]
+                                                   for o in makers if makers[o]["name"] in waits)}  # fmt: skip
+            if above <= waits:
+                break
+            waits |= above
+        assert waits == {stage["name"] for stage in own}
 
     def test_outputs_lie_in_the_profiles_folders(self, own, params):
         for stage in own:
@@ -205,7 +204,7 @@ class TestProfile:
     def test_cheap_code_retrains_nothing(self, own):
         for stage in own:
             if verb(stage) in {"codebook", "train"}:
-                for folder in ("bench/report", "bench/metrics", "bench/cli", "tests"):
+                for folder in ("bench/report", "bench/metrics", "bench/data", "bench/cli", "tests"):
                     assert not covered(f"{folder}/x.py", stage["deps"]), f"{stage['name']} depends on {folder}"
 
 
@@ -220,16 +219,46 @@ def test_what_a_stage_loads_is_what_the_source_says(name):
     assert loaded <= closure(stage_module(name))
 
 
+def test_the_code_that_stages_depend_on_is_written_from_the_imports():
+    """Mended by `make deps`."""
+    text = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
+    assert pipeline_deps.rewritten(text) == text
+
+
+FINGERPRINTED = {
+    "scene": ("bench.stages.data.prepare", ("bench/stages/layout.py", "bench/stages/data/fetch.py")),
+    "alignment": ("bench.color.registration", ("bench/core",)),
+    "training": ("bench.stages.training.train", ("bench/stages/layout.py",)),
+    "prediction": ("bench.color.registration", ()),
+    "score": ("bench.metrics.protocol", ("bench/core",)),
+    "timing": ("bench.stages.cost.probe", ("bench",)),
+}
+"""Result -> the module that makes it, and what it imports that can't change the result."""
+
+
+@pytest.mark.parametrize("result", DECIDES)
+def test_the_code_that_decides_a_result_is_in_its_fingerprint(result):
+    entry, harmless = FINGERPRINTED[result]
+    read = [card.module for card in datasets.values()] if result == "scene" else []
+    assert not {path for path in closure(entry, *read) if not covered(path, (*DECIDES[result], *harmless))}
+
+
 def test_profiles_never_differ_in_code():
     named = {}
     for pipeline in PROFILES:
-        content = yaml.safe_load(pipeline.with_name("params.yaml").read_text(encoding="utf-8"))
-        for group in ("plain_runs", "vq_runs"):
-            for run in (content.get(group) or {}).values():
-                named.setdefault((group, run["variant"]), set()).add(run["code"])
-        for name, variant in content["variants"].items():
-            named.setdefault(("variants", name), set()).add(variant["method"])
+        params = load(pipeline.with_name("params.yaml"))
+        for name, variant in params.variants.items():
+            named.setdefault(name, set()).add(variant.method)
+        for run in params.runs.values():
+            named.setdefault(("run", run.variant), set()).add(run.code)
     assert not {what: codes for what, codes in named.items() if len(codes) > 1}
+
+
+def test_paths_that_stand_for_nothing_repeat_a_dependency(stages):
+    """DVC has no optional dependencies: where a run has no codebook, its scenes stand there twice."""
+    trained = [stage for stage in stages if verb(stage) == "train"]
+    repeated = [stage for stage in trained if len(stage["deps"]) > len(set(stage["deps"]))]
+    assert repeated and len(repeated) < len(trained)
 
 
 def test_dry_run_prints_what_is_read_and_written(bench):

@@ -108,6 +108,7 @@ def profile(settings: Settings) -> Iterator[Finding]:
         yield Finding("fail", "parameters", str(error))
         return
     yield Finding("ok", "parameters", f"{settings.params_file}: profile {params.profile!r}")
+    yield planned(params)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     state: Literal["ok", "note"] = "ok" if params.threads <= cores else "note"
     yield Finding(state, "threads", f"{params.threads} wanted, {cores} cores")
@@ -119,6 +120,19 @@ def profile(settings: Settings) -> Iterator[Finding]:
         else:
             there = Path(use.on_disk).expanduser().is_dir()
             yield Finding("ok" if there else "fail", "data", f"{name} at {use.on_disk}{'' if there else ': not found'}")
+
+
+def planned(params: "Params") -> Finding:
+    """Tell whether plan.yaml, which DVC reads, is what the parameters give."""
+    from bench.stages.plan import need_fresh, path
+
+    if not path(params).with_name("dvc.yaml").exists():
+        return Finding("note", "plan", "no pipeline lies beside the parameter file")
+    try:
+        need_fresh(params)
+    except UsageError as error:
+        return Finding("fail", "plan", str(error))
+    return Finding("ok", "plan", f"{path(params)} agrees with the parameters")
 
 
 def source(params: "Params", name: str) -> Finding:

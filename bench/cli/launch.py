@@ -77,6 +77,12 @@ def launch(
         params, file = settings.load(), _pipeline(settings.params_file)
         check_names(params, settings.params_file)
         from bench.launch import head, plan, pool
+        from bench.stages import plan as written
+
+        if dry_run:
+            written.need_fresh(params)
+        elif written.write(params):
+            typer.echo(f"{written.path(params)} is written anew")
 
         processes = gpus_per_job or 1
         places = _slots(on, gpus_per_job, jobs, params.threads)

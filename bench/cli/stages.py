@@ -32,21 +32,29 @@ def execute(
     function: str = "run",
     **options: Any,
 ) -> None:
-    """Load the parameters, check `name` against the `known` ones, then plan or run `bench.stages.<stage>`."""
+    """Load the parameters, check `name` against the `known` ones, then run `bench.stages.<stage>` or show its plan.
+
+    Where a pipeline lies beside the parameter file, its plan.yaml must be fresh: else DVC's record of what was run with
+    which parameters would be wrong.
+    """
     verb = stage.rpartition(".")[2]
     settings = cast(Settings, context.obj)
     with workplace():
         params = settings.load()
         check_names(params, settings.params_file)
+        if stage != "plan" and settings.params_file.with_name("dvc.yaml").exists():
+            from bench.stages.plan import need_fresh
+
+            need_fresh(params)
         names = list(known(params)) if known else []
         if name is not None and name not in names:
             from bench.core.errors import unknown_name
 
             raise unknown_name(f"entry for '{verb}' in {settings.params_file}", name, names)
         if dry:
-            from bench.cli.plan import plan
+            from bench.cli.dry_run import listing
 
-            typer.echo("\n".join(plan(settings.params_file, verb, name)))
+            typer.echo("\n".join(listing(settings.params_file, verb, name)))
         else:
             run = getattr(importlib.import_module(f"bench.stages.{stage}"), function)
             quietly(settings, lambda: run(params, *([] if name is None else [name]), **options))
@@ -68,8 +76,8 @@ def check_names(params: "Params", file: Path) -> None:
     for name in () if params.sensitivity == "all" else params.sensitivity:
         if name not in protocols:
             raise unknown_name(f"protocol (sensitivity in {file})", name, protocols)
-    if params.codebooks and params.olc_preset not in methods["olc"].presets:
-        raise unknown_name(f"preset of olc (olc_preset in {file})", params.olc_preset, methods["olc"].presets)
+    if params.codebooks and params.preset not in methods["olc"].presets:
+        raise unknown_name(f"preset of olc (preset in {file})", params.preset, methods["olc"].presets)
     for name, variant in params.variants.items():
         where = f"(variants.{name} in {file})"
         if variant.method not in methods:
@@ -87,6 +95,20 @@ def registered(_: "Params") -> Iterable[str]:
     from bench.core.registry import datasets
 
     return datasets
+
+
+@app.command()
+def plan(
+    context: typer.Context,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if plan.yaml isn't up to date.")] = False,
+) -> None:
+    """Write plan.yaml, which DVC reads, from the parameter file.
+
+    `make`, `launch` and `doctor` keep an eye on it; git tracks it, and nobody edits it.
+
+    Example: python -m bench --params profiles/smoke/params.yaml plan
+    """
+    execute(context, "plan", check=check)
 
 
 @app.command()
@@ -133,7 +155,7 @@ def codebook(context: typer.Context, name: str, max_minutes: MaxMinutes = None, 
     """
     share()
     execute(
-        context, "training.codebook", dry_run, name, lambda params: params.codebooks, minutes=max_minutes, peak=peak
+        context, "training.codebook", dry_run, name, lambda params: params.codebook_runs, minutes=max_minutes, peak=peak
     )
 
 
@@ -191,10 +213,7 @@ def inspect(context: typer.Context, name: str, dry_run: DryRun = False) -> None:
 
     Example: python -m bench inspect olc-64--panoramas--s0
     """
-    networks = "network-{}".format
-    execute(
-        context, "inspection.inspect", dry_run, name, lambda params: [*params.codebooks, *map(networks, params.vq_runs)]
-    )
+    execute(context, "inspection.inspect", dry_run, name, lambda params: params.inspections)
 
 
 @app.command()

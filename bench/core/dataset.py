@@ -29,9 +29,9 @@ class Listing(NamedTuple):
 
 
 class SceneReader(Protocol):
-    """What a dataset's file defines: where scenes are, and how one of them is read.
+    """The class that a dataset's file defines: it finds scenes, and reads one.
 
-    It is made with the name of the layout to expect, or None to detect it.
+    Where the card names several layouts, it is made with the one to expect, or None to detect it.
     """
 
     def find(self, root: Path, split: str) -> Listing:
@@ -43,7 +43,7 @@ class SceneReader(Protocol):
 
 @dataclass(frozen=True)
 class DatasetCard:
-    """What is known of a dataset without touching its files. Every field is a literal in the dataset's file.
+    """Metadata of a dataset, known without touching its files. Every field is a literal in the dataset's file.
 
     splits   : split name -> role: "train", "test" or "no-truth".
     sources  : official files: name, url ("" if no plain address exists), mirrors (more addresses), bytes (None if not
@@ -77,7 +77,8 @@ class DatasetCard:
         """Return the dataset's reader, for the layout of this name or, with None, for whichever it finds."""
         if layout is not None and layout not in self.layouts:
             raise unknown_name(f"layout of {self.name}", layout, self.layouts)
-        reader: SceneReader = self.load()(layout)
+        made = self.load()
+        reader: SceneReader = made(layout) if len(self.layouts) > 1 else made()
         return reader
 
     def find(self, root: Path, split: str, layout: str | None = None) -> Listing:

@@ -1,4 +1,8 @@
-"""The same work on many items, in this process or in several."""
+"""The same work on many items, in this process or in several.
+
+Not joblib: its workers (1.6.0, tried) go on when their parent is killed, and Ctrl-C cuts them off within a
+step, where ours finish it and keep what is done.
+"""
 
 import multiprocessing
 import signal
@@ -26,7 +30,7 @@ _stop: Event | None = None
 
 
 def _nothing() -> None:
-    """Prepare nothing in a new process."""
+    pass
 
 
 def spread(

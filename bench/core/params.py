@@ -1,5 +1,6 @@
 """The parameter file: parsed once into frozen models that reject unknown keys."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -8,11 +9,13 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from bench.core import recipe as recipes
+from bench.core import runs as derived
 from bench.core.errors import UsageError, nearest, unknown_name
 from bench.core.optimisation import Stage1, Stage2
 from bench.core.patching import Patches
 from bench.core.recipe import Caps, Kind, Recipe
 from bench.core.registry import methods
+from bench.core.runs import CodebookRun, Evaluation, Run
 from bench.core.section import Section, silent
 from bench.core.simulation import Simulation
 from bench.core.tables import Tables
@@ -22,9 +25,8 @@ Reason = Annotated[str, Field(min_length=10, max_length=100)]
 
 
 class DatasetUse(Section):
-    """How the profile uses a dataset: the code that reads it, and where its files come from."""
+    """How the profile uses a dataset: where its files come from, and which refusals are overruled."""
 
-    code: str
     on_disk: str | None = Field(default=None, description="folder that holds the unpacked files, read in place")
     layout: str | None = Field(default=None, description="layout to expect; none: detected")
     mirror: str | None = Field(default=None, description="address of a folder that serves the official files")
@@ -51,49 +53,35 @@ class Perceptual(Section):
         default=None, description="torchvision's vgg16-397923af.pth on this disk; none: download"
     )
     url: str = Field(default="https://download.pytorch.org/models/vgg16-397923af.pth", description="where to get it")
-    sha256: str | None = Field(default="397923af", description="how its sha256 must begin; torchvision names it so")
+    sha256: str = Field(default="397923af", description="how its sha256 begins; empty: unknown")
 
 
 class Codebook(Section):
-    """One codebook run."""
+    """A codebook: its size, and how K divides into segments, which is all that vanilla and olc differ in."""
 
     segments: Literal["olc", "vanilla"]
     codes: int = Field(gt=0, multiple_of=4)
-    trainset: str
-    seed: int = Field(ge=0)
     options: Mapping[str, Any] = Field(default_factory=dict, description="differences from `stage1`")
 
 
+Seeds = Mapping[str, tuple[Annotated[int, Field(ge=0)], ...]]
+"""Training set -> seeds, a training each."""
+
+TestSets = tuple[str, ...] | Mapping[str, tuple[str, ...]]
+"""Data sets to evaluate on; or training set -> data sets, where `untrained` stands for what isn't trained here."""
+
+
 class Variant(Section):
-    """A method with a preset and differences from it."""
+    """A method with a preset and differences from it; what isn't said is the profile's."""
 
     method: str
-    preset: str
+    preset: str = Field(default="none", description="if it isn't stated: the profile's, of a method that trains")
     options: Mapping[str, Any] = Field(default_factory=dict)
+    codebook: str | None = Field(default=None, description="a codebook that is trained first and then frozen")
     weights: str | None = Field(default=None, description="others' weights, as import-weights writes them; no training")
-
-
-class Run(Section):
-    """One training of one variant; `code` is what its DVC stage depends on."""
-
-    variant: str
-    trainset: str
-    seed: int = Field(ge=0)
-    code: str
-    codebook: str | None = None
     recipe: Kind | None = Field(default=None, description="none: the profile's")
-
-
-class Evaluation(Section):
-    """One run on the test split of one dataset; for a variant that isn't trained here, the variant stands for its run.
-
-    weights : what the DVC stage of a variant with others' weights depends on: those weights.
-    """
-
-    run: str
-    dataset: str
-    code: str
-    weights: str | None = None
+    train: Seeds | None = Field(default=None, description="none: the profile's")
+    evaluate: TestSets | None = Field(default=None, description="none: the profile's")
 
 
 class Regression(Section):
@@ -109,8 +97,7 @@ class Params(Section):
     """A profile."""
 
     profile: str
-    root: str
-    params_file: str
+    params_file: str = Field(default="params.yaml", description="where this was read, relative to the project's root")
     threads: int = Field(default=2, gt=0, description="CPU threads: fixed, so that sums associate alike everywhere")
     protocol: str = "whole-float"
     sensitivity: Literal["all"] | tuple[str, ...] = Field(
@@ -118,47 +105,53 @@ class Params(Section):
     )
     head: Literal["published", "mu-residual"] = silent("published", "sigmoid, as the authors' earlier code")
     tile: int = silent(0, "edge of inference tiles in pixels; 0 = whole image", ge=0, multiple_of=8)
-    olc_preset: str = silent("published", "widths and depths of all networks; C = 32 is printed, blocks aren't")
+    preset: str = silent("published", "widths and depths of all networks; C = 32 is printed, blocks aren't")
     precision: Literal["fp32", "bf16"] = Field(default="fp32", description="autocast on CUDA; the CPU runs fp32")
     downloads: Downloads = Downloads()
     simulate: Simulation | None = None
     datasets: Mapping[str, DatasetUse]
     recipe: Kind = Field(default="common", description="`stage2` for every method, or each method's published recipe")
     caps: Caps = Field(default=Caps(), description="bounds of published recipes, for a rehearsal")
-    patches: Patches
-    perceptual: Perceptual
-    stage1: Stage1
-    stage2: Stage2
-    codebooks: Mapping[str, Codebook]
+    patches: Patches = Patches()
+    perceptual: Perceptual = Perceptual()
+    stage1: Stage1 = Stage1(steps=400_000)
+    stage2: Stage2 = Stage2(steps=222_000)  # 100 epochs of Kalantari's 17,760 patches at batch 8
+    codebooks: Mapping[str, Codebook] = Field(default_factory=dict)
+    train: Seeds = Field(default_factory=dict, description="training sets and seeds of every variant that trains")
+    evaluate: TestSets = Field(default=(), description="where every variant is evaluated")
     variants: Mapping[str, Variant]
-    plain_runs: Mapping[str, Run]
-    vq_runs: Mapping[str, Run]
-    classic_evaluations: Mapping[str, Evaluation]
-    imported_evaluations: Mapping[str, Evaluation] = Field(default_factory=dict)
-    plain_evaluations: Mapping[str, Evaluation]
-    vq_evaluations: Mapping[str, Evaluation]
     tables: Tables = Tables()
     regression: Regression = Regression()
 
     @property
     def runs(self) -> dict[str, Run]:
-        """All trainings of HDR networks by run id."""
-        return {**self.plain_runs, **self.vq_runs}
+        """All trainings of HDR networks by run id, `<variant>--<trainset>--s<seed>`."""
+        return derived.runs(self)
+
+    @property
+    def runs_with_codebook(self) -> dict[str, Run]:
+        """Those that build on a frozen codebook."""
+        return {name: run for name, run in self.runs.items() if run.codebook is not None}
+
+    @property
+    def inspections(self) -> list[str]:
+        """Names of what is inspected: trained codebooks, and `network-<run>` of what builds on them."""
+        return [*self.codebook_runs, *(f"network-{run}" for run in self.runs_with_codebook)]
+
+    @property
+    def codebook_runs(self) -> dict[str, CodebookRun]:
+        """All trainings of codebooks by id, `<codebook>--<trainset>--s<seed>`: one for each that a run is built on."""
+        return derived.codebook_runs(self)
 
     @property
     def evaluations(self) -> dict[str, Evaluation]:
-        """All evaluations by key `<run>--<dataset>`."""
-        untrained = {**self.classic_evaluations, **self.imported_evaluations}
-        return {**untrained, **self.plain_evaluations, **self.vq_evaluations}
+        """All evaluations by id, `<run or variant>--<dataset>`."""
+        return derived.evaluations(self)
 
-    @property
-    def imported(self) -> dict[str, str]:
-        """Key of the first evaluation of each variant with others' weights, by the variant."""
-        return {cell.run: key for key, cell in reversed(list(self.imported_evaluations.items()))}
-
-    def stage1_of(self, codebook: str) -> Stage1:
-        """Return the settings that codebook `codebook` is trained with: `stage1` and the run's differences."""
-        return Stage1.model_validate({**self.stage1.model_dump(), **self.codebooks[codebook].options})
+    def stage1_of(self, name: str) -> Stage1:
+        """Return the settings that a codebook, or a training of one, has: `stage1` and the codebook's differences."""
+        spec = self.codebooks[self.codebook_runs[name].codebook if name not in self.codebooks else name]
+        return Stage1.model_validate({**self.stage1.model_dump(), **spec.options})
 
     def kind_of(self, run: Run) -> Kind:
         """Return which recipe a run is trained with: its own choice, else the profile's."""
@@ -211,35 +204,39 @@ class Params(Section):
         """Folder of outputs that git tracks."""
         return Path("reports") / self.profile
 
+    @model_validator(mode="before")
+    @classmethod
+    def _presets(cls, content: Any) -> Any:
+        """Give variants whose preset isn't stated the profile's."""
+        variants = content.get("variants") if isinstance(content, dict) else None
+        if not isinstance(variants, dict):
+            return content
+        preset = content.get("preset", cls.model_fields["preset"].default)
+        filled = {
+            name: {"preset": preset, **v} if isinstance(v, dict) and _trains(v.get("method")) else v
+            for name, v in variants.items()
+        }
+        return {**content, "variants": filled}
+
     @model_validator(mode="after")
     def _cross_check(self) -> "Params":
-        for key, codebook in self.codebooks.items():
-            _expect(f"codebooks.{key}.trainset", codebook.trainset, self.datasets)
+        for name in self.codebooks:
             try:
-                self.stage1_of(key)
+                self.stage1_of(name)
             except ValidationError as error:
-                raise ValueError(_sentences(error, f"codebooks.{key}.options.")) from error
-        for key, run in self.runs.items():
-            _expect(f"runs.{key}.variant", run.variant, self.variants)
-            _expect(f"runs.{key}.trainset", run.trainset, self.datasets)
-            if self.variants[run.variant].weights is not None:
-                raise ValueError(f"run {key!r}: its variant has others' weights and isn't trained here")
-            if key != (wanted := f"{run.variant}--{run.trainset}--s{run.seed}"):
-                raise ValueError(f"run {key!r} should be called {wanted!r} after its fields")
-        for key, run in self.vq_runs.items():
-            _expect(f"vq_runs.{key}.codebook", run.codebook or "", self.codebooks)
-        for key, cell in self.evaluations.items():
-            _expect(f"evaluations.{key}.dataset", cell.dataset, self.datasets)
-            _expect(f"evaluations.{key}.run", cell.run, {**self.runs, **self.variants})
-            own = self.variants[cell.run].weights if cell.run in self.variants else None
-            if own != cell.weights or (own is not None) != (key in self.imported_evaluations):
-                raise ValueError(
-                    f"evaluations.{key}: a variant with others' weights stands under imported_evaluations, which name "
-                    "the same `weights`; no other variant does"
-                )
-        for where, variant in self.tables.named():
-            _expect(f"tables.{where}", variant, self.variants)
+                raise ValueError(_sentences(error, f"codebooks.{name}.options.")) from error
+        for name, variant in self.variants.items():
+            _expect(f"variants.{name}.method", variant.method, methods)
+            if variant.codebook is not None:
+                _expect(f"variants.{name}.codebook", variant.codebook, self.codebooks)
+        derived.check(self, _expect)
+        for where, name in self.tables.named():
+            _expect(f"tables.{where}", name, self.variants)
         return self
+
+
+def _trains(method: Any) -> bool:
+    return isinstance(method, str) and method in methods and methods[method].trains
 
 
 def _sentences(error: ValidationError, prefix: str = "") -> str:
@@ -263,6 +260,54 @@ def _others(path: Path) -> str:
 
 def load(path: Path) -> Params:
     """Read a parameter file; a missing file, bad YAML, an unknown key or a bad value raises UsageError."""
+    content = read(path)
+    content["params_file"] = _relative(path)
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        raise UsageError(f"{path}: {_sentences(error)}") from error
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return the content of a parameter file, laid over the file that it includes.
+
+    Mappings are merged key by key, other values replaced; null takes away what the included file has there.
+    """
+    content = _yaml(path)
+    base = included(path, content)
+    return content if base is None else _over(_yaml(base), {k: v for k, v in content.items() if k != INCLUDE})
+
+
+INCLUDE = "include"
+"""Key that names another parameter file, relative to the one it stands in."""
+
+
+def included(path: Path, content: Mapping[str, Any] | None = None) -> Path | None:
+    """Return the parameter file that `path` includes; one that includes another itself raises UsageError."""
+    name = (_yaml(path) if content is None else content).get(INCLUDE)
+    if name is None:
+        return None
+    if not isinstance(name, str):
+        raise UsageError(f"{path}: {INCLUDE}: expected the name of one parameter file, got {name!r}.")
+    base = Path(os.path.normpath(path.parent / name))
+    if INCLUDE in _yaml(base):
+        raise UsageError(f"{path}: {INCLUDE}: {base} includes another file itself; one level is allowed.")
+    return base
+
+
+def _over(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = _over(merged[key], value)
+        elif value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _yaml(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -272,10 +317,14 @@ def load(path: Path) -> Params:
         raise UsageError(f"parameter file {str(path)!r} can't be read ({reason}); name a YAML file.") from error
     except yaml.YAMLError as error:
         raise UsageError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    try:
-        return Params.model_validate(content)
-    except ValidationError as error:
-        raise UsageError(f"{path}: {_sentences(error)}") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"{path} holds no settings; expected a mapping of names to values, such as `profile: mine`.")
+    return content
+
+
+def _relative(path: Path) -> str:
+    absolute = path.resolve()
+    return str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else str(path)
 
 
 def _sentence(error: Any) -> str:

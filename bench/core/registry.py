@@ -114,6 +114,12 @@ class Protocols(Mapping[str, Any]):
         return sum(1 for _ in self)
 
 
+def code_of(module: str) -> str:
+    """Return where the code of a method or dataset lies, relative to the root: its folder, or its one file."""
+    folder, name, *_ = module.split(".")
+    return f"{folder}/{name}" if (ROOT / folder / name).is_dir() else f"{folder}/{name}.py"
+
+
 methods: Registry[MethodCard] = Registry("method", "methods", MethodCard)
 datasets: Registry[DatasetCard] = Registry("dataset", "datasets", DatasetCard)
 metrics: Registry[MetricCard] = Registry("metric", "bench/metrics", MetricCard)

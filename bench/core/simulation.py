@@ -8,10 +8,10 @@ Range = tuple[float, float]
 
 
 class Simulation(BaseModel):
-    """What to photograph, with which camera, and what counts as a usable bracket.
+    """Views to photograph, camera, and the bounds of a usable bracket.
 
     The shares that decide on a bracket are shares of pixels: a pixel is saturated when its brightest channel is at the
-    full code, dark when the mean of its three codes is below 6/255.
+    full value, dark when the mean of its three channels is below 6/255 of it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

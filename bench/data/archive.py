@@ -42,7 +42,9 @@ def unpack(archive: Path, target: Path) -> list[Path]:
             path = target / _name(entry)
             files.append(path)
             if not _whole(path, entry):
-                _write(bundle, entry, path, archive)
+                with replacing(path) as part, part.open("wb") as out:
+                    for piece in _pieces(bundle, entry, archive):
+                        out.write(piece)
     return files
 
 
@@ -83,8 +85,14 @@ def checked(bundle: zipfile.ZipFile, archive: Path) -> list[zipfile.ZipInfo]:
             "is no dataset. Nothing was unpacked."
         )
     for entry in entries:
-        _refuse_harmful(entry, archive)
-    _refuse_overlaps(entries, archive)
+        if harm := _harm(entry):
+            raise UsageError(f"{archive}: entry {entry.filename!r} {harm}. Nothing was unpacked.")
+    for one, other in pairwise(sorted(entries, key=lambda entry: entry.header_offset)):
+        if one.header_offset + LOCAL_HEADER.size + one.compress_size > other.header_offset:
+            raise UsageError(
+                f"{archive}: entries {one.filename!r} and {other.filename!r} share their data, as in archives made to "
+                "fill a disk. Nothing was unpacked."
+            )
     files = [entry for entry in entries if not entry.is_dir()]
     _refuse_collisions(files, archive)
     return files
@@ -110,15 +118,11 @@ def _where_cut(archive: Path) -> str:
                 break
             place = end
             data.seek(place)
-    if place == 0 and mark_of(archive) != b"PK\x03\x04":
+    with archive.open("rb") as data:
+        zipped = data.read(4) == b"PK\x03\x04"
+    if place == 0 and not zipped:
         return f"no zip archive, {size} bytes"
     return f"cut short at byte {size}; its last whole entry ends at byte {place}"
-
-
-def mark_of(path: Path) -> bytes:
-    """Return the first four bytes of a file, fewer if it is shorter."""
-    with path.open("rb") as file:
-        return file.read(4)
 
 
 def _parts(name: str) -> tuple[str, ...]:
@@ -129,29 +133,17 @@ def _name(entry: zipfile.ZipInfo) -> Path:
     return Path(*_parts(entry.filename))
 
 
-def _refuse_harmful(entry: zipfile.ZipInfo, archive: Path) -> None:
+def _harm(entry: zipfile.ZipInfo) -> str:
     parts, kind = _parts(entry.filename), stat.S_IFMT(entry.external_attr >> 16)
-    said = ""
     if not parts or ".." in parts or parts[0].startswith("/") or ":" in parts[0] or "\x00" in entry.filename:
-        said = "would be written outside the folder"
-    elif kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        said = "is a link or a device" if stat.S_ISLNK(kind) else "is no plain file"
-    elif entry.flag_bits & 1:
-        said = "is encrypted"
-    elif entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        said = "is packed by a method that isn't read here"
-    if said:
-        raise UsageError(f"{archive}: entry {entry.filename!r} {said}. Nothing was unpacked.")
-
-
-def _refuse_overlaps(entries: Sequence[zipfile.ZipInfo], archive: Path) -> None:
-    ordered = sorted(entries, key=lambda entry: entry.header_offset)
-    for one, other in pairwise(ordered):
-        if one.header_offset + LOCAL_HEADER.size + one.compress_size > other.header_offset:
-            raise UsageError(
-                f"{archive}: entries {one.filename!r} and {other.filename!r} share their data, as in archives made to "
-                "fill a disk. Nothing was unpacked."
-            )
+        return "would be written outside the folder"
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return "is a link or a device" if stat.S_ISLNK(kind) else "is no plain file"
+    if entry.flag_bits & 1:
+        return "is encrypted"
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return "is packed by a method that isn't read here"
+    return ""
 
 
 def _refuse_collisions(files: Sequence[zipfile.ZipInfo], archive: Path) -> None:
@@ -191,12 +183,6 @@ def _whole(path: Path, entry: zipfile.ZipInfo) -> bool:
         while piece := file.read(CHUNK):
             crc = zlib.crc32(piece, crc)
     return crc == entry.CRC
-
-
-def _write(bundle: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, archive: Path) -> None:
-    with replacing(path) as part, part.open("wb") as out:
-        for piece in _pieces(bundle, entry, archive):
-            out.write(piece)
 
 
 def _pieces(bundle: zipfile.ZipFile, entry: zipfile.ZipInfo, archive: Path) -> Iterator[bytes]:

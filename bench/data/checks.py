@@ -1,12 +1,11 @@
 """Checks of a scene before anything is written: that it is what its dataset says, on the scale that scores assume.
 
-Each has a name and, where it fails, a sentence. A refusal costs a look at the data, a wrong scale costs decibels that
-nobody notices.
+A refusal costs somebody a look at the data; a wrong scale would cost decibels that nobody notices.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from itertools import pairwise
+from collections.abc import Callable, Mapping
+from itertools import combinations, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +15,10 @@ from bench.core.errors import CheckFailed, UsageError
 from bench.core.scene import Array, Scene
 
 PASSED, NOT_APPLICABLE, NOTED, WAIVED = "passed", "not applicable: ", "noted: ", "waived, "
-"""How the outcomes of a check begin."""
+"""Beginnings of the outcomes of a check."""
 
 WELL_EXPOSED = (0.1, 0.8)
-"""Codes, relative to the full range, that tell the radiance."""
+"""Stored values, relative to the full range, that tell the radiance."""
 
 SCALE_BOUNDS = (0.8, 1.25)
 """Accepted median of truth / linearised reference: far from the factor 4 or 8 that a wrong EV origin makes."""
@@ -34,34 +33,27 @@ RATIO_TOLERANCE = 0.75
 """EV between stated and measured exposure steps; a file of another scene is usually off by 1 or more."""
 
 LOWER_BITS = (1023, 4095, 16383)
-"""Largest codes of 10-, 12- and 14-bit values that were stored in 16 bits without being spread over the range."""
+"""Largest values of 10-, 12- and 14-bit values stored in 16 bits without being spread over the range."""
 
 SWAPPED = 0.5
 """Channels count as swapped when that explains the truth with less than this share of the error."""
-
-KNOWN_BAD: dict[tuple[str, str], str] = {}
-"""(dataset, scene) -> why it is refused; no such file of the public sets is known to us yet."""
 
 
 def run(scene: Scene, dataset: str = "", waived: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the outcome of every check: "passed", "not applicable: <reason>", "noted: <finding>" or "waived, ...".
 
     waived : check -> why its refusal is overruled, of `WAIVABLE`; what it found is kept in its outcome.
-    CheckFailed, with one sentence, at the first that fails; UsageError for a scene that is known to be bad.
+    CheckFailed, with one sentence, at the first that fails.
     """
-    if (dataset, scene.id) in KNOWN_BAD:
-        raise UsageError(f'scene "{scene.id}" of {dataset} is known to be bad: {KNOWN_BAD[dataset, scene.id]}')
-    what = f'scene "{scene.id}"' + (f" of {dataset}" if dataset else "")
-    return {name: _outcome(name, scene, what, waived or {}) for name in CHECKS}
-
-
-def _outcome(name: str, scene: Scene, what: str, waived: Mapping[str, str]) -> str:
-    try:
-        return CHECKS[name](scene, what)
-    except UsageError as error:
-        if name not in WAIVABLE or name not in waived:
-            raise CheckFailed(str(error), name) from error
-        return f"{WAIVED}{waived[name]}: {error}"
+    what, outcomes = f'scene "{scene.id}"' + (f" of {dataset}" if dataset else ""), {}
+    for name, check in CHECKS.items():
+        try:
+            outcomes[name] = check(scene, what)
+        except UsageError as error:
+            if name not in WAIVABLE or name not in (waived or {}):
+                raise CheckFailed(str(error), name) from error
+            outcomes[name] = f"{WAIVED}{(waived or {})[name]}: {error}"
+    return outcomes
 
 
 def check_frames(scene: Scene, what: str) -> str:
@@ -73,7 +65,7 @@ def check_frames(scene: Scene, what: str) -> str:
 
 
 def check_range(scene: Scene, what: str) -> str:
-    """Codes that use the range of their type: 8-bit or 12-bit values in a 16-bit file would look almost black."""
+    """Values that use the range of their type: 8-bit or 12-bit values in a 16-bit file would look almost black."""
     if scene.frames.dtype == np.uint8:
         return f"{NOT_APPLICABLE}8-bit files have no other range"
     largest = int(scene.frames.max())
@@ -81,7 +73,7 @@ def check_range(scene: Scene, what: str) -> str:
         raise UsageError(f"{what}: all frames are black.")
     if largest <= 255 or largest in LOWER_BITS:
         raise UsageError(
-            f"{what}: the largest code of all frames is {largest}, of 65535 that 16-bit files hold; these are "
+            f"{what}: the largest value of all frames is {largest}, of 65535 that 16-bit files hold; these are "
             f"{max(8, largest.bit_length())}-bit values. Spread them over the full range (times {65535 / largest:.6g})."
         )
     return PASSED
@@ -90,7 +82,7 @@ def check_range(scene: Scene, what: str) -> str:
 def check_steps(scene: Scene, what: str) -> str:
     """Exposure steps measured on the frames against the stated ones; frames that don't brighten are out of order."""
     notes = []
-    for shorter, (one, other) in enumerate(pairwise(_small(scene))):
+    for shorter, (one, other) in enumerate(pairwise(every_nth(scene, _stride(scene)))):
         stated = math.log2(scene.times[shorter + 1] / scene.times[shorter])
         measured = _step(one, other)
         if measured is None:
@@ -127,7 +119,7 @@ def check_scale(scene: Scene, what: str) -> str:
     """A truth on the scale of the shortest frame: median of truth / linearised reference near 1 where nothing moves."""
     factor = scale(scene)
     if factor is None:
-        return f"{NOT_APPLICABLE}no truth" if scene.radiance is None else f"{NOT_APPLICABLE}no well-exposed pixels"
+        return f"{NOT_APPLICABLE}{'no truth' if scene.radiance is None else 'no well-exposed pixels'}"
     if not SCALE_BOUNDS[0] <= factor <= SCALE_BOUNDS[1]:
         raise UsageError(_scale_sentence(factor, what))
     return PASSED
@@ -137,7 +129,7 @@ def check_colour(scene: Scene, what: str) -> str:
     """A truth whose channels are in the order of the frames'."""
     found = _pairs(scene)
     if found is None:
-        return f"{NOT_APPLICABLE}no truth" if scene.radiance is None else f"{NOT_APPLICABLE}no well-exposed pixels"
+        return f"{NOT_APPLICABLE}{'no truth' if scene.radiance is None else 'no well-exposed pixels'}"
     truth, linear = (np.log2(np.maximum(values, 1e-6)) for values in found)
     straight, swapped = (float(np.median(np.abs(values - linear))) for values in (truth, truth[:, ::-1]))
     if straight > STATIC and swapped < SWAPPED * straight:
@@ -172,7 +164,7 @@ def _pairs(scene: Scene) -> tuple[Array, Array] | None:
     """Truth and linearised reference, (M, 3) each, of pixels that are well exposed and, where enough are, static."""
     if scene.radiance is None:
         return None
-    step, frames = _stride(scene), _small(scene)
+    step, frames = _stride(scene), every_nth(scene, _stride(scene))
     truth, reference = scene.radiance[::step, ::step], frames[scene.reference]
     good = _well_exposed(reference).all(axis=-1)
     if 3 * int(good.sum()) < FEWEST:
@@ -195,8 +187,9 @@ def _stride(scene: Scene) -> int:
     return max(1, round(math.sqrt(scene.frames[0].size / 3 / 250_000)))
 
 
-def _small(scene: Scene) -> list[NDArray[np.float32]]:
-    step, full = _stride(scene), np.float32(np.iinfo(scene.frames.dtype).max)
+def every_nth(scene: Scene, step: int) -> list[NDArray[np.float32]]:
+    """Every n-th pixel of the frames as shares of the full range, (H/n, W/n, 3) float32 each."""
+    full = np.float32(np.iinfo(scene.frames.dtype).max)
     return [frame[::step, ::step].astype(np.float32) / full for frame in scene.frames]
 
 
@@ -244,7 +237,8 @@ def fingerprint(scene: Scene) -> str:
     """
     import cv2
 
-    small = cv2.resize(_small(scene)[scene.reference].mean(axis=-1), (32, 32), interpolation=cv2.INTER_AREA)
+    reference = every_nth(scene, _stride(scene))[scene.reference].mean(axis=-1)
+    small = cv2.resize(reference, (32, 32), interpolation=cv2.INTER_AREA)
     frequencies = np.asarray(cv2.dct(small))[:9, :9].ravel()[1:65]  # without the mean, which exposure decides
     bits = frequencies > np.median(frequencies)
     return f"{int(''.join('1' if bit else '0' for bit in bits), 2):016x}"
@@ -257,16 +251,8 @@ def duplicates(splits: Mapping[str, Mapping[str, str]], most: int = 4) -> list[s
     """
     return [
         f"{one}/{first} and {other}/{second} show the same."
-        for (one, scenes), (other, others) in _split_pairs(splits)
+        for (one, scenes), (other, others) in combinations(splits.items(), 2)
         for first, bits in scenes.items()
         for second, found in others.items()
         if (int(bits, 16) ^ int(found, 16)).bit_count() <= most
     ]
-
-
-Named = tuple[str, Mapping[str, str]]
-
-
-def _split_pairs(splits: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[Named, Named]]:
-    entries = list(splits.items())
-    return ((one, other) for index, one in enumerate(entries) for other in entries[index + 1 :])

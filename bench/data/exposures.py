@@ -58,7 +58,7 @@ def of_frames(paths: Sequence[Path]) -> tuple[list[float], list[str]]:
 
 
 def is_told(path: Path) -> bool:
-    """Return whether a file holds its exposure (EXIF), or a text file beside it does under its name."""
+    """Tell whether a file holds its exposure (EXIF), or a text file beside it does under its name."""
     files = [path.parent / name for name in (EV_FILE, TIME_FILE)]
     named = [name for file in files if file.is_file() for name in _named(_words(file))]
     return path.name in named or path.stem in named or read_exif(path) is not None
@@ -111,7 +111,6 @@ def _positive(value: Any) -> float | None:
 
 
 def _words(path: Path) -> list[list[str]]:
-    """Return the words of every line that holds some."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

@@ -32,7 +32,7 @@ ALBEDO = {"skin": 0.4, "hair": 0.06, "shoe": 0.07, "tyre": 0.04, "hub": 0.35, "g
 """Reflectance of materials that don't vary; the others (coat, trousers, fur, paint) draw theirs."""
 
 PATTERN = {"coat": 0.5, "trousers": 0.4, "fur": 0.3, "paint": 0.15, "hair": 0.2, "skin": 0.1, "shoe": 0.2}
-"""How strongly the texture shows on a material: an exponent of its contrast; 0 for the materials not listed."""
+"""Strength of the texture on a material: an exponent of its contrast; 0 for the materials not listed."""
 
 TINT = {"skin": (1.25, 0.95, 0.75), "hair": (1.1, 0.95, 0.85)}
 BLUR_MOMENTS = 7
@@ -81,7 +81,7 @@ class Mover:
 
 @dataclass(frozen=True)
 class Sight:
-    """What the reference frame sees without objects (1 saturates the short frame), and from where."""
+    """The reference frame without objects (1 saturates the short frame), and its camera."""
 
     view: Light
     pose: Pose
@@ -179,7 +179,7 @@ def _cover(
     x = (px - mover.x - offset[0] - moved) / mover.height * mover.facing
     y = (mover.y + offset[1] + mover.drop * moved - py) / mover.height
     picture = behind * _shadow(mover, x, y)[..., None]
-    cloth = _cloth(mover, x, y)
+    cloth = np.asarray(np.clip(_texture(mover, x, y) / mover.texture_level, 0.02, 12))
     edge = 1 / mover.height  # one pixel of soft edge: the share of a pixel that a shape covers
     phase = mover.phase + moved * mover.facing / mover.height / STRIDE.get(mover.kind, 1.0)
     for part in outline(mover.kind, phase, mover.build):
@@ -202,10 +202,6 @@ def _shadow(mover: Mover, x: Plane, y: Plane) -> Plane:
     # Where it touches the ground less light arrives; without it objects float.
     spread = REACH[mover.kind] * 0.75
     return np.asarray(1 - 0.45 * np.exp(-((x / spread) ** 2) - ((y + 0.005) / 0.045) ** 2))
-
-
-def _cloth(mover: Mover, x: Plane, y: Plane) -> Light:
-    return np.asarray(np.clip(_texture(mover, x, y) / mover.texture_level, 0.02, 12))
 
 
 def _texture(mover: Mover, x: Plane, y: Plane) -> Light:

@@ -1,4 +1,4 @@
-"""What a prepared scene is like: exposures, saturation, motion, dynamic range. Measured, to be looked at; no score."""
+"""Statistics of a prepared scene: exposures, saturation, motion, dynamic range. To be looked at; none is a score."""
 
 import math
 from collections.abc import Callable
@@ -18,7 +18,7 @@ WORKING_WIDTH = 512
 """Pixels; motion and shares of larger pictures are measured on every n-th pixel."""
 
 DARK = 6 / 255
-"""Mean code, relative to the full range, below which a pixel counts as dark."""
+"""Mean value, relative to the full range, below which a pixel counts as dark."""
 
 FLOOR = 1e-5
 """Relative radiance below which a truth's darkest pixels are noise."""
@@ -30,7 +30,7 @@ class Statistics:
 
     evs           : exposure steps above the shortest frame, EV.
     bits          : of the stored values.
-    saturated     : for each frame, the share of pixels whose brightest channel is at the full code.
+    saturated     : for each frame, the share of pixels whose brightest channel is at its full value.
     dark          : share of dark pixels in the reference frame.
     camera        : pixels of the full size by which the picture as a whole moves between neighbouring frames, at most.
     moving        : share of pixels where some frame contradicts the reference frame, as the protocol's mask says.
@@ -57,7 +57,7 @@ def measure(scene: Scene, moves: Callable[[Scene], NDArray[np.bool_]]) -> Statis
     """
     height, width = scene.frames.shape[1:3]
     step = max(1, width // WORKING_WIDTH)
-    frames = ldr(scene, step)
+    frames = checks.every_nth(scene, step)
     small = replace(scene, frames=np.ascontiguousarray(scene.frames[:, ::step, ::step]), radiance=None)
     return Statistics(
         height=height,
@@ -71,12 +71,6 @@ def measure(scene: Scene, moves: Callable[[Scene], NDArray[np.bool_]]) -> Statis
         dynamic_range=None if scene.radiance is None else dynamic_range(scene.radiance[::step, ::step]),
         scale=checks.scale(scene),
     )
-
-
-def ldr(scene: Scene, step: int) -> list[NDArray[np.float32]]:
-    """Every n-th pixel of the frames as shares of the full range, (H/n, W/n, 3) float32 each."""
-    full = np.float32(np.iinfo(scene.frames.dtype).max)
-    return [frame[::step, ::step].astype(np.float32) / full for frame in scene.frames]
 
 
 def dynamic_range(radiance: Array) -> float:

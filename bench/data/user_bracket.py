@@ -11,15 +11,16 @@ from numpy.typing import NDArray
 from bench.color.exposure import encode
 from bench.core.errors import UsageError
 from bench.core.scene import Scene
+from bench.data.layouts.brackets import check_alike
 from bench.data.layouts.places import natural
 from bench.io.ldr import SUFFIXES, Frame, read_frame
-from bench.io.radiance import read_exr, read_rgbe
+from bench.io.submission import read_radiance
 
 LINEAR = (".exr", ".hdr")
 """Frames that hold linear values, 1 being the sensor's white."""
 
 TRUTHS = ("truth.exr", "truth.hdr", "HDRImg.hdr")
-"""What the truth beside the frames is called; of several the one named first here is taken."""
+"""Names of the truth beside the frames; of several the one named first here is taken."""
 
 EQUAL = 1 / 24
 """EV; two frames nearer than this are the same exposure."""
@@ -36,7 +37,7 @@ TURNS: Mapping[int, Callable[[Frame], Frame]] = {
     7: lambda frame: frame[::-1, ::-1].swapaxes(0, 1),
     8: lambda frame: np.rot90(frame),
 }
-"""EXIF orientation -> what brings the stored rows upright; 1 and unknown values leave them as they are."""
+"""EXIF orientation -> turn that brings the stored rows upright; 1 and unknown values leave them as they are."""
 
 
 def read_bracket(name: str, paths: Sequence[Path], exposures: Sequence[float], upright: bool = False) -> Scene:
@@ -51,16 +52,15 @@ def read_bracket(name: str, paths: Sequence[Path], exposures: Sequence[float], u
     if len({path.resolve() for path in paths}) < len(paths):
         raise UsageError(f"{name}: a frame is named twice; name each once.")
     order = sorted(range(len(paths)), key=lambda index: exposures[index])
-    _refuse_equal(name, [(paths[index], exposures[index]) for index in order])
-    frames = [_frame(paths[index], upright) for index in order]
-    for frame, index in zip(frames, order, strict=True):
-        if frame.shape != frames[0].shape or frame.dtype != frames[0].dtype:
+    for one, other in pairwise(order):
+        if math.log2(exposures[other] / exposures[one]) < EQUAL:
             raise UsageError(
-                f"{name}: {paths[index].name} is {_size(frame)}, {paths[order[0]].name} is {_size(frames[0])}; the "
-                "frames of a bracket must have one size and bit depth."
+                f"{name}: {paths[one].name} and {paths[other].name} have the same exposure; a bracket's differ."
             )
-    times = np.array([exposures[index] / exposures[order[0]] for index in order])
+    frames = [_frame(paths[index], upright) for index in order]
     names = [paths[index].name for index in order]
+    check_alike(frames, names, name)
+    times = np.array([exposures[index] / exposures[order[0]] for index in order])
     return Scene(name, np.stack(frames), times, (len(frames) - 1) // 2, None, {"capture": name, "frames": names})
 
 
@@ -80,19 +80,13 @@ def list_frames(folder: Path, besides: Collection[str] = ()) -> list[Path]:
     return [folder / name for name in sorted(frames, key=natural)]
 
 
-def _refuse_equal(name: str, frames: Sequence[tuple[Path, float]]) -> None:
-    for (one, shorter), (other, longer) in pairwise(frames):
-        if math.log2(longer / shorter) < EQUAL:
-            raise UsageError(f"{name}: {one.name} and {other.name} have the same exposure; a bracket's differ.")
-
-
 def _frame(path: Path, upright: bool) -> Frame:
     if path.suffix.lower() not in LINEAR:
         if path.suffix.lower() not in SUFFIXES:
             raise UsageError(f"{path}: unknown kind of frame; expected one of {', '.join((*SUFFIXES, *LINEAR))}.")
         frame = read_frame(path)
         return TURNS[turn](frame) if upright and (turn := _orientation(path)) in TURNS else frame
-    linear = (read_exr if path.suffix.lower() == ".exr" else read_rgbe)(path)
+    linear = read_radiance(path)
     if not np.isfinite(linear).all() or linear.min() < 0 or linear.max() > 1:
         raise UsageError(
             f"{path}: linear values from {linear.min():.4g} to {linear.max():.4g}; a frame's lie in [0, 1], where 1 is "
@@ -110,7 +104,3 @@ def _orientation(path: Path) -> int:
             return int(image.getexif().get(ORIENTATION, 1))
     except Exception:  # Pillow can't open every file that `read_frame` can, nor does every file hold sound tags
         return 1
-
-
-def _size(frame: Frame) -> str:
-    return f"{frame.shape[1]}x{frame.shape[0]} {frame.dtype}"

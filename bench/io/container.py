@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.core.errors import UsageError
 from bench.core.scene import Array, Scene
@@ -27,15 +26,40 @@ def write_scene(folder: Path, scene: Scene) -> None:
     Equal scenes give equal bytes. BenchError if it can't be written.
     """
     folder = Path(folder)
-    arrays = {LDR: scene.frames} | ({} if scene.radiance is None else {RADIANCE: scene.radiance.astype(np.float32)})
-    card = _card(scene, {name: np.ascontiguousarray(array) for name, array in arrays.items()})
-    if _holds(folder, card, arrays):
+    arrays: dict[str, Array] = {LDR: np.ascontiguousarray(scene.frames)}
+    if scene.radiance is not None:
+        arrays[RADIANCE] = np.ascontiguousarray(scene.radiance, np.float32)
+    card = {
+        "id": scene.id,
+        "times": scene.times.tolist(),
+        "reference": scene.reference,
+        "metadata": dict(scene.metadata),
+        "pixel_unit": {Path(name).stem: UNITS[Path(name).stem] for name in arrays},
+        "sha256": {name: _sha256(array) for name, array in arrays.items()},
+    }
+    text = json.dumps(card, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    if _holds(folder, text, {CARD, *arrays}):
         return
     with replacing(folder) as part:
         part.mkdir()
         for name, array in arrays.items():
-            np.save(part / name, np.ascontiguousarray(array), allow_pickle=False)
-        (part / CARD).write_text(card, encoding="utf-8")
+            np.save(part / name, array, allow_pickle=False)
+        (part / CARD).write_text(text, encoding="utf-8")
+
+
+def _holds(folder: Path, card: str, names: set[str]) -> bool:
+    path = folder / CARD
+    if not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != card:
+        return False
+    try:
+        read_scene(folder, verify=True)
+    except UsageError:
+        return False
+    return {path.name for path in folder.iterdir()} == names
+
+
+def _sha256(array: Array) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
 
 
 def read_scene(folder: Path, verify: bool = False) -> Scene:
@@ -44,10 +68,9 @@ def read_scene(folder: Path, verify: bool = False) -> Scene:
     verify : also compare the arrays with their sha256 (reads everything).
     UsageError if the folder isn't a prepared scene, or is incomplete or altered.
     """
-    folder = Path(folder)
+    folder, card = Path(folder), read_card(folder)
     try:
-        card = _read_json(folder / CARD)
-        arrays = {name: _map(folder / name) for name in card["sha256"]}
+        arrays = {name: np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in card["sha256"]}
         radiance = arrays.get(RADIANCE)
         times = np.asarray(card["times"], np.float64)
         scene = Scene(card["id"], arrays[LDR], times, card["reference"], radiance, card["metadata"])
@@ -63,7 +86,8 @@ def read_scene(folder: Path, verify: bool = False) -> Scene:
 def read_card(folder: Path) -> dict[str, Any]:
     """Return everything that a prepared scene's `scene.json` holds; UsageError if it can't be read."""
     try:
-        return _read_json(Path(folder) / CARD)
+        card: dict[str, Any] = json.loads((Path(folder) / CARD).read_text(encoding="utf-8"))
+        return card
     except (OSError, ValueError) as error:
         raise UsageError(f"{folder}: not a complete prepared scene ({error}); run prepare again.") from error
 
@@ -74,40 +98,3 @@ def list_scenes(folder: Path) -> list[Path]:
     if not scenes:
         raise UsageError(f"{folder}: no prepared scenes; expected folders with {CARD}. Run the prepare stage first.")
     return scenes
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return card
-
-
-def _card(scene: Scene, arrays: dict[str, Array]) -> str:
-    card = {
-        "id": scene.id,
-        "times": scene.times.tolist(),
-        "reference": scene.reference,
-        "metadata": dict(scene.metadata),
-        "pixel_unit": {Path(name).stem: UNITS[Path(name).stem] for name in arrays},
-        "sha256": {name: _sha256(array) for name, array in arrays.items()},
-    }
-    return json.dumps(card, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-
-
-def _holds(folder: Path, card: str, arrays: dict[str, Array]) -> bool:
-    path = folder / CARD
-    if not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != card:
-        return False
-    try:
-        read_scene(folder, verify=True)
-    except UsageError:
-        return False
-    return {p.name for p in folder.iterdir()} == {CARD, *arrays}
-
-
-def _map(path: Path) -> NDArray[Any]:
-    array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    return array
-
-
-def _sha256(array: Array) -> str:
-    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()

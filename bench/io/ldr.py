@@ -38,7 +38,8 @@ def read_frame(path: Path) -> Frame:
         if isinstance(error, UsageError):
             raise
         raise UsageError(f"{path}: damaged or cut short ({error}). Copy or download it again.") from error
-    return _checked(path, pixels)
+    _refuse_kind(path, pixels.dtype, pixels.shape[-1] if pixels.ndim == 3 else 1)
+    return np.ascontiguousarray(pixels)
 
 
 def write_tiff16(path: Path, frame: NDArray[np.uint16]) -> None:
@@ -67,7 +68,18 @@ def _read_tiff(path: Path) -> NDArray[Any]:
         packed = page.compression != tifffile.COMPRESSION.NONE and page.planarconfig == tifffile.PLANARCONFIG.CONTIG
         rgb, ycbcr = tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR
         if page.photometric != ycbcr and not (packed and page.photometric == rgb):
-            return _read_tifffile(path, page)
+            if page.compression != 1 and 0 in page.databytecounts:
+                raise ValueError("a part of the pixels was never written")  # tifffile would make it black
+            try:
+                pixels: NDArray[Any] = page.asarray()
+            except ValueError as error:
+                if "imagecodecs" not in str(error):
+                    raise
+                raise UsageError(
+                    f"{path}: can't be decoded here ({page.compression.name}, {page.bitspersample} bits, planes "
+                    f"{page.planarconfig.name}); expected RGB of 8 or 16 bits. Write it uncompressed."
+                ) from error
+            return np.moveaxis(pixels, 0, -1) if pixels.ndim == 3 and page.axes == "SYX" else pixels
     # tifffile needs an extra package for LZW and PackBits, which MATLAB writes by default; OpenCV reads them. It turns
     # YCbCr into RGB, too, which tifffile leaves as it is. But packed planes one after the other it reads wrongly.
     return _read_opencv(path)
@@ -87,21 +99,6 @@ def _refuse_tags(path: Path, page: Any) -> None:
     if page.photometric not in colours:
         name = getattr(page.photometric, "name", page.photometric)
         raise UsageError(f"{path}: colours are stored as {name}; expected RGB. Convert it.")
-
-
-def _read_tifffile(path: Path, page: Any) -> NDArray[Any]:
-    if page.compression != 1 and 0 in page.databytecounts:
-        raise ValueError("a part of the pixels was never written")  # tifffile would make it black
-    try:
-        pixels: NDArray[Any] = page.asarray()
-    except ValueError as error:
-        if "imagecodecs" not in str(error):
-            raise
-        raise UsageError(
-            f"{path}: can't be decoded here ({page.compression.name}, {page.bitspersample} bits, planes "
-            f"{page.planarconfig.name}); expected RGB of 8 or 16 bits. Write it uncompressed."
-        ) from error
-    return np.moveaxis(pixels, 0, -1) if pixels.ndim == 3 and page.axes == "SYX" else pixels
 
 
 def _read_other(path: Path) -> NDArray[Any]:
@@ -131,11 +128,6 @@ def _read_opencv(path: Path) -> NDArray[Any]:
         raise ValueError("OpenCV can't decode it")
     colour = pixels.ndim == 3 and pixels.shape[-1] == 3
     return np.ascontiguousarray(pixels[..., ::-1]) if colour else pixels
-
-
-def _checked(path: Path, pixels: NDArray[Any]) -> Frame:
-    _refuse_kind(path, pixels.dtype, pixels.shape[-1] if pixels.ndim == 3 else 1)
-    return np.ascontiguousarray(pixels)
 
 
 def _refuse_kind(path: Path, dtype: object, channels: int) -> None:

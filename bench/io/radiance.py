@@ -110,7 +110,8 @@ def read_rgbe(path: Path) -> Radiance:
     data = _bytes(path)
     if data[:2] != b"#?":
         raise UsageError(f"{path}: not a Radiance picture (it doesn't start with '#?'); expected RGBE as .hdr.")
-    header, separator, rest = _partition(data)
+    end = re.search(rb"\n\r?\n", data)  # the empty line after the header; lines end with LF, or with CRLF
+    header, separator, rest = (data[: end.start()], end[0], data[end.end() :]) if end else (data, b"", b"")
     line, end_of_line, pixels = rest.partition(b"\n")
     size = re.fullmatch(rb"-Y (\d+) \+X (\d+)", line.strip())
     if not (separator and end_of_line and size):
@@ -128,12 +129,6 @@ def read_rgbe(path: Path) -> Radiance:
         raise UsageError(f"{path}: {error}. Copy or download it again.") from error
     with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite
         return rgbe.to_float(quads) / exposure
-
-
-def _partition(data: bytes) -> tuple[bytes, bytes, bytes]:
-    """Return the header, the empty line that ends it and the rest; lines end with LF, or with CRLF."""
-    end = re.search(rb"\n\r?\n", data)
-    return (data[: end.start()], end[0], data[end.end() :]) if end else (data, b"", b"")
 
 
 def _exposure(header: bytes) -> np.float32:

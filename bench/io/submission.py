@@ -76,7 +76,7 @@ def read_radiance(path: Path) -> Radiance:
 
 @dataclass(frozen=True)
 class FolderMatch:
-    """Which file of a folder belongs to which scene.
+    """Files of a folder, assigned to scenes.
 
     files   : scene -> its file, in the order of the scenes.
     missing : scenes without a file.
@@ -119,10 +119,8 @@ def match(folder: Path, scenes: Iterable[str], known: Collection[str] = ()) -> F
 
 
 def _scene(stem: str, names: list[str]) -> str | None:
-    if stem in names:
-        return stem
     alike = [name for name in names if name.lower() == stem.lower()]
-    return alike[0] if len(alike) == 1 else None
+    return stem if stem in names else alike[0] if len(alike) == 1 else None
 
 
 def names(folder: Path) -> list[str]:

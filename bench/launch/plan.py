@@ -12,10 +12,8 @@ from bench.launch.pool import Needs
 FOLLOWS = {
     "prepare": ("fetch",),
     "inspect_codebook": ("codebook",),
-    "inspect_network": ("train", "train_plain", "train_vq"),
+    "inspect_network": ("train",),
     "evaluate": ("train",),
-    "evaluate_plain": ("train_plain",),
-    "evaluate_vq": ("train_vq",),
 }
 """Groups of `dvc.yaml` whose stages join the job of the stage that they read: they take little beside it, too little
 for a wait in a queue of their own."""
@@ -121,7 +119,8 @@ def plan(options: LaunchOptions) -> LaunchPlan:
     if for_workers:
         sources = {source for name in for_workers for source in pipeline.stages[name].sources}
         stray, links = loose_inputs(root, sources)
-        own = untracked(root, (options.file, str(Path(options.file).with_name("params.yaml"))))  # of a new profile
+        beside = [str(Path(options.file).with_name(name)) for name in ("params.yaml", "plan.yaml")]
+        own = untracked(root, (options.file, *beside))  # of a new profile
         result.edits = tuple(dict.fromkeys((*edits(root, pipeline.uncached), *stray, *own)))
         result.links = (f"runs/{options.profile}", *links)
     return result

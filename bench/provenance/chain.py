@@ -120,8 +120,8 @@ def _sources(number: Number, value: Value, evidence: Evidence) -> Sources | None
     if number.column == "params_m" or number.column in values.SIZES:
         params = evidence.params
         runs = tuple(name for name in sorted(params.runs) if params.runs[name].variant == number.variant)[:1]
-        imported = tuple(key for key in keys if key in params.imported_evaluations)
-        return Sources(evaluations=imported, runs=runs, sizes=number.column in values.SIZES)
+        foreign = tuple(key for key in keys if params.evaluations[key].weights)
+        return Sources(evaluations=foreign, runs=runs, sizes=number.column in values.SIZES)
     return Sources(evaluations=keys)
 
 
@@ -169,9 +169,9 @@ def _command(number: Number, evidence: Evidence, sources: Sources) -> str:
     read = f"explain {number.words} {verb}"
     # A file's path names its profile; without one the parameter file does.
     again = f"python -m bench {read}" if number.cell and not number.scene else layout.command(params, read)
-    names = [origins.evaluation(params, key) for key in sources.evaluations]
+    names = [f"evaluate@{key}" for key in sources.evaluations]
     if number.column == "params_m":
-        names = [origins.training(params, run) for run in sources.runs] or names
+        names = [f"train@{run}" for run in sources.runs] or names
     if number.column in values.SIZES:
         names = ["sizes"]
     return f"dvc repro {' '.join(target(params, name) for name in names)} && {again}" if names else again
@@ -227,7 +227,7 @@ def _stages(names: Sequence[str], evidence: Evidence) -> list[dict[str, Any]]:
 
 def _evaluation(key: str, evidence: Evidence) -> dict[str, Any]:
     params, evaluation = evidence.params, evidence.params.evaluations[key]
-    stage, recorded = origins.evaluation(params, key), evidence.recorded("evaluations", key)
+    stage, recorded = f"evaluate@{key}", evidence.recorded("evaluations", key)
     rows = digests.of_rows(origins.rows(params, evidence.scores, key))
     file = layout.scores(params, key)
     scores = evidence.file(stage, file, None)
@@ -241,13 +241,13 @@ def _evaluation(key: str, evidence: Evidence) -> dict[str, Any]:
         "scores": scores,
         "rows": {"file": evidence.scores_file.as_posix(), "sha256": rows},
     }
-    if key in params.imported_evaluations:
+    if evaluation.weights:
         link["card"] = evidence.card("evaluations", key)
     return link | {"parameters": evidence.lock.parameters(stage)}
 
 
 def _training(run: str, evidence: Evidence) -> dict[str, Any]:
-    stage = origins.training(evidence.params, run)
+    stage = f"train@{run}"
     recorded, params = evidence.recorded("runs", run), evidence.params
     variant = params.runs[run].variant
     sections = {"stage2": params.stage2, "patches": params.patches, f"variants.{variant}": params.variants[variant]}

@@ -14,7 +14,7 @@ from bench.core.params import Params
 from bench.io.tables import read_scores
 from bench.report.results.results import Summary, clean, collect
 from bench.report.trace import digests, origins, provenance
-from bench.repository.lock import stages
+from bench.repository.lock import as_today, stages
 from bench.stages import layout
 
 
@@ -58,7 +58,8 @@ class Evidence:
     def lock(self) -> RecordedStages:
         """The dvc.lock beside the profile's parameter file; a damaged one raises UsageError."""
         file = Path(self.params.params_file).with_name("dvc.lock")
-        return RecordedStages(file, stages(file.read_bytes(), str(file)) if file.exists() else {})
+        entries = stages(file.read_bytes(), str(file)) if file.exists() else {}
+        return RecordedStages(file, {as_today(name): entry for name, entry in entries.items()})
 
     @property
     def provenance_file(self) -> Path:
@@ -124,8 +125,10 @@ class Evidence:
 
         group : "runs" and "codebooks" for their weights, "evaluations" for the others' weights that one used.
         """
-        place = {"runs": layout.weights, "codebooks": layout.codebook, "evaluations": layout.imported_card}[group]
-        file = place(self.params, name).with_suffix(".json")
+        if group == "evaluations":
+            file = layout.foreign_card(self.params, self.params.evaluations[name])
+        else:
+            file = {"runs": layout.weights, "codebooks": layout.codebook}[group](self.params, name).with_suffix(".json")
         return _json(file) if file.exists() else dict(self.recorded(group, name).get("card", {}))
 
     @cached_property

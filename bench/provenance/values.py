@@ -151,9 +151,9 @@ def _card(variant: str, evidence: Evidence) -> tuple[dict[str, Any], tuple[str, 
     params = evidence.params
     names = sorted(name for name, run in params.runs.items() if run.variant == variant)
     cards = {f"{params.work.as_posix()}/weights/{name}.json": evidence.card("runs", name) for name in names}
-    if variant in params.imported:
-        key = params.imported[variant]
-        cards[f"{params.work.as_posix()}/weights/imported-{key}.json"] = evidence.card("evaluations", key)
+    for key, entry in params.evaluations.items():
+        if entry.variant == variant and entry.weights:
+            cards[layout.foreign_card(params, entry).as_posix()] = evidence.card("evaluations", key)
     return next(((card, (file,)) for file, card in cards.items() if card), ({}, tuple(cards)))
 
 

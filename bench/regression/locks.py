@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from bench.repository.lock import stages
+from bench.repository.lock import as_today, stages
 
 LIBRARIES = "requirements.lock"
 
@@ -74,7 +74,7 @@ class Lock:
 
 def parse(text: bytes, where: str) -> Lock:
     """Read a dvc.lock; UsageError if it isn't one."""
-    return Lock({name: _stage(entry) for name, entry in stages(text, where).items()})
+    return Lock({as_today(name): _stage(entry) for name, entry in stages(text, where).items()})
 
 
 def _stage(entry: Mapping[str, Any]) -> LockedStage:

@@ -1,6 +1,7 @@
 """dvc.lock: the inputs, outputs and parameters of each stage's last run."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,11 @@ def stages(text: bytes, where: str) -> Mapping[str, Entry]:
         f"{where} isn't a whole lock file of DVC: a kill while DVC writes it leaves it cut short. Restore it with git, "
         "or delete it: dvc repro then takes what it named from the cache."
     )
+
+
+def as_today(name: str) -> str:
+    """Return what a stage is called now; older lock files, such as reports keep, have several groups of two kinds."""
+    return re.sub(r"^(train|evaluate)_(plain|vq|classic|imported)@", r"\1@", name)
 
 
 def _whole(entry: object) -> bool:

@@ -4,12 +4,18 @@ from pathlib import Path
 
 from bench.core.errors import UsageError
 from bench.core.params import Params
+from bench.core.runs import Evaluation
 
 DEFAULT = Path("params.yaml")
 """The parameter file where none is named."""
 
 VGG = "vgg16.safetensors"
 """Layers of torchvision's VGG-16 that perceptual losses use, in the folder `backbone`."""
+
+
+def planned(params: Params) -> Path:
+    """What says that plan.yaml agreed with the parameters when the pipeline began."""
+    return params.work / "plan.txt"
 
 
 def raw(params: Params, dataset: str) -> Path:
@@ -37,14 +43,14 @@ def weights(params: Params, run: str) -> Path:
     return params.work / "weights" / f"{run}.safetensors"
 
 
-def imported(name: str) -> Path:
+def foreign(name: str) -> Path:
     """Others' weights, converted; their card (.json) lies beside them. Neither git nor DVC keeps them."""
     return Path("weights") / f"{name}.safetensors"
 
 
-def imported_card(params: Params, cell: str) -> Path:
-    """The card of others' weights as they were when evaluation `cell` used them."""
-    return params.work / "weights" / f"imported-{cell}.json"
+def foreign_card(params: Params, evaluation: Evaluation) -> Path:
+    """The card of others' weights as they were when they were evaluated; it lies with the predictions."""
+    return predictions(params, evaluation.run, evaluation.dataset) / "weights.json"
 
 
 def sizes(params: Params) -> Path:

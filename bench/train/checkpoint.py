@@ -1,9 +1,7 @@
 """Checkpoints for resuming: outside DVC's outputs, under a hash of everything that decides the result."""
 
-import hashlib
-import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,18 +9,7 @@ from typing import Any
 import torch
 
 from bench.core.errors import UsageError
-from bench.core.registry import ROOT
 from bench.io.files import replacing, write_json_atomic
-
-
-def digest(settings: Mapping[str, Any], code: Iterable[str]) -> str:
-    """Hash settings (JSON values) and the Python sources under the given project paths."""
-    total = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
-    for name in sorted(code):
-        path = ROOT / name
-        for source in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            total.update(source.relative_to(ROOT).as_posix().encode() + source.read_bytes())
-    return total.hexdigest()[:16]
 
 
 @dataclass(frozen=True)

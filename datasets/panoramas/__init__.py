@@ -26,9 +26,6 @@ PLACES: Layout = {
 class Panoramas:
     """Brackets that `bench.data.simulate` made: views of real places, moving objects, a noisy sensor, exact truth."""
 
-    def __init__(self, layout: str | None = None) -> None:
-        """There is one layout."""
-
     def find(self, root: Path, split: str) -> Listing:
         """List the scene folders of "train", "test" or "no-truth"."""
         return find(root, split, {LAYOUT: PLACES}, "panoramas")

@@ -16,9 +16,11 @@ from typing import Any
 
 import yaml
 
+from bench.core.params import Params
+
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("bench", "methods", "datasets", "reports/printed", "reports/submissions", "dvc.yaml", "requirements.lock",
-          ".dvc/config", ".dvcignore", ".gitignore", "params.yaml")  # fmt: skip
+          ".dvc/config", ".dvcignore", ".gitignore", "params.yaml", "plan.yaml")  # fmt: skip
 FILES = 11
 """Files in an output that is a folder: the demo's predictions of one run."""
 
@@ -69,14 +71,13 @@ def _start(folder: Path) -> None:
 
 def widened(content: dict[str, Any], stages: int, count: int) -> dict[str, Any]:
     """Add seeds of the runs without codebook, a training and an evaluation each, to a profile of `count` stages."""
-    runs, cells = dict(content["plain_runs"]), dict(content["plain_evaluations"])
-    more = [(seed, name) for seed in range(1, stages) for name in content["plain_runs"]]
-    for seed, name in more[: max(0, stages - count) // 2]:
-        run = content["plain_runs"][name]
-        new = f"{run['variant']}--{run['trainset']}--s{seed}"
-        runs[new] = {**run, "seed": seed}
-        cells[f"{new}--{run['trainset']}"] = {"run": new, "dataset": run["trainset"], "code": run["code"]}
-    return {**content, "plain_runs": runs, "plain_evaluations": cells}
+    plain = [run for run in Params.model_validate(content).runs.values() if run.codebook is None]
+    more = [(seed, run) for seed in range(1, stages) for run in plain][: max(0, stages - count) // 2]
+    variants = dict(content["variants"])
+    for run in plain:
+        seeds = [run.seed, *(seed for seed, other in more if other is run)]
+        variants[run.variant] = {**variants[run.variant], "train": {run.trainset: seeds}}
+    return {**content, "variants": variants}
 
 
 def project(folder: Path, stages: int = 0) -> int:
@@ -91,6 +92,7 @@ def project(folder: Path, stages: int = 0) -> int:
         content = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
         text = yaml.safe_dump(widened(content, stages, len(found)), sort_keys=False, width=200)
         (folder / "params.yaml").write_text(text, encoding="utf-8")
+        ask(folder, sys.executable, "-m", "bench", "plan")
         found = json.loads(_python(folder, LIST).splitlines()[-1])
     for path in (Path(out) for _, outs in found for out in outs):
         for file in [path] if path.suffix else [path / f"{number}.exr" for number in range(FILES)]:

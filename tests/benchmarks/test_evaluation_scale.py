@@ -22,26 +22,18 @@ FRAMES, BYTES = 3, EDGE * EDGE * 3 * (3 * 2 + 4 + 4)
 """Bytes of a scene: three frames of 16 bits, truth and prediction of 32."""
 
 CELL = "triangle-merge--panoramas"
-PARAMS = f"""
+PARAMS = """
 profile: scale
-root: .
-params_file: params.yaml
 threads: 1
 protocol: hdr-transformer
 sensitivity: []
-datasets: {{panoramas: {{code: datasets/panoramas}}}}
-patches: {{size: 32, stride: 32}}
-perceptual: {{backbone: none}}
-stage1: {{steps: 2}}
-stage2: {{steps: 2}}
-codebooks: {{}}
-variants: {{triangle-merge: {{method: triangle-merge, preset: none}}}}
-plain_runs: {{}}
-vq_runs: {{}}
-classic_evaluations: {{{CELL}: {{run: triangle-merge, dataset: panoramas, code: methods/triangle_merge.py}}}}
-plain_evaluations: {{}}
-vq_evaluations: {{}}
-tables: {{"1": {{}}, "2": {{}}, "3": {{}}}}
+datasets: {panoramas: {}}
+patches: {size: 32, stride: 32}
+perceptual: {backbone: none}
+stage1: {steps: 2}
+stage2: {steps: 2}
+evaluate: [panoramas]
+variants: {triangle-merge: {method: triangle-merge}}
 """
 
 MEASURE = """

@@ -10,7 +10,7 @@ from bench.core.registry import datasets
 from bench.data import checks
 
 from . import builders
-from .damage import MALFORMED, MIDDLE, other_format, text
+from .damage import MALFORMED, MIDDLE, other_format
 
 
 @pytest.fixture
@@ -64,12 +64,3 @@ def test_what_may_not_be_read_ends_in_a_sentence(root, name):
             list(datasets["kalantari"].scenes(root, "train"))
     finally:
         path.chmod(0o755)
-
-
-@pytest.mark.parametrize(
-    "content", [b"0\r\n2\r\n4\r\n", b"\xef\xbb\xbf0\n2\n4\n", b"\n 0 \n\n2\n4", b"0 2 4", b"0, 2, 4", b"-2\t0\t2\n"]
-)
-def test_what_editors_leave_behind_is_read(root, content):
-    text(content)(root / "Training" / "001")
-    (scene,) = read_all(root)
-    assert scene.times.tolist() == [1, 4, 16]

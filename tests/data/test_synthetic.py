@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-import yaml
 
 from bench.core.errors import UsageError
-from bench.core.params import load
+from bench.core.params import load, read
 from bench.core.registry import datasets
 from bench.data import checks
 from bench.data.synthetic import SETS, pack, write_set
@@ -26,14 +25,14 @@ ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "datasets" / "panoramas"
 
 MAY_DIFFER = {
-    "profile", "params_file", "threads", "olc_preset", "patches.size", "patches.stride", "downloads.folder",
+    "profile", "params_file", "threads", "preset", "patches.size", "patches.stride", "downloads.folder",
     "downloads.checksums", "caps.steps", "caps.batch", "caps.patch", "caps.stride",
     *(f"datasets.{name}.{key}" for name in SETS for key in ("mirror", "accept_licence")),
     "perceptual.url", "perceptual.sha256",
     *(f"{stage}.{key}" for stage in ("stage1", "stage2")
       for key in ("steps", "batch", "log_every", "checkpoint_every", "workers")),
 }  # fmt: skip
-"""Names, addresses, sizes and step counts; besides, each variant's preset may be "smoke"."""
+"""Names, addresses, sizes and step counts."""
 
 
 @pytest.fixture(scope="module")
@@ -152,14 +151,12 @@ class TestRehearsal:
 
     def test_it_differs_from_paper_in_addresses_sizes_and_steps_alone(self):
         paper, rehearsal = (
-            self.leaves(yaml.safe_load((ROOT / "profiles" / name / "params.yaml").read_text(encoding="utf-8")))
-            for name in ("paper", "rehearsal")
+            self.leaves(read(ROOT / "profiles" / name / "params.yaml")) for name in ("paper", "rehearsal")
         )
         assert paper.keys() == rehearsal.keys()
         different = {key for key in paper if paper[key] != rehearsal[key]}
-        presets = {key for key in different if key.startswith("variants.") and key.endswith(".preset")}
-        assert {rehearsal[key] for key in presets} == {"smoke"}
-        assert not different - presets - MAY_DIFFER
+        assert not different - MAY_DIFFER
+        assert rehearsal["preset"] == "smoke"
 
     def test_every_address_is_the_rehearsals_server_and_every_file_of_it_stays_in_runs(self):
         params = load(ROOT / "profiles" / "rehearsal" / "params.yaml")
@@ -173,14 +170,9 @@ class TestRehearsal:
     def test_paper_covers_both_training_sets_crossed_and_the_set_without_truth(self):
         params = load(ROOT / "profiles" / "paper" / "params.yaml")
         assert {run.trainset for run in params.runs.values()} == {"kalantari", "hu"}
-        cells = {(params.runs[c.run].trainset, c.dataset) for c in params.evaluations.values() if c.run in params.runs}
-        assert cells == {
-            ("kalantari", "kalantari"),
-            ("hu", "hu"),
-            ("kalantari", "hu"),
-            ("hu", "kalantari"),
-            ("kalantari", "tursun"),
-        }
+        found = {(params.runs[c.run].trainset, c.dataset) for c in params.evaluations.values() if c.run in params.runs}
+        crossed = {(one, other) for one in ("kalantari", "hu") for other in ("kalantari", "hu")}
+        assert found == {*crossed, ("kalantari", "tursun")}
 
     def test_archives_are_made_once_and_served(self, tmp_path, monkeypatch):
         monkeypatch.chdir(ROOT)

@@ -242,12 +242,6 @@ class TestChecks:
         with pytest.raises(UsageError, match=r"are 3\.\d+ EV apart where 2\.00 is stated"):
             checks.run(self.scene(frames=curved))
 
-    def test_known_bad_files_are_refused_with_the_reason(self, monkeypatch):
-        monkeypatch.setitem(checks.KNOWN_BAD, ("kalantari", "s"), "its truth is of another moment.")
-        with pytest.raises(UsageError, match='scene "s" of kalantari is known to be bad: its truth'):
-            checks.run(self.scene(), "kalantari")
-        assert checks.run(self.scene(), "hu")
-
     @pytest.mark.parametrize("change", ["brighter", "half the size", "noise"])
     def test_the_same_picture_has_nearly_the_same_fingerprint(self, change):
         radiance = builders.light(height=96, width=128)

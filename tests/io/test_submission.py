@@ -155,25 +155,10 @@ def in_header(old, new):
         ("a.npy", lambda p: p.write_bytes(b"\x93NUMPY\x01\x00\xff\xff" + b" " * 65535), "isn't a readable .npy file"),
     ],
     ids=[
-        "8 bits",
-        "16 bits",
-        "grey",
-        "junk",
-        "integers",
-        "pickle",
-        "empty",
-        "no pixels",
-        "exr",
-        "hdr",
-        "png",
-        "gone",
-        "cut archive",
-        "archive",
-        "flipped",
-        "TiB",
-        "long header",
+        "8 bits", "16 bits", "grey", "junk", "integers", "pickle", "empty", "no pixels", "exr", "hdr", "png", "gone",
+        "cut archive", "archive", "flipped", "TiB", "long header",
     ],
-)
+)  # fmt: skip
 def test_what_cannot_be_read_is_one_sentence(tmp_path, name, write, words):
     write(tmp_path / name)
     with pytest.raises(UsageError, match=words) as caught:

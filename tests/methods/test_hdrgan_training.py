@@ -118,14 +118,12 @@ def test_the_least_image_is_the_smallest_that_works():
 @pytest.mark.parametrize("recipe", ["published", "common"])
 def test_patches_too_small_for_the_discriminator_are_refused(small_params, recipe):
     """The common recipe has no discriminator."""
-    run = {"variant": "hdr-gan", "trainset": "panoramas", "seed": 0, "code": "methods/hdrgan", "recipe": recipe}
     content = small_params | {"patches": {"size": 16}, "caps": {"patch": 16}}
-    content["variants"] = content["variants"] | {"hdr-gan": {"method": "hdr-gan", "preset": "smoke"}}
-    content["plain_runs"] = content["plain_runs"] | {"hdr-gan--panoramas--s0": run}
+    content["variants"] = content["variants"] | {"hdr-gan": {"method": "hdr-gan", "preset": "smoke", "recipe": recipe}}
     params, network, settings = Params(**content), methods["hdr-gan"].build("smoke"), Stage2(steps=1, batch=2)
     refusal = pytest.raises(UsageError, match=r"patches of 16 .* discriminator, which needs 24")
     with refusal if recipe == "published" else nullcontext():
-        learner_of(params, params.plain_runs["hdr-gan--panoramas--s0"], network, settings, None)
+        learner_of(params, params.runs["hdr-gan--panoramas--s0"], network, settings, None)
 
 
 def test_both_networks_are_compiled_in_a_mode_that_the_loop_names(monkeypatch):

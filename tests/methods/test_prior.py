@@ -142,9 +142,7 @@ def control(smoke):
 
     def make(options, codebook=None):
         content = smoke.model_dump()
-        content["variants"][VARIANT] = {"method": "olc", "preset": "smoke", "options": options}
-        run = {"variant": VARIANT, "trainset": TRAINSET, "seed": 0, "code": "methods/olc", "codebook": codebook}
-        content["vq_runs" if codebook else "plain_runs"][RUN] = run
+        content["variants"][VARIANT] = {"method": "olc", "preset": "smoke", "options": options, "codebook": codebook}
         params = Params.model_validate(content)
         return params, networks.find_run(params, RUN)
 
@@ -165,8 +163,12 @@ def test_a_random_prior_needs_no_codebook_run_and_is_calibrated_after_its_weight
 @pytest.mark.parametrize(
     ("options", "on_a_book", "sentence"),
     [
-        ({"vqgan": BOOK}, False, "no trained one is named. Put the run under vq_runs"),
-        (RANDOM, True, "would not use codebook '.*'. Put the run under plain_runs"),
+        (
+            {"vqgan": BOOK},
+            False,
+            "no trained one is named. Give the variant a `codebook`, or set prior_weights: random",
+        ),
+        (RANDOM, True, "would not use codebook '.*'. Give the variant no `codebook`"),
         (RANDOM, False, "needs a codebook: give its number of codes and segments"),
     ],
 )
@@ -179,8 +181,8 @@ def test_weights_never_come_from_elsewhere_than_the_parameters_say(control, smok
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_run_gets_the_network_that_its_codebook_is_trained_with(smoke, network):
     content = smoke.model_dump()
-    run = next(iter(smoke.vq_runs.values()))
-    content["codebooks"][run.codebook]["options"] = {"network": network}
+    run = next(iter(smoke.runs_with_codebook.values()))
+    content["codebooks"][smoke.codebook_runs[run.codebook].codebook]["options"] = {"network": network}
     params = Params.model_validate(content)
     made, own = networks.build(params, run).vqgan.state_dict(), codebook.build(params, run.codebook).state_dict()
     assert {name: value.shape for name, value in made.items()} == {name: value.shape for name, value in own.items()}

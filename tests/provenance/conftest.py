@@ -21,11 +21,9 @@ SECOND = "baseline--panoramas--s1"
 
 
 def invented() -> Params:
-    made = parameters()
-    runs, cells = made.model_dump()["plain_runs"], made.model_dump()["plain_evaluations"]
-    runs[SECOND] = {**runs["baseline--panoramas--s0"], "seed": 1}
-    cells[f"{SECOND}--panoramas"] = {**cells["baseline--panoramas--s0--panoramas"], "run": SECOND}
-    return parameters(plain_runs=runs, plain_evaluations=cells)
+    variants = parameters().model_dump()["variants"]
+    variants["baseline"]["train"] = {"panoramas": [0, 1]}
+    return parameters(variants=variants)
 
 
 def fill(params: Params) -> None:
@@ -42,7 +40,7 @@ def fill(params: Params) -> None:
     for run in params.runs:
         write_json(params.work / "weights" / f"{run}.json", card(params, run))
         (params.work / "weights" / f"{run}.safetensors").write_bytes(run.encode())
-    for name in params.codebooks:
+    for name in params.codebook_runs:
         write_json(params.work / "codebooks" / f"{name}.json", {"codebook": name, "data": "0" * 64, "codes": 32})
     write_json(params.work / "sizes.json", {"full": {"measured": SIZE, "published": SIZE}})
 
@@ -55,10 +53,10 @@ def write_lock(params: Params) -> None:
     run = "full--panoramas--s0"
     weights, scores = params.work / "weights" / f"{run}.safetensors", params.reports / "scores.csv"
     stages = {
-        f"train_vq@{run}": {
+        f"train@{run}": {
             "cmd": f"python -m bench train {run}",
             "deps": [{"path": "bench/nn", "hash": "md5", "md5": "c0de.dir", "size": 9, "nfiles": 3}],
-            "params": {"params.yaml": {"stage2": {"steps": 60, "batch": 4}}},
+            "params": {"plan.yaml": {"plan.stage2": {"steps": 60, "batch": 4}}},
             "outs": [{"path": weights.as_posix(), "hash": "md5", "md5": md5(weights), "size": 18}],
         },
         "summarize": {"cmd": "x", "outs": [{"path": scores.as_posix(), "hash": "md5", "md5": md5(scores), "size": 9}]},

@@ -43,15 +43,15 @@ def test_every_link_stands_in_the_chain(evidence):
     assert evaluation["predictions"]["here"] == "as recorded" and len(evaluation["predictions"]["sha256"]) == 64
     assert training["weights"]["here"] == "as recorded" and len(training["weights"]["md5"]) == 32
     assert training["card"]["parameters"] == 123456 and training["card"]["data"] == "0" * 64
-    assert training["parameters"] == {"stage2": {"steps": 60, "batch": 4}}
+    assert training["parameters"] == {"plan.stage2": {"steps": 60, "batch": 4}}
     assert [book["codebook"] for book in found["codebooks"]] == ["olc-32--panoramas--s0"]
     names = [stage["stage"] for stage in found["stages"]]
     assert names == [
-        "fetch@panoramas", "backbone", "prepare@panoramas", "codebook@olc-32--panoramas--s0", f"train_vq@{FULL}",
-        f"evaluate_vq@{FULL}--panoramas", "summarize", "report",
+        "fetch@panoramas", "backbone", "prepare@panoramas", "codebook@olc-32--panoramas--s0", f"train@{FULL}",
+        f"evaluate@{FULL}--panoramas", "summarize", "report",
     ]  # fmt: skip
     address_ = "reports/tiny/tables/table3.csv:full:psnr_mu"
-    assert found["command"] == f"dvc repro evaluate_vq@{FULL}--panoramas && python -m bench explain {address_} --check"
+    assert found["command"] == f"dvc repro evaluate@{FULL}--panoramas && python -m bench explain {address_} --check"
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
@@ -61,10 +61,10 @@ def test_as_text_it_names_files_hashes_stages_and_the_command(evidence):
         "table3.csv, line 8: 7. + PA + FMU + D_VQ + RF on panoramas, psnr_mu",
         "34.2000 = mean over 2 scenes of seed 0, from work/tiny/scores/full--panoramas--s0--panoramas.csv",
         "courtyard-00 33.2000; sunset-00 35.2000", "on this disk, as recorded", "parameters 123,456",
-        f"train_vq@{FULL}: weights.safetensors",
+        f"train@{FULL}: weights.safetensors",
     ):  # fmt: skip
         assert part in unfolded(said)
-    assert said.splitlines()[-1].startswith("again        dvc repro evaluate_vq@")
+    assert said.splitlines()[-1].startswith("again        dvc repro evaluate@")
     assert max(len(line) for line in said.splitlines()[:-1]) <= text.WIDTH
 
 

@@ -63,12 +63,12 @@ def test_a_number_of_three_seeds_names_their_stages():
     assert found["value"]["how"] == "mean over 8 scenes, then over seeds 0, 1, 2"
     for seed in (0, 1, 2):
         key = f"olc-64--panoramas--s{seed}--panoramas"
-        assert f"profiles/study/dvc.yaml:evaluate_vq@{key}" in found["command"]
+        assert f"profiles/study/dvc.yaml:evaluate@{key}" in found["command"]
         (link,) = [link for link in found["evaluations"] if link["evaluation"] == key]
         assert len(link["scores"]["md5"]) == 32
         assert link["predictions"]["md5"].endswith(".dir")
     recorded = {stage["stage"]: stage["recorded"] for stage in found["stages"]}
-    assert recorded["train_vq@olc-64--panoramas--s1"] and all(recorded.values())
+    assert recorded["train@olc-64--panoramas--s1"] and all(recorded.values())
 
 
 def test_a_profile_without_a_lock_says_so():

@@ -45,36 +45,44 @@ def rows() -> list[ScoreRow]:
 
 
 def lock(**md5: str) -> Lock:
-    """Build a lock file of two evaluations, whose files have the md5 given by "stage__path", else the same ones."""
+    """Build a lock file of two evaluations, whose files have the md5 given by "stage__path", else the same ones.
+
+    The stage is one, such as "train@x", or a group of them, such as "train".
+    """
 
     def files(stage: str, *paths: str) -> list[dict[str, str]]:
-        return [{"path": path, "md5": md5.get(f"{stage}__{path}", f"md5-{path}")} for path in paths]
+        group = stage.partition("@")[0]
+        given = [md5.get(f"{stage}__{path}", md5.get(f"{group}__{path}", f"md5-{path}")) for path in paths]
+        return [{"path": path, "md5": value} for path, value in zip(paths, given, strict=True)]
 
     def stage(name: str, deps: Sequence[str], outs: Sequence[str], params: Mapping[str, Any]) -> Lock:
-        kind = name.partition("@")[0]
-        return {"cmd": name, "deps": files(kind, *deps), "outs": files(kind, *outs), "params": {"params.yaml": params}}
+        return {"cmd": name, "deps": files(name, *deps), "outs": files(name, *outs), "params": {"plan.yaml": params}}
 
     scenes, weights = "work/demo/scenes/panoramas", "work/demo/weights/ahdrnet--panoramas--s0.safetensors"
     net, classic = "ahdrnet--panoramas--s0--panoramas", "triangle-merge--panoramas"
-    stages = {
-        "prepare@panoramas": stage("prepare", ["bench/data", "datasets/panoramas"], [scenes], {}),
-        "train_plain@ahdrnet--panoramas--s0": stage(
-            "train_plain", ["requirements.lock", "bench/train", scenes], [weights], {"stage2": {"steps": 600}}
+    made = [
+        stage("prepare@panoramas", ["bench/data", "datasets/panoramas"], [scenes], {}),
+        stage(
+            "train@ahdrnet--panoramas--s0",
+            ["requirements.lock", "bench/train", scenes],
+            [weights],
+            {"plan.stage2": {"steps": 600}},
         ),
-        f"evaluate_plain@{net}": stage(
-            "evaluate_plain",
+        stage(
+            f"evaluate@{net}",
             ["bench/metrics", scenes, weights],
             ["work/demo/predictions/ahdrnet--panoramas--s0/panoramas", f"work/demo/scores/{net}.csv"],
-            {"protocol": "whole-float"},
+            {"plan.protocol": "whole-float"},
         ),
-        f"evaluate_classic@{classic}": stage(
-            "evaluate_classic",
+        stage(
+            f"evaluate@{classic}",
             ["bench/metrics", scenes],
             ["work/demo/predictions/triangle-merge/panoramas", f"work/demo/scores/{classic}.csv"],
-            {"protocol": "whole-float"},
+            {"plan.protocol": "whole-float"},
         ),
-        "summarize": stage("summarize", [], ["reports/demo/scores.csv"], {}),
-    }
+        stage("summarize", [], ["reports/demo/scores.csv"], {}),
+    ]
+    stages = {entry["cmd"]: entry for entry in made}
     return {"schema": "2.0", "stages": stages}
 
 
@@ -90,7 +98,7 @@ def side(tmp_path: Path) -> Callable[..., Side]:
             made["stages"]["summarize"]["outs"][0]["md5"] = digest
             if libraries:
                 (folder / "requirements.lock").write_text(libraries, encoding="utf-8")
-                for entry in made["stages"]["train_plain@ahdrnet--panoramas--s0"]["deps"][:1]:
+                for entry in made["stages"]["train@ahdrnet--panoramas--s0"]["deps"][:1]:
                     entry["md5"] = hashlib.md5(libraries.encode()).hexdigest()
             (folder / "dvc.lock").write_text(yaml.safe_dump(made), encoding="utf-8")
         return read_side(name, tmp_path, tmp_path, "reports/demo")

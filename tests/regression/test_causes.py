@@ -1,6 +1,7 @@
 """Causes from the lock files of both sides: the origin of rows, and differences upstream of them."""
 
 import pytest
+import yaml
 
 from bench.core.errors import UsageError
 from bench.regression import listing
@@ -11,7 +12,8 @@ from .conftest import lock
 from .test_planted import BANDS, changed, names
 
 NET = "ahdrnet--panoramas--s0"
-PREDICTIONS = f"evaluate_plain__work/demo/predictions/{NET}/panoramas"
+EVALUATION = f"evaluate@{NET}--panoramas"
+PREDICTIONS = f"evaluate__work/demo/predictions/{NET}/panoramas"
 WEIGHTS = f"work/demo/weights/{NET}.safetensors"
 SCENES = "work/demo/scenes/panoramas"
 
@@ -39,51 +41,49 @@ def test_equal_locks_ask_for_equal_rows(side, rows):
 
 
 def test_equal_predictions_ask_for_equal_rows_but_for_rounding(side, rows):
-    made = lock(**{"evaluate_plain__bench/metrics": "new"})
+    made = lock(**{f"{EVALUATION}__bench/metrics": "new"})
     found = both(side, rows, made)
     assert kinds(found)["rescored"] == 24
-    assert causes(found) == [f"evaluate_plain@{NET}--panoramas: code bench/metrics"]
-    assert "cause: evaluate_plain: code of bench/metrics (upstream of 1 changed row)" in listing.text(found)
+    assert causes(found) == [f"{EVALUATION}: code bench/metrics"]
+    assert "cause: evaluate: code of bench/metrics (upstream of 1 changed row)" in listing.text(found)
 
 
 def test_other_predictions_are_held_to_the_bands(side, rows):
-    made = lock(**{PREDICTIONS: "new", f"evaluate_plain__{WEIGHTS}": "new", f"train_plain__{WEIGHTS}": "new"})
-    made["stages"][f"train_plain@{NET}"]["params"]["params.yaml"]["stage2"]["steps"] = 700
+    made = lock(**{PREDICTIONS: "new", f"evaluate__{WEIGHTS}": "new", f"train__{WEIGHTS}": "new"})
+    made["stages"][f"train@{NET}"]["params"]["plan.yaml"]["plan.stage2"]["steps"] = 700
     assert kinds(both(side, rows, made)) == {"retrained": 8, "rerun": 8, "rescored": 16}
     assert not both(side, rows, made).changes
     found = both(side, rows, made, kind="rescored")
-    assert causes(found) == [f"train_plain@{NET}: parameter stage2.steps 600 -> 700"]
+    assert causes(found) == [f"train@{NET}: parameter plan.stage2.steps 600 -> 700"]
 
 
 def test_other_scenes_are_followed_to_what_made_them(side, rows):
-    prepared = {
-        f"{stage}__{SCENES}": "new" for stage in ("prepare", "train_plain", "evaluate_plain", "evaluate_classic")
-    }
-    made = lock(**prepared, **{"prepare__bench/data": "new", f"evaluate_plain__{WEIGHTS}": "new"})
+    prepared = {f"{stage}__{SCENES}": "new" for stage in ("prepare", "train", "evaluate")}
+    made = lock(**prepared, **{"prepare__bench/data": "new", f"evaluate__{WEIGHTS}": "new"})
     found = both(side, rows, made, kind="rerun")
     assert causes(found) == ["prepare@panoramas: code bench/data"]
     assert found.notes == ("between the lock files differ: code bench/data (1 stage)",)
 
 
 def test_what_gave_the_same_result_is_no_cause(side, rows):
-    made = lock(**{"train_plain__bench/train": "new"})
+    made = lock(**{"train__bench/train": "new"})
     found = both(side, rows, made)
     assert causes(found) == []
     assert found.notes == ("between the lock files differ: code bench/train (1 stage)",)
 
 
 def test_same_inputs_with_another_result_are_another_machine(side, rows):
-    made = lock(**{f"evaluate_plain__{WEIGHTS}": "new", f"train_plain__{WEIGHTS}": "new", PREDICTIONS: "new"})
+    made = lock(**{f"evaluate__{WEIGHTS}": "new", f"train__{WEIGHTS}": "new", PREDICTIONS: "new"})
     found = both(side, rows, made, kind="rescored")
     assert causes(found) == [
-        f"train_plain@{NET}: same inputs, other result (another machine, or not determined by its inputs)"
+        f"train@{NET}: same inputs, other result (another machine, or not determined by its inputs)"
     ]
 
 
 def test_a_stage_that_one_side_lacks(side, rows):
     made = lock()
-    del made["stages"][f"evaluate_plain@{NET}--panoramas"]
-    assert causes(both(side, rows, made)) == [f"evaluate_plain@{NET}--panoramas: not in the lock file of NEW"]
+    del made["stages"][EVALUATION]
+    assert causes(both(side, rows, made)) == [f"{EVALUATION}: not in the lock file of NEW"]
 
 
 def test_a_lock_of_other_scores_tells_nothing(side, rows, tmp_path):
@@ -100,3 +100,9 @@ def test_a_lock_of_other_scores_tells_nothing(side, rows, tmp_path):
 def test_a_damaged_lock_is_one_sentence():
     with pytest.raises(UsageError, match="isn't a whole lock file of DVC"):
         parse(b"stages: [1, 2]", "dvc.lock of here")
+
+
+def test_stages_of_an_older_lock_have_todays_names():
+    text = yaml.safe_dump(lock()).replace("  train@", "  train_plain@").replace("  evaluate@t", "  evaluate_classic@t")
+    assert "train_plain@" in text and "evaluate_classic@" in text
+    assert parse(text.encode(), "dvc.lock of here") == parse(yaml.safe_dump(lock()).encode(), "dvc.lock of here")

@@ -24,8 +24,7 @@ def small(tmp_path, monkeypatch):
     shutil.copytree(drift.FROZEN, folder)
     shutil.rmtree(folder / "scenes/interior-01")
     content = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
-    content |= {"plain_runs": {}, "plain_evaluations": {}}
-    content["classic_evaluations"] = {"flow-merge--panoramas": content["classic_evaluations"]["flow-merge--panoramas"]}
+    content |= {"variants": {"flow-merge": content["variants"]["flow-merge"]}, "tables": {}}
     (folder / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     monkeypatch.setattr(drift, "protocols", {name: protocols[name] for name in NAMES})
     lines = (folder / "scores.csv").read_text(encoding="utf-8").splitlines(keepends=True)

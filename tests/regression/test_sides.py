@@ -41,7 +41,12 @@ def repository(tmp_path, rows):
     folder.mkdir()
     subprocess.run(["git", "init", "-q", "."], cwd=folder, check=True)
     commit(folder, rows)
-    commit(folder, changed(rows, lambda value: value - 0.05), "lower", **{"evaluate_plain__bench/metrics": "new"})
+    commit(
+        folder,
+        changed(rows, lambda value: value - 0.05),
+        "lower",
+        **{"evaluate@ahdrnet--panoramas--s0--panoramas__bench/metrics": "new"},
+    )
     return folder
 
 
@@ -65,7 +70,7 @@ def test_revisions_and_folders(repository, base, new):
     assert sorted(names(found)) == ["direction", "worse"]
     change = next(change for change in found.changes if change.name == "worse")
     assert change.key.scene == "forest-01"
-    assert change.cause == (("evaluate_plain@ahdrnet--panoramas--s0--panoramas", ("code bench/metrics",)),)
+    assert change.cause == (("evaluate@ahdrnet--panoramas--s0--panoramas", ("code bench/metrics",)),)
 
 
 def test_a_revision_is_clean_against_itself(repository):

@@ -27,8 +27,8 @@ from .inspected import CODEBOOKS, codebook_arrays, codebook_report, network_repo
 from .scenes import SCENES, scene, write_pictures
 
 QUALITY = {
-    "reference-only": 31.6, "triangle-merge": 26.8, "ahdrnet": 33.1, "vanilla-16": 33.4, "olc-16": 33.9,
-    "vanilla-32": 33.5, "full": 34.2, "baseline": 32.9,
+    "reference-only": 31.6, "triangle-merge": 26.8, "ahdrnet": 33.1, "baseline": 32.9, "vanilla-16": 33.4,
+    "olc-16": 33.9, "vanilla-32": 33.5, "full": 34.2,
 }  # fmt: skip
 ROWS_2 = {
     "Vanilla (K=512)": "vanilla-16", "OLC (K=512)": "olc-16", "Vanilla (K=1024)": "vanilla-32", "OLC (K=1024)": "full",
@@ -44,39 +44,30 @@ def frame(rows: list[ScoreRow]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(ScoreRow._fields))
 
 
+FLOORS = ("reference-only", "triangle-merge")
+
+
+def variant(name: str) -> dict[str, object]:
+    if name in (*FLOORS, "ahdrnet"):
+        return {"method": name, "preset": "narrow"}
+    book = {"baseline": None, "vanilla-32": "vanilla-32"}.get(name, "olc-32")
+    return {"method": "olc", "preset": "narrow", "codebook": book}
+
+
 def parameters(**changes: object) -> Params:
-    trained = [name for name in QUALITY if name not in ("reference-only", "triangle-merge")]
-    vq = [name for name in trained if name not in ("ahdrnet", "baseline")]
-    runs = {name: f"{name}--panoramas--s0" for name in trained}
-
-    def run(name: str) -> dict[str, object]:
-        codebook = "vanilla-32--panoramas--s0" if name == "vanilla-32" else "olc-32--panoramas--s0"
-        entry = {"variant": name, "trainset": "panoramas", "seed": 0, "code": "methods"}
-        return entry | ({"codebook": codebook} if name in vq else {})
-
-    def cells(names: list[str]) -> dict[str, object]:
-        found = [(runs.get(name, name), name) for name in names]
-        return {f"{run}--panoramas": {"run": run, "dataset": "panoramas", "code": "methods"} for run, _ in found}
-
     content: dict[str, object] = {
-        "profile": "tiny", "root": ".", "params_file": "params.yaml", "head": "mu-residual",
-        "datasets": {"panoramas": {"code": "panoramas"}}, "patches": {"size": 64}, "olc_preset": "narrow",
+        "profile": "tiny", "head": "mu-residual", "preset": "narrow",
+        "datasets": {"panoramas": {}}, "patches": {"size": 64},
         "perceptual": {"backbone": "random-vgg16"},
         "stage1": {"steps": 40, "batch": 4}, "stage2": {"steps": 60, "batch": 4},
-        "codebooks": {
-            name: {"segments": kind, "codes": 32, "trainset": "panoramas", "seed": 0}
-            for name, kind in CODEBOOKS.items()
-        },
-        "variants": {name: {"method": name, "preset": "narrow"} for name in QUALITY},
-        "plain_runs": {runs[name]: run(name) for name in trained if name not in vq},
-        "vq_runs": {runs[name]: run(name) for name in vq},
-        "classic_evaluations": cells(["reference-only", "triangle-merge"]),
-        "plain_evaluations": cells(["ahdrnet", "baseline"]), "vq_evaluations": cells(vq),
+        "train": {"panoramas": [0]}, "evaluate": ["panoramas"],
+        "codebooks": {kind: {"segments": kind.partition("-")[0], "codes": 32} for kind in ("vanilla-32", "olc-32")},
+        "variants": {name: variant(name) for name in QUALITY},
         "tables": {
             "1": {"rows": {"AHDRNet": "ahdrnet", "Proposed": "full"}},
             "2": {"rows": ROWS_2},
             "3": {"rows": {"1. Baseline": "baseline", "7. + PA + FMU + D_VQ + RF": "full"}},
-            "floors": ["reference-only", "triangle-merge"],
+            "floors": FLOORS,
             "crops": ["reference-only", "ahdrnet", "full"],
         },
     }  # fmt: skip
@@ -86,7 +77,7 @@ def parameters(**changes: object) -> Params:
 def score_rows(protocol: str = "whole-float@1") -> dict[str, list[ScoreRow]]:
     found: dict[str, list[ScoreRow]] = {}
     for name, quality in QUALITY.items():
-        classic = name in ("reference-only", "triangle-merge")
+        classic = name in FLOORS
         run = name if classic else f"{name}--panoramas--s0"
         scores = {
             "psnr-mu": quality, "psnr-l": quality + 2, "ssim-mu": quality / 36, "ssim-l": quality / 35.5,
@@ -227,25 +218,20 @@ def study_changes(seeds: int, against: dict[str, str]) -> dict[str, object]:
     """What the invented study changes of the parameters: controls, restarts, HDR images alone, several seeds."""
     random = {"prior_weights": "random", "prior_frozen": False}
     options = {"hdr-32": {"images": "hdr"}, "vanilla-32-r": {"restart_every": 10}, "olc-32-r": {"restart_every": 10}}
-    codebooks = {
-        name: {
-            "segments": "olc" if name.startswith("olc") else "vanilla", "codes": int(name.split("-")[1]),
-            "trainset": "panoramas", "seed": 0, "options": options.get(name, {}),
-        } for name in dict.fromkeys(STUDY.values())
-    }  # fmt: skip
-    entries = {v: {"variant": v, "trainset": "panoramas", "code": "methods"} for v in (*STUDY, "baseline")}
-    runs = {f"{v}--panoramas--s{s}": {**entry, "seed": s} for v, entry in entries.items() for s in range(seeds)}
-    vq = {run: {**entry, "codebook": STUDY[str(entry["variant"])]} for run, entry in runs.items() if "base" not in run}
     return {
-        "codebooks": codebooks,
-        "variants": {
-            name: {"method": "olc", "preset": "narrow", "options": random if name == "full-random" else {}}
-            for name in (*STUDY, "baseline")
+        "train": {"panoramas": list(range(seeds))},
+        "codebooks": {
+            name: {
+                "segments": "olc" if name.startswith("olc") else "vanilla", "codes": int(name.split("-")[1]),
+                "options": options.get(name, {}),
+            } for name in dict.fromkeys(STUDY.values())
         },
-        "plain_runs": {run: entry for run, entry in runs.items() if run not in vq},
-        "vq_runs": vq,
-        "classic_evaluations": {}, "plain_evaluations": {},
-        "vq_evaluations": {f"{run}--panoramas": {"run": run, "dataset": "panoramas", "code": "m"} for run in runs},
+        "variants": {
+            name: {
+                "method": "olc", "preset": "narrow", "options": random if name == "full-random" else {},
+                "codebook": STUDY.get(name),
+            } for name in (*STUDY, "baseline")
+        },
         "tables": {
             "1": {"rows": {"Proposed": "full"}},
             "2": {

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
+from bench.core.params import Params
 from bench.repository.lock import cut_short
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,11 +19,11 @@ PROJECT = (
     "bench", "methods", "datasets", "reports/printed", "reports/submissions", "dvc.yaml", "requirements.lock",
     ".dvc/config", ".dvcignore", ".gitignore",
 )  # fmt: skip
-KEPT = {
-    "codebooks": 1, "plain_runs": 1, "vq_runs": 1,
-    "classic_evaluations": 1, "plain_evaluations": 1, "vq_evaluations": 1,
-}  # fmt: skip
-"""Entries that are left of each group of the smoke profile; groups of `imported_evaluations` need others' weights."""
+KEPT = ("triangle-merge", "ahdrnet", "olc-16")
+"""Variants of the smoke profile that are trained and evaluated: one without training, two networks, one on a codebook.
+
+No stage evaluates others' weights, which aren't here.
+"""
 
 
 class Project(NamedTuple):
@@ -71,19 +72,16 @@ class Project(NamedTuple):
 def smallest() -> dict[str, Any]:
     """Reduce the smoke profile to one entry of each kind, on one thread, under a protocol without HDR-VDP-2."""
     content: dict[str, Any] = yaml.safe_load((ROOT / "profiles/smoke/params.yaml").read_text(encoding="utf-8"))
-    (proposed,) = (run for run in content["vq_runs"].items() if run[1]["variant"] == "olc-16")
-    (simple,) = (run for run in content["plain_runs"].items() if run[1]["variant"] == "ahdrnet")
-    content["vq_runs"], content["plain_runs"] = dict([proposed]), dict([simple])
-    content["codebooks"] = {proposed[1]["codebook"]: content["codebooks"][proposed[1]["codebook"]]}
-    runs = {proposed[0], simple[0], "triangle-merge"}
-    for group in ("classic_evaluations", "plain_evaluations", "vq_evaluations"):
-        content[group] = {name: cell for name, cell in content[group].items() if cell["run"] in runs}
-    assert {group: len(content[group]) for group in KEPT} == KEPT
+    for name, variant in content["variants"].items():
+        if name not in KEPT:
+            variant |= {"train": {}, "evaluate": []}
     content["tables"] |= {"1": {"rows": {"AHDRNet": "ahdrnet", "Proposed": "olc-16"}}}
-    return content | {
-        "profile": "slow", "root": ".", "params_file": "params.yaml", "threads": 1,
-        "protocol": "hdr-transformer", "sensitivity": [],
-    }  # fmt: skip
+    content |= {"profile": "slow", "threads": 1, "protocol": "hdr-transformer", "sensitivity": []}
+    params = Params.model_validate(content)
+    trained = ["ahdrnet--panoramas--s0", "olc-16--panoramas--s0"]
+    assert (list(params.runs), list(params.codebook_runs)) == (trained, trained[1:])
+    assert list(params.evaluations) == [f"{name}--panoramas" for name in (KEPT[0], *trained)]
+    return content
 
 
 @pytest.fixture(scope="session")
@@ -100,6 +98,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Project
             copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
             copy(ROOT / part, folder / part)
         (folder / "params.yaml").write_text(yaml.safe_dump(smallest(), sort_keys=False), encoding="utf-8")
+        subprocess.run([sys.executable, "-m", "bench", "plan"], cwd=folder, env=variables, check=True)
         subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
         return Project(folder, variables)
 

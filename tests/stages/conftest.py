@@ -20,9 +20,10 @@ import torch
 import yaml
 
 from bench.core.params import Params, load
+from bench.core.registry import methods
 from bench.io.radiance import read_exr
 from bench.io.tables import read_scores
-from bench.stages import layout
+from bench.stages import layout, plan
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -65,26 +66,27 @@ class Workshop(NamedTuple):
         for name, value in sections.items():
             content[name] = {**content[name], **value} if isinstance(value, dict) else value
         path.write_text(yaml.safe_dump(content), encoding="utf-8")
-        return self._replace(params=load(path))
+        return self._replace(params=loaded(self.folder))
 
 
 def tiny() -> tuple[dict[str, Any], str, str, str]:
     """Reduce the smoke profile to a codebook, a run without one and a run on it; name these three."""
     content = yaml.safe_load((ROOT / "profiles/smoke/params.yaml").read_text(encoding="utf-8"))
-    rows = {"AHDRNet": "ahdrnet", "Proposed": "olc-32"}
-    plain = next(name for name, run in content["plain_runs"].items() if run["variant"] == rows["AHDRNet"])
-    vq = next(name for name, run in content["vq_runs"].items() if run["variant"] == rows["Proposed"])
-    codebook = content["vq_runs"][vq]["codebook"]
-    content |= {"profile": "tiny", "root": ".", "params_file": "params.yaml", "threads": 1}
-    content["codebooks"] = {codebook: content["codebooks"][codebook]}
-    content["tables"]["1"] = {"rows": rows}
-    floors = content["classic_evaluations"].items()
-    content["classic_evaluations"] = {n: cell for n, cell in floors if cell["run"] in content["tables"]["floors"]}
-    for kind, run in (("plain", plain), ("vq", vq)):
-        content[f"{kind}_runs"] = {run: content[f"{kind}_runs"][run]}
-        cells = content[f"{kind}_evaluations"].items()
-        content[f"{kind}_evaluations"] = {name: cell for name, cell in cells if cell["run"] == run}
-    return content, codebook, plain, vq
+    tables, proposed = content["tables"], "olc-32"
+    tables["1"] = {"rows": {"AHDRNet": "ahdrnet", "Proposed": proposed}}
+    content |= {"profile": "tiny", "threads": 1, "train": {"panoramas": [0]}}
+    content["codebooks"] = {proposed: content["codebooks"][proposed]}
+    for name, variant in content["variants"].items():
+        variant.pop("train", None)
+        if name not in ("ahdrnet", proposed, *tables["floors"]):  # named in tables, but neither trained nor evaluated
+            variant |= {"evaluate": []}
+            variant.pop("codebook", None)
+            if variant["method"] not in UNTRAINED:
+                variant |= {"train": {}}
+    return content, *(f"{name}--panoramas--s0" for name in (proposed, "ahdrnet", proposed))
+
+
+UNTRAINED = {name for name, card in methods.items() if not card.trains}
 
 
 def found(folder: Path) -> Workshop:
@@ -95,7 +97,16 @@ def found(folder: Path) -> Workshop:
         copy(ROOT / name, folder / name)
     content, *names = tiny()
     (folder / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
-    return Workshop(folder, load(folder / "params.yaml"), *names)
+    return Workshop(folder, loaded(folder), *names)
+
+
+def loaded(folder: Path) -> Params:
+    """Read the parameters as a command that runs in `folder` would, and write their plan."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        params = load(Path("params.yaml"))
+        plan.write(params)
+    return params
 
 
 @pytest.fixture(autouse=True)
@@ -192,7 +203,7 @@ def main_in(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
 @pytest.fixture
 def ours(site: Workshop) -> tuple[Path, pd.DataFrame]:
     """Predictions of one run, and the score rows of its evaluation."""
-    cell, entry = next(iter(site.params.plain_evaluations.items()))
+    cell, entry = next((key, e) for key, e in site.params.evaluations.items() if e.variant == "ahdrnet")
     folder = layout.predictions(site.params, entry.run, entry.dataset) / "test"
     return folder, read_scores([layout.scores(site.params, cell)])
 

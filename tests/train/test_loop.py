@@ -15,10 +15,11 @@ import torch
 from torch import nn
 
 from bench.core.errors import TrainingFailed, UsageError
+from bench.core.fingerprint import fingerprint
 from bench.core.optimisation import Stage2
 from bench.core.registry import methods
 from bench.io.container import read_scene, write_scene
-from bench.train.checkpoint import Checkpoint, digest
+from bench.train.checkpoint import Checkpoint
 from bench.train.learner import HdrLearner
 from bench.train.loop import fit, seed_parameters, trainable
 from bench.train.patches import PatchStream
@@ -216,10 +217,11 @@ def test_a_finished_run_forgets_its_checkpoint_and_what_a_kill_left(tmp_path):
     assert checkpoint.load() is None and not any(tmp_path.iterdir())
 
 
-def test_the_digest_follows_settings_and_code(tmp_path):
-    base = digest({"lr": 1}, ["bench/nn"])
-    assert base == digest({"lr": 1}, ["bench/nn"])
-    assert len({base, digest({"lr": 2}, ["bench/nn"]), digest({"lr": 1}, ["bench/train"])}) == 3
+def test_the_fingerprint_follows_settings_and_code():
+    base = fingerprint("training", settings={"lr": 1})
+    assert base == fingerprint("training", settings={"lr": 1})
+    others = fingerprint("training", settings={"lr": 2}), fingerprint("training", "methods/olc", settings={"lr": 1})
+    assert len({base, fingerprint("score", settings={"lr": 1}), *others}) == 4
 
 
 def test_initial_weights_follow_the_seed_and_the_modules_name():

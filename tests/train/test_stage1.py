@@ -19,12 +19,17 @@ CPU = torch.device("cpu")
 PLAIN = {"steps": 8, "batch": 2, "lr": 2e-3, "lr_discriminator": 2e-3, "discriminator_width": 16}
 
 
+VANILLA, OLC = "vanilla--panoramas--s3", "olc--panoramas--s3"
+
+
 @pytest.fixture
 def params(small_params):
     """A profile with a vanilla and an OLC book of one size and seed."""
-    book = {"codes": 16, "trainset": "panoramas", "seed": 3}
-    small_params["codebooks"] |= {name: {"segments": name, **book} for name in ("vanilla", "olc")}
-    small_params |= {"olc_preset": "smoke", "stage1": {**PLAIN, "init": "data", "encoder_domain": "mu-law"}}
+    small_params["codebooks"] = {name: {"segments": name, "codes": 16} for name in ("vanilla", "olc")}
+    small_params["variants"] = {
+        name: {"method": "olc", "codebook": name, "train": {"panoramas": [3]}} for name in ("vanilla", "olc")
+    }
+    small_params |= {"preset": "smoke", "tables": {}, "stage1": {**PLAIN, "init": "data", "encoder_domain": "mu-law"}}
     return Params.model_validate(small_params)
 
 
@@ -76,7 +81,7 @@ def train(params, name, stream, folder, layout=None):
 @pytest.mark.parametrize("init", ["uniform", "data"])
 def test_vanilla_and_olc_start_from_the_same_weights(params, init):
     chosen = params.model_copy(update={"stage1": params.stage1.model_copy(update={"init": init})})
-    vanilla, olc = (codebook_learner(chosen, name, None) for name in ("vanilla", "olc"))
+    vanilla, olc = (codebook_learner(chosen, name, None) for name in (VANILLA, OLC))
     assert (vanilla.vqgan.codebook.layout, olc.vqgan.codebook.layout) == ("vanilla", "olc")
     assert same(states(vanilla), states(olc))
     uniform = vanilla.vqgan.codebook.weight.detach().clone()
@@ -89,7 +94,7 @@ def test_vanilla_and_olc_start_from_the_same_weights(params, init):
 @pytest.mark.parametrize("eta", ["per-batch", "per-sample"])
 def test_vanilla_and_olc_see_the_same_kinds(params, eta):
     chosen = params.model_copy(update={"stage1": params.stage1.model_copy(update={"eta": eta})})
-    vanilla, olc = (codebook_learner(chosen, name, None) for name in ("vanilla", "olc"))
+    vanilla, olc = (codebook_learner(chosen, name, None) for name in (VANILLA, OLC))
     drawn = [[torch.as_tensor(made.kinds(step, 2)).tolist() for step in range(50)] for made in (vanilla, olc)]
     assert drawn[0] == drawn[1]
     assert set(torch.tensor(drawn[0]).flatten().tolist()) == {0, 1, 2, 3}
@@ -97,12 +102,12 @@ def test_vanilla_and_olc_see_the_same_kinds(params, eta):
 
 def test_vanilla_and_olc_differ_in_nothing_but_the_segments(params, stream, tmp_path):
     """Both see the same batches; given the same segments, they become the same networks to the last bit."""
-    vanilla, olc = (train(params, name, stream, tmp_path / name) for name in ("vanilla", "olc"))
+    vanilla, olc = (train(params, name, stream, tmp_path / name) for name in (VANILLA, OLC))
     for (phase, step, *tensors), (other_phase, other_step, *others) in zip(vanilla[1], olc[1], strict=True):
         assert (phase, step) == (other_phase, other_step)
         assert all(torch.equal(a, b) for a, b in zip(tensors, others, strict=True))
     assert not same(vanilla[0], olc[0])
-    patched = train(params, "olc", stream, tmp_path / "patched", layout="vanilla")
+    patched = train(params, OLC, stream, tmp_path / "patched", layout="vanilla")
     assert same(vanilla[0], patched[0]) and vanilla[2] == patched[2]
 
 
@@ -175,8 +180,8 @@ def test_without_an_adversarial_weight_there_is_no_discriminator():
 
 
 def test_both_networks_train_and_stay_trainable(params, stream, tmp_path):
-    before = states(codebook_learner(params, "olc", None))
-    made = codebook_learner(params, "olc", None)
+    before = states(codebook_learner(params, OLC, None))
+    made = codebook_learner(params, OLC, None)
     fit(made, stream, params.stage1, Checkpoint(tmp_path), label="both", device=CPU)
     moved = {name for name, value in states(made).items() if not torch.equal(value, before[name])}
     assert {"generator.codebook.weight", "generator.decoder.exit.1.weight", "discriminator.layers.0.weight"} <= moved

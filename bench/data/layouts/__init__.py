@@ -1,1 +1,1 @@
-"""How the field's data sets lie on disk, and their readers."""
+"""Layouts of the field's datasets on disk, and their readers."""

@@ -1,4 +1,4 @@
-"""Where the scenes of a split lie: which layout a folder holds, seen through the folders that archives wrap it in."""
+"""Layouts: in which folders the scenes of a split lie, also below the folders that archives wrap them in."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

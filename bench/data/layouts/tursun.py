@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,12 @@ def read_scene(folder: Path, dataset: str, step: float = 2.0) -> Scene:
     what = f'scene "{folder.name}" of {dataset}'
     paths = _frames(folder, what)
     exposures = [_exposure(inside(path.with_suffix(".txt"), what), what) for path in paths]
-    _refuse_unordered(exposures, paths, what)
+    for (one, shorter), (other, longer) in pairwise(zip(paths, exposures, strict=True)):
+        if math.log2(longer / shorter) < EQUAL:
+            raise UsageError(
+                f"{what}: {other.name} isn't exposed longer than {one.name} by their text files; "
+                "expected short to long."
+            )
     chosen = triplet(exposures, step)
     names = [paths[index].name for index in chosen]
     frames = [read_frame(paths[index]) for index in chosen]
@@ -90,12 +96,3 @@ def _number(text: str, key: str, path: Path, what: str) -> float:
     if not 0 < value < 1e7:
         raise UsageError(f"{what}: {path.name} holds {key}: {value:g}; expected a positive number.")
     return value
-
-
-def _refuse_unordered(exposures: Sequence[float], frames: Sequence[Path], what: str) -> None:
-    for index in range(1, len(exposures)):
-        if math.log2(exposures[index] / exposures[index - 1]) < EQUAL:
-            raise UsageError(
-                f"{what}: {frames[index].name} isn't exposed longer than {frames[index - 1].name} by their text files; "
-                "expected short to long."
-            )

@@ -123,10 +123,10 @@ class Measured:
 
     def codebook(self, variant: str) -> str:
         """Return the name of the codebook of the variant's first run, "" without a codebook."""
-        runs = (run for run in self.params.vq_runs.values() if run.variant == variant)
+        runs = (run for run in self.params.runs_with_codebook.values() if run.variant == variant)
         return next((run.codebook for run in runs if run.codebook), "")
 
     def codes(self, variant: str) -> int | None:
         """Return the number of codes in that codebook, None without a codebook."""
         name = self.codebook(variant)
-        return self.params.codebooks[name].codes if name else None
+        return self.params.codebook_runs[name].codes if name else None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from bench.core.optimisation import Stage1
-from bench.core.params import Codebook
+from bench.core.runs import CodebookRun
 from bench.metrics.intervals import FEW, Spread
 from bench.report.results.inputs import Measured, Paper
 from bench.report.results.results import spread
@@ -66,13 +66,13 @@ def _by_codebook(variant: str, rows: Sequence[Named], measured: Measured) -> Nam
     return None
 
 
-def codebook_of(variant: str, measured: Measured) -> tuple[Codebook, Stage1] | None:
+def codebook_of(variant: str, measured: Measured) -> tuple[CodebookRun, Stage1] | None:
     """Return the codebook of the variant's first run and how it is trained, None without one."""
     name = measured.codebook(variant)
-    return (measured.params.codebooks[name], measured.params.stage1_of(name)) if name else None
+    return (measured.params.codebook_runs[name], measured.params.stage1_of(name)) if name else None
 
 
-def _differs_once(own: tuple[Codebook, Stage1], other: tuple[Codebook, Stage1]) -> bool:
+def _differs_once(own: tuple[CodebookRun, Stage1], other: tuple[CodebookRun, Stage1]) -> bool:
     if own[0].codes != other[0].codes or other[0].segments != "vanilla":
         return False
     if own[0].segments == "olc":

@@ -112,7 +112,7 @@ def made_with(params: Params, cards: Cards) -> dict[str, str]:
         re.sub(r"\S{41,}", lambda word: word[0][:12], name) for name in told("perceptual", params.perceptual.backbone)
     ]
     schedule = _distinct(f"{c['steps']} steps at batch {c['batch']}" for c in own if "steps" in c and "batch" in c)
-    if params.codebooks:
+    if params.codebook_runs:
         stage1 = params.stage1
         start = {"uniform": "codes from U(-1/K, 1/K)", "data": "codes from data"}[stage1.init]
         share = stage1.quantise_from
@@ -124,7 +124,7 @@ def made_with(params: Params, cards: Cards) -> dict[str, str]:
         "perceptual backbone": " and ".join(backbones),
         "training": ", ".join(schedule) + (f" on {' and '.join(device)}" if any(device) else "") or "none",
         "recipe": " and ".join(RECIPES[name] for name in told("recipe", params.recipe)),
-        "widths preset": " and ".join(told("preset", params.olc_preset)),
+        "widths preset": " and ".join(told("preset", params.preset)),
         **({"codebooks": sizes} if sizes else {}),
     }
 
@@ -134,7 +134,8 @@ def _codebook_sizes(params: Params) -> str:
     found = {}
     for row, variant in params.rows(2).items():
         printed = re.search(r"K=(\d+)", row)
-        codebooks = (params.codebooks[run.codebook or ""] for run in params.vq_runs.values() if run.variant == variant)
+        own = [run for run in params.runs_with_codebook.values() if run.variant == variant]
+        codebooks = (params.codebook_runs[run.codebook or ""] for run in own)
         if printed and (codebook := next(codebooks, None)) and codebook.codes != int(printed[1]):
             found[printed[0]] = codebook.codes
     said = " and ".join(f"K={codes} in rows called {name}" for name, codes in found.items())

@@ -9,17 +9,6 @@ import pandas as pd
 from bench.core.params import Params
 from bench.report.results.results import Results
 
-EVALUATIONS = {
-    "classic_evaluations": "evaluate_classic",
-    "imported_evaluations": "evaluate_imported",
-    "plain_evaluations": "evaluate_plain",
-    "vq_evaluations": "evaluate_vq",
-}
-"""Group of the parameter file -> stage of dvc.yaml."""
-
-TRAININGS = {"plain_runs": "train_plain", "vq_runs": "train_vq"}
-
-
 GROUPS = ("evaluations", "runs", "codebooks", "datasets", "inspections")
 
 
@@ -45,9 +34,9 @@ class Sources:
         runs = _ordered([*self.runs, *networks, *(entry.run for entry in evaluations)], params.runs)
         entries = [params.runs[run] for run in runs]
         used = [*self.codebooks, *self.inspections, *(entry.codebook or "" for entry in entries)]
-        codebooks = _ordered(used, params.codebooks)
+        codebooks = _ordered(used, params.codebook_runs)
         tested, trained = [entry.dataset for entry in evaluations], [entry.trainset for entry in entries]
-        data = [*self.datasets, *tested, *trained, *(params.codebooks[name].trainset for name in codebooks)]
+        data = [*self.datasets, *tested, *trained, *(params.codebook_runs[name].trainset for name in codebooks)]
         return replace(self, runs=runs, codebooks=codebooks, datasets=_ordered(data, params.datasets))
 
     def stages(self, params: Params) -> list[str]:
@@ -58,9 +47,9 @@ class Sources:
             *(["backbone"] if every.runs or every.codebooks else []),
             *(f"prepare@{name}" for name in every.datasets),
             *(f"codebook@{name}" for name in every.codebooks),
-            *(training(params, run) for run in every.runs),
+            *(f"train@{run}" for run in every.runs),
             *(["sizes"] if every.sizes else []),
-            *(evaluation(params, key) for key in every.evaluations),
+            *(f"evaluate@{key}" for key in every.evaluations),
             *(inspection(name) for name in every.inspections),
         ]
 
@@ -69,16 +58,6 @@ def _ordered(names: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
     """Keep the known names, once each, in the parameter file's order."""
     wanted = set(names)
     return tuple(name for name in known if name in wanted)
-
-
-def evaluation(params: Params, key: str) -> str:
-    """Return the stage that makes evaluation `key`."""
-    return next(f"{stage}@{key}" for group, stage in EVALUATIONS.items() if key in getattr(params, group))
-
-
-def training(params: Params, run: str) -> str:
-    """Return the stage that trains `run`."""
-    return next(f"{stage}@{run}" for group, stage in TRAININGS.items() if run in getattr(params, group))
 
 
 def inspection(name: str) -> str:
@@ -94,21 +73,23 @@ def scored(params: Params, results: Results, variants: Iterable[str], dataset: s
     `bench.report.results.results.collect`.
     """
     wanted, found = set(variants), []
-    for key, cell in params.evaluations.items():
-        run = params.runs.get(cell.run)
-        result = results.get((run.variant if run else cell.run, cell.dataset))
+    for key, entry in params.evaluations.items():
+        run = params.runs.get(entry.run)
+        result = results.get((entry.variant, entry.dataset))
         counts = result is not None and result.trainset == (run.trainset if run else "")
-        if counts and (run.variant if run else cell.run) in wanted and dataset in ("", cell.dataset):
+        if counts and entry.variant in wanted and dataset in ("", entry.dataset):
             found.append(key)
     return tuple(found)
 
 
 def rows(params: Params, scores: pd.DataFrame, key: str) -> pd.DataFrame:
     """Return those of the score rows, cleaned by `bench.report.results.results.clean`, that evaluation `key` made."""
-    cell, frame = params.evaluations[key], scores
-    run = params.runs.get(cell.run)
-    trained = (run.variant, run.trainset, str(run.seed)) if run else (cell.run, "", "")
-    wanted = dict(zip(("variant", "trainset", "seed", "dataset"), (*trained, cell.dataset), strict=True))
+    entry, frame = params.evaluations[key], scores
+    run = params.runs.get(entry.run)
+    trained = (run.trainset, str(run.seed)) if run else ("", "")
+    wanted = dict(
+        zip(("variant", "trainset", "seed", "dataset"), (entry.variant, *trained, entry.dataset), strict=True)
+    )
     for column, value in wanted.items():
         frame = frame[frame[column] == value]
     return frame
@@ -119,7 +100,7 @@ def of_file(params: Params, results: Results, section: str, name: str) -> Source
 
     Everything there is, for a section that isn't known here: too much is named rather than too little.
     """
-    every = Sources(tuple(params.evaluations), tuple(params.runs), tuple(params.codebooks))
+    every = Sources(tuple(params.evaluations), tuple(params.runs), tuple(params.codebook_runs))
     match section:
         case "table1" | "table2" | "table3":
             number = int(section[-1])
@@ -140,12 +121,12 @@ def of_file(params: Params, results: Results, section: str, name: str) -> Source
             data = tuple(dataset for dataset in params.datasets if name.startswith(f"crops_{dataset}_"))
             return Sources(tuple(_shown(params, data)), datasets=data)
         case "codebooks" if name == "parts":
-            return Sources(inspections=tuple(f"network-{run}" for run in params.vq_runs))
+            return Sources(inspections=tuple(f"network-{run}" for run in params.runs_with_codebook))
         case "codebooks" if name.startswith("observed"):
             return Sources(codebooks=every.codebooks)
         case "codebooks":
             size = re.search(r"_k(\d+)(?:_\d+)?$", name)
-            shown = (key for key, entry in params.codebooks.items() if size is None or entry.codes == int(size[1]))
+            shown = (key for key, entry in params.codebook_runs.items() if size is None or entry.codes == int(size[1]))
             return Sources(inspections=tuple(shown))
     return every
 
@@ -153,8 +134,7 @@ def of_file(params: Params, results: Results, section: str, name: str) -> Source
 def _shown(params: Params, data: Sequence[str]) -> Iterator[str]:
     """Evaluations on these data sets of the variants that stand in crop figures."""
     for key, entry in params.evaluations.items():
-        variant = params.runs[entry.run].variant if entry.run in params.runs else entry.run
-        if entry.dataset in data and variant in params.tables.crops:
+        if entry.dataset in data and entry.variant in params.tables.crops:
             yield key
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from bench.core.params import Params
 from bench.core.registry import protocols
-from bench.report.trace import origins
 from bench.report.trace.origins import GROUPS, Sources
 
 NAME = "provenance.json"
@@ -71,7 +70,7 @@ def content(
         "command": f"dvc repro {target(params, 'report')}",
         "entries": {name: _entry(params, made, files[name]) for name, made in sources.items()},
         "evaluations": {key: _evaluation(params, key, known) for key in used.evaluations},
-        "runs": {run: {"stage": origins.training(params, run), **known.runs.get(run, {})} for run in used.runs},
+        "runs": {run: {"stage": f"train@{run}", **known.runs.get(run, {})} for run in used.runs},
         "codebooks": {name: {"stage": f"codebook@{name}", **known.codebooks.get(name, {})} for name in used.codebooks},
         "datasets": {name: dict(known.datasets.get(name, {})) for name in used.datasets},
         "inspections": {name: dict(known.inspections.get(name, {})) for name in used.inspections},
@@ -87,8 +86,8 @@ def target(params: Params, stage: str) -> str:
 
 def protocol(params: Params) -> dict[str, Any]:
     """Return the profile's protocol by its id, with every setting that moves a number."""
-    rules = protocols[params.protocol]
-    return {"id": rules.id, "settings": rules.model_dump(mode="json", exclude=NOT_SETTINGS)}
+    used = protocols[params.protocol]
+    return {"id": used.id, "settings": used.model_dump(mode="json", exclude=NOT_SETTINGS)}
 
 
 def card(whole: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,6 +102,6 @@ def _entry(params: Params, made: Sources, files: Mapping[str, str]) -> dict[str,
 
 
 def _evaluation(params: Params, key: str, known: Known) -> dict[str, Any]:
-    cell = params.evaluations[key]
-    named = {"stage": origins.evaluation(params, key), "run": cell.run, "dataset": cell.dataset}
+    entry = params.evaluations[key]
+    named = {"stage": f"evaluate@{key}", "run": entry.run, "dataset": entry.dataset}
     return {**named, **known.evaluations.get(key, {})}

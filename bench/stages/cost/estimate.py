@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
-from bench.core.params import Params, Run
+from bench.core.params import Params
 from bench.core.progress import track
 from bench.core.registry import methods
+from bench.core.runs import Run
 from bench.stages.cost import counting, gpus, workload
 from bench.stages.cost.counting import Cost
 from bench.stages.cost.gpus import Gpu
@@ -109,11 +110,10 @@ def run(params: Params, gpu: str | None = None) -> Estimate:
 def items(params: Params, gpu: Gpu) -> list[Item]:
     """Return what the profile's stages cost on a GPU; equal ones are one item, in the order of the pipeline."""
     groups: dict[tuple[Any, ...], list[Item]] = {}
-    every = chain(
-        _trainings(params, "codebook", params.codebooks), _trainings(params, "train", params.runs), _evaluations(params)
-    )
+    trainings = _trainings(params, "codebook", params.codebook_runs), _trainings(params, "train", params.runs)
+    every = chain(*trainings, _evaluations(params))
     predicted = sum(evaluation.run in params.runs for evaluation in params.evaluations.values())
-    for item in track(every, len(params.codebooks) + len(params.runs) + predicted, "estimate"):
+    for item in track(every, len(params.codebook_runs) + len(params.runs) + predicted, "estimate"):
         groups.setdefault((item.stage, item.cost, item.batch, item.steps), []).append(item)
     merged = [replace(group[0], names=tuple(item.names[0] for item in group)) for group in groups.values()]
     return [priced(item, gpu, params.precision if item.stage != "evaluate" else "fp32") for item in merged]
@@ -121,7 +121,7 @@ def items(params: Params, gpu: Gpu) -> list[Item]:
 
 def trainings(params: Params, names: Collection[str]) -> dict[str, Item]:
     """Return without hours those of the trainings `names` that the profile has: "codebook-<name>", or a run."""
-    codebooks = [name for name in params.codebooks if f"codebook-{name}" in names]
+    codebooks = [name for name in params.codebook_runs if f"codebook-{name}" in names]
     found = {f"codebook-{item.names[0]}": item for item in _trainings(params, "codebook", codebooks)}
     runs = [name for name in params.runs if name in names]
     return found | {item.names[0]: item for item in _trainings(params, "train", runs)}
@@ -144,7 +144,7 @@ def _trainings(params: Params, stage: str, names: Iterable[str]) -> Iterator[Ite
         setup = workload.setup(params, stage, name)
         if stage == "codebook":
             settings = setup.settings.model_dump(exclude={"images", "init", "restart_every"})
-            key = f"{params.codebooks[name].codes} {settings}"
+            key = f"{params.codebook_runs[name].codes} {settings}"
         else:
             key = f"{_architecture(params, params.runs[name])} {params.kind_of(params.runs[name])}"
         if key not in known:
@@ -169,7 +169,7 @@ def _evaluations(params: Params) -> Iterator[Item]:
 def _architecture(params: Params, run: Run) -> str:
     """Return as text what decides a run's costs: its variant, and size and settings of its codebook."""
     variant = params.variants[run.variant]
-    codes = params.codebooks[run.codebook].codes if run.codebook else None
+    codes = params.codebook_runs[run.codebook].codes if run.codebook else None
     network = params.stage1_of(run.codebook).network if run.codebook else None
     return f"{variant.method} {variant.preset} {variant.options} {codes} {network}"
 

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import torch
 
 from bench.core.errors import UsageError, unknown_name
+from bench.core.fingerprint import fingerprint
 from bench.core.params import Params
 from bench.core.progress import track
-from bench.core.registry import ROOT, methods
+from bench.core.registry import ROOT, code_of, methods
 from bench.io.files import write_bytes_atomic, write_json_atomic, write_text_atomic
 from bench.io.tables import read_scores
 from bench.report.cost import predictions as views
@@ -24,19 +25,9 @@ from bench.report.results.results import collect
 from bench.report.table.writers import to_csv, to_markdown
 from bench.stages.cost.probe import Candidate
 from bench.stages.training import environment
-from bench.train.checkpoint import digest
 
 PROFILE = "profile"
 """Stands for the presets that the profile's variants name."""
-
-CODE = (
-    "bench/color",
-    "bench/nn",
-    "bench/data/pattern.py",
-    "bench/stages/scoring/predict.py",
-    "bench/stages/cost/probe.py",
-)
-"""Sources that decide how long a prediction takes, besides the method's own."""
 
 
 class Timings(NamedTuple):
@@ -154,15 +145,13 @@ def stamp(params: Params, candidate: Candidate) -> str:
     """Hash what decides how long a prediction takes, size and threads apart."""
     run = params.runs.get(candidate.run)
     name = run.codebook if run and run.codebook else ""
-    codebook = params.codebooks.get(name)
+    codebook = params.codebook_runs.get(name)
     settings = {
         "network": [candidate.method, candidate.preset, candidate.options, params.head, params.tile],
         "book": [codebook.codes, codebook.segments, params.stage1_of(name).network] if codebook else None,
         "torch": torch.__version__,
     }
-    place = Path(*methods[candidate.method].module.split(".")[:2])
-    source = str(place) if (ROOT / place).is_dir() else f"{place}.py"
-    return digest(settings, [*CODE, source])
+    return fingerprint("timing", code_of(methods[candidate.method].module), settings=settings)
 
 
 def outdated(params: Params, row: PredictionTiming) -> bool:

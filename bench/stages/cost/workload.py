@@ -7,8 +7,9 @@ from typing import NamedTuple
 from torch import nn
 
 from bench.core.optimisation import Optimisation, Stage2
-from bench.core.params import Params, Run
+from bench.core.params import Params
 from bench.core.registry import datasets
+from bench.core.runs import Run
 from bench.io.container import list_scenes, read_scene
 from bench.nn.vgg import VggFeatures
 from bench.stages import layout
@@ -57,6 +58,7 @@ def setup(params: Params, stage: str, name: str) -> Setup:
 
 
 def _hdr_only(params: Params, name: str) -> Params:
+    name = params.codebook_runs[name].codebook
     settings = params.codebooks[name]
     changed = settings.model_copy(update={"options": {**settings.options, "images": "hdr"}})
     return params.model_copy(update={"codebooks": {**params.codebooks, name: changed}})

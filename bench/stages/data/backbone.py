@@ -29,13 +29,9 @@ def run(params: Params) -> None:
 
 def _source(params: Params) -> Path:
     if params.perceptual.weights is None:
-        wanted = RemoteFile(
-            params.perceptual.url.rpartition("/")[2], (params.perceptual.url,), None, params.perceptual.sha256
-        )
-        store, checksums = (
-            Path(params.downloads.folder) / "backbone",
-            Checksums(Path(params.downloads.checksums), "backbone"),
-        )
+        url, downloads = params.perceptual.url, params.downloads
+        wanted = RemoteFile(url.rpartition("/")[2], (url,), None, params.perceptual.sha256 or None)
+        store, checksums = Path(downloads.folder) / "backbone", Checksums(Path(downloads.checksums), "backbone")
         return download(wanted, store, checksums, unpacked=False, examine=_layers)
     path = Path(params.perceptual.weights)
     if not path.is_file():

@@ -1,7 +1,11 @@
-"""Fetch: bring a dataset's files to this disk, or find them there."""
+"""Fetch: bring a dataset's files to this disk, or find them there.
+
+A dataset is simulated, read in place from a folder that somebody named, or downloaded and unpacked to its store in the
+downloads folder. `work/<profile>/raw/<dataset>` then holds the brackets, or a note of the folder that does.
+"""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +33,7 @@ PLACE, CONSENT = "on-disk.txt", "licence-accepted.txt"
 
 
 def run(
-    params: Params,
-    dataset: str,
-    mirror: str | None = None,
-    root: Path | None = None,
-    accept_licence: bool = False,
+    params: Params, dataset: str, mirror: str | None = None, root: Path | None = None, accept_licence: bool = False
 ) -> None:
     """Simulate a dataset's brackets, note the folder that holds its files, or download and unpack them.
 
@@ -49,16 +49,113 @@ def run(
         simulate(params.simulate, ROOT / "datasets" / dataset, out, _say)
         return
     place = _place(params, card, root) if mirror is None else None
-    if place is not None:
-        note: dict[str, Any] = {"folder": str(_folder(params, card, place, root))}
+    if place is None:
+        agreed = accept_licence or accepted(params, dataset)
+        note = _fetched(params, card, mirror or (use.mirror if use else None), agreed)
+    else:
+        if not place.expanduser().is_dir():
+            reason = f" ({_reason(params, card)})" if root is None else ""
+            raise UsageError(
+                f"dataset {dataset!r} is said to lie in {str(place)!r}{reason}, which is no folder.\n"
+                f"{by_hand(params, card)}"
+            )
+        note = {"folder": str(place.expanduser().resolve())}
         if root is not None:  # the pipeline, which knows no options, shall find it too
             write_text_atomic(_store(params, card) / PLACE, note["folder"])
         _say(f"{dataset}: read in place from {note['folder']} ({_reason(params, card, root)})")
-    else:
-        agreed = accept_licence or accepted(params, dataset)
-        note = _fetched(params, card, mirror or (use.mirror if use else None), agreed)
     out.mkdir(parents=True, exist_ok=True)
     write_json_atomic(out / NOTE, note)
+
+
+def _fetched(params: Params, card: DatasetCard, mirror: str | None, agreed: bool) -> dict[str, Any]:
+    """Download and unpack; return the note of where, and of which archives."""
+    if card.fetch == "manual" and mirror is None:
+        raise UsageError(
+            f"dataset {card.name!r} ({card.licence}) can't be fetched by machine.\n{by_hand(params, card)}"
+        )
+    known = [source["bytes"] for source in card.sources if source.get("bytes")]
+    size = f"{sum(known) / 1e9:.2f} GB to download" if known else "size of the download not published"
+    if known and (unknown := len(card.sources) - len(known)):
+        size += f", {unknown} file(s) of unknown size"
+    _say(f"{card.title}\nlicence: {card.licence}\n{size}")
+    if not agreed:
+        raise UsageError(
+            f"dataset {card.name!r} has the licence: {card.licence}. If you accept it, say so once: --accept-licence, "
+            f"or datasets.{card.name}.accept_licence: true in {params.params_file}."
+        )
+    store, checksums, files = _store(params, card), _checksums(params, card), []
+    write_text_atomic(store / CONSENT, card.licence)  # asked once; a licence that changes is asked for again
+    try:
+        for source in card.sources:
+            if not mirror and source.get("drive"):
+                files.append(_from_drive(source["drive"], store, checksums))
+            else:
+                files.append(_from_address(source, store, checksums, mirror))
+    except BenchError as error:
+        raise type(error)(f"{error}\n{by_hand(params, card)}") from error
+    return {"folder": str(store / "unpacked"), "files": files}
+
+
+def _from_address(source: Mapping[str, Any], store: Path, checksums: Checksums, mirror: str | None) -> dict[str, Any]:
+    addresses = [f"{mirror.rstrip('/')}/{source['name']}"] if mirror else []
+    addresses += [url for url in (source.get("url"), *source.get("mirrors", ())) if url]
+    wanted = RemoteFile(source["name"], tuple(addresses), source.get("bytes"), source.get("sha256"))
+    path = download(wanted, store, checksums, examine=_examine)
+    found = checksums.get(wanted.name) or {}
+    stamp, target = store / f"{wanted.name}.unpacked", store / "unpacked"
+    stamped = stamp.exists() and stamp.read_text(encoding="utf-8") == found["sha256"]
+    if not stamped or not archives.complete(path, target):
+        others = (store / other.stem for other in sorted(store.glob("*.unpacked")))
+        _refuse_clash(archives.clash([*(other for other in others if other != path and other.exists()), path]))
+        archives.unpack(path, target)
+        stamp.write_text(found["sha256"], encoding="utf-8")
+    return {"name": wanted.name, **found}
+
+
+def _from_drive(identity: str, store: Path, checksums: Checksums) -> dict[str, Any]:
+    folder, listed, name = store / "unpacked", store / DRIVE, f"drive:{identity}"
+    files = None
+    if checksums.get(name) is not None and listed.exists():
+        try:
+            files = _listed(store)
+            verify_files(name, folder, files, checksums)
+            _say(f"{folder}: {len(files)} files, as recorded; nothing to download")
+        except (UsageError, FileNotFoundError):  # what is missing or changed may come anew
+            files = None
+    if files is None:
+        files = drive_folder(identity, folder)
+        write_json_atomic(listed, [str(file.relative_to(folder)) for file in files])
+        verify_files(name, folder, files, checksums, _examine)
+    if unread := [file.name for file in files if file.suffix.lower() in UNREAD]:
+        _say(f"note: {', '.join(unread)}: only zip archives are unpacked here; unpack by hand into {folder}.")
+    _unpack_all([file for file in files if file.suffix.lower() == ".zip"], folder)
+    return {"name": name, **(checksums.get(name) or {})}
+
+
+def _listed(store: Path) -> list[Path]:
+    return [store / "unpacked" / name for name in json.loads((store / DRIVE).read_text(encoding="utf-8"))]
+
+
+def _unpack_all(files: Sequence[Path], folder: Path) -> None:
+    """Unpack zip archives into one folder or, where one would overwrite another's files, each beside itself."""
+    targets = dict.fromkeys(files, folder)
+    if said := archives.clash(files):
+        targets = {file: file.with_suffix("") for file in files}
+        if len(set(targets.values())) < len(files):
+            _refuse_clash(said)
+        _say(f"note: {said}: each archive is unpacked into a folder of its name; count the scenes with fetch --verify.")
+    for file, target in targets.items():
+        archives.unpack(file, target)
+
+
+def _refuse_clash(said: str) -> None:
+    if said:
+        raise UsageError(f"{said}: one folder can't hold both. Unpack each archive into a folder of its own.")
+
+
+def _examine(path: Path) -> None:
+    if path.suffix.lower() == ".zip":
+        archives.test(path)
 
 
 def check(params: Params, dataset: str, root: Path | None = None) -> None:
@@ -77,6 +174,35 @@ def check(params: Params, dataset: str, root: Path | None = None) -> None:
         print(f"{'ok' if sound else 'fail':<5} {line}")
     if not all(sound for sound, _ in lines):
         raise BenchError(f"{dataset} isn't complete.\n{by_hand(params, card)}")
+
+
+def _archives(params: Params, card: DatasetCard) -> Iterator[tuple[bool, str]]:
+    store, checksums = _store(params, card), _checksums(params, card)
+    for source in card.sources:
+        path = store / source["name"]
+        try:
+            if path.exists():
+                wanted = RemoteFile(source["name"], (), source.get("bytes"), source.get("sha256"))
+                found = verify(wanted, path, checksums, _examine)
+                yield True, f"{path}: sha256 {found[:16]}... as recorded"
+            elif source.get("drive") and (store / DRIVE).exists():
+                files = _listed(store)
+                found = verify_files(f"drive:{source['drive']}", store / "unpacked", files, checksums, _examine)
+                yield True, f"{store / 'unpacked'}: {len(files)} files, sha256 {found[:16]}... as recorded"
+            elif not source.get("drive"):  # a Drive folder's files may have come by hand; its scenes are counted
+                yield False, f"{path}: not here"
+        except (UsageError, FileNotFoundError) as error:
+            yield False, str(error)
+
+
+def _count(card: DatasetCard, split: str, source: Path, use: DatasetUse | None) -> tuple[bool, str]:
+    try:
+        found = card.find(source, split, use.layout if use else None)
+    except UsageError as error:
+        return False, str(error).splitlines()[0]
+    published, count = card.expected.get(split), len(found.folders)
+    of = f" of {published} published" if published is not None else ""
+    return published in (None, count), f"{card.name}/{split}: {count} scenes{of}, layout {found.layout}"
 
 
 def by_hand(params: Params, card: DatasetCard) -> str:
@@ -117,148 +243,12 @@ def _reason(params: Params, card: DatasetCard, root: Path | None = None) -> str:
     return f"{_store(params, card) / PLACE}; delete it to {'download' if card.fetch == 'download' else 'forget that'}"
 
 
-def _folder(params: Params, card: DatasetCard, place: Path, root: Path | None) -> Path:
-    if not place.expanduser().is_dir():
-        reason = f" ({_reason(params, card)})" if root is None else ""
-        raise UsageError(
-            f"dataset {card.name!r} is said to lie in {str(place)!r}{reason}, which is no folder.\n"
-            f"{by_hand(params, card)}"
-        )
-    return place.expanduser().resolve()
-
-
-def _fetched(params: Params, card: DatasetCard, mirror: str | None, agreed: bool) -> dict[str, Any]:
-    """Download and unpack; return the note of where, and of which archives."""
-    if card.fetch == "manual" and mirror is None:
-        raise UsageError(
-            f"dataset {card.name!r} ({card.licence}) can't be fetched by machine.\n{by_hand(params, card)}"
-        )
-    _say(f"{card.title}\nlicence: {card.licence}\n{_sizes(card)}")
-    store, checksums = _store(params, card), Checksums(Path(params.downloads.checksums), card.name)
-    if not agreed:
-        raise UsageError(
-            f"dataset {card.name!r} has the licence: {card.licence}. If you accept it, say so once: --accept-licence, "
-            f"or datasets.{card.name}.accept_licence: true in {params.params_file}."
-        )
-    write_text_atomic(store / CONSENT, card.licence)  # asked once; a licence that changes is asked for again
-    try:
-        files = [entry for source in card.sources for entry in _one(source, store, checksums, mirror)]
-    except BenchError as error:
-        raise type(error)(f"{error}\n{by_hand(params, card)}") from error
-    return {"folder": str(store / "unpacked"), "files": files}
-
-
-def _one(source: Mapping[str, Any], store: Path, checksums: Checksums, mirror: str | None) -> Iterator[dict[str, Any]]:
-    if not mirror and source.get("drive"):
-        yield _from_drive(source["drive"], store, checksums)
-        return
-    addresses = [f"{mirror.rstrip('/')}/{source['name']}"] if mirror else []
-    addresses += [url for url in (source.get("url"), *source.get("mirrors", ())) if url]
-    wanted = RemoteFile(source["name"], tuple(addresses), source.get("bytes"), source.get("sha256"))
-    path = download(wanted, store, checksums, examine=_examine)
-    found = checksums.get(wanted.name) or {}
-    stamp, target = store / f"{wanted.name}.unpacked", store / "unpacked"
-    stamped = stamp.exists() and stamp.read_text(encoding="utf-8") == found["sha256"]
-    if not stamped or not archives.complete(path, target):
-        _refuse_clash(store, path)
-        archives.unpack(path, target)
-        stamp.write_text(found["sha256"], encoding="utf-8")
-    yield {"name": wanted.name, **found}
-
-
-def _refuse_clash(store: Path, archive: Path) -> None:
-    """Refuse an archive that would overwrite what another one was unpacked to."""
-    others = (store / stamp.stem for stamp in sorted(store.glob("*.unpacked")))
-    if said := archives.clash([*(path for path in others if path != archive and path.exists()), archive]):
-        raise UsageError(f"{said}: one folder can't hold both. Unpack each archive into a folder of its own.")
-
-
-def _from_drive(identity: str, store: Path, checksums: Checksums) -> dict[str, Any]:
-    folder, name = store / "unpacked", f"drive:{identity}"
-    files = _complete(name, store, checksums)
-    if files is None:
-        files = drive_folder(identity, folder)
-        write_json_atomic(store / DRIVE, [str(file.relative_to(folder)) for file in files])
-        verify_files(name, folder, files, checksums, _examine)
-    if unread := [file.name for file in files if file.suffix.lower() in UNREAD]:
-        _say(f"note: {', '.join(unread)}: only zip archives are unpacked here; unpack by hand into {folder}.")
-    _unpack_all([file for file in files if _zipped(file)], folder)
-    return {"name": name, **(checksums.get(name) or {})}
-
-
-def _unpack_all(files: list[Path], folder: Path) -> None:
-    """Unpack zip archives into one folder or, where one would overwrite another's files, each beside itself."""
-    targets = dict.fromkeys(files, folder)
-    if said := archives.clash(files):
-        targets = {file: file.with_suffix("") for file in files}
-        if len(set(targets.values())) < len(files):
-            raise UsageError(f"{said}: one folder can't hold both. Unpack each archive into a folder of its own.")
-        _say(f"note: {said}: each archive is unpacked into a folder of its name; count the scenes with fetch --verify.")
-    for file, target in targets.items():
-        archives.unpack(file, target)
-
-
-def _zipped(path: Path) -> bool:
-    return path.suffix.lower() == ".zip"
-
-
-def _examine(path: Path) -> None:
-    if _zipped(path):
-        archives.test(path)
-
-
-def _complete(name: str, store: Path, checksums: Checksums) -> list[Path] | None:
-    """Return the files of a Drive folder if all are here and have the recorded sum: then Drive isn't asked again."""
-    listed, folder = store / DRIVE, store / "unpacked"
-    if checksums.get(name) is None or not listed.exists():
-        return None
-    files = [folder / file for file in json.loads(listed.read_text(encoding="utf-8"))]
-    try:
-        verify_files(name, folder, files, checksums)
-    except (UsageError, FileNotFoundError):  # what is missing or changed may come anew
-        return None
-    _say(f"{folder}: {len(files)} files, as recorded; nothing to download")
-    return files
-
-
-def _sizes(card: DatasetCard) -> str:
-    known = [source["bytes"] for source in card.sources if source.get("bytes")]
-    unknown = len(card.sources) - len(known)
-    said = f"{sum(known) / 1e9:.2f} GB to download" if known else "size of the download not published"
-    return f"{said}, {unknown} file(s) of unknown size" if known and unknown else said
-
-
 def _store(params: Params, card: DatasetCard) -> Path:
     return Path(params.downloads.folder) / card.name
 
 
-def _archives(params: Params, card: DatasetCard) -> Iterator[tuple[bool, str]]:
-    store, checksums = _store(params, card), Checksums(Path(params.downloads.checksums), card.name)
-    for source in card.sources:
-        path, listed = store / source["name"], store / DRIVE
-        try:
-            if path.exists():
-                wanted = RemoteFile(source["name"], (), source.get("bytes"), source.get("sha256"))
-                found = verify(wanted, path, checksums, _examine)
-                yield True, f"{path}: sha256 {found[:16]}... as recorded"
-            elif source.get("drive") and listed.exists():
-                files = [store / "unpacked" / name for name in json.loads(listed.read_text(encoding="utf-8"))]
-                found = verify_files(f"drive:{source['drive']}", store / "unpacked", files, checksums, _examine)
-                yield True, f"{store / 'unpacked'}: {len(files)} files, sha256 {found[:16]}... as recorded"
-            elif not source.get("drive"):  # a Drive folder's files may have come by hand; its scenes are counted
-                yield False, f"{path}: not here"
-        except (UsageError, FileNotFoundError) as error:
-            yield False, str(error)
-
-
-def _count(card: DatasetCard, split: str, source: Path, use: DatasetUse | None) -> tuple[bool, str]:
-    try:
-        found = card.find(source, split, use.layout if use else None)
-    except UsageError as error:
-        return False, str(error).splitlines()[0]
-    published, count = card.expected.get(split), len(found.folders)
-    of = f" of {published} published" if published is not None else ""
-    return published in (None, count), f"{card.name}/{split}: {count} scenes{of}, layout {found.layout}"
+def _checksums(params: Params, card: DatasetCard) -> Checksums:
+    return Checksums(Path(params.downloads.checksums), card.name)
 
 
 def _say(line: str) -> None:

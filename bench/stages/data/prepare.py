@@ -13,17 +13,15 @@ from typing import Any, NamedTuple
 
 from bench.core.dataset import DatasetCard
 from bench.core.errors import CheckFailed, Incomplete, UsageError
+from bench.core.fingerprint import fingerprint
 from bench.core.parallel import interrupted, spread
 from bench.core.params import DatasetUse, Params
-from bench.core.registry import ROOT, datasets
+from bench.core.registry import datasets
 from bench.data import checks
 from bench.io.container import read_card, read_scene, write_scene
 from bench.io.files import replacing, write_json_atomic
 from bench.stages import layout
 from bench.stages.data.fetch import NOTE
-
-CODE = ("bench/core", "bench/color", "bench/io", "bench/data", "bench/stages/data/prepare.py", "datasets")
-"""Sources that decide what a prepared scene holds: scenes that other code left behind aren't taken over."""
 
 DONE = "done.json"
 
@@ -32,7 +30,7 @@ SHOWN = 10
 
 
 class SceneTask(NamedTuple):
-    """One scene to read: of which dataset, layout and split, from which folder, to which folder.
+    """One scene to read, and the folder to write it to.
 
     waived : check -> why its refusal is overruled.
     beside : other folders that hold files of the scene.
@@ -48,7 +46,7 @@ class SceneTask(NamedTuple):
 
 
 class Read(NamedTuple):
-    """What became of one scene.
+    """A scene that was read, or why it was refused.
 
     record  : layout, source files with their sha256, checks and their outcomes, fingerprint.
     refusal : why it was refused, else "".
@@ -63,10 +61,6 @@ class Read(NamedTuple):
     lacking: bool = False
 
 
-Done = Mapping[tuple[str, str], tuple[SceneTask, Read]]
-"""(split, scene id) -> what was asked for and what became of it."""
-
-
 def run(params: Params, dataset: str, splits: Sequence[str] = ()) -> None:
     """Write work/<profile>/scenes/<dataset>/<split>/<scene>/ for every split, and the record of how it was read.
 
@@ -74,18 +68,30 @@ def run(params: Params, dataset: str, splits: Sequence[str] = ()) -> None:
     the dataset no longer holds are removed, or a training would still read them. UsageError names the bad ones.
     splits : only these are looked for, and what was prepared of others stays; () for all.
     """
-    source = _source(layout.need(params, layout.raw(params, dataset), f"fetch {dataset}"))
-    staging = Path("runs") / params.profile / "prepare" / dataset / _code()
+    raw = layout.need(params, layout.raw(params, dataset), f"fetch {dataset}")
+    note = raw / NOTE
+    source = Path(json.loads(note.read_text(encoding="utf-8"))["folder"]) if note.exists() else raw
+    staging = Path("runs") / params.profile / "prepare" / dataset / fingerprint("scene")
     tasks = _tasks(params, dataset, source, staging, splits)
     results = spread(read, tasks, params.threads, f"prepare {dataset}")
     _refuse_bad(params, dataset, tasks, results)
-    done = _by_name(dataset, tasks, results)
-    records = _kept(params, dataset, splits) | _records(done)
+    done: dict[tuple[str, str], SceneTask] = {}
+    records = _kept(params, dataset, splits)
+    for task, result in sorted(zip(tasks, results, strict=True), key=lambda pair: (pair[0].split, pair[1].id)):
+        key = task.split, result.id
+        if key in done:
+            raise UsageError(
+                f"{dataset}/{task.split}: two scenes are called {result.id!r}, {done[key].folder} and {task.folder}; "
+                "rename one of them."
+            )
+        done[key] = task
+        records.setdefault(task.split, {})[result.id] = dict(result.record)
     _refuse_twins(params, dataset, records)
     for split in dict.fromkeys(task.split for task in tasks):
         _publish(
-            layout.scenes(params, dataset, split), {name: task for (of, name), (task, _) in done.items() if of == split}
+            layout.scenes(params, dataset, split), {name: task for (of, name), task in done.items() if of == split}
         )
+    # A file of its own: a check that is added or renamed must not make a training start again.
     write_json_atomic(layout.prepared(params, dataset), records)
     shutil.rmtree(staging.parent, ignore_errors=True)
 
@@ -120,24 +126,25 @@ def _tasks(params: Params, dataset: str, source: Path, staging: Path, splits: Se
         print(f"{dataset}/{split}: {len(found.folders)} scenes, layout {found.layout}", flush=True)
         tasks += [
             SceneTask(
-                dataset, found.layout, split, folder, staging / split / name, waived, found.beside.get(folder, ())
+                dataset, found.layout, split, folder, staging / split / f"{number:05d}-{folder.name}", waived,
+                found.beside.get(folder, ()),
             )
-            for folder, name in ((path, f"{number:05d}-{path.name}") for number, path in enumerate(found.folders))
-        ]
+            for number, folder in enumerate(found.folders)
+        ]  # fmt: skip
     if not tasks:
         raise UsageError(f"{source} holds no scene of {dataset}; is it the unpacked dataset?")
     return tasks
 
 
-def _there(card: DatasetCard, source: Path, split: str, kind: str | None) -> bool:
+def _there(card: DatasetCard, source: Path, split: str, name: str | None) -> bool:
     try:
-        return bool(card.find(source, split, kind).folders)
+        return bool(card.find(source, split, name).folders)
     except UsageError:
         return False
 
 
 def _again(params: Params, dataset: str, splits: Sequence[str] = ()) -> str:
-    """Return how to get missing files, and how to do with those of `splits` alone."""
+    """Return how to get missing files, and how to go on with `splits` alone."""
     said = f"Get what is missing: {layout.command(params, f'fetch {dataset}')}"
     if splits:
         alone = "".join(f" --split {name}" for name in splits)
@@ -185,26 +192,14 @@ def _refuse_bad(params: Params, dataset: str, tasks: Sequence[SceneTask], result
 
 
 def _waiver(params: Params, dataset: str, names: Sequence[str]) -> str:
-    """Return how somebody who knows better overrules these checks."""
+    """Return how to overrule these checks, "" for none."""
+    if not names:
+        return ""
     said = ", ".join(f"{name}: <your reason>" for name in names)
     return (
         f"\nIf you looked at the pictures and they are right, set datasets.{dataset}.waive in {params.params_file} to "
         f"{{{said}}}; tables will say so."
-        if names
-        else ""
     )
-
-
-def _by_name(dataset: str, tasks: Sequence[SceneTask], results: Sequence[Read]) -> Done:
-    done: dict[tuple[str, str], tuple[SceneTask, Read]] = {}
-    for task, result in zip(tasks, results, strict=True):
-        if (key := (task.split, result.id)) in done:
-            raise UsageError(
-                f"{dataset}/{task.split}: two scenes are called {result.id!r}, {done[key][0].folder} and "
-                f"{task.folder}; rename one of them."
-            )
-        done[key] = task, result
-    return done
 
 
 def _refuse_twins(params: Params, dataset: str, records: Mapping[str, Mapping[str, Any]]) -> None:
@@ -242,14 +237,6 @@ def _same(staged: Path, place: Path) -> bool:
         return False
 
 
-def _records(done: Done) -> dict[str, Any]:
-    # A file of its own: a check that is added or renamed must not make a training start again.
-    records: dict[str, Any] = {}
-    for (split, name), (_, result) in sorted(done.items()):
-        records.setdefault(split, {})[name] = dict(result.record)
-    return records
-
-
 def _kept(params: Params, dataset: str, splits: Sequence[str]) -> dict[str, Any]:
     """Return the records of the prepared splits that a call for `splits` leaves as they are."""
     path = layout.prepared(params, dataset)
@@ -261,18 +248,4 @@ def _kept(params: Params, dataset: str, splits: Sequence[str]) -> dict[str, Any]
 
 
 def _use(params: Params, dataset: str) -> DatasetUse:
-    return params.datasets.get(dataset, DatasetUse(code=datasets[dataset].module.replace(".", "/")))
-
-
-def _code() -> str:
-    total = hashlib.sha256()
-    for name in CODE:
-        path = ROOT / name
-        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            total.update(file.relative_to(ROOT).as_posix().encode() + file.read_bytes())
-    return total.hexdigest()[:16]
-
-
-def _source(raw: Path) -> Path:
-    note = raw / NOTE
-    return Path(json.loads(note.read_text(encoding="utf-8"))["folder"]) if note.exists() else raw
+    return params.datasets.get(dataset, DatasetUse())

@@ -74,7 +74,7 @@ def _against_floors(params: Params) -> Iterator[Requirement]:
 
 def _parts(params: Params) -> Iterator[Requirement]:
     """Check the mapping loss and the parts of every network that has a codebook."""
-    for run, entry in params.vq_runs.items():
+    for run, entry in params.runs_with_codebook.items():
         path = layout.need(params, layout.inspection(params, f"network-{run}"), f"inspect network-{run}")
         facts = json.loads(path.read_text(encoding="utf-8"))
         fall = facts["mapping-loss-first"] - facts["mapping-loss-last"]

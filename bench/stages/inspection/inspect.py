@@ -31,11 +31,11 @@ ATLAS_CELLS = 4
 def run(params: Params, name: str) -> None:
     """Inspect codebook `name`, or where it is "network-<run>" the network of that run, which has a codebook."""
     device = environment.start(params)
-    if name.startswith("network-") and (run := name.removeprefix("network-")) in params.vq_runs:
+    if name.startswith("network-") and (run := name.removeprefix("network-")) in params.runs_with_codebook:
         facts = inspect_network(params, run, device)
         write_json_atomic(layout.inspection(params, name), facts)
         print("\n".join(f"{fact}: {value}" for fact, value in facts.items()))
-    elif name in params.codebooks:
+    elif name in params.codebook_runs:
         facts, arrays = inspect_codebook(params, name, device)
         write_bytes_atomic(layout.inspection(params, name).with_suffix(".npz"), to_npz(arrays))
         write_json_atomic(layout.inspection(params, name), facts)
@@ -47,14 +47,14 @@ def run(params: Params, name: str) -> None:
             shares = ", ".join(f"Q{i + 1} {share:.1%}" for i, share in enumerate(found.get("quarters", ())))
             print(f"H in {zone}: {found['vectors']} vectors" + (f", {shares}" if shares else ""))
     else:
-        raise unknown_name("inspection", name, [*params.codebooks, *(f"network-{run}" for run in params.vq_runs)])
+        raise unknown_name("inspection", name, params.inspections)
 
 
 def inspect_codebook(params: Params, name: str, device: torch.device) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Return what codebook `name` does with the held-out images: statistics, and arrays (histograms, codes, atlas)."""
     vqgan = codebook.build(params, name).eval()
     networks.fill(params, vqgan, layout.codebook(params, name), f"codebook {name}")
-    entry = params.codebooks[name]
+    entry = params.codebook_runs[name]
     vqgan = vqgan.to(device)
     scenes = held_out(params, entry.trainset)
     if not scenes:

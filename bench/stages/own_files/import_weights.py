@@ -25,16 +25,15 @@ OURS = {
 def run(params: Params, method: str, file: Path, preset: str = "published", name: str = "") -> None:
     """Write weights/<name>.safetensors and its card, and print what to put into the parameter file.
 
-    file : .safetensors, .npz, what torch.save wrote, or what the method's `read_published` takes.
+    file : .safetensors, .npz, what torch.save wrote, or whatever the method's `read_published` takes.
     UsageError for weights of another network, and for files that can't be read without running what they hold.
     """
     if method not in methods:
         raise unknown_name("method", method, methods)
-    card, target = methods[method], layout.imported(name or method)
+    card, target = methods[method], layout.foreign(name or method)
     if not file.is_file():
         raise UsageError(f"{file}: no such file; name the checkpoint that the authors of {card.label} released.")
-    options = {"head": card.heads[0]} if card.heads else {}
-    network = card.build(preset, **options)
+    network = card.build(preset, **({"head": card.heads[0]} if card.heads else {}))
     state = _state(card, network, file)
     card.load_published(network, state)
     settle = getattr(network, "settle", None)  # a spectral norm whose iteration goes on while it predicts
@@ -58,7 +57,6 @@ def _state(card: MethodCard, network: nn.Module, file: Path) -> dict[str, Any]:
 
 
 def _describe(card: MethodCard, network: nn.Module, file: Path, preset: str, entries: int) -> dict[str, Any]:
-    """What the card of the converted weights says."""
     return {
         "method": card.name,
         "label": card.label,
@@ -79,16 +77,12 @@ def _describe(card: MethodCard, network: nn.Module, file: Path, preset: str, ent
 
 
 def _entries(card: MethodCard, preset: str, target: Path) -> str:
-    """What a parameter file needs for a row of it."""
-    folder, module, *inner = card.module.split(".")
-    variant, code = f"{target.stem}-imported", f"{folder}/{module}{'' if inner else '.py'}"
+    variant = f"{target.stem}-authors"
     return "\n".join(
         (
-            "For a row measured with them, put into the parameter file (with your data set for panoramas):",
+            "For a row measured with them, put into the parameter file:",
             "variants:",
             f"  {variant}: {{method: {card.name}, preset: {preset}, weights: {target}}}",
-            "imported_evaluations:",
-            f"  {variant}--panoramas: {{run: {variant}, dataset: panoramas, code: {code}, weights: {target}}}",
             "tables:",
             f"  \"1\": {{rows: [{{'{card.label}, authors'' weights': {variant}}}]}}",
         )

@@ -18,19 +18,19 @@ from bench.core.errors import UsageError, unknown_name
 from bench.core.method import MethodCard
 from bench.core.params import Params
 from bench.core.registry import methods
-from bench.core.scene import Radiance, Scene
+from bench.core.scene import Scene
 from bench.data import checks
 from bench.data.exposures import from_exif, is_told, of_frames, parse
 from bench.data.layouts.brackets import HU, OFFICIAL, OXFORD
 from bench.data.layouts.tursun import triplet
 from bench.data.user_bracket import TRUTHS, list_frames, read_bracket
-from bench.io.files import check_destination, write_bytes_atomic
+from bench.io.files import check_destination, replacing
 from bench.io.radiance import write_exr
 from bench.stages.scoring.predict import predictor
 from bench.stages.training import environment, inputs
 
 NO_FRAMES = (*TRUTHS, "hdr_img.hdr", *(names.truth for names in (OFFICIAL, OXFORD, HU)))
-"""What truths are called in the folders of scenes that are known; none is a frame."""
+"""Names of truths in the layouts that are known; none is a frame."""
 
 WHITE_PERCENTILE = 99.5
 """Of the result's values: the radiance that the preview shows as white."""
@@ -38,7 +38,7 @@ WHITE_PERCENTILE = 99.5
 
 @dataclass(frozen=True)
 class MergeRequest:
-    """What to merge, how, and where to.
+    """Frames to merge, method, and files to write.
 
     exposures : "exif", a comma-separated list (seconds or EVs, one for each frame), or "" for whatever there is.
     weights   : a file that `train` wrote, with its card beside it; None for methods without training.
@@ -67,7 +67,10 @@ def run(params: Params, request: MergeRequest) -> None:
     if request.method not in methods:
         raise unknown_name("method", request.method, methods)
     card = methods[request.method]
-    _check_preset(card, request.preset)
+    if request.preset and not card.presets:
+        raise UsageError(f"{card.label} has no presets; leave --preset out.")
+    if request.preset and request.preset not in card.presets:
+        raise unknown_name(f"preset of {card.name}", request.preset, card.presets)
     _check_destinations(request)
     network = _network(params, request, card)
     scene = _scene(request)
@@ -75,20 +78,17 @@ def run(params: Params, request: MergeRequest) -> None:
     outcome = checks.check_steps(scene, "the frames")
     for note in [*request.notes, *([outcome] if outcome != checks.PASSED else [])]:
         print(f"note: {note.removeprefix(checks.NOTED)}")
-    for name, time in zip(scene.metadata["frames"], scene.times, strict=True):
-        print(f"{name}: {math.log2(time):+.2f} EV{', the reference' if name == _reference(scene) else ''}")
+    for index, (name, time) in enumerate(zip(scene.metadata["frames"], scene.times, strict=True)):
+        print(f"{name}: {math.log2(time):+.2f} EV{', the reference' if index == scene.reference else ''}")
     radiance = predictor(card, network, environment.start(params), request.tile, request.preset)(scene)
     write_exr(request.out, radiance)
     if request.preview is not None:
-        write_bytes_atomic(request.preview, _preview(radiance))
+        from PIL import Image
+
+        white = max(float(np.percentile(radiance, WHITE_PERCENTILE)), 1e-6)
+        with replacing(request.preview) as part:
+            Image.fromarray(for_display(radiance, white)).save(part, format="PNG")
     print(f"{request.out}: {radiance.shape[1]}x{radiance.shape[0]}, {card.label}, radiance up to {radiance.max():.4g}")
-
-
-def _check_preset(card: MethodCard, preset: str) -> None:
-    if preset and not card.presets:
-        raise UsageError(f"{card.label} has no presets; leave --preset out.")
-    if preset and preset not in card.presets:
-        raise unknown_name(f"preset of {card.name}", preset, card.presets)
 
 
 def _check_destinations(request: MergeRequest) -> None:
@@ -118,10 +118,6 @@ def _scene(request: MergeRequest) -> Scene:
         exposures, notes = source(request.frames)
         request.notes.extend(notes)
     return read_bracket("the bracket", request.frames, exposures, upright=True)
-
-
-def _reference(scene: Scene) -> str:
-    return str(scene.metadata["frames"][scene.reference])
 
 
 def _check_count(card: MethodCard, scene: Scene) -> None:
@@ -167,7 +163,11 @@ def _read(request: MergeRequest, card: MethodCard) -> tuple[dict[str, torch.Tens
         raise UsageError(
             f"--weights {path} can't be read as safetensors ({error}); train writes such files."
         ) from error
-    found = _card(path.with_suffix(".json"))
+    beside = path.with_suffix(".json")
+    try:
+        found: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8")) if beside.exists() else {}
+    except ValueError as error:
+        raise UsageError(f"{beside}, the card of the weights, is damaged ({error}).") from error
     if found.get("method", card.name) != card.name:
         raise UsageError(
             f"{path} holds weights of {found['method']}, not of {card.name}; pass --method {found['method']}."
@@ -180,32 +180,12 @@ def _read(request: MergeRequest, card: MethodCard) -> tuple[dict[str, torch.Tens
     options: dict[str, Any] = {"preset": preset, **found.get("options", {})}
     if card.heads:
         options["head"] = found.get("head", card.heads[0])
-    if (book := state.get("vqgan.codebook.weight")) is not None:
+    if (codebook := state.get("vqgan.codebook.weight")) is not None:
         told = found.get("stage1") or options.get("vqgan") or {}  # of a trained VQGAN, or of the control's random one
         options["vqgan"] = {
-            "codes": len(book), "segments": "olc", "network": told.get("network", "A"), "encoder_domain": "linear",
+            "codes": len(codebook), "segments": "olc", "network": told.get("network", "A"), "encoder_domain": "linear",
         }  # fmt: skip
     return state, options
-
-
-def _card(path: Path) -> dict[str, Any]:
-    """Return the card of weights, {} if there is none."""
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except ValueError as error:
-        raise UsageError(f"{path}, the card of the weights, is damaged ({error}).") from error
-    return found
-
-
-def _preview(radiance: Radiance) -> bytes:
-    import io
-
-    from PIL import Image
-
-    white = max(float(np.percentile(radiance, WHITE_PERCENTILE)), 1e-6)
-    out = io.BytesIO()
-    Image.fromarray(for_display(radiance, white)).save(out, format="PNG")
-    return out.getvalue()
 
 
 def frames_of(words: Sequence[Path], written: Sequence[Path | None] = ()) -> tuple[Path, ...]:

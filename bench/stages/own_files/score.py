@@ -23,7 +23,7 @@ from bench.metrics.scorer import Scorer
 from bench.metrics.viewing import visibility
 from bench.report.figures.images import SceneMaps, map_figure
 from bench.stages import layout
-from bench.stages.scoring.scoring import Rules, Task, Truth, cache_folder, placed, score_all, spread
+from bench.stages.scoring.scoring import Rules, Task, Truth, cache_folder, on_device, score_all, spread
 
 MOST_WORKERS = 8
 """Processes started unless the user wants more: each needs about 1 GB for a large picture."""
@@ -42,7 +42,7 @@ EXTRA = dict.fromkeys(ENCODED, "a picture kind without radiance.") | dict.fromke
 
 @dataclass(frozen=True)
 class ScoreRequest:
-    """What to score, and where to write.
+    """Predictions to score, and files to write.
 
     folder    : the predictions, <scene>.exr and so on.
     dataset   : registered, with prepared scenes; with `truth`, any label.
@@ -90,7 +90,7 @@ class ScoreResult:
 
     @property
     def bad(self) -> bool:
-        """Whether any file is missing, extra or faulty."""
+        """True if any file is missing, extra or faulty."""
         return any(finding.bad for _, finding in self.findings)
 
 
@@ -196,7 +196,7 @@ def _scenes(params: Params, request: ScoreRequest) -> tuple[dict[str, Path], set
     split = next((name for name, role in card.splits.items() if role == "test"), None)
     if split is None:
         raise UsageError(
-            f"{request.dataset} has no truth, so nothing can be scored on it; the data sets that have: "
+            f"{request.dataset} has no truth, so nothing can be scored on it; the datasets that have: "
             f"{', '.join(name for name, other in datasets.items() if 'test' in other.splits.values())}."
         )
     folder = layout.need(params, layout.scenes(params, request.dataset, split), f"prepare {request.dataset}")
@@ -280,7 +280,7 @@ def _draw(folder: Path, viewing: Protocol, device: str, task: Task) -> None:
     prediction, truth = read_radiance(task.prediction), np.asarray(Truth.read(task.truth).radiance)
     reason, seen = "", None
     try:
-        pair = Scorer(placed(prediction, device), placed(truth, device)).pair(viewing)
+        pair = Scorer(on_device(prediction, device), on_device(truth, device)).pair(viewing)
         seen = np.nan_to_num(visibility(pair, viewing).cpu().numpy())
     except UsageError as error:
         reason = str(error)

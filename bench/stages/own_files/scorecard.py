@@ -1,8 +1,8 @@
-"""What `score` prints: a table and means with intervals, or the same as JSON."""
+"""The output of `score`: scores and means with intervals as a table, or the same as JSON."""
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bench.metrics.checks import FileFinding
@@ -27,16 +27,11 @@ def complaints(result: ScoreResult) -> list[str]:
     found: dict[str, list[FileFinding]] = {}
     for name, finding in result.findings:
         found.setdefault(name, []).append(finding)
-    return [f"{_mark(those)}: {name}: {_joined([finding.said for finding in those])}" for name, those in found.items()]
-
-
-def _mark(findings: Sequence[FileFinding]) -> str:
-    return "bad" if any(finding.bad for finding in findings) else "note"
-
-
-def _joined(sentences: Sequence[str]) -> str:
-    *first, last = sentences
-    return "; ".join([*(sentence.removesuffix(".") for sentence in first), last])
+    return [
+        f"{'bad' if any(finding.bad for finding in those) else 'note'}: {name}: "
+        + "; ".join([*(finding.said.removesuffix(".") for finding in those[:-1]), those[-1].said])
+        for name, those in found.items()
+    ]
 
 
 def _block(protocol: Protocol, result: ScoreResult) -> str:
@@ -49,7 +44,7 @@ def _block(protocol: Protocol, result: ScoreResult) -> str:
         body |= {f"{end}, {LEVEL:.0%}": [getattr(means[name], end) for name in columns] for end in ("low", "high")}
     width = max(map(len, [*body, "scene"]))
     lines = [f"protocol {protocol.id}", f"{'scene':<{width}}" + "".join(f"  {name:>9}" for name in columns)]
-    lines += [f"{name:<{width}}" + "".join(f"  {cell:9.4f}" for cell in cells) for name, cells in body.items()]
+    lines += [f"{name:<{width}}" + "".join(f"  {value:9.4f}" for value in row) for name, row in body.items()]
     shown: dict[str, int] = {name: means[name].scenes for name in columns}
     return "\n".join([*lines, *_notes(places, len(values), result.scenes, shown)])
 

@@ -69,10 +69,10 @@ def run(params: Params, partial: bool = False) -> None:
     sections.append(PageSection("masks", "Where methods differ", tables=[masks.table(measured)]))
     if params.sensitivity:
         sections.append(sensitivity.section(params, scores, measured))
-    if params.codebooks:
+    if params.codebook_runs:
         sections.append(_codebooks(params, scenes))
     sections += pictures.sections(params, scores, measured)
-    if params.runs or params.codebooks:
+    if params.runs or params.codebook_runs:
         sections.append(_curves(params))
 
     # The folders' files, with what each was made from; the page last, when all that it names is there.
@@ -103,11 +103,6 @@ def _printed(path: Path) -> pd.DataFrame:
     return frame.assign(**{c: pd.to_numeric(frame[c].replace("", None)) for c in frame.columns if c not in text})
 
 
-def _networks(params: Params) -> list[str]:
-    """Name the inspections of networks with a codebook."""
-    return [f"network-{name}" for name, entry in params.runs.items() if entry.codebook]
-
-
 def _check_inputs(params: Params) -> None:
     """Keep a report from being replaced by a poorer one, as a fresh clone would make: it has scores and no more."""
     inputs = [
@@ -115,7 +110,7 @@ def _check_inputs(params: Params) -> None:
         *(layout.curve(params, run) for run in params.runs),
         *(layout.predictions(params, entry.run, entry.dataset) for entry in params.evaluations.values()),
         *(layout.sensitivity(params, key) for key in params.evaluations if params.sensitivity),
-        *(layout.inspection(params, name) for name in (*params.codebooks, *_networks(params))),
+        *(layout.inspection(params, name) for name in params.inspections),
     ]
     missing = [path for path in inputs if not path.exists()]
     if missing and (params.reports / "index.html").exists():
@@ -132,7 +127,8 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _cards(params: Params) -> dict[str, dict[str, Any]]:
     cards = {run: layout.weights(params, run).with_suffix(".json") for run in params.runs}
-    cards |= {variant: layout.imported_card(params, key) for variant, key in params.imported.items()}
+    foreign = [entry for entry in params.evaluations.values() if entry.weights]
+    cards |= {entry.variant: layout.foreign_card(params, entry) for entry in reversed(foreign)}
     return {run: _json(path) for run, path in cards.items() if path.exists()}
 
 
@@ -156,13 +152,13 @@ def _paper_table(paper: Paper, measured: Measured, notes: Sequence[str]) -> Page
 
 
 def _codebooks(params: Params, scenes: Mapping[str, Mapping[str, Sequence[str]]]) -> PageSection:
-    found = [path for name in params.codebooks if (path := layout.inspection(params, name)).exists()]
-    wanted = _networks(params)
+    found = [path for name in params.codebook_runs if (path := layout.inspection(params, name)).exists()]
+    wanted = [f"network-{run}" for run in params.runs_with_codebook]
     networks = [path for name in wanted if (path := layout.inspection(params, name)).exists()]
     curves = {name: pd.read_csv(path) for name, path in _codebook_curves(params).items() if path.exists()}
-    cards = {name: layout.codebook(params, name).with_suffix(".json") for name in params.codebooks}
+    cards = {name: layout.codebook(params, name).with_suffix(".json") for name in params.codebook_runs}
     known = {name: _json(path) for name, path in cards.items() if path.exists()}
-    trained = dict.fromkeys(codebook.trainset for codebook in params.codebooks.values())
+    trained = dict.fromkeys(codebook.trainset for codebook in params.codebook_runs.values())
     places = sorted({place(scene) for name in trained for scene in scenes[name].get("test", ())})
     none = "No codebook was inspected in this profile, so there is no table of its use and no Fig. 7."
     missing = [] if found else [none]
@@ -179,7 +175,7 @@ def _inspected(path: Path) -> InspectedCodebook:
 
 
 def _codebook_curves(params: Params) -> dict[str, Path]:
-    return {name: layout.codebook(params, name).with_suffix(".csv") for name in params.codebooks}
+    return {name: layout.codebook(params, name).with_suffix(".csv") for name in params.codebook_runs}
 
 
 def _curves(params: Params) -> PageSection:
@@ -252,9 +248,7 @@ def _known(params: Params, scores: pd.DataFrame, sizes: Mapping[str, Any]) -> pr
             name: {path.name: digests.of_records(path) for path in found if path.is_dir()}
             for name, found in folders.items()
         },
-        inspections={
-            name: _hashed(json=layout.inspection(params, name)) for name in (*params.codebooks, *_networks(params))
-        },
+        inspections={name: _hashed(json=layout.inspection(params, name)) for name in params.inspections},
         sizes=sizes,
     )
 
@@ -265,7 +259,7 @@ def _evaluation(params: Params, scores: pd.DataFrame, key: str) -> dict[str, Any
     made: dict[str, Any] = {"scores": {"rows": len(found), "sha256": digests.of_rows(found)}}
     if folder.exists():
         made["predictions"] = digests.of_folder(folder)._asdict()
-    if (path := layout.imported_card(params, key)).exists():
+    if (path := layout.foreign_card(params, entry)).exists():
         made["card"] = provenance.card(_json(path))
     return made | _hashed(sensitivity=layout.sensitivity(params, key))
 

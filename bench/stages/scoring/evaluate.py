@@ -10,9 +10,10 @@ import numpy as np
 import torch
 
 from bench.core.errors import UsageError, unknown_name
-from bench.core.params import Evaluation, Params
+from bench.core.params import Params
 from bench.core.progress import track
 from bench.core.registry import datasets, methods, protocols
+from bench.core.runs import Evaluation
 from bench.io.container import list_scenes, read_scene
 from bench.io.files import write_json_atomic
 from bench.io.radiance import write_exr
@@ -38,7 +39,7 @@ def run(params: Params, name: str, limit: int | None = None) -> None:
         raise unknown_name("evaluation", name, params.evaluations)
     evaluation = params.evaluations[name]
     device = environment.start(params)
-    predict = _predictor(params, evaluation.run, device)
+    predict = _predictor(params, evaluation, device)
 
     # A network's predictions change with its weights, which no cache follows; a quick look keeps none.
     cached = evaluation.run not in params.runs and limit is None
@@ -85,29 +86,27 @@ def run(params: Params, name: str, limit: int | None = None) -> None:
     write_scores(layout.sensitivity(params, name), [row for row in rows if "@" not in row.metric])
     if evaluation.weights is not None:
         card = json.loads(Path(evaluation.weights).with_suffix(".json").read_text(encoding="utf-8"))
-        write_json_atomic(layout.imported_card(params, name), {**card, "run": name, "variant": evaluation.run})
+        write_json_atomic(layout.foreign_card(params, evaluation), {**card, "run": name, "variant": evaluation.variant})
 
 
 def common_row(params: Params, evaluation: Evaluation) -> ScoreRow:
     """Return a score row with what all rows of an evaluation have in common."""
     trained = params.runs.get(evaluation.run)
-    variant = trained.variant if trained else evaluation.run
     return ScoreRow(
-        profile=params.profile, method=params.variants[variant].method, variant=variant,
+        profile=params.profile, method=params.variants[evaluation.variant].method, variant=evaluation.variant,
         trainset=trained.trainset if trained else "", seed=trained.seed if trained else None,
         dataset=evaluation.dataset, scene="", metric="", value=0.0, protocol="",
     )  # fmt: skip
 
 
-def _predictor(params: Params, run: str, device: torch.device) -> Predictor:
+def _predictor(params: Params, evaluation: Evaluation, device: torch.device) -> Predictor:
     """Return a trained run's network, a variant's with others' weights, or a variant that needs none."""
-    if run in params.runs:
-        card = methods[params.variants[params.runs[run].variant].method]
-        return predictor(card, networks.read(params, run), device, params.tile)
-    variant = params.variants[run]
+    variant = params.variants[evaluation.variant]
     card = methods[variant.method]
+    if evaluation.run in params.runs:
+        return predictor(card, networks.read(params, evaluation.run), device, params.tile)
     if variant.weights is not None:
-        return predictor(card, networks.read_imported(params, run), device, params.tile)
+        return predictor(card, networks.read_foreign(params, evaluation.variant), device, params.tile)
     return predictor(card, None, device, preset=variant.preset, options=variant.options)
 
 

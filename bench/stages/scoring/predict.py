@@ -14,21 +14,19 @@ import torch
 from torch import nn
 
 from bench.core.errors import UsageError
+from bench.core.fingerprint import fingerprint
 from bench.core.method import MethodCard
-from bench.core.params import Evaluation, Params
+from bench.core.params import Params
+from bench.core.runs import Evaluation
 from bench.core.scene import Radiance, Scene
 from bench.io.container import CARD
 from bench.io.radiance import read_exr, write_exr
 from bench.nn.frames import scene_input
 from bench.nn.tiling import predict
 from bench.stages.training import environment, inputs
-from bench.train.checkpoint import digest
 
 Predictor = Callable[[Scene], Radiance]
 """A scene to (H, W, 3) float32, relative linear radiance."""
-
-CODE = ("bench/core", "bench/color", "bench/nn")
-"""Sources that decide a prediction without weights, besides the method's own."""
 
 LIBRARIES = ("numpy", "numba", "opencv-python-headless", "pillow", "scipy", "torch")
 """Whose versions may decide it too."""
@@ -81,9 +79,11 @@ class PredictionCache:
     @classmethod
     def of(cls, params: Params, name: str, evaluation: Evaluation) -> "PredictionCache":
         """Return those of evaluation `name`, whose `code` is where the method's sources lie."""
-        variant = params.variants[evaluation.run]
-        settings = {**variant.model_dump(), "libraries": {name: _version(name) for name in LIBRARIES}}
-        return cls(Path("runs") / params.profile / "predictions" / name / digest(settings, (*CODE, evaluation.code)))
+        variant = params.variants[evaluation.variant]
+        made = {"method": variant.method, "preset": variant.preset, "options": dict(variant.options)}
+        settings = {**made, "libraries": {name: _version(name) for name in LIBRARIES}}
+        decided = fingerprint("prediction", evaluation.code, settings=settings)
+        return cls(Path("runs") / params.profile / "predictions" / name / decided)
 
     def predict(self, predict: Predictor, scene: Scene, folder: Path) -> Radiance:
         """Return the prediction that is kept for the prepared scene in `folder`, or make it and keep it if it is slow.

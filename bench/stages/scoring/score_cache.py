@@ -2,20 +2,17 @@
 
 import hashlib
 import json
-from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
-from bench.core.registry import ROOT, metrics
+from bench.core.fingerprint import fingerprint
+from bench.core.registry import metrics
 from bench.core.scene import Array
 from bench.io.files import write_text_atomic
 from bench.metrics.protocol import LIBRARIES, Protocol
-
-CODE = ("bench/metrics", "bench/color", "bench/core/scene.py")
-"""Sources that decide a score; the protocols' files aren't code, their settings are hashed one by one."""
 
 Scores = dict[str, float]
 """Metric -> value."""
@@ -37,7 +34,7 @@ def key(prediction: str, truth: str, protocol: Protocol, masked: bool, device: s
     """
     needed = {library for metric in protocol.metrics for library in metrics[metric].needs}
     versions = (*map(version, LIBRARIES), *(f"{library} {_installed(library)}" for library in sorted(needed)))
-    parts = (prediction, truth, protocol.model_dump_json(), masked, device, code_digest(), *versions)
+    parts = (prediction, truth, protocol.model_dump_json(), masked, device, fingerprint("score"), *versions)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -49,21 +46,6 @@ def _installed(library: str) -> str:
         return version(library)
     except PackageNotFoundError:
         return ""
-
-
-def code_digest() -> str:
-    """sha256 over the sources that decide a score."""
-    return _digest(tuple(CODE))
-
-
-@cache
-def _digest(code: tuple[str, ...]) -> str:
-    total = hashlib.sha256()
-    for name in code:
-        for path in sorted([ROOT / name] if (ROOT / name).is_file() else (ROOT / name).rglob("*")):
-            if path.is_file() and not {"__pycache__", "protocols"} & set(path.parts):
-                total.update(f"{path.relative_to(ROOT)}\n{path.stat().st_size}\n".encode() + path.read_bytes())
-    return total.hexdigest()
 
 
 def read(folder: Path, name: str) -> Scores | None:

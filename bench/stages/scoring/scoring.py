@@ -156,7 +156,7 @@ def _under_all(rules: Rules, prediction: Radiance, truth: Truth, findings: list[
         found = score_cache.read(rules.cache, name)
         if found is None:
             try:
-                pair = pair or Scorer(placed(prediction, rules.device), placed(truth.radiance, rules.device))
+                pair = pair or Scorer(on_device(prediction, rules.device), on_device(truth.radiance, rules.device))
                 found = pair.scores(protocol, protocol.areas(scene) if scene else None)
             except UsageError as error:
                 refusals.append((protocol, error))
@@ -176,14 +176,14 @@ def _refusal(protocol: Protocol, error: UsageError, scored: bool, truth: Truth, 
     if not scored:
         return FileFinding("refused", said)
     try:
-        image = placed(truth.radiance, device)
+        image = on_device(truth.radiance, device)
         Scorer(image, image).scores(protocol)
     except UsageError:
         return FileFinding("unsuited", said, scored=True)
     return FileFinding("refused", said)
 
 
-def placed(image: Array, device: str) -> Any:
+def on_device(image: Array, device: str) -> Any:
     """Return an image as metrics take it: the array itself for "cpu", a float32 tensor on another device."""
     if device == "cpu":
         return image

@@ -14,7 +14,8 @@ from bench.core.params import Params, load
 from bench.core.progress import track
 from bench.core.registry import ROOT, datasets, protocols
 from bench.core.scene import Scene
-from bench.data.statistics import ldr, measure
+from bench.data.checks import every_nth
+from bench.data.statistics import measure
 from bench.io.container import list_scenes, read_scene
 from bench.io.files import write_text_atomic
 from bench.report.figures.style import shrink
@@ -81,7 +82,7 @@ def _section(params: Params, dataset: str, limit: int | None) -> DataSection:
 def strip(scene: Scene) -> NDArray[np.uint8]:
     """Return the frames side by side, then the ground truth by mu-law, as one small picture (H, W, 3) uint8."""
     step = max(1, scene.frames.shape[2] // (4 * THUMBNAIL))
-    pictures = [np.rint(255 * frame).astype(np.uint8) for frame in ldr(scene, step)]
+    pictures = [np.rint(255 * frame).astype(np.uint8) for frame in every_nth(scene, step)]
     if scene.radiance is not None:
         pictures.append(for_display(np.asarray(scene.radiance[::step, ::step])))
     small = [shrink(picture, THUMBNAIL) for picture in pictures]

@@ -55,7 +55,7 @@ def run(path: Path) -> None:
 def _training(params: Params, origin: Mapping[str, Any], device: torch.device) -> tuple[Optimisation, Learner]:
     name = str(origin["name"])
     if origin["verb"] == "codebook":
-        stage1, seed = params.stage1_of(name), params.codebooks[name].seed
+        stage1, seed = params.stage1_of(name), params.codebook_runs[name].seed
         features = networks.backbone(params, stage1.weight_perceptual, seed, device)
         made = codebook.learner(params, name, features)
         for network in made.networks.values():

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 
 from torch import Tensor
 
@@ -27,9 +28,9 @@ def run(params: Params, name: str, minutes: float | None = None, peak: outputs.P
     Pauses after `minutes`; `peak` serves the MFU that is printed.
     """
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
-    if name not in params.codebooks:
-        raise unknown_name("codebook", name, params.codebooks)
-    entry, settings = params.codebooks[name], params.stage1_of(name)
+    if name not in params.codebook_runs:
+        raise unknown_name("codebook", name, params.codebook_runs)
+    entry, settings = params.codebook_runs[name], params.stage1_of(name)
     if settings.weight_adversarial > 0:
         kind = settings.discriminator
         params.patches.need(DISCRIMINATORS[kind].least, f"codebook {name}", f"the discriminator {kind}")
@@ -46,8 +47,9 @@ def run(params: Params, name: str, minutes: float | None = None, peak: outputs.P
         trained.held_out = observer(params, name, trained.vqgan)
 
         # Everything that decides the weights.
-        card = outputs.as_json(entry) | environment.numerics(params, device) | {
-            "codebook": name, "preset": params.olc_preset, "settings": outputs.as_json(settings),
+        card = asdict(entry) | environment.numerics(params, device) | {
+            "codebook": name, "options": dict(params.codebooks[entry.codebook].options), "preset": params.preset,
+            "settings": outputs.as_json(settings),
             "patches": outputs.as_json(params.patches), "perceptual": features.origin if features else "none",
             "data": inputs.data_digest(params, entry.trainset, "train"), "device": environment.device_name(device),
         }  # fmt: skip
@@ -71,7 +73,7 @@ def run(params: Params, name: str, minutes: float | None = None, peak: outputs.P
 
 def build(params: Params, name: str) -> VQGAN:
     """Build the VQGAN of a codebook run at the profile's width; its weights are not set."""
-    entry, settings, preset = params.codebooks[name], params.stage1_of(name), methods["olc"].presets[params.olc_preset]
+    entry, settings, preset = params.codebook_runs[name], params.stage1_of(name), methods["olc"].presets[params.preset]
     sizes = {
         key: preset[key] for key in ("channels", "encoder_blocks", "decoder_blocks", "middle_blocks") if key in preset
     }
@@ -88,7 +90,7 @@ def learner(
 
     gather : see CodebookLearner.
     """
-    seed, settings = params.codebooks[name].seed, params.stage1_of(name)
+    seed, settings = params.codebook_runs[name].seed, params.stage1_of(name)
     vqgan = build(params, name)
     seed_parameters(vqgan, derive(seed, "stage1"))
     fidelity = Fidelity(features, settings.weight_perceptual, settings.weight_reconstruction)

@@ -5,24 +5,22 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from bench.core.errors import UsageError
+from bench.core.fingerprint import fingerprint
 from bench.core.method import MethodCard
 from bench.core.params import Params
 from bench.core.patching import Patches
 from bench.core.progress import track
+from bench.core.registry import code_of
 from bench.core.scene import Scene
 from bench.core.seeding import derive
 from bench.io.container import list_scenes, read_scene, write_scene
 from bench.io.lock import alone
 from bench.stages import layout
 from bench.stages.training.environment import libraries
-from bench.train.checkpoint import digest
 from bench.train.patches import PatchStream
 
 FRAMES = 3
 """Frames that the networks take, short to long."""
-
-REGISTERING = ("bench/core/scene.py", "bench/color", "bench/color/registration.py")
-"""Sources that decide what aligned frames are, besides the method's own."""
 
 
 def read_split(params: Params, dataset: str, split: str) -> list[Scene]:
@@ -43,8 +41,8 @@ def read_aligned(params: Params, dataset: str, split: str, card: MethodCard) -> 
         return scenes
     need_bracket(card.label, scenes)
     origin = {"data": data_digest(params, dataset, split), **libraries()}
-    code = [*REGISTERING, f"{card.module.replace('.', '/')}.py"]
-    folder = Path("runs") / params.profile / f"aligned-{card.name}--{dataset}" / digest(origin, code)
+    decided = fingerprint("alignment", code_of(card.module), settings=origin)
+    folder = Path("runs") / params.profile / f"aligned-{card.name}--{dataset}" / decided
     names = [path.name for path in list_scenes(layout.scenes(params, dataset, split))]
     pairs = zip(scenes, names, strict=True)
     with alone(folder / ".lock", f"Scenes of {dataset} are being aligned by another process; waiting for it to end."):

@@ -11,8 +11,9 @@ from safetensors.torch import load_file
 from torch import nn
 
 from bench.core.errors import UsageError, unknown_name
-from bench.core.params import Params, Run, Variant
+from bench.core.params import Params, Variant
 from bench.core.registry import methods
+from bench.core.runs import Run
 from bench.nn.vgg import VggFeatures
 from bench.stages import layout
 
@@ -38,7 +39,7 @@ def options(params: Params, variant: Variant, run: Run | None) -> dict[str, Any]
     if (chosen := head(params, variant)) is not None:
         options["head"] = chosen
     if run is not None and run.codebook is not None:
-        book, settings = params.codebooks[run.codebook], params.stage1_of(run.codebook)
+        book, settings = params.codebook_runs[run.codebook], params.stage1_of(run.codebook)
         options["vqgan"] = {
             "codes": book.codes, "segments": book.segments, "network": settings.network,
             "encoder_domain": settings.encoder_domain,
@@ -61,17 +62,17 @@ def _check_prior(run: Run, options: Mapping[str, Any]) -> None:
     wanted, where = options.get("prior_weights", "trained"), f"variant {run.variant!r}, seed {run.seed}"
     if run.codebook is not None and options.get("prior") == "none":
         raise UsageError(
-            f"{where}: prior: none would not use codebook {run.codebook!r}. Put the run under plain_runs, without "
-            "`codebook`, or give the variant another prior."
+            f"{where}: prior: none would not use codebook {run.codebook!r}. Give the variant no "
+            "`codebook`, or another prior."
         )
     if run.codebook is not None and wanted == "random":
         raise UsageError(
-            f"{where}: prior_weights: random would not use codebook {run.codebook!r}. Put the run under plain_runs, "
-            "without `codebook`, and give options.vqgan its codes and segments."
+            f"{where}: prior_weights: random would not use codebook {run.codebook!r}. Give the variant no "
+            "`codebook`, and in options.vqgan its codes and segments."
         )
     if run.codebook is None and "vqgan" in options and wanted != "random":
         raise UsageError(
-            f"{where}: options.vqgan describes a VQGAN, but no trained one is named. Put the run under vq_runs with a "
+            f"{where}: options.vqgan describes a VQGAN, but no trained one is named. Give the variant a "
             "`codebook`, or set prior_weights: random."
         )
 
@@ -83,7 +84,7 @@ def read(params: Params, name: str) -> nn.Module:
     return network.eval()
 
 
-def read_imported(params: Params, variant: str) -> nn.Module:
+def read_foreign(params: Params, variant: str) -> nn.Module:
     """Build the network of a variant with others' weights and load them, in evaluation mode."""
     entry = params.variants[variant]
     network, path = methods[entry.method].build(entry.preset, **options(params, entry, None)), Path(entry.weights or "")

@@ -103,7 +103,7 @@ def observer(params: Params, name: str, vqgan: VQGAN) -> Callable[[], dict[str, 
     The scenes lie evenly spread over the sorted names, since neighbours often show one place. They steer nothing:
     no step, learning rate or stop depends on what is measured. A data set without such scenes raises UsageError.
     """
-    every, dataset = params.stage1_of(name).observe_every, params.codebooks[name].trainset
+    every, dataset = params.stage1_of(name).observe_every, params.codebook_runs[name].trainset
     if not every:
         return dict
     scenes = held_out(params, dataset)

@@ -10,17 +10,13 @@ import torch
 from safetensors.torch import save as to_bytes
 from torch import nn
 
+from bench.core.fingerprint import fingerprint
 from bench.core.params import Params
 from bench.io.files import write_bytes_atomic, write_json_atomic, write_text_atomic
 from bench.stages import layout
 from bench.stages.training.environment import device_name, libraries, numerics
-from bench.train.checkpoint import Checkpoint, digest
+from bench.train.checkpoint import Checkpoint
 from bench.train.loop import RunOptions
-
-CODE = (
-    "bench/core", "bench/color", "bench/io", "bench/nn", "bench/train", "bench/stages/training",
-)  # fmt: skip
-"""Sources that decide a training's result, besides the method's own; part of the checkpoint's hash."""
 
 Peak = Callable[[str, str], float | None]
 """Device name and precision ("fp32", "bf16") to operations a second at best, where known."""
@@ -37,7 +33,7 @@ def checkpoint(params: Params, name: str, card: Mapping[str, Any], code: str) ->
     These are its card, the number of threads, the libraries' versions and the code that runs it.
     """
     decides = {**card, "threads": params.threads, "libraries": libraries()}
-    return Checkpoint(Path("runs") / params.profile / name / digest(decides, [*CODE, code]))
+    return Checkpoint(Path("runs") / params.profile / name / fingerprint("training", code, settings=decides))
 
 
 def run_options(

@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 from bench.core.optimisation import Stage2
-from bench.core.params import Params, Run
+from bench.core.params import Params
 from bench.core.registry import methods
+from bench.core.runs import Run
 from bench.core.seeding import derive
 from bench.nn.losses import Fidelity
 from bench.nn.vgg import VggFeatures

@@ -12,7 +12,7 @@ from bench.core.errors import UsageError
 from bench.io.tables import read_scores
 from bench.stages.reporting import report
 from bench.stages.scoring import summarize
-from tests.report.conftest import fill, parameters, write_score_files
+from tests.report.conftest import QUALITY, fill, parameters, variant, write_score_files
 
 
 def files(folder):
@@ -109,11 +109,14 @@ def test_report_survives_missing_parts_and_says_so(bare):
 
 
 TABLES = parameters().model_dump(by_alias=True)["tables"]
-FIXED = {"masks", "protocols", "views", "decisions", "repeat"}
-LEARNED = {"support", "curves", "crops", "table1", "table2", "table3"}
-FLOOR = {"reference-only--panoramas": {"run": "reference-only", "dataset": "panoramas", "code": "methods"}}
-NO_CODEBOOKS = {"codebooks": {}, "vq_runs": {}, "vq_evaluations": {}}
-ALONE = {**NO_CODEBOOKS, "plain_runs": {}, "plain_evaluations": {}, "classic_evaluations": FLOOR, "tables": {}}
+FIXED = {"masks", "protocols", "views", "repeat"}
+LEARNED = {"decisions", "support", "curves", "crops", "table1", "table2", "table3"}
+UNUSED = {"method": "olc", "train": {}, "evaluate": []}
+NO_CODEBOOKS = {
+    "codebooks": {},
+    "variants": {name: UNUSED if variant(name).get("codebook") else variant(name) for name in QUALITY},
+}
+ALONE = {"codebooks": {}, "variants": {"reference-only": variant("reference-only")}, "tables": {}}
 
 
 @pytest.mark.parametrize(
@@ -127,7 +130,7 @@ ALONE = {**NO_CODEBOOKS, "plain_runs": {}, "plain_evaluations": {}, "classic_eva
         ({"tables": {**TABLES, "3": None}}, {*FIXED, *LEARNED, "codebooks"} - {"table3"}),
         (
             {"tables": {**TABLES, "2": None, "3": None, "crops": []}, **NO_CODEBOOKS},
-            {*FIXED, "table1", "curves"},
+            {*FIXED, "table1", "curves", "decisions"},
         ),
     ],
     ids=["one method", "no other protocol", "own row", "no Table 1", "no Table 2", "no Table 3", "no codebooks"],

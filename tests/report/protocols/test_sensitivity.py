@@ -96,16 +96,10 @@ def test_a_damaged_file_ends_in_one_sentence(section):
 
 
 def test_two_data_sets_have_panels_and_figures_of_their_own(section):
-    params = parameters()
-    cells = {
-        **{key: cell.model_dump() for key, cell in params.classic_evaluations.items()},
-        **{f"{cell.run}--hu": {**cell.model_dump(), "dataset": "hu"} for cell in params.classic_evaluations.values()},
-    }
-    use = {"panoramas": {"code": "panoramas"}, "hu": {"code": "hu"}}
     made = section(
         mine=lambda rows: [*rows, *(row._replace(dataset="hu", value=row.value + 1) for row in rows)],
-        classic_evaluations=cells,
-        datasets=use,
+        datasets={"panoramas": {}, "hu": {}},
+        evaluate={"untrained": ["panoramas", "hu"], "panoramas": ["panoramas"]},
         sensitivity=["turned"],
     )
     assert {panel.partition("/")[0] for panel in made.tables[0].panels} == {"panoramas", "hu"}

@@ -63,16 +63,8 @@ def test_paper_values_stand_apart_from_ours(papers, measured):
 
 def test_measuring_on_the_papers_own_data_makes_no_such_warning(papers, measured, rows):
     mapped = [row._replace(dataset="kalantari", trainset=row.trainset and "kalantari") for row in rows]
-    made = measured(mapped)
-    cells = {
-        key: cell.model_copy(update={"dataset": "kalantari"}) for key, cell in made.params.plain_evaluations.items()
-    }
-    use = {
-        **made.params.datasets,
-        "kalantari": made.params.datasets["panoramas"].model_copy(update={"code": "kalantari"}),
-    }
-    params = made.params.model_copy(update={"plain_evaluations": cells, "datasets": use})
-    table = scored.table(papers[1], scored.Measured(params, made.results, made.cards))
+    sets = {"datasets": {"panoramas": {}, "kalantari": {}}, "evaluate": ["kalantari"]}
+    table = scored.table(papers[1], measured(mapped, **sets, train={"kalantari": [0]}))
     found = {row["method"]: row for row in records(table) if row["dataset"] == "kalantari"}
     assert found["Proposed"]["kind"] == "measured"
     assert not any("not comparable" in row["note"] for row in found.values())

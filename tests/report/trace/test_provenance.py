@@ -3,6 +3,7 @@
 import hashlib
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
@@ -11,6 +12,7 @@ from bench.core.params import load
 from bench.core.registry import ROOT
 from bench.report.trace import digests, origins, provenance
 from bench.report.trace.origins import Sources
+from bench.stages import plan
 from tests.report.conftest import parameters
 
 FULL = "full--panoramas--s0"
@@ -87,7 +89,7 @@ def test_tables_name_their_rows_and_what_these_stand_on(recorded):
     assert entries["table3_differences"]["evaluations"] == entries["table3"]["evaluations"]
     assert "reference-only--panoramas" in entries["table1"]["evaluations"] and entries["table1"]["sizes"]
     assert entries["table2"]["stages"].index("codebook@vanilla-32--panoramas--s0") < entries["table2"]["stages"].index(
-        f"evaluate_vq@{FULL}--panoramas"
+        f"evaluate@{FULL}--panoramas"
     )
     assert "runs" in entries["parts"] and f"inspect_network@{FULL}" in entries["parts"]["stages"]
 
@@ -105,11 +107,13 @@ def test_figures_name_what_they_show(recorded):
 
 
 def test_figures_of_one_size_name_the_books_of_that_size():
-    sizes = {"olc-16": 16, "vanilla-16": 16, "olc-32": 32, "vanilla-32": 32}
-    made = {name: {"segments": name[:-3], "codes": k, "trainset": "panoramas", "seed": 0} for name, k in sizes.items()}
-    others = {name: {**book, "codes": 64} for name, book in parameters().model_dump()["codebooks"].items()}
-    found = origins.of_file(parameters(codebooks={**made, **others}), {}, "codebooks", "atlas_k16_2")
-    assert set(found.inspections) == {"olc-16", "vanilla-16"}
+    kinds = [(kind, codes) for kind in ("olc", "vanilla") for codes in (16, 32, 64)]
+    books = {f"{kind}-{codes}": {"segments": kind, "codes": codes} for kind, codes in kinds}
+    params = parameters(
+        codebooks=books, variants={book: {"method": "olc", "codebook": book} for book in books}, tables={}
+    )
+    found = origins.of_file(params, {}, "codebooks", "atlas_k16_2")
+    assert set(found.inspections) == {"olc-16--panoramas--s0", "vanilla-16--panoramas--s0"}
 
 
 def test_what_every_section_of_the_page_draws_on_is_known(reported):
@@ -124,33 +128,26 @@ def test_a_section_that_is_not_known_names_everything():
 
 
 def test_only_the_training_that_counts_stands_behind_a_mean(measured):
-    params = parameters()
-    run = params.model_dump()["plain_runs"]["ahdrnet--panoramas--s0"]
-    other = {"code": "elsewhere"}
-    made = measured(
-        datasets={"panoramas": {"code": "panoramas"}, "elsewhere": other},
-        plain_runs={**params.model_dump()["plain_runs"], "ahdrnet--elsewhere--s0": {**run, "trainset": "elsewhere"}},
-        plain_evaluations={
-            **params.model_dump()["plain_evaluations"],
-            "crossed": {"run": "ahdrnet--elsewhere--s0", "dataset": "panoramas", "code": "m"},
-        },
-    )
+    variants = parameters().model_dump()["variants"]
+    twice = {**variants["ahdrnet"], "train": {"panoramas": [0], "elsewhere": [0]}}
+    made = measured(datasets={"panoramas": {}, "elsewhere": {}}, variants={**variants, "ahdrnet": twice})
+    assert "ahdrnet--elsewhere--s0--panoramas" in made.params.evaluations
     assert origins.scored(made.params, made.results, ["ahdrnet"]) == ("ahdrnet--panoramas--s0--panoramas",)
 
 
 @pytest.mark.parametrize("file", ["params.yaml", "profiles/paper/params.yaml"])
-def test_stages_are_those_of_the_pipeline(file):
+def test_stages_are_those_of_the_pipeline(file, monkeypatch):
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    params = load(ROOT / file)
-    named = {"summarize", "report"}
+    monkeypatch.chdir(ROOT)
+    params = load(Path(file))
+    planned, named = plan.document(params), set()
     for name, stage in stages.items():
-        group = stage.get("foreach")
-        named |= {f"{name}@{key}" for key in getattr(params, group.strip("${}"))} if group else {name}
-    inspected = (*params.codebooks, *(f"network-{run}" for run in params.vq_runs))
-    every = Sources(tuple(params.evaluations), inspections=inspected, sizes=True).stages(params)
+        group = stage.get("foreach", "").strip("${}").removeprefix("plan.")
+        named |= {f"{name}@{key}" for key in planned[group]} if group else {name}
+    every = Sources(tuple(params.evaluations), inspections=tuple(params.inspections), sizes=True).stages(params)
     assert set(every) <= named
     unused = {stage.partition("@")[0] for stage in named - set(every)}
-    assert unused <= {"summarize", "report", "fetch", "prepare"}
+    assert unused <= {"plan", "summarize", "report", "fetch", "prepare"}
 
 
 def test_the_page_names_the_command_for_each_table(reported):

@@ -139,7 +139,7 @@ class TestAgainstAnIndependentCount:
 def test_flops_are_those_of_pytorchs_counter_on_a_real_step():
     """Theirs counts while it computes, on 32x32 pixels; ours computes nothing."""
     smoke = load(ROOT / "profiles/smoke/params.yaml")
-    name = next(iter(smoke.vq_runs))
+    name = next(iter(smoke.runs_with_codebook))
     learner = HdrLearner(networks.build(smoke, smoke.runs[name]), smoke.stage2, None)
     frames, truth = torch.rand(2, 3, 6, 32, 32), torch.rand(2, 3, 32, 32)
     with counting._as_on_a_gpu(), FlopCounterMode(display=False) as counter:

@@ -98,7 +98,7 @@ def test_a_change_of_code_or_settings_is_measured_again(params, asked, monkeypat
     other = params.model_copy(update={"head": "mu-residual"})
     predictions.run(other, ["ahdrnet"])
     assert len(asked[0]) == 1
-    monkeypatch.setattr(predictions, "digest", lambda settings, code: "another")
+    monkeypatch.setattr(predictions, "fingerprint", lambda *_, **__: "another")
     outcome = predictions.run(params, ["ahdrnet"])
     assert len(asked[0]) == 2
     with outcome.file.with_suffix(".csv").open() as file:
@@ -124,9 +124,7 @@ def test_a_failing_method_stops_no_other_and_is_tried_again(params, asked):
 
 def test_two_variants_of_one_network_are_measured_once(params, asked):
     twin = params.variants["ahdrnet"]
-    runs = {**params.plain_runs, "twin--panoramas--s0": params.plain_runs["ahdrnet--panoramas--s0"].model_copy(
-        update={"variant": "twin"})}  # fmt: skip
-    both = params.model_copy(update={"variants": {**params.variants, "twin": twin}, "plain_runs": runs})
+    both = params.model_copy(update={"variants": {**params.variants, "twin": twin}})
     outcome = predictions.run(both, ["ahdrnet", "twin"])
     assert len(asked[0]) == 1 and [row.name for row in outcome.rows] == ["ahdrnet", "twin"]
 

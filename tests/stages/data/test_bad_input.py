@@ -104,8 +104,11 @@ def edit(old, new):
     ("change", "words"),
     [
         (edit("method: ahdrnet", "method: ahdrnt"), ["variants.ahdrnet", "'ahdrnt'", "Did you mean 'ahdrnet'"]),
-        (edit(" preset: smoke", " preset: smoek"), ["variants.adnet", "'smoek'", "Did you mean 'smoke'?"]),
-        (edit("olc_preset: smoke", "olc_preset: smoek"), ["olc_preset", "'smoek'", "Did you mean 'smoke'?"]),
+        (
+            edit("method: adnet", "method: adnet\n    preset: smoek"),
+            ["variants.adnet", "'smoek'", "mean 'smoke'?"],
+        ),
+        (edit("\npreset: smoke", "\npreset: smoek"), ["preset of olc (preset in", "'smoek'", "Did you mean 'smoke'?"]),
         (edit("protocol: whole-float", "protocol: whole-flaot"), ["'whole-flaot'", "Did you mean 'whole-float'?"]),
         (edit("threads:", "treads:"), ["params.yaml: treads: unknown key"]),
         (edit("schedule: one-cycle", "schedual: one-cycle"), ["stage1.schedual: unknown key"]),
@@ -217,14 +220,14 @@ class TestFullDisk:
         return run
 
     def test_a_really_full_disk(self, site, on_small_disk):
-        cell, entry = next(iter(site.params.classic_evaluations.items()))
+        name, entry = next(iter(site.params.evaluations.items()))
         folder = layout.predictions(site.params, entry.run, entry.dataset)
         first, second = sorted((folder / "test").iterdir())
         wanted = read_exr(first)
-        layout.scores(site.params, cell).unlink()
+        layout.scores(site.params, name).unlink()
         room = first.stat().st_size * 3 // 2
         script = (
-            f"mount -t tmpfs -o size={room} tmpfs work/tiny/predictions && '{sys.executable}' -m bench evaluate {cell};"
+            f"mount -t tmpfs -o size={room} tmpfs work/tiny/predictions && '{sys.executable}' -m bench evaluate {name};"
             "code=$?; cp -R work/tiny/predictions survivors; exit $code"
         )
         answer = on_small_disk(script)
@@ -236,24 +239,24 @@ class TestFullDisk:
         left = [path for path in Path("survivors").rglob("*") if path.is_file()]
         assert left == [Path("survivors") / first.relative_to(site.params.work / "predictions")]
         np.testing.assert_array_equal(read_exr(left[0]), wanted)
-        assert not layout.scores(site.params, cell).exists()
+        assert not layout.scores(site.params, name).exists()
 
     def test_earlier_predictions_remain(self, site, main_in, capsys, monkeypatch):
-        cell, entry = next(iter(site.params.classic_evaluations.items()))
+        name, entry = next(iter(site.params.evaluations.items()))
         folder = layout.predictions(site.params, entry.run, entry.dataset)
         before = {path: path.read_bytes() for path in folder.rglob("*.exr")}
         written, write = [], OpenEXR.File.write
 
-        def fill(file, name):
-            written.append(name)
+        def fill(file, path):
+            written.append(path)
             if len(written) < 2:
-                return write(file, name)
-            Path(name).write_bytes(b"half")
+                return write(file, path)
+            Path(path).write_bytes(b"half")
             raise RuntimeError("No space left on device.")
 
         monkeypatch.setattr(OpenEXR.File, "write", fill)
         monkeypatch.setattr(files.shutil, "disk_usage", lambda _: namedtuple("Usage", "free")(0))
-        assert main_in(site, "evaluate", cell) == 2
+        assert main_in(site, "evaluate", name) == 2
         assert "the disk is full" in capsys.readouterr().err
         assert len(written) == 2
         assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before

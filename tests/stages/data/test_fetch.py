@@ -7,10 +7,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-import yaml
 
 from bench.core.errors import BenchError, UsageError
-from bench.core.params import load
 from bench.core.registry import datasets
 from bench.data import download as downloads
 from bench.io.container import read_scene
@@ -46,22 +44,11 @@ def server(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def site(tmp_path, monkeypatch, small_params, server):
+def site(dataset_params, server):
     """Parameters with a Kalantari set that is served by the mirror; the current folder."""
-    monkeypatch.chdir(tmp_path)
-    small_params["datasets"] = {
-        "kalantari": {"code": "datasets/kalantari.py", "mirror": server.url(), "accept_licence": True}
-    }
-    for group in ("codebooks", "plain_runs", "vq_runs", "classic_evaluations", "plain_evaluations"):
-        small_params[group] = {}
-    small_params["downloads"] = {"folder": "store", "checksums": "checksums.json"}
 
-    def params(**changes):
-        content = {**small_params, **changes}
-        content["datasets"] = {"kalantari": {**small_params["datasets"]["kalantari"], **changes.get("use", {})}}
-        content.pop("use", None)
-        (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
-        return load(tmp_path / "params.yaml")
+    def params(use=None, **changes):
+        return dataset_params("kalantari", {"mirror": server.url(), "accept_licence": True, **(use or {})}, **changes)
 
     return params
 
@@ -218,6 +205,52 @@ def test_a_complete_set_passes(site, monkeypatch, capsys):
 def test_what_no_machine_can_fetch_comes_with_steps(site, name):
     with pytest.raises(UsageError, match=r"(?s)can't be fetched by machine\.\nBy hand.*1\. .*on_disk.*--verify"):
         fetch.run(site(), name, accept_licence=True)
+
+
+class TestInPlace:
+    """A set that is read in place: `fetch` says so, what it follows from, and how to take it back."""
+
+    NOTE = "store/kalantari/on-disk.txt"
+
+    @pytest.fixture
+    def params(self, tmp_path, dataset_params):
+        """Write parameters with options of the Kalantari set, which lies in `mine`; the current folder."""
+        builders.kalantari(tmp_path / "mine" / "Training" / "001")
+        builders.kalantari(tmp_path / "mine" / "Test" / "7", seed=1)
+        return lambda **use: dataset_params("kalantari", use)
+
+    def test_a_folder_named_once_is_said_each_time(self, params, tmp_path, capsys):
+        said = f"kalantari: read in place from {tmp_path / 'mine'} ({self.NOTE}; delete it to download)\n"
+        fetch.run(params(), "kalantari", root=tmp_path / "mine")
+        assert capsys.readouterr().out == said
+        fetch.run(params(), "kalantari", accept_licence=True)
+        assert capsys.readouterr().out == said
+        with pytest.raises(BenchError):  # two scenes of 89
+            fetch.check(params(), "kalantari")
+        assert capsys.readouterr().out.startswith(said)
+        (tmp_path / self.NOTE).unlink()
+        with pytest.raises(UsageError, match="If you accept it, say so once"):
+            fetch.run(params(), "kalantari")
+
+    def test_a_folder_that_is_gone_comes_with_what_names_it(self, params, tmp_path):
+        fetch.run(params(), "kalantari", root=tmp_path / "mine")
+        shutil.rmtree(tmp_path / "mine")
+        with pytest.raises(UsageError, match=rf"mine' \({self.NOTE}; delete it to download\), which is no folder"):
+            fetch.run(params(), "kalantari")
+        with pytest.raises(UsageError, match="no/where', which is no folder"):
+            fetch.run(params(), "kalantari", root=tmp_path / "no" / "where")
+
+    def test_a_folder_of_the_parameter_file_is_said_too(self, params, tmp_path, capsys):
+        fetch.run(params(on_disk=str(tmp_path / "mine")), "kalantari")
+        assert "mine (datasets.kalantari.on_disk in params.yaml)\n" in capsys.readouterr().out
+        with pytest.raises(
+            UsageError, match=r"'gone' \(datasets\.kalantari\.on_disk in params\.yaml\), which is no folder"
+        ):
+            fetch.run(params(on_disk="gone"), "kalantari")
+
+    def test_what_no_machine_can_fetch_is_not_said_to_be_downloaded(self, params, tmp_path, capsys):
+        fetch.run(params(), "folder", root=tmp_path / "mine")
+        assert "(store/folder/on-disk.txt; delete it to forget that)" in capsys.readouterr().out
 
 
 class TestBackbone:

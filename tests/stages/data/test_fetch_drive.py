@@ -7,10 +7,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import yaml
 
 from bench.core.errors import BenchError
-from bench.core.params import load
 from bench.core.registry import datasets
 from bench.stages import layout
 from bench.stages.data import fetch, prepare
@@ -39,14 +37,8 @@ def drive(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def params(tmp_path, monkeypatch, small_params):
-    monkeypatch.chdir(tmp_path)
-    for group in ("codebooks", "plain_runs", "vq_runs", "classic_evaluations", "plain_evaluations"):
-        small_params[group] = {}
-    small_params["datasets"] = {"hu": {"code": "datasets/hu.py", "accept_licence": True}}
-    small_params["downloads"] = {"folder": "store", "checksums": "checksums.json"}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(small_params))
-    return load(tmp_path / "params.yaml")
+def params(dataset_params):
+    return dataset_params("hu", {"accept_licence": True})
 
 
 def zipped(path, entries):

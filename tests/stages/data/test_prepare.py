@@ -17,6 +17,7 @@ from bench.core.params import load
 from bench.io.container import read_scene
 from bench.io.radiance import read_rgbe, write_rgbe
 from bench.report.table import caption
+from bench.stages import layout
 from bench.stages.data import prepare
 
 GOLDEN = Path(__file__).resolve().parents[2] / "data" / "golden" / "kalantari_layout"
@@ -34,17 +35,12 @@ def place(root, name, scene="ev_0_2_4"):
 
 
 @pytest.fixture
-def site(tmp_path, monkeypatch, small_params):
+def site(tmp_path, dataset_params):
     """A folder with a Kalantari set of one training and one test scene, fetched; the current folder."""
-    monkeypatch.chdir(tmp_path)
     source = tmp_path / "kalantari"
     place(source, "Training/001")
     place(source, "Test/EXTRA/002", "ev_m3_0_3")
-    small_params["datasets"] = {"kalantari": {"code": "datasets/kalantari.py", "waive": {"duplicates": TWINS}}}
-    for group in ("codebooks", "plain_runs", "vq_runs", "classic_evaluations", "plain_evaluations"):
-        small_params[group] = {}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(small_params))
-    note = tmp_path / "work" / "small" / "raw" / "kalantari" / "on_disk.json"
+    note = layout.raw(dataset_params("kalantari", {"waive": {"duplicates": TWINS}}), "kalantari") / "on_disk.json"
     note.parent.mkdir(parents=True)
     note.write_text(json.dumps({"folder": str(source)}))
     return tmp_path

@@ -4,12 +4,10 @@ import json
 import shutil
 
 import pytest
-import yaml
 from typer.testing import CliRunner
 
 from bench.__main__ import app
 from bench.core.errors import UsageError
-from bench.core.params import load
 from bench.core.registry import ROOT
 from bench.stages import layout
 from bench.stages.data import prepare
@@ -17,16 +15,11 @@ from tests.data import builders
 
 
 @pytest.fixture
-def params(tmp_path, monkeypatch, small_params):
+def params(tmp_path, dataset_params):
     """Parameters, in a file of another name than the default, of a Kalantari set read in place; the current folder."""
-    monkeypatch.chdir(tmp_path)
     builders.kalantari(tmp_path / "mine" / "Training" / "001")
     builders.kalantari(tmp_path / "mine" / "Test" / "EXTRA" / "007", seed=1)
-    for group in ("codebooks", "plain_runs", "vq_runs", "classic_evaluations", "plain_evaluations"):
-        small_params[group] = {}
-    small_params |= {"params_file": "other.yaml", "datasets": {"kalantari": {"code": "datasets/kalantari.py"}}}
-    (tmp_path / "other.yaml").write_text(yaml.safe_dump(small_params))
-    loaded = load(tmp_path / "other.yaml")
+    loaded = dataset_params("kalantari", file="other.yaml")
     note = layout.raw(loaded, "kalantari") / "on_disk.json"
     note.parent.mkdir(parents=True)
     note.write_text(json.dumps({"folder": str(tmp_path / "mine")}))

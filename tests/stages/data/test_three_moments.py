@@ -5,10 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import yaml
 
 from bench.core.errors import BenchError, UsageError
-from bench.core.params import load
 from bench.core.registry import datasets
 from bench.io.container import read_scene
 from bench.io.ldr import write_tiff16
@@ -18,17 +16,11 @@ from tests.data import builders
 
 
 @pytest.fixture
-def params(tmp_path, monkeypatch, small_params):
+def params(tmp_path, dataset_params):
     """Parameters of a set of two training scenes and a test scene, read in place; the current folder."""
-    monkeypatch.chdir(tmp_path)
     for seed, name in enumerate(("Training/001_2", "Training/002_2", "Test/001_2")):
         builders.challenge123(tmp_path / "mine" / name, seed=seed)
-    for group in ("codebooks", "plain_runs", "vq_runs", "classic_evaluations", "plain_evaluations"):
-        small_params[group] = {}
-    small_params["datasets"] = {"challenge123": {"code": "datasets/challenge123.py", "on_disk": str(tmp_path / "mine")}}
-    small_params["downloads"] = {"folder": "store", "checksums": "checksums.json"}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(small_params))
-    return load(tmp_path / "params.yaml")
+    return dataset_params("challenge123", {"on_disk": str(tmp_path / "mine")})
 
 
 def record(params, split="train", name="001"):

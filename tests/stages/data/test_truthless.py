@@ -11,25 +11,20 @@ from bench.stages.reporting import report
 from bench.stages.scoring import evaluate, summarize
 from tests.data import builders
 
+TOO = ("reference-only", "ahdrnet")
+"""Variants that are evaluated on Tursun's set, too."""
+
 
 @pytest.fixture
 def truthless(site, tmp_path):
-    """The finished workshop, with Tursun's set and two cells on it."""
+    """The finished workshop, with two evaluations on Tursun's set."""
     for seed, name in enumerate(("Cafe", "Bench")):
         builders.tursun(tmp_path / "tursun" / name, seed=seed)
-    content = {
-        "datasets": {"tursun": {"code": "datasets/tursun.py", "on_disk": str(tmp_path / "tursun")}},
-        "classic_evaluations": {
-            "reference-only--tursun": {
-                "run": "reference-only",
-                "dataset": "tursun",
-                "code": "methods/reference_only.py",
-            }
-        },
-        "plain_evaluations": {
-            f"{site.plain}--tursun": {"run": site.plain, "dataset": "tursun", "code": "methods/ahdrnet.py"}
-        },
+    variants = site.params.variants
+    more = {
+        name: {**variants[name].model_dump(exclude_unset=True), "evaluate": ["panoramas", "tursun"]} for name in TOO
     }
+    content = {"datasets": {"tursun": {"on_disk": str(tmp_path / "tursun")}}, "variants": more}
     changed = site.change(**content)
     for stage in (fetch, prepare):
         stage.run(changed.params, "tursun")
@@ -38,12 +33,12 @@ def truthless(site, tmp_path):
 
 def test_it_is_predicted_shown_and_not_scored(truthless):
     params = truthless.params
-    cells = [cell for cell, entry in params.evaluations.items() if entry.dataset == "tursun"]
-    for cell in cells:
-        evaluate.run(params, cell)
-        assert layout.scores(params, cell).read_text() == ",".join(COLUMNS) + "\n"
-        assert read_scores([layout.sensitivity(params, cell)]).empty
-        folder = layout.predictions(params, params.evaluations[cell].run, "tursun")
+    names = [name for name, entry in params.evaluations.items() if entry.dataset == "tursun"]
+    for name in names:
+        evaluate.run(params, name)
+        assert layout.scores(params, name).read_text() == ",".join(COLUMNS) + "\n"
+        assert read_scores([layout.sensitivity(params, name)]).empty
+        folder = layout.predictions(params, params.evaluations[name].run, "tursun")
         assert {path.name for path in folder.rglob("*.exr")} == {"Cafe.exr", "Bench.exr"}
     summarize.run(params)
     report.run(params)

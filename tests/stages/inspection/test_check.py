@@ -79,8 +79,7 @@ def test_a_row_too_close_to_the_floors_is_found(learned, capsys, metric, gain, s
 
 
 def test_nothing_to_check_is_no_success(site):
-    nothing = {"plain_runs", "plain_evaluations", "vq_runs", "vq_evaluations"}
-    bare = site._replace(params=site.params.model_copy(update={key: {} for key in nothing}))
+    bare = site.change(variants={name: {"method": "olc", "train": {}} for name in ("ahdrnet", "olc-32")})
     bare.run("summarize")
     with pytest.raises(BenchError, match="nothing was checked"):
         bare.run("check")

@@ -68,10 +68,10 @@ WRITERS = {
 def test_every_container_gives_the_same_weights(name, theirs, desk, tmp_path, capsys):
     WRITERS[name](tmp_path / name, theirs[0])
     import_weights.run(desk, "ahdrnet", tmp_path / name, "smoke", "authors")
-    found = load_file(layout.imported("authors"))
+    found = load_file(layout.foreign("authors"))
     assert found.keys() == theirs[1].keys()
     assert all(torch.equal(value, theirs[1][key]) for key, value in found.items())
-    card = json.loads(layout.imported("authors").with_suffix(".json").read_text())
+    card = json.loads(layout.foreign("authors").with_suffix(".json").read_text())
     assert (card["source"], card["preset"], card["head"], card["method"]) == (name, "smoke", "published", "ahdrnet")
     assert card["source_sha256"] == sha256((tmp_path / name).read_bytes()).hexdigest()
     assert card["kind"] == "third-party weights" and card["finite"] and card["conventions"]["ours"]["colours"] == "RGB"
@@ -90,7 +90,7 @@ def test_a_pickled_class_is_refused_with_advice_and_never_runs(desk, tmp_path):
     torch.save(methods["ahdrnet"].build("smoke"), whole)
     with pytest.raises(UsageError, match=r"isn't a file of plain tensors \(it names methods\.ahdrnet\.AHDRNet\)\. One"):
         import_weights.run(desk, "ahdrnet", whole, "smoke")
-    assert not layout.imported("ahdrnet").exists()
+    assert not layout.foreign("ahdrnet").exists()
 
 
 def stored(*, zipped=True):
@@ -150,7 +150,7 @@ def test_a_method_may_read_its_own_raw_file(desk, tmp_path, theirs, monkeypatch)
         methods["ahdrnet"].load(), "read_published", staticmethod(lambda path: theirs[0]), raising=False
     )
     import_weights.run(desk, "ahdrnet", file, "smoke", "raw")
-    assert load_file(layout.imported("raw")).keys() == theirs[1].keys()
+    assert load_file(layout.foreign("raw")).keys() == theirs[1].keys()
 
 
 @pytest.mark.parametrize(
@@ -186,26 +186,18 @@ def with_imported(site, theirs, tmp_path, capsys):
     """A site whose parameters name a variant with imported weights."""
     torch.save(theirs[0], tmp_path / "authors.pth")
     import_weights.run(site.params, "ahdrnet", tmp_path / "authors.pth", "smoke", "authors")
-    file = str(layout.imported("authors"))
+    file = str(layout.foreign("authors"))
     rows = {**site.params.rows(1), "AHDRNet, authors' weights": "theirs"}
     return site.change(
         variants={"theirs": {"method": "ahdrnet", "preset": "smoke", "weights": file}},
-        imported_evaluations={
-            "theirs--panoramas": {
-                "run": "theirs",
-                "dataset": "panoramas",
-                "code": "methods/ahdrnet.py",
-                "weights": file,
-            }
-        },
         tables={"1": {"rows": rows}},
     )
 
 
 def test_the_row_is_of_its_own_kind_and_ranked(with_imported):
-    from bench.stages.training.networks import read_imported
+    from bench.stages.training.networks import read_foreign
 
-    network = read_imported(with_imported.params, "theirs")
+    network = read_foreign(with_imported.params, "theirs")
     assert network.head.kind == "published", "the profile's head isn't the weights'"
     with_imported.run("evaluate", "theirs--panoramas")
     rows = read_scores([layout.scores(with_imported.params, "theirs--panoramas")])
@@ -219,13 +211,12 @@ def test_the_row_is_of_its_own_kind_and_ranked(with_imported):
 
 
 def test_missing_weights_are_answered_with_the_command(with_imported):
-    layout.imported("authors").unlink()
+    layout.foreign("authors").unlink()
     with pytest.raises(UsageError, match=r"import-weights ahdrnet FILE --preset smoke --name authors"):
         with_imported.run("evaluate", "theirs--panoramas")
 
 
-def test_a_variant_with_weights_is_neither_trained_nor_evaluated_elsewhere(with_imported):
-    cells = with_imported.params.imported_evaluations
-    moved = {key: cell.model_dump() for key, cell in cells.items()}
-    with pytest.raises(UsageError, match="stands under imported_evaluations"):
-        with_imported.change(imported_evaluations={key: {**c, "weights": "x"} for key, c in moved.items()})
+def test_a_variant_with_weights_is_not_trained(with_imported):
+    entry = with_imported.params.variants["theirs"].model_dump(exclude_unset=True)
+    with pytest.raises(UsageError, match="isn't trained here: it has others' weights"):
+        with_imported.change(variants={"theirs": {**entry, "train": {"panoramas": [0]}}})

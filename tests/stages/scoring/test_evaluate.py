@@ -13,7 +13,7 @@ from bench.stages import layout
 @pytest.fixture
 def cell(site):
     """An evaluation of a method without training."""
-    return next(iter(site.params.classic_evaluations))
+    return next(iter(site.params.evaluations))
 
 
 def contents(folder):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench.core.errors import UsageError
+from bench.core.fingerprint import DECIDES
 from bench.core.method import MethodCard
 from bench.io.container import list_scenes
 from bench.stages import layout
@@ -72,7 +73,7 @@ def test_other_options_code_or_scenes_are_predicted_anew_and_the_old_is_forgotte
     assert len(calls) == 2 * len(names(site))
     assert len(second) == len(first)
     assert not set(second) & set(first)
-    monkeypatch.setattr(predict, "CODE", (*predict.CODE, "bench/io"))
+    monkeypatch.setitem(DECIDES, "prediction", (*DECIDES["prediction"], "bench/io"))
     changed.run("evaluate", CELL)
     assert len(calls) == 3 * len(names(site))
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.core import parallel
+from bench.core import fingerprint, parallel
 from bench.core.errors import UsageError
 from bench.core.registry import protocols
 from bench.core.scene import Scene
@@ -161,18 +161,18 @@ def test_changed_metric_code_rescores(tasks, rules, computed, monkeypatch, tmp_p
     for name in (change, "bench/metrics/protocols/whole-float.yaml"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
-    monkeypatch.setattr(score_cache, "ROOT", tmp_path)
-    monkeypatch.setattr(score_cache, "CODE", (str(Path(change).parent),))
+    monkeypatch.setattr(fingerprint, "ROOT", tmp_path)
+    monkeypatch.setitem(fingerprint.DECIDES, "score", (str(Path(change).parent),))
     seen = []
     for text in ("", "# comment of a protocol", "x = 1\n"):
         where = change if text.startswith("x") else "bench/metrics/protocols/whole-float.yaml"
         with (tmp_path / where).open("a") as file:
             file.write(text)
-        score_cache._digest.cache_clear()
+        fingerprint._code.cache_clear()
         score(tasks, rules)
         seen.append(len(computed))
         computed.clear()
-    score_cache._digest.cache_clear()
+    fingerprint._code.cache_clear()
     assert seen == [2 * COUNT, 0, 2 * COUNT]
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from bench.color.registration import flow, register
+from bench.core.fingerprint import DECIDES
 from bench.core.method import MethodCard
 from bench.core.registry import methods
 from bench.io.container import read_scene
@@ -38,9 +39,6 @@ def aligning(site):
     """A workshop with a run of a method that aligns."""
     return site.change(
         variants={"kalantari2017": {"method": "kalantari2017", "preset": "smoke"}},
-        plain_runs={
-            RUN: {"variant": "kalantari2017", "trainset": "panoramas", "seed": 0, "code": "methods/kalantari2017.py"}
-        },
         head="published",
     )
 
@@ -92,7 +90,7 @@ def test_one_process_at_a_time_registers(aligning, monkeypatch):
 def test_other_code_or_data_registers_afresh(aligning, monkeypatch):
     inputs.read_aligned(aligning.params, "panoramas", "train", CARD)
     before = len(kept(aligning))
-    monkeypatch.setattr(inputs, "REGISTERING", (*inputs.REGISTERING, "bench/nn/tiling.py"))
+    monkeypatch.setitem(DECIDES, "alignment", (*DECIDES["alignment"], "bench/nn/tiling.py"))
     inputs.read_aligned(aligning.params, "panoramas", "train", CARD)
     assert len(kept(aligning)) == 2 * before
 

@@ -16,14 +16,10 @@ RUN, CELL = "olc-random--panoramas--s0", "olc-random--panoramas--s0--panoramas"
 @pytest.fixture
 def controlled(site):
     """The finished workshop with the control as one more run without a codebook."""
-    proposed = site.params.variants[site.params.vq_runs[site.vq].variant]
+    proposed = site.params.variants[site.params.runs[site.vq].variant]
     options = {"prior_weights": "random", "prior_frozen": False, "vqgan": {"codes": 16, "segments": "olc"}}
     variant = {"method": "olc", "preset": proposed.preset, "options": options}
-    run = {"variant": "olc-random", "trainset": "panoramas", "seed": 0, "code": "methods/olc"}
-    cell = {"run": RUN, "dataset": "panoramas", "code": "methods/olc"}
-    return site.change(
-        variants={"olc-random": variant}, plain_runs={RUN: run}, plain_evaluations={CELL: cell}
-    )  # fmt: skip
+    return site.change(variants={"olc-random": variant})
 
 
 def test_the_control_trains_and_is_scored_without_a_codebook(controlled):
@@ -46,11 +42,14 @@ def test_the_control_trains_and_is_scored_without_a_codebook(controlled):
 
 
 def test_a_run_on_a_codebook_without_a_prior_is_refused(site):
-    name = site.params.vq_runs[site.vq].variant
-    variant = site.params.variants[name].model_dump() | {"options": {"prior": "none"}}
+    name = site.params.runs[site.vq].variant
+    variant = site.params.variants[name].model_dump(exclude_unset=True) | {"options": {"prior": "none"}}
     p = site.change(variants={name: variant}).params
-    with pytest.raises(UsageError, match=f"{name}.*prior: none would not use codebook {site.codebook!r}.*plain_runs"):
-        networks.build(p, p.vq_runs[site.vq])
+    with pytest.raises(
+        UsageError,
+        match=f"{name}.*prior: none would not use codebook {site.codebook!r}.*Give the variant no `codebook`",
+    ):
+        networks.build(p, p.runs[site.vq])
 
 
 def test_patches_too_small_for_the_discriminator_are_refused_at_once(site):
@@ -66,7 +65,7 @@ def test_a_codebook_of_another_form_carries_a_network_through_the_pipeline(site)
     p = changed.params
     changed.run("codebook", site.codebook)
     changed.run("train", site.vq)
-    cell = next(name for name, entry in p.vq_evaluations.items() if entry.run == site.vq)
+    cell = next(name for name, entry in p.evaluations.items() if entry.run == site.vq)
     changed.run("evaluate", cell)
     book = layout.codebook(p, site.codebook)
     settings = json.loads(book.with_suffix(".json").read_text())["settings"]

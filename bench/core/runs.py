@@ -1,0 +1,154 @@
+"""The trainings and evaluations that a parameter file asks for: derived from its variants and two defaults."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bench.core.registry import code_of, methods
+
+if TYPE_CHECKING:
+    from bench.core.params import Params, Variant
+    from bench.core.recipe import Kind
+
+UNTRAINED = "untrained"
+"""Stands for the training set of what isn't trained here, where test sets are given for each training set."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training of one variant.
+
+    code     : file or folder of the method.
+    codebook : the training of a codebook that it builds on (`CodebookRun`), if any.
+    """
+
+    variant: str
+    trainset: str
+    seed: int
+    code: str
+    codebook: str | None
+    recipe: "Kind | None"
+
+
+@dataclass(frozen=True)
+class CodebookRun:
+    """One training of one codebook (`bench.core.params.Codebook`)."""
+
+    codebook: str
+    segments: str
+    codes: int
+    trainset: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One variant on the test split of one data set.
+
+    run     : the training that is evaluated; of a variant that isn't trained here, the variant's own name, under which
+              its predictions lie.
+    code    : file or folder of the method.
+    weights : others' weights, if the variant has such.
+    """
+
+    run: str
+    variant: str
+    dataset: str
+    code: str
+    weights: str | None = None
+
+
+def trains(variant: "Variant") -> bool:
+    """Tell whether a variant is trained here: it has a network, and no weights of others."""
+    return methods[variant.method].trains and variant.weights is None
+
+
+def runs(params: "Params") -> dict[str, Run]:
+    """Return all trainings of HDR networks by id, first seeds first: an early end leaves whole tables of one seed."""
+    found: dict[str, Run] = {}
+    wanted = {name: variant for name, variant in params.variants.items() if trains(variant)}
+    for rank in range(max((len(s) for v in wanted.values() for s in _train(params, v).values()), default=0)):
+        for name, variant in wanted.items():
+            for trainset, seeds in _train(params, variant).items():
+                if rank < len(seeds):
+                    book = variant.codebook and run_id(variant.codebook, trainset, seeds[rank])
+                    code = code_of(methods[variant.method].module)
+                    run = Run(name, trainset, seeds[rank], code, book, variant.recipe)
+                    found[run_id(name, trainset, run.seed)] = run
+    return found
+
+
+def codebook_runs(params: "Params") -> dict[str, CodebookRun]:
+    """Return the trainings of codebooks that the runs build on, by id, in the order of the parameter file."""
+    order = list(params.codebooks)
+    needed = {
+        run.codebook: CodebookRun(name, book.segments, book.codes, run.trainset, run.seed)
+        for run in params.runs.values()
+        if run.codebook is not None
+        for name in [params.variants[run.variant].codebook or ""]
+        for book in [params.codebooks[name]]
+    }
+    return dict(sorted(needed.items(), key=lambda item: (item[1].seed, order.index(item[1].codebook))))
+
+
+def evaluations(params: "Params") -> dict[str, Evaluation]:
+    """Return all evaluations by id: what isn't trained here, then every run."""
+    found: dict[str, Evaluation] = {}
+    for name, variant in params.variants.items():
+        if not trains(variant):
+            code = code_of(methods[variant.method].module)
+            for dataset in _tested(params, variant, UNTRAINED):
+                found[f"{name}--{dataset}"] = Evaluation(name, name, dataset, code, variant.weights)
+    for key, run in params.runs.items():
+        for dataset in _tested(params, params.variants[run.variant], run.trainset):
+            found[f"{key}--{dataset}"] = Evaluation(key, run.variant, dataset, run.code)
+    return found
+
+
+def run_id(name: str, trainset: str, seed: int) -> str:
+    """Return what the training of a variant or codebook is called."""
+    return f"{name}--{trainset}--s{seed}"
+
+
+def check(params: "Params", expect: Callable[[str, str, Mapping[str, Any]], None]) -> None:
+    """Refuse, with a ValueError, sets, seeds and codebooks that don't fit; `expect` refuses an unknown name."""
+    for where, trained, tested in _stated(params):
+        for trainset, seeds in (trained or {}).items():
+            expect(f"{where}train", trainset, params.datasets)
+            if len(set(seeds)) != len(seeds):
+                raise ValueError(f"{where}train.{trainset}: a seed stands there twice")
+        if isinstance(tested, Mapping):
+            for trainset in tested:
+                expect(f"{where}evaluate", trainset, {**params.datasets, UNTRAINED: None})
+        for dataset in _all(tested):
+            expect(f"{where}evaluate", dataset, params.datasets)
+    for name, variant in params.variants.items():
+        for field in ("train", "codebook", "recipe"):
+            if getattr(variant, field) and not trains(variant):
+                why = "it has others' weights" if variant.weights else f"{variant.method} has nothing to train"
+                raise ValueError(f"variants.{name}.{field}: it isn't trained here: {why}; remove the field")
+        if variant.codebook and "codebook" not in methods[variant.method].requires:
+            raise ValueError(f"variants.{name}.codebook: {variant.method} builds on no codebook; remove the field")
+
+
+def _stated(params: "Params") -> Iterator[tuple[str, Any, Any]]:
+    yield "", params.train, params.evaluate
+    for name, variant in params.variants.items():
+        yield f"variants.{name}.", variant.train, variant.evaluate
+
+
+def _all(tested: Any) -> Iterator[str]:
+    if isinstance(tested, Mapping):
+        for sets in tested.values():
+            yield from sets
+    else:
+        yield from tested or ()
+
+
+def _train(params: "Params", variant: "Variant") -> Mapping[str, tuple[int, ...]]:
+    return params.train if variant.train is None else variant.train
+
+
+def _tested(params: "Params", variant: "Variant", trainset: str) -> tuple[str, ...]:
+    tested = params.evaluate if variant.evaluate is None else variant.evaluate
+    return tuple(tested.get(trainset, ())) if isinstance(tested, Mapping) else tested
