@@ -66,7 +66,7 @@ def render(page: Page) -> str:
             views={table.name: view(table) for table in tables},
             kinds={kind: meaning for kind, meaning in KINDS.items() if kind in found},
             papers=[section.title for section in page.sections if section.anchor in ("table1", "table2", "table3")],
-            decided=[_decided(decision) for decision in decisions(page.params)],
+            decided=[_decided(one) for one in decisions(page.params) if _concerns(one, page.params)],
         )
     )
     if len(html.encode()) > LIMIT:
@@ -76,6 +76,13 @@ def render(page: Page) -> str:
             f"largest picture is {largest.name}. Name fewer variants under `tables.crops`."
         )
     return html
+
+
+def _concerns(decision: Decision, params: Params) -> bool:
+    """Tell whether a decision concerns what this profile trains, or the networks that it was given weights of."""
+    if decision.field.startswith("stage1."):
+        return bool(params.codebooks)
+    return bool(params.runs or params.codebooks or any(variant.weights for variant in params.variants.values()))
 
 
 def _decided(decision: Decision) -> Decision:

@@ -109,8 +109,8 @@ def test_report_survives_missing_parts_and_says_so(bare):
 
 
 TABLES = parameters().model_dump(by_alias=True)["tables"]
-FIXED = {"masks", "protocols", "views", "decisions", "repeat"}
-LEARNED = {"support", "curves", "crops", "table1", "table2", "table3"}
+FIXED = {"masks", "protocols", "views", "repeat"}
+LEARNED = {"decisions", "support", "curves", "crops", "table1", "table2", "table3"}
 UNUSED = {"method": "olc", "train": {}, "evaluate": []}
 NO_CODEBOOKS = {
     "codebooks": {},
@@ -130,7 +130,7 @@ ALONE = {"codebooks": {}, "variants": {"reference-only": variant("reference-only
         ({"tables": {**TABLES, "3": None}}, {*FIXED, *LEARNED, "codebooks"} - {"table3"}),
         (
             {"tables": {**TABLES, "2": None, "3": None, "crops": []}, **NO_CODEBOOKS},
-            {*FIXED, "table1", "curves"},
+            {*FIXED, "table1", "curves", "decisions"},
         ),
     ],
     ids=["one method", "no other protocol", "own row", "no Table 1", "no Table 2", "no Table 3", "no codebooks"],
