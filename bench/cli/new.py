@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.settings import ROOT, workplace
+from bench.cli.settings import workplace
 from bench.core.errors import UsageError
 
 app = typer.Typer(
@@ -103,7 +103,7 @@ def profile(name: str) -> None:
             raise UsageError(f"{folder} exists; choose another name, or change {file}.")
         folder.mkdir(parents=True)
         file.write_text(PROFILE.format(name=name, file=file), encoding="utf-8")
-        (folder / "dvc.yaml").symlink_to(os.path.relpath(ROOT / "dvc.yaml", folder))
+        (folder / "dvc.yaml").symlink_to(os.path.relpath("dvc.yaml", folder))
         plan.write(load(file))
     typer.echo(f"{file} is written; run it with: dvc repro {folder / 'dvc.yaml'}")
 
