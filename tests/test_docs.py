@@ -62,6 +62,8 @@ def merge(tree, addition):
 @pytest.fixture
 def example(tmp_path, monkeypatch):
     """Write an example of CONTRIBUTING.md into a copy of the tree, and return its card."""
+    # Registries read their folder once, when first asked: ours must be read before ROOT moves.
+    assert all(known.every for known in (registry.methods, registry.datasets, registry.metrics, registry.sections))
     monkeypatch.setattr(registry, "ROOT", tmp_path)
 
     def install(path, package, card):

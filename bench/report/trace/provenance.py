@@ -86,8 +86,8 @@ def target(params: Params, stage: str) -> str:
 
 def protocol(params: Params) -> dict[str, Any]:
     """Return the profile's protocol by its id, with every setting that moves a number."""
-    rules = protocols[params.protocol]
-    return {"id": rules.id, "settings": rules.model_dump(mode="json", exclude=NOT_SETTINGS)}
+    used = protocols[params.protocol]
+    return {"id": used.id, "settings": used.model_dump(mode="json", exclude=NOT_SETTINGS)}
 
 
 def card(whole: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,6 +102,6 @@ def _entry(params: Params, made: Sources, files: Mapping[str, str]) -> dict[str,
 
 
 def _evaluation(params: Params, key: str, known: Known) -> dict[str, Any]:
-    cell = params.evaluations[key]
-    named = {"stage": f"evaluate@{key}", "run": cell.run, "dataset": cell.dataset}
+    entry = params.evaluations[key]
+    named = {"stage": f"evaluate@{key}", "run": entry.run, "dataset": entry.dataset}
     return {**named, **known.evaluations.get(key, {})}
