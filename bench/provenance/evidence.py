@@ -58,12 +58,8 @@ class Evidence:
     def lock(self) -> RecordedStages:
         """The dvc.lock beside the profile's parameter file; a damaged one raises UsageError."""
         file = Path(self.params.params_file).with_name("dvc.lock")
-        return RecordedStages(
-            file,
-            {as_today(name): entry for name, entry in stages(file.read_bytes(), str(file)).items()}
-            if file.exists()
-            else {},
-        )
+        entries = stages(file.read_bytes(), str(file)) if file.exists() else {}
+        return RecordedStages(file, {as_today(name): entry for name, entry in entries.items()})
 
     @property
     def provenance_file(self) -> Path:
