@@ -88,7 +88,7 @@ class DatasetCard:
         return self.reader(layout).find(Path(root), split)
 
     def scenes(self, root: Path, split: str, layout: str | None = None) -> "Iterator[Scene]":
-        """Yield the scenes of one split as the files under `root` hold them; `bench.data.checks` judges them."""
+        """Yield the scenes of one split as the files under `root` hold them, unchecked (`bench.data.checks`)."""
         found = self.find(root, split, layout)
         reader = self.reader(found.layout)
         return (reader.read(folder, split) for folder in found.folders)

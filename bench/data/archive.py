@@ -109,8 +109,10 @@ def _opened(archive: Path) -> zipfile.ZipFile:
 
 def _where_cut(archive: Path) -> str:
     """Say where a zip without directory ends, and where its last whole entry does."""
-    size, place, data = archive.stat().st_size, 0, archive.open("rb")
-    with data:
+    size, place = archive.stat().st_size, 0
+    with archive.open("rb") as data:
+        zipped = data.read(4) == b"PK\x03\x04"
+        data.seek(0)
         while len(header := data.read(LOCAL_HEADER.size)) == LOCAL_HEADER.size:
             mark, _, flags, *_, packed, _, name, extra = LOCAL_HEADER.unpack(header)
             end = place + LOCAL_HEADER.size + name + extra + packed
@@ -118,9 +120,7 @@ def _where_cut(archive: Path) -> str:
                 break
             place = end
             data.seek(place)
-    with archive.open("rb") as data:
-        zipped = data.read(4) == b"PK\x03\x04"
-    if place == 0 and not zipped:
+    if not zipped:
         return f"no zip archive, {size} bytes"
     return f"cut short at byte {size}; its last whole entry ends at byte {place}"
 
