@@ -14,6 +14,7 @@ from bench.cli import (
     doctor,
     explain,
     launch,
+    new,
     own_files,
     stages,
 )
@@ -39,6 +40,7 @@ app.add_typer(stages.app)
 app.add_typer(own_files.app)
 app.add_typer(data.data, name="data")
 app.add_typer(cost.app, name="cost")
+app.add_typer(new.app, name="new")
 
 
 @app.callback()

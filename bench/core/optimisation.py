@@ -14,9 +14,9 @@ WARM_UP = 0.1
 class Optimisation(Section):
     """Steps, batch and learning rate of one training."""
 
-    steps: int = Field(gt=0)
+    steps: int = Field(gt=0, description="optimiser steps of the whole training")
     batch: int = silent(8, "batch size isn't printed", gt=0)
-    lr: float = Field(default=1e-4, gt=0)
+    lr: float = Field(default=1e-4, gt=0, description="peak learning rate; the schedule is `lr_at`")
     betas: tuple[float, float] = silent((0.9, 0.99), "FeMaSR's, whose other settings coincide with the paper's")
     schedule: Literal["constant", "one-cycle", "decay"] = silent("constant", "no schedule is printed")
     decay: float = Field(
@@ -75,7 +75,7 @@ class Stage1(Optimisation):
 
     network: Literal["A", "A+attn", "B", "C"] = silent("A", "the paper gives H/8 and 8C only; see the specification")
     images: Literal["mixture", "hdr"] = silent("mixture", "vanilla isn't defined: V-mix, or HDR images alone (V-HDR)")
-    lr_discriminator: float = Field(default=4e-4, gt=0)
+    lr_discriminator: float = Field(default=4e-4, gt=0, description="peak learning rate of the discriminator")
     eta: Literal["per-batch", "per-sample"] = silent("per-batch", "'in every iteration' read as one draw a batch")
     encoder_domain: Literal["linear", "mu-law"] = silent("linear", "the encoder is printed as E(X)")
     init: Literal["uniform", "data"] = silent("uniform", "uniform(-1/K, 1/K), as FeMaSR and VQFR")

@@ -73,6 +73,8 @@ def document(params: Params) -> dict[str, Any]:
     file = Path(params.params_file)
     stated = params.model_dump(mode="json", exclude_unset=True)
     full = params.model_dump(mode="json")
+    if not (params.runs or params.codebook_runs):
+        stated |= {"perceptual": {"backbone": "none"}}  # as the stage `backbone` has it
     plain = {name: stated.get(name, {} if isinstance(full[name], dict) else full[name]) for name in SETTINGS}
     return {
         "profile": params.profile,

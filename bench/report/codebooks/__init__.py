@@ -1,1 +1,1 @@
-"""What codebooks hold and how they are used."""
+"""Codebooks: tables, figures and sentences of what `inspect` found."""

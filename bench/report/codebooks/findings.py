@@ -1,4 +1,4 @@
-"""What the inspected codebooks say about the paper's claim, in sentences that follow the numbers."""
+"""Sentences on the inspected codebooks and the paper's claim, filled in from the numbers."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import fmean
@@ -18,7 +18,7 @@ CONTRASTS: Mapping[str, Callable[[Report], float | None]] = {
         report["zones"]["zones"]["saturated"].get("half", {}).get("share")
     ),
 }
-"""What an overlapped codebook is compared with its vanilla counterpart in; None where nothing was counted."""
+"""Numbers in which an overlapped codebook is compared with its vanilla counterpart; None: nothing was counted."""
 
 
 def sentences(found: Sequence[Report]) -> list[str]:

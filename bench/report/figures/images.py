@@ -236,7 +236,7 @@ def _legend(exhibit: Exhibit) -> str:
 
 
 class SceneMaps(NamedTuple):
-    """What there is to draw of one scene.
+    """One scene to draw maps of.
 
     prediction, truth : (H, W, 3) linear relative radiance, finite.
     visibility        : (H, W) probability in [0, 1] that an observer sees the difference, or None with `reason`.

@@ -1,4 +1,4 @@
-"""Where the names of points in a plane stand, so that none covers another, a point or a pointer."""
+"""Placement of the names of points in a plane: none covers another, a point or a pointer."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ GAP = 1.5
 """Space around a name, in points."""
 
 CROSSED = 40.0
-"""What a name's place costs more if a line of the plot runs through it, in points of distance."""
+"""Extra cost of a place that a line of the plot runs through, in points of distance."""
 
 Spot = tuple[float, float]
 

@@ -25,7 +25,7 @@ DOMINATED = 0.45
 
 WHOLE = "Pareto front (faint marks: beaten in both)"
 PART = "front right of the dashed line (faint: beaten)"
-"""What the legend calls the front where every method has a cost, and where a dashed line parts those without."""
+"""The front's name in the legend where every method has a cost, and where a dashed line parts those without."""
 
 RADIUS = 3.6
 """Half the edge of the square around a mark that names keep off, in points."""

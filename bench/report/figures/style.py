@@ -1,4 +1,4 @@
-"""How figures look, and how they become the same bytes each time."""
+"""The look of figures, and writing them to the same bytes each time."""
 
 import io
 from collections.abc import Iterator
@@ -94,7 +94,7 @@ def picture(axes: "Axes", pixels: NDArray[np.uint8], title: str = "", smooth: bo
 
 
 def bare(axes: "Axes") -> None:
-    """Take ticks, grid and frame away."""
+    """Remove ticks, grid and frame."""
     axes.set_xticks([])
     axes.set_yticks([])
     axes.grid(False)

@@ -46,7 +46,7 @@ class PageSection:
 
 @dataclass(frozen=True)
 class Page:
-    """What the page says: the profile's parameters, a box of facts about it, and its sections."""
+    """The page's content: the profile's parameters, a box of facts about it, and its sections."""
 
     params: Params
     facts: Mapping[str, str]

@@ -17,10 +17,13 @@ from bench.stages import layout
 
 
 def run(params: Params) -> None:
-    """Write work/<profile>/backbone/card.json, and vgg16.safetensors where the profile uses ImageNet weights."""
-    folder, wanted = layout.backbone(params), params.perceptual
-    card: dict[str, Any] = {"backbone": wanted.backbone}
-    if wanted.backbone == "vgg16":
+    """Write work/<profile>/backbone/card.json, and vgg16.safetensors where a training uses ImageNet weights."""
+    folder = layout.backbone(params)
+    backbone = (
+        params.perceptual.backbone if params.runs or params.codebook_runs else "none"
+    )  # nothing is downloaded idly
+    card: dict[str, Any] = {"backbone": backbone}
+    if backbone == "vgg16":
         source = _source(params)
         write_bytes_atomic(folder / layout.VGG, to_bytes(_layers(source)))
         card |= {"file": source.name, "sha256": hashlib.sha256(source.read_bytes()).hexdigest()}

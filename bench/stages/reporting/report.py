@@ -205,7 +205,7 @@ class _Part(NamedTuple):
 
 
 def _views(params: Params) -> dict[str, _Part]:
-    """What `fetch` wrote down of simulated views, one file a data set."""
+    """The records that `fetch` left of simulated views, one file a data set."""
     paths = {name: layout.raw(params, name) / "views.csv" for name in params.datasets}
     present = {name: path for name, path in paths.items() if path.exists()}
     names = {data: "views" if len(present) == 1 else f"views-{data}" for data in present}

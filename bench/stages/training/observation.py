@@ -101,7 +101,7 @@ def observer(params: Params, name: str, vqgan: VQGAN) -> Callable[[], dict[str, 
     """Return what measures codebook `name` on the same few held-out crops at every call; nothing if it isn't observed.
 
     The scenes lie evenly spread over the sorted names, since neighbours often show one place. They steer nothing:
-    no step, rate or stop depends on what is measured. A data set without such scenes raises UsageError.
+    no step, learning rate or stop depends on what is measured. A data set without such scenes raises UsageError.
     """
     every, dataset = params.stage1_of(name).observe_every, params.codebook_runs[name].trainset
     if not every:

@@ -89,7 +89,7 @@ def test_only_keep_writes_over_the_committed_figures(tmp_path, monkeypatch):
 def test_the_default_run_is_the_last_row_of_table_3():
     assert SMOKE.runs[step._proposed(SMOKE)].variant == list(SMOKE.rows(3).values())[-1]
     with pytest.raises(UsageError, match="name a run with --run"):
-        step._proposed(SMOKE.model_copy(update={"train": {}}))
+        step._proposed(SMOKE.model_copy(update={"tables": SMOKE.tables.model_copy(update={"third": None})}))
 
 
 def test_a_size_that_the_network_cannot_take_is_refused():

@@ -1,0 +1,141 @@
+"""`new`: a starting point for a profile or a method, which loads, runs and passes the tests as it is written."""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli.settings import workplace
+from bench.core.errors import UsageError
+
+app = typer.Typer(
+    help="Write a starting point for a profile or a method.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+)
+
+PROFILE = """\
+# {name}: two methods without training on views of the shipped panoramas. `list methods` tells what else there is; what
+# isn't named here keeps the default in bench/core/params.py. After a change: python -m bench --params {file} plan
+profile: {name}
+threads: 2
+sensitivity: [whole-float]
+datasets: {{panoramas: {{}}}}
+simulate: {{train_views: 1, test_views: 2, no_truth_scenes: 1}}
+evaluate: [panoramas]
+variants:
+  reference-only: {{method: reference-only}}
+  triangle-merge: {{method: triangle-merge}}
+tables: {{"1": {{rows: [triangle-merge]}}, floors: [reference-only], crops: [reference-only, triangle-merge]}}
+"""
+
+PLAIN = '''\
+"""{label}: say in a line what it does."""
+
+import numpy as np
+
+from bench.core.method import method
+from bench.core.scene import Radiance, Scene
+
+
+@method("{name}", label="{label}", cites="you: Your paper, {year}", trains=False)
+class {cls}:
+    """A plain mean of the frames: replace it."""
+
+    def predict(self, scene: Scene) -> Radiance:
+        """Return (H, W, 3) float32, relative radiance; `scene.linear` is (N, H, W, 3), short to long."""
+        return np.asarray(scene.linear.mean(0), dtype=np.float32)
+'''
+
+LEARNED = '''\
+"""{label}: say in a line what it does."""
+
+import torch
+from torch import Tensor, nn
+
+from bench.core.method import method
+from bench.nn.blocks import Head, HdrNetwork, conv
+
+
+@method(
+    "{name}",
+    label="{label}",
+    cites="you: Your paper, {year}",
+    trains=True,
+    heads=("published", "mu-residual"),
+    presets={{"published": {{"channels": 64}}, "demo": {{"channels": 16}}, "smoke": {{"channels": 4}}}},
+    overlap=8,  # pixels that the network looks beyond its own
+    recipe={{"lr": 1e-4, "batch": 8, "loss": "L1 on mu-law"}},
+)
+class {cls}(HdrNetwork):
+    """Two convolutions over the stacked frames: replace them."""
+
+    def __init__(self, *, channels: int, head: str = "published") -> None:
+        """Keep `channels` features."""
+        super().__init__()
+        self.body = nn.Sequential(conv(18, channels), nn.ReLU(), conv(channels, channels), nn.ReLU())
+        self.head = Head(channels, head)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Frames (B, 3, 6, H, W), short to long, [LDR RGB, linear RGB], to linear radiance (B, 3, H, W)."""
+        radiance: Tensor = self.head(self.body(torch.flatten(frames, 1, 2)), frames)
+        return radiance
+'''
+
+
+@app.command()
+def profile(name: str) -> None:
+    """Write profiles/NAME: a parameter file of a dozen lines, its plan, and the link to the pipeline.
+
+    Example: python -m bench new profile mine
+    """
+    _check_name(name)
+    with workplace():
+        from bench.core.params import load
+        from bench.stages import plan
+
+        folder = Path("profiles") / name
+        file = folder / "params.yaml"
+        if folder.exists():
+            raise UsageError(f"{folder} exists; choose another name, or change {file}.")
+        folder.mkdir(parents=True)
+        file.write_text(PROFILE.format(name=name, file=file), encoding="utf-8")
+        (folder / "dvc.yaml").symlink_to(os.path.relpath("dvc.yaml", folder))
+        plan.write(load(file))
+    typer.echo(f"{file} is written; run it with: dvc repro {folder / 'dvc.yaml'}")
+
+
+@app.command()
+def method(
+    name: str,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Without training: code that turns a scene into radiance.")
+    ] = False,
+) -> None:
+    """Write methods/NAME.py: a network that trains as it is, or with --plain code that needs no training.
+
+    Example: python -m bench new method hat-merge --plain
+    """
+    from datetime import date
+
+    _check_name(name)
+    with workplace():
+        from bench.core.registry import methods
+
+        file = Path("methods") / f"{name.replace('-', '_')}.py"
+        if name in methods or file.exists() or file.with_suffix("").exists():
+            raise UsageError(f"there is a method called {name!r} or a file {file}; choose another name.")
+        words = name.split("-")
+        names = {"name": name, "label": " ".join(words).capitalize(), "cls": "".join(w.capitalize() for w in words)}
+        file.write_text((PLAIN if plain else LEARNED).format(**names, year=date.today().year), encoding="utf-8")
+    typer.echo(f"{file} is written. To see it in Table 1, put into a parameter file:")
+    typer.echo(f'variants:\n  {name}: {{method: {name}}}\nand {name} among the rows of tables: "1".')
+
+
+def _check_name(name: str) -> None:
+    # It becomes a file, a module and a word of a command line.
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name) or len(name) > 50:
+        raise UsageError(f"{name!r}: expected small letters, digits and single hyphens, such as hat-merge, up to 50.")
