@@ -5,6 +5,7 @@ perceptual term.
 """
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,7 +76,7 @@ def test_the_common_recipe_is_one_for_all():
 
 def test_a_run_may_choose_for_itself():
     demo = load(ROOT / "params.yaml")
-    run = demo.runs["ahdrnet--panoramas--s0"].model_copy(update={"recipe": "published"})
+    run = replace(demo.runs["ahdrnet--panoramas--s0"], recipe="published")
     settings = demo.stage2_of(run, 1000)
     assert (settings.lr, settings.batch, settings.schedule) == (1e-4, 8, "constant")
     assert isinstance(settings, Stage2) and settings.steps == demo.stage2.steps
