@@ -15,9 +15,10 @@ from bench.core.params import load
 from bench.core.registry import methods
 from bench.io.tables import read_scores
 from bench.nn import checkpoints
+from bench.nn.published import renamed
 from bench.stages import layout
 from bench.stages.own_files import import_weights
-from methods.ahdrnet import _PUBLISHED, _names
+from methods.ahdrnet import _RENAMED
 
 
 class Surprise:
@@ -35,8 +36,8 @@ def theirs():
     """Weights of the smoke-sized AHDRNet under its authors' names, and the network that they should give."""
     torch.manual_seed(5)
     network = methods["ahdrnet"].build("smoke", head="published")
-    names, state = _names(network, _PUBLISHED, "RDB"), network.state_dict()
-    return {name: state[ours].clone() for ours, name in names.items()}, state
+    state = network.state_dict()
+    return {renamed(ours, _RENAMED): value.clone() for ours, value in state.items()}, state
 
 
 @pytest.fixture
