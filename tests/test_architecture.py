@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import datasets
@@ -24,6 +25,19 @@ def test_import_contracts_hold():
 
 def test_no_module_is_a_drawer():
     assert not [path for path in FILES if path.stem in {"utils", "util", "helpers", "misc", "common"}]
+
+
+def test_no_class_name_of_bench_stands_twice():
+    """One word, one thing: a name that is searched for leads to one place."""
+    classes = [
+        (node.name, str(path.relative_to(ROOT)))
+        for path in PRODUCT
+        if path.is_relative_to(ROOT / "bench")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    ]
+    counted = Counter(name for name, _ in classes)
+    assert not {place for place in classes if counted[place[0]] > 1}
 
 
 def test_every_package_says_what_it_is_for():

@@ -188,7 +188,7 @@ def examples(tmp_path, monkeypatch):
     """Register the methods that CONTRIBUTING.md adds, beside ours."""
     known = registry.methods.every
     for path in FILES:
-        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(FILES[path], encoding="utf-8")
     with monkeypatch.context() as patch:
         patch.setattr(registry, "ROOT", tmp_path)

@@ -115,7 +115,7 @@ def read(task: SceneTask) -> Read:
 
 
 def _tasks(params: Params, dataset: str, source: Path, staging: Path, splits: Sequence[str]) -> list[SceneTask]:
-    card, use, tasks = datasets[dataset], _use(params, dataset), []
+    card, use, tasks = datasets[dataset], params.datasets.get(dataset, DatasetUse()), []
     waived = {str(name): why for name, why in use.waive.items()}
     for split in dict.fromkeys(splits or card.splits):
         try:
@@ -207,7 +207,7 @@ def _refuse_twins(params: Params, dataset: str, records: Mapping[str, Mapping[st
     found = checks.duplicates(
         {split: {name: record["fingerprint"] for name, record in scenes.items()} for split, scenes in ordered.items()}
     )
-    if found and "duplicates" not in _use(params, dataset).waive:
+    if found and "duplicates" not in params.datasets.get(dataset, DatasetUse()).waive:
         raise UsageError(
             f"{dataset}: {' '.join(found[:SHOWN])} A test on what was trained on means nothing: remove one of them."
             f"{_waiver(params, dataset, ['duplicates'])}"
@@ -245,7 +245,3 @@ def _kept(params: Params, dataset: str, splits: Sequence[str]) -> dict[str, Any]
     records: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     kept = [name for name in records if name not in splits and layout.scenes(params, dataset, name).exists()]
     return {name: records[name] for name in kept}
-
-
-def _use(params: Params, dataset: str) -> DatasetUse:
-    return params.datasets.get(dataset, DatasetUse())

@@ -27,7 +27,7 @@ def recorded(reported):
 
 
 def everything(params):
-    return Sources(tuple(params.evaluations), tuple(params.runs), tuple(params.codebooks))
+    return Sources(tuple(params.evaluations), tuple(params.runs), tuple(params.codebook_runs))
 
 
 def sha256(path):

@@ -144,7 +144,7 @@ class TestCommand:
         assert any(line.startswith("all ") and line.endswith(" h") for line in lines)
         assert "measured h" not in answer.output
         # Three codebooks, five trainings and two evaluations; on stderr, for stdout is the table.
-        assert answer.stderr.splitlines()[-1].startswith("estimate: 8/8, ") and "estimate:" not in answer.stdout
+        assert answer.stderr.splitlines()[-1].startswith("estimate: 10/10, ") and "estimate:" not in answer.stdout
 
     def test_json_holds_everything_and_is_the_same_every_time(self, file, priced):
         found = json.loads(self.call("--params", str(file), "cost", "estimate", "--json").stdout)

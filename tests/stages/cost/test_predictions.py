@@ -43,7 +43,7 @@ def asked(monkeypatch):
 def test_floors_and_table_1_are_measured_as_the_profile_has_them(params, asked):
     outcome = predictions.run(params)
     assert asked[0] == [
-        ("triangle-merge", "published", "", (256, 256)),
+        ("triangle-merge", "none", "", (256, 256)),
         ("ahdrnet", "smoke", "ahdrnet--panoramas--s0", (256, 256)),
         ("olc", "smoke", "proposed--panoramas--s0", (256, 256)),
     ]

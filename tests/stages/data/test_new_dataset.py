@@ -22,9 +22,9 @@ def test_contributings_dataset_goes_through_the_command_line(site, command, tmp_
     (site.folder / NEW).write_text(FILES[NEW], encoding="utf-8")
     file = site.folder / "params.yaml"
     content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    content["datasets"]["snapshots"] = {"code": NEW, "on_disk": str(tmp_path / "mine")}
+    content["datasets"]["snapshots"] = {"on_disk": str(tmp_path / "mine")}
     file.write_text(yaml.safe_dump(content), encoding="utf-8")
-    for words in (("fetch", "snapshots"), ("prepare", "snapshots")):
+    for words in (("plan",), ("fetch", "snapshots"), ("prepare", "snapshots")):
         answer = command(site, *words)
         assert answer.returncode == 0, answer.stderr
     scenes = site.folder / layout.scenes(load(file), "snapshots", "all")

@@ -6,8 +6,10 @@ import re
 import pytest
 import yaml
 
-from bench.core.params import load
-from tests.stages.conftest import ROOT
+from bench.core import registry
+from bench.core.method import MethodCard
+from bench.core.registry import Registry
+from tests.stages.conftest import ROOT, loaded
 from tests.test_docs import ENTRIES, FILES, PROTOCOL, merge
 
 NEW = {"methods/hat_merge.py": "hat-merge", "methods/three_layers.py": "three-layers"}
@@ -15,7 +17,7 @@ METRIC, ABSENT = "bench/metrics/outliers.py", "bench/metrics/rare.py"
 
 
 @pytest.fixture
-def enlarged(site):
+def enlarged(site, monkeypatch):
     """A copy of the project with the new files in it, and the new entries of parameter file and protocol.
 
     Besides CONTRIBUTING's metric there is one whose library nobody has.
@@ -38,14 +40,20 @@ def enlarged(site):
     (site.folder / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     added = {path.relative_to(site.folder) for path in (site.folder / "methods").rglob("*.py")} - before
     assert {str(path) for path in added} == set(NEW)
-    return site._replace(params=load(site.folder / "params.yaml"))
+    with monkeypatch.context() as patch:
+        patch.setattr(registry, "ROOT", site.folder)
+        cards = Registry("method", "methods", MethodCard).every
+    for name in NEW.values():  # this process reads the parameters too
+        monkeypatch.setitem(registry.methods.every, name, cards[name])
+    return site._replace(params=loaded(site.folder))
 
 
 def test_a_new_method_runs_through_the_whole_pipeline(enlarged, command):
     runs = [name for name in enlarged.params.runs if name.startswith("three-layers")]
-    cells = [name for name in enlarged.params.evaluations if re.match("three-layers|hat-merge", name)]
-    assert len(runs) == 1 and len(cells) == 2
-    steps = [("train", *runs), *(("evaluate", cell) for cell in cells), ("sizes",), ("summarize",), ("report",)]
+    evaluations = [name for name in enlarged.params.evaluations if re.match("three-layers|hat-merge", name)]
+    assert len(runs) == 2 and len(evaluations) == 3  # the learned one with two seeds
+    steps = [*(("train", run) for run in runs), *(("evaluate", name) for name in evaluations)]
+    steps += [("sizes",), ("summarize",), ("report",)]
     for words in steps:
         answer = command(enlarged, *words)
         assert answer.returncode == 0, answer.stderr
