@@ -124,7 +124,7 @@ def test_a_checkpoint_survives_that_dvc_removes_outputs(long, environment):
 
     quiet = {"cwd": long.folder, "env": environment, "check": True, "capture_output": True}
     subprocess.run(dvc("init", "--no-scm", "--quiet"), **quiet)
-    repro = dvc("repro", "--single-item", "--force", f"train_plain@{long.plain}")
+    repro = dvc("repro", "--single-item", "--force", f"train@{long.plain}")
     checkpoint = kill_at_first_checkpoint(repro, long, environment)
     assert not [path for path in results if path.exists()]
     assert EVERY <= mark(checkpoint) < STEPS
