@@ -62,6 +62,9 @@ def _rows(label: str, variant: str, measured: Measured) -> Iterator[Row]:
         yield _row(label, variant, _printed(found), "as published", tuple(notes))
 
 
+OLDER = {"rate": "lr", "rate_floor": "min_lr"}
+
+
 def _row(label: str, variant: str, cells: Mapping[str, Value], kind: str, notes: tuple[str, ...]) -> Row:
     filled: dict[str, Value] = {"method": label, "variant": variant, "recipe": kind, **cells}
     remarks = {c.key: UNKNOWN for c in COLUMNS if c.key != "note" and filled.get(c.key) is None}
@@ -71,7 +74,9 @@ def _row(label: str, variant: str, cells: Mapping[str, Value], kind: str, notes:
 
 
 def _trained(card: Mapping[str, Any]) -> dict[str, Value]:
-    settings, patches = card["settings"], card.get("patches", {})
+    # Cards that an older version wrote, such as the lab's, call the learning rate `rate`.
+    settings = {OLDER.get(name, name): value for name, value in card["settings"].items()}
+    patches = card.get("patches", {})
     schedule = settings.get("schedule", "constant")
     if schedule == "decay":
         schedule = _decay(settings["decay"], settings["decay_every"], "steps", settings["min_lr"])

@@ -34,7 +34,8 @@ INTROS = {
     1: "Floors first, then the paper's rows in its order. The paper's columns hold its printed values, made under a "
     "protocol that it doesn't state. Where their heading says other data, they are there to be looked up only.",
     2: "Each row is the full network (row 7 of Table 3) on another frozen codebook.",
-    3: "Each row adds a part to the one before. Rows differ in size, so this isn't a comparison at equal capacity.",
+    3: "Each row adds a part to the one before. Rows differ in size, so this isn't a comparison at equal capacity. The "
+    "paper's Table 3 calls frame-selective merging (FSM) FMU.",
 }
 WRITERS = {"csv": to_csv, "md": to_markdown, "tex": to_latex}
 
