@@ -14,7 +14,7 @@ from pathlib import Path
 import grimp
 import yaml
 
-from bench.core.registry import datasets, methods
+from bench.core.registry import datasets, methods, metrics
 
 ROOT = Path(__file__).resolve().parents[1]
 PIPELINE = ROOT / "dvc.yaml"
@@ -25,6 +25,9 @@ WHOLE = 0.25
 
 ROOMS = {"stages", "report"}
 """Folders of bench whose sub-folders count one by one."""
+
+SCORES = ("bench.metrics.protocol", *(card.module for card in metrics.every.values()))
+"""What a protocol's name leads to: the metrics, too, are found by their names."""
 
 
 @cache
@@ -55,9 +58,9 @@ def loaded_by_name(verb):
     if verb in {"fetch", "prepare"}:
         return [card.module for card in datasets.values()]
     if verb in {"train", "evaluate", "inspect", "sizes"}:
-        protocol = ["bench.metrics.protocol"] if verb == "evaluate" else []
-        return [*(card.module for card in methods.values()), *protocol]
-    return ["bench.metrics.protocol"] if verb == "report" else []
+        scores = SCORES if verb == "evaluate" else ()
+        return [*(card.module for card in methods.values()), *scores]
+    return [*SCORES] if verb == "report" else []
 
 
 def folder_of(path):

@@ -9,7 +9,7 @@ import pytest
 
 from bench.core.fingerprint import DECIDES
 from bench.core.params import load
-from bench.core.registry import datasets, methods
+from bench.core.registry import datasets, methods, metrics
 from bench.stages import plan
 from tests import pipeline_deps
 from tests.pipeline_deps import closure, source, stage_module
@@ -83,7 +83,7 @@ def entries(stage, params):
         run = {**params.runs, **params.evaluations}[key(stage)]
         found.append(methods[params.variants[run.variant].method].module)
     if verb(stage) in {"evaluate", "report"}:
-        found.append("bench.metrics.protocol")
+        found += ["bench.metrics.protocol", *(card.module for card in metrics.values())]
     return found
 
 
