@@ -2,12 +2,25 @@
 
 from bench.cli import doctor
 from bench.cli.settings import Settings
+from bench.stages import plan
 
 
 def test_a_sound_profile_has_no_failures(write_params, small_params):
     findings = list(doctor.profile(Settings(write_params(small_params), quiet=False)))
-    assert [finding.subject for finding in findings] == ["parameters", "threads", "data"]
+    assert [finding.subject for finding in findings] == ["parameters", "plan", "threads", "data"]
     assert all(finding.state != "fail" for finding in findings), findings
+
+
+def test_a_plan_that_is_not_the_parameters_is_found(write_params, small_params):
+    file = write_params(small_params)
+    (file.parent / "dvc.yaml").touch()
+    settings = Settings(file, quiet=False)
+    assert doctor.planned(settings.load()).state == "fail"
+    plan.write(settings.load())
+    assert doctor.planned(settings.load()).state == "ok"
+    edited = plan.path(settings.load())
+    edited.write_text(edited.read_text().replace("steps: 2", "steps: 3"))
+    assert doctor.planned(settings.load()).state == "fail"
 
 
 def test_a_missing_folder_is_named(write_params, small_params):

@@ -115,7 +115,9 @@ def _find(
         if names.dataset:
             raise UsageError(f"{file} is a whole file; --dataset needs a cell, FILE:ROW:COLUMN.")
         return evidence, None, file
-    cell = numbers.find_cell(file.with_suffix(".csv"), row, column, names.dataset)
+    # Table 1 names rows by their labels only.
+    labels = numbers.labels_of(evidence.params, file) if file.with_suffix(".csv").exists() else {}
+    cell = numbers.find_cell(file.with_suffix(".csv"), labels.get(row, row), column, names.dataset)
     return evidence, numbers.of_cell(evidence.params, cell), file
 
 

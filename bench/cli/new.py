@@ -18,8 +18,9 @@ app = typer.Typer(
 )
 
 PROFILE = """\
-# {name}: two methods without training on views of the shipped panoramas. `list methods` tells what else there is; what
-# isn't named here keeps the default in bench/core/params.py. After a change: python -m bench --params {file} plan
+# {name}: two methods without training on views of the shipped panoramas. `list methods` tells what else there is. What
+# isn't named here keeps its default: bench/core/{{params,optimisation,patching,simulation}}.py.
+# After a change: python -m bench --params {file} plan
 profile: {name}
 threads: 2
 sensitivity: [whole-float]
@@ -30,6 +31,12 @@ variants:
   reference-only: {{method: reference-only}}
   triangle-merge: {{method: triangle-merge}}
 tables: {{"1": {{rows: [triangle-merge]}}, floors: [reference-only], crops: [reference-only, triangle-merge]}}
+# For methods that train, these too; profiles/smoke has all of them at their smallest.
+# preset: demo
+# train: {{panoramas: [0]}}
+# patches: {{size: 64, stride: 32}}
+# perceptual: {{backbone: none}}
+# stage2: {{steps: 600, batch: 4, lr: 0.001, schedule: one-cycle}}
 """
 
 PLAIN = '''\
@@ -131,7 +138,7 @@ def method(
         words = name.split("-")
         names = {"name": name, "label": " ".join(words).capitalize(), "cls": "".join(w.capitalize() for w in words)}
         file.write_text((PLAIN if plain else LEARNED).format(**names, year=date.today().year), encoding="utf-8")
-    typer.echo(f"{file} is written. To see it in Table 1, put into a parameter file:")
+    typer.echo(f"{file} is written. To see it in Table 1, put into a parameter file that has `train` and `evaluate`:")
     typer.echo(f'variants:\n  {name}: {{method: {name}}}\nand {name} among the rows of tables: "1".')
 
 

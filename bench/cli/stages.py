@@ -104,7 +104,8 @@ def plan(
 ) -> None:
     """Write plan.yaml, which DVC reads, from the parameter file.
 
-    `make`, `launch` and `doctor` keep an eye on it; git tracks it, and nobody edits it.
+    `make` and `launch` write it anew where it is out of date, `doctor` and every stage say so. Git tracks it, and
+    nobody edits it.
 
     Example: python -m bench --params profiles/smoke/params.yaml plan
     """
@@ -148,7 +149,7 @@ def peak(device: str, precision: str) -> float | None:
 def codebook(context: typer.Context, name: str, max_minutes: MaxMinutes = None, dry_run: DryRun = False) -> None:
     """Train a VQGAN and its codebook (stage 1).
 
-    NAME is an entry of `codebooks` in the parameter file. Goes on from the last checkpoint. Several processes share
+    NAME is <codebook>--<trainset>--s<seed>. Goes on from the last checkpoint. Several processes share
     the work when torchrun starts them.
 
     Example: python -m bench --params profiles/smoke/params.yaml codebook olc-16--panoramas--s0
@@ -191,25 +192,25 @@ def replay(context: typer.Context, file: Path) -> None:
 @app.command()
 def evaluate(
     context: typer.Context,
-    cell: str,
+    name: str,
     limit: Annotated[int | None, typer.Option(min=1, help="Only print the scores of the first N scenes.")] = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Predict and score one cell of the tables.
+    """Predict and score one run on one test set.
 
-    CELL is <run>--<dataset>; a method without training stands for its run.
+    NAME is <run>--<dataset>; for a variant that isn't trained here, the variant stands in place of the run.
 
     Example: python -m bench evaluate triangle-merge--panoramas
     """
     options: dict[str, Any] = {} if limit is None else {"limit": limit}
-    execute(context, "scoring.evaluate", dry_run, cell, lambda params: params.evaluations, **options)
+    execute(context, "scoring.evaluate", dry_run, name, lambda params: params.evaluations, **options)
 
 
 @app.command()
 def inspect(context: typer.Context, name: str, dry_run: DryRun = False) -> None:
     """Measure the use of a codebook, or of a network's parts.
 
-    NAME is a codebook, or network-<run> for a run that has one.
+    NAME is a trained codebook (<codebook>--<trainset>--s<seed>), or network-<run> for a run that builds on one.
 
     Example: python -m bench inspect olc-64--panoramas--s0
     """
@@ -227,7 +228,7 @@ def sizes(context: typer.Context, dry_run: DryRun = False) -> None:
 
 @app.command()
 def summarize(context: typer.Context, dry_run: DryRun = False) -> None:
-    """Gather the scores of all cells.
+    """Gather the scores of all evaluations.
 
     Example: python -m bench summarize
     """
@@ -238,7 +239,7 @@ def summarize(context: typer.Context, dry_run: DryRun = False) -> None:
 def report(
     context: typer.Context,
     dry_run: DryRun = False,
-    partial: Annotated[bool, typer.Option("--partial", help="Even if it lacks parts of the one that's there.")] = False,
+    partial: Annotated[bool, typer.Option("--partial", help="Replace one with more parts.")] = False,
 ) -> None:
     """Draw tables, figures and the page.
 

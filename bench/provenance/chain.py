@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import UsageError, unknown_name
-from bench.core.registry import protocols
+from bench.core.registry import metrics, protocols
 from bench.provenance import values
 from bench.provenance.evidence import Evidence
 from bench.provenance.number import Number
@@ -135,7 +135,9 @@ def _protocol(number: Number, evidence: Evidence) -> dict[str, Any] | None:
         return {"id": name, "settings": {}, "title": "not among the protocols of this version"}
     rules = protocols[known]
     settings = rules.model_dump(mode="json", exclude=provenance.NOT_SETTINGS)
-    return {"id": name, "title": rules.title, "settings": settings}
+    metric = number.metric.partition("@")[0]
+    decide = ["region", "values", *metrics[metric].sections] if metric in metrics else list(settings)
+    return {"id": name, "title": rules.title, "settings": settings, "decide": decide}
 
 
 def commits(files: Iterable[Path]) -> dict[str, Any]:

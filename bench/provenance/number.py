@@ -200,6 +200,12 @@ def row_variants(params: Params, table: int) -> dict[str, str]:
     return {**floors, **params.rows(table), **params.controls(table)}
 
 
+def labels_of(params: Params, file: Path) -> dict[str, str]:
+    """Return variant -> label of the rows of one of the paper's tables, {} for another file."""
+    number = file.stem.removeprefix("table")
+    return {v: label for label, v in row_variants(params, int(number)).items()} if number in ("1", "2", "3") else {}
+
+
 def of_names(params: Params, scores: pd.DataFrame, names: ScoreNames) -> Number:
     """Find a score among the profile's score rows, and the cell that shows its mean, if a table does.
 

@@ -76,7 +76,7 @@ def _protocol(protocol: Chain) -> list[str]:
     parts = [protocol["id"] + (f": {protocol['title']}" if "title" in protocol else "")]
     if settings:
         name = protocol["id"].partition("@")[0]
-        chosen = {key: settings[key] for key in ("region", "psnr", "mu", "pu21", "hdrvdp2") if settings.get(key)}
+        chosen = {key: settings[key] for key in protocol.get("decide", settings) if settings.get(key)}
         parts += [_flat(chosen), f"all settings: python -m bench protocol show {name}"]
     return list(_item("protocol", parts))
 

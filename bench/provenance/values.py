@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.core.errors import UsageError
-from bench.core.registry import ROOT
+from bench.core.registry import ROOT, metrics
 from bench.provenance.evidence import Evidence
 from bench.provenance.number import Number, TableCell, read_table
 from bench.report.results.inputs import DEFAULT_BLOCK, Measured
@@ -19,7 +19,8 @@ from bench.report.scores import masks, scored
 from bench.report.table.table import PAPER, Column
 from bench.stages import layout
 
-COLUMNS: Mapping[str, Column] = {column.key: column for column in (*scored.columns(1), *masks.VALUES)}
+METRICS = tuple(map(scored.metric_column, metrics))
+COLUMNS: Mapping[str, Column] = {column.key: column for column in (*scored.columns(1), *METRICS, *masks.VALUES)}
 SIZES = {column.key: column.key.removesuffix("_g").removesuffix("_m") for column in scored.SIZES}
 COUNTS = ("scenes", "seeds", "protocol")
 

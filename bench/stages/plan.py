@@ -14,6 +14,7 @@ import yaml
 from bench.core.errors import UsageError
 from bench.core.params import Params, Variant, included
 from bench.core.registry import code_of, datasets
+from bench.core.runs import trains
 from bench.io.files import write_text_atomic
 from bench.stages import layout
 
@@ -33,6 +34,10 @@ def run(params: Params, check: bool = False) -> None:
         write_text_atomic(layout.planned(params), "plan.yaml agrees with the parameters.\n")
     else:
         print(f"{path(params)} {'is written' if write(params) else 'agrees with the parameters'}")
+        trained = {run.variant for run in params.runs.values()}
+        idle = [n for n, v in params.variants.items() if trains(v) and n not in trained and v.train is None]
+        if idle:
+            print(f"not trained, since `train` names no training set and seed for them: {', '.join(idle)}")
 
 
 def path(params: Params) -> Path:

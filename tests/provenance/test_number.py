@@ -3,7 +3,10 @@ from pathlib import Path
 import pytest
 
 from bench.core.errors import UsageError
-from bench.provenance import number
+from bench.core.registry import metrics
+from bench.provenance import number, values
+from bench.provenance.number import labels_of
+from tests.report.conftest import parameters
 
 TABLE = """dataset,method,variant,kind,psnr_mu,paper_psnr_mu,scenes,note
 hu,1. Baseline,,pending,,43.92,,"variant psnr_mu scenes: not in this version or profile yet"
@@ -96,3 +99,13 @@ def test_a_damaged_table_is_told(tmp_path, text):
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match="make the report again"):
         number.read_table(path)
+
+
+def test_every_registered_metric_has_a_column_that_is_computed_again():
+    assert {name.replace("-", "_") for name in metrics} <= set(values.COLUMNS)
+
+
+def test_a_variant_names_its_row_of_table_1():
+    labels = labels_of(parameters(), Path("reports/tiny/tables/table1.csv"))
+    assert (labels["full"], labels["reference-only"]) == ("Proposed", "reference-only")
+    assert labels_of(parameters(), Path("reports/tiny/tables/masks.csv")) == {}

@@ -36,7 +36,7 @@ def section(
 ) -> PageSection:
     """Make the section of the inspected codebooks, the inspected networks and the codebooks' learning curves by name.
 
-    setting : what captions begin with (`bench.report.table.caption.of_codebooks`).
+    setting : what captions begin with (`bench.report.results.caption.of_codebooks`).
     """
     reports = [codebook.report for codebook in codebooks]
     made = [tables.codebooks(reports, setting), *tables.claim(reports, setting)] if reports else []

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from bench.core.registry import protocols
 from bench.report.protocols.ranking import ProtocolGrid, RankedValue, tau
+from bench.report.results.caption import caution, data, seeds, settings, spread
 from bench.report.results.inputs import Measured
 from bench.report.results.results import Results, Summary
-from bench.report.table.caption import caution, data, seeds, settings, spread
 from bench.report.table.table import Column, Row, Table, Value
 
 GROUP = "protocol"

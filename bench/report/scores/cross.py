@@ -2,10 +2,10 @@
 
 import pandas as pd
 
+from bench.report.results.caption import caption
 from bench.report.results.inputs import Measured
 from bench.report.results.results import Summary, collect
 from bench.report.scores.scored import METRICS
-from bench.report.table.caption import caption
 from bench.report.table.table import Column, Row, Table, Value, hidden, rank
 
 SHOWN = ("psnr_mu", "psnr_l", "ssim_mu", "hdrvdp2")

@@ -1,10 +1,10 @@
 """Tables of paired differences: each row of Tables 2 and 3 against the row that it is tested against."""
 
 from bench.metrics.intervals import FEW, RESAMPLES
+from bench.report.results.caption import caption
 from bench.report.results.inputs import Measured, Paper
 from bench.report.results.paired import BETTER, UNCLEAR, WORSE, Pairing, compare, pairs, rough, verdict
 from bench.report.scores.scored import METRICS, datasets_of, of_rows
-from bench.report.table.caption import caption
 from bench.report.table.table import Column, Row, Table, Value, hidden
 
 DIGITS = 4

@@ -1,9 +1,9 @@
 """The masks table: whole image, where the reference frame is saturated, and where something moves."""
 
+from bench.report.results.caption import SUBMITTED, caption
 from bench.report.results.inputs import Measured
 from bench.report.results.results import Summary, single_protocol
 from bench.report.scores.scored import CONTROLS
-from bench.report.table.caption import SUBMITTED, caption
 from bench.report.table.table import Column, Row, Table, Value, hidden, rank
 
 AREAS = {"": "whole", "@saturated": "saturated", "@moving": "moving"}

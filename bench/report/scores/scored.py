@@ -9,10 +9,10 @@ import pandas as pd
 
 from bench.core.registry import methods, metrics, protocols
 from bench.metrics.intervals import Spread
+from bench.report.results.caption import OWN_HEAD, SUBMITTED, absent, caption, conditions, synthetic
 from bench.report.results.inputs import DEFAULT_BLOCK, Measured, Paper
 from bench.report.results.paired import ONE_SEED, Pairing, compare, pairs, phrase, rough, verdict
 from bench.report.results.results import Summary, single_protocol
-from bench.report.table.caption import OWN_HEAD, SUBMITTED, absent, caption, conditions, synthetic
 from bench.report.table.kinds import LEARNED
 from bench.report.table.table import OURS, PAPER, Column, Row, Table, Value, hidden, rank
 
@@ -35,12 +35,13 @@ PROPOSAL = "olc"
 """The paper's method, whose rows have labels of their own."""
 
 
-def _column(metric: str) -> Column:
+def metric_column(metric: str) -> Column:
+    """Return the column of a registered metric, as its card says."""
     card = metrics[metric]
     return Column(metric.replace("-", "_"), card.label, OURS, card.digits, card.better)
 
 
-METRICS = tuple(map(_column, ("psnr-mu", "psnr-l", "psnr-pu", "ssim-mu", "ssim-l", "ssim-pu", "hdrvdp2")))
+METRICS = tuple(map(metric_column, ("psnr-mu", "psnr-l", "psnr-pu", "ssim-mu", "ssim-l", "ssim-pu", "hdrvdp2")))
 """The metrics that the paper prints, in its order."""
 
 PRINTED = tuple(Column(f"paper_{c.key}", c.head, PAPER, c.digits) for c in METRICS)
@@ -60,7 +61,7 @@ STANDING = hidden("scenes", "seeds", "protocol")
 def score_columns(protocol: str) -> tuple[Column, ...]:
     """Return the paper's metrics, then what else the protocol has that its metric's card calls a column."""
     named = protocols[protocol].metrics if protocol in protocols else ()
-    more = (_column(name) for name in named if metrics[name].column)
+    more = (metric_column(name) for name in named if metrics[name].column)
     return (*METRICS, *(column for column in more if column not in METRICS))
 
 

@@ -1,7 +1,7 @@
 """The top of the page: facts about the profile, and what Table 1 says in a sentence."""
 
+from bench.report.results.caption import data, made_with, seeds
 from bench.report.results.inputs import Measured
-from bench.report.table.caption import data, made_with, seeds
 from bench.report.table.table import Table
 
 

@@ -7,10 +7,10 @@ from bench.core.optimisation import Stage1
 from bench.metrics.intervals import Spread, place
 from bench.report.page.page import PageSection
 from bench.report.results import paired
+from bench.report.results.caption import made_with
 from bench.report.results.inputs import Measured, Paper
 from bench.report.results.paired import BETTER, UNCLEAR, WORSE, Pairing, compare, phrase, rough, short, verdict
 from bench.report.scores.scored import METRICS, datasets_of
-from bench.report.table.caption import made_with
 
 TITLE = "What these data do and don't support about OLC"
 INTRO = (

@@ -19,11 +19,11 @@ from bench.report.codebooks.section import section
 from bench.report.cost import predictions
 from bench.report.figures.figures import learning_curves
 from bench.report.page.page import Figure, Page, PageSection, render
+from bench.report.results.caption import of_codebooks
 from bench.report.results.inputs import Measured, Paper
 from bench.report.results.results import clean, collect
 from bench.report.scores import cross, differences, masks, recipes, scored, support
 from bench.report.scores.summary import facts, findings
-from bench.report.table.caption import of_codebooks
 from bench.report.table.writers import to_csv, to_latex, to_markdown
 from bench.report.trace import digests, origins, provenance
 from bench.stages import layout

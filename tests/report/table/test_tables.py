@@ -6,9 +6,9 @@ import pytest
 
 from bench.core.errors import BenchError
 from bench.report.codebooks import tables
+from bench.report.results.caption import of_codebooks
 from bench.report.results.inputs import Paper
 from bench.report.scores import masks, scored
-from bench.report.table.caption import of_codebooks
 from bench.report.table.kinds import KINDS
 from bench.report.table.table import Column, Row, Table, rank
 from bench.report.table.view import view

@@ -109,7 +109,7 @@ def edit(old, new):
             ["variants.adnet", "'smoek'", "mean 'smoke'?"],
         ),
         (edit("\npreset: smoke", "\npreset: smoek"), ["preset of olc (preset in", "'smoek'", "Did you mean 'smoke'?"]),
-        (edit("protocol: whole-float", "protocol: whole-flaot"), ["'whole-flaot'", "Did you mean 'whole-float'?"]),
+        (edit("protocol: whole-float", "protocol: whole-flaot"), ["'whole-flaot'", "Did you mean 'whole-float'"]),
         (edit("threads:", "treads:"), ["params.yaml: treads: unknown key"]),
         (edit("schedule: one-cycle", "schedual: one-cycle"), ["stage1.schedual: unknown key"]),
         (edit("schedule: one-cycle", "schedule: two-cycle"), ["stage1.schedule", "'one-cycle'"]),

@@ -16,7 +16,7 @@ from bench.core.errors import UsageError
 from bench.core.params import load
 from bench.io.container import read_scene
 from bench.io.radiance import read_rgbe, write_rgbe
-from bench.report.table import caption
+from bench.report.results import caption
 from bench.stages import layout
 from bench.stages.data import prepare
 

@@ -145,26 +145,26 @@ class TestDuringTraining:
             )
             for i in range(9)
         ]
-        codes = np.zeros((3, 160, 141, 3), np.uint8)
-        wide[0] = Scene("s0", codes, wide[0].times, 1, np.zeros((160, 141, 3), np.float32))
+        frames = np.zeros((3, 160, 141, 3), np.uint8)
+        wide[0] = Scene("s0", frames, wide[0].times, 1, np.zeros((160, 141, 3), np.float32))
         seen, shapes = [], []
         monkeypatch.setattr(observation.inputs, "read_split", lambda *_: wide)
         monkeypatch.setattr(observation, "tensors", lambda scene: (seen.append(scene.id), tensors(scene))[1])
         monkeypatch.setattr(
             observation, "measure", lambda _, images: shapes.extend(one.shape for pair in images for one in pair) or {}
         )
-        observe = observer(params, "olc-64", network())
+        observe = observer(params, "olc-64--panoramas--s0", network())
         assert observe() == observe() == {}
         assert seen == ["s0", "s3", "s5", "s8"]
         assert shapes[:2] == [(1, 3, 6, 128, 128), (1, 3, 128, 128)]
         assert shapes[2] == (1, 3, 6, 8, 8)
 
     def test_off_by_default(self, small_params):
-        assert observer(Params.model_validate(small_params), "olc-64", network())() == {}
+        assert observer(Params.model_validate(small_params), "olc-64--panoramas--s0", network())() == {}
 
     def test_a_data_set_without_held_out_truth_is_refused(self, params, tiny_scene, monkeypatch):
         blind = Scene("blind", tiny_scene.frames, tiny_scene.times, 1)
         monkeypatch.setattr(observation.inputs, "read_split", lambda *_: [blind])
         assert held_out(params, "panoramas") == []
         with pytest.raises(UsageError, match="no test scene with truth"):
-            observer(params, "olc-64", network())
+            observer(params, "olc-64--panoramas--s0", network())

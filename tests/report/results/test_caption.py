@@ -8,8 +8,8 @@ from pydantic import BaseModel
 from bench.core.registry import protocols
 from bench.core.simulation import Simulation
 from bench.core.tables import Tables
+from bench.report.results import caption
 from bench.report.scores import scored
-from bench.report.table import caption
 
 DEFAULT = protocols["whole-float"]
 
