@@ -1,4 +1,4 @@
-"""What a stage would read and write, as dvc.yaml says."""
+"""The inputs and outputs of a stage, as dvc.yaml names them."""
 
 from pathlib import Path
 

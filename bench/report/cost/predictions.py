@@ -52,7 +52,7 @@ COLUMNS = (
 
 
 class PredictionTiming(NamedTuple):
-    """What one method needs for a picture of one size on one machine.
+    """Time and memory of one method for a picture of one size on one machine.
 
     name, label     : the variant or method, and what tables call it.
     device, kind    : product name, and "cpu" or "cuda".

@@ -9,7 +9,7 @@ KINDS = {
     "published": "the paper's number only; its code isn't public",
     "pending": "not in this version or profile yet",
 }
-"""What a row's kind means, to readers; the page's style sheet gives each its mark."""
+"""Kind of row -> its meaning for readers; the page's style sheet gives each its mark."""
 
 LEARNED = ("measured", "measured-third-party-weights", "submitted")
 """Kinds that are ranked among each other."""

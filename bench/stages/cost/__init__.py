@@ -1,1 +1,1 @@
-"""What trainings and predictions take in time and memory."""
+"""Time and memory of trainings and predictions."""

@@ -52,7 +52,7 @@ class Item:
 
     @property
     def binds(self) -> str:
-        """What takes longest: "compute", "memory", or "launches" where operators are too small for the GPU."""
+        """The bound that takes longest: "compute", "memory", or "launches" where operators are too small for the GPU."""
         if self.launch > self.compute + self.traffic:
             return "launches"
         return "compute" if self.compute >= self.traffic else "memory"
@@ -70,7 +70,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a profile costs on a GPU.
+    """The cost of a profile on a GPU.
 
     measured : hours of all stages of an item by the item's index, from steps that were timed on a GPU of this machine.
     notes    : sentences without which the numbers would mislead.

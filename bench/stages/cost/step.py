@@ -1,4 +1,4 @@
-"""What a training step takes on this device: counted, timed with the loop's own code, and what limits it."""
+"""The cost of a training step on this device: counted, timed with the loop's own code, and what limits it."""
 
 import sys
 import time
@@ -24,7 +24,7 @@ from bench.train.loop import TrainStep, channels_last
 STEPS = 20
 
 COMPILED: dict[bool | str, str] = {False: "eager", True: "compiled", "reduce-overhead": "compiled, CUDA graphs"}
-"""What tables call the values that `compile` has in the parameters."""
+"""Value of `compile` in the parameters -> its name in tables."""
 
 WAYS = (("fp32", False), *(("bf16", compiled) for compiled in COMPILED))
 """Precision and `compile` of each way of computing a step; a CPU has the first only."""

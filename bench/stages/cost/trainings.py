@@ -1,4 +1,4 @@
-"""What trainings took on this machine, and what share of the device that is; never part of a result."""
+"""Time that trainings took on this machine, and the share of the device it used; never part of a result."""
 
 import json
 from collections.abc import Mapping
