@@ -191,6 +191,7 @@ def main_in(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     from bench.cli import settings
 
     monkeypatch.chdir(Path.cwd())  # a command goes to its project's root: the next test starts where this one did
+
     def run(place: Workshop, *words: str) -> int:
         monkeypatch.setattr(settings, "ROOT", place.folder)
         monkeypatch.setattr(sys, "argv", ["bench", *words])

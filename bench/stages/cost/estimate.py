@@ -52,7 +52,7 @@ class Item:
 
     @property
     def binds(self) -> str:
-        """The bound that takes longest: "compute", "memory", or "launches" where operators are too small for the GPU."""
+        """The longest bound: "compute", "memory", or "launches" where operators are too small for the GPU."""
         if self.launch > self.compute + self.traffic:
             return "launches"
         return "compute" if self.compute >= self.traffic else "memory"
