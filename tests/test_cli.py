@@ -255,3 +255,9 @@ def test_a_misspelt_option_of_a_variant_is_answered_before_its_codebook_is_train
     answer = bench("--params", str(write_params(small_params)), "codebook", "olc-64--panoramas--s0")
     assert answer.returncode == 2 and len(answer.stderr.splitlines()) == 1
     assert "no option of olc (variants.olc-pa-sum in " in answer.stderr and "Did you mean 'skip'?" in answer.stderr
+
+
+def test_a_profile_without_trainings_says_so(bench, write_params, small_params):
+    answer = bench("--params", str(write_params(small_params | {"train": {}})), "train", "ahdrnet--panoramas--s0")
+    assert answer.returncode == 2 and len(answer.stderr.splitlines()) == 1
+    assert "asks for nothing to train; see its variants and `train`" in answer.stderr

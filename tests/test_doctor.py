@@ -23,6 +23,12 @@ def test_a_plan_that_is_not_the_parameters_is_found(write_params, small_params):
     assert doctor.planned(settings.load()).state == "fail"
 
 
+def test_a_protocol_that_cannot_be_used_is_found(write_params, small_params):
+    findings = list(doctor.profile(Settings(write_params(small_params | {"protocol": "whole-flaot"}), quiet=False)))
+    (failed,) = (finding for finding in findings if finding.state == "fail")
+    assert failed.subject == "protocol" and "Did you mean 'whole-float'" in failed.detail
+
+
 def test_a_missing_folder_is_named(write_params, small_params):
     small_params["datasets"]["panoramas"]["on_disk"] = "/nowhere/kalantari"
     findings = list(doctor.profile(Settings(write_params(small_params), quiet=False)))

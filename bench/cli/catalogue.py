@@ -110,7 +110,7 @@ def protocol_list(context: typer.Context) -> None:
 def protocol_show(name: str) -> None:
     """Print every setting of a protocol.
 
-    Each comes with its meaning, its origin, and the library that computes it.
+    Each comes with its meaning; the versions of the libraries that compute it stand below.
 
     Example: python -m bench protocol show whole-float
     """

@@ -88,7 +88,7 @@ def bands(
     context: typer.Context,
     scores: Annotated[str, typer.Argument(help="Scores with several seeds: a folder, a file or a git revision.")],
 ) -> None:
-    """Derive bands for retraining from several seeds.
+    """Say how far scores may move when a network is trained again, from a report with several seeds.
 
     Prints the section `regression` for a parameter file: twice the largest difference between two seeds of a run on a
     scene, for each metric.

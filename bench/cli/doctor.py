@@ -100,7 +100,7 @@ def torch_build() -> Finding:
 
 def profile(settings: Settings) -> Iterator[Finding]:
     """Check the parameter file, its threads, and that each of its datasets is there or can be made."""
-    from bench.core.registry import datasets
+    from bench.core.registry import datasets, protocols
 
     try:
         params = settings.load()
@@ -109,6 +109,10 @@ def profile(settings: Settings) -> Iterator[Finding]:
         return
     yield Finding("ok", "parameters", f"{settings.params_file}: profile {params.profile!r}")
     yield planned(params)
+    try:
+        protocols[params.protocol]
+    except UsageError as error:
+        yield Finding("fail", "protocol", str(error))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     state: Literal["ok", "note"] = "ok" if params.threads <= cores else "note"
     yield Finding(state, "threads", f"{params.threads} wanted, {cores} cores")

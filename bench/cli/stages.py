@@ -9,6 +9,7 @@ import typer
 
 from bench.cli.processes import share
 from bench.cli.settings import Settings, quietly, workplace
+from bench.core.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.core.params import Params
@@ -47,6 +48,8 @@ def execute(
 
             need_fresh(params)
         names = list(known(params)) if known else []
+        if name is not None and known and not names:
+            raise UsageError(f"{settings.params_file} asks for nothing to {verb}; see its variants and `train`.")
         if name is not None and name not in names:
             from bench.core.errors import unknown_name
 

@@ -158,8 +158,8 @@ def _commits(commits: Chain) -> Iterator[str]:
         yield commits["problem"]
         return
     for file, commit in commits["files"].items():
-        changed = ", changed since" if any(file in name for name in commits["changed_since"]) else ""
-        yield f"{commit[:SHORT] or 'none yet'} {file}{changed}"
+        changed = ", changed since" if commit and any(file in name for name in commits["changed_since"]) else ""
+        yield f"{commit[:SHORT]} {file}{changed}" if commit else f"{file}: not committed"
     if commits["dirty"]:
         yield "the checkout has changes that no commit holds"
 
