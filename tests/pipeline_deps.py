@@ -15,6 +15,7 @@ import grimp
 import yaml
 
 from bench.core.registry import datasets, methods, metrics
+from tests.stage_modules import stage_module
 
 ROOT = Path(__file__).resolve().parents[1]
 PIPELINE = ROOT / "dvc.yaml"
@@ -46,11 +47,6 @@ def closure(*entries):
     modules = set(entries).union(*(graph().find_upstream_modules(entry) for entry in entries))
     files = {source(module) for module in modules}
     return {str(path.relative_to(ROOT)) for path in files if path.name != "__init__.py" or "import" in path.read_text()}
-
-
-def stage_module(verb):
-    (path,) = [*(ROOT / "bench" / "stages").glob(f"*/{verb}.py"), *(ROOT / "bench" / "stages").glob(f"{verb}.py")]
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
 
 
 def loaded_by_name(verb):

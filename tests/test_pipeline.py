@@ -12,7 +12,8 @@ from bench.core.params import load
 from bench.core.registry import datasets, methods, metrics
 from bench.stages import plan
 from tests import pipeline_deps
-from tests.pipeline_deps import closure, source, stage_module
+from tests.pipeline_deps import closure, source
+from tests.stage_modules import stage_module
 
 ROOT = Path(__file__).resolve().parents[1]
 PROFILES = [path for path in (ROOT / "dvc.yaml", *sorted(ROOT.glob("profiles/*/dvc.yaml"))) if path.exists()]

@@ -9,7 +9,7 @@ import typer
 
 from bench.cli.processes import share
 from bench.cli.settings import Settings, quietly, workplace
-from bench.core.errors import UsageError
+from bench.core.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
     from bench.core.params import Params
@@ -51,8 +51,6 @@ def execute(
         if name is not None and known and not names:
             raise UsageError(f"{settings.params_file} asks for nothing to {verb}; see its variants and `train`.")
         if name is not None and name not in names:
-            from bench.core.errors import unknown_name
-
             raise unknown_name(f"entry for '{verb}' in {settings.params_file}", name, names)
         if dry:
             from bench.cli.dry_run import listing
@@ -65,7 +63,6 @@ def execute(
 
 def check_names(params: "Params", file: Path) -> None:
     """Refuse a dataset, layout, method, preset, option or protocol that doesn't exist, before hours lead to its use."""
-    from bench.core.errors import unknown_name
     from bench.core.recipe import published
     from bench.core.registry import datasets, methods, protocols
 

@@ -10,10 +10,10 @@ from bench.launch.graph import Pipeline, listed, read
 from bench.launch.pool import Needs
 
 FOLLOWS = {
-    "prepare": ("fetch",),
-    "inspect_codebook": ("codebook",),
-    "inspect_network": ("train",),
-    "evaluate": ("train",),
+    "prepare": "fetch",
+    "inspect_codebook": "codebook",
+    "inspect_network": "train",
+    "evaluate": "train",
 }
 """Groups of `dvc.yaml` whose stages join the job of the stage that they read: they take little beside it, too little
 for a wait in a queue of their own."""
@@ -143,7 +143,7 @@ def assign(pipeline: Pipeline, names: Iterable[str]) -> list[Job]:
             above = pipeline.stages[name].upstream
             last = max(above, key=lambda other: (depth[other], other), default=name)
             waits = (above & wanted) - {last} - pipeline.ancestors([last])
-            joins = _group(last) in FOLLOWS.get(_group(name), ()) and not waits
+            joins = FOLLOWS.get(_group(name)) == _group(last) and not waits
             leader[name] = leader.get(last, last) if joins else name
             members.setdefault(leader[name], []).append(name)
     return [Job(stages[0], tuple(stages)) for stages in members.values()]

@@ -24,13 +24,9 @@ from bench.core.registry import methods
 from bench.io.radiance import read_exr
 from bench.io.tables import read_scores
 from bench.stages import layout, plan
+from tests.stage_modules import stage_module
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def stage_module(verb):
-    (path,) = (ROOT / "bench" / "stages").glob(f"*/{verb}.py")
-    return f"bench.stages.{path.parent.name}.{verb}"
 
 
 PROJECT = ("bench", "methods", "datasets", "reports/printed", "dvc.yaml", "requirements.lock")
