@@ -31,6 +31,9 @@ class Scene:
     times     : (N,) float64, relative exposure times 2^(EV - min EV): the shortest is 1.
     reference : index of the frame that the result is aligned to (the middle one).
     radiance  : (H, W, 3) float32 in [0, 1], the truth at the reference's moment, or None.
+    uncovered : (H, W) bool, pixels of the reference frame whose surface at least one other frame doesn't show, because
+                something hides it there or it lies outside; None where nobody knows. Frames that are registered show
+                no more of it, so it stays right for them.
     """
 
     id: str
@@ -39,6 +42,7 @@ class Scene:
     reference: int
     radiance: Radiance | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    uncovered: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         """Refuse arrays that break the contract above."""
@@ -51,6 +55,12 @@ class Scene:
             raise UsageError(
                 f"scene {self.id!r}: exposure times {self.times.tolist()} for {len(self.frames)} frames; "
                 "expected one per frame, the shortest equal to 1."
+            )
+        area = self.uncovered
+        if area is not None and (area.dtype != np.bool_ or area.shape != self.frames.shape[1:3]):
+            raise UsageError(
+                f"scene {self.id!r}: the uncovered pixels are {area.dtype} of shape {area.shape}; "
+                f"expected bool of shape {self.frames.shape[1:3]}, as the frames have it."
             )
 
     @property

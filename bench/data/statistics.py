@@ -58,7 +58,7 @@ def measure(scene: Scene, moves: Callable[[Scene], NDArray[np.bool_]]) -> Statis
     height, width = scene.frames.shape[1:3]
     step = max(1, width // WORKING_WIDTH)
     frames = checks.every_nth(scene, step)
-    small = replace(scene, frames=np.ascontiguousarray(scene.frames[:, ::step, ::step]), radiance=None)
+    small = replace(scene, frames=np.ascontiguousarray(scene.frames[:, ::step, ::step]), radiance=None, uncovered=None)
     return Statistics(
         height=height,
         width=width,

@@ -2,6 +2,7 @@
 
 - `<scene>/ldr.npy`: (N, H, W, 3) uint8 or uint16, RGB, as stored by the dataset
 - `<scene>/radiance.npy`: (H, W, 3) float32, the truth; absent without one
+- `<scene>/uncovered.npy`: (H, W) bool, what other frames don't show of the reference; absent where nobody knows
 - `<scene>/scene.json`: id, times, reference, metadata, units and the sha256 of each array's bytes
 """
 
@@ -16,8 +17,12 @@ from bench.core.errors import UsageError
 from bench.core.scene import Array, Scene
 from bench.io.files import replacing
 
-LDR, RADIANCE, CARD = "ldr.npy", "radiance.npy", "scene.json"
-UNITS = {"ldr": "code, gamma 2.2, full range of the dtype is 1", "radiance": "relative, 1 saturates the short exposure"}
+LDR, RADIANCE, UNCOVERED, CARD = "ldr.npy", "radiance.npy", "uncovered.npy", "scene.json"
+UNITS = {
+    "ldr": "code, gamma 2.2, full range of the dtype is 1",
+    "radiance": "relative, 1 saturates the short exposure",
+    "uncovered": "true where another frame doesn't show what the reference shows",
+}
 
 
 def write_scene(folder: Path, scene: Scene) -> None:
@@ -29,6 +34,8 @@ def write_scene(folder: Path, scene: Scene) -> None:
     arrays: dict[str, Array] = {LDR: np.ascontiguousarray(scene.frames)}
     if scene.radiance is not None:
         arrays[RADIANCE] = np.ascontiguousarray(scene.radiance, np.float32)
+    if scene.uncovered is not None:
+        arrays[UNCOVERED] = np.ascontiguousarray(scene.uncovered)
     card = {
         "id": scene.id,
         "times": scene.times.tolist(),
@@ -73,7 +80,8 @@ def read_scene(folder: Path, verify: bool = False) -> Scene:
         arrays = {name: np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in card["sha256"]}
         radiance = arrays.get(RADIANCE)
         times = np.asarray(card["times"], np.float64)
-        scene = Scene(card["id"], arrays[LDR], times, card["reference"], radiance, card["metadata"])
+        uncovered = arrays.get(UNCOVERED)
+        scene = Scene(card["id"], arrays[LDR], times, card["reference"], radiance, card["metadata"], uncovered)
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         raise UsageError(f"{folder}: not a complete prepared scene ({error}); run prepare again.") from error
     if radiance is not None and radiance.shape != scene.frames.shape[1:]:

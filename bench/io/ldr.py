@@ -1,4 +1,4 @@
-"""8- and 16-bit frames: TIFF, PNG and JPEG in, 16-bit TIFF out. RGB, never BGR."""
+"""8- and 16-bit frames: TIFF, PNG and JPEG in, 16-bit TIFF out. RGB, never BGR. Masks are 8-bit grey PNGs."""
 
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,21 @@ def read_frame(path: Path) -> Frame:
             raise
         raise UsageError(f"{path}: damaged or cut short ({error}). Copy or download it again.") from error
     _refuse_kind(path, pixels.dtype, pixels.shape[-1] if pixels.ndim == 3 else 1)
+    return np.ascontiguousarray(pixels)
+
+
+def read_grey(path: Path) -> NDArray[np.uint8]:
+    """Read an 8-bit grey PNG: (H, W) uint8, values as stored. UsageError if it is missing, damaged or another kind."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            _refuse_huge(*image.size)
+            kind, pixels = f"{image.format}, {image.mode}", np.array(image)
+    except Exception as error:  # Pillow raises a dozen kinds for damaged files
+        raise UsageError(f"{path}: can't be read as a picture ({error}).") from error
+    if kind != "PNG, L":
+        raise UsageError(f"{path}: is {kind}; expected an 8-bit grey PNG.")
     return np.ascontiguousarray(pixels)
 
 

@@ -1,6 +1,7 @@
 """Where deghosting is hard: pixels that the reference frame lost to saturation, and pixels that moved.
 
 Both masks come from the frames alone, so that they exist for real captures too; their thresholds are in the protocol.
+A third, what other frames don't show, no frame tells: it comes with the scene (`bench.core.scene.Scene.uncovered`).
 """
 
 import numpy as np

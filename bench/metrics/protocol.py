@@ -118,10 +118,11 @@ class Protocol(ProtocolSection):
         return Scorer(pred, truth).scores(self)
 
     def evaluate_scene(self, pred: "Image", scene: Scene) -> dict[str, float]:
-        """Score a prediction (H, W, 3) of one scene, whole and inside the masks that its frames give.
+        """Score a prediction (H, W, 3) of one scene, whole and inside its masks.
 
-        Adds "<metric>@saturated" and "<metric>@moving" for the metrics listed under `masks`; NaN where a mask is
-        empty. A scene without truth, or a prediction of another shape, raises UsageError.
+        Adds "<metric>@saturated", "<metric>@moving" and, where the scene knows it, "<metric>@uncovered" for the
+        metrics listed under `masks`; NaN where a mask is empty. A scene without truth, or a prediction of another
+        shape, raises UsageError.
         """
         from bench.metrics.scorer import Scorer
 
@@ -133,12 +134,16 @@ class Protocol(ProtocolSection):
             raise UsageError(f"scene {scene.id!r}: {error}") from error
 
     def areas(self, scene: Scene) -> dict[str, Mask]:
-        """Return the masks of a scene by name, (H, W) bool each, as the thresholds of this protocol find them."""
+        """Return the masks of a scene by name, (H, W) bool each.
+
+        Two are what the thresholds of this protocol find in the frames; "uncovered" is there where the scene knows it.
+        """
         ldr = scene.ldr
-        return {
+        found = {
             "saturated": reference_saturated(ldr[scene.reference], self.masks.bright),
             "moving": moving(ldr, scene.linear, scene.times, scene.reference, self.masks),
         }
+        return found if scene.uncovered is None else {**found, "uncovered": scene.uncovered}
 
     def describe(self) -> str:
         """Every setting with its meaning, one a line, then the versions of the libraries that compute the numbers."""

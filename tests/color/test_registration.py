@@ -143,6 +143,13 @@ def test_pictures_without_a_hold_keep_their_size_and_type(motion, size, value):
         np.testing.assert_array_equal(found.frames, frames)
 
 
+def test_uncovered_pixels_are_the_references_and_stay():
+    frames = np.random.default_rng(0).integers(0, 255, (3, 33, 45, 3), np.uint8)
+    area = np.random.default_rng(1).random((33, 45)) < 0.3
+    found = register(Scene("odd", frames, TIMES, 1, uncovered=area), registration.ecc)
+    np.testing.assert_array_equal(found.uncovered, area)
+
+
 @pytest.mark.parametrize("motion", [registration.homography, registration.ecc])
 def test_frames_without_anything_in_common_stay_where_they_are(motion):
     noise = np.random.default_rng(0).integers(0, 255, (3, 90, 120, 3), np.uint8)

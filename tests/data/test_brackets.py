@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from bench.core.errors import Incomplete, UsageError
 from bench.core.registry import datasets
@@ -102,6 +103,39 @@ def test_the_origin_of_the_exposures_and_their_form_change_nothing(golden: Calla
     for scene in scenes.values():
         assert scene.radiance is not None
         assert checks.scale(scene) == pytest.approx(1, abs=0.01)
+
+
+def test_uncovered_pixels_come_from_their_picture(golden: Callable[[str], Path]) -> None:
+    folder = golden("ev_0_2_4")
+    assert read_scene(folder).uncovered is None
+    marks = np.zeros((96, 144), np.uint8)
+    marks[10:20, 100:] = 255
+    Image.fromarray(marks).save(folder / "uncovered.png")
+    found = read_scene(folder).uncovered
+    assert found is not None
+    assert found.dtype == np.bool_
+    np.testing.assert_array_equal(found, marks == 255)
+
+
+@pytest.mark.parametrize(
+    ("marks", "sentence"),
+    [
+        (np.zeros((96, 143), np.uint8), "is 143x96 with values from 0 to 0; expected 144x96 as the frames"),
+        (np.full((96, 144), 128, np.uint8), "values from 128 to 128; expected 144x96 as the frames, 0 and 255 alone"),
+        (np.zeros((96, 144, 3), np.uint8), "is PNG, RGB; expected an 8-bit grey PNG"),
+        (None, "can't be read as a picture"),
+    ],
+)
+def test_uncovered_pixels_of_another_kind_end_in_a_sentence(
+    golden: Callable[[str], Path], marks: np.ndarray | None, sentence: str
+) -> None:
+    folder = golden("ev_0_2_4")
+    if marks is None:
+        (folder / "uncovered.png").write_bytes(b"no picture")
+    else:
+        Image.fromarray(marks).save(folder / "uncovered.png")
+    with pytest.raises(UsageError, match=sentence):
+        read_scene(folder)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Figures of a scene against scenes made to have them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,12 @@ def test_motion_is_told_in_pixels_of_the_full_size():
     light = big[20:-20, 20:-20]
     found = measure(scene(big[20:-20, 28:-12], light, light), nothing)
     assert found.width == 1160 and found.camera == pytest.approx(8, abs=1)
+
+
+def test_a_scene_that_knows_its_uncovered_pixels_gives_the_same_figures():
+    light = texture(600, 1200)  # large enough to be measured at every second pixel
+    plain = scene(light, light, light)
+    assert measure(replace(plain, uncovered=np.ones((600, 1200), bool)), nothing) == measure(plain, nothing)
 
 
 def test_saturation_and_darkness_are_counted():

@@ -8,7 +8,7 @@ import pytest
 
 from bench.core.errors import BenchError, UsageError
 from bench.core.scene import Scene
-from bench.io.container import list_scenes, read_scene, write_scene
+from bench.io.container import list_scenes, read_card, read_scene, write_scene
 
 
 @pytest.fixture
@@ -16,7 +16,8 @@ def scene() -> Scene:
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 65536, (3, 10, 12, 3), np.uint16)
     truth = rng.random((10, 12, 3), np.float32)
-    return Scene("city-01", frames, np.array([1.0, 4.0, 16.0]), 1, truth, {"capture": "city"})
+    uncovered = rng.random((10, 12)) < 0.3
+    return Scene("city-01", frames, np.array([1.0, 4.0, 16.0]), 1, truth, {"capture": "city"}, uncovered)
 
 
 @pytest.mark.parametrize("with_truth", [True, False])
@@ -33,6 +34,31 @@ def test_round_trip(tmp_path: Path, scene: Scene, with_truth: bool) -> None:
         np.testing.assert_array_equal(back.radiance, scene.radiance)
 
 
+def test_what_is_uncovered_is_kept_where_it_is_known(tmp_path: Path, scene: Scene) -> None:
+    write_scene(tmp_path / "known", scene)
+    back = read_scene(tmp_path / "known", verify=True)
+    assert back.uncovered is not None
+    assert back.uncovered.dtype == np.bool_
+    np.testing.assert_array_equal(back.uncovered, scene.uncovered)
+    card = read_card(tmp_path / "known")
+    assert {"uncovered.npy", "ldr.npy", "radiance.npy"} == set(card["sha256"])
+    assert "another frame doesn't show" in card["pixel_unit"]["uncovered"]
+    # Sets that don't know it have the containers that they always had.
+    write_scene(tmp_path / "unknown", replace(scene, uncovered=None))
+    assert {p.name for p in (tmp_path / "unknown").iterdir()} == {"ldr.npy", "radiance.npy", "scene.json"}
+    assert set(read_card(tmp_path / "unknown")["sha256"]) == {"ldr.npy", "radiance.npy"}
+    assert read_scene(tmp_path / "unknown", verify=True).uncovered is None
+    np.save(tmp_path / "known" / "uncovered.npy", ~np.array(back.uncovered))
+    with pytest.raises(UsageError, match="differ from their sha256"):
+        read_scene(tmp_path / "known", verify=True)
+
+
+@pytest.mark.parametrize("area", [np.zeros((10, 11), bool), np.zeros((10, 12), np.uint8)])
+def test_uncovered_pixels_of_another_kind_are_refused(scene: Scene, area: np.ndarray) -> None:
+    with pytest.raises(UsageError, match=r"the uncovered pixels are .*; expected bool of shape \(10, 12\)"):
+        replace(scene, uncovered=area)
+
+
 def test_writing_again_changes_nothing(tmp_path: Path, scene: Scene) -> None:
     write_scene(tmp_path / "s", scene)
     before = {p.name: (p.stat().st_mtime_ns, p.read_bytes()) for p in (tmp_path / "s").iterdir()}
@@ -44,7 +70,7 @@ def test_an_altered_or_other_scene_is_replaced(tmp_path: Path, scene: Scene) -> 
     write_scene(tmp_path / "s", scene)
     (tmp_path / "s" / "radiance.npy").unlink()
     write_scene(tmp_path / "s", scene)
-    write_scene(tmp_path / "s", replace(scene, radiance=None))
+    write_scene(tmp_path / "s", replace(scene, radiance=None, uncovered=None))
     assert {p.name for p in (tmp_path / "s").iterdir()} == {"ldr.npy", "scene.json"}
     assert [p.name for p in tmp_path.iterdir()] == ["s"]
 
@@ -71,7 +97,7 @@ def test_altered_pixels_are_noticed(tmp_path: Path, scene: Scene) -> None:
         read_scene(tmp_path / "s", verify=True)
 
 
-@pytest.mark.parametrize("name", ["ldr.npy", "radiance.npy", "scene.json"])
+@pytest.mark.parametrize("name", ["ldr.npy", "radiance.npy", "uncovered.npy", "scene.json"])
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"\x93NUMPY"])
 def test_incomplete_scenes_are_refused(tmp_path: Path, scene: Scene, name: str, content: bytes | None) -> None:
     write_scene(tmp_path / "s", scene)

@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -156,6 +157,26 @@ def test_an_empty_mask_gives_nan_and_a_scene_without_truth_a_sentence(plain):
         plain.evaluate_scene(scene.radiance, _scene(None))
     with pytest.raises(UsageError, match="'test-01': the prediction has shape"):
         plain.evaluate_scene(scene.radiance[1:], scene)
+
+
+def test_scores_where_uncovered_are_there_if_the_scene_knows(plain):
+    scene = _scene(lambda light: light.astype(np.float32))
+    pred = scene.radiance.copy()
+    pred[5:15, 30:40] += 0.1
+    area = np.zeros((40, 50), bool)
+    assert not any("@uncovered" in name for name in plain.evaluate_scene(pred, scene))
+    area[5:15, 30:40] = True
+    scores = plain.evaluate_scene(pred, replace(scene, uncovered=area))
+    assert {name for name in scores if name.endswith("@uncovered")} == {
+        f"{name}@uncovered" for name in ("psnr-l", "psnr-mu", "ssim-mu")
+    }
+    assert scores["psnr-l@uncovered"] == pytest.approx(20, abs=1e-4)
+    cropped = _variant(plain, region={"crop": 3}).evaluate_scene(pred, replace(scene, uncovered=area))
+    assert cropped["psnr-l@uncovered"] == pytest.approx(20, abs=1e-4)
+    # As for the other masks: no pixel, no value.
+    none = plain.evaluate_scene(pred, replace(scene, uncovered=np.zeros((40, 50), bool)))
+    assert math.isnan(none["psnr-mu@uncovered"])
+    assert none["psnr-mu"] == scores["psnr-mu"]
 
 
 def test_protocols_cant_be_changed_in_place(default):

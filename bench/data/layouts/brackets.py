@@ -6,19 +6,25 @@ Layout: N. K. Kalantari, R. Ramamoorthi, "Deep High Dynamic Range Imaging of Dyn
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.color.exposure import times_from_ev
 from bench.core.errors import Incomplete, UsageError
 from bench.core.scene import Array, Radiance, Scene
 from bench.data.layouts.places import natural
-from bench.io.ldr import Frame, read_frame
+from bench.io.ldr import Frame, read_frame, read_grey
 from bench.io.radiance import read_rgbe
 
 FRAMES = 3
+
+UNCOVERED = "uncovered.png"
+"""Beside the frames of simulated brackets: 8-bit grey, 255 where another frame doesn't show what the reference shows,
+else 0 (`bench.core.scene.Scene`)."""
 
 LARGEST = 64
 """EV; no camera spans more, and 2^EV must stay finite."""
@@ -44,6 +50,7 @@ def read_scene(folder: Path, dataset: str, names: Names = OFFICIAL, truth: bool 
     """Read one scene.
 
     Frames keep their stored values, RGB; times start at 1 whatever the EV origin; the truth is clipped to [0, 1].
+    Uncovered pixels are those that `UNCOVERED` marks, None without this file.
     truth : whether the truth is expected; without it `radiance` is None.
     UsageError, with one sentence, for anything missing, unreadable or contradictory; Incomplete where a frame or the
     truth is missing.
@@ -51,7 +58,9 @@ def read_scene(folder: Path, dataset: str, names: Names = OFFICIAL, truth: bool 
     folder = Path(folder)
     what = f'scene "{folder.name}" of {dataset}'
     paths = [folder / name for name in _frames(folder, names, what)]
-    return read_files(folder.name, what, paths, folder / names.exposures, folder / names.truth if truth else None)
+    scene = read_files(folder.name, what, paths, folder / names.exposures, folder / names.truth if truth else None)
+    marked = folder / UNCOVERED
+    return replace(scene, uncovered=_read_uncovered(marked, scene, what)) if marked.exists() else scene
 
 
 def read_files(name: str, what: str, paths: Sequence[Path], exposures: Path, truth: Path | None) -> Scene:
@@ -150,6 +159,17 @@ def _read_truth(path: Path, frame: Frame, what: str) -> Radiance:
     truth = read_rgbe(path)
     check_floating(truth, frame, what)
     return np.minimum(truth, np.float32(1))
+
+
+def _read_uncovered(path: Path, scene: Scene, what: str) -> NDArray[np.bool_]:
+    marks = read_grey(inside(path, what))
+    size, found = scene.frames.shape[1:3], set(np.unique(marks).tolist())
+    if marks.shape != size or not found <= {0, 255}:
+        raise UsageError(
+            f"{what}: {path.name} is {marks.shape[1]}x{marks.shape[0]} with values from {min(found)} to {max(found)}; "
+            f"expected {size[1]}x{size[0]} as the frames, 0 and 255 alone."
+        )
+    return np.asarray(marks == 255)
 
 
 def check_floating(truth: Array, frame: Array, what: str) -> None:

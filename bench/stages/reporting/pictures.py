@@ -24,6 +24,9 @@ from bench.stages import layout
 SHOWN = {"test": 3, "no-truth": 2}
 """Roles of the splits that are predicted, and how many of their scenes to show."""
 
+AREAS = ("saturated", "moving")
+"""Masks that decide on scenes and crops: every scene has these."""
+
 THUMBNAIL = 130
 
 
@@ -74,7 +77,7 @@ def _chosen(params: Params, found: dict[str, Path], most: int) -> list[str]:
     interest = {}
     for name, path in found.items():
         areas = protocols[params.protocol].areas(read_scene(path))
-        interest[name] = (place(name), float(sum(mask.mean() for mask in areas.values())))
+        interest[name] = (place(name), float(sum(areas[area].mean() for area in AREAS)))
     return choose(interest, most)
 
 
@@ -89,7 +92,8 @@ def _crops(measured: Measured, scores: pd.DataFrame, dataset: str, split: str, p
     rows = scores[(scores["dataset"] == dataset) & (scores["scene"] == scene.id) & (scores["metric"] == "psnr-mu")]
     known = {} if scene.radiance is None else {v: _value(params, rows, v, run) for v, run in runs.items()}
     values = {labels[variant]: value for variant, value in known.items() if value is not None}
-    areas = protocols[params.protocol].areas(scene)
+    found = protocols[params.protocol].areas(scene)
+    areas = {name: found[name] for name in AREAS}
     scored = f" PSNR-μ: protocol {params.protocol}." if values else ""
     said = "a scene without truth, so no error maps. After the paper's Figs. 8 and 9."
     if scene.radiance is not None:
