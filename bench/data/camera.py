@@ -1,6 +1,7 @@
-"""The simulated camera: where it looks (rotations, rays), and its sensor (noise, clipping, gamma, quantisation).
+"""The simulated camera: where it stands and looks, and its sensor (noise, clipping, gamma, quantisation).
 
-Axes of the world and of the camera: x to the right, y up, z ahead. Angles are in degrees.
+Axes of the world and of the camera: x to the right, y up, z ahead. Angles are in degrees, lengths in metres; the world's
+origin is the lens at the reference frame's moment.
 """
 
 import math
@@ -39,6 +40,10 @@ class Lens:
         xs, ys = np.meshgrid(x, y)
         return np.stack([xs, ys, np.ones_like(xs)], axis=-1)
 
+    def ray(self, x: float, y: float) -> Vectors:
+        """Direction through the point (x, y), pixels from the top left corner, in camera axes: (3,), z = 1."""
+        return np.array([(x - self.width / 2) / self.focal, (self.height / 2 - y) / self.focal, 1.0])
+
 
 @dataclass(frozen=True)
 class Pose:
@@ -60,6 +65,12 @@ class Pose:
         x, z = c * x + s * z, c * z - s * x
         return np.stack([x, y, z], axis=-1)
 
+    def to_camera(self, vectors: Vectors) -> Vectors:
+        """Turn directions from world axes to camera axes, (..., 3): `to_world` undone."""
+        axes = [self.to_world(axis) for axis in np.eye(3)]
+        x, y, z = vectors[..., 0], vectors[..., 1], vectors[..., 2]
+        return np.stack([x * axis[0] + y * axis[1] + z * axis[2] for axis in axes], axis=-1)
+
     def angle_to(self, other: "Pose") -> float:
         """Angle between the two optical axes in degrees."""
         ahead = np.array([0.0, 0.0, 1.0])
@@ -72,17 +83,56 @@ def _turn(degrees: float) -> tuple[float, float]:
     return math.cos(angle), math.sin(angle)
 
 
+@dataclass(frozen=True)
+class Station:
+    """A camera in the world: its pose, and the position of its lens, (x, y, z) in metres."""
+
+    pose: Pose
+    position: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    def place(self, lens: Lens, points: Vectors) -> tuple[Vectors, Vectors, Vectors]:
+        """Where world points (..., 3) lie in the picture: x and y in pixels from the top left corner, depth in metres.
+
+        x and y mean nothing where the depth isn't positive.
+        """
+        x, y, z = np.moveaxis(self.pose.to_camera(points - np.array(self.position)), -1, 0)
+        ahead = np.where(z > 0, z, 1.0)
+        return lens.width / 2 + lens.focal * x / ahead, lens.height / 2 - lens.focal * y / ahead, z
+
+
+@dataclass(frozen=True)
+class Dome:
+    """What a panorama shows, given a shape: a floor and a dome over it. Seen from the origin it looks like the panorama.
+
+    camera_height : of the origin above the floor, metres.
+    radius        : of the dome round the origin, metres, larger than `camera_height`.
+    """
+
+    camera_height: float
+    radius: float
+
+    def meet(self, station: Station, directions: Vectors) -> Vectors:
+        """Points (..., 3), in metres, where rays from the station's lens along world directions (..., 3) meet it."""
+        position = np.array(station.position)
+        # The farther root of |position + t * direction| = radius; the lens is inside.
+        square = (directions * directions).sum(axis=-1)
+        half = (directions * position).sum(axis=-1)
+        rest = self.radius**2 - float((position * position).sum())
+        far = (np.sqrt(half * half + square * rest) - half) / square
+        down = directions[..., 1] < 0
+        floor = (-self.camera_height - position[1]) / np.where(down, directions[..., 1], -1.0)
+        return np.asarray(position + np.where(down & (floor < far), floor, far)[..., None] * directions)
+
+
 def horizon(lens: Lens, pose: Pose) -> float:
     """Row of the horizon at the view's centre column, in pixels from the top; may lie outside the view."""
     return lens.height / 2 + lens.focal * math.tan(math.radians(pose.pitch))
 
 
-def shift(lens: Lens, pose: Pose, other: Pose) -> float:
-    """Median displacement of the picture between two poses, in pixels, from directions seen by `pose`."""
+def rotation_shift(lens: Lens, pose: Pose, other: Pose) -> float:
+    """Median displacement of the picture by a turn from `pose` to `other`, in pixels."""
     rays = lens.rays()[::8, ::8]
-    world = pose.to_world(rays)
-    columns = [other.to_world(axis) for axis in np.eye(3)]
-    seen = np.stack([(world * axis).sum(axis=-1) for axis in columns], axis=-1)
+    seen = other.to_camera(pose.to_world(rays))
     ahead = seen[..., 2] > 0.1
     moved = seen[ahead][:, :2] / seen[ahead][:, 2:] - rays[ahead][:, :2]
     return float(np.median(np.hypot(moved[:, 0], moved[:, 1]))) * lens.focal

@@ -1,9 +1,10 @@
-"""Outlines of people, animals and vehicles, drawn from rounded limbs and plates.
+"""Outlines of people, animals, vehicles and static things, drawn from rounded limbs and plates.
 
 Coordinates are in units of the object's height: x ahead (the way it faces), y up, the feet at y = 0.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,13 +67,16 @@ class Part:
         return distance, np.clip((2 * x - low - high) / (high - low), -1, 1)
 
 
-def outline(kind: str, phase: float, build: float) -> list[Part]:
-    """Parts of a "person", an "animal" or a "vehicle", back to front.
+def outline(kind: str, phase: float, build: float, sway: float = 1.0) -> list[Part]:
+    """Parts of a thing, a key of `SHAPES`, back to front.
 
-    phase : of the gait, in cycles (for a vehicle: without effect, wheels look the same).
-    build : in [0, 1]: slim to stout, short-haired to long-haired, hatchback to van.
+    phase : of the gait or of the wind, in cycles (for what neither walks nor sways: without effect).
+    build : in [0, 1]: slim to stout, short-haired to long-haired, hatchback to van, sparse to dense.
+    sway  : factor on how far leaves and cloth move.
     """
-    return {"person": _person, "animal": _animal, "vehicle": _vehicle}[kind](phase, build)
+    if kind in SWAYING:
+        return SWAYING[kind](phase, build, sway)
+    return SHAPES[kind](phase, build)
 
 
 def _leg(hip: Point, swing: float, length: float, thick: float, material: str, shade: float) -> list[Part]:
@@ -157,3 +161,119 @@ def _vehicle(phase: float, build: float) -> list[Part]:
         Part(((1.3, 0.42), (1.34, 0.42)), 0.045, "lamp", 0.04),
         *wheels,
     ]
+
+
+def _leaves(
+    count: int, centre: Point, width: float, height: float, size: float, phase: float, sway: float
+) -> list[Part]:
+    """An ellipse of leaves, even but not regular: each turns by the golden angle; the upper ones move most."""
+    leaves = []
+    for k in range(count):
+        out, turn = math.sqrt((k + 0.5) / count), 2.39996 * k
+        x, y = centre[0] + width * out * math.cos(turn), centre[1] + height * out * math.sin(turn)
+        wind = 0.035 * sway * y * math.sin(2 * math.pi * phase + 1.7 * k)
+        x, y = x + wind, y + 0.4 * wind
+        lean = turn + 0.9 * math.sin(5.3 * k) + 4 * wind
+        tip = (x + size * math.cos(lean), y + size * math.sin(lean))
+        # Leaves below and inside lie in the shade of the others.
+        shade = (0.5 + 0.5 * (y - centre[1] + height) / (2 * height)) * (0.65 + 0.35 * math.sin(2.9 * k) ** 2)
+        leaves.append(Part(((x, y), tip), 0.36 * size, "leaf", 0.06 * size, 0.3 + 0.9 * shade))
+    # Inner leaves last: the outline stays ragged, the middle closed.
+    return leaves[::-1]
+
+
+def _plant(phase: float, build: float, sway: float) -> list[Part]:
+    # In a pot, 1.1 m high.
+    stems = [Part(((0.0, 0.2), (0.22 * math.sin(1.9 * k), 0.62 + 0.03 * k)), 0.013, "bark", 0.007) for k in range(6)]
+    crown = _leaves(90 + int(60 * build), (0.0, 0.66), 0.27 + 0.09 * build, 0.29, 0.075, phase, sway)
+    pot = [
+        Part(((-0.12, 0.01), (0.12, 0.01), (0.155, 0.25), (-0.155, 0.25)), 0.01, "pot"),
+        Part(((-0.17, 0.25), (0.17, 0.25), (0.17, 0.29), (-0.17, 0.29)), 0.01, "pot", shade=1.15),
+    ]
+    return [*stems, *crown, *pot]
+
+
+def _bush(phase: float, build: float, sway: float) -> list[Part]:
+    stems = [Part(((0.1 * k - 0.25, 0.0), (0.17 * k - 0.42, 0.6)), 0.018, "bark", 0.01) for k in range(6)]
+    crown = _leaves(330 + int(120 * build), (0.0, 0.52), 0.55 + 0.15 * build, 0.44, 0.062, phase, sway)
+    return [*stems, *crown]
+
+
+def _banner(phase: float, build: float, sway: float) -> list[Part]:
+    # Cloth hung from an arm on a mast: strips that ripple one after the other.
+    strips, wide = 9, 0.34 + 0.1 * build
+    mast = [
+        Part(((0.0, 0.0), (0.0, 0.985)), 0.014, "metal", 0.01),
+        Part(((0.0, 0.95), (wide + 0.05, 0.95)), 0.009, "metal", 0.009),
+    ]
+    cloth = []
+    for k in range(strips):
+        wave = math.sin(2 * math.pi * phase + 0.8 * k)
+        drift = 0.022 * sway * math.sin(2 * math.pi * phase + 0.8 * k + 1.2)
+        left, right = 0.03 + wide * k / strips, 0.03 + wide * (k + 1.15) / strips
+        hem = 0.34 + 0.012 * sway * wave
+        corners = ((left + drift, hem), (right + drift, hem), (right, 0.945), (left, 0.945))
+        cloth.append(Part(corners, 0.002, "cloth", shade=0.92 + 0.16 * wave))
+    return [*mast, *cloth]
+
+
+def _post(phase: float, build: float) -> list[Part]:
+    sign = ((-0.1, 0.74), (0.1, 0.74), (0.1, 0.97), (-0.1, 0.97))
+    lower = ((-0.085, 0.63), (0.085, 0.63), (0.085, 0.7), (-0.085, 0.7))
+    return [
+        Part(((0.0, 0.0), (0.0, 0.99)), 0.014 + 0.006 * build, "metal", 0.013),
+        Part(sign, 0.012, "sign"),
+        Part(((-0.055, 0.8), (0.055, 0.91)), 0.016, "metal", 0.016, 1.3),
+        *([Part(lower, 0.008, "sign", shade=0.8)] if build > 0.4 else []),
+    ]
+
+
+def _lamp(phase: float, build: float) -> list[Part]:
+    # A standard lamp, not lit: a lit one would need light on everything round it.
+    wide = 0.13 + 0.05 * build
+    return [
+        Part(((0.0, 0.03), (0.0, 0.8)), 0.01, "metal", 0.01),
+        Part(((-0.12, 0.005), (0.12, 0.005), (0.1, 0.03), (-0.1, 0.03)), 0.008, "metal"),
+        Part(((-wide, 0.74), (wide, 0.74), (0.6 * wide, 0.985), (-0.6 * wide, 0.985)), 0.008, "cloth"),
+    ]
+
+
+def _crate(phase: float, build: float) -> list[Part]:
+    wide, gaps = 0.55 + 0.2 * build, (0.2, 0.42, 0.64)
+    front = ((-wide, 0.0), (wide, 0.0), (wide, 0.84), (-wide, 0.84))
+    lid = ((-wide, 0.84), (wide, 0.84), (wide - 0.12, 0.98), (-wide + 0.12, 0.98))
+    return [
+        Part(front, 0.01, "wood"),
+        Part(lid, 0.01, "wood", shade=1.35),
+        *(Part(((-wide, y), (wide, y)), 0.012, "wood", 0.012, 0.45) for y in gaps),
+        *(Part(((x, 0.03), (x, 0.82)), 0.035, "wood", 0.035, 0.8) for x in (-wide + 0.05, wide - 0.05)),
+    ]
+
+
+def _bench(phase: float, build: float) -> list[Part]:
+    ends = (-0.82, 0.82)
+    return [
+        *(Part(((x, 0.0), (x + 0.03, 0.97)), 0.03, "metal", 0.024, 0.8) for x in ends),
+        *(Part(((-0.95, y), (0.95, y)), 0.045, "wood", 0.045, 1.05) for y in (0.93, 0.78, 0.63)),
+        Part(((-0.95, 0.42), (0.95, 0.42), (1.0, 0.5), (-1.0, 0.5)), 0.015, "wood", shade=1.25),
+        *(Part(((x, 0.0), (x, 0.42)), 0.03, "metal", 0.03) for x in ends),
+    ]
+
+
+def _chair(phase: float, build: float) -> list[Part]:
+    return [
+        *(Part(((x, 0.0), (0.9 * x, 0.46)), 0.022, "wood", 0.022, 0.65) for x in (-0.2, 0.22)),
+        Part(((-0.25, 0.5), (-0.27, 0.98)), 0.022, "wood", 0.02),
+        Part(((0.21, 0.5), (0.19, 0.98)), 0.022, "wood", 0.02),
+        *(Part(((-0.27, y), (0.19, y)), 0.03, "wood", 0.03, 1.05) for y in (0.94, 0.8, 0.66)),
+        Part(((-0.27, 0.43), (0.24, 0.43), (0.27, 0.5), (-0.29, 0.5)), 0.012, "cloth", shade=1.2),
+        *(Part(((x, 0.0), (x, 0.43)), 0.024, "wood", 0.026) for x in (-0.26, 0.22)),
+    ]
+
+
+SHAPES: dict[str, Callable[[float, float], list[Part]]] = {
+    "person": _person, "animal": _animal, "vehicle": _vehicle,
+    "post": _post, "lamp": _lamp, "crate": _crate, "bench": _bench, "chair": _chair,
+}  # fmt: skip
+
+SWAYING: dict[str, Callable[[float, float, float], list[Part]]] = {"plant": _plant, "bush": _bush, "banner": _banner}

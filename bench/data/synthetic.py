@@ -14,7 +14,8 @@ import numpy as np
 
 from bench.core.seeding import generator
 from bench.core.simulation import Simulation
-from bench.data.simulate import Bracket, brackets, develop, write_evs
+from bench.data.objects import Light
+from bench.data.simulate import Bracket, Frame, brackets, develop, write_evs
 from bench.io.files import EPOCH, replacing
 from bench.io.ldr import write_tiff16
 from bench.io.radiance import write_rgbe
@@ -52,7 +53,7 @@ def write_hu(root: Path, bracket: Bracket, number: int, settings: Simulation) ->
     rng = generator(settings.seed, "static", spec.split, spec.name)
     for index, (frame, time) in enumerate(zip(bracket.frames, spec.times, strict=True), 1):
         write_tiff16(folder / f"input_{index}_aligned.tif", frame)
-        write_tiff16(folder / f"ref_{index}_aligned.tif", develop(bracket.seen[1], time, spec, settings, rng))
+        write_tiff16(folder / f"ref_{index}_aligned.tif", develop(bracket.seen[1], time, spec, bracket.electrons, settings.read_noise, rng))
     # As in the set's sample: whole EVs on one line, counted from the short frame.
     text = " ".join(str(ev - spec.exposures[0]) for ev in spec.exposures) + "\n"
     for name in ("input_exp.txt", "ref_exp.txt"):
@@ -69,11 +70,15 @@ def write_tursun(root: Path, bracket: Bracket, number: int, settings: Simulation
     for name, ev in enumerate(TURSUN_EVS, 1):
         own = {0: 0, 2: 1, 4: 2}.get(ev)
         light = bracket.seen[0 if ev < 1 else 1 if ev < 3 else 2]
-        frame = bracket.frames[own] if own is not None else develop(light, 2.0**ev, spec, settings, rng)
+        frame = bracket.frames[own] if own is not None else _ninth(light, ev, bracket, settings, rng)
         write_tiff16(folder / f"{name}.tiff", frame)
         # From 1/4096 s at ISO 1600 on, a stop more with each frame.
         lines = f"ExposureTime: 1/{2 ** (13 - name)}\r\nISO: 1600\r\nFNumber: 5.0\r\n"
         (folder / f"{name}.txt").write_text(lines, encoding="ascii", newline="")
+
+
+def _ninth(light: Light, ev: int, bracket: Bracket, settings: Simulation, rng: np.random.Generator) -> Frame:
+    return develop(light, 2.0**ev, bracket.spec, bracket.electrons, settings.read_noise, rng)
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ class SyntheticSet:
 SMALL = Simulation.model_validate(
     {
         "width": 96, "height": 64, "train": ["city", "forest"], "test": ["courtyard", "sunset"],
-        "train_views": 2, "test_views": 1, "no_truth_scenes": 0,
+        "validation": [], "train_views": 2, "test_views": 1, "no_truth_scenes": 0,
     }
 )  # fmt: skip
 """Four training and two test views, as small as the networks allow."""

@@ -68,6 +68,14 @@ def write_tiff16(path: Path, frame: NDArray[np.uint16]) -> None:
         tifffile.imwrite(part, frame, photometric="rgb", metadata=None, software=False)
 
 
+def write_mask(path: Path, mask: NDArray[np.bool_]) -> None:
+    """Write (H, W) bool as an 8-bit grey PNG, 255 where it is true; equal arrays give equal bytes."""
+    from PIL import Image
+
+    with replacing(Path(path)) as part:
+        Image.fromarray(np.where(mask, np.uint8(255), np.uint8(0))).save(part, format="PNG")
+
+
 def _read_tiff(path: Path) -> NDArray[Any]:
     import tifffile
 
