@@ -106,7 +106,7 @@ class PyramidAlignment(nn.Module):
     cites="Liu et al.: ADNet: Attention-Guided Deformable Convolutional Network for High Dynamic Range Imaging, "
     "CVPR Workshops 2021",
     trains=True,
-    heads=("published", "mu-residual"),
+    heads=("published", "mu-residual", "rule-residual"),
     presets={
         "published": {"channels": 64, "layers": 5, "growth": 32, "deform_groups": 8},
         "demo": {"channels": 8, "layers": 3, "growth": 4, "deform_groups": 1},

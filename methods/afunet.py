@@ -140,7 +140,7 @@ class Stage(nn.Module):
     cites="Li, Ni, Yang: AFUNet: Cross-Iterative Alignment-Fusion Synergy for HDR Reconstruction via Deep Unfolding "
     "Paradigm, ICCV 2025",
     trains=True,
-    heads=("published", "mu-residual"),
+    heads=("published", "mu-residual", "rule-residual"),
     presets={
         "published": {"channels": 24, "heads": 4, "depth": 5, "stages": 4},
         "demo": {"channels": 8, "heads": 2, "depth": 1, "stages": 2},

@@ -19,7 +19,7 @@ from bench.nn.tiling import in_strips
     label="AHDRNet",
     cites="Yan et al.: Attention-Guided Network for Ghost-Free High Dynamic Range Imaging, CVPR 2019",
     trains=True,
-    heads=("published", "mu-residual"),
+    heads=("published", "mu-residual", "rule-residual"),
     presets={
         "published": {"channels": 64, "layers": 6, "growth": 32},
         "ytzhang99": {"channels": 64, "layers": 6, "growth": 32, "rectified": True},

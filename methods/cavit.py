@@ -73,7 +73,7 @@ class ContextGroup(nn.Module):
     label="CA-ViT",
     cites="Liu et al.: Ghost-free High Dynamic Range Imaging with Context-Aware Transformer, ECCV 2022",
     trains=True,
-    heads=("published", "mu-residual"),
+    heads=("published", "mu-residual", "rule-residual"),
     presets={
         "published": {"channels": 60, "heads": 6, "groups": 3, "blocks": 6},
         "demo": {"channels": 16, "heads": 2, "groups": 1, "blocks": 2},

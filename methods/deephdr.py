@@ -7,10 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.color.registration import homography, register
 from bench.color.transfer import mu_law
 from bench.core.method import method
-from bench.core.scene import Scene
 from bench.nn import blocks
 from bench.nn.blocks import HdrNetwork, Head, full_precision
 from bench.nn.published import fill_tensorflow
@@ -119,7 +117,8 @@ class Output(nn.Module):
     label="DeepHDR",
     cites="Wu et al.: Deep High Dynamic Range Imaging with Large Foreground Motions, ECCV 2018",
     trains=True,
-    heads=("published", "mu-residual"),
+    heads=("published", "mu-residual", "rule-residual"),
+    registers="homography",
     presets={
         "published": {"channels": 64, "blocks": 9},
         "demo": {"channels": 16, "blocks": 3},
@@ -149,7 +148,7 @@ class Output(nn.Module):
 class DeepHDR(HdrNetwork):
     """Three encoders, residual blocks on their joined features, a decoder that sees every encoder's maps.
 
-    Frames are taken aligned by a homography (`align`). Where the convolutions of stride 2 are centred depends on
+    Frames are taken aligned by a homography (`registers`). Where the convolutions of stride 2 are centred depends on
     whether a side is even, so that the network needs the full frame: no tile's grid is that of every image.
     """
 
@@ -190,14 +189,6 @@ class DeepHDR(HdrNetwork):
     ) -> dict[str, Tensor]:
         """Return the squared error of T taken to [-1, 1]; frames (B, 3, 6, H, W), truth (B, 3, H, W)."""
         return {"reconstruction": 4 * F.mse_loss(mu_law(self(frames).float()), mu_law(truth.float()))}
-
-    @staticmethod
-    def align(scene: Scene) -> Scene:
-        """Return the scene with the short and the long frame moved onto the reference by a homography each.
-
-        Matched features on pictures of one exposure, as the publication; files of the public code are aligned already.
-        """
-        return register(scene, homography)
 
     @staticmethod
     def load_published(network: nn.Module, state: Mapping[str, Any]) -> None:

@@ -9,11 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.color.registration import flow, register
 from bench.color.transfer import mu_law
 from bench.core.errors import UsageError
 from bench.core.method import method
-from bench.core.scene import Scene
 from bench.nn.blocks import Conv2d, HdrNetwork, conv, full_precision
 from bench.nn.published import fill_tensorflow
 
@@ -45,6 +43,7 @@ class Outputs(Conv2d):
     cites="Kalantari and Ramamoorthi: Deep High Dynamic Range Imaging of Dynamic Scenes, ACM TOG (SIGGRAPH) 2017",
     trains=True,
     heads=("published",),
+    registers="dis",
     presets={
         "published": {"kind": "wie", "channels": 100},
         "we": {"kind": "we", "channels": 100},
@@ -114,14 +113,6 @@ class Kalantari2017(HdrNetwork):
     ) -> dict[str, Tensor]:
         """Return the mean squared error of T; frames (B, 3, 6, H, W), truth (B, 3, H, W)."""
         return {"reconstruction": F.mse_loss(mu_law(self(frames).float()), mu_law(truth.float()))}
-
-    @staticmethod
-    def align(scene: Scene) -> Scene:
-        """Return the scene with the short and the long frame brought to the reference by optical flow (DIS).
-
-        What lies outside a frame takes the reference's pixels, mapped to its exposure.
-        """
-        return register(scene, flow)
 
     @staticmethod
     def load_published(network: nn.Module, state: Mapping[str, Any]) -> None:

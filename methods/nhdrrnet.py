@@ -103,7 +103,7 @@ RANGES = {"ytzhang99": torch.relu, "galaxies99": unit_tanh}
     label="NHDRRNet",
     cites="Yan et al.: Deep HDR Imaging via a Non-Local Network, TIP 2020",
     trains=True,
-    heads=("published", "mu-residual"),
+    heads=("published", "mu-residual", "rule-residual"),
     presets={
         "published": {"channels": 32, "blocks": 10, "grid": 32, "port": "ytzhang99"},
         "galaxies99": {"channels": 32, "blocks": 9, "grid": 16, "port": "galaxies99"},

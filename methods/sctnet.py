@@ -114,7 +114,7 @@ class Stage(nn.Module):
     label="SCTNet",
     cites="Tel et al.: Alignment-free HDR Deghosting with Semantics Consistent Transformer, ICCV 2023",
     trains=True,
-    heads=("published", "mu-residual"),
+    heads=("published", "mu-residual", "rule-residual"),
     presets={
         "published": {"channels": 20, "heads": 6, "channel_heads": 4, "stages": 4, "blocks": 6},
         "demo": {"channels": 8, "heads": 2, "channel_heads": 2, "stages": 1, "blocks": 2},

@@ -72,7 +72,7 @@ from bench.nn.blocks import Head, HdrNetwork, conv
     label="{label}",
     cites="you: Your paper, {year}",
     trains=True,
-    heads=("published", "mu-residual"),
+    heads=("published", "mu-residual", "rule-residual"),
     presets={{"published": {{"channels": 64}}, "demo": {{"channels": 16}}, "smoke": {{"channels": 4}}}},
     overlap=8,  # pixels that the network looks beyond its own
     recipe={{"lr": 1e-4, "batch": 8, "loss": "L1 on mu-law"}},

@@ -1,12 +1,35 @@
-"""Merging registered frames into radiance: the triangle weights of the paper (eq. 1 and 2), and OpenCV's merges."""
+"""Merging frames into radiance: the paper's triangle weights (eq. 1 and 2), the one-line rule, OpenCV's merges."""
 
 from typing import Any
 
 import numpy as np
 
 from bench.color.exposure import linearise
+from bench.color.transfer import Values
 from bench.core.errors import UsageError
 from bench.core.scene import Array, Radiance, Scene
+
+CLIPPED = 0.9
+"""Stored values of the reference above this, shares of the full range, count as clipped for the one-line rule."""
+
+
+def where_clipped(reference: Values, short: Values, linear: Values) -> Values:
+    """Return the one-line rule: for each value the short frame's where the reference's is clipped, else its own.
+
+    reference : the reference frame as stored, in [0, 1]; NaN isn't clipped.
+    short     : relative radiance of the short frame; linear: of the reference.
+
+    All are of one shape and kind, NumPy arrays or torch tensors, and so is the result. Channels count one by one.
+    """
+    if isinstance(reference, np.ndarray | np.generic):
+        return np.where(reference > CLIPPED, short, linear)
+    return short.where(reference > CLIPPED, linear)
+
+
+def short_where_clipped(scene: Scene) -> Radiance:
+    """Return the one-line rule of a bracket of any number of frames, (H, W, 3) float32."""
+    linear = scene.linear
+    return where_clipped(scene.ldr[scene.reference], linear[int(np.argmin(scene.times))], linear[scene.reference])
 
 
 def triangle(reference: Array) -> Array:

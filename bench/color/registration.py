@@ -5,7 +5,7 @@ one's exposure would have stored, clipped where that would have clipped. Everyth
 results depend on their number.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.color.exposure import encode, linearise
+from bench.core.errors import unknown_name
 from bench.core.scene import Array, Scene
 
 Grey = NDArray[np.uint8]
@@ -82,6 +83,21 @@ def register(scene: Scene, motion: Motion, pairs: Callable[[Scene, int], tuple[G
             warped, inside = warp(scene.frames[index], motion(*pairs(scene, index)))
             frames[index] = np.where(inside[..., None], warped, mapped(scene, index))
     return replace(scene, frames=frames)
+
+
+REGISTRATIONS: Mapping[str, Callable[[Scene], Scene]] = {
+    "none": lambda scene: scene,
+    "homography": lambda scene: register(scene, homography),
+    "dis": lambda scene: register(scene, flow),
+}
+"""Registrations by the names that parameters and cards of methods give them; "none" leaves a scene as it is."""
+
+
+def registered(scene: Scene, name: str) -> Scene:
+    """Return the scene with its frames registered as `name`, a key of `REGISTRATIONS`, says; UsageError for others."""
+    if name not in REGISTRATIONS:
+        raise unknown_name("registration", name, REGISTRATIONS)
+    return REGISTRATIONS[name](scene)
 
 
 def mapped(scene: Scene, index: int) -> Array:

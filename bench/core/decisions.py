@@ -47,7 +47,7 @@ READINGS = (
     Decision("D_F", "on each level residual blocks, RF, then nearest x2 + 3x3 convolution", "order isn't printed"),
     Decision("scales of RF", "three: H/4, H/2, H", "the text doesn't count them; D_F has these levels"),
     Decision("mapping loss", "MSE of z_vq and sg Q(E(H)), mean over elements", "z_gt is printed twice; one is z_vq"),
-    Decision("RF", "gamma and beta start at zero", "the fusion then starts as the identity"),
+    Decision("RF", "gamma starts at zero, beta doesn't", "beta and a head both at zero are a saddle for U's gradient"),
     Decision("triangle functions of eq. 2", "max(2x-1,0), 1-|2x-1|, max(1-2x,0)", "Kalantari's, of the reference"),
     Decision(
         "vanilla", "the whole codebook for every kind of image", "not defined; what it trains on is stage1.images"

@@ -24,6 +24,8 @@ class MethodCard:
     trains   : a network with weights (`build`), else plain code (`predict`).
     requires : what must be trained before it, such as "codebook".
     heads    : output heads it offers, the published one first.
+    registers : how its networks' frames are brought to the reference, a key of
+               `bench.color.registration.REGISTRATIONS`; "": as they are, or as the profile's `register` says.
     presets  : options of the class by name; of a network "published" is the full size, "smoke" the smallest.
     multiple : height and width of the input are padded by reflection to multiples of this.
     overlap  : pixels that a tile sees beyond its own on every side where an image is too large for one pass: as far as
@@ -44,6 +46,7 @@ class MethodCard:
     attribute: str
     requires: tuple[str, ...] = ()
     heads: tuple[str, ...] = ()
+    registers: str = ""
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     multiple: int = 1
     overlap: int = 0
@@ -81,18 +84,6 @@ class MethodCard:
             raise UsageError(f"method {self.name!r} has no network to build; call predict(scene).")
         network: nn.Module = self._construct(preset, options)
         return network
-
-    @property
-    def aligns(self) -> bool:
-        """True if the method's networks take scenes whose frames are registered to the reference (`align`)."""
-        return hasattr(self.load(), "align")
-
-    def align(self, scene: "Scene") -> "Scene":
-        """Return the scene as the method's networks take it; the scene itself where they take frames as they are."""
-        if not self.aligns:
-            return scene
-        aligned: Scene = self.load().align(scene)
-        return aligned
 
     def predict(self, scene: "Scene", preset: str = "", **options: Any) -> "Radiance":
         """Run a method without training on one scene; (H, W, 3) float32, relative radiance.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from bench.core import recipe as recipes
 from bench.core import runs as derived
@@ -96,6 +96,8 @@ class Regression(Section):
 class Params(Section):
     """A profile."""
 
+    model_config = ConfigDict(populate_by_name=True)
+
     profile: str
     params_file: str = Field(default="params.yaml", description="where this was read, relative to the project's root")
     threads: int = Field(default=2, gt=0, description="CPU threads: fixed, so that sums associate alike everywhere")
@@ -103,7 +105,15 @@ class Params(Section):
     sensitivity: Literal["all"] | tuple[str, ...] = Field(
         default="all", description="protocols that the same predictions are also scored under, to be compared"
     )
-    head: Literal["published", "mu-residual"] = silent("published", "sigmoid, as the authors' earlier code")
+    head: Literal["published", "mu-residual", "rule-residual"] = silent(
+        "published", "sigmoid, as the authors' earlier code"
+    )
+    # Not `register`, which pydantic's classes have as an attribute already.
+    registration: Literal["none", "dis"] = Field(
+        default="none",
+        alias="register",
+        description="what networks whose method registers nothing get: frames as taken, or moved by DIS flow",
+    )
     tile: int = silent(0, "edge of inference tiles in pixels; 0 = whole image", ge=0, multiple_of=8)
     preset: str = silent("published", "widths and depths of all networks; C = 32 is printed, blocks aren't")
     precision: Literal["fp32", "bf16"] = Field(default="fp32", description="autocast on CUDA; the CPU runs fp32")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bench.core.errors import unknown_name
 from bench.core.registry import code_of, methods
 
 if TYPE_CHECKING:
@@ -61,6 +62,49 @@ class Evaluation:
 def trains(variant: "Variant") -> bool:
     """Tell whether a variant is trained here: it has a network, and no weights of others."""
     return methods[variant.method].trains and variant.weights is None
+
+
+def head(params: "Params", variant: "Variant") -> str | None:
+    """Return a variant's output head: its own choice, else the profile's where the method offers it; None: no heads."""
+    heads = methods[variant.method].heads
+    if not heads:
+        return None
+    if variant.weights is not None:
+        return heads[0]
+    return str(variant.options.get("head", params.head if params.head in heads else heads[0]))
+
+
+def registration(params: "Params", variant: "Variant") -> str:
+    """Return how the frames of a variant's network are registered, in training and prediction: "none", or a name.
+
+    Its method's own way, else the profile's. Others' weights were trained as their authors did: on frames as taken,
+    where the method has no way of its own.
+    """
+    return methods[variant.method].registers or (params.registration if trains(variant) else "none")
+
+
+RULE = "short-where-clipped"
+"""The method that bases are made with; on registered frames the registration's name stands before it."""
+
+
+def base_of(params: "Params", name: str) -> str | None:
+    """Return the row without training that a learned row is compared with, on the frames that it gets.
+
+    name : a run or a variant.
+    Of the head `mu-residual` it is `reference-only`; of any other the one-line rule, which is what `rule-residual`
+    gives before the first step. The result is the profile's variant of that method, or, where it has none, the method;
+    None for a row that isn't learned. An unknown name raises UsageError.
+    """
+    key = params.runs[name].variant if name in params.runs else name
+    if key not in params.variants:
+        raise unknown_name("variant", key, params.variants)
+    variant = params.variants[key]
+    if not methods[variant.method].trains:
+        return None
+    registered = registration(params, variant)
+    rule = RULE if registered == "none" else f"{registered}-{RULE}"
+    base = "reference-only" if head(params, variant) == "mu-residual" else rule
+    return next((own for own, other in params.variants.items() if other.method == base), base)
 
 
 def runs(params: "Params") -> dict[str, Run]:

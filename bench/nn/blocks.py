@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from bench.color.merging import where_clipped
 from bench.color.transfer import mu_law, mu_law_inverse
 from bench.core.errors import UsageError
 
@@ -99,12 +100,15 @@ def full_precision(tensor: Tensor) -> AbstractContextManager[object]:
 class Head(nn.Module):
     """Last convolution and range of the output.
 
-    "published"   : the convolution's range as published, by default a sigmoid: linear radiance in (0, 1).
-    "mu-residual" : the convolution (zero at the start) is added to the reference frame in the mu-law domain,
-                    clamped to [0, 1] there and decoded. Ours, for short trainings.
+    "published"     : the convolution's range as published, by default a sigmoid: linear radiance in (0, 1).
+    "mu-residual"   : the convolution (zero at the start) is added to the reference frame in the mu-law domain,
+                      clamped to [0, 1] there and decoded. Ours, for short trainings.
+    "rule-residual" : the same, added to the one-line rule of the network's frames: the short frame, per channel, where
+                      the reference is clipped, else the reference (`bench.color.merging.where_clipped`). Ours: with
+                      the reference as base a short training is spent on finding this rule.
     """
 
-    kinds = ("published", "mu-residual")
+    kinds = ("published", "mu-residual", "rule-residual")
 
     def __init__(
         self,
@@ -132,8 +136,15 @@ class Head(nn.Module):
             out: Tensor = self.last(features.to(self.last.weight.dtype))
             if self.kind == "published":
                 return self.published(out)
-            reference = frames[:, frames.shape[1] // 2, 3:].to(out.dtype)
-            encoded = mu_law(reference) + out
+            encoded = mu_law(self._base(frames.to(out.dtype))) + out
             # The clamp lets gradients through: a pixel pushed out of range could never come back otherwise.
             encoded = encoded + (torch.clamp(encoded, 0.0, 1.0) - encoded).detach()
             return mu_law_inverse(encoded)
+
+    def _base(self, frames: Tensor) -> Tensor:
+        """Radiance (B, 3, H, W) that the convolution's output is added to."""
+        middle = frames.shape[1] // 2
+        reference = frames[:, middle, 3:]
+        if self.kind == "mu-residual":
+            return reference
+        return where_clipped(frames[:, middle, :3], frames[:, 0, 3:], reference)

@@ -21,8 +21,8 @@ from bench.stages import layout
 HEADER = "# Written by `python -m bench plan` from the parameter file beside it; nobody edits it.\n"
 
 SETTINGS = (
-    "threads", "protocol", "sensitivity", "head", "tile", "precision", "preset", "simulate", "recipe", "caps",
-    "patches", "perceptual", "stage1", "stage2", "downloads",
+    "threads", "protocol", "sensitivity", "head", "register", "tile", "precision", "preset", "simulate", "recipe",
+    "caps", "patches", "perceptual", "stage1", "stage2", "downloads",
 )  # fmt: skip
 """What stages depend on as it stands; defaults aren't written out, since they depend on the code that holds them."""
 
@@ -76,8 +76,8 @@ def text(params: Params) -> str:
 def document(params: Params) -> dict[str, Any]:
     """Return what stands below `plan`, as YAML values."""
     file = Path(params.params_file)
-    stated = params.model_dump(mode="json", exclude_unset=True)
-    full = params.model_dump(mode="json")
+    stated = params.model_dump(mode="json", exclude_unset=True, by_alias=True)
+    full = params.model_dump(mode="json", by_alias=True)
     if not (params.runs or params.codebook_runs):
         stated |= {"perceptual": {"backbone": "none"}}  # as the stage `backbone` has it
     plain = {name: stated.get(name, {} if isinstance(full[name], dict) else full[name]) for name in SETTINGS}

@@ -86,7 +86,7 @@ class Prediction(NamedTuple):
     "Improved Representation Learning",
     trains=True,
     requires=("codebook",),
-    heads=("published", "mu-residual"),
+    heads=("published", "mu-residual", "rule-residual"),
     presets={
         "published": {"channels": 32, "blocks": 2, "deform_groups": 8},
         "demo": {

@@ -129,14 +129,19 @@ class ConcatFusion(nn.Module):
 
 
 class RF(nn.Module):
-    """Residual fusion: F' = gamma * F + beta + F with gamma and beta from [U, F_vq]; the identity at the start."""
+    """Residual fusion: F' = gamma * F + beta + F with gamma and beta from [U, F_vq].
+
+    gamma starts at zero, beta doesn't: at the start U and F_vq are added to F. Beta is the only way from U at full
+    resolution to the output. Were it zero too, a head that starts at zero (`mu-residual`, `rule-residual`) would get no
+    gradient through it, and it none through the head: a saddle, which row 7 didn't leave in 600 steps.
+    """
 
     def __init__(self, channels: int, sources: int = 2) -> None:
         """Modulate `channels` by `sources` maps of as many channels."""
         super().__init__()
         self.trunk = nn.Sequential(conv(sources * channels, channels), ResBlock(channels))
         self.gamma = ZeroConv2d(channels, channels, 3, padding=1)
-        self.beta = ZeroConv2d(channels, channels, 3, padding=1)
+        self.beta = conv(channels, channels)
 
     def forward(self, features: Tensor, sources: list[Tensor]) -> Tensor:
         """F and its sources, all (B, C, H, W), to (B, C, H, W)."""

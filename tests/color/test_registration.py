@@ -22,6 +22,7 @@ from bench.color.registration import (
     register,
     warp,
 )
+from bench.core.errors import UsageError
 from bench.core.scene import Scene
 
 MOTIONS = [registration.flow, registration.homography, registration.ecc, registration.mtb]
@@ -202,6 +203,16 @@ def test_any_number_of_frames_and_any_reference(light):
     found = register(two, registration.flow)
     np.testing.assert_array_equal(found.frames[0], two.frames[0])
     assert found.frames.shape == two.frames.shape
+
+
+def test_registrations_have_names(light):
+    scene = shifted(light, 2, 2)
+    assert registration.registered(scene, "none") is scene
+    for name, motion in (("dis", registration.flow), ("homography", registration.homography)):
+        found = registration.registered(scene, name)
+        np.testing.assert_array_equal(found.frames, register(scene, motion).frames)
+    with pytest.raises(UsageError, match="no registration is called 'ecc'"):
+        registration.registered(scene, "ecc")
 
 
 def test_opencv_is_imported_on_use_only():

@@ -5,13 +5,15 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from bench.color.exposure import encode
-from bench.color.merging import triangle_merge
+from bench.color.merging import short_where_clipped, triangle_merge
+from bench.color.registration import registered
 from bench.core.errors import UsageError
 from bench.core.registry import methods
 from bench.core.scene import Scene
 from methods.flow_merge import trust
 
 ALIGNED = ["homography-merge", "ecc-merge", "mtb-merge", "flow-merge"]
+RULES = ["short-where-clipped", "dis-short-where-clipped", "homography-short-where-clipped"]
 OPENCV = ["opencv-debevec", "opencv-robertson"]
 TIMES = np.array([1.0, 4.0, 16.0])
 
@@ -115,6 +117,14 @@ def test_opencv_merges_take_any_number_of_frames(light, name):
     np.testing.assert_allclose(radiance[told], light[told], rtol=0.05)
 
 
+@pytest.mark.parametrize("name", ["dis", "homography"])
+def test_the_rule_on_registered_frames_is_the_rule_of_what_the_registration_gives(light, name):
+    scene = shifted(light, 3, -5)
+    radiance = methods[f"{name}-short-where-clipped"].predict(scene)
+    np.testing.assert_array_equal(radiance, short_where_clipped(registered(scene, name)))
+    assert error(radiance, light) < 0.2 * error(methods["short-where-clipped"].predict(scene), light)
+
+
 @pytest.mark.parametrize("name", ALIGNED)
 def test_triangle_weights_need_three_frames(light, name):
     with pytest.raises(UsageError, match=f"scene 'made' has 2 frames; {name} needs three"):
@@ -127,7 +137,7 @@ def test_a_prediction_repeats_to_the_bit(light, name):
     np.testing.assert_array_equal(methods[name].predict(scene), methods[name].predict(scene))
 
 
-@pytest.mark.parametrize("name", [*ALIGNED, *OPENCV])
+@pytest.mark.parametrize("name", [*ALIGNED, *OPENCV, *RULES])
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (7, 13), (30, 45)])
 def test_any_size_is_taken(name, size):
     codes = np.random.default_rng(0).integers(0, 255, (3, *size, 3), np.uint8)

@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from bench.color.registration import registered
 from bench.color.transfer import mu_law
 from bench.core.errors import UsageError
 from bench.core.registry import methods
@@ -148,14 +149,14 @@ def test_counting_multiply_adds_leaves_the_norms_averages():
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
-def test_frames_are_aligned_by_a_homography():
+def test_frames_are_registered_by_a_homography():
     """The short frame has moved; what was registered is nearer to what it showed without the motion."""
     noise = torch.rand(1, 3, 24, 32, generator=torch.Generator().manual_seed(0))
     large = F.interpolate(noise, size=(200, 264), mode="bicubic")[0].clamp(0.05, 0.95).permute(1, 2, 0).numpy()
     views = [large[8:168, 12:228], large[4:164, 4:220], large[4:164, 4:220]]
     frames = np.stack([np.round(65535 * view).astype(np.uint16) for view in views])
     scene = Scene("moved", frames, np.array([1.0, 1.0, 1.0]), 1)
-    aligned = CARD.load().align(scene)
+    aligned = registered(scene, CARD.registers)
     assert aligned.frames.dtype == np.uint16 and np.array_equal(aligned.frames[1:], frames[1:])
     inside = np.abs(aligned.frames[0].astype(float) - frames[1])[8:-8, 12:-12]
     assert inside.mean() < 0.1 * np.abs(frames[0].astype(float) - frames[1]).mean()

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from bench.color.registration import flow, register
+from bench.color.registration import flow, register, registered
 from bench.core.errors import UsageError
 from bench.core.registry import methods
 from methods.kalantari2017 import Kalantari2017
@@ -131,11 +131,10 @@ def test_a_blend_starts_as_the_mean_of_its_images():
         assert run(CARD.build(kind), batch)[0].std() > 0.01
 
 
-def test_frames_are_aligned_by_flow(tiny_scene):
-    assert CARD.aligns and not methods["ahdrnet"].aligns
-    aligned = CARD.align(tiny_scene)
-    np.testing.assert_array_equal(aligned.frames, register(tiny_scene, flow).frames)
-    assert methods["ahdrnet"].align(tiny_scene) is tiny_scene
+def test_frames_are_registered_by_flow(tiny_scene):
+    assert CARD.registers == "dis" and not methods["ahdrnet"].registers
+    found = registered(tiny_scene, CARD.registers)
+    np.testing.assert_array_equal(found.frames, register(tiny_scene, flow).frames)
 
 
 def test_the_published_loss_is_the_squared_error_of_t():

@@ -76,6 +76,13 @@ def test_the_residual_head_starts_as_the_reference(name, tiny_scene):
     np.testing.assert_allclose(radiance, tiny_scene.linear[1], rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", [name for name in LEARNED if "mu-residual" in methods[name].heads])
+def test_the_head_on_the_rule_starts_as_the_method_without_training(name, tiny_scene):
+    """By which the gain of a learned row is told from what its head was given."""
+    radiance = run(name, tiny_scene, "rule-residual")
+    np.testing.assert_allclose(radiance, run("short-where-clipped", tiny_scene), rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", LEARNED)
 def test_a_network_depends_on_every_frame(name, tiny_scene):
     network = build(name, head=methods[name].heads[0] if methods[name].heads else "").eval()

@@ -161,11 +161,12 @@ def test_merging_operators():
         merger("max", 4)
 
 
-def test_rf_is_the_identity_at_the_start_and_the_papers_equation_later():
+def test_rf_starts_by_adding_beta_and_is_the_papers_equation_later():
     module, features, sources = RF(4), torch.randn(2, 4, 5, 6), [torch.randn(2, 4, 5, 6) for _ in range(2)]
-    assert torch.equal(module(features, sources), features)
-    for head in (module.gamma, module.beta):
-        torch.nn.init.normal_(head.weight)
+    beta = module.beta(module.trunk(torch.cat(sources, 1)))
+    torch.testing.assert_close(module(features, sources), beta + features)
+    assert beta.std() > 0.1
+    torch.nn.init.normal_(module.gamma.weight)
     trunk = module.trunk(torch.cat(sources, 1))
     wanted = module.gamma(trunk) * features + module.beta(trunk) + features
     torch.testing.assert_close(module(features, sources), wanted)
@@ -193,7 +194,6 @@ def wake(network):
     torch.manual_seed(3)
     for module in network.decoder.fusions:
         torch.nn.init.normal_(module.gamma.weight, std=0.1)
-        torch.nn.init.normal_(module.beta.weight, std=0.1)
     torch.nn.init.normal_(network.head.last.weight, std=0.1)
     return network
 
@@ -214,7 +214,7 @@ def test_the_priors_features_reach_the_output_through_rf(build_row, frames):
     with torch.no_grad():
         before = network(frames)
         network.probe = lambda maps: [features.flip(-1) for features in maps]
-        assert torch.equal(network(frames), before)
+        assert not torch.equal(network(frames), before)  # by beta alone: gamma starts at zero
         awake = wake(network)(frames)
         network.probe = list
         assert not torch.equal(network(frames), awake)

@@ -1,10 +1,14 @@
 """Blocks that several networks share: where they start and what they can give."""
 
+import numpy as np
 import pytest
 import torch
 
+from bench.color.merging import short_where_clipped
 from bench.core.errors import UsageError
+from bench.core.scene import Scene
 from bench.nn.blocks import Head, ResBlock, ZeroConv2d, conv
+from bench.nn.frames import scene_input
 
 
 @pytest.fixture
@@ -15,6 +19,21 @@ def frames():
 def test_the_residual_head_starts_as_the_reference(frames):
     radiance = Head(5, "mu-residual")(torch.randn(2, 5, 8, 9), frames)
     torch.testing.assert_close(radiance, frames[:, 1, 3:], rtol=1e-4, atol=1e-6)
+
+
+def test_the_head_on_the_rule_and_the_method_without_training_are_one_rule():
+    """Codes around the threshold, channels apart; scenes of either depth."""
+    for dtype in (np.uint8, np.uint16):
+        full = np.iinfo(dtype).max
+        codes = np.random.default_rng(0).integers(0, full, (3, 8, 9, 3), dtype, endpoint=True)
+        codes[1, 0] = np.rint(np.array([0.89, 0.9, 0.91]) * full)
+        scene = Scene("codes", codes, np.array([1.0, 4, 16]), 1)
+        radiance = Head(5, "rule-residual")(torch.randn(1, 5, 8, 9), scene_input(scene))[0].permute(1, 2, 0)
+        wanted = short_where_clipped(scene)
+        torch.testing.assert_close(radiance.detach(), torch.from_numpy(wanted), rtol=1e-4, atol=1e-6)
+        linear, clipped = scene.linear, scene.ldr[1] > 0.9
+        np.testing.assert_array_equal(wanted, np.where(clipped, linear[0], linear[1]))
+        assert clipped[0, :, 2].all() and not clipped[0, :, 0].any() and wanted.dtype == np.float32
 
 
 @pytest.mark.parametrize("kind", Head.kinds)
@@ -38,7 +57,9 @@ def test_a_head_answers_in_fp32_under_autocast(kind, frames):
 
 
 def test_an_unknown_head_is_refused():
-    with pytest.raises(UsageError, match="output head 'tanh' is unknown; expected one of published, mu-residual"):
+    with pytest.raises(
+        UsageError, match="output head 'tanh' is unknown; expected one of published, mu-residual, rule-residual"
+    ):
         Head(5, "tanh")
 
 

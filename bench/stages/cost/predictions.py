@@ -23,7 +23,7 @@ from bench.report.cost import predictions as views
 from bench.report.cost.predictions import PredictionTiming
 from bench.report.results.results import collect
 from bench.report.table.writers import to_csv, to_markdown
-from bench.stages.cost.probe import Candidate
+from bench.stages.cost.probe import Candidate, registration_of
 from bench.stages.training import environment
 
 PROFILE = "profile"
@@ -149,6 +149,7 @@ def stamp(params: Params, candidate: Candidate) -> str:
     settings = {
         "network": [candidate.method, candidate.preset, candidate.options, params.head, params.tile],
         "book": [codebook.codes, codebook.segments, params.stage1_of(name).network] if codebook else None,
+        "registration": registration_of(params, candidate),
         "torch": torch.__version__,
     }
     return fingerprint("timing", code_of(methods[candidate.method].module), settings=settings)

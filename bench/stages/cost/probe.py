@@ -18,6 +18,7 @@ from torch import nn
 from bench.core.errors import BenchError
 from bench.core.params import Params
 from bench.core.registry import methods
+from bench.core.runs import registration
 from bench.data.pattern import bracket
 from bench.stages.scoring.predict import predictor
 from bench.stages.training import environment, networks
@@ -51,7 +52,7 @@ class Candidate(NamedTuple):
 def measure(
     params: Params, candidate: Candidate, height: int, width: int, repeat: int = 1, device: str = "cpu"
 ) -> dict[str, Any]:
-    """Measure the whole prediction: the stored frames' conversion, alignment where the method has one, the network.
+    """Measure the whole prediction: the stored frames' conversion, registration where the network has one, the network.
 
     Returns what `bench.report.cost.predictions.PredictionTiming` calls seconds, memory, rest, parameters and frozen.
     """
@@ -61,7 +62,10 @@ def measure(
     environment.start(params)
     cv2.setNumThreads(params.threads)
     card, network = methods[candidate.method], _network(params, candidate)
-    predict = predictor(card, network, where, params.tile, candidate.preset, candidate.options)
+    wanted = registration_of(params, candidate)
+    predict = predictor(
+        card, network, where, params.tile, candidate.preset, candidate.options, registration=wanted
+    )  # fmt: skip
     small, scene = bracket(min(height, WARM_UP), min(width, WARM_UP)), bracket(height, width)
     rest = memory(where, peak=False)
     predict(small)
@@ -70,6 +74,13 @@ def measure(
     every = sum(p.numel() for p in network.parameters()) if network is not None else 0
     counts = {"parameters": trained, "frozen": every - trained}
     return {"seconds": seconds, "memory": memory(where), "rest": rest, **counts}
+
+
+def registration_of(params: Params, candidate: Candidate) -> str:
+    """Return how the frames of a candidate are registered: a run's as in its training, a method's own way otherwise."""
+    if candidate.run:
+        return registration(params, params.variants[params.runs[candidate.run].variant])
+    return methods[candidate.method].registers or "none"
 
 
 def timed(work: Callable[[], object], repeat: int) -> tuple[float, ...]:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from bench.core.params import Params
+from bench.core.runs import registration
 from bench.core.seeding import derive
 from bench.metrics import psnr_mu
 from bench.metrics.usage import histogram, perplexity
@@ -21,7 +22,8 @@ def inspect_network(params: Params, run: str, device: torch.device) -> dict[str,
     """Return as JSON values what the network of `run` gives on the test scenes, intact and with a part disturbed."""
     network = networks.read(params, run).to(device)
     assert isinstance(network, OLCNet) and network.vqgan is not None
-    scenes = held_out(params, params.runs_with_codebook[run].trainset)
+    entry = params.runs_with_codebook[run]
+    scenes = held_out(params, entry.trainset, registration(params, params.variants[entry.variant]))
     images = [(frames.to(device), truth.to(device)) for frames, truth in map(tensors, scenes)]
     intact = [network.trace(frames) for frames, _ in images]
     indices = np.concatenate([p.indices.cpu().numpy().reshape(-1) for p in intact if p.indices is not None])

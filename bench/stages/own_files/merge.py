@@ -72,7 +72,7 @@ def run(params: Params, request: MergeRequest) -> None:
     if request.preset and request.preset not in card.presets:
         raise unknown_name(f"preset of {card.name}", request.preset, card.presets)
     _check_destinations(request)
-    network = _network(params, request, card)
+    network, registration = _network(params, request, card)
     scene = _scene(request)
     _check_count(card, scene)
     outcome = checks.check_steps(scene, "the frames")
@@ -80,7 +80,8 @@ def run(params: Params, request: MergeRequest) -> None:
         print(f"note: {note.removeprefix(checks.NOTED)}")
     for index, (name, time) in enumerate(zip(scene.metadata["frames"], scene.times, strict=True)):
         print(f"{name}: {math.log2(time):+.2f} EV{', the reference' if index == scene.reference else ''}")
-    radiance = predictor(card, network, environment.start(params), request.tile, request.preset)(scene)
+    device = environment.start(params)
+    radiance = predictor(card, network, device, request.tile, request.preset, registration=registration)(scene)
     write_exr(request.out, radiance)
     if request.preview is not None:
         from PIL import Image
@@ -132,18 +133,19 @@ def _check_count(card: MethodCard, scene: Scene) -> None:
     )
 
 
-def _network(params: Params, request: MergeRequest, card: MethodCard) -> nn.Module | None:
+def _network(params: Params, request: MergeRequest, card: MethodCard) -> tuple[nn.Module | None, str]:
+    """Return the network, if the method has one, and how its frames were registered in its training."""
     if not card.trains:
         if request.weights is not None:
             raise UsageError(f"{card.label} has no weights; leave --weights out.")
-        return None
+        return None, "none"
     if request.weights is None:
         raise UsageError(
             f"{card.label} is a network and needs --weights: a .safetensors file that `python -m bench train` wrote, "
             f"such as work/{params.profile}/weights/<run>.safetensors."
         )
     state, options = _read(request, card)
-    preset = str(options.pop("preset"))
+    preset, registration = str(options.pop("preset")), str(options.pop("register"))
     network = card.build(preset, **options)
     try:
         network.load_state_dict(state)
@@ -151,7 +153,7 @@ def _network(params: Params, request: MergeRequest, card: MethodCard) -> nn.Modu
         raise UsageError(
             f"{request.weights} doesn't fit {card.label}, preset {preset!r}; name the preset that it was trained with."
         ) from error
-    return network
+    return network, registration
 
 
 def _read(request: MergeRequest, card: MethodCard) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -177,13 +179,14 @@ def _read(request: MergeRequest, card: MethodCard) -> tuple[dict[str, torch.Tens
         raise UsageError(
             f"{path} has no card ({path.stem}.json) beside it; say its size: --preset {'|'.join(card.presets)}."
         )
-    options: dict[str, Any] = {"preset": preset, **found.get("options", {})}
+    told = {"preset": preset, "register": found.get("register", "none")}
+    options: dict[str, Any] = {**told, **found.get("options", {})}
     if card.heads:
         options["head"] = found.get("head", card.heads[0])
     if (codebook := state.get("vqgan.codebook.weight")) is not None:
-        told = found.get("stage1") or options.get("vqgan") or {}  # of a trained VQGAN, or of the control's random one
+        vqgan = found.get("stage1") or options.get("vqgan") or {}  # trained, or the control's random one
         options["vqgan"] = {
-            "codes": len(codebook), "segments": "olc", "network": told.get("network", "A"), "encoder_domain": "linear",
+            "codes": len(codebook), "segments": "olc", "network": vqgan.get("network", "A"), "encoder_domain": "linear",
         }  # fmt: skip
     return state, options
 

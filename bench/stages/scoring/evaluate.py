@@ -13,7 +13,7 @@ from bench.core.errors import UsageError, unknown_name
 from bench.core.params import Params
 from bench.core.progress import track
 from bench.core.registry import datasets, methods, protocols
-from bench.core.runs import Evaluation
+from bench.core.runs import Evaluation, registration
 from bench.io.container import list_scenes, read_scene
 from bench.io.files import write_json_atomic
 from bench.io.radiance import write_exr
@@ -104,7 +104,8 @@ def _predictor(params: Params, evaluation: Evaluation, device: torch.device) -> 
     variant = params.variants[evaluation.variant]
     card = methods[variant.method]
     if evaluation.run in params.runs:
-        return predictor(card, networks.read(params, evaluation.run), device, params.tile)
+        network = networks.read(params, evaluation.run)
+        return predictor(card, network, device, params.tile, registration=registration(params, variant))
     if variant.weights is not None:
         return predictor(card, networks.read_foreign(params, evaluation.variant), device, params.tile)
     return predictor(card, None, device, preset=variant.preset, options=variant.options)

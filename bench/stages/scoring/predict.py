@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from bench.color.registration import registered
 from bench.core.errors import UsageError
 from bench.core.fingerprint import fingerprint
 from bench.core.method import MethodCard
@@ -37,7 +38,7 @@ SLOW = 2.0
 
 def predictor(
     card: MethodCard, network: nn.Module | None, device: torch.device, tile: int = 0, preset: str = "",
-    options: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None, registration: str = "none",
 ) -> Predictor:  # fmt: skip
     """Return what turns scenes into radiance: `network` (on its way to `device`), or the card's code without weights.
 
@@ -45,6 +46,7 @@ def predictor(
 
     tile            : edge of inference tiles in pixels; 0 takes the whole image at once.
     preset, options : of a method without weights; a network is built with its own.
+    registration    : how a network's frames were registered in its training, where its method has no way of its own.
     """
     if network is None:
         return partial(card.predict, preset=preset, **(options or {}))
@@ -52,7 +54,7 @@ def predictor(
 
     def run(scene: Scene) -> Radiance:
         inputs.need_bracket(card.label, [scene])
-        frames = scene_input(card.align(scene)).to(device)
+        frames = scene_input(registered(scene, card.registers or registration)).to(device)
         radiance = predict(placed, frames, multiple=card.multiple, tile=tile, overlap=card.overlap)
         return np.asarray(radiance[0].permute(1, 2, 0).float().cpu().numpy())
 

@@ -5,11 +5,13 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.color.registration import registered
 from bench.color.transfer import mu_law
 from bench.core.errors import UsageError
 from bench.core.method import MethodCard
 from bench.core.params import Params
 from bench.core.registry import methods
+from bench.core.runs import registration
 from bench.nn.frames import scene_input
 from bench.nn.tiling import predict
 from bench.stages.training import environment, inputs, networks
@@ -32,13 +34,14 @@ class Agreement(NamedTuple):
 def run(params: Params, name: str, tile: int, limit: int) -> None:
     """Print the agreement on the first `limit` test scenes of the data that run `name` was trained on."""
     entry, device = networks.find_run(params, name), environment.start(params)
-    card = methods[params.variants[entry.variant].method]
+    variant = params.variants[entry.variant]
+    card, wanted = methods[variant.method], registration(params, variant)
     if card.overlap == 0:
         raise UsageError(f"method {card.name!r} takes full frames only; there are no tiles to compare.")
     network = environment.to_device(networks.read(params, name), device)
     for scene in inputs.read_split(params, entry.trainset, "test")[:limit]:
         inputs.need_bracket(card.label, [scene])
-        found = agreement(card, network, scene_input(card.align(scene)).to(device), tile)
+        found = agreement(card, network, scene_input(registered(scene, wanted)).to(device), tile)
         print(
             f"{scene.id}, tiles of {tile}: {found.codes:.3%} of the codes differ; largest difference in the mu-law "
             f"domain {found.difference:.2g} outside their pixels, {found.everywhere:.2g} everywhere"

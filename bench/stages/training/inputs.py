@@ -1,16 +1,15 @@
-"""Scenes and patches of a training: read, registered where the method wants it, refused where no network takes them."""
+"""Scenes and patches of a training: read, registered where a network wants it, refused where no network takes them."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from bench.color.registration import registered
 from bench.core.errors import UsageError
 from bench.core.fingerprint import fingerprint
-from bench.core.method import MethodCard
 from bench.core.params import Params
 from bench.core.patching import Patches
 from bench.core.progress import track
-from bench.core.registry import code_of
 from bench.core.scene import Scene
 from bench.core.seeding import derive
 from bench.io.container import list_scenes, read_scene, write_scene
@@ -29,32 +28,34 @@ def read_split(params: Params, dataset: str, split: str) -> list[Scene]:
     return [read_scene(path) for path in list_scenes(folder)]
 
 
-def read_aligned(params: Params, dataset: str, split: str, card: MethodCard) -> list[Scene]:
-    """Return the prepared scenes of a split as the method's networks take them, memory-mapped.
+def read_aligned(params: Params, dataset: str, split: str, registration: str) -> list[Scene]:
+    """Return the prepared scenes of a split with their frames registered, memory-mapped.
 
-    Where these want registered frames, scenes are registered once and kept in runs/, under a hash of the data and of
+    registration : a key of `bench.color.registration.REGISTRATIONS`; "none" leaves scenes as they are.
+
+    Scenes are registered once for all variants that want it alike, and kept in runs/, under a hash of the data and of
     all code that decides the result; scenes that are missing or damaged there are made again, by one process at a
     time: other processes of this training, or other trainings, wait and find them.
     """
     scenes = read_split(params, dataset, split)
-    if not card.aligns:
+    if registration == "none":
         return scenes
-    need_bracket(card.label, scenes)
-    origin = {"data": data_digest(params, dataset, split), **libraries()}
-    decided = fingerprint("alignment", code_of(card.module), settings=origin)
-    folder = Path("runs") / params.profile / f"aligned-{card.name}--{dataset}" / decided
+    need_bracket("a network", scenes)
+    origin = {"registration": registration, "data": data_digest(params, dataset, split), **libraries()}
+    decided = fingerprint("alignment", settings=origin)
+    folder = Path("runs") / params.profile / f"aligned-{registration}--{dataset}" / decided
     names = [path.name for path in list_scenes(layout.scenes(params, dataset, split))]
-    pairs = zip(scenes, names, strict=True)
+    pairs, said = zip(scenes, names, strict=True), f"align {dataset}"
     with alone(folder / ".lock", f"Scenes of {dataset} are being aligned by another process; waiting for it to end."):
-        return [_kept(folder / name, scene, card) for scene, name in track(pairs, len(scenes), f"align {dataset}")]
+        return [_kept(folder / name, scene, registration) for scene, name in track(pairs, len(scenes), said)]
 
 
-def _kept(folder: Path, scene: Scene, card: MethodCard) -> Scene:
+def _kept(folder: Path, scene: Scene, registration: str) -> Scene:
     """Read an aligned scene from `folder`, made first where there is none."""
     try:
         return read_scene(folder)
     except UsageError:
-        write_scene(folder, card.align(scene))
+        write_scene(folder, registered(scene, registration))
         return read_scene(folder)
 
 

@@ -13,7 +13,7 @@ from torch import nn
 from bench.core.errors import UsageError, unknown_name
 from bench.core.params import Params, Variant
 from bench.core.registry import methods
-from bench.core.runs import Run
+from bench.core.runs import Run, head
 from bench.nn.vgg import VggFeatures
 from bench.stages import layout
 
@@ -45,16 +45,6 @@ def options(params: Params, variant: Variant, run: Run | None) -> dict[str, Any]
             "encoder_domain": settings.encoder_domain,
         }  # fmt: skip
     return options
-
-
-def head(params: Params, variant: Variant) -> str | None:
-    """Return a variant's output head: its own choice, else the profile's where the method offers it; None: no heads."""
-    heads = methods[variant.method].heads
-    if not heads:
-        return None
-    if variant.weights is not None:
-        return heads[0]
-    return str(variant.options.get("head", params.head if params.head in heads else heads[0]))
 
 
 def _check_prior(run: Run, options: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bench.color.registration import registered
 from bench.color.transfer import mu_law
 from bench.core.errors import UsageError
 from bench.core.params import Params
@@ -41,11 +42,11 @@ class Look(NamedTuple):
     psnr_l: float
 
 
-def held_out(params: Params, dataset: str) -> list[Scene]:
-    """Return the test scenes with truth, in the order of their names."""
+def held_out(params: Params, dataset: str, registration: str = "none") -> list[Scene]:
+    """Return the test scenes with truth, in the order of their names, with frames registered as a network gets them."""
     scenes = [scene for scene in inputs.read_split(params, dataset, "test") if scene.radiance is not None]
     inputs.need_bracket("a network", scenes)
-    return scenes
+    return [registered(scene, registration) for scene in scenes]
 
 
 def tensors(scene: Scene) -> tuple[Tensor, Tensor]:

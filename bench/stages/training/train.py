@@ -8,7 +8,7 @@ from torch import nn
 from bench.core.optimisation import Stage2
 from bench.core.params import Params
 from bench.core.registry import methods
-from bench.core.runs import Run
+from bench.core.runs import Run, head, registration
 from bench.core.seeding import derive
 from bench.nn.losses import Fidelity
 from bench.nn.vgg import VggFeatures
@@ -33,9 +33,9 @@ def run(params: Params, name: str, minutes: float | None = None, peak: outputs.P
     with processes() as group:
         device = environment.start(params)
 
-        # The scenes as the method's networks take them, and the patches that are cut from them.
+        # The scenes as the variant's network takes them, and the patches that are cut from them.
         cut = params.patches_of(entry)
-        scenes = inputs.read_aligned(params, entry.trainset, "train", method)
+        scenes = inputs.read_aligned(params, entry.trainset, "train", registration(params, variant))
         patches = inputs.stream(cut, scenes, entry.seed, "stage2")
 
         # Steps, batch, learning rate and the like; an epoch's length decides them where a publication counts in epochs.
@@ -53,7 +53,8 @@ def run(params: Params, name: str, minutes: float | None = None, peak: outputs.P
         card = {
             "run": name, "variant": entry.variant, "trainset": entry.trainset, "seed": entry.seed,
             "method": variant.method, "label": method.label, "preset": variant.preset,
-            "options": dict(variant.options), "head": networks.head(params, variant),
+            "options": dict(variant.options), "head": head(params, variant),
+            "register": registration(params, variant),
             "recipe": params.kind_of(entry), "settings": outputs.as_json(settings), "steps": settings.steps,
             "batch": settings.batch, "patches": outputs.as_json(cut), "codebook": entry.codebook,
             "codebook_sha256": outputs.file_digest(book) if book else None,

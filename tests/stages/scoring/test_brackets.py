@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from bench.core.errors import UsageError
-from bench.core.method import MethodCard
 from bench.core.patching import Patches
 from bench.core.registry import methods
+from bench.stages.scoring import predict
 from bench.stages.scoring.predict import predictor
 from bench.stages.training import inputs, observation
 
@@ -30,7 +30,7 @@ def said(scene):
 
 @pytest.mark.parametrize("name", ["ahdrnet", "kalantari2017"])
 def test_a_prediction_refuses_them(name, other, monkeypatch):
-    monkeypatch.setattr(MethodCard, "align", lambda *_: pytest.fail("aligned"))
+    monkeypatch.setattr(predict, "registered", lambda *_: pytest.fail("aligned"))
     network = methods[name].build("smoke")
     with pytest.raises(UsageError, match=f"scene '{other.id}' {said(other)}"):
         predictor(methods[name], network, CPU)(other)
@@ -50,7 +50,7 @@ def test_a_training_refuses_them(tiny_scene, other):
 def test_a_training_refuses_them_before_it_registers_frames(other, monkeypatch):
     monkeypatch.setattr(inputs, "read_split", lambda *_: [other])
     with pytest.raises(UsageError, match=said(other)):
-        inputs.read_aligned(None, "panoramas", "train", methods["kalantari2017"])
+        inputs.read_aligned(None, "panoramas", "train", "dis")
 
 
 def test_an_inspection_refuses_them(other, monkeypatch):
