@@ -45,7 +45,8 @@ class SceneReader(Protocol):
 class DatasetCard:
     """Metadata of a dataset, known without touching its files. Every field is a literal in the dataset's file.
 
-    splits   : split name -> role: "train", "test" or "no-truth".
+    splits   : split name -> role: "train", "validation" (recipes are chosen on it; may be lacking), "test" or
+               "no-truth".
     sources  : official files: name, url ("" if no plain address exists), mirrors (more addresses), bytes (None if not
                published), sha256 (None: recorded at first download).
     fetch    : "simulate" (made from files of this repository), "download" (by machine) or "manual" (by hand).

@@ -37,8 +37,8 @@ class Simulation(BaseModel):
     test: tuple[str, ...] = Field(
         (
             "forest", "interior",
-            "autoshop_01", "chinese_garden", "fireplace", "modern_buildings_2", "outdoor_umbrellas",
-            "peppermint_powerplant", "st_peters_square_night", "vestibule",
+            "autoshop_01", "chinese_garden", "modern_buildings_2", "outdoor_umbrellas",
+            "peppermint_powerplant", "st_peters_square_night", "thatch_chapel", "vestibule",
         ),
         description="panoramas of test views and truthless scenes",
     )  # fmt: skip
@@ -59,7 +59,9 @@ class Simulation(BaseModel):
         0.5, ge=0, description="typical rotation between a frame and the reference, degrees (deviation about each axis)"
     )
     translation: float = Field(
-        0.03, ge=0, description="typical way of a hand-held camera between a frame and the reference, metres (deviation)"
+        0.03,
+        ge=0,
+        description="typical way of a hand-held camera between a frame and the reference, metres (deviation)",
     )
 
     camera_height: Range = Field((0.9, 1.6), description="of the lens above the floor, metres, drawn evenly")
@@ -97,8 +99,8 @@ class Simulation(BaseModel):
     indoors: tuple[str, ...] = Field(
         (
             "interior", "studio", "abandoned_games_room_02", "aerodynamics_workshop", "autoshop_01",
-            "brown_photostudio_02", "comfy_cafe", "dancing_hall", "fireplace", "peppermint_powerplant",
-            "poly_haven_studio", "sepulchral_chapel_rotunda", "vestibule", "vintage_measuring_lab",
+            "brown_photostudio_02", "comfy_cafe", "dancing_hall", "peppermint_powerplant",
+            "poly_haven_studio", "sepulchral_chapel_rotunda", "thatch_chapel", "vestibule", "vintage_measuring_lab",
         ),
         description="panoramas where things of a room stand",
     )  # fmt: skip
@@ -141,9 +143,9 @@ class Simulation(BaseModel):
         for name, wanted in self.places.items():
             if len(set(wanted)) != len(wanted):
                 raise ValueError(f"{name} names a panorama twice")
-            if len(wanted) < 2 and (wanted or name != "validation"):
-                if self.views[name] or (name == "test" and self.no_truth_scenes):
-                    raise ValueError(f"{name} needs two panoramas or more: moving objects take their texture from another")
+            needed = self.views[name] or (name == "test" and self.no_truth_scenes)
+            if needed and len(wanted) < 2 and (wanted or name != "validation"):
+                raise ValueError(f"{name} needs two panoramas or more: things take their texture from another")
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
             if field.annotation in (Range, tuple[int, int]) and value[0] > value[1]:
@@ -153,5 +155,7 @@ class Simulation(BaseModel):
                 raise ValueError(f"{name} must be above 0: {getattr(self, name)[0]}")
         # The camera must stay inside the dome, above its floor.
         if min(self.radius[0], self.radius_indoors[0]) <= self.camera_height[1] + 8 * self.translation:
-            raise ValueError("radius and radius_indoors must lie above camera_height: the camera stands inside the dome")
+            raise ValueError(
+                "radius and radius_indoors must lie above camera_height: the camera stands inside the dome"
+            )
         return self

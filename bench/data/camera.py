@@ -1,7 +1,7 @@
 """The simulated camera: where it stands and looks, and its sensor (noise, clipping, gamma, quantisation).
 
-Axes of the world and of the camera: x to the right, y up, z ahead. Angles are in degrees, lengths in metres; the world's
-origin is the lens at the reference frame's moment.
+Axes of the world and of the camera: x to the right, y up, z ahead. Angles are in degrees, lengths in metres; the
+world's origin is the lens at the reference frame's moment.
 """
 
 import math
@@ -102,7 +102,7 @@ class Station:
 
 @dataclass(frozen=True)
 class Dome:
-    """What a panorama shows, given a shape: a floor and a dome over it. Seen from the origin it looks like the panorama.
+    """What a panorama shows, given a shape: a floor and a dome. Seen from the origin it looks like the panorama.
 
     camera_height : of the origin above the floor, metres.
     radius        : of the dome round the origin, metres, larger than `camera_height`.

@@ -173,7 +173,7 @@ def draw_things(
 
 
 def _draw(sight: Sight, settings: Simulation, kind: str, others: list[Panorama], rng: np.random.Generator) -> Thing:
-    lens, moves = sight.lens, kind in SIZE
+    moves = kind in SIZE
     speed, longer = rng.uniform(*settings.motion), rng.uniform(0.8, 1.2)
     facing, seeks_light = int(rng.choice([-1, 1])), bool(rng.uniform() < settings.before_lights)
     # Every number is drawn whatever the settings say: a setting that is turned changes nothing else of a view.
@@ -190,7 +190,9 @@ def _draw(sight: Sight, settings: Simulation, kind: str, others: list[Panorama],
     )  # fmt: skip
 
 
-def _seat(sight: Sight, settings: Simulation, kind: str, across: float, far: float) -> tuple[float, float, float, float]:
+def _seat(
+    sight: Sight, settings: Simulation, kind: str, across: float, far: float
+) -> tuple[float, float, float, float]:
     """Foot (x, y), height and depth of a thing on the floor, from two numbers in [0, 1]."""
     lens, tall = sight.lens, METRES[kind]
     if kind in SIZE:
@@ -209,7 +211,7 @@ def _seat(sight: Sight, settings: Simulation, kind: str, across: float, far: flo
 def _choose(
     sight: Sight, seats: list[tuple[float, float, float, float]], kind: str, seeks_light: bool
 ) -> tuple[float, float, float, float]:
-    """Return the first seat where a good part of the thing is in the picture, or that which has most light behind it."""
+    """Return the first seat where much of the thing is in the picture, or that which has most light behind it."""
     seen = [seat for seat in seats if _shown(sight.lens, seat) >= 0.35] or seats
     if not seeks_light:
         return seen[0]

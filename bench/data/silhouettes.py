@@ -213,7 +213,7 @@ def _banner(phase: float, build: float, sway: float) -> list[Part]:
         left, right = 0.03 + wide * k / strips, 0.03 + wide * (k + 1.15) / strips
         hem = 0.34 + 0.012 * sway * wave
         corners = ((left + drift, hem), (right + drift, hem), (right, 0.945), (left, 0.945))
-        cloth.append(Part(corners, 0.002, "cloth", shade=0.92 + 0.16 * wave))
+        cloth.append(Part(corners, 0.002, "cloth", shade=0.92 + 0.1 * math.sin(0.8 * k) + 0.06 * sway * wave))
     return [*mast, *cloth]
 
 

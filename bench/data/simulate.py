@@ -22,7 +22,7 @@ from bench.core.scene import Radiance
 from bench.core.seeding import generator
 from bench.core.simulation import Simulation
 from bench.data.camera import FULL, Dome, Lens, Pose, Station, dark, expose, rotation_shift, saturated
-from bench.data.objects import BACKDROP, Covered, Followed, Light, Sight, composite, draw_things, follow
+from bench.data.objects import BACKDROP, Followed, Light, Sight, composite, draw_things, follow
 from bench.data.panorama import Panorama, load
 from bench.io.files import replacing
 from bench.io.ldr import write_mask, write_tiff16
@@ -142,9 +142,7 @@ def load_all(settings: Simulation, panoramas: Path) -> dict[str, Panorama]:
 def view_specs(settings: Simulation) -> list[ViewSpec]:
     """List the views to make, panorama by panorama; scenes without truth are dealt round the test panoramas."""
     seen, depths = settings.test_views, settings.bit_depths
-    wanted = [
-        (split, name, range(settings.views[split])) for split, names in settings.places.items() for name in names
-    ]
+    wanted = [(split, name, range(settings.views[split])) for split, names in settings.places.items() for name in names]
     for i, name in enumerate(settings.test):
         count = len(range(i, settings.no_truth_scenes, len(settings.test)))
         # Numbers go on after the test views: a scene's name is unique across splits.
@@ -161,9 +159,7 @@ def view_specs(settings: Simulation) -> list[ViewSpec]:
     ]  # fmt: skip
 
 
-def _first_usable(
-    settings: Simulation, lights: Mapping[str, Panorama], spec: ViewSpec, taken: list[Pose]
-) -> Bracket:
+def _first_usable(settings: Simulation, lights: Mapping[str, Panorama], spec: ViewSpec, taken: list[Pose]) -> Bracket:
     steps = settings.ev_steps
     start = steps.index(spec.step)
     for draw in range(settings.max_draws):
@@ -200,9 +196,7 @@ def _promising(settings: Simulation, light: Panorama, spec: ViewSpec, pose: Pose
     return _usable(settings, [np.rint(FULL * encode(view / white, time)).astype(np.uint16) for time in spec.times])
 
 
-def retake(
-    settings: Simulation, lights: Mapping[str, Panorama], spec: ViewSpec, pose: Pose, draws: int = 1
-) -> Bracket:
+def retake(settings: Simulation, lights: Mapping[str, Panorama], spec: ViewSpec, pose: Pose, draws: int = 1) -> Bracket:
     """Take one bracket with the reference frame's camera in `pose`, whether or not it is within the bounds.
 
     lights : the panoramas of the view's split, by name.
@@ -238,7 +232,8 @@ def retake(
         for i in (0, 2)
     ]  # fmt: skip
 
-    electrons = math.exp(sensor.uniform(*(math.log(bound) for bound in settings.electrons)))
+    fewest, most = settings.electrons
+    electrons = fewest * (most / fewest) ** sensor.uniform()
     frames = [
         develop(seen.light, time, spec, electrons, settings.read_noise, sensor)
         for seen, time in zip(covered, spec.times, strict=True)

@@ -53,7 +53,10 @@ def write_hu(root: Path, bracket: Bracket, number: int, settings: Simulation) ->
     rng = generator(settings.seed, "static", spec.split, spec.name)
     for index, (frame, time) in enumerate(zip(bracket.frames, spec.times, strict=True), 1):
         write_tiff16(folder / f"input_{index}_aligned.tif", frame)
-        write_tiff16(folder / f"ref_{index}_aligned.tif", develop(bracket.seen[1], time, spec, bracket.electrons, settings.read_noise, rng))
+        write_tiff16(
+            folder / f"ref_{index}_aligned.tif",
+            develop(bracket.seen[1], time, spec, bracket.electrons, settings.read_noise, rng),
+        )
     # As in the set's sample: whole EVs on one line, counted from the short frame.
     text = " ".join(str(ev - spec.exposures[0]) for ev in spec.exposures) + "\n"
     for name in ("input_exp.txt", "ref_exp.txt"):

@@ -10,6 +10,7 @@ from bench.data.layouts.places import Layout, SplitFolders, find
 
 PLACES: Layout = {
     "train": [SplitFolders(("Training",))],
+    "validation": [SplitFolders(("Validation",))],
     "test": [SplitFolders(("Test/EXTRA",))],
     "no-truth": [SplitFolders(("NoTruth",))],
 }
@@ -17,17 +18,17 @@ PLACES: Layout = {
 
 @dataset(
     "panoramas",
-    title="Simulated brackets from eight CC0 panoramas",
+    title="Simulated brackets from 29 CC0 panoramas",
     licence="CC0-1.0",
     cites="zaal-hdrihaven",
-    splits={"train": "train", "test": "test", "no-truth": "no-truth"},
+    splits={"train": "train", "validation": "validation", "test": "test", "no-truth": "no-truth"},
     fetch="simulate",
 )
 class Panoramas:
-    """Brackets that `bench.data.simulate` made: views of real places, moving objects, a noisy sensor, exact truth."""
+    """Brackets that `bench.data.simulate` made: views of real places by a hand-held camera, with exact truth."""
 
     def find(self, root: Path, split: str) -> Listing:
-        """List the scene folders of "train", "test" or "no-truth"."""
+        """List the scene folders of "train", "validation", "test" or "no-truth"."""
         return find(root, split, {LAYOUT: PLACES}, "panoramas")
 
     def read(self, folder: Path, split: str) -> Scene:

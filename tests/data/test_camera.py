@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.color.exposure import linearise
-from bench.data.camera import FULL, Lens, Pose, dark, expose, horizon, saturated, shift
+from bench.data.camera import FULL, Dome, Lens, Pose, Station, dark, expose, horizon, rotation_shift, saturated
 
 WELL, READ = 2500.0, 4.0
 
@@ -44,8 +44,8 @@ def test_horizon_sinks_when_the_camera_looks_up() -> None:
 
 def test_shift_of_a_small_turn() -> None:
     lens = Lens(256, 176, 40)
-    assert shift(lens, Pose(0, 0), Pose(0, 0)) == 0
-    assert shift(lens, Pose(0, 0), Pose(0.5, 0)) == pytest.approx(lens.focal * math.radians(0.5), rel=0.1)
+    assert rotation_shift(lens, Pose(0, 0), Pose(0, 0)) == 0
+    assert rotation_shift(lens, Pose(0, 0), Pose(0.5, 0)) == pytest.approx(lens.focal * math.radians(0.5), rel=0.1)
 
 
 def test_angle_between_poses() -> None:
@@ -90,3 +90,30 @@ def test_light_far_beyond_the_well_saturates() -> None:
     assert saturated(frames) == 1
     assert dark(frames) == 0
     assert dark(np.zeros_like(frames)) == 1
+
+
+def test_rays_go_back_to_where_they_came_from() -> None:
+    lens, pose = Lens(64, 48, 80), Pose(31, -7, 3)
+    rays = lens.rays()
+    np.testing.assert_allclose(pose.to_camera(pose.to_world(rays)), rays, atol=1e-12)
+    x, y, depth = Station(pose).place(lens, 3.0 * pose.to_world(rays))
+    np.testing.assert_allclose(x, np.broadcast_to(np.arange(64) + 0.5, x.shape), atol=1e-9)
+    np.testing.assert_allclose(y, np.broadcast_to(np.arange(48)[:, None] + 0.5, y.shape), atol=1e-9)
+    np.testing.assert_allclose(depth, 3.0)
+    np.testing.assert_allclose(lens.ray(10.5, 20.5), rays[20, 10])
+
+
+def test_the_dome_is_the_panorama_from_the_origin_and_has_depth_from_elsewhere() -> None:
+    dome, rays = Dome(1.5, 10.0), Pose(20, -15, 2).to_world(Lens(64, 48, 90).rays())
+    points = dome.meet(Station(Pose(0, 0)), rays)
+    np.testing.assert_allclose(np.cross(points, rays), 0, atol=1e-9)
+    reach = np.sqrt((points**2).sum(-1))
+    assert (points[..., 1] >= -1.5 - 1e-9).all()
+    np.testing.assert_allclose(reach[points[..., 1] > -1.49], 10.0)
+    assert (reach[rays[..., 1] < -0.5] < 10).any()
+    # From elsewhere a ray meets the same two surfaces, on its own line.
+    station = Station(Pose(0, 0), (0.4, 0.2, -0.3))
+    other = dome.meet(station, rays)
+    np.testing.assert_allclose(np.cross(other - np.array(station.position), rays), 0, atol=1e-9)
+    reach = np.sqrt((other**2).sum(-1))
+    assert (np.isclose(reach, 10) | np.isclose(other[..., 1], -1.5)).all()

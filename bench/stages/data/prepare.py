@@ -121,6 +121,8 @@ def _tasks(params: Params, dataset: str, source: Path, staging: Path, splits: Se
         try:
             found = card.find(source, split, use.layout)
         except Incomplete as error:
+            if card.splits[split] == "validation" and not splits:
+                continue
             others = () if splits else [name for name in card.splits if _there(card, source, name, use.layout)]
             raise UsageError(f"{error} {_again(params, dataset, others)}") from error
         print(f"{dataset}/{split}: {len(found.folders)} scenes, layout {found.layout}", flush=True)
