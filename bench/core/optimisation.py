@@ -33,6 +33,9 @@ class Optimisation(Section):
     checkpoint_every: int = Field(default=1000, gt=0, description="steps between checkpoints")
     log_every: int = Field(default=100, gt=0, description="steps between rows of the learning curve")
     workers: int = Field(default=0, ge=0, description="processes that cut patches")
+    observe_every: int = Field(
+        default=0, ge=0, description="steps between measurements on held-out images, which join the curve; 0: none"
+    )
 
     @property
     def compile_mode(self) -> str:
@@ -65,6 +68,8 @@ class Optimisation(Section):
     def _whole_rows(self) -> "Optimisation":
         if self.checkpoint_every % self.log_every:
             raise ValueError("checkpoint_every must be a multiple of log_every, so that resumed curves have whole rows")
+        if self.observe_every % self.log_every:
+            raise ValueError("observe_every must be a multiple of log_every: measurements join rows of the curve")
         if self.batch % self.accumulate:
             raise ValueError(f"a batch of {self.batch} can't be split into {self.accumulate} equal parts (accumulate)")
         return self
@@ -91,19 +96,10 @@ class Stage1(Optimisation):
     adversarial_from: float = silent(0.05, "share of the run before the discriminator joins", ge=0, le=1)
     discriminator: Literal["patchgan", "unet-sn"] = silent("patchgan", "its form isn't printed; FeMaSR: U-Net-SN")
     discriminator_width: int = silent(64, "the usual 70x70 PatchGAN's; its form isn't printed", gt=0)
-    observe_every: int = Field(
-        default=0, ge=0, description="steps between measurements of the codebook on held-out images; 0: none"
-    )
 
     def peak_lr(self, phase: str) -> float:
         """Return the highest learning rate of a phase, "generator" or "discriminator"."""
         return self.lr_discriminator if phase == "discriminator" else self.lr
-
-    @model_validator(mode="after")
-    def _observed_rows(self) -> "Stage1":
-        if self.observe_every % self.log_every:
-            raise ValueError("observe_every must be a multiple of log_every: measurements join rows of the curve")
-        return self
 
 
 class Stage2(Optimisation):

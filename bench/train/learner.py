@@ -1,6 +1,6 @@
 """The interface between the training loop and what it trains, and the learner of every HDR network."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import torch
@@ -59,12 +59,20 @@ class HdrLearner(Learner):
     """One network, one phase, the losses the network asks for; all state is in the network."""
 
     def __init__(
-        self, network: nn.Module, settings: Stage2, features: VggFeatures | None, *, as_published: bool = False
+        self,
+        network: nn.Module,
+        settings: Stage2,
+        features: VggFeatures | None,
+        *,
+        as_published: bool = False,
+        held_out: Callable[[], dict[str, float]] = dict,
     ) -> None:
         """`features` is the perceptual backbone, or None.
 
         as_published : take the network's `published_losses`, where it has them, in place of its `losses`.
+        held_out     : measures the network on held-out images, every `observe_every` steps.
         """
+        self.held_out = held_out
         self.network = network
         self.networks = {"network": network}
         self.fidelity = Fidelity(features, settings.weight_perceptual)
@@ -75,6 +83,10 @@ class HdrLearner(Learner):
         """Return the weighted terms of frames (B, N, 6, H, W) and truth (B, 3, H, W)."""
         terms: dict[str, Tensor] = getattr(self.network, self.name)(frames, truth, self.fidelity, self.weights)
         return terms
+
+    def observe(self, step: int) -> dict[str, float]:
+        """Measure the network on held-out images."""
+        return self.held_out()
 
     def compile(self, mode: str) -> None:
         """Compile what the losses call: the network's `trace` or `images` where it has one, else its `forward`."""

@@ -82,7 +82,7 @@ def fit(
     group.agree(state.step, "the step to go on from")
     step.compile()
 
-    first, observe_every = state.step, getattr(settings, "observe_every", 0)
+    first, observe_every = state.step, settings.observe_every
     meter = metering.Meter(device, options.peak, counted=not step.compiles)
     batches = _batches(stream, settings, first, device, group)
     try:

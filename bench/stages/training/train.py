@@ -14,6 +14,7 @@ from bench.nn.losses import Fidelity
 from bench.nn.vgg import VggFeatures
 from bench.stages import layout
 from bench.stages.training import environment, inputs, networks, outputs
+from bench.stages.training.observation import network_observer
 from bench.train.learner import HdrLearner, Learner
 from bench.train.loop import fit, seed_parameters, trainable
 from bench.train.parallel import processes
@@ -45,6 +46,10 @@ def run(params: Params, name: str, minutes: float | None = None, peak: outputs.P
         features = networks.backbone(params, settings.weight_perceptual, entry.seed, device)
         trained = learner(params, entry, settings, features, device)
         network = next(iter(trained.networks.values()))
+        if isinstance(trained, HdrLearner):
+            trained.held_out = network_observer(
+                params, entry.trainset, network, method, registration(params, variant), settings.observe_every
+            )
         networks.load_prior(params, entry, network)
         torch.manual_seed(derive(entry.seed, "stage2", "draws"))  # stochastic depth
 
