@@ -1,4 +1,7 @@
-"""Confidence intervals of means: a bootstrap over places, as views of one place aren't independent, and over seeds."""
+"""Confidence intervals of means, and tests of their being 0.
+
+A bootstrap over places, as views of one place aren't independent, and over seeds.
+"""
 
 import math
 import re
@@ -18,6 +21,8 @@ RESAMPLES = 2000
 """Bootstrap means of a grid of seeds and scenes."""
 FEW = 5
 """Places below which an interval is drawn from too little to be trusted."""
+SMALLEST_P = 1e-12
+"""Below this a p isn't told from another."""
 
 Array = NDArray[np.float64]
 
@@ -37,10 +42,12 @@ class Interval(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """A mean over seeds and scenes with its standard error and confidence interval.
+    """A mean over seeds and scenes with its standard error, confidence interval and test.
 
-    mean, error, low, high : in the values' unit; error is NaN for one seed, low and high for one seed or one place.
-    seeds, places, scenes  : how many of each have values.
+    mean, error, low, high : in the values' unit; low and high are NaN for one place, error for one seed of one place.
+    seeds, places, scenes  : how many of each have values. Of one seed, error and interval are over places and views
+                             alone: they hold for these weights.
+    p                      : the smallest 1 - level whose interval leaves out 0, two-sided; NaN where low is.
     """
 
     mean: float
@@ -50,6 +57,7 @@ class Spread(NamedTuple):
     seeds: int
     places: int
     scenes: int
+    p: float = math.nan
 
 
 def place(scene: str) -> str:
@@ -105,7 +113,7 @@ def _tail(level: float, places: int) -> float:
 def crossed(
     values: Array, places: Sequence[str], *, level: float = 0.95, draws: int = RESAMPLES, seed: int = 0
 ) -> Spread:
-    """Return mean, standard error and interval of values of which each seed has one a scene.
+    """Return mean, standard error, interval and test of values of which each seed has one a scene.
 
     values : (seeds, scenes), any unit; NaN (no value) is left out, an infinite one leaves error and interval NaN.
     places : one for each scene; scenes of equal place are its views.
@@ -115,8 +123,9 @@ def crossed(
     then as many views of each drawn place as it has; all drawn seeds share the drawn views, as they share the scenes
     (Owen, Annals of Applied Statistics 1, 2007: drawing them for each seed anew would make the error too small).
     `error` is the standard deviation of the bootstrap means. The interval holds their percentiles, stretched about
-    the mean for few seeds and places by Student's t with Satterthwaite's degrees of freedom. Equal arguments give
-    equal results.
+    the mean for few seeds and places by Student's t with Satterthwaite's degrees of freedom. Of one seed, nothing is
+    drawn but places and views. `p` is the test that the intervals of all levels make. Equal arguments give equal
+    results.
     """
     if values.ndim != 2 or values.shape[1] != len(places) or not 0 < level < 1:
         shape = f"values of shape {values.shape}, {len(places)} places, level {level}"
@@ -129,15 +138,49 @@ def crossed(
     with np.errstate(invalid="ignore"):  # +inf and -inf have no mean
         mean = float(np.mean([np.mean(row[~np.isnan(row)]) for row in grid])) if grid.size else math.nan
     sizes = (len(grid), len(counts), len(kept))
-    if len(grid) < 2 or not math.isfinite(mean):
+    if max(len(grid), len(counts)) < 2 or not math.isfinite(mean):
         return Spread(mean, math.nan, math.nan, math.nan, *sizes)
-    means = _means(grid, *_weights(len(grid), counts, draws, seed))
+    means = np.sort(_means(grid, *_weights(len(grid), counts, draws, seed)))
     error = float(means.std())
     if len(counts) < 2:
         return Spread(mean, error, math.nan, math.nan, *sizes)
-    ends = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    low, high = mean + _stretch(grid, counts, level) * (ends - mean)
-    return Spread(mean, error, float(low), float(high), *sizes)
+    freedom = _freedom(grid, counts)
+    low, high = _ends(means, mean, freedom, level)
+    return Spread(mean, error, low, high, *sizes, _p(means, mean, freedom))
+
+
+def _ends(means: Array, mean: float, freedom: float, level: float) -> tuple[float, float]:
+    """Ends of the interval: percentiles of the sorted bootstrap means, stretched about the mean."""
+    low, high = np.interp([(1 - level) / 2, (1 + level) / 2], np.linspace(0, 1, len(means)), means)
+    stretch = _stretch(freedom, level)
+    return float(mean + stretch * (low - mean)), float(mean + stretch * (high - mean))
+
+
+def _p(means: Array, mean: float, freedom: float) -> float:
+    """Bisect for the level at which the interval begins to hold 0."""
+    if means[0] == means[-1]:
+        return float(mean == 0)
+    holding, leaving = SMALLEST_P, 1.0
+    for _ in range(40):
+        middle = math.sqrt(holding * leaving)
+        low, high = _ends(means, mean, freedom, 1 - middle)
+        holding, leaving = (middle, leaving) if low <= 0 <= high else (holding, middle)
+    return leaving
+
+
+def holm(tests: Sequence[float]) -> list[float]:
+    """Return p-values corrected after Holm (Scandinavian Journal of Statistics 6, 1979), in the order of `tests`.
+
+    tests : p of every test of one family; NaN (not tested) stays NaN and doesn't count.
+    The k-th smallest of m is multiplied by m - k + 1, is at least the one before and at most 1. If no test of the
+    family has anything to find, those at or below 0.05 hold one or more in at most one family of twenty.
+    """
+    found, largest = list(tests), 0.0
+    order = sorted((index for index, p in enumerate(tests) if not math.isnan(p)), key=lambda index: tests[index])
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - rank) * tests[index]))
+        found[index] = largest
+    return found
 
 
 @lru_cache(maxsize=32)
@@ -161,15 +204,21 @@ def _means(grid: Array, chosen: Array, views: Array) -> Array:
     return means
 
 
-def _stretch(grid: Array, counts: tuple[int, ...], level: float) -> float:
-    """Factor that percentiles of bootstrap means lack in width: Student's t for the normal's, n - 1 for n."""
+def _freedom(grid: Array, counts: tuple[int, ...]) -> float:
+    """Return Satterthwaite's degrees of freedom of a mean over seeds and places; of one seed, places less one."""
+    if len(grid) < 2:
+        return len(counts) - 1
     ends = np.cumsum(counts)
     parts = [grid[:, end - count : end] for end, count in zip(ends, counts, strict=True)]
     by_seed, by_place = _variance(list(grid)), _variance(parts)
     total = by_seed + by_place
-    freedom: float = min(len(grid), len(counts)) - 1
-    if total > 0:
-        freedom = total**2 / (by_seed**2 / (len(grid) - 1) + by_place**2 / (len(counts) - 1))
+    if total == 0:
+        return min(len(grid), len(counts)) - 1
+    return total**2 / (by_seed**2 / (len(grid) - 1) + by_place**2 / (len(counts) - 1))
+
+
+def _stretch(freedom: float, level: float) -> float:
+    """Factor that percentiles of bootstrap means lack in width: Student's t for the normal's, n - 1 for n."""
     t, z = special.stdtrit(freedom, (1 + level) / 2), special.ndtri((1 + level) / 2)
     return float(t / z * math.sqrt((freedom + 1) / freedom))
 
