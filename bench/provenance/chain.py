@@ -128,7 +128,7 @@ def _sources(number: Number, value: Value, evidence: Evidence) -> Sources | None
 def _protocol(number: Number, evidence: Evidence) -> dict[str, Any] | None:
     name = evidence.protocol(number.variant, number.dataset)
     name = name or (number.cell.row.get("protocol", "") if number.cell else "")
-    if not name or not (number.metric or number.column in ("psnr_mu_difference", *values.COUNTS)):
+    if not name or not (number.metric or number.column in (*values.PAIRED, *values.COUNTS)):
         return None
     known, _, version = name.partition("@")
     if known not in protocols or str(protocols[known].version) != version:

@@ -12,14 +12,14 @@ import pandas as pd
 from bench.core.errors import UsageError, unknown_name
 from bench.core.params import Params
 from bench.core.registry import metrics
-from bench.report.scores import masks
+from bench.report.scores import masks, scored
 
 FORM = "expected FILE:ROW:COLUMN, such as reports/demo/tables/table3.csv:olc-64:psnr_mu"
 ADDRESS = re.compile(r"(?P<file>.+?\.(?:csv|md|tex|png))(?::(?P<row>.+):(?P<column>[^:]+))?")
 
 SCORES: Mapping[str, str] = {
     **{name.replace("-", "_"): name for name, card in metrics.items() if card.column},
-    **{masks.column_key(score, area): f"{score}{area}" for score in masks.SCORES for area in masks.AREAS},
+    **{scored.column_key(score, area): f"{score}{area}" for score in masks.SCORES for area in scored.AREAS},
 }
 """Column of a table -> the metric of the score rows that it averages."""
 

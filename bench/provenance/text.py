@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from bench.provenance.values import PAIRED
+
 INDENT = 13
 WIDTH = 118
 SHORT = 12
@@ -45,7 +47,7 @@ def _head(number: Chain, value: Chain) -> Iterator[str]:
     yield f"{number['file']}, line {number['line']}: {number['label']} on {number['dataset']}, {number['column']}"
     column = number["column"].removeprefix("paper_")
     unit = next((name for start, name in UNITS.items() if column.startswith(f"{start}_")), "")
-    shown = f"{number['text']} {unit if number['column'] != 'psnr_mu_difference' else 'dB'}".strip()
+    shown = f"{number['text']} {unit if number['column'] not in PAIRED else 'dB'}".strip()
     yield from _item("cell", [shown if number["text"] else f"empty: {number['reason'] or 'no reason is given'}"])
     yield from _item("row", [f"{number['kind']}: {number['meaning']}"] if number["meaning"] else [])
 

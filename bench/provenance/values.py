@@ -12,8 +12,9 @@ from bench.core.errors import UsageError
 from bench.core.registry import ROOT, metrics
 from bench.provenance.evidence import Evidence
 from bench.provenance.number import Number, TableCell, read_table
-from bench.report.results.inputs import DEFAULT_BLOCK, Measured
-from bench.report.results.paired import compare, pairs, phrase
+from bench.report.results import gains, paired
+from bench.report.results.inputs import DEFAULT_BLOCK, Measured, Paper
+from bench.report.results.paired import PRIMARY, Pairing
 from bench.report.results.results import collect
 from bench.report.scores import masks, scored
 from bench.report.table.table import PAPER, Column
@@ -22,6 +23,8 @@ from bench.stages import layout
 METRICS = tuple(map(scored.metric_column, metrics))
 COLUMNS: Mapping[str, Column] = {column.key: column for column in (*scored.columns(1), *METRICS, *masks.VALUES)}
 SIZES = {column.key: column.key.removesuffix("_g").removesuffix("_m") for column in scored.SIZES}
+PAIRED = (scored.DIFFERENCE.key, scored.GAIN.key)
+"""Columns of text that hold a difference in dB."""
 COUNTS = ("scenes", "seeds", "protocol")
 
 
@@ -59,6 +62,8 @@ def compute(number: Number, evidence: Evidence) -> Value:
         return Value("", "no result of ours")
     if cell.column == scored.DIFFERENCE.key:
         return _difference(cell, evidence)
+    if cell.column == scored.GAIN.key:
+        return _gain(number, evidence)
     if cell.column == "params_m" or cell.column in SIZES:
         return _size(cell, number, evidence)
     if cell.column in COUNTS:
@@ -67,10 +72,12 @@ def compute(number: Number, evidence: Evidence) -> Value:
 
 
 def evaluations_of(number: Number, evidence: Evidence) -> tuple[str, ...]:
-    """Return the evaluations whose rows a number comes from; a difference has those of both rows."""
+    """Return the evaluations whose rows a number comes from; a difference or a gain has those of both rows."""
     variants = [number.variant]
     if number.cell and number.column == scored.DIFFERENCE.key:
-        variants.append(_pair(number.cell, evidence)[0].other)
+        variants.append(_pair(number.cell, evidence).other)
+    if number.column == scored.GAIN.key and (base := _base(number, evidence)):
+        variants.append(base)
     return evidence.evaluations(variants, number.dataset)
 
 
@@ -158,28 +165,52 @@ def _card(variant: str, evidence: Evidence) -> tuple[dict[str, Any], tuple[str, 
     return next(((card, (file,)) for file, card in cards.items() if card), ({}, tuple(cards)))
 
 
-def _pair(cell: TableCell, evidence: Evidence) -> tuple[Any, Measured]:
-    """Return the pair of rows of Table 2 or 3 behind a difference, and the measured results."""
+def _paper(cell: TableCell, evidence: Evidence) -> Paper:
     from bench.stages.reporting.report import read_papers
 
+    return next(paper for paper in read_papers(evidence.params) if paper.number == cell.table)
+
+
+def _pair(cell: TableCell, evidence: Evidence) -> Pairing:
+    """Return the pair of rows behind a difference."""
     measured = Measured(evidence.params, evidence.results, {})
-    paper = next(paper for paper in read_papers(evidence.params) if paper.number == cell.table)
-    for pair in pairs(paper, measured, cell.dataset):
+    for pair in paired.pairs(_paper(cell, evidence), measured, cell.dataset):
         if pair.label == cell.row["method"]:
-            return pair, measured
+            return pair
     raise UsageError(f"{cell.words}: {cell.reason or 'this row is tested against no other'}.")
 
 
+def _base(number: Number, evidence: Evidence) -> str:
+    """Return the base of a learned row that has a gain, "" for any other."""
+    found = gains.gain(number.variant, Measured(evidence.params, evidence.results, {}), number.dataset)
+    return found.base if found else ""
+
+
+def _now(variants: Sequence[str], dataset: str, evidence: Evidence) -> tuple[Measured, pd.DataFrame, tuple[str, ...]]:
+    """Return what was measured, with these variants' rows as they are now, the rows, and their files."""
+    found, files = evidence.rows(evidence.evaluations(list(variants), dataset))
+    now = Measured(evidence.params, {**evidence.results, **collect(found)}, {})
+    return now, found[found["metric"] == PRIMARY], _names(files)
+
+
 def _difference(cell: TableCell, evidence: Evidence) -> Value:
-    pair, measured = _pair(cell, evidence)
-    found, files = evidence.rows(evidence.evaluations([pair.variant, pair.other], cell.dataset))
-    now = Measured(evidence.params, {**measured.results, **collect(found)}, {})
-    test = compare(pair, "psnr-mu", now, cell.dataset)
+    pair, paper = _pair(cell, evidence), _paper(cell, evidence)
+    now, rows, files = _now((pair.variant, pair.other), cell.dataset, evidence)
+    # All tests of the table: each one's p is corrected for the others.
+    test = paired.tests(paper, now, scored.datasets_of(paper, now)).get((cell.dataset, pair.label))
     if test is None:
-        return Value("", "paired difference", _names(files), missing="both rows have no scene in common")
-    rows = found[found["metric"] == "psnr-mu"]
+        return Value("", "paired difference", files, missing="both rows have no scene in common")
     how = f"PSNR-mu of {pair.variant} minus {pair.other}, of the seeds and scenes that both have"
-    return Value(phrase(test, pair.other_label), how, _names(files), test.mean, rows)
+    return Value(test.phrase(), how, files, test.difference.mean, rows)
+
+
+def _gain(number: Number, evidence: Evidence) -> Value:
+    now, rows, files = _now((number.variant, _base(number, evidence)), number.dataset, evidence)
+    found = gains.gain(number.variant, now, number.dataset)
+    if found is None:
+        return Value("", "gain over base", files, missing=gains.missing(number.variant, now, number.dataset))
+    how = f"PSNR-mu of {number.variant} minus its base, {found.base}, of the scenes that both have"
+    return Value(found.words, how, files, found.difference.mean, rows)
 
 
 def _printed(cell: TableCell) -> Value:

@@ -125,6 +125,10 @@ def test_without_work_the_provenance_file_and_the_lock_tell(evidence):
         ("table3", "full", "protocol", "whole-float@1"),
         ("table3", "full", "paper_psnr_mu", "44.89"),
         ("table3", "full", "psnr_mu_difference", None),
+        ("table1", "Proposed", "psnr_mu_difference", None),
+        ("table3", "full", "psnr_mu_gain", None),
+        ("table1", "AHDRNet", "psnr_mu_gain", None),
+        ("table2", "full", "psnr_mu_moving", "30.2000"),
     ],
 )
 @pytest.mark.parametrize("work", [True, False], ids=["work", "clone"])

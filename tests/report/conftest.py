@@ -216,7 +216,10 @@ PLACES = ("beach", "castle", "forest", "garden", "harbour", "market", "square", 
 
 def study_changes(seeds: int, against: dict[str, str]) -> dict[str, object]:
     """What the invented study changes of the parameters: controls, restarts, HDR images alone, several seeds."""
-    random = {"prior_weights": "random", "prior_frozen": False}
+    options_of = {
+        "full-random": {"prior_weights": "random", "prior_frozen": False},
+        "step-6": {"prior": "concat"}, "baseline": {"prior": "none"},
+    }  # fmt: skip
     options = {"hdr-32": {"images": "hdr"}, "vanilla-32-r": {"restart_every": 10}, "olc-32-r": {"restart_every": 10}}
     return {
         "train": {"panoramas": list(range(seeds))},
@@ -228,7 +231,7 @@ def study_changes(seeds: int, against: dict[str, str]) -> dict[str, object]:
         },
         "variants": {
             name: {
-                "method": "olc", "preset": "narrow", "options": random if name == "full-random" else {},
+                "method": "olc", "preset": "narrow", "options": options_of.get(name, {}),
                 "codebook": STUDY.get(name),
             } for name in (*STUDY, "baseline")
         },

@@ -105,10 +105,15 @@ class Measured:
             return "floor"
         return "control" if variant in self.controls else "measured"
 
+    def learned(self, variant: str) -> bool:
+        """Tell whether a variant of ours has trained weights, its own or others'."""
+        made = self.params.variants.get(variant)
+        return made is not None and made.method in methods and methods[made.method].trains
+
     def choices(self, variant: str) -> tuple[str, ...]:
         """Return a note on what a method without training ran as: its preset and the options that differ."""
         made = self.params.variants.get(variant)
-        if made is None or made.method not in methods or methods[made.method].trains:
+        if made is None or made.method not in methods or self.learned(variant):
             return ()
         card = methods[made.method]
         chosen = [f"preset {made.preset}"] if card.presets else []

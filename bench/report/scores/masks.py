@@ -3,28 +3,28 @@
 from bench.report.results.caption import SUBMITTED, caption
 from bench.report.results.inputs import Measured
 from bench.report.results.results import Summary, single_protocol
-from bench.report.scores.scored import CONTROLS
+from bench.report.scores.scored import AREAS, CONTROLS, NO_AREA, column_key
 from bench.report.table.table import Column, Row, Table, Value, hidden, rank
 
-AREAS = {"": "whole", "@saturated": "saturated", "@moving": "moving"}
 SCORES = ("psnr-mu", "psnr-l")
 GROUPS = {"psnr-mu": "PSNR-μ, dB", "psnr-l": "PSNR-l, dB", "scenes": "scenes with a value"}
 READING = (
     "Saturated: a channel of the reference frame is at full scale or close to it. Moving: another frame contradicts "
     "the reference, which can't be seen where frames are saturated or dark, and counts motion of the camera beyond the "
-    "protocol's slack. A scene in which a mask is empty has no value and doesn't enter that mean."
+    "protocol's slack. Uncovered, which only simulated brackets know: another frame doesn't show what the reference "
+    "shows there. A scene in which a mask is empty has no value and doesn't enter that mean."
 )
-
-
-def column_key(score: str, area: str) -> str:
-    """Return the column that holds a score inside an area."""
-    return f"{score}{area}".replace("-", "_").replace("@", "_")
-
+KNOWN = "@uncovered"
+"""The area that only some sets tell: without it a panel has no such column."""
 
 VALUES = tuple(
-    Column(column_key(score, area), name, score, 2, "higher") for score in SCORES for area, name in AREAS.items()
+    Column(column_key(score, area), name, score, 2, "higher", optional=area == KNOWN)
+    for score in SCORES
+    for area, name in AREAS.items()
 )
-COUNTS = tuple(Column(column_key("scenes", area), name, "scenes", 0) for area, name in AREAS.items())
+COUNTS = tuple(
+    Column(column_key("scenes", area), name, "scenes", 0, optional=area == KNOWN) for area, name in AREAS.items()
+)
 COLUMNS = (
     *hidden("dataset"),
     Column("method", "method"),
@@ -47,14 +47,14 @@ def table(measured: Measured) -> Table:
         rows += [_row(name, dataset, measured) for name in variants if (name, dataset) in results]
         made = [_submitted(name, dataset, measured) for name, data in sorted(measured.submitted) if data == dataset]
         # Results scored against truths alone have no frames, so no masks.
-        local = [column.key for column in VALUES if column.key.endswith(("saturated", "moving"))]
+        local = [column_key(score, area) for score in SCORES for area in AREAS if area]
         rows += [row for row in made if any(row.cells.get(key) is not None for key in local)]
     single_protocol((str(row.cells["protocol"]) for row in rows), "the masks table")
     kinds = {row.cells["kind"] for row in rows}
     reading = READING + (CONTROLS if "control" in kinds else "") + (f" {SUBMITTED}" if "submitted" in kinds else "")
     return Table(
         name="masks",
-        title="Where methods differ: saturated and moving areas",
+        title="Where methods differ: saturated, moving and uncovered areas",
         caption=f"{caption(measured.params, measured.cards, list(results.values()), tested)} {reading}",
         columns=COLUMNS,
         rows=rank(rows, VALUES, ("dataset", "protocol", "scenes")),
@@ -77,8 +77,9 @@ def _submitted(name: str, dataset: str, measured: Measured) -> Row:
 
 def _scored(dataset: str, cells: dict[str, Value], result: Summary, notes: tuple[str, ...], ranked: bool) -> Row:
     cells |= {"dataset": dataset, "seeds": result.seeds, "protocol": result.protocol}
-    cells |= {column_key("scenes", area): result.counts.get("psnr-mu" + area, 0) for area in AREAS}
-    remarks: dict[str, str] = {}
+    counts = {area: result.counts.get("psnr-mu" + area, 0) for area in AREAS}
+    cells |= {column_key("scenes", area): count for area, count in counts.items() if count or area != KNOWN}
+    remarks: dict[str, str] = {} if counts[KNOWN] else {column_key("scenes", KNOWN): NO_AREA}
     spreads: dict[str, float] = {}
     for score in SCORES:
         for area in AREAS:
@@ -87,5 +88,5 @@ def _scored(dataset: str, cells: dict[str, Value], result: Summary, notes: tuple
                 cells[key] = result.values[metric]
                 spreads |= {key: result.spreads[metric]} if metric in result.spreads else {}
             else:
-                remarks[key] = "no scene has such an area, or it wasn't scored"
+                remarks[key] = NO_AREA
     return Row(dataset, cells, remarks, (*notes, *result.notes), spreads, ranked=ranked)

@@ -8,10 +8,11 @@ from typing import Any
 import pandas as pd
 
 from bench.core.registry import methods, metrics, protocols
-from bench.metrics.intervals import Spread
+from bench.report.results import gains, paired
 from bench.report.results.caption import OWN_HEAD, SUBMITTED, absent, caption, conditions, synthetic
+from bench.report.results.gains import Gain
 from bench.report.results.inputs import DEFAULT_BLOCK, Measured, Paper
-from bench.report.results.paired import ONE_SEED, Pairing, compare, pairs, phrase, rough, verdict
+from bench.report.results.paired import PRIMARY, PairedTest
 from bench.report.results.results import Summary, single_protocol
 from bench.report.table.kinds import LEARNED
 from bench.report.table.table import OURS, PAPER, Column, Row, Table, Value, hidden, rank
@@ -25,12 +26,29 @@ CONTROL = "a control of ours, no row of the paper"
 CONTROLS = " Control rows are ours: they stand below the paper's rows and take no part in best and second."
 TESTED = (
     " Difference: in PSNR-μ, of the seeds and scenes that both rows have, with its 95 % interval from the paired "
-    "bootstrap over seeds, places and views; {name} holds all metrics."
+    "bootstrap over seeds, places and views. p is two-sided and corrected after Holm over the table's {count} "
+    "{tests}; the intervals aren't. {name} holds all metrics."
+)
+RUNNER_UP = (
+    " Each learned row is tested against the best other one, the best row against the runner-up; which that is, the "
+    "same scenes decide."
+)
+ONE_SEED = f" Rows of one seed are tested over places, {paired.WEIGHTS}: it doesn't tell what another seed would give."
+BEST_EPOCH = (
+    " Published scores of CA-ViT, SCTNet and AFUNet are of the best epoch on the test set, ours of the last step; "
+    "users of these codes got 43.6 dB PSNR-μ for CA-ViT's 44.2 to 44.3, and 43.82 / 41.52 dB PSNR-μ / PSNR-l for "
+    "SCTNet's 44.4 to 44.5 / 42.3."
+)
+"""Of Kalantari's set; theirs validate on its 15 test scenes after each epoch and keep the best."""
+WHERE = (
+    " Inside areas: where the reference frame is saturated, where something moves{uncovered}; the masks table has more."
 )
 NO_CODE = "no public implementation (the paper's dagger)"
 AFTER = "published after the paper: an optional row"
 THIRD_PARTY = "weights by others ({source}), not trained here"
 OTHER_DATA = "other data, not comparable"
+NO_AREA = "no scene has such an area, or it wasn't scored"
+NO_GAIN = "not told by a submission"
 PROPOSAL = "olc"
 """The paper's method, whose rows have labels of their own."""
 
@@ -55,7 +73,23 @@ SIZES = (
 )
 """Multiply-adds of the networks as this profile has them, and both at their published size; Table 1 alone has these."""
 DIFFERENCE = Column("psnr_mu_difference", "PSNR-μ difference, 95 %", OURS)
+GAIN = Column("psnr_mu_gain", "PSNR-μ gain over base, 95 %", OURS)
+AREAS = {"": "whole", "@saturated": "saturated", "@moving": "moving", "@uncovered": "uncovered"}
+"""Ending of a metric in score rows -> name of the area that it is the mean of."""
 STANDING = hidden("scenes", "seeds", "protocol")
+
+
+def column_key(score: str, area: str) -> str:
+    """Return the column that holds a score inside an area."""
+    return f"{score}{area}".replace("-", "_").replace("@", "_")
+
+
+INSIDE = {
+    PRIMARY + area: Column(column_key(PRIMARY, area), f"PSNR-μ {name}", OURS, 2, "higher", optional=True)
+    for area, name in AREAS.items()
+    if area
+}
+"""Metric inside an area -> its column, which a table has where a row of it holds the score."""
 
 
 def score_columns(protocol: str) -> tuple[Column, ...]:
@@ -65,13 +99,12 @@ def score_columns(protocol: str) -> tuple[Column, ...]:
     return (*METRICS, *(column for column in more if column not in METRICS))
 
 
-def columns(number: int, scores: Sequence[Column] = METRICS) -> tuple[Column, ...]:
-    """Return the columns of the paper's Table `number` (the CSV's contract); 2 and 3 name and test our variant."""
+def columns(number: int, scores: Sequence[Column] = (*METRICS, *INSIDE.values())) -> tuple[Column, ...]:
+    """Return the columns of the paper's Table `number` (the CSV's contract); 2 and 3 name our variant."""
     first = number == 1
     variant = () if first else (Column("variant", "our variant"),)
     head = (*hidden("dataset"), Column("method", "method"), *variant, Column("kind", "kind"), PARAMS)
-    ours = (*SIZES, *scores) if first else (*scores, DIFFERENCE)
-    return (*head, *ours, *PRINTED, *STANDING, *hidden("note"))
+    return (*head, *(SIZES if first else ()), *scores, GAIN, DIFFERENCE, *PRINTED, *STANDING, *hidden("note"))
 
 
 def table(paper: Paper, measured: Measured) -> Table:
@@ -83,8 +116,8 @@ def table(paper: Paper, measured: Measured) -> Table:
     blocks = {panel: panel if panel in paper.blocks else DEFAULT_BLOCK for panel in panels}
     same = {panel for panel, block in blocks.items() if panel == block and panel not in made_up}
     rest = [block for block in paper.blocks if block not in blocks.values()]
-    tests = _tests(paper, measured, panels) if paper.number != 1 else {}
-    builder = _Builder(paper, measured, same, tests)
+    tests = paired.tests(paper, measured, panels)
+    builder = _Builder(paper, measured, same, tests, _gains(paper, measured, panels))
     rows = [row for panel, block in blocks.items() for row in builder.panel(panel, block)]
     rows += [builder.printed(block, record) for block in rest for record in paper.rows(block)]
     single_protocol((str(row.cells["protocol"]) for row in rows if row.cells["protocol"]), f"Table {paper.number}")
@@ -100,7 +133,7 @@ def table(paper: Paper, measured: Measured) -> Table:
     return Table(
         name=f"table{paper.number}",
         title=f"Table {paper.number}. {paper.title}",
-        caption=_caption(paper, measured, panels, rows) + _reading(paper, [found for _, found in tests.values()]),
+        caption=_caption(paper, measured, panels, rows) + "".join(builder.reading(panels)),
         columns=builder.columns,
         rows=rank(rows, builder.scores, ("dataset", "protocol", "scenes")),
         headings=headings,
@@ -139,22 +172,18 @@ def datasets_of(paper: Paper, measured: Measured) -> list[str]:
     return [name for name, count in rows.items() if count >= enough]
 
 
-Tests = Mapping[tuple[str, str], tuple[Pairing, Spread]]
-"""(panel, label of a row) -> the pair that it is the first of, and by how much they differ in PSNR-mu."""
+Place = tuple[str, str]
+"""(panel, label of a row)."""
 
 
-def _tests(paper: Paper, measured: Measured, panels: Sequence[str]) -> Tests:
-    found = [(panel, pair) for panel in panels for pair in pairs(paper, measured, panel)]
-    differences = {(panel, pair.label): (pair, compare(pair, "psnr-mu", measured, panel)) for panel, pair in found}
-    return {key: (pair, difference) for key, (pair, difference) in differences.items() if difference}
-
-
-def _reading(paper: Paper, tests: Sequence[Spread]) -> str:
-    if not tests:
-        return ""
-    if all(verdict(difference) == ONE_SEED for difference in tests):
-        return " Differences between rows of one seed aren't tested."
-    return f"{TESTED.format(name=f'table{paper.number}_differences')}{rough(difference.places for difference in tests)}"
+def _gains(paper: Paper, measured: Measured, panels: Sequence[str]) -> dict[Place, Gain]:
+    found = {
+        (panel, label): gains.gain(variant, measured, panel)
+        for panel in panels
+        for label, variant in paper.own.items()
+        if (variant, panel) in measured.results
+    }
+    return {place: gain for place, gain in found.items() if gain}
 
 
 @dataclass
@@ -167,11 +196,34 @@ class _Builder:
     paper: Paper
     measured: Measured
     same: set[str]
-    tests: Tests
+    tests: Mapping[Place, PairedTest]
+    gains: Mapping[Place, Gain]
 
     def __post_init__(self) -> None:
-        self.scores = score_columns(self.measured.params.protocol)
+        used, _ = of_rows(self.paper, self.measured)
+        self.inside = {metric: column for metric, column in INSIDE.items() if any(metric in one.values for one in used)}
+        self.scores = (*score_columns(self.measured.params.protocol), *self.inside.values())
+        self.metrics = {column.key: column.key.replace("_", "-") for column in self.scores}
+        self.metrics |= {column.key: metric for metric, column in self.inside.items()}
         self.columns = columns(self.paper.number, self.scores)
+
+    def reading(self, panels: Sequence[str]) -> Iterator[str]:
+        """Yield what a reader should know of areas, gains, tests and the paper's columns."""
+        first, found = self.paper.number == 1, list(self.tests.values())
+        if self.inside:
+            known = ", and where another frame doesn't show what the reference shows (uncovered)"
+            yield WHERE.format(uncovered=known if f"{PRIMARY}@uncovered" in self.inside else "")
+        if self.gains:
+            several = len(panels) > 1
+            named = {f"{label} on {panel}" if several else label: gain for (panel, label), gain in self.gains.items()}
+            yield gains.READING + gains.sentence(named)
+        if found:
+            tests = "test" if len(found) == 1 else "tests"
+            yield TESTED.format(name=f"table{self.paper.number}_differences", count=len(found), tests=tests)
+            yield RUNNER_UP if first else ""
+            yield ONE_SEED if any(test.told and test.difference.seeds < 2 for test in found) else ""
+            yield paired.rough(test.difference.places for test in found)
+        yield BEST_EPOCH if first else ""
 
     def panel(self, panel: str, block: str) -> Iterator[Row]:
         """Floors, the paper's rows, ours that it lacks, controls, submissions; floors and submissions in Table 1."""
@@ -289,20 +341,24 @@ class _Builder:
         why = {column.key: missing for column in self.columns} | dict(remarks or {})
         spreads: dict[str, float] = {}
         for column in self.scores:
-            score = column.key.replace("_", "-")
+            score = self.metrics[column.key]
             if result and score in result.values:
                 filled[column.key] = result.values[score]
                 spreads |= {column.key: result.spreads[score]} if score in result.spreads else {}
             elif result:
                 known = score in result.unknown
-                why[column.key] = "undefined on every scene" if known else absent(score, result.protocol)
+                none = NO_AREA if column.optional else absent(score, result.protocol)
+                why[column.key] = "undefined on every scene" if known else none
         printed, doubts = self.paper_cells(record)
+        marks = {}
         if test := self.tests.get((panel, label)):
-            filled[DIFFERENCE.key] = phrase(test[1], test[0].other_label)
-        elif filled.get("psnr_mu") is not None:
+            filled[DIFFERENCE.key] = test.phrase()
+        if gain := self.gains.get((panel, label)):
+            filled[GAIN.key] = gain.words
+            marks = {GAIN.key: "down"} if gain.nothing else {}
+        if filled.get("psnr_mu") is not None:
             why[DIFFERENCE.key] = "no row to test it against"
-        else:
-            why[DIFFERENCE.key] = why["psnr_mu"]
+            why[GAIN.key] = NO_GAIN if kind == "submitted" else gains.missing(variant, self.measured, panel)
         filled, why = {**filled, **printed}, {**why, **doubts}
         keys = [column.key for column in self.columns if column.key != "note"]
         return Row(
@@ -311,6 +367,7 @@ class _Builder:
             {key: why[key] for key in keys if filled.get(key) is None or key in doubts},
             (*notes, *(result.notes if result else ())),
             spreads,
+            marks,
             ranked=ranked and kind in LEARNED,
         )
 

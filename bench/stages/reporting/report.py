@@ -144,12 +144,12 @@ def _prepared(params: Params) -> dict[str, dict[str, list[str]]]:
 
 def _paper_table(paper: Paper, measured: Measured, notes: Sequence[str]) -> PageSection:
     """Make the section of one of the paper's tables; Table 1 has the Pareto figures and the notes on submissions."""
-    name, tables = (f"table{paper.number}", f"Table {paper.number}"), [scored.table(paper, measured)]
+    name, tests = (f"table{paper.number}", f"Table {paper.number}"), differences.table(paper, measured)
+    tables = [scored.table(paper, measured), *([tests] if tests else [])]
     if paper.number == 1:
         figures = predictions.figures(measured, scored.datasets_of(paper, measured))
         return PageSection(*name, INTROS[1], tables, figures, notes)
-    tests = differences.table(paper, measured)
-    return PageSection(*name, INTROS[paper.number], [*tables, *([tests] if tests else [])])
+    return PageSection(*name, INTROS[paper.number], tables)
 
 
 def _codebooks(params: Params, scenes: Mapping[str, Mapping[str, Sequence[str]]]) -> PageSection:

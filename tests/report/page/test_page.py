@@ -87,9 +87,9 @@ def test_controls_tests_and_what_they_support_on_the_page(study):
     parsed(html)
     assert html.count("<details>") == 1, "the paired differences alone are folded"
     assert '<span class="kind control">control</span>' in html
-    assert re.search(r"\+0\.50 \[0\.4\d, 0\.5\d\]: better than Vanilla \(K=1024\)", html)
+    assert re.search(r"\+0\.50 \[0\.4\d, 0\.5\d\], p &lt; 0.001: better than Vanilla \(K=1024\)", html)
     assert '<span class="up">better</span>' in html
-    assert "What these data do and don&#39;t support about OLC" in html
+    assert "What these data do and don&#39;t support about OLC, D_VQ and RF" in html
     assert " ± " in html
 
 

@@ -56,7 +56,7 @@ def test_nothing_is_said_of_metrics_that_were_not_scored(invented, measured):
 
 def test_small_views_do_not_compare_with_the_papers_figures(measured):
     small = measured(simulate=Simulation().model_dump()).params
-    assert "on views of 256x176 pixels it doesn't compare with the paper's figures for 1500x1000" in caption.caution(
+    assert "on views of 320x224 pixels it doesn't compare with the paper's figures for 1500x1000" in caption.caution(
         small
     )
     assert "only pictures of one size" in caption.caution(measured().params)

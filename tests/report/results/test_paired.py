@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ from bench.core.errors import UsageError
 from bench.core.params import load
 from bench.io.tables import ScoreRow
 from bench.metrics.intervals import Spread
+from bench.report.results import paired
 from bench.report.results.inputs import Measured, Paper
-from bench.report.results.paired import Pairing, compare, pairs, phrase, rough, short, verdict
+from bench.report.results.paired import PairedTest, Pairing, compare, difference, pairs, rough, short
 from bench.report.results.results import collect
 from bench.report.scores import differences, scored
 from bench.report.table.writers import to_latex, to_markdown
@@ -26,7 +28,7 @@ FLAT = dict.fromkeys(
      "baseline"), 0.0,
 )  # fmt: skip
 """Every variant of the invented study at one level."""
-NAN, UNCLEAR, ONE_SEED = math.nan, "not distinguishable", "n = 1 seed: not tested"
+NAN, UNCLEAR = math.nan, "not distinguishable"
 
 
 def against(found, number):
@@ -58,6 +60,14 @@ class TestPairs:
 
     def test_a_control_may_be_tested_against_any_measured_variant(self, study):
         assert against(study(FLAT, against={"full-random": "hdr-32"}), 3)["Row 7, random D_VQ"] == "hdr-32"
+
+    def test_learned_rows_of_table_1_meet_the_best_other_one(self, papers, measured):
+        found = {pair.label: pair.other_label for pair in pairs(papers[1], measured(), "panoramas")}
+        assert found == {"AHDRNet": "Proposed", "Proposed": "AHDRNet"}
+        paper = replace(papers[1], variants={**papers[1].variants, "Third": "vanilla-16", "Merge": "triangle-merge"})
+        found = {pair.label: pair.other_label for pair in pairs(paper, measured(), "panoramas")}
+        # 34.2, 33.4 and 33.1 dB: all against the best, which meets the runner-up; rows without training aren't tested.
+        assert found == {"AHDRNet": "Proposed", "Third": "Proposed", "Proposed": "Third"}
 
     def test_rows_without_a_measured_counterpart_are_not_tested(self, study):
         levels = {name: 0.0 for name in FLAT if name not in ("vanilla-16", "baseline")}
@@ -104,7 +114,7 @@ class TestCompare:
         level = {(s, n): 30 + 5 * s + 7 * i for s in range(3) for i, n in enumerate(("x-1", "x-2", "y-1"))}
         cells = {(v, *key): x + (v == "a") for key, x in level.items() for v in "ab"}
         found = compare(self.PAIR, "psnr-mu", measured_of(cells, measured().params), "panoramas")
-        assert found == pytest.approx(Spread(1.0, 0.0, 1.0, 1.0, 3, 2, 3))
+        assert found == pytest.approx(Spread(1.0, 0.0, 1.0, 1.0, 3, 2, 3, 0.0))
 
     def test_equal_infinities_are_no_difference_and_unequal_ones_no_test(self, measured):
         cells = {(v, s, n): math.inf for v in "ab" for s in (0, 1) for n in ("x-1", "y-1")}
@@ -112,7 +122,17 @@ class TestCompare:
         unequal = measured_of({**cells, ("b", 0, "x-1"): 1.0}, measured().params)
         found = compare(self.PAIR, "psnr-mu", unequal, "panoramas")
         assert found.mean == math.inf
-        assert verdict(found) == "n = 1 seed: not tested"
+        assert not PairedTest(self.PAIR, found, found.p).told
+
+    def test_a_row_without_seeds_stands_beside_every_seed_of_the_other(self, measured):
+        cells = {("a", s, n): 30.0 + s + i for s in (0, 1, 2) for i, n in enumerate(("x-1", "y-1", "z-1"))}
+        cells |= {("b", None, n): 28.0 + i for i, n in enumerate(("x-1", "y-1"))}
+        made = measured_of(cells, measured().params)
+        found = compare(self.PAIR, "psnr-mu", made, "panoramas")
+        # 2, 3 and 4 dB in the three seeds, of the two scenes that both have.
+        assert (found.mean, found.seeds, found.scenes) == (pytest.approx(3), 3, 2)
+        assert difference("b", "a", "psnr-mu", made, "panoramas").mean == pytest.approx(-3)
+        assert difference("b", "b", "psnr-mu", made, "panoramas").seeds == 1
 
     def test_nothing_in_common_is_no_difference(self, measured):
         found = measured_of({("a", 0, "x-1"): 1.0, ("b", 1, "x-1"): 1.0}, measured().params)
@@ -121,25 +141,60 @@ class TestCompare:
 
 
 @pytest.mark.parametrize(
-    ("spread", "said", "words"),
+    ("spread", "p", "said", "words"),
     [
-        (Spread(0.21, 0.1, 0.05, 0.47, 3, 2, 8), "better", "+0.21 [0.05, 0.47]: better than row 4"),
-        (Spread(-0.21, 0.1, -0.47, -0.05, 3, 2, 8), "worse", "-0.21 [-0.47, -0.05]: worse than row 4"),
-        (Spread(0.21, 0.1, -0.05, 0.47, 3, 2, 8), UNCLEAR, "+0.21 [-0.05, 0.47]: not distinguishable from row 4"),
-        (Spread(0.0, 0.0, 0.0, 0.0, 3, 2, 8), UNCLEAR, "+0.00 [0.00, 0.00]: not distinguishable from row 4"),
-        (Spread(-0.001, NAN, NAN, NAN, 1, 2, 8), ONE_SEED, "+0.00 against row 4; n = 1 seed: not tested"),
-        (Spread(0.2, 0.1, NAN, NAN, 3, 1, 4), "one place: not tested", "+0.20 against row 4; one place: not tested"),
-        (Spread(math.inf, NAN, NAN, NAN, 3, 2, 8), "infinite: not tested", None),
+        (Spread(0.21, 0.1, 0.05, 0.47, 3, 2, 8), 0.02, "better", "+0.21 [0.05, 0.47], p = 0.020: better than row 4"),
+        (Spread(-0.21, 0.1, -0.4, -0.05, 3, 2, 8), 0.0, "worse", "-0.21 [-0.40, -0.05], p < 0.001: worse than row 4"),
+        (
+            Spread(0.21, 0.1, 0.05, 0.47, 3, 2, 8), 0.06, UNCLEAR,
+            "+0.21 [0.05, 0.47], p = 0.060: not distinguishable from row 4",
+        ),
+        (
+            Spread(0.0, 0.0, 0.0, 0.0, 3, 2, 8), 1.0, UNCLEAR,
+            "+0.00 [0.00, 0.00], p = 1.00: not distinguishable from row 4",
+        ),
+        (
+            Spread(0.21, 0.1, 0.05, 0.47, 1, 2, 8), 0.02, "better",
+            "+0.21 [0.05, 0.47], p = 0.020: better than row 4, for these weights",
+        ),
+        (
+            Spread(0.2, 0.1, NAN, NAN, 3, 1, 4), NAN, "one place: not tested",
+            "+0.20 against row 4; one place: not tested",
+        ),
+        (Spread(math.inf, NAN, NAN, NAN, 3, 2, 8), NAN, "infinite: not tested", None),
     ],
-)
-def test_verdicts_and_their_words(spread, said, words):
-    assert verdict(spread) == said
-    assert words is None or phrase(spread, "4. + PA + Concat") == words
+)  # fmt: skip
+def test_verdicts_and_their_words(spread, p, said, words):
+    test = PairedTest(Pairing("5. + PA + FMU", "a", "4. + PA + Concat", "b"), spread, p)
+    assert test.verdict == said
+    assert test.told == (p == p)
+    assert words is None or test.phrase() == words
+
+
+class TestHolm:
+    def test_the_family_is_all_tests_of_a_table(self, study):
+        papers, measured = study({**FLAT, "full": 0.014, "olc-16": 0.014, "hdr-32": -0.014})
+        found = paired.tests(papers[2], measured, ["panoramas"])
+        alone = {place: test.difference.p for place, test in found.items()}
+        assert len(found) == 4
+        order = sorted(alone, key=alone.get)
+        assert found[order[0]].p == pytest.approx(4 * alone[order[0]])
+        assert found[order[1]].p == pytest.approx(max(4 * alone[order[0]], 3 * alone[order[1]]))
+        assert [found[place].p for place in order] == sorted(found[place].p for place in order)
+
+    def test_panels_are_of_one_family(self, study):
+        papers, measured = study({**FLAT, "full": 0.014})
+        one = paired.tests(papers[2], measured, ["panoramas"])
+        results = {**measured.results, **{(name, "other"): found for (name, _), found in measured.results.items()}}
+        both = paired.tests(papers[2], replace(measured, results=results), ["panoramas", "other"])
+        place = ("panoramas", "OLC (K=1024)")
+        assert (len(one), len(both)) == (4, 8)
+        assert both[place].p == pytest.approx(2 * one[place].p)
 
 
 def test_short_labels_and_few_places():
     assert (short("4. + PA + Concat"), short("OLC (K=512)")) == ("row 4", "OLC (K=512)")
-    assert "2 places; with so few, intervals are a rough guide" in rough([8, 2])
+    assert "2 places; with so few, intervals are wide, and a difference seldom shows" in rough([8, 2])
     assert rough([5, 8]) == rough([]) == ""
 
 
@@ -172,12 +227,14 @@ class TestTables:
         for label, said in (("OLC (K=1024)", "better"), ("OLC (K=512)", "worse"), ("V-HDR", "not distinguishable")):
             found = tested["psnr-mu", label]
             assert found["verdict"] == said
-            text = (
-                f"{float(found['difference']):+z.2f} [{float(found['low']):z.2f}, {float(found['high']):z.2f}]: {said}"
-            )
+            text = f"{float(found['difference']):+z.2f} [{float(found['low']):z.2f}, {float(found['high']):z.2f}], p "
             assert rows[label]["psnr_mu_difference"].startswith(text)
+            assert f": {said} " in rows[label]["psnr_mu_difference"]
+            assert (float(found["p"]) <= 0.05) == (said != "not distinguishable")
         assert float(tested["psnr-mu", "OLC (K=1024)"]["difference"]) == pytest.approx(0.5, abs=0.01)
-        assert tested["ssim-mu", "OLC (K=1024)"]["verdict"] == "not distinguishable"
+        other = tested["ssim-mu", "OLC (K=1024)"]
+        assert float(other["low"]) < float(other["high"])
+        assert (other["verdict"], other["p"], other["note"]) == ("", "", "p verdict: only PSNR-μ is tested")
         assert (found["seeds"], found["scenes"], found["places"], found["note"]) == ("3", "24", "8", "")
         assert rows["Vanilla (K=512)"]["psnr_mu_difference"] == ""
         assert "psnr_mu_difference: no row to test it against" in rows["Vanilla (K=512)"]["note"]
@@ -187,31 +244,66 @@ class TestTables:
         for table in (scored.table(papers[3], measured), differences.table(papers[3], measured)):
             text, latex = to_markdown(table), to_latex(table)
             assert "better" in text and "better" in latex and "not distinguishable" in latex
+            assert "corrected after Holm over the table's 3 tests" in text
             assert re.sub(r"\\[{}]", "", latex).count("{") == re.sub(r"\\[{}]", "", latex).count("}")
         assert re.search(
-            r"\+0\.50 \\\[0\.\d\d, 0\.\d\d\\\]: better than row 6", to_markdown(scored.table(papers[3], measured))
+            r"\+0\.50 \\\[0\.\d\d, 0\.\d\d\\\], p \\< 0\.001: better than row 6",
+            to_markdown(scored.table(papers[3], measured)),
         )
 
-    def test_few_places_make_a_rough_guide(self, study):
+    def test_few_places_make_wide_intervals(self, study):
         papers, measured = study(FLAT, places=2)
         table = differences.table(papers[2], measured)
-        assert "show 2 places; with so few, intervals are a rough guide" in table.caption
-        assert "rough guide" in scored.table(papers[2], measured).caption
-        assert {row["note"] for row in records(table)} == {"few places: a rough guide"}
+        assert "show 2 places; with so few, intervals are wide" in table.caption
+        assert "intervals are wide" in scored.table(papers[2], measured).caption
+        assert {row["note"].partition(";")[0] for row in records(table)} == {"few places: a wide interval"}
 
-    def test_one_seed_has_differences_and_no_test(self, study):
+    def test_captions_say_what_intervals_cover_and_not_that_one_test_in_twenty_errs(self, study):
+        papers, measured = study(FLAT, places=2)
+        table = differences.table(papers[2], measured)
+        assert "hold the truth in 95 to 100 % of cases with 3 seeds and 2 places and in 92.5 to 97 %" in table.caption
+        assert "corrected after Holm over the table's 4 tests of PSNR-μ" in table.caption
+        assert "other metrics have no verdict" in table.caption
+        assert "one in twenty finds one" not in table.caption
+
+    def test_one_seed_is_tested_over_places_for_these_weights(self, study):
         papers, measured = study({**FLAT, "full": 0.5}, seeds=1)
         table = scored.table(papers[2], measured)
         row = next(row for row in records(table) if row["method"] == "OLC (K=1024)")
         assert re.fullmatch(
-            r"\+0\.(49|50|51) against Vanilla \(K=1024\); n = 1 seed: not tested", row["psnr_mu_difference"]
+            r"\+0\.(49|50|51) \[0\.[45]\d, 0\.[45]\d\], p < 0.001: better than Vanilla \(K=1024\), for these weights",
+            row["psnr_mu_difference"],
         )
         assert "±" not in to_markdown(table) and "n = 1, no spread" in table.caption
+        assert "Rows of one seed are tested over places, for these weights" in table.caption
         tested = records(differences.table(papers[2], measured))
-        assert {row["verdict"] for row in tested} == {"n = 1 seed: not tested"}
-        assert {(row["low"], row["high"], row["note"]) for row in tested} == {
-            ("", "", "low high: n = 1 seed: not tested")
+        assert {row["verdict"] for row in tested if row["metric"] == "psnr-mu"} == {"better", "not distinguishable"}
+        assert {row["note"].partition(";")[0] for row in tested} == {"for these weights"}
+        assert (
+            "interval and p are over places alone, for these weights" in differences.table(papers[2], measured).caption
+        )
+
+    def test_one_place_is_not_tested(self, study):
+        papers, measured = study({**FLAT, "full": 0.5}, places=1)
+        row = next(r for r in records(scored.table(papers[2], measured)) if r["method"] == "OLC (K=1024)")
+        assert row["psnr_mu_difference"].endswith("against Vanilla (K=1024); one place: not tested")
+        tested = [row for row in records(differences.table(papers[2], measured)) if row["metric"] == "psnr-mu"]
+        assert {(row["low"], row["high"], row["p"], row["verdict"]) for row in tested} == {
+            ("", "", "", "one place: not tested")
         }
+        assert {row["note"] for row in tested} == {"low high p: one place: not tested"}
+
+    def test_table_1_is_tested_against_its_runner_up(self, papers, measured):
+        table = scored.table(papers[1], measured())
+        rows = {row["method"]: row for row in records(table) if row["dataset"] == "panoramas"}
+        # Both views differ by the same 1.1 dB.
+        assert rows["Proposed"]["psnr_mu_difference"] == (
+            "+1.10 [1.10, 1.10], p < 0.001: better than AHDRNet, for these weights"
+        )
+        assert rows["AHDRNet"]["psnr_mu_difference"].startswith("-1.10 [-1.10, -1.10], p < 0.001: worse than Proposed")
+        assert "no row to test it against" in rows["reference-only"]["note"]
+        assert "tested against the best other one, the best row against the runner-up" in table.caption
+        assert {row["method"] for row in records(differences.table(papers[1], measured()))} == {"AHDRNet", "Proposed"}
 
     def test_without_pairs_there_is_no_table(self, study):
         papers, measured = study({"full": 0.0})

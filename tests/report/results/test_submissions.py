@@ -97,7 +97,7 @@ def test_row_of_table_1_stands_last_is_ranked_and_told_apart(papers, measured, r
     own = [row for row in records(table) if row["dataset"] == "panoramas"]
     assert (own[-1]["method"], own[-1]["kind"], own[-1]["psnr_mu"]) == ("my-net", "submitted", "37.2000")
     assert "paper_psnr_mu" in own[-1]["note"]
-    assert "params_m: not told by a submission" in own[-1]["note"]
+    assert "params_m psnr_mu_gain: not told by a submission" in own[-1]["note"]
     marks = {row.cells["method"]: row.marks.get("psnr_mu") for row in table.rows if row.panel == "panoramas"}
     assert (marks["my-net"], marks["Proposed"], marks["AHDRNet"]) == ("best", "second", None)
     assert "| my-net" in to_markdown(table)

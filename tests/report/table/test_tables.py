@@ -17,20 +17,65 @@ from tests.report.conftest import parameters, records
 
 SCORES = ["psnr_mu", "psnr_l", "psnr_pu", "ssim_mu", "ssim_l", "ssim_pu", "hdrvdp2"]
 SIZES = ["macs_256_g", "macs_full_g", "published_params_m", "published_macs_256_g", "published_macs_full_g"]
+INSIDE = ["psnr_mu_saturated", "psnr_mu_moving"]
 CONTRACT = [
-    "dataset", "method", "kind", "params_m", *SCORES, *(f"paper_{name}" for name in SCORES),
-    "scenes", "seeds", "protocol", "note",
+    "dataset", "method", "kind", "params_m", *SCORES, *INSIDE, "psnr_mu_gain", "psnr_mu_difference",
+    *(f"paper_{name}" for name in SCORES), "scenes", "seeds", "protocol", "note",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_csv_contract(number, papers, measured):
     rows = records(scored.table(papers[number], measured()))
-    ours, size = CONTRACT.index("paper_psnr_mu"), CONTRACT.index("params_m") + 1
-    tested = [*CONTRACT[:2], "variant", *CONTRACT[2:ours], "psnr_mu_difference", *CONTRACT[ours:]]
-    expected = [*CONTRACT[:size], *SIZES, *CONTRACT[size:]] if number == 1 else tested
+    size = CONTRACT.index("params_m") + 1
+    named = [*CONTRACT[:2], "variant", *CONTRACT[2:]]
+    expected = [*CONTRACT[:size], *SIZES, *CONTRACT[size:]] if number == 1 else named
     assert list(rows[0]) == expected
     assert {row["kind"] for row in rows} <= KINDS.keys()
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_areas_are_columns_where_the_rows_hold_their_scores(number, papers, measured, rows):
+    """The invented profile has saturated and moving areas; an engine knows what is uncovered, other sets nothing."""
+    plain = scored.table(papers[number], measured([row for row in rows if "@" not in row.metric]))
+    assert not {column.key for column in plain.columns} & {*INSIDE, "psnr_mu_uncovered"}
+    assert "Inside areas" not in plain.caption
+    known = [row._replace(metric="psnr-mu@uncovered", value=row.value - 5) for row in rows if row.metric == "psnr-mu"]
+    table = scored.table(papers[number], measured([*rows, *known]))
+    assert [column.key for column in table.columns if column.key in (*INSIDE, "psnr_mu_uncovered")] == [
+        *INSIDE, "psnr_mu_uncovered"
+    ]  # fmt: skip
+    row = next(row for row in records(table) if row["method"] in ("Proposed", "OLC (K=1024)", *papers[3].own)
+               and row["psnr_mu"] == "34.2000")  # fmt: skip
+    assert [row[key] for key in (*INSIDE, "psnr_mu_uncovered")] == ["28.2000", "30.2000", "29.2000"]
+    shown = view(table)
+    heads = {panel.heading: [column.head for column in panel.columns] for panel in shown.panels}
+    assert {"PSNR-μ saturated", "PSNR-μ moving", "PSNR-μ uncovered"} <= set(heads["Measured here on panoramas"])
+    assert "another frame doesn't show what the reference shows (uncovered)" in table.caption
+    assert "uncovered" not in scored.table(papers[number], measured()).caption
+
+
+def test_an_area_that_one_data_set_lacks_goes_from_its_panel(papers, measured, rows):
+    known = [row._replace(metric="psnr-mu@uncovered") for row in rows if row.metric == "psnr-mu"]
+    other = [row._replace(dataset="kalantari", trainset=row.trainset and "kalantari") for row in rows]
+    sets = {"datasets": {"panoramas": {}, "kalantari": {}}, "evaluate": ["panoramas", "kalantari"]}
+    table = scored.table(papers[1], measured([*rows, *known, *other], **sets))
+    heads = {panel.heading: [column.head for column in panel.columns] for panel in view(table).panels}
+    assert "PSNR-μ uncovered" in heads["Measured here on panoramas"]
+    assert "PSNR-μ uncovered" not in heads["Measured here on kalantari"]
+    assert "PSNR-μ moving" in heads["Measured here on kalantari"]
+    row = next(row for row in records(table) if (row["dataset"], row["method"]) == ("kalantari", "Proposed"))
+    assert "psnr_mu_uncovered: no scene has such an area, or it wasn't scored" in row["note"]
+
+
+def test_table_1_says_how_published_scores_were_chosen(papers, measured):
+    text = to_markdown(scored.table(papers[1], measured()))
+    for part in (
+        "are of the best epoch on the test set, ours of the last step", "43.6 dB PSNR-μ for CA-ViT's 44.2 to 44.3",
+        "43.82 / 41.52 dB PSNR-μ / PSNR-l for SCTNet's 44.4 to 44.5 / 42.3",
+    ):  # fmt: skip
+        assert part in text
+    assert "best epoch" not in scored.table(papers[3], measured()).caption
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
@@ -185,7 +230,24 @@ def test_masks_table(measured):
     row = next(r for r in records(table) if r["variant"] == "full")
     assert (row["psnr_mu"], row["psnr_mu_saturated"]) == ("34.2000", "28.2000")
     assert (row["scenes"], row["scenes_moving"]) == ("2", "1")
-    assert "psnr_l_moving: no scene" in row["note"]
+    assert "scenes_uncovered psnr_mu_uncovered psnr_l_moving psnr_l_uncovered: no scene" in row["note"]
+    assert row["scenes_uncovered"] == ""
+    heads = [column.head for panel in view(table).panels for column in panel.columns]
+    assert "moving" in heads and "uncovered" not in heads
+
+
+def test_masks_table_shows_what_is_uncovered_where_a_set_tells_it(measured, rows):
+    known = [
+        row._replace(metric=f"{row.metric}@uncovered", value=math.nan if row.scene == "sunset-00" else 20.0)
+        for row in rows
+        if row.metric in ("psnr-mu", "psnr-l")
+    ]
+    table = masks.table(measured([*rows, *known]))
+    row = next(r for r in records(table) if r["variant"] == "full")
+    assert (row["psnr_mu_uncovered"], row["psnr_l_uncovered"], row["scenes_uncovered"]) == ("20.0000", "20.0000", "1")
+    heads = [column.head for panel in view(table).panels for column in panel.columns]
+    assert heads.count("uncovered") == 3
+    assert "another frame doesn't show what the reference shows there" in table.caption
 
 
 def test_inspection_tables_survive_missing_values():
