@@ -14,7 +14,7 @@ from bench.core.scene import IMAGE_KINDS, Array
 from bench.metrics.usage import HELD_OUT
 from bench.report.codebooks.findings import counterpart, family
 from bench.report.codebooks.tables import UNMIXED, ZONES
-from bench.report.figures.style import GRID, INK, KIND_COLOURS, MUTED, QUARTERS, bare, canvas, png
+from bench.report.figures.style import GRID, INK, KIND_COLOURS, MUTED, QUARTERS, bare, canvas, png, webp
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -176,7 +176,7 @@ def _histogram(axes: "Axes", codebook: InspectedCodebook) -> None:
 
 
 def atlas_figure(codebooks: Sequence[InspectedCodebook]) -> bytes:
-    """Draw what each code decodes to on its own, quarter by quarter; codes without an HDR hit are struck out, as PNG.
+    """Draw what each code decodes to on its own, quarter by quarter; codes without an HDR hit are struck out, as WebP.
 
     Each codebook is tone-mapped with the 99.5th percentile of its own atlas as white: decoded codes have no truth.
     """
@@ -189,7 +189,7 @@ def atlas_figure(codebooks: Sequence[InspectedCodebook]) -> bytes:
         grid = figure.subplots(1, len(codebooks), squeeze=False)
         for axes, codebook in zip(grid[0], codebooks, strict=True):
             _atlas(axes, codebook, columns)
-        return png(figure)
+        return webp(figure)
 
 
 def _atlas(axes: "Axes", codebook: InspectedCodebook, columns: int) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.metrics.usage import HELD_OUT
-from bench.report.figures.style import TERMS, canvas, picture, png
+from bench.report.figures.style import TERMS, canvas, picture, png, webp
 from bench.report.results.seeds import families
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _curve(axes: "Axes", frame: pd.DataFrame, colours: Mapping[str, str], look: 
 
 
 def contact_sheet(views: Sequence[tuple[str, Sequence[NDArray[np.uint8]]]]) -> bytes:
-    """Draw the frames of every view, short to long, as a PNG.
+    """Draw the frames of every view, short to long, as WebP.
 
     views : (caption, frames), each frame (H, W, 3) uint8, gamma-encoded as stored.
     """
@@ -88,4 +88,4 @@ def contact_sheet(views: Sequence[tuple[str, Sequence[NDArray[np.uint8]]]]) -> b
             axes.set_title(caption, fontsize=7, pad=2)
         for axes in grid[len(views) :]:
             axes.set_visible(False)
-        return png(figure)
+        return webp(figure)

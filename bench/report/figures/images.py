@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bench.color.tonemap import for_display
 from bench.color.transfer import mu_law
 from bench.core.scene import Array, Radiance, Scene
-from bench.report.figures.style import BOXES, INK, MUTED, bare, canvas, picture, png
+from bench.report.figures.style import BOXES, INK, MUTED, bare, canvas, picture, png, webp
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -126,7 +126,7 @@ def error(prediction: Array, truth: Array) -> NDArray[np.float64]:
 
 
 def crop_figure(exhibit: Exhibit) -> bytes:
-    """Draw inputs, whole picture, and for each crop the methods above their error maps, as PNG.
+    """Draw inputs, whole picture, and for each crop the methods above their error maps, as WebP.
 
     Without truth there are no error maps, and white is what the short frame's percentile says.
     """
@@ -147,7 +147,7 @@ def crop_figure(exhibit: Exhibit) -> bytes:
                 top += edge + GAP
             top += 0.1
         figure.text(0, 0.02 / height, _legend(exhibit), fontsize=6.5, color=MUTED, va="bottom")
-        return png(figure)
+        return webp(figure)
 
 
 def _axes(figure: "Figure", left: float, top: float, width: float, height: float) -> "Axes":

@@ -19,16 +19,20 @@ from bench.report.table.writers import CODE
 TEMPLATES = Path(__file__).parent / "templates"
 
 LIMIT = 5_000_000
-PHOTO = 150_000
 
 
 class Figure(NamedTuple):
-    """A figure on the page: file name without ending, PNG bytes, what it shows."""
+    """A figure on the page: file name without ending, the file's bytes (PNG or WebP), what it shows."""
 
     name: str
-    png: bytes
+    picture: bytes
     title: str
     caption: str
+
+    @property
+    def file(self) -> str:
+        """File name."""
+        return f"{self.name}.{'webp' if is_webp(self.picture) else 'png'}"
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ def render(page: Page) -> str:
         )
     )
     if len(html.encode()) > LIMIT:
-        largest = max((f for s in page.sections for f in s.figures), key=lambda figure: len(figure.png))
+        largest = max((f for s in page.sections for f in s.figures), key=lambda figure: len(figure.picture))
         raise BenchError(
             f"the report page would be {len(html.encode()) / 1e6:.1f} MB, {LIMIT / 1e6:.0f} MB is the limit; the "
             f"largest picture is {largest.name}. Name fewer variants under `tables.crops`."
@@ -98,20 +102,27 @@ def _plain(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def data_uri(png: bytes) -> str:
-    """Return a picture as data URI: PNG for plots, WebP for photographs, which would be several times larger."""
-    if len(png) < PHOTO:
-        return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+def is_webp(picture: bytes) -> bool:
+    """Tell whether the bytes of a picture are WebP's."""
+    return picture[:4] == b"RIFF" and picture[8:12] == b"WEBP"
+
+
+def data_uri(picture: bytes) -> str:
+    """Return a picture as data URI: a PNG as lossless WebP, which takes fewer bytes, a WebP as it is."""
     from PIL import Image
 
-    out = io.BytesIO()
-    Image.open(io.BytesIO(png)).convert("RGB").save(out, format="WEBP", quality=88, method=4)
-    return f"data:image/webp;base64,{base64.b64encode(out.getvalue()).decode()}"
+    if not is_webp(picture):
+        out = io.BytesIO()
+        Image.open(io.BytesIO(picture)).convert("RGB").save(out, format="WEBP", lossless=True, method=4)
+        picture = out.getvalue()
+    return f"data:image/webp;base64,{base64.b64encode(picture).decode()}"
 
 
-def size(png: bytes) -> tuple[int, int]:
+def size(picture: bytes) -> tuple[int, int]:
     """Return width and height in pixels, so that the page doesn't jump while it loads."""
-    return int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
+    from PIL import Image
+
+    return Image.open(io.BytesIO(picture)).size
 
 
 @cache

@@ -83,7 +83,7 @@ def run(params: Params, partial: bool = False) -> None:
         for one in sections
         for table in one.tables
     }
-    figures = {f.name: _Part(one.anchor, {f"{f.name}.png": f.png}) for one in sections for f in one.figures}
+    figures = {f.name: _Part(one.anchor, {f.file: f.picture}) for one in sections for f in one.figures}
     known = _known(params, scores, sizes)
     _write(params, "tables", tables | _views(params), measured, known)
     _write(params, "figures", figures, measured, known)
@@ -232,7 +232,7 @@ def _sweep(folder: Path, written: Iterable[str]) -> None:
     # A table or figure of an earlier run that this one doesn't make would look current; DVC clears them, a call by
     # hand wouldn't.
     for path in folder.glob("*") if folder.exists() else ():
-        if path.name not in set(written) and path.suffix in (".csv", ".md", ".tex", ".png", ".json"):
+        if path.name not in set(written) and path.suffix in (".csv", ".md", ".tex", ".png", ".webp", ".json"):
             path.unlink()
 
 

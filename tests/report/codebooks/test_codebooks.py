@@ -286,7 +286,7 @@ class TestSection:
         report = change(dict(other[0].report), 1)
         more = [*codebooks, other[0].__class__(**{**other[0].__dict__, "name": report["codebook"], "report": report})]
         made = section("tiny", more, [], {})
-        assert made.figures[0].png == section("tiny", codebooks, [], {}).figures[0].png
+        assert made.figures[0].picture == section("tiny", codebooks, [], {}).figures[0].picture
         table = made.tables[0]
         assert [row.cells["seeds"] for row in table.rows] == [1] * 4 + [2] * 4
         assert len({row["codebook"] for row in records(table)}) == 3, "the CSV holds each seed"

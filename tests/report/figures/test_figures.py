@@ -9,12 +9,12 @@ from PIL import Image
 from bench.report.codebooks.figures import atlas_figure, by_size, codebook_figure, project, sheets
 from bench.report.figures.figures import contact_sheet, learning_curves
 from bench.report.figures.images import Crop, choose, crop_figure, crops_of, error
-from bench.report.figures.style import QUARTERS, shrink
+from bench.report.figures.style import DPI, NEAR, QUARTERS, TERMS, canvas, picture, png, shrink, webp
 from bench.report.page.page import size
 
 
-def pixels(png):
-    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+def pixels(file):
+    return np.asarray(Image.open(io.BytesIO(file)).convert("RGB"))
 
 
 def test_png_is_deterministic_and_names_no_software(codebooks):
@@ -22,6 +22,27 @@ def test_png_is_deterministic_and_names_no_software(codebooks):
     assert first == second
     assert b"matplotlib" not in first.lower()
     assert b"tEXt" not in first
+
+
+def test_a_plot_has_a_palette_that_shows_no_difference():
+    with canvas(4, 3) as figure:
+        axes = figure.subplots()
+        for colour in TERMS:
+            axes.plot(np.random.default_rng(0).random(9), color=colour)
+        full = io.BytesIO()
+        figure.savefig(full, format="png", dpi=DPI)
+        plot = png(figure)
+    assert Image.open(io.BytesIO(plot)).mode == "P" and len(plot) < 0.5 * len(full.getvalue())
+    difference = pixels(plot).astype(np.float64) - pixels(full.getvalue())
+    assert 10 * np.log10(255**2 / np.mean(difference**2)) > NEAR
+
+
+def test_photographs_in_a_png_keep_all_their_colours():
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
+    with canvas(2, 2) as figure:
+        picture(figure.add_axes((0, 0, 1, 1)), noise)
+        assert Image.open(io.BytesIO(png(figure))).mode == "RGB"
+        assert len(webp(figure)) < 0.5 * len(png(figure))
 
 
 def test_figures_ignore_the_users_settings(codebooks):

@@ -48,7 +48,7 @@ def test_what_is_written(reported):
         "figures/pareto_parameters.png",
         "figures/protocols.png",
     } <= found
-    assert "figures/crops_panoramas_no-truth_street-00.png" in found
+    assert "figures/crops_panoramas_no-truth_street-00.webp" in found
     assert not any(name.endswith(".part") for name in found)
 
 
@@ -66,7 +66,7 @@ def test_what_is_supported_stands_on_the_page_and_in_a_file(reported):
 
 def test_no_host_or_date_in_any_output(reported):
     found = files(reported[1])
-    text = "\n".join(content.decode() for name, content in found.items() if not name.endswith(".png"))
+    text = "\n".join(content.decode() for name, content in found.items() if not name.endswith((".png", ".webp")))
     text = re.sub(r"data:image/[^\"]*", "", text)
     for word in (socket.gethostname(), platform.release(), str(reported[1]), str(Path.cwd())):
         assert not re.search(rf"\b{re.escape(word)}\b", text)
