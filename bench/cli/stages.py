@@ -250,7 +250,7 @@ def report(
 
 @app.command()
 def check(context: typer.Context) -> None:
-    """Assert that the trained parts do their work.
+    """Assert that a profile learned and that its trained parts do their work.
 
     Reads the weights and scores of a profile that has run.
 

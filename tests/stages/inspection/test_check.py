@@ -2,43 +2,88 @@
 
 import json
 
+import pandas as pd
 import pytest
 
 from bench.core.errors import BenchError, UsageError
 from bench.io.tables import read_scores
 from bench.stages import layout
+from bench.stages.inspection.check import Requirement
+
+BASE = "dis-short-where-clipped"
+"""What the tiny profile's networks start from; it isn't evaluated there."""
+UNTRAINED = ("reference-only", "triangle-merge", "short-where-clipped", BASE)
+
+
+def edit(site, change):
+    """Change the score rows of a profile."""
+    path = site.params.reports / "scores.csv"
+    rows = change(read_scores([path]))
+    rows.to_csv(path, index=False)
+
+
+def set_scores(site, **means):
+    """Give every score of a metric ("psnr_mu", ...) the same value, of one variant: {"psnr_mu": (variant, value)}."""
+
+    def change(rows):
+        for metric, (variant, value) in means.items():
+            name = metric.replace("psnr_mu_saturated", "psnr-mu@saturated").replace("_", "-")
+            rows.loc[(rows["variant"] == variant) & (rows["metric"] == name), "value"] = value
+        return rows
+
+    edit(site, change)
 
 
 @pytest.fixture
-def learned(site):
+def based(site):
+    """Give the profile scores of its networks' base: those of the one-line rule on frames as taken."""
+
+    def change(rows):
+        rule = rows[rows["variant"] == "short-where-clipped"]
+        return pd.concat([rows, rule.assign(variant=BASE, method=BASE)], ignore_index=True)
+
+    edit(site, change)
+    return site
+
+
+@pytest.fixture
+def learned(based):
     """Make the learned rows' scores and the networks' inspection as good as they should be."""
-    path = site.params.reports / "scores.csv"
-    rows = read_scores([path])
-    rows.loc[rows["method"].isin(["ahdrnet", "olc"]), "value"] = 60.0
-    rows.to_csv(path, index=False)
-    found = layout.inspection(site.params, f"network-{site.vq}")
+
+    def change(rows):
+        rows.loc[rows["variant"].isin(UNTRAINED), "value"] = 40.0
+        rows.loc[rows["method"].isin(["ahdrnet", "olc"]), "value"] = 60.0
+        return rows
+
+    edit(based, change)
+    found = layout.inspection(based.params, f"network-{based.vq}")
     facts = json.loads(found.read_text(encoding="utf-8"))
     facts |= {"mapping-loss-first": 2.0, "mapping-loss-last": 1.0, "fsm-permuted-change": 0.1}
     facts |= {"psnr-mu": 60.0, "psnr-mu-permuted-features": 59.0, "hdr-perplexity": 0.2 * facts["codes"]}
     found.write_text(json.dumps(facts), encoding="utf-8")
-    return site
+    return based
 
 
-def test_an_untrained_profile_fails_and_every_finding_is_printed(site, capsys):
+def failures(capsys):
+    return [line for line in capsys.readouterr().out.splitlines() if line.startswith("FAIL")]
+
+
+def test_an_untrained_profile_fails_and_every_finding_is_printed(based, capsys):
     with pytest.raises(BenchError, match=r"\d+ of \d+ requirements of profile 'tiny' are not met") as failure:
-        site.run("check")
+        based.run("check")
     assert failure.value.exit_code == 1
     lines = capsys.readouterr().out.splitlines()
-    assert all(line.startswith(("ok  ", "FAIL")) for line in lines)
-    # Three comparisons with the floors for each of two runs, four parts of the network with a codebook.
-    assert len(lines) == 2 * 3 + 4
+    assert all(line.startswith(("ok  ", "FAIL")) for line in lines[:-1])
+    # Four comparisons for each of two rows, Table 1's count, row 7, and three parts of the network with a codebook.
+    assert len(lines) == 2 * 4 + 1 + 1 + 3 + 1
+    assert lines[-1].startswith("note olc-32: PSNR-mu lost when F_vq is permuted over space: ")
     assert sum(line.startswith("FAIL") for line in lines) == int(str(failure.value).split()[0])
 
 
 def test_a_profile_that_learned_passes(learned, capsys):
     learned.run("check")
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-1] == "all 10 requirements of profile 'tiny' hold"
+    assert lines[-1] == "all 13 requirements of profile 'tiny' hold"
     assert not any(line.startswith("FAIL") for line in lines)
 
 
@@ -48,34 +93,77 @@ def test_a_profile_that_learned_passes(learned, capsys):
         ("mapping-loss-last", 3.0, "mapping loss"),
         ("fsm-permuted-change", 0.0, "permuted FSM weights"),
         ("hdr-perplexity", 1.0, "perplexity"),
-        ("psnr-mu-permuted-features", 60.0, "F_vq is permuted"),
     ],
 )
 def test_a_part_that_does_nothing_is_found(learned, capsys, fact, value, subject):
     path = layout.inspection(learned.params, f"network-{learned.vq}")
     facts = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps(facts | {fact: value}), encoding="utf-8")
-    with pytest.raises(BenchError, match="1 of 10"):
+    with pytest.raises(BenchError, match="1 of 13"):
         learned.run("check")
-    (failed,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("FAIL"))
+    (failed,) = failures(capsys)
     assert subject in failed
+
+
+@pytest.mark.parametrize("permuted", [59.0, 60.0, 61.0])
+def test_permuted_features_are_told_and_required_of_nobody(learned, capsys, permuted):
+    path = layout.inspection(learned.params, f"network-{learned.vq}")
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(facts | {"psnr-mu-permuted-features": permuted}), encoding="utf-8")
+    learned.run("check")
+    (note,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("note"))
+    assert note.endswith(f"permuted over space: {60 - permuted:.4g} dB (one seed)")
 
 
 @pytest.mark.parametrize(
-    ("metric", "gain", "subject"),
-    [("psnr-mu", 0.9, "PSNR-mu"), ("psnr-l", -0.1, "PSNR-l"), ("psnr-mu@saturated", 2.9, "where saturated")],
+    ("changes", "subjects"),
+    [
+        # The base at 40 dB: 1 dB of gain, 0.3 dB of loss in PSNR-l, and 3 dB above the floors and where saturated.
+        ({"psnr_mu": 41.0}, ["PSNR-mu: 41 dB, must reach 43"]),
+        ({"psnr_mu": 40.9}, ["PSNR-mu gained over dis-short", "PSNR-mu: 40.9 dB, must reach 43"]),
+        ({"psnr_l": 39.6}, ["PSNR-l gained over dis-short-where-clipped: -0.4 dB, must reach -0.3"]),
+        ({"psnr_mu_saturated": 42.9}, ["where saturated: 42.9 dB, must reach 43"]),
+        ({"psnr_mu": 43.0}, []),
+        ({"psnr_l": 39.75}, []),
+    ],
 )
-def test_a_row_too_close_to_the_floors_is_found(learned, capsys, metric, gain, subject):
-    path = learned.params.reports / "scores.csv"
-    rows = read_scores([path])
-    means = rows[rows["metric"] == metric].groupby("variant")["value"].mean()
-    floors = ["reference-only", "triangle-merge"] if metric == "psnr-mu" else ["reference-only"]
-    rows.loc[(rows["method"] == "ahdrnet") & (rows["metric"] == metric), "value"] = means[floors].max() + gain
-    rows.to_csv(path, index=False)
-    with pytest.raises(BenchError, match="1 of 10"):
+def test_a_row_too_close_to_base_or_floors_is_found(learned, capsys, changes, subjects):
+    set_scores(learned, **{metric: ("ahdrnet", value) for metric, value in changes.items()})
+    if not subjects:
         learned.run("check")
-    (failed,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("FAIL"))
-    assert subject in failed
+    else:
+        with pytest.raises(BenchError, match=f"{len(subjects)} of 13"):
+            learned.run("check")
+    found = failures(capsys)
+    assert len(found) == len(subjects)
+    assert all(subject in line for subject, line in zip(subjects, found, strict=True))
+
+
+def test_a_row_without_training_above_the_networks_is_found(learned, capsys):
+    """A classical merge is no floor and no base; yet networks must stand above it."""
+
+    def change(rows):
+        merge = rows[rows["variant"] == "triangle-merge"]
+        return pd.concat([rows, merge.assign(variant="flow-merge", method="flow-merge", value=61.0)])
+
+    edit(learned, change)
+    with pytest.raises(BenchError, match="2 of 13"):
+        learned.run("check")
+    count, last = failures(capsys)
+    assert "networks of Table 1 on panoramas above flow-merge, the best row without training: 0 of 1" in count
+    assert last == "FAIL olc-32 (row 7) on panoramas, PSNR-mu above flow-merge's: 60 dB, must exceed 61"
+
+
+def test_a_base_without_scores_ends_in_a_sentence(site):
+    with pytest.raises(BenchError, match=f"its base, {BASE}, has no scores in this profile; evaluate the base too"):
+        site.run("check")
+
+
+@pytest.mark.parametrize(
+    ("value", "included", "holds"), [(1.0, True, True), (1.0, False, False), (0.99, True, False), (1.01, False, True)]
+)
+def test_a_bound_is_reached_or_exceeded(value, included, holds):
+    assert Requirement("s", value, 1.0, "dB", included).holds == holds
 
 
 def test_nothing_to_check_is_no_success(site):
