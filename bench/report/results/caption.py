@@ -18,7 +18,15 @@ ERROR = (
 )
 PLUS_MINUS = " (mean ± standard error over seeds and scenes)"
 SUBMITTED = "Submitted rows are others' results, scored here and ranked with the learned rows."
-OWN_HEAD = "keeps its published output layer; other networks end in `{head}`, ours, which adds to the reference frame"
+OWN_HEAD = "keeps its published output layer; other networks end in `{head}`, ours, which adds to {base}"
+BASES = {"mu-residual": "the reference frame", "rule-residual": "the one-line rule of the frames that they get"}
+"""Head of ours -> what it adds to."""
+FRAMES = {
+    "none": "as taken",
+    "dis": "registered by DIS flow, so that alignment (PA) has little left to do",
+    "homography": "registered by a homography",
+}
+"""How a card says that a network's frames were registered -> the words of a caption."""
 RECIPES = {
     "common": "common (one for all methods)",
     "published": "published (each method's own, see the table of recipes)",
@@ -121,6 +129,7 @@ def made_with(params: Params, cards: Cards) -> dict[str, str]:
     device, sizes = told("device"), _codebook_sizes(params)
     return {
         "output head": " and ".join(told("head", params.head)),
+        "frames": " and ".join(FRAMES.get(name, name) for name in told("register", params.registration)),
         "perceptual backbone": " and ".join(backbones),
         "training": ", ".join(schedule) + (f" on {' and '.join(device)}" if any(device) else "") or "none",
         "recipe": " and ".join(RECIPES[name] for name in told("recipe", params.recipe)),

@@ -9,7 +9,7 @@ import pandas as pd
 
 from bench.core.registry import methods, metrics, protocols
 from bench.report.results import gains, paired
-from bench.report.results.caption import OWN_HEAD, SUBMITTED, absent, caption, conditions, synthetic
+from bench.report.results.caption import BASES, OWN_HEAD, SUBMITTED, absent, caption, conditions, synthetic
 from bench.report.results.gains import Gain
 from bench.report.results.inputs import DEFAULT_BLOCK, Measured, Paper
 from bench.report.results.paired import PRIMARY, PairedTest
@@ -309,7 +309,7 @@ class _Builder:
             if self.paper.number == 1 and name != PROPOSAL and method.trains and method.label != label:
                 yield f"here {method.label}"
         if card.get("head") == "published" and params.head != "published":
-            yield OWN_HEAD.format(head=params.head)
+            yield OWN_HEAD.format(head=params.head, base=BASES.get(params.head, "nothing"))
         if "source" in card:
             yield THIRD_PARTY.format(source=f"{card['source']}, sha256 {str(card['source_sha256'])[:12]}")
         if frozen := card.get("parameters_frozen"):

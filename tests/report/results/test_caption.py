@@ -62,6 +62,26 @@ def test_small_views_do_not_compare_with_the_papers_figures(measured):
     assert "only pictures of one size" in caption.caution(measured().params)
 
 
+@pytest.mark.parametrize(
+    ("registers", "words"),
+    [
+        ([], "frames as taken;"),
+        (["dis"], "frames registered by DIS flow, so that alignment (PA) has little left to do;"),
+        (["dis", "homography"], "has little left to do and registered by a homography;"),
+    ],
+)
+def test_a_caption_says_which_frames_networks_got(measured, papers, registers, words):
+    made = measured()
+    runs = list(made.cards)[:2]
+    cards = {run: {**made.cards[run], "register": name} for run, name in zip(runs, registers, strict=False)}
+    assert words in "; ".join(caption.settings(made.params, cards)) + ";"
+    assert "frames as taken" in scored.table(papers[1], made).caption
+
+
+def test_without_cards_the_parameters_tell_the_frames(measured):
+    assert caption.made_with(measured(register="dis").params, {})["frames"].startswith("registered by DIS flow")
+
+
 def test_columns_of_pu21_and_hdrvdp2_are_filled_and_explained(papers, measured, rows):
     base = [row for row in rows if row.metric == "psnr-mu"]
     more = [row._replace(metric=name, value=value) for row in base for name, value in
