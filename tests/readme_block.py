@@ -12,6 +12,9 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from bench.core.params import load
+from bench.core.runs import base_of
+
 ROOT = Path(__file__).resolve().parents[1]
 SCORES, PROTOCOLS = "reports/demo/scores.csv", "reports/demo/tables/protocols.csv"
 SIZES = "reports/demo/tables/table1.csv"
@@ -19,6 +22,8 @@ BEGIN, END = "<!-- results:begin -->\n", "<!-- results:end -->"
 ROWS = {
     "reference-only": "Reference only (floor)",
     "triangle-merge": "Triangle merge (floor)",
+    "short-where-clipped": "One-line rule: the short frame where the reference is clipped (floor)",
+    "dis-short-where-clipped": "One-line rule on frames registered by DIS flow, no training",
     "flow-merge": "DIS flow + merge, no training",
     "sen2012": "Sen 2012 (re-implementation), no training",
     "kalantari2017": "Kalantari 2017 (DIS flow)",
@@ -42,8 +47,11 @@ METRICS = {
     "hdrvdp2": "HDR-VDP-2",
     "psnr-mu@saturated": "PSNR-μ where the reference is saturated",
     "psnr-mu@moving": "PSNR-μ where something moves",
+    "psnr-mu@uncovered": "PSNR-μ where uncovered",
 }
-"""Shown if the demo has them, with two decimals."""
+"""Shown if the demo has them, with two decimals; rows alike."""
+
+GAIN = "gain in PSNR-μ over the base of its own frames"
 
 INTRO = """\
 The demo as committed: dB{q}, means of {scenes} test views, {seeds}, protocol `{protocol}`. Networks have
@@ -110,11 +118,25 @@ def _intro(scores: pd.DataFrame, sizes: str) -> str:
 def _table(scores: pd.DataFrame) -> str:
     means = scores.groupby(["variant", "metric"])["value"].mean()
     shown = [name for name in METRICS if name in set(scores["metric"])]
-    lines = [f"| method | variant | {' | '.join(f'{METRICS[name]} `{name}`' for name in shown)} |"]
-    lines += [f"|:--|:--|{'--:|' * len(shown)}"]
-    for variant, label in ROWS.items():
-        lines.append(f"| {label} | `{variant}` | {' | '.join(f'{means[variant, name]:.2f}' for name in shown)} |")
+    gains = _gains(means)
+    heads = [*(f"{METRICS[name]} `{name}`" for name in shown), *([GAIN] if gains else [])]
+    lines = [f"| method | variant | {' | '.join(heads)} |", f"|:--|:--|{'--:|' * len(heads)}"]
+    for variant in (name for name in ROWS if (name, "psnr-mu") in means):
+        cells = [f"{means[variant, name]:.2f}" for name in shown]
+        cells += [gains.get(variant, "\u2013")] if gains else []
+        lines.append(f"| {ROWS[variant]} | `{variant}` | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _gains(means: pd.Series) -> dict[str, str]:
+    """Return the gain of each learned row whose base was scored too, in dB."""
+    params = load(ROOT / "params.yaml")
+    bases = {variant: base_of(params, variant) for variant in ROWS if variant in params.variants}
+    return {
+        variant: f"{means[variant, 'psnr-mu'] - means[base, 'psnr-mu']:+.2f}"
+        for variant, base in bases.items()
+        if (variant, "psnr-mu") in means and (base, "psnr-mu") in means
+    }
 
 
 def _compared(text: str) -> str:
