@@ -87,11 +87,11 @@ class Group(nn.Module):
     """Blocks, every other one shifted, a 3x3 convolution, and the residual of all."""
 
     def __init__(self, channels: int, heads: int, depth: int) -> None:
-        """Have `depth` blocks."""
+        """Have `depth` blocks. The convolution isn't zero at the start, as the blocks' ends are: see `Stage`."""
         super().__init__()
         shifts = (EDGE // 2 * (index % 2) for index in range(depth))
         self.blocks = nn.ModuleList(SwinBlock(channels, heads, shift=shift, edge=EDGE) for shift in shifts)
-        self.conv = ZeroConv2d(channels, channels, 3, padding=1, padding_mode="reflect")
+        self.conv = Conv2d(channels, channels, 3, padding=1, padding_mode="reflect")
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, H, W, C) to (B, H, W, C)."""
@@ -108,6 +108,9 @@ class Stage(nn.Module):
     a_i = align(A_i x, y_i); z_i = fuse(x', a_i'), where (a1', x', a3') are a_1, x and a_3 after the group;
     v = inv(A_2^T y2 + beta_1 z_1 + beta_2 z_3), the minimiser of |y2 - A_2 v|^2 + sum of beta_i |v - z_i|^2;
     x + merge(z_1, v, z_3). Our reading: what enters the group's middle, the data term and the merge.
+
+    The merge doesn't start at zero: it is the neighbours' only way to the output, and behind a head that starts at zero
+    as well they would reach it through a product of zeros.
     """
 
     def __init__(self, channels: int, heads: int, depth: int) -> None:
@@ -120,7 +123,7 @@ class Stage(nn.Module):
         self.align_short, self.align_long = (Alignment(channels, few) for _ in range(2))
         self.group = Group(3 * channels, heads, depth)
         self.fuse_short, self.fuse_long = (ChannelFusion(channels, few) for _ in range(2))
-        self.merge = Mlp(3 * channels, width, channels, residual=True)
+        self.merge = Mlp(3 * channels, width, channels)
 
     def forward(self, estimate: Tensor, short: Tensor, reference: Tensor, long: Tensor) -> Tensor:
         """Estimate and features of the frames, all (B, H, W, C), to a better estimate."""

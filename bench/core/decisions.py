@@ -47,6 +47,11 @@ READINGS = (
     Decision("D_F", "on each level residual blocks, RF, then nearest x2 + 3x3 convolution", "order isn't printed"),
     Decision("scales of RF", "three: H/4, H/2, H", "the text doesn't count them; D_F has these levels"),
     Decision("mapping loss", "MSE of z_vq and sg Q(E(H)), mean over elements", "z_gt is printed twice; one is z_vq"),
+    Decision(
+        "scale of the mapping loss",
+        "divided by the codebook's mean square: at weight 1, z_vq = 0 costs about 1",
+        "neither weight nor scale of the codes is printed, and the scale decides what a weight means",
+    ),
     Decision("RF", "gamma starts at zero, beta doesn't", "beta and a head both at zero are a saddle for U's gradient"),
     Decision("triangle functions of eq. 2", "max(2x-1,0), 1-|2x-1|, max(1-2x,0)", "Kalantari's, of the reference"),
     Decision(

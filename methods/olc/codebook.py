@@ -57,6 +57,16 @@ class Codebook(nn.Module):
         """Draw the codes uniformly in +-1/K."""
         nn.init.uniform_(self.weight, -1 / self.size, 1 / self.size)
 
+    @torch.no_grad()
+    def mean_square(self) -> Tensor:
+        """Mean square of a code's component, (), each code counting by its own: the scale of the codes in use.
+
+        Codes that were never used stay where they were drawn, near zero. In a plain mean they would make the scale a
+        matter of how many are in use, which is what vanilla and olc differ in.
+        """
+        squares = self.weight.float().square().mean(1)
+        return squares.square().sum() / squares.sum()
+
     def allowed(self, kinds: Tensor) -> Tensor:
         """(B,) kinds 0..3 to a (B, K) bool mask of the codes each image may use."""
         masks = torch.zeros(len(IMAGE_KINDS), self.size, dtype=torch.bool, device=kinds.device)

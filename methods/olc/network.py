@@ -110,7 +110,7 @@ class Prediction(NamedTuple):
     overlap=96,
     recipe={
         "section": "stage2",
-        "loss": "L1 on T + VGG-16 + mapping",
+        "loss": "L1 on T + VGG-16 + mapping in mean squares of the codebook",
         "lr": 1e-4,
         "betas": [0.9, 0.99],
         "batch": 8,
@@ -225,14 +225,17 @@ class OLCNet(HdrNetwork):
     ) -> dict[str, Tensor]:
         """Fidelity terms and, with a trained E, the mapping loss: MSE of z_vq and the codes of the truth, sg Q(E(H)).
 
-        A prior that isn't frozen adds the codebook and commitment terms of eq. 7, which tie its codebook to z_vq.
+        The mapping loss counts in mean squares of the codebook, so that its weight means the same whatever the scale of
+        the codes: z_vq = 0 costs about 1. A prior that isn't frozen adds the codebook and commitment terms of eq. 7,
+        which tie its codebook to z_vq.
         """
         prediction = self.trace(frames)
         terms: dict[str, Tensor] = fidelity(prediction.radiance, truth)
         if self.vqgan is None or prediction.vectors is None or prediction.codes is None:
             return terms
         if self.vqgan.encoder is not None:
-            terms["mapping"] = weights["mapping"] * F.mse_loss(prediction.vectors, self.target_codes(truth))
+            error = F.mse_loss(prediction.vectors, self.target_codes(truth))
+            terms["mapping"] = weights["mapping"] * error / self.vqgan.codebook.mean_square()
         if not self.prior_frozen:
             terms |= codebook_losses(prediction.vectors, prediction.codes, BETA)
         return terms

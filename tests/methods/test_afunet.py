@@ -158,10 +158,17 @@ def test_the_signal_stays_in_the_range_of_the_sigmoid_with_the_gain_only(state):
     assert shares[0] == 0 and shares[1] > 0.5
 
 
-def test_before_training_the_estimate_is_the_reference():
-    network = CARD.build("smoke").eval()
+def test_before_training_the_neighbours_reach_the_estimate_and_it_stays_in_range():
+    """At the authors' size: four stages add to it, none of which starts as the identity."""
+    torch.manual_seed(0)
+    network, deviations = CARD.build("published").eval(), []
+    for stage in network.stages:
+        stage.register_forward_hook(lambda _, __, out: deviations.append(float(out.std())))
     frames = torch.rand(1, 3, 6, 16, 16, generator=torch.Generator().manual_seed(0))
-    tokens = torch.rand(4, 1, 8, 8, 4, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        assert torch.equal(network.stages[0](*tokens), tokens[0])
-        assert torch.isfinite(network(frames)).all()
+        assert torch.isfinite(network(frames)).all() and max(deviations) < 10
+    tokens = torch.rand(4, 1, 8, 8, 24, generator=torch.Generator().manual_seed(1))
+    estimate, short, reference, long = tokens
+    with torch.no_grad():
+        before = network.stages[0](estimate, short, reference, long)
+        assert not torch.equal(network.stages[0](estimate, short.flip(1), reference, long), before)

@@ -229,11 +229,28 @@ def test_the_mapping_loss_draws_to_the_codes_of_the_encoded_truth(build_row, fra
         codes = network.vqgan.codebook.weight[nearest].view(2, 4, 5, -1).permute(0, 3, 1, 2)
         z_vq = network.trace(frames).vectors
     terms = network.losses(frames, truth, Fidelity(None, 0.0), {"mapping": 0.5})
-    assert float(terms["mapping"].detach()) == pytest.approx(0.5 * float((z_vq - codes).square().mean()), rel=1e-4)
+    squares = network.vqgan.codebook.weight.detach().square().mean(1)
+    scale = (squares * squares).sum() / squares.sum()
+    wanted = 0.5 * float((z_vq - codes).square().mean() / scale)
+    assert float(terms["mapping"].detach()) == pytest.approx(wanted, rel=1e-4)
     assert set(terms) == {"reconstruction", "mapping"}
     terms["mapping"].backward()
     assert network.project.weight.grad.abs().sum() > 0
     assert network.head.last.weight.grad is None
+
+
+def test_the_mapping_loss_knows_no_scale_of_the_codes(build_row, frames, truth):
+    """Codes, and with them z_vq and E's output, a hundred times larger: another scale, the same loss."""
+    network, terms = build_row(7), []
+    ends = [network.vqgan.encoder.layers[-1], network.project]
+    for _ in range(2):
+        with torch.no_grad():
+            terms.append(float(network.losses(frames, truth, Fidelity(None, 0.0), {"mapping": 1.0})["mapping"]))
+            network.vqgan.codebook.weight *= 100
+            for end in ends:
+                end.weight *= 100
+                end.bias *= 100
+    assert terms[1] == pytest.approx(terms[0], rel=1e-4)
 
 
 def test_rows_without_a_codebook_have_no_mapping_loss(build_row, frames, truth):

@@ -108,7 +108,7 @@ def codebooks(found: Sequence[Report], setting: str) -> Table:
         name="codebooks",
         title="Use of the codebooks on held-out images",
         caption=f"{setting}: {samples(found)}. L1 to L3 are the frames, short to long; H is the ground truth. "
-        "Mean |code|²: mean square norm of the codebook's codes, to which the mapping loss's effect is proportional. "
+        "Mean |code|²: mean square norm of the codebook's codes, in units of which stage 2's mapping loss counts. "
         "Used: share of the codebook's K codes hit at least once (an overlapped one allows L1 to L3 half of them). "
         "Perplexity: exp of the entropy of hits. Quantisation error: mean squared difference of a vector's component "
         "and its code's. PSNR: reconstruction from the codes alone. "
@@ -159,7 +159,8 @@ def parts(found: Sequence[Report], setting: str) -> Table:
         title="Do the parts do their work?",
         caption=f"{setting}. F_vq permuted: the codebook decoder's features are shuffled over space, PSNR-μ "
         "should fall. FSM permuted: the three frames' weights are exchanged, the output should change (largest change "
-        "of relative radiance). The mapping loss should fall in training; the perplexity of HDR images should reach "
+        "of relative radiance). The mapping loss, times its weight and in mean squares of the codebook, should fall in "
+        "training; the perplexity of HDR images should reach "
         "10 % of K.",
         columns=PART_COLUMNS,
         rows=tuple(
