@@ -109,8 +109,8 @@ class Stage(nn.Module):
     v = inv(A_2^T y2 + beta_1 z_1 + beta_2 z_3), the minimiser of |y2 - A_2 v|^2 + sum of beta_i |v - z_i|^2;
     x + merge(z_1, v, z_3). Our reading: what enters the group's middle, the data term and the merge.
 
-    The merge doesn't start at zero: it is the neighbours' only way to the output, and behind a head that starts at zero
-    as well they would reach it through a product of zeros.
+    Neither the merge nor the alignments' attention starts at zero: they are the neighbours' only way to the output, and
+    behind a head that starts at zero they would reach it through a product of zeros.
     """
 
     def __init__(self, channels: int, heads: int, depth: int) -> None:

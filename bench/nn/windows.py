@@ -181,7 +181,10 @@ class WindowAttention(nn.Module):
     """Attention of every token to those in its window, with a learned bias for each relative position."""
 
     def __init__(self, channels: int, heads: int, *, edge: int = 8, shift: int = 0, cross: bool = False) -> None:
-        """Windows of `edge` pixels, shifted by `shift`; `cross`: keys and values come from another map."""
+        """Windows of `edge` pixels, shifted by `shift`; `cross`: keys and values come from another map.
+
+        The projection starts at zero, but not that of another map: it may be this map's only way to the output.
+        """
         super().__init__()
         self.heads, self.edge, self.shift, self.cross = heads, edge, shift, cross
         if cross:
@@ -189,7 +192,7 @@ class WindowAttention(nn.Module):
         else:
             self.query_key_value = Linear(channels, 3 * channels)
         self.bias_table = nn.Parameter(torch.zeros((2 * edge - 1) ** 2, heads))
-        self.project = ZeroLinear(channels, channels)
+        self.project = (Linear if cross else ZeroLinear)(channels, channels)
 
     def reset_parameters(self) -> None:
         """Start without a preference for any position."""

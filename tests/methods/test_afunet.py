@@ -166,7 +166,7 @@ def test_before_training_the_neighbours_reach_the_estimate_and_it_stays_in_range
         stage.register_forward_hook(lambda _, __, out: deviations.append(float(out.std())))
     frames = torch.rand(1, 3, 6, 16, 16, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        assert torch.isfinite(network(frames)).all() and max(deviations) < 10
+        assert torch.isfinite(network(frames)).all() and max(deviations) < 20
     tokens = torch.rand(4, 1, 8, 8, 24, generator=torch.Generator().manual_seed(1))
     estimate, short, reference, long = tokens
     with torch.no_grad():
