@@ -39,7 +39,10 @@ def test_every_number_is_computed_again_to_the_printed_digits(tracked, name):
         if not cell.text:
             assert not value.text, cell
         elif value.text:
-            assert value.text == cell.text, (cell.words, value)
+            older = cell.column in values.PAIRED and not tracked.provenance
+            # A version before provenance.json worded its tests otherwise; the mean difference is the same.
+            words = (text.split()[0] if older else text for text in (value.text, cell.text))
+            assert len({*words}) == 1, (cell.words, value)
             done += 1
         else:
             left.add(cell.column)
