@@ -24,7 +24,7 @@ ROWS = {
     "triangle-merge": "Triangle merge (floor)",
     "short-where-clipped": "One-line rule: the short frame where the reference is clipped (floor)",
     "dis-short-where-clipped": "One-line rule on frames registered by DIS flow, no training",
-    "flow-merge": "DIS flow + merge, no training",
+    "flow-merge": "DIS flow + merge, no training, its thresholds chosen on training views",
     "sen2012": "Sen 2012 (re-implementation), no training",
     "kalantari2017": "Kalantari 2017 (DIS flow)",
     "deephdr": "DeepHDR",
@@ -56,10 +56,15 @@ GAIN = "gain in PSNR-μ over the base of its own frames"
 INTRO = """\
 The demo as committed: dB{q}, means of {scenes} test views, {seeds}, protocol `{protocol}`. Networks have
 {least} to {most} times fewer parameters than published ones, {steps} steps of training, and most of them an output
-layer of ours (`{head}`): nothing here ranks the published methods. The rest is in
+layer of ours (`{head}`): nothing here ranks the published methods.
+{frames} The rest is in
 [Table 1](reports/demo/tables/table1.md), [Table 2](reports/demo/tables/table2.md) and
 [Table 3](reports/demo/tables/table3.md).
 """
+FRAMES = {
+    "none": "They get frames as taken, but where a method registers its own.",
+    "dis": "They get frames registered by DIS flow (DeepHDR: by a homography), so that PA has little left to do.",
+}
 OUTRO = """\
 Trainings of minutes show that the chain works, and flow does well on views without parallax. `make study` has more
 seeds, `make paper` the published networks and schedules.
@@ -109,6 +114,7 @@ def _intro(scores: pd.DataFrame, sizes: str) -> str:
         seeds="one seed" if seeds == 1 else f"{seeds} seeds",
         steps=params["stage2"]["steps"],
         head=params["head"],
+        frames=FRAMES[params.get("register", "none")],
         least=round(smaller.min()),
         most=round(smaller.max()),
         protocol=protocol.partition("@")[0],

@@ -34,6 +34,7 @@ class MethodCard:
     after_paper : younger than the paper's tables: an optional row below them.
     conventions : what the authors' weights expect and `load_published` or `net` converts, for the card of imported
                weights: "channels", "colours", "divisor", "output", "tiles" and the like, each in a phrase.
+    tuned    : of a method without training, which data its settings were chosen on, in a phrase that tables print.
     unavailable : why nobody can run it, "" for what can: such a card only tells what a row of printed numbers is.
     options  : names of what the class takes, which the registry reads from the source; None where that doesn't say.
     """
@@ -53,6 +54,7 @@ class MethodCard:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     after_paper: bool = False
     conventions: Mapping[str, str] = field(default_factory=dict)
+    tuned: str = ""
     unavailable: str = ""
     options: tuple[str, ...] | None = field(default=None, compare=False)
 

@@ -111,14 +111,15 @@ class Measured:
         return made is not None and made.method in methods and methods[made.method].trains
 
     def choices(self, variant: str) -> tuple[str, ...]:
-        """Return a note on what a method without training ran as: its preset and the options that differ."""
+        """Return notes on a method without training: what its settings were chosen on, its preset and other options."""
         made = self.params.variants.get(variant)
         if made is None or made.method not in methods or self.learned(variant):
             return ()
         card = methods[made.method]
         chosen = [f"preset {made.preset}"] if card.presets else []
         chosen += [f"{name} {value}" for name, value in made.options.items()]
-        return (f"{card.label}: {', '.join(chosen)}",) if chosen else ()
+        ran = [f"{card.label}: {', '.join(chosen)}"] if chosen else []
+        return (*([card.tuned] if card.tuned else []), *ran)
 
     def fewer(self, name: str, dataset: str) -> tuple[str, ...]:
         """Return a note if a submission holds another number of scenes than were measured here."""

@@ -131,6 +131,7 @@ def test_a_method_without_training_says_what_it_ran_as(papers, measured):
     made = note(method="sen2012", preset="normal", options={"max_side": 512})
     assert "Sen (re-implementation): preset normal, max_side 512" in made
     assert "preset" not in note(method="triangle-merge", preset="none"), "it has neither presets nor options"
+    assert "thresholds were chosen among seven pairs on training views" in note(method="flow-merge", preset="none")
 
 
 def test_suspected_copy_errors_are_marked_and_shown_as_printed(papers, measured):
