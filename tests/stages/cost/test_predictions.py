@@ -185,9 +185,19 @@ class TestProbe:
 
     def test_the_whole_way_is_timed(self, params, monkeypatch, restored_threads):
         sizes = []
-        monkeypatch.setattr(probe, "predictor", lambda *_: lambda scene: sizes.append(scene.frames.shape[1:3]))
+        monkeypatch.setattr(probe, "predictor", lambda *_, **__: lambda scene: sizes.append(scene.frames.shape[1:3]))
         self.measure(params, height=200, width=100)
         assert sizes == [(128, 100), *[(200, 100)] * 3], "a small picture first, then one that isn't counted"
+
+    def test_what_a_networks_frames_go_through_is_timed(self, params):
+        def wanted(params, **candidate):
+            return probe.registration_of(params, probe.Candidate("a", "a", preset="smoke", **candidate))
+
+        registered = params.model_copy(update={"registration": "dis"})
+        run = next(key for key, run in params.runs.items() if run.variant == "ahdrnet")
+        assert wanted(registered, method="ahdrnet", run=run) == "dis"
+        assert wanted(params, method="ahdrnet", run=run) == wanted(registered, method="ahdrnet") == "none"
+        assert wanted(params, method="kalantari2017") == "dis"
 
     def test_a_long_prediction_counts_by_itself(self, monkeypatch):
         monkeypatch.setattr(probe, "LONG", 0.0)

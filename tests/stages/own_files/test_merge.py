@@ -17,6 +17,7 @@ from bench.data.user_bracket import read_bracket
 from bench.io.radiance import read_exr
 from bench.stages.own_files import merge
 from bench.stages.own_files.merge import MergeRequest, frames_of
+from bench.stages.scoring import predict
 from tests.data import builders
 
 GOLDEN = Path(__file__).resolve().parents[2] / "data" / "golden" / "unis_bracket"
@@ -164,8 +165,22 @@ def test_weights_without_card_need_the_preset(ask, workshop, tmp_path):
         ask(method="ahdrnet", weights=tmp_path / "w.safetensors")
     with pytest.raises(UsageError, match="doesn't fit AHDRNet, preset 'demo'"):
         ask(method="ahdrnet", weights=tmp_path / "w.safetensors", preset="demo")
-    (tmp_path / "w.json").write_text('{"method": "ahdrnet", "preset": "smoke", "head": "mu-residual"}')
+    told = {"method": "ahdrnet", "preset": "smoke", "head": "rule-residual", "register": "dis"}
+    (tmp_path / "w.json").write_text(json.dumps(told))
     np.testing.assert_array_equal(ask(method="ahdrnet", weights=tmp_path / "w.safetensors"), wanted)
+
+
+def test_frames_are_registered_as_the_card_of_the_weights_says(ask, workshop, tmp_path, monkeypatch):
+    """Cards of before there was a choice say nothing: their networks saw frames as taken, unless the method registers."""
+    weights = workshop.folder / "work" / "tiny" / "weights" / f"{workshop.plain}.safetensors"
+    shutil.copy(weights, tmp_path / "w.safetensors")
+    seen, card = [], json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))
+    monkeypatch.setattr(predict, "registered", lambda scene, name: seen.append(name) or scene)
+    older = {name: value for name, value in card.items() if name != "register"}
+    for told in (card, {**card, "register": "none"}, older):
+        (tmp_path / "w.json").write_text(json.dumps(told), encoding="utf-8")
+        ask(method="ahdrnet", weights=tmp_path / "w.safetensors", force=True)
+    assert card["register"] == "dis" and seen == ["dis", "none", "none"]
 
 
 def test_a_folder_stands_for_its_frames():
