@@ -10,6 +10,10 @@ from bench.core.section import Section, silent
 WARM_UP = 0.1
 """Share of a one-cycle training in which the learning rate rises."""
 
+HELD_OUT = "held_out_"
+"""Prefix of a learning curve's columns that hold measurements on images that aren't trained on, a codebook's with the
+kind of image behind them: held_out_<fact> or held_out_<fact>_<image kind>."""
+
 
 class Optimisation(Section):
     """Steps, batch and learning rate of one training."""

@@ -9,9 +9,6 @@ from numpy.typing import NDArray
 from bench.core.errors import UsageError
 from bench.core.scene import Array
 
-HELD_OUT = "held_out_"
-"""Prefix of a learning curve's columns that hold measurements on held-out images: held_out_<fact>_<image kind>."""
-
 
 def histogram(indices: Array, size: int) -> NDArray[np.int64]:
     """Count how often each of `size` codes was chosen: (size,) int64.

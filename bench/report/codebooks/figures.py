@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.color.tonemap import for_display
+from bench.core.optimisation import HELD_OUT
 from bench.core.scene import IMAGE_KINDS, Array
-from bench.metrics.usage import HELD_OUT
 from bench.report.codebooks.findings import counterpart, family
 from bench.report.codebooks.tables import UNMIXED, ZONES
 from bench.report.figures.style import GRID, INK, KIND_COLOURS, MUTED, QUARTERS, bare, canvas, png, webp

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.metrics.usage import HELD_OUT
+from bench.core.optimisation import HELD_OUT
 from bench.report.figures.style import TERMS, canvas, picture, png, webp
 from bench.report.results.seeds import families
 

@@ -1,4 +1,4 @@
-"""Networks on held-out images: training measures them at intervals, inspection looks at VQGANs in full."""
+"""A VQGAN on held-out images: training measures it at intervals, inspection looks at it in full."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -6,19 +6,17 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from bench.color.registration import registered
 from bench.color.transfer import mu_law
 from bench.core.errors import UsageError
-from bench.core.method import MethodCard
+from bench.core.optimisation import HELD_OUT
 from bench.core.params import Params
-from bench.core.registry import datasets
 from bench.core.scene import IMAGE_KINDS, Scene
-from bench.metrics.usage import HELD_OUT, histogram, perplexity, used_share
+from bench.metrics.usage import histogram, perplexity, used_share
 from bench.nn.frames import scene_input
-from bench.nn.tiling import pad_reflect, predict
-from bench.stages import layout
+from bench.nn.tiling import pad_reflect
 from bench.stages.training import inputs
 from methods.olc.stage1 import image_of_kind
 from methods.olc.vqgan import VQGAN
@@ -43,47 +41,6 @@ class Look(NamedTuple):
     errors: NDArray[np.float32]
     psnr_mu: float
     psnr_l: float
-
-
-def validation(params: Params, dataset: str) -> list[str]:
-    """Return the prepared splits of a dataset that recipes are chosen on: one, or none."""
-    splits = [split for split, role in datasets[dataset].splits.items() if role == "validation"]
-    return [split for split in splits if layout.scenes(params, dataset, split).exists()]
-
-
-def network_observer(
-    params: Params, dataset: str, network: nn.Module, card: MethodCard, registration: str, every: int
-) -> Callable[[], dict[str, float]]:
-    """Return what measures an HDR network on all validation scenes of a dataset; nothing if it isn't observed.
-
-    PSNR-mu is the mean over scenes, in dB, of whole pictures as the network makes them, in its evaluation mode. It
-    steers nothing: no step, learning rate or stop depends on it. A dataset without such scenes raises UsageError.
-    """
-    if not every:
-        return dict
-    splits = validation(params, dataset)
-    if not splits:
-        raise UsageError(
-            f"networks are to be measured every {every} steps, but {dataset} has no scenes for validation. "
-            "Set stage2.observe_every to 0."
-        )
-    scenes = inputs.read_aligned(params, dataset, splits[0], registration)
-    inputs.need_bracket("a network", scenes)
-    images = [(scene_input(scene), torch.from_numpy(np.array(scene.radiance)).permute(2, 0, 1)) for scene in scenes]
-
-    @torch.no_grad()
-    def measured() -> dict[str, float]:
-        was_training = network.training
-        network.eval()
-        device = next(network.parameters()).device
-        found = []
-        for frames, truth in images:
-            made = predict(network, frames.to(device), multiple=card.multiple)[0]
-            found.append(_psnr(mu_law(made.clamp(0, 1).double()), mu_law(truth.to(device).double())))
-        network.train(was_training)
-        return {f"{HELD_OUT}psnr-mu": float(np.mean(found))}
-
-    return measured
 
 
 def held_out(params: Params, dataset: str, registration: str = "none") -> list[Scene]:

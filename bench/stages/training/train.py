@@ -14,7 +14,7 @@ from bench.nn.losses import Fidelity
 from bench.nn.vgg import VggFeatures
 from bench.stages import layout
 from bench.stages.training import environment, inputs, networks, outputs
-from bench.stages.training.observation import network_observer
+from bench.stages.training.validation import network_observer
 from bench.train.learner import HdrLearner, Learner
 from bench.train.loop import fit, seed_parameters, trainable
 from bench.train.parallel import processes

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from bench.core.errors import UsageError
+from bench.core.optimisation import HELD_OUT
 from bench.core.params import Params
 from bench.core.scene import IMAGE_KINDS, Scene
 from bench.metrics import psnr_l, psnr_mu
-from bench.metrics.usage import HELD_OUT
 from bench.stages.inspection.inspect import examine
 from bench.stages.training import observation
 from bench.stages.training.observation import held_out, look, measure, observer, tensors
