@@ -73,6 +73,8 @@ def check_names(params: "Params", file: Path) -> None:
             raise unknown_name(f"layout (datasets.{name}.layout in {file})", use.layout, datasets[name].layouts)
     if params.protocol not in protocols:
         raise unknown_name(f"protocol (protocol in {file})", params.protocol, protocols)
+    if params.metrics:
+        protocols[params.protocol].only(params.metrics)
     for name in () if params.sensitivity == "all" else params.sensitivity:
         if name not in protocols:
             raise unknown_name(f"protocol (sensitivity in {file})", name, protocols)

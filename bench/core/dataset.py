@@ -49,7 +49,8 @@ class DatasetCard:
                "no-truth".
     sources  : official files: name, url ("" if no plain address exists), mirrors (more addresses), bytes (None if not
                published), sha256 (None: recorded at first download).
-    fetch    : "simulate" (made from files of this repository), "download" (by machine) or "manual" (by hand).
+    fetch    : "simulate" (made from files beside the dataset's, by its class's `simulate`), "download" (by machine) or
+               "manual" (by hand).
     page     : the dataset's home page.
     steps    : what to do by hand where no machine can fetch it, a sentence each.
     layouts  : names of the layouts it is found in; the parameter file may force one.

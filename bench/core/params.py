@@ -105,6 +105,12 @@ class Params(Section):
     sensitivity: Literal["all"] | tuple[str, ...] = Field(
         default="all", description="protocols that the same predictions are also scored under, to be compared"
     )
+    metrics: tuple[str, ...] = Field(
+        default=(), description="of the protocol's metrics, those that are scored; none named: all of them"
+    )
+    keep_predictions: bool = Field(
+        default=True, description="else only their scores: they take a megabyte a scene and method"
+    )
     head: Literal["published", "mu-residual", "rule-residual"] = silent(
         "published", "sigmoid, as the authors' earlier code"
     )

@@ -5,6 +5,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from bench.core.stress import Stress
+
 Range = tuple[float, float]
 
 SPLITS = ("train", "validation", "test")
@@ -116,6 +118,7 @@ class Simulation(BaseModel):
     long_saturated: Range = Field((0.12, 0.75), description="accepted share of saturated pixels, long frame")
     mid_dark: float = Field(0.35, gt=0, le=1, description="a middle frame with this share of dark pixels is refused")
     max_draws: int = Field(400, ge=1, description="random views tried for one accepted view before giving up")
+    stress: Stress = Field(Stress(), description="what the data set `stress` turns, from the settings above")
 
     @property
     def places(self) -> Mapping[str, tuple[str, ...]]:

@@ -44,14 +44,14 @@ class ViewSpec:
 
     number : from 0, among the views of its panorama.
     bits   : quantisation of its frames.
-    step   : EV between its frames.
+    step   : EV between its frames; whole but in the stress test.
     """
 
     split: str
     panorama: str
     number: int
     bits: int
-    step: int
+    step: float
 
     @property
     def name(self) -> str:
@@ -59,7 +59,7 @@ class ViewSpec:
         return f"{self.panorama}-{self.number + 1:02d}"
 
     @property
-    def exposures(self) -> tuple[int, ...]:
+    def exposures(self) -> tuple[float, ...]:
         """EVs as the exposure file states them: some start at 0, some are centred, as in the real set."""
         origin = 0 if self.step != 3 and self.number % 2 == 0 else -self.step
         return tuple(origin + i * self.step for i in range(3))
@@ -116,7 +116,7 @@ def write_brackets(made: Iterator[Bracket], settings: Simulation, out: Path, rep
         part.mkdir()
         rows = []
         for bracket in made:
-            _write(part / FOLDERS[bracket.spec.split] / bracket.spec.name, bracket, settings)
+            write_bracket(part / FOLDERS[bracket.spec.split] / bracket.spec.name, bracket, settings)
             rows.append(bracket.row)
             report(f"{bracket.spec.split} {bracket.spec.name}: accepted after {bracket.row['draws']} draw(s)")
         with (part / "views.csv").open("w", newline="", encoding="utf-8") as file:
@@ -196,11 +196,16 @@ def _promising(settings: Simulation, light: Panorama, spec: ViewSpec, pose: Pose
     return _usable(settings, [np.rint(FULL * encode(view / white, time)).astype(np.uint16) for time in spec.times])
 
 
-def retake(settings: Simulation, lights: Mapping[str, Panorama], spec: ViewSpec, pose: Pose, draws: int = 1) -> Bracket:
+def retake(
+    settings: Simulation, lights: Mapping[str, Panorama], spec: ViewSpec, pose: Pose, draws: int = 1,
+    white_of: Callable[[Light], float] | None = None,
+) -> Bracket:  # fmt: skip
     """Take one bracket with the reference frame's camera in `pose`, whether or not it is within the bounds.
 
-    lights : the panoramas of the view's split, by name.
-    draws  : what `views.csv` says of how many were tried.
+    lights   : the panoramas of the view's split, by name.
+    draws    : what `views.csv` says of how many were tried.
+    white_of : chooses, from the light of the place without things, the radiance that just saturates the short frame;
+               None: `settings.white_percentile` does.
     Camera, things and sensor draw from streams of their own: a setting that is turned changes nothing else of the view.
     """
     lens, light = _lens(settings), lights[spec.panorama]
@@ -211,7 +216,7 @@ def retake(settings: Simulation, lights: Mapping[str, Panorama], spec: ViewSpec,
     stations = [Station(pose) if i == 1 else _shaken(settings, pose, camera) for i in range(3)]
     meets = [dome.meet(station, station.pose.to_world(lens.rays())) for station in stations]
     plain = light.sample(meets[1])
-    white = _white(settings, plain)
+    white = white_of(plain) if white_of else _white(settings, plain)
 
     sight = Sight(plain / white, pose, lens, dome)
     others = [lights[name] for name in settings.neighbours(spec.panorama)]
@@ -311,7 +316,8 @@ def _usable(settings: Simulation, frames: list[Frame]) -> bool:
     return low <= middle <= high and least <= long <= most and dark(frames[1]) < settings.mid_dark
 
 
-def _write(folder: Path, bracket: Bracket, settings: Simulation) -> None:
+def write_bracket(folder: Path, bracket: Bracket, settings: Simulation) -> None:
+    """Write frames and exposures of a bracket; truth and uncovered pixels too, but for scenes without truth."""
     # Names as a camera gives them: consecutive numbers that start anywhere.
     spec = bracket.spec
     first = int(generator(settings.seed, "names", spec.split, spec.name).integers(1, 9990))

@@ -63,9 +63,11 @@ class Spread(NamedTuple):
 def place(scene: str) -> str:
     """Return the place that a scene shows: its name without the trailing number that tells views apart.
 
-    A name that is only a number is its own place: "courtyard-03" gives "courtyard", "007" gives "007".
+    A name that is only a number is its own place: "courtyard-03" gives "courtyard", "007" gives "007". Behind two
+    hyphens stands how a view was taken, in sets that take one several times: "courtyard-03--speed-2" is "courtyard".
     """
-    return re.sub(r"[-_]?\d+$", "", scene) or scene
+    view = scene.partition("--")[0] or scene
+    return re.sub(r"[-_]?\d+$", "", view) or view
 
 
 def bootstrap(

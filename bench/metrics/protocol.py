@@ -1,6 +1,6 @@
 """A protocol: everything that decides a score besides the two images. A number without its protocol is a bug."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from bench.core.errors import UsageError
+from bench.core.errors import UsageError, unknown_name
 from bench.core.registry import metrics, sections
 from bench.core.scene import Scene
 from bench.metrics.masks import Mask, moving, reference_saturated
@@ -105,6 +105,20 @@ class Protocol(ProtocolSection):
             raise UsageError(f"protocol {self.id} has no section {card.name}.")
         own: Own = found
         return own
+
+    def only(self, names: Sequence[str]) -> Self:
+        """Return the protocol with these of its metrics alone, or itself where none is named; numbers stay the same.
+
+        A metric that it doesn't have raises UsageError.
+        """
+        if not names:
+            return self
+        for name in names:
+            if name not in self.metrics:
+                raise unknown_name(f"metric of protocol {self.name}", name, self.metrics)
+        local = tuple(name for name in self.masks.metrics if name in names)
+        chosen = {"metrics": tuple(names), "masks": self.masks.model_copy(update={"metrics": local})}
+        return self.model_copy(update=chosen)
 
     def evaluate(self, pred: "Image", truth: "Image") -> dict[str, float]:
         """Score a prediction against the truth, both (H, W, 3) linear relative radiance.

@@ -21,8 +21,8 @@ from bench.stages import layout
 HEADER = "# Written by `python -m bench plan` from the parameter file beside it; nobody edits it.\n"
 
 SETTINGS = (
-    "threads", "protocol", "sensitivity", "head", "register", "tile", "precision", "preset", "simulate", "recipe",
-    "caps", "patches", "perceptual", "stage1", "stage2", "downloads",
+    "threads", "protocol", "sensitivity", "metrics", "keep_predictions", "head", "register", "tile", "precision",
+    "preset", "simulate", "recipe", "caps", "patches", "perceptual", "stage1", "stage2", "downloads",
 )  # fmt: skip
 """What stages depend on as it stands; defaults aren't written out, since they depend on the code that holds them."""
 

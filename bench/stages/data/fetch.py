@@ -13,10 +13,9 @@ from bench.core import progress
 from bench.core.dataset import DatasetCard
 from bench.core.errors import BenchError, UsageError
 from bench.core.params import DatasetUse, Params
-from bench.core.registry import ROOT, datasets
+from bench.core.registry import ROOT, code_of, datasets
 from bench.data import archive as archives
 from bench.data.download import Checksums, RemoteFile, download, drive_folder, verify, verify_files
-from bench.data.simulate import simulate
 from bench.io.files import write_json_atomic, write_text_atomic
 from bench.stages import layout
 
@@ -46,7 +45,7 @@ def run(
     if card.fetch == "simulate":
         if params.simulate is None:
             raise UsageError(f"{params.params_file} has no section `simulate`, which {dataset} is made from.")
-        simulate(params.simulate, ROOT / "datasets" / dataset, out, _say)
+        card.load()().simulate(params.simulate, ROOT / code_of(card.module), out, _say)
         return
     place = _place(params, card, root) if mirror is None else None
     if place is None:

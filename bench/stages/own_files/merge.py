@@ -1,6 +1,5 @@
 """Merge: one bracket of anyone's photographs in, one HDR picture out."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -27,7 +26,7 @@ from bench.data.user_bracket import TRUTHS, list_frames, read_bracket
 from bench.io.files import check_destination, replacing
 from bench.io.radiance import write_exr
 from bench.stages.scoring.predict import predictor
-from bench.stages.training import environment, inputs
+from bench.stages.training import environment, inputs, networks
 
 NO_FRAMES = (*TRUTHS, "hdr_img.hdr", *(names.truth for names in (OFFICIAL, OXFORD, HU)))
 """Names of truths in the layouts that are known; none is a frame."""
@@ -165,11 +164,7 @@ def _read(request: MergeRequest, card: MethodCard) -> tuple[dict[str, torch.Tens
         raise UsageError(
             f"--weights {path} can't be read as safetensors ({error}); train writes such files."
         ) from error
-    beside = path.with_suffix(".json")
-    try:
-        found: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8")) if beside.exists() else {}
-    except ValueError as error:
-        raise UsageError(f"{beside}, the card of the weights, is damaged ({error}).") from error
+    found = networks.weights_card(path)
     if found.get("method", card.name) != card.name:
         raise UsageError(
             f"{path} holds weights of {found['method']}, not of {card.name}; pass --method {found['method']}."
@@ -179,16 +174,9 @@ def _read(request: MergeRequest, card: MethodCard) -> tuple[dict[str, torch.Tens
         raise UsageError(
             f"{path} has no card ({path.stem}.json) beside it; say its size: --preset {'|'.join(card.presets)}."
         )
-    told = {"preset": preset, "register": found.get("register", "none")}
-    options: dict[str, Any] = {**told, **found.get("options", {})}
-    if card.heads:
-        options["head"] = found.get("head", card.heads[0])
-    if (codebook := state.get("vqgan.codebook.weight")) is not None:
-        vqgan = found.get("stage1") or options.get("vqgan") or {}  # trained, or the control's random one
-        options["vqgan"] = {
-            "codes": len(codebook), "segments": "olc", "network": vqgan.get("network", "A"), "encoder_domain": "linear",
-        }  # fmt: skip
-    return state, options
+    book = state.get(networks.CODES)
+    made = networks.built_with(card, found, None if book is None else len(book))
+    return state, {"preset": preset, "register": found.get("register", "none"), **made}
 
 
 def frames_of(words: Sequence[Path], written: Sequence[Path | None] = ()) -> tuple[Path, ...]:

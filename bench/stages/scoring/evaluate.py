@@ -1,6 +1,7 @@
 """Evaluate: predict the scenes of a dataset with one run, and score them under the profile's protocol and others."""
 
 import json
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -42,17 +43,20 @@ def run(params: Params, name: str, limit: int | None = None) -> None:
     predict = _predictor(params, evaluation, device)
 
     # A network's predictions change with its weights, which no cache follows; a quick look keeps none.
-    cached = evaluation.run not in params.runs and limit is None
+    cached = evaluation.run not in params.runs and evaluation.weights is None and limit is None
     cache = PredictionCache.of(params, name, evaluation) if cached else None
 
-    own = protocols[params.protocol]
+    own = protocols[params.protocol].only(params.metrics)
     compared = [protocols[other] for other in (protocols if params.sensitivity == "all" else params.sensitivity)]
     others = tuple(other for other in compared if other.name != own.name)
     rules = Rules((own,), others, cache_folder(params), device.type)
 
     with ExitStack() as stack:
         folder = layout.predictions(params, evaluation.run, evaluation.dataset)
-        if limit is not None:
+        if limit is None and not params.keep_predictions:  # an output of the pipeline, which must be there
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+        if limit is not None or not params.keep_predictions:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
 
         tasks = []
@@ -100,14 +104,16 @@ def common_row(params: Params, evaluation: Evaluation) -> ScoreRow:
 
 
 def _predictor(params: Params, evaluation: Evaluation, device: torch.device) -> Predictor:
-    """Return a trained run's network, a variant's with others' weights, or a variant that needs none."""
+    """Return a trained run's network, a variant's with weights from elsewhere, or a variant without any."""
     variant = params.variants[evaluation.variant]
     card = methods[variant.method]
     if evaluation.run in params.runs:
         network = networks.read(params, evaluation.run)
         return predictor(card, network, device, params.tile, registration=registration(params, variant))
     if variant.weights is not None:
-        return predictor(card, networks.read_foreign(params, evaluation.variant), device, params.tile)
+        network = networks.read_foreign(params, evaluation.variant)
+        way = str(networks.weights_card(Path(variant.weights)).get("register", "none"))
+        return predictor(card, network, device, params.tile, registration=way)
     return predictor(card, None, device, preset=variant.preset, options=variant.options)
 
 

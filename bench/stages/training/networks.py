@@ -6,16 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import nn
 
 from bench.core.errors import UsageError, unknown_name
+from bench.core.method import MethodCard
 from bench.core.params import Params, Variant
 from bench.core.registry import methods
 from bench.core.runs import Run, head
 from bench.nn.vgg import VggFeatures
 from bench.stages import layout
+
+CODES = "vqgan.codebook.weight"
+"""Name of a network's codebook, (K, channels), among its weights."""
 
 
 def find_run(params: Params, name: str) -> Run:
@@ -75,14 +79,60 @@ def read(params: Params, name: str) -> nn.Module:
 
 
 def read_foreign(params: Params, variant: str) -> nn.Module:
-    """Build the network of a variant with others' weights and load them, in evaluation mode."""
-    entry = params.variants[variant]
-    network, path = methods[entry.method].build(entry.preset, **options(params, entry, None)), Path(entry.weights or "")
+    """Build the network of a variant with weights from elsewhere and load them, in evaluation mode.
+
+    They are others' weights, converted, or those of a run of another profile: their card says what the network is built
+    with, and the variant's own options come on top.
+    """
+    entry, path = params.variants[variant], Path(params.variants[variant].weights or "")
     verb = f"import-weights {entry.method} FILE --preset {entry.preset} --name {path.stem}"
     if not path.exists():
-        raise UsageError(f"{path} doesn't exist. Convert the authors' file with: {layout.command(params, verb)}")
+        raise UsageError(
+            f"{path} doesn't exist. Convert the authors' file with: {layout.command(params, verb)}. If it is what "
+            "another profile trains, run that profile's pipeline first."
+        )
+    card, told = methods[entry.method], weights_card(path)
+    if told.get("method", card.name) != card.name:
+        raise UsageError(f"variants.{variant}: {path} holds weights of {told['method']}, not of {card.name}.")
+    made = {**built_with(card, told, _codes(path)), **entry.options}
+    network = card.build(entry.preset, **made)
     fill(params, network, path, verb)
     return network.eval()
+
+
+def weights_card(path: Path) -> dict[str, Any]:
+    """Read the card beside a weight file, {} if there is none; a damaged one raises UsageError."""
+    beside = path.with_suffix(".json")
+    try:
+        found: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8")) if beside.exists() else {}
+    except ValueError as error:
+        raise UsageError(f"{beside}, the card of the weights, is damaged ({error}).") from error
+    return found
+
+
+def built_with(card: MethodCard, told: Mapping[str, Any], codes: int | None) -> dict[str, Any]:
+    """Return what a network is built with to predict, besides its preset: options and head, as its weights' card says.
+
+    codes : of the codebook among the weights, None without one. How its encoder and segments were doesn't matter to a
+            prediction.
+    """
+    made: dict[str, Any] = dict(told.get("options", {}))
+    if card.heads:
+        made["head"] = told.get("head") or card.heads[0]
+    if codes is not None:
+        book = told.get("stage1") or made.get("vqgan") or {}  # of a trained VQGAN, or of the control's random one
+        made["vqgan"] = {
+            "codes": codes, "segments": "olc", "network": book.get("network", "A"), "encoder_domain": "linear",
+        }  # fmt: skip
+    return made
+
+
+def _codes(path: Path) -> int | None:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return len(file.get_tensor(CODES)) if CODES in file.keys() else None  # noqa: SIM118 - it is no mapping
+    except SafetensorError:  # said where the weights are loaded
+        return None
 
 
 def load_prior(params: Params, run: Run, network: Any) -> None:
