@@ -109,6 +109,8 @@ def of_file(params: Params, results: Results, section: str, name: str) -> Source
             return Sources(scored(params, results, {*variants(params, 2), *variants(params, 3)}))
         case "cross" | "masks" | "protocols":
             return Sources(every.evaluations)
+        case "stress":
+            return Sources(scored(params, results, params.variants, "stress"), datasets=("stress",))
         case "recipes":
             return Sources(runs=every.runs)
         case "curves":

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from bench.core.params import Params
 from bench.core.registry import datasets, protocols
 from bench.core.scene import Array
+from bench.core.stress import BETWEEN
 from bench.io.container import list_scenes, read_scene
 from bench.io.radiance import read_exr
 from bench.metrics.intervals import place
@@ -130,13 +131,22 @@ def _eight_bits(frames: Array) -> list[NDArray[np.uint8]]:
     return [np.rint(frame[::step, ::step] / full * 255).astype(np.uint8) for frame in frames]
 
 
+def _some_takes(found: dict[str, Path]) -> dict[str, Path]:
+    """Of views that were taken many times, keep the first, as it is and with each knob at its last value."""
+    first = min((name.partition(BETWEEN)[0] for name in found if BETWEEN in name), default="")
+    last = {name.rpartition("-")[0]: name for name in sorted(found) if name.startswith(f"{first}{BETWEEN}")}
+    return {name: found[name] for name in last.values()} if first else found
+
+
 def _sheet(params: Params, dataset: str) -> list[Figure]:
     views = []
     shown = _splits(dataset, "test") or _splits(dataset, "no-truth")
-    for name, path in [item for split in shown for item in _scenes(params, dataset, split).items()]:
+    found = {name: path for split in shown for name, path in _scenes(params, dataset, split).items()}
+    for name, path in _some_takes(found).items():
         scene = read_scene(path)
         frames = [shrink(frame, THUMBNAIL) for frame in _eight_bits(scene.frames)]
         times = ", ".join(f"{time:g}" for time in scene.times)
         views.append((f"{name}, t = {times}", frames))
-    caption = "Each test view's frames as stored, short to long; t is the relative exposure time."
+    which = "One view, and how it was taken" if any(BETWEEN in name for name in found) else "Each test view"
+    caption = f"{which}: frames as stored, short to long; t is the relative exposure time."
     return [Figure(f"contact_{dataset}", contact_sheet(views), f"Test views of {dataset}", caption)] if views else []

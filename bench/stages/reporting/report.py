@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ from bench.report.results.inputs import Measured, Paper
 from bench.report.results.results import clean, collect
 from bench.report.scores import cross, differences, masks, recipes, scored, support
 from bench.report.scores.summary import facts, findings
+from bench.report.stress import section as stress
 from bench.report.table.writers import to_csv, to_latex, to_markdown
 from bench.report.trace import digests, origins, provenance
 from bench.stages import layout
@@ -67,7 +69,13 @@ def run(params: Params, partial: bool = False) -> None:
     if made := cross.table(measured, scores):
         intro = "Rows under the first of each method use weights that never saw the tested set's kind of pictures."
         sections.append(PageSection("cross", "Across data sets", intro, [made]))
-    sections.append(PageSection("masks", "Where methods differ", tables=[masks.table(measured)]))
+    # Takes of the stress test are no sample of anything: their means stand in no other table.
+    others = {key: found for key, found in measured.results.items() if key[1] != stress.DATASET}
+    plain = replace(measured, results=others)
+    if plain.results:
+        sections.append(PageSection("masks", "Where methods differ", tables=[masks.table(plain)]))
+    broken = stress.section(measured, _taken(params))
+    sections += [broken] if broken else []
     if params.sensitivity:
         sections.append(sensitivity.section(params, scores, measured))
     if params.codebook_runs:
@@ -140,6 +148,12 @@ def _prepared(params: Params) -> dict[str, dict[str, list[str]]]:
         for scene in sorted(layout.scenes(params, name).glob("*/*/")):
             splits.setdefault(scene.parent.name, []).append(scene.name)
     return found
+
+
+def _taken(params: Params) -> pd.DataFrame | None:
+    """Read what the stress test's takes are like, None where they aren't there."""
+    path = layout.raw(params, stress.DATASET) / "views.csv"
+    return pd.read_csv(path) if path.exists() else None
 
 
 def _paper_table(paper: Paper, measured: Measured, notes: Sequence[str]) -> PageSection:
