@@ -54,6 +54,14 @@ study lab paper:
 	@$(BIN)/dvc repro profiles/$@/dvc.yaml
 	@$(MAKE) where PROFILE=$@
 
+.PHONY: stress
+stress: $(STAMP) ## where does each method break? with the demo's weights, so after `make repro` (2 CPU cores: 20 minutes)
+	@ls work/demo/weights/*.safetensors > /dev/null 2>&1 || \
+	  { echo 'error: the demo has no weights here; make them with: make repro' >&2; exit 2; }
+	@mkdir -p weights/demo && cp work/demo/weights/*.safetensors work/demo/weights/*.json weights/demo/
+	@$(BIN)/python -m bench --params profiles/stress/params.yaml launch --on local $(if $(JOBS),--jobs $(JOBS))
+	@printf '\nTable:  reports/stress/tables/stress.{csv,md,tex}\nPage:   reports/stress/index.html\n'
+
 .PHONY: paper-rehearsal
 paper-rehearsal: $(STAMP) ## the paper profile's pipeline, downloads included, on synthetic archives (minutes)
 	@$(BIN)/python -m bench --params profiles/rehearsal/params.yaml rehearse
