@@ -2,7 +2,8 @@
 
 Pose, objects and textures of a view stay, since the engine draws them from streams of their own: what differs between
 two takes is the knob. The reference's exposure stays, too, but where it is the knob: a wider step between frames makes
-the short frame darker and the long one brighter.
+the short frame darker and the long one brighter. (The engine keeps the light on objects within what a bracket shows, so
+an object may be a little brighter or darker where step or exposure are turned.)
 """
 
 import csv

@@ -274,8 +274,8 @@ class _Builder:
             return "published" if dagger and not variant else "pending"
         if record["method"] in self.paper.controls:
             return "control"
-        known = self.measured.params.variants
-        return "measured-third-party-weights" if variant in known and known[variant].weights else "measured"
+        known, own = self.measured.params.variants, "trainset" in self.measured.card(variant)
+        return "measured-third-party-weights" if variant in known and known[variant].weights and not own else "measured"
 
     def size(self, variant: str, card: Mapping[str, Any]) -> tuple[dict[str, Value], dict[str, str]]:
         """Return the cells of `SIZES`, or their remarks."""
