@@ -25,7 +25,7 @@ MEASURED: Mapping[str, tuple[str, str, float]] = {
 """Knob -> column of `views.csv` that tells what its value did to the pictures, that in words, and its factor."""
 
 
-class Point(NamedTuple):
+class KnobPoint(NamedTuple):
     """A method at one value of a knob.
 
     value    : as the parameters state it, in the knob's unit.
@@ -57,12 +57,12 @@ class Break(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Curve:
+class KnobCurve:
     """One method over one knob, from the easiest value to the hardest."""
 
     variant: str
     knob: str
-    points: Sequence[Point]
+    points: Sequence[KnobPoint]
 
     @property
     def end(self) -> Break:
@@ -89,7 +89,7 @@ def crossing(at: Sequence[float], losses: Sequence[float], logarithmic: bool) ->
     return None
 
 
-def curves(settings: Stress, cells: Mapping[str, Cells], views: pd.DataFrame | None) -> list[Curve]:
+def curves(settings: Stress, cells: Mapping[str, Cells], views: pd.DataFrame | None) -> list[KnobCurve]:
     """Return the curves of every method that has scores, knob by knob.
 
     cells : variant -> (seed, scene) -> PSNR-mu of the scenes of the data set `stress`; seeds are averaged.
@@ -115,8 +115,8 @@ def _over_seeds(cells: Cells) -> dict[str, float]:
 
 def _curve(
     settings: Stress, variant: str, knob: str, scores: Mapping[str, float], known: Mapping[str, Mapping[str, object]]
-) -> Curve:
-    points: list[Point] = []
+) -> KnobCurve:
+    points: list[KnobPoint] = []
     first: dict[str, float] = {}
     column, _, factor = MEASURED.get(knob, ("", "", 1.0))
     for number, value in enumerate(settings.values(knob), 1):
@@ -134,8 +134,8 @@ def _curve(
         at = measured if knob == "saturated" and told else value
         both = [view for view in found if view in first]
         loss = _mean({view: _difference(first[view], found[view]) for view in both})
-        points.append(Point(number, value, at, measured, _mean(found), loss))
-    return Curve(variant, knob, points)
+        points.append(KnobPoint(number, value, at, measured, _mean(found), loss))
+    return KnobCurve(variant, knob, points)
 
 
 def _difference(one: float, other: float) -> float:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.core.stress import KNOBS
 from bench.report.figures.style import TERMS, canvas, png
-from bench.report.stress.curves import MEASURED, Curve
+from bench.report.stress.curves import MEASURED, KnobCurve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +18,7 @@ SPREAD = 0.05
 """Width that the methods' marks at one value are spread over, share of the distance between values."""
 
 
-def draw(curves: Sequence[Curve], labels: Mapping[str, str]) -> bytes:
+def draw(curves: Sequence[KnobCurve], labels: Mapping[str, str]) -> bytes:
     """Draw the curves as PNG: marks at the values of the knob, evenly spaced, with the 95 % interval over places.
 
     labels : variant -> what the legend calls it, in its order.
@@ -48,7 +48,7 @@ def _look(index: int) -> dict[str, Any]:
     }
 
 
-def _panel(axes: "Axes", knob: str, curves: Sequence[Curve], looks: Mapping[str, Mapping[str, Any]]) -> None:
+def _panel(axes: "Axes", knob: str, curves: Sequence[KnobCurve], looks: Mapping[str, Mapping[str, Any]]) -> None:
     told = KNOBS[knob]
     longest = max(curves, key=lambda curve: len(curve.points))
     for index, curve in enumerate(curves):

@@ -11,7 +11,7 @@ from bench.report.page.page import Figure, PageSection
 from bench.report.results.caption import caption
 from bench.report.results.inputs import Measured
 from bench.report.results.results import Cells, single_protocol
-from bench.report.stress.curves import LOST, METRIC, Break, Curve, curves, neutral
+from bench.report.stress.curves import LOST, METRIC, Break, KnobCurve, curves, neutral
 from bench.report.stress.figure import draw
 from bench.report.table.table import Column, Row, Table, Value, hidden
 
@@ -95,7 +95,7 @@ def _learned(measured: Measured, variant: str) -> bool:
     return known is not None and known.method in methods and methods[known.method].trains
 
 
-def _table(measured: Measured, cells: Mapping[str, Cells], found: Sequence[Curve]) -> Table:
+def _table(measured: Measured, cells: Mapping[str, Cells], found: Sequence[KnobCurve]) -> Table:
     results = [measured.results[variant, DATASET] for variant in cells]
     single_protocol((result.protocol for result in results), "the stress test")
     cards = {run: card for run, card in measured.cards.items() if card.get("variant") in cells}
@@ -113,7 +113,7 @@ def _table(measured: Measured, cells: Mapping[str, Cells], found: Sequence[Curve
     )
 
 
-def _row(measured: Measured, variant: str, cells: Cells, found: Sequence[Curve]) -> Row:
+def _row(measured: Measured, variant: str, cells: Cells, found: Sequence[KnobCurve]) -> Row:
     result, start = measured.results[variant, DATASET], neutral(cells)
     filled: dict[str, Value] = {
         "dataset": DATASET, "method": measured.label(variant), "variant": variant, "kind": kind(measured, variant),
@@ -148,7 +148,7 @@ def notes(measured: Measured, variant: str) -> tuple[str, ...]:
     return (f"weights of {known.weights}: {card.get('steps')} steps on {card['trainset']}{frames}",)
 
 
-def said(curve: Curve) -> str:
+def said(curve: KnobCurve) -> str:
     """Return in words where a method breaks, such as "17 [12 to > 40]"; "> 40" where it doesn't."""
     end = curve.end
     if end.value is None:
@@ -157,11 +157,11 @@ def said(curve: Curve) -> str:
     return f"{text} [{_bound(curve, end.low)} to {_bound(curve, end.high)}]" if end.known else text
 
 
-def _bound(curve: Curve, value: float | None) -> str:
+def _bound(curve: KnobCurve, value: float | None) -> str:
     return _beyond(curve) if value is None else _number(value)
 
 
-def _beyond(curve: Curve) -> str:
+def _beyond(curve: KnobCurve) -> str:
     first, last = curve.points[0], curve.points[-1]
     return f"{'>' if last.at > first.at else '<'} {_number(last.at)}"
 
@@ -170,7 +170,7 @@ def _number(value: float) -> str:
     return f"{float(f'{value:.2g}'):,g}"  # an interpolated value is worth no more digits
 
 
-def _long(measured: Measured, variant: str, curve: Curve) -> list[Row]:
+def _long(measured: Measured, variant: str, curve: KnobCurve) -> list[Row]:
     end, rows = curve.end, []
     for point in curve.points:
         cells: dict[str, Value] = {
