@@ -96,6 +96,15 @@ def test_controls_tests_and_what_they_support_on_the_page(study):
     assert " ± " in html
 
 
+def test_a_row_that_gains_nothing_stands_out_on_the_page(papers, measured, rows):
+    idle = [row._replace(value=row.value - 5) if row.variant == "full" else row for row in rows]
+    made = measured(idle)
+    html = render(Page(made.params, {}, sections=[PageSection("t", "t", tables=[scored.table(papers[1], made)])]))
+    parsed(html)
+    assert '<span class="down">-2.40 [-2.40, -2.40] over reference-only: gains nothing</span>' in html
+    assert "These rows gain nothing over their base: Proposed." in html
+
+
 def test_values_are_escaped(reported):
     nasty = "<script>alert('x')</script> & \"more\""
     html = render(Page(reported[0], {"fact": nasty}, [nasty], [PageSection("s", nasty, missing=[nasty])]))
