@@ -171,7 +171,7 @@ def test_weights_without_card_need_the_preset(ask, workshop, tmp_path):
 
 
 def test_frames_are_registered_as_the_card_of_the_weights_says(ask, workshop, tmp_path, monkeypatch):
-    """Cards of before there was a choice say nothing: their networks saw frames as taken, unless the method registers."""
+    """Older cards say nothing: their networks saw frames as taken, unless the method registers."""
     weights = workshop.folder / "work" / "tiny" / "weights" / f"{workshop.plain}.safetensors"
     shutil.copy(weights, tmp_path / "w.safetensors")
     seen, card = [], json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))
