@@ -1,6 +1,7 @@
 """The stress test at its smallest: what `make stress` runs, from views to the page, with another profile's weights."""
 
 import csv
+import re
 import shutil
 from pathlib import Path
 
@@ -59,15 +60,20 @@ def stressed(copied):
     plain = {name: content["variants"][name] for name in ("reference-only", "triangle-merge", "short-where-clipped")}
     content["simulate"] = {"width": 96, "height": 64, "test": ["courtyard", "sunset"], "train": [], "stress": SHORT}
     content["simulate"] |= {"train_views": 0, "validation_views": 0}
-    content |= {"preset": "smoke", "variants": {**plain, "my-merge": {"method": "flow-merge"}, **variants(copied)}}
+    content |= {"preset": "smoke", "variants": {**plain, "flow-merge": {"method": "flow-merge"}, **variants(copied)}}
     (copied.folder / "stress.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     return copied._replace(params=load(Path("stress.yaml")))
 
 
 def test_from_views_to_the_page(stressed):
-    params = stressed.params
-    for words in (("fetch", "stress"), ("prepare", "stress"), *(("evaluate", key) for key in params.evaluations)):
-        stressed.run(*words)
+    """The README's commands, then what else there is to evaluate, as `make stress` has it."""
+    params, told = stressed.params, (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^python -m bench --params profiles/stress/params.yaml (.+)$", told, re.M)
+    assert [line.split()[0] for line in commands] == ["plan", "fetch", "prepare", "evaluate"]
+    for line in commands:
+        stressed.run(*line.split())
+    for key in params.evaluations.keys() - {line.split()[-1] for line in commands}:
+        stressed.run("evaluate", key)
     for key, entry in params.evaluations.items():
         rows = read_scores([layout.scores(params, key)])
         assert {metric.partition("@")[0] for metric in rows["metric"]} == {"psnr-mu"}
@@ -81,7 +87,7 @@ def test_from_views_to_the_page(stressed):
     with (tables / "stress.csv").open(newline="", encoding="utf-8") as file:
         found = list(csv.DictReader(file))
     assert list(dict.fromkeys(row["variant"] for row in found)) == [
-        "reference-only", "triangle-merge", "short-where-clipped", "my-merge", "plain", "with-codes",
+        "reference-only", "triangle-merge", "short-where-clipped", "flow-merge", "plain", "with-codes",
     ]  # fmt: skip
     assert {row["places"] for row in found} == {"2"}
     assert 'id="stress"' in page and "Where methods break: networks" in page

@@ -110,5 +110,7 @@ def scenes(params: Params, dataset: str) -> int:
     """Return how many scenes of a set are predicted: its published number, or as many as are simulated."""
     card = datasets[dataset]
     if card.fetch == "simulate" and params.simulate is not None:
-        return params.simulate.test_views * len(params.simulate.test) + params.simulate.no_truth_scenes
+        views = params.simulate.test_views * len(params.simulate.test)
+        stress = dataset == "stress"  # takes each view again and again
+        return views * len(params.simulate.stress.takes()) if stress else views + params.simulate.no_truth_scenes
     return sum(card.expected.get(split, 0) for split, role in card.splits.items() if role in SPLITS)

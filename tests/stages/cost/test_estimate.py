@@ -129,6 +129,7 @@ class TestFrames:
         assert workload.frame(paper, "kalantari") == (1000, 1500)
         assert workload.frame(paper, "hu") == workload.UNKNOWN
         assert workload.scenes(paper, "kalantari") == 15
+        assert workload.scenes(load(ROOT / "profiles/stress/params.yaml"), "stress") == 10 * 25
 
 
 class TestCommand:
