@@ -185,7 +185,8 @@ class TestProfile:
     def test_dependencies_that_no_stage_makes_are_in_the_repository(self, own, params):
         """Weights that were imported or copied from another profile are in neither."""
         made = {out for stage in own for out in stage["outs"]}
-        made |= {entry.weights for entry in params.evaluations.values() if entry.weights}
+        elsewhere = [Path(entry.weights) for entry in params.evaluations.values() if entry.weights]
+        made |= {str(path) for weights in elsewhere for path in (weights, weights.with_suffix(".json"))}
         for stage in own:
             for dep in stage["deps"]:
                 if not covered(dep, made) and not Path(dep).is_relative_to(params.work):

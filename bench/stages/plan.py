@@ -128,9 +128,13 @@ def _run(params: Params, key: str) -> dict[str, Any]:
 def _evaluation(params: Params, key: str) -> dict[str, Any]:
     entry = params.evaluations[key]
     trained = layout.weights(params, entry.run) if entry.run in params.runs else None
-    file = entry.weights or trained or layout.scenes(params, entry.dataset)
+    weights = entry.weights or trained
+    file = Path(weights or layout.scenes(params, entry.dataset))
+    # The card says how frames are registered and, of weights from elsewhere, what the network is built with.
+    card = file.with_suffix(".json") if weights else file
     return {
-        "run": entry.run, "variant": entry.variant, "dataset": entry.dataset, "code": entry.code, "weights": str(file),
+        "run": entry.run, "variant": entry.variant, "dataset": entry.dataset, "code": entry.code,
+        "weights": str(file), "card": str(card),
     }  # fmt: skip
 
 

@@ -91,6 +91,8 @@ def read_foreign(params: Params, variant: str) -> nn.Module:
             f"{path} doesn't exist. Convert the authors' file with: {layout.command(params, verb)}. If it is what "
             "another profile trains, run that profile's pipeline first."
         )
+    if not path.with_suffix(".json").exists():
+        raise UsageError(f"{path} has no card ({path.stem}.json) beside it; without it nobody knows its network.")
     card, told = methods[entry.method], weights_card(path)
     if told.get("method", card.name) != card.name:
         raise UsageError(f"variants.{variant}: {path} holds weights of {told['method']}, not of {card.name}.")
