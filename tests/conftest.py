@@ -70,12 +70,19 @@ def write_params(tmp_path: Path) -> Callable[[Any], Path]:
 
 
 @pytest.fixture
-def bench() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run `python -m bench` in a process of its own."""
+def bench(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command line in this process: what `python -m bench` says, and the code it ends with."""
+    from bench.__main__ import main
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "bench", *arguments]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+        monkeypatch.chdir(ROOT)
+        monkeypatch.setattr(sys, "argv", ["bench", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main()
+        return subprocess.CompletedProcess(arguments, end.value.code or 0, *capsys.readouterr())  # type: ignore[arg-type]
 
     return run
 

@@ -1,13 +1,12 @@
 import pytest
 
 from tests.launch.tiny import Project, write_project
+from tests.shared import shared
 
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("template") / "tiny"
-    write_project(folder)
-    return folder
+    return shared(tmp_path_factory, "template", lambda folder: write_project(folder / "tiny")) / "tiny"
 
 
 @pytest.fixture
@@ -18,10 +17,13 @@ def project(template, tmp_path):
 @pytest.fixture(scope="session")
 def reproduced(template, tmp_path_factory):
     """A project after `dvc repro`, to be copied or read."""
-    project = Project.copied(template, tmp_path_factory.mktemp("serial"))
-    code, output = project.repro()
-    assert code == 0, output
-    return project
+
+    def make(folder):
+        code, output = Project.copied(template, folder).repro()
+        assert code == 0, output
+
+    root = shared(tmp_path_factory, "reproduced", make) / "tiny"
+    return Project(root, tmp_path_factory.mktemp("serial") / "control")
 
 
 @pytest.fixture

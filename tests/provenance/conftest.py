@@ -12,6 +12,7 @@ from bench.io.tables import write_scores
 from bench.provenance.evidence import Evidence
 from bench.stages.reporting import report
 from bench.stages.scoring import summarize
+from tests.shared import shared
 
 from ..report.conftest import card, parameters, score_rows, write_json
 
@@ -67,7 +68,11 @@ def write_lock(params: Params) -> None:
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The invented profile's folder, not to be changed."""
-    folder = tmp_path_factory.mktemp("invented")
+    return shared(tmp_path_factory, "invented", complete)
+
+
+def complete(folder: Path) -> None:
+    """Fill a folder with the invented profile, its report and its lock file."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         params = invented()
@@ -75,7 +80,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         summarize.run(params)
         report.run(params)
         write_lock(params)
-    return folder
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from bench.report.table.table import Table
 from bench.report.table.writers import to_csv
 from bench.stages.reporting import report
 from bench.stages.scoring import summarize
+from tests.shared import shared
 
 from .inspected import CODEBOOKS, codebook_arrays, codebook_report, network_report
 from .scenes import SCENES, scene, write_pictures
@@ -168,16 +169,23 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
 def reported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Params, Path, Path]:
     """The reports of two runs over the same input in two folders."""
     params = parameters()
-    folders = []
-    for _ in range(2):
-        folder = tmp_path_factory.mktemp("repeat")
+    folder = shared(tmp_path_factory, "reports", report_twice)
+    return params, *(folder / name / params.reports for name in TWICE)
+
+
+TWICE = ("first", "second")
+
+
+def report_twice(folder: Path) -> None:
+    """Run the report in two folders over the same input."""
+    params = parameters()
+    for name in TWICE:
+        (folder / name).mkdir()
         with pytest.MonkeyPatch.context() as patch:
-            patch.chdir(folder)
+            patch.chdir(folder / name)
             fill(params)
             summarize.run(params)
             report.run(params)
-        folders.append(folder / params.reports)
-    return params, folders[0], folders[1]
 
 
 @pytest.fixture

@@ -4,12 +4,13 @@ The copy makes the command line work there and not in the checkout, since comman
 """
 
 import importlib
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ from bench.core.registry import methods
 from bench.io.radiance import read_exr
 from bench.io.tables import read_scores
 from bench.stages import layout, plan
+from tests.shared import shared
 from tests.stage_modules import stage_module
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -114,14 +116,19 @@ def cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    """A workshop whose stages have all run in this process; to be read, not changed."""
-    made = found(tmp_path_factory.mktemp("workshop"))
+    """A workshop whose stages have all run in one process; to be read, not changed."""
+    folder = shared(tmp_path_factory, "workshop", run_all)
+    return Workshop(folder, loaded(folder), *tiny()[1:])
+
+
+def run_all(folder: Path) -> None:
+    """Make a workshop and run all its stages in this process."""
+    made = found(folder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(made.folder)
+        patch.chdir(folder)
         patch.setattr(torch.cuda, "is_available", lambda: False)
         for words in made.stages:
             made.run(*words)
-    return made
 
 
 @pytest.fixture
@@ -159,6 +166,33 @@ def command(environment: dict[str, str]) -> Callable[..., Answer]:
         return subprocess.run(
             line, cwd=place.folder, env=environment, capture_output=True, text=True, timeout=120, check=False
         )
+
+    return run
+
+
+TOGETHER = """
+import json, sys
+from bench.__main__ import main
+for words in json.loads(sys.argv[1]):
+    sys.argv = ["bench", "--quiet", *words]
+    try:
+        main()
+    except SystemExit as end:
+        if end.code:
+            raise
+"""
+
+
+@pytest.fixture(scope="session")
+def together(environment: dict[str, str]) -> Callable[[Workshop, Sequence[Sequence[str]]], None]:
+    """Run commands in a workshop one after the other, all in one process of their own: imports take seconds."""
+
+    def run(place: Workshop, commands: Sequence[Sequence[str]]) -> None:
+        line = [sys.executable, "-c", TOGETHER, json.dumps(commands)]
+        answer = subprocess.run(
+            line, cwd=place.folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert answer.returncode == 0, answer.stderr
 
     return run
 

@@ -48,15 +48,13 @@ def enlarged(site, monkeypatch):
     return site._replace(params=loaded(site.folder))
 
 
-def test_a_new_method_runs_through_the_whole_pipeline(enlarged, command):
+def test_a_new_method_runs_through_the_whole_pipeline(enlarged, command, together):
     runs = [name for name in enlarged.params.runs if name.startswith("three-layers")]
     evaluations = [name for name in enlarged.params.evaluations if re.match("three-layers|hat-merge", name)]
     assert len(runs) == 1 and len(evaluations) == 2
     steps = [*(("train", run) for run in runs), *(("evaluate", name) for name in evaluations)]
     steps += [("sizes",), ("summarize",), ("report",)]
-    for words in steps:
-        answer = command(enlarged, *words)
-        assert answer.returncode == 0, answer.stderr
+    together(enlarged, steps)
     with (enlarged.folder / enlarged.params.reports / "tables" / "table1.csv").open(encoding="utf-8") as file:
         rows = {row["method"]: row for row in csv.DictReader(file) if row["dataset"] == "panoramas"}
     learned, plain = rows["Three layers"], rows["Hat merge"]

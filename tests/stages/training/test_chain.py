@@ -6,8 +6,6 @@ import platform
 import re
 import shutil
 import socket
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -33,18 +31,6 @@ CARD = {
     "settings", "steps", "batch", "patches", "codebook", "codebook_sha256", "stage1", "data", "perceptual", "device",
     "parameters", "parameters_frozen", "macs_per_pixel", "libraries", "precision", "tf32", "adam", "processes",
 }  # fmt: skip
-
-CHAIN = """
-import json, sys
-from bench.__main__ import main
-for words in json.loads(sys.argv[1]):
-    sys.argv = ["bench", "--quiet", *words]
-    try:
-        main()
-    except SystemExit as end:
-        if end.code:
-            raise
-"""
 
 
 def files(folder):
@@ -198,14 +184,12 @@ def test_no_output_holds_a_date_a_host_or_a_folder(inside):
 
 
 @pytest.fixture(scope="module")
-def again(workshop, environment, tmp_path_factory):
+def again(workshop, together, tmp_path_factory):
     """The whole chain once more: another folder, another process, through the command line, other hash seed."""
     folder = tmp_path_factory.mktemp("again")
     left_out = shutil.ignore_patterns("work", "runs", "tiny")
     shutil.copytree(workshop.folder, folder, ignore=left_out, dirs_exist_ok=True)
-    line = [sys.executable, "-c", CHAIN, json.dumps(workshop.stages)]
-    answer = subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert answer.returncode == 0, answer.stderr
+    together(workshop._replace(folder=folder), workshop.stages)
     return folder
 
 

@@ -1,0 +1,24 @@
+"""Folders that all processes of a test run read, made by the first that needs them."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+
+def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Return a folder that `make` has filled; another process that asks meanwhile waits. To be read, not changed."""
+    own = factory.getbasetemp()
+    # Each process of pytest-xdist has a folder of its own in that of the run.
+    root = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    folder, done = root / f"shared-{name}", root / f"shared-{name}.done"
+    with FileLock(root / f"shared-{name}.lock"):
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # of a process that failed
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
