@@ -106,7 +106,7 @@ class Params(Section):
         default="all", description="protocols that the same predictions are also scored under, to be compared"
     )
     metrics: tuple[str, ...] = Field(
-        default=(), description="of the protocol's metrics, those that are scored; none named: all of them"
+        default=(), description="of the protocol's, those alone, of whole pictures; none named: all, and inside masks"
     )
     keep_predictions: bool = Field(
         default=True, description="else only their scores: they take a megabyte a scene and method"

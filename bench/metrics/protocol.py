@@ -107,18 +107,17 @@ class Protocol(ProtocolSection):
         return own
 
     def only(self, names: Sequence[str]) -> Self:
-        """Return the protocol with these of its metrics alone, or itself where none is named; numbers stay the same.
+        """Return the protocol with these of its metrics, on the whole picture alone; itself where none is named.
 
-        A metric that it doesn't have raises UsageError.
+        Numbers stay the same. A metric that it doesn't have raises UsageError.
         """
         if not names:
             return self
         for name in names:
             if name not in self.metrics:
                 raise unknown_name(f"metric of protocol {self.name}", name, self.metrics)
-        local = tuple(name for name in self.masks.metrics if name in names)
-        chosen = {"metrics": tuple(names), "masks": self.masks.model_copy(update={"metrics": local})}
-        return self.model_copy(update=chosen)
+        whole = self.masks.model_copy(update={"metrics": ()})
+        return self.model_copy(update={"metrics": tuple(names), "masks": whole})
 
     def evaluate(self, pred: "Image", truth: "Image") -> dict[str, float]:
         """Score a prediction against the truth, both (H, W, 3) linear relative radiance.

@@ -84,7 +84,15 @@ def test_unequal_lengths_are_refused():
 
 @pytest.mark.parametrize(
     ("scene", "where"),
-    [("courtyard-03", "courtyard"), ("BarbequeDay", "BarbequeDay"), ("007", "007"), ("hall_2", "hall"), ("a-b", "a-b")],
+    [
+        ("courtyard-03", "courtyard"),
+        ("BarbequeDay", "BarbequeDay"),
+        ("007", "007"),
+        ("hall_2", "hall"),
+        ("a-b", "a-b"),
+        ("courtyard-03--speed-2", "courtyard"),
+        ("a_01-02--neutral", "a_01"),
+    ],
 )
 def test_a_place_is_a_scene_s_name_without_its_number(scene, where):
     assert place(scene) == where

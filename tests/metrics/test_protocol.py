@@ -244,3 +244,14 @@ def test_loading_a_protocol_needs_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_protocol_of_some_metrics_gives_the_same_numbers():
+    whole = protocols["whole-float"]
+    truth = np.random.default_rng(0).random((24, 32, 3), dtype=np.float32)
+    every, some = (one.evaluate(0.9 * truth, truth) for one in (whole, whole.only(["psnr-l", "psnr-mu"])))
+    assert some == {name: every[name] for name in ("psnr-l", "psnr-mu")}
+    assert whole.only([]) is whole and whole.only(["psnr-mu"]).id == whole.id
+    assert not whole.only(["psnr-mu"]).masks.metrics
+    with pytest.raises(UsageError, match="no metric of protocol whole-float is called 'psnr-my'"):
+        whole.only(["psnr-my"])

@@ -157,7 +157,7 @@ def _under_all(rules: Rules, prediction: Radiance, truth: Truth, findings: list[
         if found is None:
             try:
                 pair = pair or Scorer(on_device(prediction, rules.device), on_device(truth.radiance, rules.device))
-                found = pair.scores(protocol, protocol.areas(scene) if scene else None)
+                found = pair.scores(protocol, protocol.areas(scene) if scene and protocol.masks.metrics else None)
             except UsageError as error:
                 refusals.append((protocol, error))
                 continue
