@@ -198,23 +198,6 @@ def together(environment: dict[str, str]) -> Callable[[Workshop, Sequence[Sequen
 
 
 @pytest.fixture
-def refused(command: Callable[..., Answer]) -> Callable[..., str]:
-    """Run a command that must end with exit code 2 and nothing but progress and its sentence on stderr; return that."""
-
-    def run(place: Workshop, *words: str) -> str:
-        answer = command(place, *words)
-        assert answer.returncode == 2, answer.stderr
-        assert "Traceback" not in answer.stderr
-        noise, mark, sentence = answer.stderr.partition("error: ")
-        assert mark
-        assert all(re.fullmatch(r"[\w /-]+: \d+/\d+, [\d.]+/s, \d+ s left", line) for line in noise.splitlines())
-        assert len(sentence.splitlines()) <= 2
-        return sentence
-
-    return run
-
-
-@pytest.fixture
 def main_in(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """Run the command line in this process, as if the project lay in a workshop; return its exit code."""
     from bench import __main__
@@ -275,3 +258,24 @@ def textured() -> Callable[..., Any]:
         return (10.0 ** np.clip(exponent, -3, 0)).astype(np.float32)
 
     return make
+
+
+@pytest.fixture
+def refused(
+    main_in: Callable[..., int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., str]:
+    """Run a command that must end with exit code 2 and nothing but progress and its sentence on stderr; return that."""
+
+    def run(place: Workshop, *words: str) -> str:
+        monkeypatch.chdir(place.folder)
+        capsys.readouterr()
+        code, said = main_in(place, *words), capsys.readouterr().err
+        assert code == 2, said
+        assert "Traceback" not in said
+        noise, mark, sentence = said.partition("error: ")
+        assert mark
+        assert all(re.fullmatch(r"[\w /-]+: \d+/\d+, [\d.]+/s, \d+ s left", line) for line in noise.splitlines())
+        assert len(sentence.splitlines()) <= 2
+        return sentence
+
+    return run

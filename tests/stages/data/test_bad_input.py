@@ -1,4 +1,4 @@
-"""What users get wrong: one clear sentence, exit code 2, nothing half-written; through the real command line."""
+"""What users get wrong: one clear sentence, exit code 2, nothing half-written; through the command line."""
 
 import shutil
 import subprocess
@@ -14,6 +14,7 @@ import tifffile
 from bench.io import files
 from bench.io.radiance import read_exr, read_rgbe, write_rgbe
 from bench.stages import layout
+from bench.stages.data import fetch
 
 
 def bracket(site):
@@ -78,7 +79,8 @@ def test_a_bracket_that_is_not_one(site, refused, damage, words):
     [(b"#?RADIANCE\nFORMAT", ["not an OpenEXR file"]), (None, ["damaged or cut short", "again"])],
     ids=["another kind", "cut short"],
 )
-def test_a_panorama_that_is_not_an_exr(fresh, refused, content, words):
+def test_a_panorama_that_is_not_an_exr(fresh, refused, monkeypatch, content, words):
+    monkeypatch.setattr(fetch, "ROOT", fresh.folder)
     path = fresh.folder / "datasets" / "panoramas" / "forest.exr"
     path.write_bytes(content or path.read_bytes()[:5000])
     said = refused(fresh, "fetch", "panoramas")
@@ -262,6 +264,7 @@ class TestFullDisk:
         assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
     def test_a_full_disk_leaves_no_half_written_checkpoint(self, site, on_small_disk):
+        site.change(register="none")  # registered frames lie in runs/ too
         script = (
             f"mount -t tmpfs -o size=16k tmpfs runs && '{sys.executable}' -m bench train {site.plain};"
             "code=$?; find runs -type f; exit $code"
