@@ -22,6 +22,7 @@ import yaml
 
 from bench.core.params import Params, load
 from bench.core.registry import methods
+from bench.core.simulation import Simulation
 from bench.io.radiance import read_exr
 from bench.io.tables import read_scores
 from bench.stages import layout, plan
@@ -89,11 +90,17 @@ UNTRAINED = {name for name, card in methods.items() if not card.trains}
 
 def found(folder: Path) -> Workshop:
     """Copy the project to `folder` and write the tiny profile's parameters."""
-    for name in PROJECT:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        copy(ROOT / name, folder / name)
     content, *names = tiny()
+    made = Simulation.model_validate(content["simulate"])
+    used = {f"{name}.exr" for name in (*made.train, *made.validation, *made.test, "interior")}
+    spare = {path.name for path in (ROOT / "datasets").rglob("*.exr")} - used
+    for name in PROJECT:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).is_dir():
+            # Panoramas that nothing here is made from would be most of what each test copies.
+            shutil.copytree(ROOT / name, folder / name, ignore=lambda _, names: spare.intersection(names))
+        else:
+            shutil.copy2(ROOT / name, folder / name)
     (folder / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     return Workshop(folder, loaded(folder), *names)
 
