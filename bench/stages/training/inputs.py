@@ -74,7 +74,12 @@ def stream(patches: Patches, scenes: Sequence[Scene], seed: int, stage: str) -> 
     """Return the patches of a training: equal for all variants of one seed and stage that cut them alike."""
     need_bracket("a network", scenes)
     return PatchStream(
-        scenes, size=patches.size, stride=patches.stride, augment=patches.augment, seed=derive(seed, stage, "patches")
+        scenes,
+        size=patches.size,
+        stride=patches.stride,
+        augment=patches.augment,
+        seed=derive(seed, stage, "patches"),
+        hard=patches.hard if stage == "stage2" else 0.0,
     )
 
 
