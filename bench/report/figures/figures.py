@@ -15,6 +15,9 @@ from bench.report.results.seeds import families
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+VALIDATED = f"{HELD_OUT}psnr-mu"
+"""Column of a network's learning curve: mean PSNR-mu of the validation scenes, dB."""
+
 COLUMNS = 4
 SHEET = 8.4
 """Width of the contact sheet in inches: photographs weigh, and git keeps every version."""
@@ -26,10 +29,12 @@ def learning_curves(curves: Mapping[str, pd.DataFrame], title: str) -> bytes:
     """Draw every loss term over its steps, one small panel for the runs that differ in their seed alone, as PNG.
 
     curves : run -> columns `step` and one per loss term; values that aren't above 0 leave a gap (logarithmic axis).
-             Columns of measurements on held-out images are left to `observed_curves`.
+             The PSNR-mu on validation places, where it was measured, has an axis of its own on the right, in dB; other
+             measurements on held-out images are left to `observed_curves`.
 
     The first seed of a panel is drawn strongly, the others thin.
     """
+    validated = {run: frame.dropna(subset=[VALIDATED]) for run, frame in curves.items() if VALIDATED in frame}
     curves = {run: _losses(frame) for run, frame in curves.items()}
     terms = list(dict.fromkeys(str(name) for frame in curves.values() for name in frame.columns if name != "step"))
     colours = {term: TERMS[i % len(TERMS)] for i, term in enumerate(terms)}
@@ -43,9 +48,14 @@ def learning_curves(curves: Mapping[str, pd.DataFrame], title: str) -> bytes:
             axes.set_yscale("log")
             for run in reversed(runs):  # the strong lines of the first lie on top
                 _curve(axes, curves[run], colours, FIRST_SEED if run == runs[0] else OTHER_SEEDS)
+            if any(run in validated for run in runs):
+                _validation(axes, [validated[run] for run in runs if run in validated])
         for axes in grid[len(panels) :]:
             axes.set_visible(False)
         handles = [grid[0].plot([], [], color=colour)[0] for colour in colours.values()]
+        if validated:
+            handles.append(grid[0].plot([], [], color="black", marker=".", markersize=3)[0])
+            colours["PSNR-μ on validation places, dB (right)"] = "black"
         figure.legend(handles, list(colours), loc="outside upper center", ncols=min(len(colours), 9))
         figure.supxlabel("step", fontsize=8)
         figure.supylabel(title, fontsize=8)
@@ -64,6 +74,14 @@ def _curve(axes: "Axes", frame: pd.DataFrame, colours: Mapping[str, str], look: 
             # Signed terms (the adversarial one) have no logarithm; a gap is honest, an absolute value isn't.
             values = frame[term].astype("float64").where(frame[term] > 0)
             axes.plot(frame["step"], values, color=colour, linewidth=look[0], alpha=look[1])
+
+
+def _validation(axes: "Axes", frames: Sequence[pd.DataFrame]) -> None:
+    beside = axes.twinx()
+    beside.tick_params(labelsize=6)
+    for number, frame in enumerate(frames):
+        width, opacity = OTHER_SEEDS if number else FIRST_SEED
+        beside.plot(frame["step"], frame[VALIDATED], color="black", marker=".", markersize=3, lw=width, alpha=opacity)
 
 
 def contact_sheet(views: Sequence[tuple[str, Sequence[NDArray[np.uint8]]]]) -> bytes:
