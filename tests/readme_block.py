@@ -66,7 +66,7 @@ FRAMES = {
     "dis": "They get frames registered by DIS flow (DeepHDR: by a homography), so that PA has little left to do.",
 }
 OUTRO = """\
-Trainings of minutes show that the chain works, and flow does well on views without parallax. `make study` has more
+Trainings of minutes show that the chain works. `make study` has more
 seeds, `make paper` the published networks and schedules.
 """
 COMPARED = """\
