@@ -52,7 +52,7 @@ def test_equal_scenes_give_equal_bytes(page):
 
 
 def test_limit_counts_scenes_of_each_split(page):
-    assert page(limit=1).count("<tr>\n<td") == 3
+    assert page(limit=1).count("<tr>\n<td") == 4  # of train, validation, test and no-truth
 
 
 def test_a_profiles_name_stands_for_all_its_sets(page, workshop, monkeypatch):
