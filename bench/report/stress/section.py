@@ -20,8 +20,8 @@ DATASET = "stress"
 INTRO = (
     "Each test view is taken again with one thing made harder at a time: pose, objects and textures stay, and every "
     "other knob stands where the view called neutral has it. The reference's exposure stays, too, but where it is the "
-    "knob; a wider step makes the short frame darker and the long one brighter. PSNR-μ counts radiance on the scale of the "
-    "short frame, so where step and saturation are turned, part of a change is the scale's."
+    "knob; a wider step makes the short frame darker and the long one brighter. PSNR-μ counts radiance on the scale of "
+    "the short frame, so where step and saturation are turned, part of a change is the scale's."
 )
 READING = (
     f"The value of each knob at which a method's mean PSNR-μ has fallen {LOST:g} dB below that at the easiest value, "
