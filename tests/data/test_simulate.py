@@ -65,7 +65,7 @@ def test_the_layout_is_complete(made: Path, rows: list[dict[str, str]]) -> None:
             assert ("HDRImg.hdr" in names) == (split != "no-truth")
 
 
-def test_the_same_seed_gives_the_same_bytes_on_any_number_of_threads(made: Path, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_bytes_on_any_number_of_threads_and_kind_of_processor(made: Path, tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from bench.core.simulation import Simulation;"
         "from bench.data.simulate import simulate;"
@@ -73,7 +73,10 @@ def test_the_same_seed_gives_the_same_bytes_on_any_number_of_threads(made: Path,
     )
     arguments = [sys.executable, "-c", script, SETTINGS.model_dump_json(), str(SHIPPED), str(tmp_path / "again")]
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "2")
-    subprocess.run(arguments, cwd=ROOT, env={**os.environ, **threads}, check=True, capture_output=True)
+    # NumPy's names of what processors of the last dozen years have and older ones haven't: logarithms, exponentials and
+    # arc tangents then come from other code, and differ in their last bits.
+    older = {"NPY_DISABLE_CPU_FEATURES": "X86_V4 X86_V3"}
+    subprocess.run(arguments, cwd=ROOT, env={**os.environ, **threads, **older}, check=True, capture_output=True)
     assert digests(tmp_path / "again") == digests(made)
 
 
