@@ -65,7 +65,9 @@ def test_the_layout_is_complete(made: Path, rows: list[dict[str, str]]) -> None:
             assert ("HDRImg.hdr" in names) == (split != "no-truth")
 
 
-def test_the_same_seed_gives_the_same_bytes_on_any_number_of_threads_and_kind_of_processor(made: Path, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_bytes_on_any_number_of_threads_and_kind_of_processor(
+    made: Path, tmp_path: Path
+) -> None:
     script = (
         "import sys; from pathlib import Path; from bench.core.simulation import Simulation;"
         "from bench.data.simulate import simulate;"
