@@ -23,10 +23,10 @@ ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "datasets" / "panoramas"
 
 SETTINGS = Simulation(
-    width=96, height=64, train=("city", "courtyard"), test=("forest", "interior"), train_views=3, test_views=2,
+    width=96, height=64, train=("city", "courtyard"), test=("forest", "interior"), train_views=2, test_views=2,
     validation=("dancing_hall", "vintage_measuring_lab"), validation_views=1,
 )  # fmt: skip
-SPLITS = {"train": 6, "validation": 2, "test": 4, "no-truth": 2}
+SPLITS = {"train": 4, "validation": 2, "test": 4, "no-truth": 2}
 
 
 def folders(root, split):

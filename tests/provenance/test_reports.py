@@ -47,7 +47,9 @@ def test_every_number_is_computed_again_to_the_printed_digits(tracked, name):
         else:
             left.add(cell.column)
     expected = WORDS | (set() if tracked.provenance else ON_CARDS)
-    assert left <= expected | ({"scenes_saturated", "scenes_moving", "scenes_uncovered", *values.COUNTS} if name == "masks" else set())
+    assert left <= expected | (
+        {"scenes_saturated", "scenes_moving", "scenes_uncovered", *values.COUNTS} if name == "masks" else set()
+    )
     assert done > 50
 
 
