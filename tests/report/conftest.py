@@ -292,6 +292,11 @@ def study(measured) -> Callable[..., tuple[dict[int, Paper], Measured]]:
 @pytest.fixture
 def codebooks() -> list[InspectedCodebook]:
     """Two codebooks of one size."""
+    return two_codebooks()
+
+
+def two_codebooks() -> list[InspectedCodebook]:
+    """Make them anew: tests change what they are given."""
     return [
         InspectedCodebook(name, kind, report=codebook_report(name), **codebook_arrays(name))
         for name, kind in CODEBOOKS.items()

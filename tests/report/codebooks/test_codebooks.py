@@ -23,6 +23,10 @@ from bench.report.codebooks.findings import lowest_seed, sentences
 from bench.report.codebooks.section import section
 from bench.report.figures.style import KIND_COLOURS
 from bench.report.table.writers import to_csv, to_latex, to_markdown
+from tests.report.conftest import two_codebooks
+
+OBSERVED = {"step": [1, 2, 3], "total": [1.0, 0.5, 0.2], "held_out_used_H": [None, 0.5, 0.75]}
+"""A codebook's learning curve with measurements on held-out images from the second row on."""
 
 
 def records(table):
@@ -227,13 +231,23 @@ class TestFigures:
 
 @pytest.fixture
 def curve():
-    return pd.DataFrame({"step": [1, 2, 3], "total": [1.0, 0.5, 0.2], "held_out_used_H": [None, 0.5, 0.75]})
+    return pd.DataFrame(OBSERVED)
 
 
 @pytest.fixture
 def late(curve):
     """A curve whose run began to quantise after step 2."""
     return curve.assign(codebook=[None, None, 0.1], held_out_used_H=[0.25, 0.5, 0.75])
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """The codebooks' section without learning curves and with one: seconds of drawing that several tests look at."""
+    codebooks, curve = two_codebooks(), pd.DataFrame(OBSERVED)
+    return {
+        "bare": section("tiny", codebooks, [], {}),
+        "observed": section("tiny", codebooks, [], {codebooks[0].name: curve}),
+    }
 
 
 class TestOverTraining:
@@ -258,35 +272,33 @@ class TestOverTraining:
         assert figures.EARLY not in {line.get_color() for line in figure.axes[0].lines if len(line.get_xdata())}
         assert len(figure.legends[0].get_texts()) == 4
 
-    def test_the_caption_tells_it_where_it_is_so(self, codebooks, curve, late):
-        captions = [
-            section("tiny", codebooks, [], {codebooks[0].name: one}).figures[-1].caption for one in (curve, late)
-        ]
+    def test_the_caption_tells_it_where_it_is_so(self, drawn, codebooks, late):
+        after = section("tiny", codebooks, [], {codebooks[0].name: late})
+        captions = [one.figures[-1].caption for one in (drawn["observed"], after)]
         assert ["Dashed line" in caption for caption in captions] == [False, True]
 
 
 class TestSection:
-    def test_curves_over_training_appear_where_they_were_measured(self, codebooks, curve):
+    def test_curves_over_training_appear_where_they_were_measured(self, drawn, codebooks, curve):
         plain = section("tiny", codebooks, [], {codebook.name: curve[["step", "total"]] for codebook in codebooks})
         assert "observed_codebooks" not in {figure.name for figure in plain.figures}
-        seen = section("tiny", codebooks, [], {codebooks[0].name: curve})
-        assert seen.figures[-1].name == "observed_codebooks"
+        assert drawn["observed"].figures[-1].name == "observed_codebooks"
         assert observed(curve)
         assert not observed(curve[["step", "total"]])
 
     def test_gaps_between_measurements_are_passed_over(self, curve):
         assert observed_curves({"a": curve}) == observed_curves({"a": curve.dropna()})
 
-    def test_figures_of_equal_codebooks(self, codebooks):
-        names = [figure.name for figure in section("tiny", codebooks, [], {}).figures]
+    def test_figures_of_equal_codebooks(self, drawn):
+        names = [figure.name for figure in drawn["bare"].figures]
         assert names == ["fig7_k32", "atlas_k32", "kinds_k32", "overlap_k32", "zones_k32"]
 
-    def test_other_seeds_enter_the_means_of_tables_alone(self, codebooks):
+    def test_other_seeds_enter_the_means_of_tables_alone(self, drawn, codebooks):
         other = [codebook for codebook in codebooks if codebook.segments == "olc"]
         report = change(dict(other[0].report), 1)
         more = [*codebooks, other[0].__class__(**{**other[0].__dict__, "name": report["codebook"], "report": report})]
         made = section("tiny", more, [], {})
-        assert made.figures[0].picture == section("tiny", codebooks, [], {}).figures[0].picture
+        assert made.figures[0].picture == drawn["bare"].figures[0].picture
         table = made.tables[0]
         assert [row.cells["seeds"] for row in table.rows] == [1] * 4 + [2] * 4
         assert len({row["codebook"] for row in records(table)}) == 3, "the CSV holds each seed"
