@@ -143,6 +143,11 @@ class Sight:
     lens: Lens
     dome: Dome
 
+    @cached_property
+    def points(self) -> Vectors:
+        """What each pixel shows of the panorama, (H, W, 3) world points in metres."""
+        return self.dome.meet(Station(self.pose), self.pose.to_world(self.lens.rays()))
+
 
 class Covered(NamedTuple):
     """A frame with its things: light (H, W, 3) and the owner of each pixel."""
@@ -352,8 +357,7 @@ def follow(
     """
     lens = sight.lens
     px, py = np.meshgrid(np.arange(lens.width) + 0.5, np.arange(lens.height) + 0.5)
-    points: Vectors = sight.dome.meet(Station(sight.pose), sight.pose.to_world(lens.rays()))
-    x, y, _ = station.place(lens, points)
+    x, y, _ = station.place(lens, sight.points)
     for number, (thing, seat) in enumerate(zip(things, seats, strict=True)):
         own, step = owner == number, thing.path[frame]
         x[own] = seat.x + step + (px[own] - thing.x) * seat.scale

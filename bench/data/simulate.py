@@ -8,7 +8,7 @@ texture from another panorama of the same split. Limits: things are flat, and th
 
 import csv
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from bench.core.scene import Radiance
 from bench.core.seeding import generator
 from bench.core.simulation import Simulation
 from bench.data.camera import FULL, Dome, Lens, Pose, Station, dark, expose, rotation_shift, saturated
+from bench.data.layouts.brackets import UNCOVERED
 from bench.data.objects import BACKDROP, Followed, Light, Sight, composite, draw_things, follow
 from bench.data.panorama import Panorama, load
 from bench.io.files import replacing
@@ -31,8 +32,8 @@ from bench.io.radiance import write_rgbe
 FOLDERS = {"train": "Training", "validation": "Validation", "test": "Test/EXTRA", "no-truth": "NoTruth"}
 """Where a split's scenes stand: Kalantari's layout, with folders of their own for what his set doesn't have."""
 
-UNCOVERED = "uncovered.png"
-"""8-bit grey: 255 where the reference frame shows what some other frame doesn't."""
+VIEWS = "views.csv"
+"""The record of what was made, a row for each scene."""
 
 Frame = NDArray[np.uint16]
 """(H, W, 3) uint16 RGB, gamma-encoded, full range."""
@@ -104,22 +105,28 @@ def simulate(settings: Simulation, panoramas: Path, out: Path, report: Callable[
     An earlier result at `out` is replaced once all is written. Equal settings give equal bytes. UsageError if a
     panorama is missing or isn't OpenEXR, if too few views of one are acceptable, or if `out` holds other files.
     """
-    write_brackets(brackets(settings, panoramas), settings, out, report)
+
+    def write(part: Path) -> Iterator[dict[str, Any]]:
+        for bracket in brackets(settings, panoramas):
+            write_bracket(part / FOLDERS[bracket.spec.split] / bracket.spec.name, bracket, settings)
+            report(f"{bracket.spec.split} {bracket.spec.name}: accepted after {bracket.row['draws']} draw(s)")
+            yield bracket.row
+
+    write_views(out, write)
 
 
-def write_brackets(made: Iterator[Bracket], settings: Simulation, out: Path, report: Callable[[str], None]) -> None:
-    """Write brackets as `simulate` does, as they come."""
+def write_views(out: Path, write: Callable[[Path], Iterable[dict[str, Any]]]) -> None:
+    """Have `write` fill a folder and tell its scenes, a row of `views.csv` each; the whole becomes `out` at the end.
+
+    An earlier result there is replaced; UsageError if `out` holds other files.
+    """
     out = Path(out)
-    if out.exists() and any(out.iterdir()) and not (out / "views.csv").is_file():
+    if out.exists() and any(out.iterdir()) and not (out / VIEWS).is_file():
         raise UsageError(f"{out}: holds files that weren't simulated; choose an empty folder for simulated brackets.")
     with replacing(out) as part:
         part.mkdir()
-        rows = []
-        for bracket in made:
-            write_bracket(part / FOLDERS[bracket.spec.split] / bracket.spec.name, bracket, settings)
-            rows.append(bracket.row)
-            report(f"{bracket.spec.split} {bracket.spec.name}: accepted after {bracket.row['draws']} draw(s)")
-        with (part / "views.csv").open("w", newline="", encoding="utf-8") as file:
+        rows = list(write(part))
+        with (part / VIEWS).open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(rows[0]) if rows else ["split", "scene"], lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)

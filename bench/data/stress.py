@@ -6,8 +6,7 @@ the short frame darker and the long one brighter. (The engine keeps the light on
 an object may be a little brighter or darker where step or exposure are turned.)
 """
 
-import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,20 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from bench.core.errors import UsageError
 from bench.core.simulation import Simulation
 from bench.core.stress import BETWEEN, Take
 from bench.data.camera import saturated
 from bench.data.objects import Light
 from bench.data.panorama import Panorama
-from bench.data.simulate import Bracket, brackets, load_all, retake, write_bracket
-from bench.io.files import replacing
+from bench.data.simulate import Bracket, brackets, load_all, retake, write_bracket, write_views
 
 FOLDER = "Test"
 """Where the scenes stand."""
-
-VIEWS = "views.csv"
-"""The record of what was made, a row for each scene."""
 
 BITS = 16
 """Quantisation of every frame: it is none of the knobs."""
@@ -43,27 +37,21 @@ def simulate_stress(settings: Simulation, panoramas: Path, out: Path, report: Ca
     An earlier result at `out` is replaced once all is written. Equal settings give equal bytes. Errors are those of
     `bench.data.simulate.simulate`; the acceptance bounds hold for the view as it was drawn, not for its takes.
     """
-    out = Path(out)
-    if out.exists() and any(out.iterdir()) and not (out / VIEWS).is_file():
-        raise UsageError(f"{out}: holds files that weren't simulated; choose an empty folder for simulated brackets.")
     alone = {"train_views": 0, "validation_views": 0, "no_truth_scenes": 0}
     drawn = settings.model_copy(update={**alone, **_engine(settings.stress.takes()[0])})
     lights = load_all(drawn, panoramas)
-    with replacing(out) as part:
-        part.mkdir()
-        rows = []
+
+    def write(part: Path) -> Iterator[dict[str, Any]]:
         for bracket in brackets(drawn, panoramas):
             for take in settings.stress.takes():
                 name = f"{bracket.spec.name}{BETWEEN}{take.name}"
                 taken = take_again(drawn, lights, bracket, take)
                 write_bracket(part / FOLDER / name, taken, drawn)
                 found = {"take": take.name, "reference_saturated": f"{saturated(taken.frames[1]):.4f}"}
-                rows.append({**taken.row, "scene": name, **found, **_knobs(take)})
+                yield {**taken.row, "scene": name, **found, **_knobs(take)}
             report(f"stress {bracket.spec.name}: {len(settings.stress.takes())} takes")
-        with (part / VIEWS).open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]) if rows else ["split", "scene"], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+
+    write_views(out, write)
 
 
 def take_again(settings: Simulation, lights: Mapping[str, Panorama], drawn: Bracket, take: Take) -> Bracket:

@@ -14,8 +14,7 @@ import numpy as np
 
 from bench.core.seeding import generator
 from bench.core.simulation import Simulation
-from bench.data.objects import Light
-from bench.data.simulate import Bracket, Frame, brackets, develop, write_evs
+from bench.data.simulate import Bracket, brackets, develop, write_evs
 from bench.io.files import EPOCH, replacing
 from bench.io.ldr import write_tiff16
 from bench.io.radiance import write_rgbe
@@ -73,15 +72,14 @@ def write_tursun(root: Path, bracket: Bracket, number: int, settings: Simulation
     for name, ev in enumerate(TURSUN_EVS, 1):
         own = {0: 0, 2: 1, 4: 2}.get(ev)
         light = bracket.seen[0 if ev < 1 else 1 if ev < 3 else 2]
-        frame = bracket.frames[own] if own is not None else _ninth(light, ev, bracket, settings, rng)
+        if own is not None:
+            frame = bracket.frames[own]
+        else:
+            frame = develop(light, 2.0**ev, spec, bracket.electrons, settings.read_noise, rng)
         write_tiff16(folder / f"{name}.tiff", frame)
         # From 1/4096 s at ISO 1600 on, a stop more with each frame.
         lines = f"ExposureTime: 1/{2 ** (13 - name)}\r\nISO: 1600\r\nFNumber: 5.0\r\n"
         (folder / f"{name}.txt").write_text(lines, encoding="ascii", newline="")
-
-
-def _ninth(light: Light, ev: int, bracket: Bracket, settings: Simulation, rng: np.random.Generator) -> Frame:
-    return develop(light, 2.0**ev, bracket.spec, bracket.electrons, settings.read_noise, rng)
 
 
 @dataclass(frozen=True)

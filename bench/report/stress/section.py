@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from bench.core.registry import methods
 from bench.core.stress import KNOBS, Stress
 from bench.report.page.page import Figure, PageSection
 from bench.report.results.caption import caption
@@ -77,7 +76,7 @@ def section(measured: Measured, views: pd.DataFrame | None) -> PageSection | Non
     )
     figures = []
     for learned, (words, name) in GROUPS.items():
-        shown = {variant: measured.label(variant) for variant in cells if _learned(measured, variant) == learned}
+        shown = {variant: measured.label(variant) for variant in cells if measured.learned(variant) == learned}
         own = [curve for curve in found if curve.variant in shown]
         if own:
             title = f"Where methods break: {words}"
@@ -89,11 +88,6 @@ def _ordered(measured: Measured, results: Mapping[str, object]) -> list[str]:
     """Floors first, then in the order of the parameter file, then others'."""
     order = dict.fromkeys([*measured.params.tables.floors, *measured.params.variants, *sorted(results)])
     return [variant for variant in order if variant in results]
-
-
-def _learned(measured: Measured, variant: str) -> bool:
-    known = measured.params.variants.get(variant)
-    return known is not None and known.method in methods and methods[known.method].trains
 
 
 def _table(measured: Measured, cells: Mapping[str, Cells], found: Sequence[KnobCurve]) -> Table:
