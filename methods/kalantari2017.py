@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from bench.color.transfer import mu_law
 from bench.core.errors import UsageError
 from bench.core.method import method
-from bench.nn.blocks import Conv2d, HdrNetwork, conv, full_precision
+from bench.nn.blocks import Conv2d, HdrNetwork, ZeroConv2d, conv, full_precision, known_head, on_base
 from bench.nn.published import fill_tensorflow
 
 OUTPUTS = {"direct": 3, "we": 9, "wie": 18}
@@ -42,14 +42,14 @@ class Outputs(Conv2d):
     label="Kalantari (DIS flow)",
     cites="Kalantari and Ramamoorthi: Deep High Dynamic Range Imaging of Dynamic Scenes, ACM TOG (SIGGRAPH) 2017",
     trains=True,
-    heads=("published",),
+    heads=("published", "mu-residual", "rule-residual"),
     registers="dis",
     presets={
         "published": {"kind": "wie", "channels": 100},
         "we": {"kind": "we", "channels": 100},
         "direct": {"kind": "direct", "channels": 100},
-        "demo": {"kind": "we", "channels": 16},
-        "smoke": {"kind": "wie", "channels": 4},
+        "demo": {"kind": "direct", "channels": 16},
+        "smoke": {"kind": "direct", "channels": 4},
     },
     overlap=6,
     recipe={
@@ -78,18 +78,24 @@ class Kalantari2017(HdrNetwork):
     """7x7, 5x5, 3x3 and 1x1 convolutions, then radiance itself (direct) or a blend of three images (WE, WIE)."""
 
     def __init__(self, *, kind: str, channels: int, head: str = "published") -> None:
-        """`kind` is direct, we or wie; the published width is 100: 383,603, 383,909 and 384,368 parameters."""
+        """`kind` is direct, we or wie; the published width is 100: 383,603, 383,909 and 384,368 parameters.
+
+        A head of ours is offered of the kind direct alone: what blends frames starts from their even blend.
+        """
         super().__init__()
         if kind not in OUTPUTS:
             raise UsageError(f"kind {kind!r} of kalantari2017 is unknown; expected one of {', '.join(OUTPUTS)}.")
-        if head != "published":
-            raise UsageError(f"kalantari2017 has no output head {head!r}; its radiance is the published blend.")
-        self.kind = kind
+        if known_head(head) != "published" and kind != "direct":
+            raise UsageError(
+                f"kalantari2017 of kind {kind!r} blends images and has no output head {head!r}; take the kind direct, "
+                "or the head published."
+            )
+        self.kind, self.head = kind, head
         widths = (18, channels, channels, channels // 2)
         self.convs = nn.ModuleList(
             conv(width, after, size) for width, after, size in zip(widths[:-1], widths[1:], SIZES[:-1], strict=True)
         )
-        self.last = Outputs(widths[-1], OUTPUTS[kind], SIZES[-1])
+        self.last: nn.Conv2d = (Outputs if head == "published" else ZeroConv2d)(widths[-1], OUTPUTS[kind], SIZES[-1])
 
     def forward(self, frames: Tensor) -> Tensor:
         """Frames (B, 3, 6, H, W), registered to the reference, to linear radiance (B, 3, H, W) in [0, 1]."""
@@ -98,7 +104,10 @@ class Kalantari2017(HdrNetwork):
         for layer in self.convs:
             features = torch.relu_(layer(features))
         with full_precision(features):
-            out = torch.sigmoid(self.last(features.to(self.last.weight.dtype)))
+            out = self.last(features.to(self.last.weight.dtype))
+            if self.head != "published":
+                return on_base(self.head, out, frames)
+            out = torch.sigmoid(out)
             return self._blend(out.reshape(len(out), -1, 3, *out.shape[2:]), linear.to(out.dtype))
 
     def _blend(self, out: Tensor, linear: Tensor) -> Tensor:

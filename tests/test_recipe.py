@@ -3,10 +3,12 @@
 import dataclasses
 
 import pytest
+from pydantic import ValidationError
 
 from bench.core import recipe
 from bench.core.errors import UsageError
 from bench.core.optimisation import Stage2
+from bench.core.params import Params
 from bench.core.patching import Patches
 from bench.core.recipe import Caps, Recipe
 from bench.core.registry import methods
@@ -66,6 +68,39 @@ def test_epochs_become_steps_of_whole_batches():
     assert (made.steps, made.batch) == (3 * 1110, 16)
     assert recipe.settings(Recipe(epochs=3, batch=16), BASE, Caps(), 5).steps == 3, "an epoch has a step at least"
     assert recipe.settings(Recipe(steps=7), BASE, Caps(), 17760).steps == 7
+
+
+def differing(stage2, **variant):
+    content = {
+        "profile": "mine",
+        "datasets": {"panoramas": {}},
+        "train": {"panoramas": [0]},
+        "stage2": {"steps": 40, "lr": 0.002},
+        "variants": {"own": {"method": "deephdr", "stage2": stage2} | variant, "common": {"method": "deephdr"}},
+    }
+    return Params.model_validate(content)
+
+
+@pytest.mark.parametrize("kind", ["common", "published"])
+def test_a_variant_differs_from_its_recipe_in_what_it_says_alone(kind):
+    params = differing({"lr": 0.5, "clip": 0.25}, recipe=kind)
+    own, common = (params.runs[f"{name}--panoramas--s0"] for name in ("own", "common"))
+    base = recipe.settings(params.published(own), params.stage2, params.caps, 640)
+    assert params.stage2_of(own, 640) == base.model_copy(update={"lr": 0.5, "clip": 0.25})
+    assert params.stage2_of(common, 640) == params.stage2
+
+
+@pytest.mark.parametrize(
+    ("stage2", "variant", "said"),
+    [
+        ({"lrate": 1}, {}, "variants.own.stage2.lrate: unknown key"),
+        ({"lr": -1}, {}, "variants.own.stage2.lr: Input should be greater than 0"),
+        ({"lr": 1}, {"method": "flow-merge"}, "variants.own.stage2: it isn't trained here"),
+    ],
+)
+def test_a_difference_that_no_training_has_is_refused(stage2, variant, said):
+    with pytest.raises(ValidationError, match=said):
+        differing(stage2, **variant)
 
 
 def test_a_decay_per_epochs_becomes_one_per_steps():

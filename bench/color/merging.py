@@ -1,5 +1,6 @@
-"""Merging frames into radiance: the paper's triangle weights (eq. 1 and 2), the one-line rule, OpenCV's merges."""
+"""Merging frames into radiance: the paper's triangle weights (eq. 1 and 2), the one-line rules, OpenCV's merges."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,10 @@ from bench.core.errors import UsageError
 from bench.core.scene import Array, Radiance, Scene
 
 CLIPPED = 0.9
-"""Stored values of the reference above this, shares of the full range, count as clipped for the one-line rule."""
+"""Stored values of the reference above this, shares of the full range, count as clipped for the one-line rules."""
 
 
-def where_clipped(reference: Values, short: Values, linear: Values) -> Values:
+def short_where_clipped(reference: Values, short: Values, linear: Values) -> Values:
     """Return the one-line rule: for each value the short frame's where the reference's is clipped, else its own.
 
     reference : the reference frame as stored, in [0, 1]; NaN isn't clipped.
@@ -26,10 +27,20 @@ def where_clipped(reference: Values, short: Values, linear: Values) -> Values:
     return short.where(reference > CLIPPED, linear)
 
 
-def short_where_clipped(scene: Scene) -> Radiance:
-    """Return the one-line rule of a bracket of any number of frames, (H, W, 3) float32."""
+def brighter_where_clipped(reference: Values, short: Values, linear: Values) -> Values:
+    """Return the one-line rule with a bound: where the reference is clipped, the brighter of short frame and reference.
+
+    What clipped the reference is at least as bright as what clips it. A short frame that is darker there shows
+    something else: an object that has moved, or what an error of the registration put there. Arguments and result as
+    of `short_where_clipped`.
+    """
+    return short_where_clipped(reference, short.clip(min=linear), linear)
+
+
+def take(scene: Scene, rule: Callable[[Array, Array, Array], Array]) -> Radiance:
+    """Return what a rule of reference and short frame gives of a bracket of any number of frames, (H, W, 3) float32."""
     linear = scene.linear
-    return where_clipped(scene.ldr[scene.reference], linear[int(np.argmin(scene.times))], linear[scene.reference])
+    return rule(scene.ldr[scene.reference], linear[int(np.argmin(scene.times))], linear[scene.reference])
 
 
 def triangle(reference: Array) -> Array:

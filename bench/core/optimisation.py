@@ -110,7 +110,6 @@ class Stage2(Optimisation):
     """Training of the HDR networks (spec part 3)."""
 
     weight_perceptual: float = silent(0.01, "the CA-ViT family's weight for the same sum", ge=0)
-    weight_squared: float = silent(0.0, "L1 alone is printed; of the mean squared difference beside it", ge=0)
     weight_mapping: float = silent(
         1.0, "VQFR's weight of its feature match; here of the error in mean squares of the codebook", ge=0
     )

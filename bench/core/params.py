@@ -80,6 +80,9 @@ class Variant(Section):
     codebook: str | None = Field(default=None, description="a codebook that is trained first and then frozen")
     weights: str | None = Field(default=None, description="others' weights, as import-weights writes them; no training")
     recipe: Kind | None = Field(default=None, description="none: the profile's")
+    stage2: Mapping[str, Any] = Field(
+        default_factory=dict, description="differences from the recipe: a learning rate, say"
+    )
     train: Seeds | None = Field(default=None, description="none: the profile's")
     evaluate: TestSets | None = Field(default=None, description="none: the profile's")
 
@@ -182,8 +185,12 @@ class Params(Section):
         return recipes.patches(self.published(run), self.patches, self.caps)
 
     def stage2_of(self, run: Run, count: int) -> Stage2:
-        """Return steps, batch, learning rate and the like of a run, whose epochs have `count` patches."""
-        return recipes.settings(self.published(run), self.stage2, self.caps, count)
+        """Return steps, batch, learning rate and the like of a run, whose epochs have `count` patches.
+
+        They are its recipe's, and then what its variant says in `stage2`.
+        """
+        found = recipes.settings(self.published(run), self.stage2, self.caps, count)
+        return Stage2.model_validate({**found.model_dump(), **self.variants[run.variant].stage2})
 
     def rows(self, number: int) -> dict[str, str]:
         """Return label -> variant of the rows of the paper's Table `number`, {} where the profile has no such table.
@@ -245,6 +252,10 @@ class Params(Section):
             _expect(f"variants.{name}.method", variant.method, methods)
             if variant.codebook is not None:
                 _expect(f"variants.{name}.codebook", variant.codebook, self.codebooks)
+            try:
+                Stage2.model_validate({**self.stage2.model_dump(), **variant.stage2})
+            except ValidationError as error:
+                raise ValueError(_sentences(error, f"variants.{name}.stage2.")) from error
         derived.check(self, _expect)
         for where, name in self.tables.named():
             _expect(f"tables.{where}", name, self.variants)

@@ -12,9 +12,6 @@ class Patches(Section):
     size: int = Field(default=256, gt=0, multiple_of=8)
     stride: int = Field(default=64, gt=0)
     augment: bool = silent(True, "flips and rotations, as in the training codes of the field")
-    hard: float = silent(
-        0.0, "stage 2: hard patches are repeated until they count this many times as many as all; 0: none is", ge=0
-    )
 
     def need(self, least: int, label: str, why: str) -> None:
         """Raise UsageError if patches have fewer than `least` pixels a side; `why` names what can't take them."""

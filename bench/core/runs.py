@@ -83,7 +83,7 @@ def registration(params: "Params", variant: "Variant") -> str:
     return methods[variant.method].registers or (params.registration if trains(variant) else "none")
 
 
-RULE = "short-where-clipped"
+RULE = "brighter-where-clipped"
 """The method that bases are made with; on registered frames the registration's name stands before it."""
 
 
@@ -91,9 +91,9 @@ def base_of(params: "Params", name: str) -> str | None:
     """Return the row without training that a learned row is compared with, on the frames that it gets.
 
     name : a run or a variant.
-    Of the head `mu-residual` it is `reference-only`; of any other the one-line rule, which is what `rule-residual`
-    gives before the first step. The result is the profile's variant of that method, or, where it has none, the method;
-    None for a row that isn't learned. An unknown name raises UsageError.
+    Of the head `mu-residual` it is `reference-only`; of any other the one-line rule with a bound, which is what
+    `rule-residual` gives before the first step. The result is the profile's variant of that method, or, where it has
+    none, the method; None for a row that isn't learned. An unknown name raises UsageError.
     """
     key = params.runs[name].variant if name in params.runs else name
     if key not in params.variants:
@@ -167,7 +167,7 @@ def check(params: "Params", expect: Callable[[str, str, Mapping[str, Any]], None
         for dataset in _all(tested):
             expect(f"{where}evaluate", dataset, params.datasets)
     for name, variant in params.variants.items():
-        for field in ("train", "codebook", "recipe"):
+        for field in ("train", "codebook", "recipe", "stage2"):
             if getattr(variant, field) and not trains(variant):
                 why = "it has others' weights" if variant.weights else f"{variant.method} has nothing to train"
                 raise ValueError(f"variants.{name}.{field}: it isn't trained here: {why}; remove the field")

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from bench.color.merging import where_clipped
+from bench.color.merging import brighter_where_clipped
 from bench.color.transfer import mu_law, mu_law_inverse
 from bench.core.errors import UsageError
 
@@ -97,18 +97,21 @@ def full_precision(tensor: Tensor) -> AbstractContextManager[object]:
     return nullcontext() if device == "meta" else torch.autocast(device, enabled=False)
 
 
+HEADS = ("published", "mu-residual", "rule-residual")
+"""Output heads, see `Head`."""
+
+
 class Head(nn.Module):
     """Last convolution and range of the output.
 
     "published"     : the convolution's range as published, by default a sigmoid: linear radiance in (0, 1).
     "mu-residual"   : the convolution (zero at the start) is added to the reference frame in the mu-law domain,
                       clamped to [0, 1] there and decoded. Ours, for short trainings.
-    "rule-residual" : the same, added to the one-line rule of the network's frames: the short frame, per channel, where
-                      the reference is clipped, else the reference (`bench.color.merging.where_clipped`). Ours: with
-                      the reference as base a short training is spent on finding this rule.
+    "rule-residual" : the same, added to a one-line rule of the network's frames: where the reference is clipped the
+                      brighter of short frame and reference, per channel, else the reference
+                      (`bench.color.merging.brighter_where_clipped`). Ours: with the reference as base a short training
+                      is spent on finding this rule.
     """
-
-    kinds = ("published", "mu-residual", "rule-residual")
 
     def __init__(
         self,
@@ -124,9 +127,7 @@ class Head(nn.Module):
         published    : turns it into linear radiance where `kind` is "published".
         """
         super().__init__()
-        if kind not in self.kinds:
-            raise UsageError(f"output head {kind!r} is unknown; expected one of {', '.join(self.kinds)}.")
-        self.kind, self.published = kind, published
+        self.kind, self.published = known_head(kind), published
         last = Conv2d if kind == "published" else ZeroConv2d
         self.last: nn.Conv2d = last(channels, 3, 3, padding=1, padding_mode=padding_mode)
 
@@ -136,15 +137,27 @@ class Head(nn.Module):
             out: Tensor = self.last(features.to(self.last.weight.dtype))
             if self.kind == "published":
                 return self.published(out)
-            encoded = mu_law(self._base(frames.to(out.dtype))) + out
-            # The clamp lets gradients through: a pixel pushed out of range could never come back otherwise.
-            encoded = encoded + (torch.clamp(encoded, 0.0, 1.0) - encoded).detach()
-            return mu_law_inverse(encoded)
+            return on_base(self.kind, out, frames)
 
-    def _base(self, frames: Tensor) -> Tensor:
-        """Radiance (B, 3, H, W) that the convolution's output is added to."""
-        middle = frames.shape[1] // 2
-        reference = frames[:, middle, 3:]
-        if self.kind == "mu-residual":
-            return reference
-        return where_clipped(frames[:, middle, :3], frames[:, 0, 3:], reference)
+
+def on_base(kind: str, out: Tensor, frames: Tensor) -> Tensor:
+    """Add what a network gives, (B, 3, H, W), to the base of a head of ours in the mu-law domain; linear radiance.
+
+    kind   : "mu-residual" or "rule-residual", see `Head`.
+    frames : (B, N, 6, H, W), as the network gets them.
+    """
+    middle = frames.shape[1] // 2
+    linear = frames[:, middle, 3:].to(out.dtype)
+    if kind == "rule-residual":
+        linear = brighter_where_clipped(frames[:, middle, :3].to(out.dtype), frames[:, 0, 3:].to(out.dtype), linear)
+    encoded = mu_law(linear) + out
+    # The clamp lets gradients through: a pixel pushed out of range could never come back otherwise.
+    encoded = encoded + (torch.clamp(encoded, 0.0, 1.0) - encoded).detach()
+    return mu_law_inverse(encoded)
+
+
+def known_head(head: str) -> str:
+    """Return the name of an output head; UsageError for one that there isn't."""
+    if head not in HEADS:
+        raise UsageError(f"output head {head!r} is unknown; expected one of {', '.join(HEADS)}.")
+    return head

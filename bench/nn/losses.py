@@ -8,24 +8,15 @@ from bench.nn.vgg import VggFeatures
 
 
 class Fidelity(nn.Module):
-    """L1 in the mu-law domain, plus the L1 of VGG-16 features where a backbone is given, plus a squared term if asked.
-
-    L1 gives each pixel the same say, and most of them differ by noise; PSNR is ruled by the few that differ much. A
-    short training learns what is wrong there from the squared term.
-    """
+    """L1 in the mu-law domain, plus the L1 of VGG-16 features where a backbone is given."""
 
     def __init__(
-        self,
-        features: VggFeatures | None,
-        weight_perceptual: float,
-        weight_reconstruction: float = 1.0,
-        weight_squared: float = 0.0,
+        self, features: VggFeatures | None, weight_perceptual: float, weight_reconstruction: float = 1.0
     ) -> None:
-        """Take the weights of the terms; a weight of zero drops a term, and so does no backbone the perceptual one."""
+        """Take the weights of both terms; a weight of zero or no backbone drops the perceptual term."""
         super().__init__()
         self.features = features if weight_perceptual > 0 else None
         self.weight_perceptual, self.weight_reconstruction = weight_perceptual, weight_reconstruction
-        self.weight_squared = weight_squared
 
     def forward(self, prediction: Tensor, truth: Tensor) -> dict[str, Tensor]:
         """Compare linear radiance (B, 3, H, W); returns weighted terms by name, in float32.
@@ -35,8 +26,6 @@ class Fidelity(nn.Module):
         """
         encoded, target = mu_law(prediction.float()), mu_law(truth.float())
         terms = {"reconstruction": self.weight_reconstruction * F.l1_loss(encoded, target)}
-        if self.weight_squared > 0:
-            terms["squared"] = self.weight_squared * F.mse_loss(encoded, target)
         if self.features is not None:
             terms["perceptual"] = self.weight_perceptual * self.features.distance(encoded, target)
         return terms

@@ -75,7 +75,7 @@ class HdrLearner(Learner):
         self.held_out = held_out
         self.network = network
         self.networks = {"network": network}
-        self.fidelity = Fidelity(features, settings.weight_perceptual, weight_squared=settings.weight_squared)
+        self.fidelity = Fidelity(features, settings.weight_perceptual)
         self.weights: Mapping[str, float] = {"mapping": settings.weight_mapping}
         self.name = "published_losses" if as_published and hasattr(network, "published_losses") else "losses"
 

@@ -6,8 +6,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.color.merging import short_where_clipped
-from bench.color.transfer import mu_law
 from bench.core.errors import UsageError
 from bench.core.scene import Array, Scene
 from bench.core.seeding import generator
@@ -51,29 +49,11 @@ def shares(batch: int, first: int, steps: int, *, rank: int = 0, world: int = 1)
     return [begin + offset for begin in begins for offset in range(share)]
 
 
-HARD = 1e-3
-"""Mean squared error of the one-line rule after the mu-law from which a patch is hard: 30 dB."""
-
-
-def squared_errors(scene: Scene) -> NDArray[np.float64]:
-    """Return the one-line rule's squared error after the mu-law, mean of the channels: (H, W)."""
-    if scene.radiance is None:
-        raise UsageError(f"scene {scene.id!r} has no truth and can't be trained on.")
-    difference = mu_law(np.clip(short_where_clipped(scene), 0, 1)) - mu_law(scene.radiance)
-    return np.asarray((difference.astype(np.float64) ** 2).mean(-1))
-
-
 class PatchStream:
     """An endless, shuffled sequence of patches; sample n is the same whatever was drawn before it."""
 
-    def __init__(
-        self, scenes: Sequence[Scene], *, size: int, stride: int, augment: bool, seed: int, hard: float = 0.0
-    ) -> None:
-        """Cut patches of `size` on a grid of `stride` from scenes with truth; too small scenes raise UsageError.
-
-        hard : patches where the one-line rule fails (`HARD`) are repeated until they count this many times as many as
-               all patches together. Where it fails is little of a picture, and most of the squared error.
-        """
+    def __init__(self, scenes: Sequence[Scene], *, size: int, stride: int, augment: bool, seed: int) -> None:
+        """Cut patches of `size` on a grid of `stride` from scenes with truth; too small scenes raise UsageError."""
         self.scenes, self.size, self.augment, self.seed = scenes, size, augment, seed
         self.places = [
             (index, *corner)
@@ -82,20 +62,7 @@ class PatchStream:
         ]
         if not self.places:
             raise UsageError(f"no {size}x{size} patch fits into any of the {len(scenes)} training scenes.")
-        if hard:
-            self.places += self._repeated(hard)
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
-
-    def _repeated(self, hard: float) -> list[tuple[int, int, int]]:
-        """Return the hard patches of the grid, as many times each as brings them to `hard` times its patches."""
-        chosen = []
-        sums = [np.pad(squared_errors(scene).cumsum(0).cumsum(1), ((1, 0), (1, 0))) for scene in self.scenes]
-        for index, top, left in self.places:
-            total, bottom, right = sums[index], top + self.size, left + self.size
-            error = total[bottom, right] - total[top, right] - total[bottom, left] + total[top, left]
-            if error > HARD * self.size**2:
-                chosen.append((index, top, left))
-        return chosen * max(1, round(hard * len(self.places) / len(chosen))) if chosen else []
 
     def __len__(self) -> int:
         """Count the patches of one epoch, without symmetries."""

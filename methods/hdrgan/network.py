@@ -8,10 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.color.transfer import mu_law, mu_law_inverse
-from bench.core.errors import UsageError
 from bench.core.method import method
 from bench.core.optimisation import Stage2
-from bench.nn.blocks import HdrNetwork, full_precision
+from bench.nn.blocks import HdrNetwork, Head, full_precision
 from bench.nn.losses import Fidelity
 from bench.nn.published import fill_tensorflow
 from bench.nn.tiling import pad_reflect
@@ -87,8 +86,8 @@ class Generator(nn.Module):
     and all earlier nodes there; nodes (0, i) are the merges.
     """
 
-    def __init__(self, channels: tuple[int, ...]) -> None:
-        """`channels` of the scales, the finest first."""
+    def __init__(self, channels: tuple[int, ...], head: str = "published") -> None:
+        """`channels` of the scales, the finest first; `head` makes the final output, "published" like the others."""
         super().__init__()
         self.depth = len(channels)
         self.encoders = nn.ModuleList(Encoder(channels) for _ in range(3))
@@ -99,7 +98,8 @@ class Generator(nn.Module):
                 width = channels[scale]
                 self.ups[f"{stage - 1}{scale + 1}"] = Up(channels[scale + 1], width)
                 self.nodes[f"{stage}{scale}"] = ResidualUnit((stage + 2) * width, width)
-            self.outputs.append(ReflectedSpectralConv2d(channels[0], 3, 1))
+            own = head != "published" and stage == self.depth - 1
+            self.outputs.append(Head(channels[0], head) if own else ReflectedSpectralConv2d(channels[0], 3, 1))
 
     def forward(self, frames: Tensor) -> list[Tensor]:
         """Frames (B, 3, 6, H, W), sides multiples of 2^(depth - 1), both halves in [-1, 1], the second mu-law encoded.
@@ -119,10 +119,19 @@ class Generator(nn.Module):
                 wider = self.ups[f"{stage - 1}{scale + 1}"](below[scale + 1])
                 nodes.append(self.nodes[f"{stage}{scale}"](torch.cat([wider, *known[scale]], 1)))
                 known[scale].append(nodes[-1])
-            with full_precision(nodes[0]):
-                images.append(torch.tanh(output(nodes[0].to(output.weight.dtype))))
+            images.append(self._image(output, nodes[0], frames))
             below = nodes
         return images
+
+    @staticmethod
+    def _image(output: nn.Module, features: Tensor, frames: Tensor) -> Tensor:
+        """Return the mu-law image in [-1, 1] that an output makes of features; `frames` as `forward` gets them."""
+        if isinstance(output, Head):
+            unit = (frames + 1) / 2
+            linear = mu_law_inverse(unit[:, :, 3:])
+            return 2 * mu_law(output(features, torch.cat([unit[:, :, :3], linear], 2))) - 1
+        with full_precision(features):
+            return torch.tanh(output(features.to(next(output.parameters()).dtype)))
 
 
 @method(
@@ -130,7 +139,7 @@ class Generator(nn.Module):
     label="HDR-GAN",
     cites="Niu et al.: HDR-GAN: HDR Image Reconstruction from Multi-Exposed LDR Images with Large Motions, TIP 2021",
     trains=True,
-    heads=("published",),
+    heads=("published", "mu-residual", "rule-residual"),
     presets={
         "published": {"channels": [32, 64, 128]},
         "demo": {"channels": [12, 16, 24]},
@@ -175,11 +184,9 @@ class HdrGan(HdrNetwork):
     """Shortest side of a patch that `learner` trains on, in pixels."""
 
     def __init__(self, *, channels: Sequence[int], head: str = "published") -> None:
-        """The authors' size is 32, 64 and 128 channels: 2,557,382 parameters. There is one head."""
+        """The authors' size is 32, 64 and 128 channels: 2,557,382 parameters; a head of ours is the final output's."""
         super().__init__()
-        if head != "published":
-            raise UsageError(f"HDR-GAN makes mu-law images and keeps its own head; {head!r} isn't offered.")
-        self.generator = Generator(tuple(channels))
+        self.generator = Generator(tuple(channels), head)
         self.multiple = 1 << len(channels) - 1
 
     def forward(self, frames: Tensor) -> Tensor:

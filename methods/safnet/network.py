@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from bench.color.transfer import mu_law
 from bench.core.errors import UsageError
 from bench.core.method import method
-from bench.nn.blocks import Conv2d, HdrNetwork, ZeroConv2d
+from bench.nn.blocks import Conv2d, HdrNetwork, ZeroConv2d, known_head, on_base
 from bench.nn.published import fill, halves_exchanged
 from bench.nn.tiling import in_strips
 from methods.safnet.alignment import Alignment, Correspondence, layer, warp
@@ -110,7 +110,7 @@ class Prediction(NamedTuple):
     label="SAFNet",
     cites="Kong et al.: SAFNet: Selective Alignment Fusion Network for Efficient HDR Imaging, ECCV 2024",
     trains=True,
-    heads=("published",),
+    heads=("published", "mu-residual", "rule-residual"),
     presets={
         "published": {"channels": 40, "features": 20},
         "small": {"channels": 40, "features": 32, "refinement": "small"},
@@ -135,10 +135,12 @@ class SAFNet(HdrNetwork):
     """Alignment, merge, refinement; the sum is clamped to [0, 1]."""
 
     def __init__(self, *, channels: int, features: int, refinement: str = "residual", head: str = "published") -> None:
-        """The authors' size is 40 channels and 20 features: 1,120,849 parameters; SAFNet-S 40 and 32: 566,713."""
+        """The authors' size is 40 channels and 20 features: 1,120,849 parameters; SAFNet-S 40 and 32: 566,713.
+
+        With a head of ours the refinement adds to the head's base, in the mu-law domain, in place of the merge.
+        """
         super().__init__()
-        if head != "published":
-            raise UsageError(f"SAFNet adds to a merge of the frames and has no head {head!r}; use 'published'.")
+        self.head = known_head(head)
         if refinement not in REFINEMENTS:
             raise UsageError(f"SAFNet's refinement {refinement!r} is unknown; expected {', '.join(REFINEMENTS)}.")
         self.align = Alignment(channels)
@@ -153,8 +155,10 @@ class SAFNet(HdrNetwork):
         ties = self.align(frames)
         merged = merge(frames, ties)
         guide = torch.cat([ties.flow_short / FLOW_UNIT, ties.flow_long / FLOW_UNIT, *ties[2:], merged], 1)
-        refined = merged + self.refine(frames, guide, ties)
-        return Prediction(merged, refined.clamp(0, 1))
+        refinement = self.refine(frames, guide, ties)
+        if self.head != "published":
+            return Prediction(merged, on_base(self.head, refinement, frames))
+        return Prediction(merged, (merged + refinement).clamp(0, 1))
 
     def published_losses(
         self, frames: Tensor, truth: Tensor, fidelity: nn.Module, weights: Mapping[str, float]

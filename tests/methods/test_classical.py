@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from bench.color.exposure import encode
-from bench.color.merging import short_where_clipped, triangle_merge
+from bench.color.merging import brighter_where_clipped, short_where_clipped, take, triangle_merge
 from bench.color.registration import registered
 from bench.core.errors import UsageError
 from bench.core.registry import methods
@@ -13,7 +13,8 @@ from bench.core.scene import Scene
 from methods.flow_merge import trust
 
 ALIGNED = ["homography-merge", "ecc-merge", "mtb-merge", "flow-merge"]
-RULES = ["short-where-clipped", "dis-short-where-clipped", "homography-short-where-clipped"]
+RULES = [f"{frames}{rule}-where-clipped" for rule in ("short", "brighter") for frames in ("", "dis-")]
+RULES.append("homography-brighter-where-clipped")
 OPENCV = ["opencv-debevec", "opencv-robertson"]
 TIMES = np.array([1.0, 4.0, 16.0])
 
@@ -117,12 +118,28 @@ def test_opencv_merges_take_any_number_of_frames(light, name):
     np.testing.assert_allclose(radiance[told], light[told], rtol=0.05)
 
 
-@pytest.mark.parametrize("name", ["dis", "homography"])
-def test_the_rule_on_registered_frames_is_the_rule_of_what_the_registration_gives(light, name):
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [("dis", "short"), ("dis", "brighter"), ("homography", "brighter")],
+)
+def test_the_rule_on_registered_frames_is_the_rule_of_what_the_registration_gives(light, name, rule):
     scene = shifted(light, 3, -5)
-    radiance = methods[f"{name}-short-where-clipped"].predict(scene)
-    np.testing.assert_array_equal(radiance, short_where_clipped(registered(scene, name)))
+    radiance = methods[f"{name}-{rule}-where-clipped"].predict(scene)
+    chosen = {"short": short_where_clipped, "brighter": brighter_where_clipped}[rule]
+    np.testing.assert_array_equal(radiance, take(registered(scene, name), chosen))
     assert error(radiance, light) < 0.2 * error(methods["short-where-clipped"].predict(scene), light)
+
+
+def test_a_dark_ghost_on_what_is_clipped_is_refused_by_the_bound_alone():
+    """A wall that clips the reference; in the short frame something dark stands before it."""
+    wall, hidden = np.full((8, 8, 3), 0.6), np.full((8, 8, 3), 0.6)
+    hidden[2:5, 2:5] = 0.01
+    scene = bracket([hidden, wall, wall])
+    ghost = methods["short-where-clipped"].predict(scene)
+    bound = methods["brighter-where-clipped"].predict(scene)
+    np.testing.assert_allclose(ghost[2:5, 2:5], 0.01, rtol=1e-3)
+    np.testing.assert_allclose(bound[2:5, 2:5], 0.25, rtol=1e-3)  # what clips the reference, at four times the exposure
+    np.testing.assert_array_equal(bound[5:], ghost[5:])
 
 
 @pytest.mark.parametrize("name", ALIGNED)

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from bench.color.transfer import mu_law, mu_law_inverse
 from bench.core.errors import UsageError
 from bench.core.registry import methods
+from bench.nn.losses import Fidelity
 from bench.nn.tiling import predict
 from methods.hdrgan.spectral import ReflectedSpectralConv2d
 from tests.methods.rule import case, frames, public_state
@@ -208,8 +209,17 @@ def test_wrong_shapes_and_heads_are_refused(public):
     with pytest.raises(UsageError, match=r"output_2/kernel \(.* here\) is \[32, 3\]"):
         wrong = public | {"UnetppGeneratorS/output_2/kernel": torch.zeros(32, 3)}
         CARD.load_published(CARD.build("published"), wrong)
-    with pytest.raises(UsageError, match="keeps its own head"):
-        CARD.build("smoke", head="mu-residual")
+    with pytest.raises(UsageError, match="output head 'relu' is unknown"):
+        CARD.build("smoke", head="relu")
+
+
+def test_a_head_of_ours_replaces_the_final_output_alone():
+    """Outputs before it are still the authors', and are still trained by their own term."""
+    network = CARD.build("demo", head="rule-residual")
+    frames, truth = torch.rand(1, 3, 6, 16, 16), torch.rand(1, 3, 16, 16)
+    *_, last = network.images(frames)
+    torch.testing.assert_close(mu_law_inverse(last), network(frames))
+    assert set(network.losses(frames, truth, Fidelity(None, 0.0), {})) == {"reconstruction", "supervision"}
 
 
 def test_the_common_loss_compares_all_outputs():

@@ -118,8 +118,10 @@ def test_values_that_are_no_numbers_are_refused(tmp_path):
 def test_unknown_kinds_and_heads_are_refused():
     with pytest.raises(UsageError, match="kind 'wei' of kalantari2017 is unknown; expected one of direct, we, wie"):
         Kalantari2017(kind="wei", channels=4)
-    with pytest.raises(UsageError, match="no output head 'mu-residual'"):
-        CARD.build("smoke", head="mu-residual")
+    with pytest.raises(UsageError, match="output head 'tanh' is unknown"):
+        CARD.build("smoke", head="tanh")
+    with pytest.raises(UsageError, match="kind 'we' blends images and has no output head 'mu-residual'"):
+        CARD.build("we", head="mu-residual")
 
 
 def test_a_blend_starts_as_the_mean_of_its_images():

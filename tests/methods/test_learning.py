@@ -14,7 +14,7 @@ import torch
 from bench.core.params import load
 from bench.core.registry import methods
 from bench.core.scene import GAMMA, Scene
-from bench.nn.blocks import Head
+from bench.nn.blocks import HEADS
 from bench.nn.frames import scene_input
 from bench.nn.losses import Fidelity
 from bench.stages.training import networks
@@ -97,7 +97,7 @@ def still(network, name=""):
     return [tensor for tensor in none if not tensor.startswith(IDLE.get(name, " "))]
 
 
-@pytest.mark.parametrize("head", Head.kinds)
+@pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("name", DIFFERENT)
 def test_a_rows_parts_learn_from_the_first_steps(name, head):
     """Without the mapping loss, which would reach encoders past the output."""
@@ -129,7 +129,7 @@ def test_a_methods_parts_learn_from_the_first_steps(name, head):
     assert not still(network, name)
 
 
-@pytest.mark.parametrize("head", Head.kinds)
+@pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("name", DIFFERENT)
 def test_a_row_falls_below_the_untrained_base(name, head):
     network, batch = row(name, head), bracket(16)

@@ -14,6 +14,7 @@ from bench.train.checkpoint import Checkpoint
 from bench.train.learner import HdrLearner
 from bench.train.loop import fit, seed_parameters, trainable
 from bench.train.patches import PatchStream
+from methods.olc.network import PRIOR_RMS
 from methods.olc.vqgan import NETWORKS
 
 BOOK = {"codes": 16, "segments": "olc"}
@@ -69,14 +70,14 @@ def test_what_adapts_the_widths_trains_though_the_prior_is_frozen(network, tiny_
 
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("weights", ["trained", "random"])
-def test_calibration_gives_every_level_unit_size(network, weights):
+def test_calibration_gives_every_level_the_size_that_u_starts_with(network, weights):
     made = build(network, prior_weights=weights)
     book = made.vqgan.codebook
     codes = book.weight.view(4, -1, book.width).permute(2, 0, 1)[None]
     with torch.no_grad():
         levels = made.vqgan.decoder.features(codes)
     sizes = [float((scale * level).square().mean()) for scale, level in zip(made.prior_scale, levels, strict=True)]
-    assert sizes == pytest.approx([1.0] * 3, rel=1e-4)
+    assert sizes == pytest.approx([PRIOR_RMS**2] * 3, rel=1e-4)
 
 
 def test_a_random_unfrozen_prior_has_row_7s_capacity_and_no_encoder():

@@ -128,8 +128,8 @@ def test_training_lowers_the_loss():
     assert losses[-1] < 0.9 * losses[0] and all(later < 1.2 * earlier for earlier, later in pairwise(losses))
 
 
-def test_other_heads_and_refinements_are_refused():
-    with pytest.raises(UsageError, match="no head 'mu-residual'"):
-        CARD.build("smoke", head="mu-residual")
+def test_unknown_heads_and_refinements_are_refused():
+    with pytest.raises(UsageError, match="output head 'tanh' is unknown"):
+        CARD.build("smoke", head="tanh")
     with pytest.raises(UsageError, match="refinement 'large' is unknown; expected residual, small"):
         CARD.build("smoke", refinement="large")

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from bench.color.merging import short_where_clipped
 from bench.core.errors import UsageError
+from bench.core.registry import methods
 from bench.core.scene import Scene
-from bench.nn.blocks import Head, ResBlock, ZeroConv2d, conv
+from bench.nn.blocks import HEADS, Head, ResBlock, ZeroConv2d, conv
 from bench.nn.frames import scene_input
 
 
@@ -29,14 +29,15 @@ def test_the_head_on_the_rule_and_the_method_without_training_are_one_rule():
         codes[1, 0] = np.rint(np.array([0.89, 0.9, 0.91]) * full)
         scene = Scene("codes", codes, np.array([1.0, 4, 16]), 1)
         radiance = Head(5, "rule-residual")(torch.randn(1, 5, 8, 9), scene_input(scene))[0].permute(1, 2, 0)
-        wanted = short_where_clipped(scene)
+        wanted = methods["brighter-where-clipped"].predict(scene)
         torch.testing.assert_close(radiance.detach(), torch.from_numpy(wanted), rtol=1e-4, atol=1e-6)
         linear, clipped = scene.linear, scene.ldr[1] > 0.9
-        np.testing.assert_array_equal(wanted, np.where(clipped, linear[0], linear[1]))
+        np.testing.assert_array_equal(wanted, np.where(clipped, np.maximum(linear[0], linear[1]), linear[1]))
+        assert (linear[0] < linear[1])[clipped].any() and (linear[0] > linear[1])[clipped].any()
         assert clipped[0, :, 2].all() and not clipped[0, :, 0].any() and wanted.dtype == np.float32
 
 
-@pytest.mark.parametrize("kind", Head.kinds)
+@pytest.mark.parametrize("kind", HEADS)
 def test_a_head_stays_in_the_physical_range(kind, frames):
     head = Head(5, kind)
     torch.nn.init.normal_(head.last.weight, std=3)
@@ -50,7 +51,7 @@ def test_the_published_head_is_the_sigmoid_of_a_convolution(frames):
     torch.testing.assert_close(head(features, frames), torch.sigmoid(head.last(features)))
 
 
-@pytest.mark.parametrize("kind", Head.kinds)
+@pytest.mark.parametrize("kind", HEADS)
 def test_a_head_answers_in_fp32_under_autocast(kind, frames):
     with torch.autocast("cpu", torch.bfloat16):
         assert Head(5, kind)(torch.randn(2, 5, 8, 9).bfloat16(), frames).dtype == torch.float32

@@ -22,14 +22,6 @@ def test_reconstruction_is_the_l1_in_the_mu_law_domain():
     assert float(terms["reconstruction"]) == pytest.approx(wanted, rel=1e-5)
 
 
-def test_the_squared_term_is_a_mean_square_in_the_mu_law_domain_and_off_unless_asked_for():
-    prediction, truth = torch.full((1, 3, 4, 4), 0.5), torch.full((1, 3, 4, 4), 0.125)
-    terms = Fidelity(None, 0.0, weight_squared=20.0)(prediction, truth)
-    wanted = (math.log(1 + 2500) - math.log(1 + 625)) / math.log(5001)
-    assert float(terms["squared"]) == pytest.approx(20 * wanted**2, rel=1e-5)
-    assert float(terms["reconstruction"]) == pytest.approx(wanted, rel=1e-5)
-
-
 def test_the_perceptual_term_compares_encoded_features(features):
     prediction, truth = torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16)
     terms = Fidelity(features, 0.1)(prediction, truth)

@@ -53,6 +53,7 @@ def figures() -> tuple[dict[str, float], float]:
             "reference-only": taken.linear[1],
             "short-where-clipped": rule,
             "dis-short-where-clipped": methods["short-where-clipped"].predict(register(taken, flow)),
+            "dis-brighter-where-clipped": methods["brighter-where-clipped"].predict(register(taken, flow)),
             "flow-merge": methods["flow-merge"].predict(taken),
             "SAFNet-S": predict(network, scene_input(taken), multiple=methods["safnet"].multiple)[0]
             .permute(1, 2, 0)

@@ -1,6 +1,5 @@
 """Training patches: the field's count, every one once an epoch, and nothing that depends on history."""
 
-import dataclasses
 import itertools
 from types import SimpleNamespace
 
@@ -11,7 +10,7 @@ import torch
 from bench.core.errors import UsageError
 from bench.core.scene import Scene
 from bench.nn.frames import scene_input, to_network
-from bench.train.patches import HARD, PatchStream, dihedral, grid, shares, squared_errors
+from bench.train.patches import PatchStream, dihedral, grid, shares
 
 
 def stream(*scenes, size=16, stride=8, augment=False, seed=0):
@@ -159,44 +158,3 @@ def test_scenes_without_truth_are_refused(tiny_scene):
     blind = Scene("blind", tiny_scene.frames, tiny_scene.times, 1)
     with pytest.raises(UsageError, match=r"scene 'blind' has no truth"):
         stream(blind)[0]
-
-
-def ghosted(tiny_scene):
-    """The tiny scene with a ghost in the short frame where the reference is clipped, in one corner."""
-    frames = tiny_scene.frames.copy()
-    frames[:, :10, :10] = np.iinfo(frames.dtype).max
-    radiance = tiny_scene.radiance.copy()
-    radiance[:10, :10] = 1.0
-    frames[0, 2:8, 2:8] = 0
-    return dataclasses.replace(tiny_scene, frames=frames, radiance=radiance)
-
-
-def test_squared_errors_are_those_of_the_one_line_rule(tiny_scene):
-    scene = ghosted(tiny_scene)
-    found = squared_errors(scene)
-    assert found.shape == scene.radiance.shape[:2]
-    np.testing.assert_allclose(found[2:8, 2:8], 1.0, atol=1e-6)
-    np.testing.assert_allclose(found[:2, :10], 0.0, atol=1e-6)
-
-
-def test_hard_patches_are_repeated_and_all_others_are_kept(tiny_scene):
-    # Registered or not, the tiny scene's own noise mustn't count: its truth is what its reference holds.
-    scene = ghosted(tiny_scene)
-    calm = dataclasses.replace(scene, radiance=np.where(squared_errors(scene)[..., None] > 0.5, 1.0, scene.linear[1]))
-    plain = PatchStream([calm], size=16, stride=8, augment=False, seed=0)
-    hard = PatchStream([calm], size=16, stride=8, augment=False, seed=0, hard=2.0)
-    errors = squared_errors(calm)
-    bad = [p for p in plain.places if errors[p[1] : p[1] + 16, p[2] : p[2] + 16].mean() > HARD]
-    assert 0 < len(bad) < len(plain)
-    extra = hard.places[len(plain) :]
-    assert hard.places[: len(plain)] == plain.places
-    assert set(extra) == set(bad)
-    assert len(extra) == len(bad) * round(2.0 * len(plain) / len(bad))
-
-
-def test_without_hard_patches_none_is_repeated(tiny_scene):
-    frames = np.repeat(tiny_scene.frames[1:2], 3, axis=0)
-    still = dataclasses.replace(tiny_scene, frames=frames, times=np.ones(3))
-    calm = dataclasses.replace(still, radiance=np.clip(still.linear[1], 0, 1))
-    patches = PatchStream([calm], size=16, stride=8, augment=False, seed=0, hard=3.0)
-    assert len(patches) == len(stream(calm))

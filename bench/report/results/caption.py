@@ -19,7 +19,10 @@ ERROR = (
 PLUS_MINUS = " (mean ± standard error over seeds and scenes)"
 SUBMITTED = "Submitted rows are others' results, scored here and ranked with the learned rows."
 OWN_HEAD = "keeps its published output layer; other networks end in `{head}`, ours, which adds to {base}"
-BASES = {"mu-residual": "the reference frame", "rule-residual": "the one-line rule of the frames that they get"}
+BASES = {
+    "mu-residual": "the reference frame",
+    "rule-residual": "the brighter of short frame and reference where that is clipped, in the frames that they get",
+}
 """Head of ours -> what it adds to."""
 FRAMES = {
     "none": "as taken",

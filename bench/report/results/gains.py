@@ -12,8 +12,8 @@ NOTHING = "gains nothing"
 NOT_LEARNED = "isn't learned, so there is no base"
 READING = (
     " Gain: PSNR-μ over the base, a row without training on the frames that the row's network gets (registered or as "
-    "taken): what its head gives before the first step, or the one-line rule. Its 95 % interval is paired like that "
-    "of a difference and isn't corrected."
+    "taken): what its head gives before the first step, or the brighter of short frame and reference where that is "
+    "clipped. Its 95 % interval is paired like that of a difference and isn't corrected."
 )
 
 

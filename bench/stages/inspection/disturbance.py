@@ -23,7 +23,7 @@ def inspect_network(params: Params, run: str, device: torch.device) -> dict[str,
     network = networks.read(params, run).to(device)
     assert isinstance(network, OLCNet) and network.vqgan is not None
     entry = params.runs_with_codebook[run]
-    scenes = held_out(params, entry.trainset, registration(params, params.variants[entry.variant]))
+    scenes = held_out(params, entry.trainset, registration=registration(params, params.variants[entry.variant]))
     images = [(frames.to(device), truth.to(device)) for frames, truth in map(tensors, scenes)]
     intact = [network.trace(frames) for frames, _ in images]
     indices = np.concatenate([p.indices.cpu().numpy().reshape(-1) for p in intact if p.indices is not None])

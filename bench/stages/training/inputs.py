@@ -79,7 +79,6 @@ def stream(patches: Patches, scenes: Sequence[Scene], seed: int, stage: str) -> 
         stride=patches.stride,
         augment=patches.augment,
         seed=derive(seed, stage, "patches"),
-        hard=patches.hard if stage == "stage2" else 0.0,
     )
 
 

@@ -1,4 +1,4 @@
-"""A VQGAN on held-out images: training measures it at intervals, inspection looks at it in full."""
+"""A VQGAN on held-out images: training looks at some of the validation scenes, inspection at all test scenes."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from bench.metrics.usage import histogram, perplexity, used_share
 from bench.nn.frames import scene_input
 from bench.nn.tiling import pad_reflect
 from bench.stages.training import inputs
+from bench.stages.training.validation import psnr, validation
 from methods.olc.stage1 import image_of_kind
 from methods.olc.vqgan import VQGAN
 
@@ -43,9 +44,9 @@ class Look(NamedTuple):
     psnr_l: float
 
 
-def held_out(params: Params, dataset: str, registration: str = "none") -> list[Scene]:
-    """Return the test scenes with truth, in the order of their names, with frames registered as a network gets them."""
-    scenes = [scene for scene in inputs.read_split(params, dataset, "test") if scene.radiance is not None]
+def held_out(params: Params, dataset: str, split: str = "test", registration: str = "none") -> list[Scene]:
+    """Return a split's scenes with truth, in the order of their names, frames registered as a network gets them."""
+    scenes = [scene for scene in inputs.read_split(params, dataset, split) if scene.radiance is not None]
     inputs.need_bracket("a network", scenes)
     return [registered(scene, registration) for scene in scenes]
 
@@ -68,13 +69,9 @@ def look(vqgan: VQGAN, frames: Tensor, truth: Tensor, kind: int) -> Look:
     return Look(
         result.quantised.indices[0].cpu().numpy(),
         errors.cpu().numpy(),
-        _psnr(mu_law(made), mu_law(wanted)),
-        _psnr(made, wanted),
+        psnr(mu_law(made), mu_law(wanted)),
+        psnr(made, wanted),
     )
-
-
-def _psnr(made: Tensor, wanted: Tensor) -> float:
-    return float(-10 * torch.log10((made - wanted).square().mean()))
 
 
 def measure(vqgan: VQGAN, images: Sequence[tuple[Tensor, Tensor]]) -> dict[str, float]:
@@ -102,16 +99,18 @@ def measure(vqgan: VQGAN, images: Sequence[tuple[Tensor, Tensor]]) -> dict[str, 
 def observer(params: Params, name: str, vqgan: VQGAN) -> Callable[[], dict[str, float]]:
     """Return what measures codebook `name` on the same few held-out crops at every call; nothing if it isn't observed.
 
-    The scenes lie evenly spread over the sorted names, since neighbours often show one place. They steer nothing:
-    no step, learning rate or stop depends on what is measured. A data set without such scenes raises UsageError.
+    They are of validation scenes or, where a dataset has none, of test scenes, evenly spread over the sorted names,
+    since neighbours often show one place. They steer nothing: no step, learning rate or stop depends on what is
+    measured. A dataset without such scenes raises UsageError.
     """
     every, dataset = params.stage1_of(name).observe_every, params.codebook_runs[name].trainset
     if not every:
         return dict
-    scenes = held_out(params, dataset)
+    split = next(iter(validation(params, dataset)), "test")
+    scenes = held_out(params, dataset, split)
     if not scenes:
         raise UsageError(
-            f"codebook {name} is to be measured every {every} steps, but {dataset} has no test scene with truth. "
+            f"codebook {name} is to be measured every {every} steps, but {dataset} has no {split} scene with truth. "
             "Set stage1.observe_every to 0."
         )
     chosen = sorted({round(place) for place in np.linspace(0, len(scenes) - 1, min(SCENES, len(scenes)))})

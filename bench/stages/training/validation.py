@@ -55,12 +55,13 @@ def network_observer(
         found = []
         for frames, truth in images:
             made = predict(network, frames.to(device), multiple=card.multiple)[0]
-            found.append(_psnr_mu(made.clamp(0, 1).double(), truth.to(device).double()))
+            found.append(psnr(mu_law(made.clamp(0, 1).double()), mu_law(truth.to(device).double())))
         network.train(was_training)
         return {f"{HELD_OUT}psnr-mu": float(np.mean(found))}
 
     return measured
 
 
-def _psnr_mu(made: Tensor, wanted: Tensor) -> float:
-    return float(-10 * torch.log10((mu_law(made) - mu_law(wanted)).square().mean()))
+def psnr(made: Tensor, wanted: Tensor) -> float:
+    """Return the PSNR in dB, with peak 1, of two tensors of one shape: for curves; scores are `bench.metrics`'."""
+    return float(-10 * torch.log10((made - wanted).square().mean()))

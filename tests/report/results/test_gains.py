@@ -64,7 +64,7 @@ def test_rows_without_training_and_rows_without_a_scored_base_say_why(papers, me
     table = scored.table(papers[1], measured(head="published"))
     row = by_method(table)["Proposed"]
     assert row["psnr_mu_gain"] == ""
-    assert "psnr_mu_gain: its base, short-where-clipped, has no scores in this profile" in row["note"]
+    assert "psnr_mu_gain: its base, brighter-where-clipped, has no scores in this profile" in row["note"]
     assert "over their base" not in table.caption and "Gain:" not in table.caption
 
 
@@ -73,7 +73,7 @@ def test_the_base_is_the_variant_that_the_profile_has_of_it(measured, rows):
     made = measured(
         [row._replace(variant="rule") if row.variant == "triangle-merge" else row for row in rows],
         head="published",
-        variants={**variants, "rule": {"method": "short-where-clipped"}},
+        variants={**variants, "rule": {"method": "brighter-where-clipped"}},
     )
     found = gains.gain("full", made, "panoramas")
     assert (found.base, found.difference.mean) == ("rule", pytest.approx(34.2 - 26.8))
@@ -81,7 +81,7 @@ def test_the_base_is_the_variant_that_the_profile_has_of_it(measured, rows):
 
 def test_registered_frames_have_a_base_of_their_own(measured):
     made = measured(head="published", register="dis")
-    assert gains.missing("full", made, "panoramas").startswith("its base, dis-short-where-clipped, has no scores")
+    assert gains.missing("full", made, "panoramas").startswith("its base, dis-brighter-where-clipped, has no scores")
 
 
 def test_a_submission_has_no_known_base(papers, measured, rows):

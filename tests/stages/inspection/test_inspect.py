@@ -168,3 +168,15 @@ class TestDuringTraining:
         assert held_out(params, "panoramas") == []
         with pytest.raises(UsageError, match="no test scene with truth"):
             observer(params, "olc-64--panoramas--s0", network())
+
+    @pytest.mark.parametrize(("splits", "looked_at"), [(["validation"], "validation"), ([], "test")])
+    def test_validation_scenes_are_looked_at_where_there_are_any(
+        self, params, tiny_scene, monkeypatch, splits, looked_at
+    ):
+        asked = []
+        monkeypatch.setattr(observation, "validation", lambda *_: splits)
+        monkeypatch.setattr(
+            observation.inputs, "read_split", lambda _, data, split: asked.append((data, split)) or [tiny_scene]
+        )
+        observer(params, "olc-64--panoramas--s0", network())
+        assert asked == [("panoramas", looked_at)]
