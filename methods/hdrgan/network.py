@@ -87,7 +87,7 @@ class Generator(nn.Module):
     """
 
     def __init__(self, channels: tuple[int, ...], head: str = "published") -> None:
-        """`channels` of the scales, the finest first; `head` makes the final output, "published" like the others."""
+        """`channels` of the scales, the finest first; `head` makes the outputs."""
         super().__init__()
         self.depth = len(channels)
         self.encoders = nn.ModuleList(Encoder(channels) for _ in range(3))
@@ -98,8 +98,9 @@ class Generator(nn.Module):
                 width = channels[scale]
                 self.ups[f"{stage - 1}{scale + 1}"] = Up(channels[scale + 1], width)
                 self.nodes[f"{stage}{scale}"] = ResidualUnit((stage + 2) * width, width)
-            own = head != "published" and stage == self.depth - 1
-            self.outputs.append(Head(channels[0], head) if own else ReflectedSpectralConv2d(channels[0], 3, 1))
+            # All outputs alike: one that had to find the whole image would rule the features that another adds to.
+            own = ReflectedSpectralConv2d(channels[0], 3, 1) if head == "published" else Head(channels[0], head)
+            self.outputs.append(own)
 
     def forward(self, frames: Tensor) -> list[Tensor]:
         """Frames (B, 3, 6, H, W), sides multiples of 2^(depth - 1), both halves in [-1, 1], the second mu-law encoded.
@@ -184,7 +185,7 @@ class HdrGan(HdrNetwork):
     """Shortest side of a patch that `learner` trains on, in pixels."""
 
     def __init__(self, *, channels: Sequence[int], head: str = "published") -> None:
-        """The authors' size is 32, 64 and 128 channels: 2,557,382 parameters; a head of ours is the final output's."""
+        """The authors' size is 32, 64 and 128 channels: 2,557,382 parameters; a head of ours makes all outputs."""
         super().__init__()
         self.generator = Generator(tuple(channels), head)
         self.multiple = 1 << len(channels) - 1

@@ -55,7 +55,8 @@ class ReflectedSpectralConv2d(ReflectedConv2d):
         if "u" in self._buffers:
             super().reset_parameters()
             torch.nn.init.normal_(self.u)
-            self.settle(WARM_UP)
+            if not self.u.is_meta:  # where nothing is computed, iterations only take their time
+                self.settle(WARM_UP)
 
     @torch.no_grad()
     def settle(self, iterations: int) -> None:

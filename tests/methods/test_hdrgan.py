@@ -213,11 +213,12 @@ def test_wrong_shapes_and_heads_are_refused(public):
         CARD.build("smoke", head="relu")
 
 
-def test_a_head_of_ours_replaces_the_final_output_alone():
-    """Outputs before it are still the authors', and are still trained by their own term."""
+def test_a_head_of_ours_makes_all_outputs():
+    """They start alike, and those before the final one are still compared with the truth by their own term."""
     network = CARD.build("demo", head="rule-residual")
     frames, truth = torch.rand(1, 3, 6, 16, 16), torch.rand(1, 3, 16, 16)
-    *_, last = network.images(frames)
+    first, last = network.images(frames)
+    assert torch.equal(first, last)
     torch.testing.assert_close(mu_law_inverse(last), network(frames))
     assert set(network.losses(frames, truth, Fidelity(None, 0.0), {})) == {"reconstruction", "supervision"}
 

@@ -57,7 +57,7 @@ def test_the_weights_of_another_method_are_refused(copied, refused):
 def stressed(copied):
     """The profile of the repository, made small: two places, two values of each knob, five methods; nothing has run."""
     content = yaml.safe_load((ROOT / "profiles/stress/params.yaml").read_text(encoding="utf-8"))
-    plain = {name: content["variants"][name] for name in ("reference-only", "triangle-merge", "short-where-clipped")}
+    plain = {name: content["variants"][name] for name in FLOORS}
     content["simulate"] = {"width": 96, "height": 64, "test": ["courtyard", "sunset"], "train": [], "stress": SHORT}
     content["simulate"] |= {"train_views": 0, "validation_views": 0}
     content |= {"preset": "smoke", "variants": {**plain, "flow-merge": {"method": "flow-merge"}, **variants(copied)}}
@@ -87,7 +87,7 @@ def test_from_views_to_the_page(stressed):
     with (tables / "stress.csv").open(newline="", encoding="utf-8") as file:
         found = list(csv.DictReader(file))
     assert list(dict.fromkeys(row["variant"] for row in found)) == [
-        "reference-only", "triangle-merge", "short-where-clipped", "flow-merge", "plain", "with-codes",
+        *FLOORS, "flow-merge", "plain", "with-codes",
     ]  # fmt: skip
     assert {row["places"] for row in found} == {"2"}
     assert 'id="stress"' in page and "Where methods break: networks" in page
