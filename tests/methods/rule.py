@@ -143,10 +143,14 @@ def run(network, inputs, layer=None):
     return out.numpy(), caught[-1].numpy() if caught else None
 
 
-def multiply_adds(network, edge=256):
-    """Multiply-adds of convolutions and matrix products for one bracket of edge x edge; computes nothing."""
+def multiply_adds(network, edge=64):
+    """Multiply-adds of convolutions and matrix products for one bracket of 256x256; computes nothing.
+
+    They are counted on one of edge x edge and grow with the area, but for what attends over channels (below a
+    thousandth): a pass takes as long as it has operations, and windows make more of them the larger the image.
+    """
     with torch.device("meta"):
         inputs = torch.empty(1, 3, 6, edge, edge)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network.float().to("meta")(inputs)
-    return counter.get_total_flops() // 2
+    return counter.get_total_flops() // 2 * (256 // edge) ** 2

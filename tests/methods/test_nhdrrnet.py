@@ -165,7 +165,7 @@ def test_parameters_and_multiply_adds(port):
     assert counts["parameters"] == 45_486_339
     assert number == 45_486_339 - counts["never_used_parameters"]
     assert sum(b.numel() for b in network.buffers()) == counts["buffer_values"]
-    assert rule.multiply_adds(network) == counts["macs_256x256"]
+    assert rule.multiply_adds(network, 256) == counts["macs_256x256"]
 
 
 def test_every_public_name_is_used_once(port):

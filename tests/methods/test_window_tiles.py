@@ -19,7 +19,7 @@ def test_the_overlap_reaches_as_far_as_the_network_looks(name):
     network = card.build("smoke", **DEPTHS[name]).double().eval()
     for parameter in network.parameters():
         parameter.data += 0.2 * torch.randn(parameter.shape, generator=stream, dtype=torch.float64)
-    frames = torch.rand(1, 3, 6, 8, 264, generator=stream, dtype=torch.float64)
+    frames = torch.rand(1, 3, 6, 8, 152, generator=stream, dtype=torch.float64)
     whole = predict(network, frames, multiple=card.multiple)
     tiled, short = (
         predict(network, frames, multiple=card.multiple, tile=136, overlap=overlap)

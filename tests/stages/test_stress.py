@@ -16,6 +16,8 @@ from bench.stages import layout
 
 from ..core.test_stress import SHORT
 
+FLOORS = ("reference-only", "triangle-merge", "short-where-clipped", "brighter-where-clipped")
+
 
 @pytest.fixture
 def copied(site):
