@@ -161,7 +161,7 @@ def _restarted(rivals: Sequence[Rivals]) -> str:
         own, other = rival.training
         if rival.segments[0] == rival.segments[1] and own.images == other.images and _start(own) != _start(other):
             name = {"olc": "OLC", "vanilla": "vanilla"}[rival.segments[0]]
-            said.append(f"that alone brings {name} {rival.test.phrase(' dB', 'without')}")
+            said.append(f"that alone brings {name} at K = {rival.codes} {rival.test.phrase(' dB', 'without')}")
     if not again:
         said = ["no such pair was measured, so whether a gain of OLC would vanish there stays open", *said]
         return f"Where dead codes restart, {'; '.join(said)}."
