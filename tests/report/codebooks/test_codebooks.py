@@ -220,8 +220,9 @@ class TestSentences:
 class TestFigures:
     @pytest.mark.parametrize("draw", [overlap_figure, kinds_figure, zones_figure])
     def test_equal_codebooks_give_equal_bytes(self, draw, codebooks):
-        assert draw(codebooks) == draw(codebooks)
-        assert draw(codebooks) != draw(codebooks[::-1])
+        made = draw(codebooks)
+        assert draw(codebooks) == made
+        assert draw(codebooks[::-1]) != made
 
     def test_zones_without_cells_are_drawn(self, codebooks):
         empty = by_zone([np.full((2, 2), -1)], {"L1": [np.zeros((2, 2), int)], "H": [np.zeros((2, 2), int)]}, 4, 0)
@@ -250,6 +251,12 @@ def drawn():
     }
 
 
+@pytest.fixture
+def undrawn(drawn, monkeypatch):
+    """Leave plots undrawn: what is asked of the section is in its captions. `drawn` is made before."""
+    monkeypatch.setattr(figures, "png", lambda figure: b"undrawn")
+
+
 class TestOverTraining:
     def test_quantisation_begins_before_the_first_codebook_term(self, curve, late):
         assert quantised_after(late) == 2
@@ -272,6 +279,7 @@ class TestOverTraining:
         assert figures.EARLY not in {line.get_color() for line in figure.axes[0].lines if len(line.get_xdata())}
         assert len(figure.legends[0].get_texts()) == 4
 
+    @pytest.mark.usefixtures("undrawn")
     def test_the_caption_tells_it_where_it_is_so(self, drawn, codebooks, late):
         after = section("tiny", codebooks, [], {codebooks[0].name: late})
         captions = [one.figures[-1].caption for one in (drawn["observed"], after)]
@@ -279,6 +287,7 @@ class TestOverTraining:
 
 
 class TestSection:
+    @pytest.mark.usefixtures("undrawn")
     def test_curves_over_training_appear_where_they_were_measured(self, drawn, codebooks, curve):
         plain = section("tiny", codebooks, [], {codebook.name: curve[["step", "total"]] for codebook in codebooks})
         assert "observed_codebooks" not in {figure.name for figure in plain.figures}
