@@ -75,7 +75,7 @@ where:
 
 .PHONY: test
 test: $(STAMP) ## run the tests
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-slow
 test-slow: $(STAMP) ## kill the pipeline and delete its files at random: does it recover to the byte? (minutes)

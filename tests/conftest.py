@@ -4,6 +4,7 @@ import copy
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,15 @@ SMALL = yaml.safe_load(
     tables: {"1": {rows: [{Proposed: proposed}]}}
     """
 )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that have few tests: they hold the long ones.
+
+    A process takes a file at a time; a long one at the end would leave the other process idle.
+    """
+    tests = Counter(item.path for item in items)
+    items.sort(key=lambda item: tests[item.path])
 
 
 @pytest.fixture(autouse=True)
