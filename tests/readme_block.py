@@ -56,7 +56,7 @@ GAIN = "gain in PSNR-μ over the base of its own frames"
 
 INTRO = """\
 The demo as committed: dB{q}, means of {scenes} test views, {seeds}, protocol `{protocol}`. Networks have
-{least} to {most} times fewer parameters than published ones, {steps} steps of training, and most of them an output
+{least} to {most} times fewer parameters than published ones, {steps} steps of training, and an output
 layer of ours (`{head}`): nothing here ranks the published methods.
 {frames} The rest is in
 [Table 1](reports/demo/tables/table1.md), [Table 2](reports/demo/tables/table2.md) and
@@ -140,7 +140,7 @@ def _gains(means: pd.Series) -> dict[str, str]:
     params = load(ROOT / "params.yaml")
     bases = {variant: base_of(params, variant) for variant in ROWS if variant in params.variants}
     return {
-        variant: f"{means[variant, 'psnr-mu'] - means[base, 'psnr-mu']:+.2f}"
+        variant: f"{round(means[variant, 'psnr-mu'] - means[base, 'psnr-mu'], 2) + 0.0:+.2f}"
         for variant, base in bases.items()
         if (variant, "psnr-mu") in means and (base, "psnr-mu") in means
     }

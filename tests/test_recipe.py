@@ -12,6 +12,7 @@ from bench.core.params import Params
 from bench.core.patching import Patches
 from bench.core.recipe import Caps, Recipe
 from bench.core.registry import methods
+from bench.stages import plan
 
 BASE = Stage2(steps=500, batch=4, lr=1e-3, schedule="one-cycle", ema=0.9, log_every=20, checkpoint_every=100)
 PATCHES = Patches(size=64, stride=32, augment=False)
@@ -88,6 +89,13 @@ def test_a_variant_differs_from_its_recipe_in_what_it_says_alone(kind):
     base = recipe.settings(params.published(own), params.stage2, params.caps, 640)
     assert params.stage2_of(own, 640) == base.model_copy(update={"lr": 0.5, "clip": 0.25})
     assert params.stage2_of(common, 640) == params.stage2
+
+
+def test_the_plan_that_dvc_reads_tells_what_a_variant_says():
+    """Else a training under other settings would count as up to date."""
+    (told, plain) = (plan.document(differing(said))["variants"] for said in ({"lr": 0.5}, {}))
+    assert told["own"] == plain["own"] | {"stage2": {"lr": 0.5}}
+    assert told["common"] == plain["common"]
 
 
 @pytest.mark.parametrize(

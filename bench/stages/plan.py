@@ -112,7 +112,7 @@ def _codebook(params: Params, key: str) -> dict[str, Any]:
 
 
 def _variant(params: Params, variant: Variant) -> dict[str, Any]:
-    chosen = {"options": dict(variant.options), "recipe": variant.recipe}
+    chosen = {"options": dict(variant.options), "recipe": variant.recipe, "stage2": dict(variant.stage2)}
     stated = {name: value for name, value in chosen.items() if value}
     return {"method": variant.method, "preset": variant.preset, **stated}
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from bench.color.transfer import mu_law
 from bench.core.errors import UsageError
 from bench.core.method import method
-from bench.nn.blocks import Conv2d, HdrNetwork, ZeroConv2d, known_head, on_base
+from bench.nn.blocks import Conv2d, HdrNetwork, ZeroConv2d, full_precision, known_head, on_base
 from bench.nn.published import fill, halves_exchanged
 from bench.nn.tiling import in_strips
 from methods.safnet.alignment import Alignment, Correspondence, layer, warp
@@ -157,7 +157,8 @@ class SAFNet(HdrNetwork):
         guide = torch.cat([ties.flow_short / FLOW_UNIT, ties.flow_long / FLOW_UNIT, *ties[2:], merged], 1)
         refinement = self.refine(frames, guide, ties)
         if self.head != "published":
-            return Prediction(merged, on_base(self.head, refinement, frames))
+            with full_precision(refinement):
+                return Prediction(merged, on_base(self.head, refinement.to(frames.dtype), frames))
         return Prediction(merged, (merged + refinement).clamp(0, 1))
 
     def published_losses(

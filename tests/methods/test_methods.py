@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.color.merging import triangle
+from bench.color.merging import brighter_where_clipped, triangle
 from bench.color.transfer import mu_law
 from bench.core.errors import UsageError
 from bench.core.registry import methods
@@ -81,6 +81,17 @@ def test_the_head_on_the_rule_starts_as_the_method_without_training(name, tiny_s
     """By which the gain of a learned row is told from what its head was given."""
     radiance = run(name, tiny_scene, "rule-residual")
     np.testing.assert_allclose(radiance, run("brighter-where-clipped", tiny_scene), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in LEARNED if "rule-residual" in methods[name].heads])
+def test_the_base_is_not_rounded_under_autocast(name, tiny_scene):
+    """In bfloat16 0.9 is another number: what counts as clipped would differ from training to prediction."""
+    network, frames = build(name, head="rule-residual").eval(), scene_input(tiny_scene)[..., :32, :32]
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        made = network(frames)
+    middle, short = frames[:, 1], frames[:, 0, 3:]
+    assert made.dtype == torch.float32
+    torch.testing.assert_close(made, brighter_where_clipped(middle[:, :3], short, middle[:, 3:]), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", LEARNED)

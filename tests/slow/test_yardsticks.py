@@ -74,6 +74,12 @@ def test_what_learned_on_real_captures_works_on_simulated_ones(figures: tuple[di
     assert means["SAFNet-S"] > means["flow-merge"]
 
 
+def test_one_line_on_registered_frames_is_above_both(figures: tuple[dict[str, float], float]) -> None:
+    """Which is why networks start from it."""
+    means, _ = figures
+    assert means["dis-brighter-where-clipped"] > max(means["SAFNet-S"], means["flow-merge"])
+
+
 def test_ghosts_not_noise_decide(figures: tuple[dict[str, float], float]) -> None:
     means, share = figures
     assert means["short-where-clipped"] <= means["SAFNet-S"] - 2

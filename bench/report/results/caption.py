@@ -135,10 +135,20 @@ def made_with(params: Params, cards: Cards) -> dict[str, str]:
         "frames": " and ".join(FRAMES.get(name, name) for name in told("register", params.registration)),
         "perceptual backbone": " and ".join(backbones),
         "training": ", ".join(schedule) + (f" on {' and '.join(device)}" if any(device) else "") or "none",
-        "recipe": " and ".join(RECIPES[name] for name in told("recipe", params.recipe)),
+        "recipe": " and ".join(RECIPES[name] for name in told("recipe", params.recipe)) + _differing(params),
         "widths preset": " and ".join(told("preset", params.preset)),
         **({"codebooks": sizes} if sizes else {}),
     }
+
+
+def _differing(params: Params) -> str:
+    """Tell which variants differ from their recipe, and in what; "" if none does."""
+    said = [
+        f"{name} with {', '.join(f'{key} {value}' for key, value in variant.stage2.items())}"
+        for name, variant in params.variants.items()
+        if variant.stage2
+    ]
+    return f", but {' and '.join(said)}" if said else ""
 
 
 def _codebook_sizes(params: Params) -> str:

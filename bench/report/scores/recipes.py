@@ -29,9 +29,9 @@ UNKNOWN = "its publication doesn't tell"
 NO_CLIP = "no clipping"
 CAPTION = (
     "Two lines a method: the recipe that its row was trained with here, and the published one on its card. `common` is "
-    "one recipe for all (stage2 and patches of the parameter file; own terms are those that a method can't be trained "
-    "without, such as HDR-GAN's discriminator). `published` is the card's; where the publication is silent, the "
-    "parameter file decides. T is the mu-law, mu = 5000."
+    "one recipe for all (stage2 and patches of the parameter file, but for what a variant says differently; own terms "
+    "are those that a method can't be trained without, such as HDR-GAN's discriminator). `published` is the card's; "
+    "where the publication is silent, the parameter file decides. T is the mu-law, mu = 5000."
 )
 
 
