@@ -133,6 +133,26 @@ def test_a_blend_starts_as_the_mean_of_its_images():
         assert run(CARD.build(kind), batch)[0].std() > 0.01
 
 
+@pytest.mark.parametrize("kind", ["we", "wie"])
+def test_a_blend_learns_stays_physical_and_looks_at_every_frame(kind):
+    """As every method's smallest preset is asked to; Kalantari's is the kind that makes radiance itself."""
+    torch.manual_seed(0)
+    network = Kalantari2017(kind=kind, channels=4)
+    optimiser = torch.optim.Adam(network.parameters(), lr=5e-3)
+    batch, truth = torch.rand(2, 3, 6, 16, 13), torch.rand(2, 3, 16, 13)
+    for _ in range(3):
+        optimiser.zero_grad()
+        F.l1_loss(network(batch), truth).backward()
+        optimiser.step()
+    assert all(part.grad.any() for part in network.parameters())
+    seen = batch.requires_grad_()
+    network(seen).sum().backward()
+    assert (seen.grad.abs().sum((0, 2, 3, 4)) > 0).all()
+    for frames_of in (torch.zeros, torch.ones):
+        made = network(frames_of(1, 3, 6, 7, 9))
+        assert made.isfinite().all() and made.min() >= 0 and made.max() <= 1
+
+
 def test_frames_are_registered_by_flow(tiny_scene):
     assert CARD.registers == "dis" and not methods["ahdrnet"].registers
     found = registered(tiny_scene, CARD.registers)

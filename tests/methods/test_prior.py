@@ -70,7 +70,7 @@ def test_what_adapts_the_widths_trains_though_the_prior_is_frozen(network, tiny_
 
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("weights", ["trained", "random"])
-def test_calibration_gives_every_level_the_size_that_u_starts_with(network, weights):
+def test_calibration_gives_every_level_the_same_size(network, weights):
     made = build(network, prior_weights=weights)
     book = made.vqgan.codebook
     codes = book.weight.view(4, -1, book.width).permute(2, 0, 1)[None]

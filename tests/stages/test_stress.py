@@ -16,7 +16,7 @@ from bench.stages import layout
 
 from ..core.test_stress import SHORT
 
-FLOORS = ("reference-only", "triangle-merge", "short-where-clipped", "brighter-where-clipped")
+FLOORS = load(ROOT / "profiles/stress/params.yaml").tables.floors
 
 
 @pytest.fixture

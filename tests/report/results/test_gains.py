@@ -60,7 +60,7 @@ def test_a_row_that_gains_nothing_is_marked_and_the_caption_says_so(papers, meas
 def test_rows_without_training_and_rows_without_a_scored_base_say_why(papers, measured, rows):
     notes = {name: row["note"] for name, row in by_method(scored.table(papers[1], measured())).items()}
     assert "psnr_mu_gain: isn't learned, so there is no base" in notes["triangle-merge"]
-    # Without the head on the reference, the base is the one-line rule, which this profile doesn't run.
+    # Without the head on the reference, the base is the one-line rule with its bound, which this profile doesn't run.
     table = scored.table(papers[1], measured(head="published"))
     row = by_method(table)["Proposed"]
     assert row["psnr_mu_gain"] == ""

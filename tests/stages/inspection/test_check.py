@@ -36,7 +36,7 @@ def set_scores(site, **means):
 
 @pytest.fixture
 def based(site):
-    """Give the profile scores of its networks' base: those of the one-line rule on frames as taken."""
+    """Give the profile scores of its networks' base: those of the bounded rule on frames as taken."""
 
     def change(rows):
         rule = rows[rows["variant"] == "brighter-where-clipped"]
