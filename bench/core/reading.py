@@ -1,0 +1,258 @@
+"""Text and bytes that come from outside: only regular files, bounded sizes, one sentence for whatever is wrong.
+
+Whatever reads a file that a user names goes through here (images through `bench.io`, which begins here too), so that a
+pipe, an endless device, a file of gigabytes or a bomb of aliases ends in a sentence, never in a wait.
+"""
+
+import json
+import math
+import re
+import stat
+from collections.abc import Hashable, Iterator, Mapping
+from fractions import Fraction
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bench.core.errors import UsageError
+
+TEXT_LIMIT = 64 << 20
+"""Bytes of a text file. The longest that the project writes itself, a scores.csv, has some ten million."""
+
+YAML_LIMIT = 4 << 20
+"""Bytes of a YAML file. The demo's dvc.lock, the longest, is a twentieth of it."""
+
+DEPTH = 50
+"""Levels of nested brackets or blocks in a text; settings have six."""
+
+NODES = 1_000_000
+"""Values of a YAML text with every alias written out. Nine lists of nine aliases each would be 10^9."""
+
+LONGEST_NAME = 100
+"""Characters. A file's temporary name adds some thirty, a scene's prediction its own; file systems allow 255 bytes."""
+
+NAME = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9._+-]*")
+"""What may become a path, a stage or a word of a shell: a leading dash reads as an option, a leading dot hides."""
+
+
+def shown(name: object) -> str:
+    """Return `name` as text that can't forge a line or colour a terminal: what can't be printed is written escaped."""
+    text = str(name)
+    safe = "".join(c if c.isprintable() and not 0xD800 <= ord(c) < 0xE000 else ascii(c)[1:-1] for c in text)
+    return safe if len(safe) <= 300 else f"{safe[:140]}...{safe[-140:]}"
+
+
+def need_name(name: object, what: str) -> str:
+    """Return `name` if it may become a path, a stage or a shell's word; otherwise UsageError.
+
+    what : of what it is the name, for the message: "variant", "--name".
+    """
+    if isinstance(name, str) and NAME.fullmatch(name) and len(name) <= LONGEST_NAME:
+        return name
+    raise UsageError(
+        f"{what} {shown(repr(name))}: a name has letters, digits, dots, dashes, underscores and plus signs "
+        f"(A-Z a-z 0-9 . _ + -), doesn't begin with a dot or a dash, and has at most {LONGEST_NAME} characters."
+    )
+
+
+def need_regular(path: str | PathLike[str], at_most: int | None = None, lifted_by: str = "") -> Path:
+    """Return `path` if it is a regular file, or a link to one, of at most that many bytes; otherwise UsageError.
+
+    at_most   : bytes; None: any number.
+    lifted_by : what lifts the bound, for the message: "--largest-file".
+
+    The file isn't opened: opening a pipe waits for whoever writes to it.
+    """
+    path = Path(path)
+    try:
+        found = path.stat()
+    except (OSError, ValueError) as error:  # ValueError: a NUL within the name
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{shown(path)}: can't be read ({reason}); name an existing file.") from error
+    if not stat.S_ISREG(found.st_mode):
+        kind = next((word for test, word in _KINDS if test(found.st_mode)), "no regular file")
+        raise UsageError(f"{shown(path)}: this is {kind}; expected a file.")
+    if at_most is not None and found.st_size > at_most:
+        lift = f" {lifted_by} lifts this." if lifted_by else ""
+        raise UsageError(
+            f"{shown(path)}: has {found.st_size:,} bytes, more than the {at_most:,} that are read of such a file.{lift}"
+        )
+    return path
+
+
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+)
+
+
+def read_bytes(path: str | PathLike[str], at_most: int = TEXT_LIMIT, lifted_by: str = "") -> bytes:
+    """Return the content of a regular file of at most `at_most` bytes; otherwise UsageError (see `need_regular`)."""
+    path = need_regular(path, at_most, lifted_by)
+    try:
+        with path.open("rb") as file:
+            content = file.read(at_most + 1)
+    except OSError as error:
+        raise UsageError(f"{shown(path)}: can't be read ({error.strerror}).") from error
+    if len(content) > at_most:  # files of /proc and growing ones have no size beforehand
+        raise UsageError(f"{shown(path)}: has more than the {at_most:,} bytes that are read of such a file.")
+    return content
+
+
+def read_text(path: str | PathLike[str], at_most: int = TEXT_LIMIT) -> str:
+    """Return the text of a regular UTF-8 file, without a byte order mark; otherwise UsageError."""
+    content = read_bytes(path, at_most)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{shown(path)}: not UTF-8 text (byte {error.start}); save it as UTF-8.") from error
+
+
+def read_json(path: str | PathLike[str], at_most: int = TEXT_LIMIT) -> dict[str, Any]:
+    """Return the object that a JSON file holds; otherwise UsageError, also for a list, a number or null.
+
+    NaN and Infinity, which JSON lacks, are read as Python writes them.
+    """
+    text = read_text(path, at_most)
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:  # ValueError: also an integer of 5000 digits
+        reason = "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
+        raise UsageError(f"{shown(path)}: not valid JSON ({reason}).") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"{shown(path)}: expected a JSON object {{...}}, got {_what(content)}.")
+    return content
+
+
+def read_yaml(path: str | PathLike[str]) -> dict[str, Any]:
+    """Return the mapping that a YAML file holds; otherwise UsageError (see `parse_yaml`)."""
+    return parse_yaml(read_text(path, YAML_LIMIT), shown(path))
+
+
+def parse_yaml(text: str, where: str) -> dict[str, Any]:
+    """Return the mapping in a YAML text of null, booleans, numbers, text, lists and mappings.
+
+    text  : one document.
+    where : its name, for messages.
+
+    UsageError, one sentence that begins with `where`: a text that isn't YAML, more than DEPTH levels, more than NODES
+    values once aliases are written out, an alias within what it stands for, a key given twice (PyYAML would take the
+    last, DVC refuses the file), other tags (dates, sets, bytes, Python's own), and anything but a mapping.
+    """
+    try:
+        _measure(text, where)
+        content = yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise UsageError(f"{where}: not valid YAML: {_fault(error)}") from error
+    except (ValueError, TypeError, AttributeError, KeyError, IndexError, OverflowError, RecursionError) as error:
+        # What PyYAML's own constructors let through: `!!int x`, an integer of 5000 digits, a mapping as a key.
+        raise UsageError(f"{where}: holds a value that can't be read: {shown(' '.join(str(error).split()))}") from error
+    if not isinstance(content, dict):
+        raise UsageError(
+            f"{where}: holds {_what(content)}; expected a mapping of names to values, such as `profile: mine`."
+        )
+    return content
+
+
+def _fault(error: yaml.YAMLError) -> str:
+    problem = getattr(error, "problem", None)
+    mark = getattr(error, "problem_mark", None)
+    if problem is None:
+        return shown(" ".join(str(error).split()))
+    return shown(f"{problem} (line {mark.line + 1}, column {mark.column + 1})" if mark else problem)
+
+
+def _measure(text: str, where: str) -> None:
+    """Raise UsageError for a text whose values would be too many or too deep, before one of them is built."""
+    sizes: dict[str, int] = {}
+    open_: list[tuple[str | None, int]] = []  # anchor of each block that is open, and the count before it
+    count = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = open_.pop()
+            if anchor is not None:
+                sizes[anchor] = count - before
+            continue
+        if isinstance(event, yaml.AliasEvent):
+            if any(anchor == event.anchor for anchor, _ in open_):
+                raise UsageError(f"{where}: the alias *{shown(event.anchor)} stands within what it stands for.")
+            count += sizes.get(event.anchor or "", 1)
+        elif isinstance(event, yaml.NodeEvent):
+            count += 1
+            if isinstance(event, yaml.CollectionStartEvent):
+                open_.append((event.anchor, count - 1))
+            elif event.anchor:
+                sizes[event.anchor] = 1
+        if len(open_) > DEPTH:
+            raise UsageError(f"{where}: values are nested more than {DEPTH} levels deep.")
+        if count > NODES:
+            raise UsageError(f"{where}: holds more than {NODES:,} values once its aliases are written out.")
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader without dates, sets and bytes, which refuses a key that is given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: dict[Hashable, yaml.Mark] = {}
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str | int | float | bool | None):
+                raise yaml.constructor.ConstructorError(None, None, "a key is no text or number", key_node.start_mark)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {shown(repr(key))} is given twice", key_node.start_mark
+                )
+            seen[key] = key_node.start_mark
+        return super().construct_mapping(node, deep)
+
+    def refused(self, node: yaml.Node) -> Any:
+        kind = {"timestamp": "a date"}.get(kind := node.tag.rpartition(":")[2], f"of the kind {kind}")
+        raise yaml.constructor.ConstructorError(
+            None, None, f"a value is {kind}; put it in quotes if text is meant", node.start_mark
+        )
+
+
+for _tag in ("timestamp", "binary", "set", "omap", "pairs"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _Loader.refused)
+
+
+def _what(content: object) -> str:
+    if content is None:
+        return "nothing"
+    if isinstance(content, Mapping):
+        return "a mapping"
+    return "a list" if isinstance(content, list) else f"the value {shown(repr(content))}"
+
+
+def positive_number(text: str, longest: int = 40) -> float:
+    """Return the positive finite number written as `0.25`, `1e-3` or `1/250`; ValueError for anything else.
+
+    The exponent is bounded before anything is computed: Python would spell out the billion digits of 1e999999999.
+    """
+    text = text.strip()
+    if len(text) > longest or not _NUMBER.fullmatch(text):
+        raise ValueError(f"{shown(repr(text))} is no number such as 0.25, 1e-3 or 1/250")
+    try:
+        value = float(Fraction(text))
+    except (ZeroDivisionError, OverflowError) as error:
+        raise ValueError(f"{shown(repr(text))} is no finite number") from error
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{shown(repr(text))} is not a positive, finite number")
+    return value
+
+
+_NUMBER = re.compile(r"\+?(\d+/\d+|(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?)", re.ASCII)
+
+
+def lines(text: str) -> Iterator[tuple[int, str]]:
+    """Yield number, from 1, and content of each line that isn't empty or a comment (`#`)."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if (content := line.strip()) and not content.startswith("#"):
+            yield number, content
