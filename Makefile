@@ -12,6 +12,8 @@ NIGHT := work/nightly
 # Stages call `python`: it must be the one of .venv.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export VIRTUAL_ENV := $(CURDIR)/.venv
+# Tests and stages start Python some hundred times; where compiled modules aren't kept, each start compiles them again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## print this list

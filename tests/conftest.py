@@ -38,12 +38,17 @@ SMALL = yaml.safe_load(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that have few tests: they hold the long ones.
+    """Begin with the files that have few tests, and let those that need the workshop alternate with the others.
 
-    A process takes a file at a time; a long one at the end would leave the other process idle.
+    A process takes a file at a time. Files of few tests hold the long ones, and a long one at the end would leave the
+    other process idle; so would a second file that waits for the workshop while the first one makes it.
     """
     tests = Counter(item.path for item in items)
-    items.sort(key=lambda item: tests[item.path])
+    waiting = {item.path for item in items if "workshop" in getattr(item, "fixturenames", ())}
+    turns: dict[Path, int] = {}
+    for group in (waiting, tests.keys() - waiting):
+        turns |= {path: turn for turn, path in enumerate(sorted(group, key=lambda path: (tests[path], path)))}
+    items.sort(key=lambda item: (turns[item.path], item.path not in waiting))
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Folders that all processes of a test run read, made by the first that needs them."""
+"""Folders that all processes of a test run read, made by the first that needs them, and reports without drawings."""
 
 import os
 import shutil
@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from PIL import Image
+
+from bench.report.figures import style
 
 
 def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
@@ -22,3 +25,8 @@ def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], ob
             make(folder)
             done.touch()
     return folder
+
+
+def undrawn(patch: pytest.MonkeyPatch) -> None:
+    """Leave a report's figures empty: drawing is most of its time, and few tests look at pictures."""
+    patch.setattr(style, "_pixels", lambda figure: Image.new("RGB", (8, 8)))

@@ -12,7 +12,7 @@ from bench.io.tables import write_scores
 from bench.provenance.evidence import Evidence
 from bench.stages.reporting import report
 from bench.stages.scoring import summarize
-from tests.shared import shared
+from tests.shared import shared, undrawn
 
 from ..report.conftest import card, parameters, score_rows, write_json
 
@@ -75,6 +75,7 @@ def complete(folder: Path) -> None:
     """Fill a folder with the invented profile, its report and its lock file."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        undrawn(patch)
         params = invented()
         fill(params)
         summarize.run(params)

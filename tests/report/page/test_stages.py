@@ -7,14 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from bench.core.errors import UsageError
 from bench.io.tables import read_scores
-from bench.report.figures import style
 from bench.stages.reporting import report
 from bench.stages.scoring import summarize
 from tests.report.conftest import QUALITY, fill, parameters, variant, write_score_files
+from tests.shared import undrawn
 
 
 def files(folder):
@@ -139,8 +138,9 @@ ALONE = {"codebooks": {}, "variants": {"reference-only": variant("reference-only
 )
 def test_what_a_profile_lacks_is_absent_from_its_report(changes, sections, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    undrawn(monkeypatch)
     params = parameters(**changes)
-    # Scores alone are enough to see which sections there are; drawing all pictures each time would take long.
+    # Scores alone are enough to see which sections there are.
     write_all = write_score_files if params.runs else fill
     write_all(params)
     summarize.run(params)
@@ -156,7 +156,7 @@ def test_what_a_profile_lacks_is_absent_from_its_report(changes, sections, tmp_p
 
 
 def test_a_report_is_not_replaced_by_one_that_would_lack_its_parts(tiny, monkeypatch):
-    monkeypatch.setattr(style, "_pixels", lambda figure: Image.new("RGB", (8, 8)))  # drawing takes most of the time
+    undrawn(monkeypatch)
     summarize.run(tiny)
     (tiny.reports / "index.html").write_text("an earlier page")
     before = files(tiny.reports)
@@ -171,7 +171,8 @@ def test_a_report_is_not_replaced_by_one_that_would_lack_its_parts(tiny, monkeyp
     assert files(tiny.reports) != before
 
 
-def test_leftovers_of_an_earlier_report_go_and_views_are_copied(bare):
+def test_leftovers_of_an_earlier_report_go_and_views_are_copied(bare, monkeypatch):
+    undrawn(monkeypatch)
     (bare.reports / "tables").mkdir(parents=True)
     (bare.reports / "tables" / "codebooks.csv").write_text("old")
     views = bare.work / "raw" / "panoramas" / "views.csv"

@@ -13,6 +13,7 @@ from bench.stages import layout
 from bench.stages.reporting import report, submitted
 from bench.stages.scoring import summarize
 from tests.report.conftest import frame, records
+from tests.shared import undrawn
 
 
 def submission(rows, name="my-net", **changes):
@@ -133,7 +134,8 @@ def test_the_pages_sentence_on_learned_rows_leaves_submissions_out(papers, measu
     assert findings(scored.table(papers[1], made)) == findings(scored.table(papers[1], measured()))
 
 
-def test_page_and_files(bare, rows):
+def test_page_and_files(bare, rows, monkeypatch):
+    undrawn(monkeypatch)
     save([*submission(rows), *submission(rows, protocol="sctnet@1")])
     summarize.run(bare)
     report.run(bare)

@@ -10,6 +10,7 @@ from bench.stages.data import fetch, prepare
 from bench.stages.reporting import report
 from bench.stages.scoring import evaluate, summarize
 from tests.data import builders
+from tests.shared import undrawn
 
 TOO = ("reference-only", "ahdrnet")
 """Variants that are evaluated on Tursun's set, too."""
@@ -31,7 +32,8 @@ def truthless(site, tmp_path):
     return changed
 
 
-def test_it_is_predicted_shown_and_not_scored(truthless):
+def test_it_is_predicted_shown_and_not_scored(truthless, monkeypatch):
+    undrawn(monkeypatch)
     params = truthless.params
     names = [name for name, entry in params.evaluations.items() if entry.dataset == "tursun"]
     for name in names:

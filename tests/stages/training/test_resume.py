@@ -74,25 +74,34 @@ def marked(curve):
 
 @pytest.mark.parametrize("verb", ["train", "codebook"])
 def test_a_killed_training_goes_on_and_ends_as_an_uninterrupted_one(long, environment, verb):
-    weights, card, curve = outs(long, verb)
+    """The codebook by its own command, the network by `dvc repro`, which deletes a stage's outs before it runs it."""
+    results = weights, card, curve = outs(long, verb)
     long.run(verb, name(long, verb))
-    whole = [path.read_bytes() for path in (weights, card, curve)]
-    for path in (weights, card, curve):
-        path.unlink()
+    whole = [path.read_bytes() for path in results]
 
     line = [sys.executable, "-m", "bench", verb, name(long, verb)]
+    if verb == "train":
+        subprocess.run(dvc("init", "--no-scm", "--quiet"), cwd=long.folder, env=environment, check=True)
+        line = dvc("repro", "--quiet", "--single-item", "--force", f"train@{long.plain}")
+    else:
+        for path in results:
+            path.unlink()
     checkpoint = kill_at_first_checkpoint(line, long, environment)
-    assert not weights.exists()
+    assert not [path for path in results if path.exists()]
     assert EVERY <= mark(checkpoint) < STEPS
 
-    long.run(verb, name(long, verb))
+    subprocess.run(line, cwd=long.folder, env=environment, check=True, capture_output=True)
     assert [weights.read_bytes(), card.read_bytes()] == whole[:2]
-    lines = curve.read_text(encoding="utf-8").splitlines()
     assert marked(curve.read_text(encoding="utf-8"))
-    assert [line for number, line in enumerate(lines) if number != 1] == [
-        line for number, line in enumerate(whole[2].decode().splitlines()) if number != 1
+    resumed, before = curve.read_text(encoding="utf-8").splitlines(), whole[2].decode().splitlines()
+    assert [line for number, line in enumerate(resumed) if number != 1] == [
+        line for number, line in enumerate(before) if number != 1
     ]
     assert not checkpoints(long)
+
+
+def dvc(*words):
+    return [sys.executable, "-m", "dvc", *words]
 
 
 def test_a_checkpoint_of_other_parameters_is_left_alone(long, environment):
@@ -110,25 +119,3 @@ def test_a_checkpoint_of_other_parameters_is_left_alone(long, environment):
     checkpoint.unlink()
     changed.run("train", changed.plain)
     assert weights.read_bytes() == resumed
-
-
-def test_a_checkpoint_survives_that_dvc_removes_outputs(long, environment):
-    """`dvc repro` deletes a stage's outs before it runs it; the checkpoint lies outside of them."""
-    results = outs(long, "train")
-    long.run("train", long.plain)
-    whole = [path.read_bytes() for path in results]
-
-    def dvc(*words):
-        return [sys.executable, "-m", "dvc", *words]
-
-    quiet = {"cwd": long.folder, "env": environment, "check": True, "capture_output": True}
-    subprocess.run(dvc("init", "--no-scm", "--quiet"), **quiet)
-    repro = dvc("repro", "--single-item", "--force", f"train@{long.plain}")
-    checkpoint = kill_at_first_checkpoint(repro, long, environment)
-    assert not [path for path in results if path.exists()]
-    assert EVERY <= mark(checkpoint) < STEPS
-
-    subprocess.run(repro, **quiet)
-    assert [path.read_bytes() for path in results[:2]] == whole[:2]
-    assert marked(results[2].read_text(encoding="utf-8"))
-    assert not checkpoints(long)
