@@ -73,9 +73,10 @@ def test_an_untrained_profile_fails_and_every_finding_is_printed(based, capsys):
         based.run("check")
     assert failure.value.exit_code == 1
     lines = capsys.readouterr().out.splitlines()
-    assert all(line.startswith(("ok  ", "FAIL")) for line in lines[:-1])
-    # Four comparisons for each of two rows, Table 1's count, row 7, and three parts of the network with a codebook.
-    assert len(lines) == 2 * 4 + 1 + 1 + 3 + 1
+    assert all(line.startswith(("ok  ", "FAIL")) for line in lines[:-2])
+    # Three comparisons for each of two rows, Table 1's two counts, row 7's gain and place, and three parts of it.
+    assert len(lines) == 2 * 3 + 2 + 2 + 3 + 2
+    assert lines[-2].startswith("note panoramas: 2 of 2 learned rows gain less than 1 dB of PSNR-mu over their base: ")
     assert lines[-1].startswith("note olc-32: PSNR-mu lost when F_vq is permuted over space: ")
     assert sum(line.startswith("FAIL") for line in lines) == int(str(failure.value).split()[0])
 
@@ -118,9 +119,16 @@ def test_permuted_features_are_told_and_required_of_nobody(learned, capsys, perm
 @pytest.mark.parametrize(
     ("changes", "subjects"),
     [
-        # The base at 40 dB: 1 dB of gain, 0.3 dB of loss in PSNR-l, and 3 dB above the floors and where saturated.
+        # The base at 40 dB: some gain, 0.3 dB of loss in PSNR-l, and 3 dB above the floors and where saturated.
         ({"psnr_mu": 41.0}, ["PSNR-mu: 41 dB, must reach 43"]),
-        ({"psnr_mu": 40.9}, ["PSNR-mu gained over dis-brighter", "PSNR-mu: 40.9 dB, must reach 43"]),
+        (
+            {"psnr_mu": 40.0},
+            [
+                "PSNR-mu: 40 dB, must reach 43",
+                "no chance (interval above 0): 0 of 1",
+                "the best row without training: 0",
+            ],
+        ),
         ({"psnr_l": 39.6}, ["PSNR-l gained over dis-brighter-where-clipped: -0.4 dB, must reach -0.3"]),
         ({"psnr_mu_saturated": 42.9}, ["where saturated: 42.9 dB, must reach 43"]),
         ({"psnr_mu": 43.0}, []),
@@ -177,3 +185,29 @@ def test_before_summarize_it_says_what_to_run(site):
     (site.params.reports / "scores.csv").unlink()
     with pytest.raises(UsageError, match="python -m bench summarize"):
         site.run("check")
+
+
+def test_a_gain_that_may_be_chance_fails_and_a_small_one_is_told(learned, capsys):
+    """Row 7 a little above its base in all scenes, then above it in one and below it in the other."""
+
+    def change(spread):
+        def of_scenes(rows):
+            ours = (rows["variant"] == "olc-32") & (rows["metric"] == "psnr-mu")
+            scenes = sorted(rows.loc[ours, "scene"].unique())
+            base = rows[(rows["variant"] == BASE) & (rows["metric"] == "psnr-mu")].set_index("scene")["value"]
+            for scene, more in zip(scenes, spread, strict=True):
+                rows.loc[ours & (rows["scene"] == scene), "value"] = base[scene] + more
+            return rows
+
+        edit(learned, of_scenes)
+        with pytest.raises(BenchError):
+            learned.run("check")
+        lines = capsys.readouterr().out.splitlines()
+        (gain,) = (line for line in lines if "lower end of the interval" in line)
+        return gain, lines[-2]
+
+    sure, told = change((0.5, 0.5))
+    assert sure.startswith("ok   olc-32 on panoramas") and ": 0.5 dB, must exceed 0" in sure
+    assert told.endswith("1 of 2 learned rows gain less than 1 dB of PSNR-mu over their base: olc-32 +0.50")
+    chance, _ = change((3.0, -0.5))
+    assert chance.startswith("FAIL olc-32 on panoramas")
