@@ -93,7 +93,8 @@ BAD = {
     "creeping-headers": (then(b"HTTP/1.1 200 OK\r\n", b"a", pause=0.02), "headers of its answer don't end"),
     "endless-continue": (then(b"HTTP/1.1 100 Continue\r\n\r\n" * 99), "headers of its answer don't end"),
     "redirect-with-a-body": (then(head("302 Found", Location="/x"), ZEROS), "headers of its answer don't end"),
-    "redirects-in-a-circle": (then(head("302 Found", Location="/x", Content_Length=0, Connection="close"), b"", times=1), "redirects"),
+    "redirects-in-a-circle": (
+        then(head("302 Found", Location="/x", Content_Length=0, Connection="close"), b"", times=1), "redirects"),
     "gzip-bomb": (then(head(Content_Encoding="gzip", Content_Length=len(BOMB)), BOMB, times=1), "packed .gzip."),
     "gzip-of-the-file": (whole(gzip.compress(GOOD, 1), Content_Encoding="gzip"), "packed .gzip."),
     "gzip-in-transfer": (whole(gzip.compress(GOOD, 1), Transfer_Encoding="gzip"), "packed .gzip."),
