@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from bench.core import progress
 from bench.core.errors import BenchError, DiskFull, UsageError
-from bench.core.reading import read_json, shown
+from bench.core.reading import need_regular, read_json, shown
 from bench.data import archive as archives
 from bench.data.connection import Limits, Meter, Refused, TooMuch, endless_headers, reason, session
 from bench.io.files import FULL, write_json_atomic
@@ -141,6 +141,7 @@ def verify(source: RemoteFile, path: Path, checksums: Checksums, examine: Examin
     """
     import pooch
 
+    need_regular(path)
     found, size, wanted = str(pooch.file_hash(str(path))), path.stat().st_size, _wanted(source, checksums)
     if wanted is not None and not found.startswith(wanted):
         raise UsageError(
@@ -470,6 +471,8 @@ def verify_files(
     """
     import pooch
 
+    for file in files:
+        need_regular(file)
     lines = [f"{pooch.file_hash(str(file))}  {file.relative_to(folder).as_posix()}\n" for file in sorted(files)]
     found, record = hashlib.sha256("".join(lines).encode()).hexdigest(), checksums.get(name)
     if record is None:
