@@ -13,6 +13,9 @@ HEADERS = 1 << 15
 """Bytes of an answer until its body begins, redirects on the way included. Servers of files send one thousand."""
 
 
+KEPT = "what arrived is kept, run the command again to go on"
+
+
 class Limits(NamedTuple):
     """What is waited for.
 
@@ -40,8 +43,8 @@ class TooMuch(Refused):
     """An address that sends more than the file can have: nothing of it is worth keeping."""
 
 
-class Meter:
-    """Counts what one address sends in all its connections, and ends it when it is too much or too slow."""
+class Ration:
+    """What one address may send in all its connections, and how slowly; it is counted as it is read."""
 
     def __init__(self, limits: Limits) -> None:
         """Start the clock of the address."""
@@ -91,7 +94,7 @@ class Meter:
         """Return the seconds to the next bound; `Refused` if one was passed, TimeoutError if nothing has come."""
         now, limits = time.monotonic(), self.limits
         if now >= self.end:
-            raise Refused(f"it took longer than {limits.longest / 3600:.3g} h")
+            raise Refused(f"it took longer than {limits.longest:,g} s; {KEPT}")
         if self._most is None:
             if now >= self._until and not self._read:
                 raise TimeoutError(f"no answer in {limits.answer:.3g} s")
@@ -102,14 +105,14 @@ class Meter:
             rate = self._got / self._waited
             if 0 < rate < limits.slowest:  # silence has a bound of its own
                 raise Refused(
-                    f"too slow: {rate:,.0f} bytes a second, and at least {limits.slowest:,.0f} are waited for"
+                    f"too slow: {rate:,.0f} bytes a second, at least {limits.slowest:,.0f} are asked for; {KEPT}"
                 )
             self._waited, self._got = 0.0, 0
         return min(self.end - now, limits.window - self._waited)
 
 
-def session(meter: Meter) -> Any:
-    """Return a requests.Session whose connections are read through the meter, those through HTTP proxies too."""
+def session(ration: Ration) -> Any:
+    """Return a requests.Session whose connections are read with a ration, those through HTTP proxies too."""
     import requests
     from requests.adapters import HTTPAdapter
     from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -118,12 +121,12 @@ def session(meter: Meter) -> Any:
     class Plain(HTTPConnection):
         def connect(self) -> None:
             super().connect()
-            self.sock = cast(Any, _Socket(self.sock, meter))
+            self.sock = cast(Any, _Socket(self.sock, ration))
 
     class Secure(HTTPSConnection):
         def connect(self) -> None:
             super().connect()
-            self.sock = cast(Any, _Socket(self.sock, meter))
+            self.sock = cast(Any, _Socket(self.sock, ration))
 
     class PlainPool(HTTPConnectionPool):
         ConnectionCls = Plain
@@ -133,7 +136,7 @@ def session(meter: Meter) -> Any:
 
     pools = {"http": PlainPool, "https": SecurePool}
 
-    class Metered(HTTPAdapter):
+    class Bounded(HTTPAdapter):
         def init_poolmanager(self, *options: Any, **named: Any) -> None:
             super().init_poolmanager(*options, **named)
             self.poolmanager.pool_classes_by_scheme = pools
@@ -145,34 +148,34 @@ def session(meter: Meter) -> Any:
             return manager
 
     made = requests.Session()
-    made.mount("http://", Metered())
-    made.mount("https://", Metered())
+    made.mount("http://", Bounded())
+    made.mount("https://", Bounded())
     return made
 
 
 class _Socket:
-    """A socket whose files read through a meter; all else is the socket's own."""
+    """A socket whose files are read with a ration; all else is the socket's own."""
 
-    def __init__(self, sock: Any, meter: Meter) -> None:
-        self._sock, self._meter = sock, meter
+    def __init__(self, sock: Any, ration: Ration) -> None:
+        self._sock, self._ration = sock, ration
 
     def makefile(self, *_: Any, **__: Any) -> io.BufferedReader:
-        return io.BufferedReader(_File(self._sock, self._meter))
+        return io.BufferedReader(_File(self._sock, self._ration))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
 
 
 class _File(io.RawIOBase):
-    def __init__(self, sock: Any, meter: Meter) -> None:
-        self._sock, self._meter = sock, meter
+    def __init__(self, sock: Any, ration: Ration) -> None:
+        self._sock, self._ration = sock, ration
         self._kept = sock.makefile("rb", buffering=0)  # keeps the socket open until this is closed
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        return self._meter.read_into(self._sock, memoryview(buffer))
+        return self._ration.read_into(self._sock, memoryview(buffer))
 
     def close(self) -> None:
         self._kept.close()

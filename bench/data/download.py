@@ -20,7 +20,7 @@ from bench.core import progress
 from bench.core.errors import BenchError, DiskFull, UsageError
 from bench.core.reading import need_regular, read_json, shown
 from bench.data import archive as archives
-from bench.data.connection import Limits, Meter, Refused, TooMuch, endless_headers, reason, session
+from bench.data.connection import Limits, Ration, Refused, TooMuch, endless_headers, reason, session
 from bench.io.files import FULL, write_json_atomic
 from bench.io.lock import alone
 
@@ -228,7 +228,7 @@ class Resumable:
     ) -> None:
         """Remember where to collect; what another address has sent isn't continued."""
         self.part, self.url, self.named, self.wanted, self.room = part, url, named, wanted, room
-        self.size, self.recorded, self.limits, self.meter = size, recorded, limits, Meter(limits)
+        self.size, self.recorded, self.limits, self.ration = size, recorded, limits, Ration(limits)
         self.state = part.with_name(f"{part.name}.json")
         self.most = UNPUBLISHED if size is None else int(SLACK * size)
         self.origin = hashlib.sha256(url.encode(errors="replace")).hexdigest()[:16]
@@ -283,9 +283,12 @@ class Resumable:
             if (mark := self._state().get("mark")) is not None:
                 headers["If-Range"] = mark
         times = (self.limits.connect, self.limits.silence)
-        self.meter.connection()
+        self.ration.connection()
         try:
-            with session(self.meter) as made, made.get(self.url, stream=True, timeout=times, headers=headers) as answer:
+            with (
+                session(self.ration) as made,
+                made.get(self.url, stream=True, timeout=times, headers=headers) as answer,
+            ):
                 self._take(answer)
         except requests.RequestException as error:
             if endless_headers(error):
@@ -315,14 +318,14 @@ class Resumable:
         begin, total = _span(answer, have)
         if total is not None and total > (self.size if self.recorded and self.size is not None else self.most):
             raise Refused(self._too_much(f"it has {total:,} bytes"))
-        if not begin and self.meter.bodies and self.meter.bodies + (total or 0) > self.most:
+        if not begin and self.ration.bodies and self.ration.bodies + (total or 0) > self.most:
             raise Refused("its connection broke, and it can only send all again; run the command again for that")
         self._need_room(begin, total)
         marks = [answer.headers.get("ETag", "W/"), answer.headers.get("Last-Modified")]
         strong = [mark for mark in marks if mark is not None and not mark.startswith("W/")]
         state = {"mark": strong[0] if strong else None, "origin": self.origin}
         most = self.most if self.size is not None or total is not None else min(self.most, self._fits(begin))
-        self.meter.body(most, self._too_much(f"more than {most:,} bytes came from it"))
+        self.ration.body(most, self._too_much(f"more than {most:,} bytes came from it"))
         pieces = _refuse_page(answer)  # before the part is opened: a login page must not wipe it out
         with self.part.open("ab" if begin else "wb") as file:
             self.state.write_text(json.dumps(state), encoding="utf-8")
