@@ -12,7 +12,6 @@ from typing import Any, NamedTuple, cast
 HEADERS = 1 << 15
 """Bytes of an answer until its body begins, redirects on the way included. Servers of files send one thousand."""
 
-
 KEPT = "what arrived is kept, run the command again to go on"
 
 
@@ -67,7 +66,7 @@ class Ration:
         """Read from a socket into the buffer; `Refused` if the address is too slow or sends too much."""
         left = HEADERS - self._read if self._most is None else self._most + 1 - self.bodies
         if left <= 0 and self._most is None:
-            raise TooMuch(f"the headers of its answer don't end: more than {HEADERS:,} bytes")
+            raise Refused(f"the headers of its answer don't end: more than {HEADERS:,} bytes")
         if left <= 0:
             raise TooMuch(self._said)
         silence = self.limits.silence

@@ -292,7 +292,7 @@ class Resumable:
                 self._take(answer)
         except requests.RequestException as error:
             if endless_headers(error):
-                raise TooMuch("the headers of its answer don't end") from error
+                raise Refused("the headers of its answer don't end") from error
             said = f"the connection failed ({shown(reason(error))})"
             passing = isinstance(error, requests.ConnectionError | requests.Timeout)
             passing |= isinstance(error, requests.exceptions.ChunkedEncodingError)

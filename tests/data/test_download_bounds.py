@@ -262,6 +262,14 @@ def test_a_slow_address_is_gone_on_with_by_the_next_call(serve, fetch):
     assert fetch(server).read_bytes() == GOOD and len(asked) == 2 and int(asked[1]) > 400_000
 
 
+def test_headers_without_an_end_leave_what_had_arrived(serve, fetch, tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / f"{NAME}.part").write_bytes(GOOD[:500_000])
+    with pytest.raises(BenchError, match="headers of its answer don't end"):
+        fetch(serve(BAD["endless-headers"][0]))
+    assert (tmp_path / "store" / f"{NAME}.part").read_bytes() == GOOD[:500_000]
+
+
 def test_a_damaged_file_is_told_where_no_address_has_a_better_one(serve, fetch, tmp_path):
     with pytest.raises(
         UsageError, match=r"(?s)entry 'a\.bin' at byte 0 is damaged .*- http.*: the server answered 204"
