@@ -22,7 +22,7 @@ from bench.data.download import Checksums, RemoteFile, download
 
 NAME = "set.zip"
 
-QUICK = Limits(connect=5.0, silence=0.4, answer=0.4, window=0.2, slowest=2000.0, longest=20.0)
+QUICK = Limits(connect=5.0, silence=0.4, answer=0.3, window=0.2, slowest=2000.0, longest=20.0)
 
 
 def archive():
@@ -87,7 +87,7 @@ BAD = {
     "a-few-bytes-a-connection": (then(head(Content_Length=len(GOOD)) + b"PK", b"", times=1), "the connection failed"),
     "half-each-time": (
         then(head(Content_Length=len(GOOD)), bytes(len(GOOD) // 2), times=1), "it can only send all again"),
-    "silence": (then(b"", pause=0.05), r"the connection failed \(no answer in 0.4 s\)"),
+    "silence": (then(b"", pause=0.05), r"the connection failed \(no answer in 0.3 s\)"),
     "silence-in-the-body": (then(head(Content_Length=len(GOOD)) + GOOD[:9], b"", pause=0.05), "the connection failed"),
     "endless-headers": (then(b"HTTP/1.1 200 OK\r\n", b"a: " + b"b" * 997 + b"\r\n"), "headers of its answer don't end"),
     "creeping-headers": (then(b"HTTP/1.1 200 OK\r\n", b"a", pause=0.02), "headers of its answer don't end"),
