@@ -46,7 +46,8 @@ def run(
     if card.fetch == "simulate":
         if params.simulate is None:
             raise UsageError(f"{params.params_file} has no section `simulate`, which {dataset} is made from.")
-        with alone(out.with_name(f".{dataset}.lock"), f"{dataset} is being simulated by {{holder}}; waiting for it."):
+        lock = Path("runs") / params.profile / "fetch" / f".{dataset}.lock"
+        with alone(lock, f"{dataset} is being simulated by {{holder}}; waiting for it to end."):
             card.load()().simulate(params.simulate, ROOT / code_of(card.module), out, _say)
         return
     place = _place(params, card, root) if mirror is None else None
