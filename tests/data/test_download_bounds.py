@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import re
 import shutil
 import socket
@@ -314,3 +315,10 @@ def test_a_damaged_note_of_a_part_does_no_harm(state, serve, fetch, tmp_path):
     (tmp_path / "store" / f"{NAME}.part").write_bytes(GOOD[:500_000])
     (tmp_path / "store" / f"{NAME}.part.json").write_text(state)
     assert fetch(serve(whole())).read_bytes() == GOOD
+
+
+def test_what_is_no_file_in_its_place_is_told(serve, fetch, tmp_path):
+    (tmp_path / "store").mkdir()
+    os.mkfifo(tmp_path / "store" / NAME)
+    with pytest.raises(UsageError, match=r"set\.zip: this is a named pipe; expected a file"):
+        fetch(serve(whole()))
