@@ -16,6 +16,10 @@ class UsageError(BenchError):
     exit_code = 2
 
 
+class DiskFull(UsageError):
+    """A file couldn't be written for lack of space: no fault of the scene at hand, and the next one would fail too."""
+
+
 class Incomplete(UsageError):
     """Files of a dataset are missing; a caller that knows the profile adds the command that fetches them."""
 

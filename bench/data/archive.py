@@ -1,21 +1,31 @@
 """Zip archives, unpacked only where every entry is harmless; an interrupted call goes on."""
 
+import io
 import re
+import shutil
 import stat
 import struct
 import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
-from bench.core.errors import UsageError
+from bench.core.errors import DiskFull, UsageError
 from bench.core.progress import track
+from bench.core.reading import need_regular, shown
 from bench.io.files import replacing
 
 MOST_ENTRIES, MOST_BYTES, MOST_RATIO = 200_000, 200_000_000_000, 100
 """An archive beyond these is refused: the largest public set has thousands of files and 20 GB, hardly compressed."""
+
+MOST_DIRECTORY = 32_000_000
+"""Bytes of a zip's directory, which is read whole: MOST_ENTRIES of names as long as those of the largest sets."""
+
+DEEPEST, LONGEST_PART, LONGEST_NAME = 32, 255, 1000
+"""Folders within each other, and bytes of one name and of all: what file systems take, with some room for `target`."""
 
 RUBBISH = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
 
@@ -32,12 +42,14 @@ def unpack(archive: Path, target: Path) -> list[Path]:
     """Unpack a zip archive into the folder `target` and return its files; those already there and whole are skipped.
 
     Every entry is checked before the first is written. UsageError, naming archive and entry, for one that would leave
-    `target`, is a link or no plain file, is encrypted, collides with another's name on some file system, overlaps
-    another's data or unpacks to too much, and for an archive that is cut short or damaged.
+    `target`, is a link or no plain file, has a name too long or too deep, is encrypted, collides with another's name on
+    some file system, overlaps another's data or unpacks to too much, and for an archive that is cut short or damaged.
+    DiskFull, before anything is written, where there is no room.
     """
     files = []
     with _opened(archive) as bundle:
         entries = checked(bundle, archive)
+        _need_room(entries, archive, target)
         for entry in track(entries, len(entries), f"unpack {archive.name}"):
             path = target / _name(entry)
             files.append(path)
@@ -56,7 +68,7 @@ def clash(archives: Sequence[Path]) -> str:
             for entry in filter(_is_data, checked(bundle, archive)):
                 first, known = seen.setdefault(_folded(entry.filename), (archive, entry))
                 if (known.CRC, known.file_size) != (entry.CRC, entry.file_size):
-                    return f"{first.name} and {archive.name} both hold {entry.filename!r}, with another content each"
+                    return f"{first.name} and {archive.name} both hold {_named(entry)}, with another content each"
     return ""
 
 
@@ -75,22 +87,33 @@ def test(archive: Path) -> None:
                 pass
 
 
+def need_directory(archive: Path) -> None:
+    """Raise UsageError unless a file ends as a zip archive does, with a directory of its entries."""
+    with _opened(archive):
+        pass
+
+
 def checked(bundle: zipfile.ZipFile, archive: Path) -> list[zipfile.ZipInfo]:
     """Return the entries that are files; UsageError if any entry of the archive, or all together, may do harm."""
     entries = [entry for entry in bundle.infolist() if not set(_parts(entry.filename)) & set(RUBBISH)]
     total, size = sum(entry.file_size for entry in entries), archive.stat().st_size
     if len(entries) > MOST_ENTRIES or total > MOST_BYTES or total > MOST_RATIO * max(size, 1000):
         raise UsageError(
-            f"{archive}: would unpack to {len(entries)} files and {total / 1e9:.1f} GB, from {size / 1e6:.1f} MB; that "
-            "is no dataset. Nothing was unpacked."
+            f"{shown(archive)}: would unpack to {len(entries)} files and {total / 1e9:.1f} GB, from {size / 1e6:.1f} "
+            "MB; that is no dataset. Nothing was unpacked."
         )
     for entry in entries:
         if harm := _harm(entry):
-            raise UsageError(f"{archive}: entry {entry.filename!r} {harm}. Nothing was unpacked.")
+            raise UsageError(f"{shown(archive)}: entry {_named(entry)} {harm}. Nothing was unpacked.")
+        if entry.header_offset < 0 or entry.header_offset + LOCAL_HEADER.size + entry.compress_size > size:
+            raise UsageError(
+                f"{shown(archive)}: entry {_named(entry)} is said to lie outside the archive, which is damaged. Delete "
+                "the archive and fetch it again."
+            )
     for one, other in pairwise(sorted(entries, key=lambda entry: entry.header_offset)):
         if one.header_offset + LOCAL_HEADER.size + one.compress_size > other.header_offset:
             raise UsageError(
-                f"{archive}: entries {one.filename!r} and {other.filename!r} share their data, as in archives made to "
+                f"{shown(archive)}: entries {_named(one)} and {_named(other)} share their data, as in archives made to "
                 "fill a disk. Nothing was unpacked."
             )
     files = [entry for entry in entries if not entry.is_dir()]
@@ -98,13 +121,32 @@ def checked(bundle: zipfile.ZipFile, archive: Path) -> list[zipfile.ZipInfo]:
     return files
 
 
-def _opened(archive: Path) -> zipfile.ZipFile:
+class _Reader(io.BufferedReader):
+    """An archive's bytes, of which zipfile can't read more at once than a directory may have."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        content = super().read(MOST_DIRECTORY + 1 if size is None or size < 0 else min(size, MOST_DIRECTORY + 1))
+        if len(content) > MOST_DIRECTORY:
+            raise zipfile.BadZipFile("its list of entries is longer than any dataset's")
+        return content
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
+    need_regular(archive)
     try:
-        return zipfile.ZipFile(archive)
+        data = _Reader(io.FileIO(archive))
     except OSError as error:
-        raise UsageError(f"{archive}: can't be read ({error.strerror}); check disk and permissions.") from error
-    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise UsageError(f"{archive}: {_where_cut(archive)} ({error}). Delete it and fetch it again.") from error
+        raise UsageError(f"{shown(archive)}: can't be read ({error.strerror}); check disk and permissions.") from error
+    with data:
+        try:
+            bundle = zipfile.ZipFile(data)
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error, OverflowError) as error:
+            raise UsageError(
+                f"{shown(archive)}: {_where_cut(archive)} ({shown(error)}). Delete it and fetch it again."
+            ) from error
+        with bundle:
+            yield bundle
 
 
 def _where_cut(archive: Path) -> str:
@@ -133,10 +175,23 @@ def _name(entry: zipfile.ZipInfo) -> Path:
     return Path(*_parts(entry.filename))
 
 
+def _named(entry: zipfile.ZipInfo) -> str:
+    return shown(repr(entry.filename))
+
+
 def _harm(entry: zipfile.ZipInfo) -> str:
-    parts, kind = _parts(entry.filename), stat.S_IFMT(entry.external_attr >> 16)
-    if not parts or ".." in parts or parts[0].startswith("/") or ":" in parts[0] or "\x00" in entry.filename:
+    name, parts, kind = entry.filename, _parts(entry.filename), stat.S_IFMT(entry.external_attr >> 16)
+    if not parts or ".." in parts or parts[0].startswith("/") or ":" in parts[0] or "\x00" in name:
         return "would be written outside the folder"
+    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
+        return "has control characters in its name"
+    if len(parts) > DEEPEST:
+        return f"lies {len(parts) - 1} folders deep, and {DEEPEST - 1} are unpacked"
+    if max(len(part.encode()) for part in parts) > LONGEST_PART or len(name.encode()) > LONGEST_NAME:
+        return (
+            f"has a name of {len(name.encode())} bytes, and {LONGEST_NAME} are unpacked, {LONGEST_PART} of each folder "
+            "and file"
+        )
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is a link or a device" if stat.S_ISLNK(kind) else "is no plain file"
     if entry.flag_bits & 1:
@@ -146,6 +201,16 @@ def _harm(entry: zipfile.ZipInfo) -> str:
     return ""
 
 
+def _need_room(entries: Sequence[zipfile.ZipInfo], archive: Path, target: Path) -> None:
+    need = sum(entry.file_size for entry in entries if not _sized(target / _name(entry), entry))
+    free = shutil.disk_usage(next(place for place in (target, *target.absolute().parents) if place.exists())).free
+    if need > free:
+        raise DiskFull(
+            f"{shown(target)}: {need / 1e9:.2f} GB are needed to unpack {shown(archive.name)}, {free / 1e9:.2f} GB are "
+            "free. Free some space, then run the same command again."
+        )
+
+
 def _refuse_collisions(files: Sequence[zipfile.ZipInfo], archive: Path) -> None:
     seen: dict[tuple[str, ...], str] = {}
     for entry in files:
@@ -153,14 +218,14 @@ def _refuse_collisions(files: Sequence[zipfile.ZipInfo], archive: Path) -> None:
         for known in (parts, *(parts[:depth] for depth in range(1, len(parts)))):
             if known in seen:
                 raise UsageError(
-                    f"{archive}: entries {seen[known]!r} and {entry.filename!r} take one place where case or accents "
-                    "don't count. Nothing was unpacked."
+                    f"{shown(archive)}: entries {seen[known]!r} and {entry.filename!r} take one place where case or "
+                    "accents don't count. Nothing was unpacked."
                 )
         seen[parts] = entry.filename
     folders = {parts[:depth]: name for parts, name in seen.items() for depth in range(1, len(parts))}
     for parts, name in seen.items():
         if parts in folders:
-            raise UsageError(f"{archive}: entry {name!r} is a file where {folders[parts]!r} needs a folder.")
+            raise UsageError(f"{shown(archive)}: entry {name!r} is a file where {folders[parts]!r} needs a folder.")
 
 
 def _is_data(entry: zipfile.ZipInfo) -> bool:
@@ -172,7 +237,11 @@ def _folded(name: str) -> tuple[str, ...]:
 
 
 def _sized(path: Path, entry: zipfile.ZipInfo) -> bool:
-    return not path.is_symlink() and path.is_file() and path.stat().st_size == entry.file_size
+    try:
+        found = path.lstat()
+    except OSError:  # also of a name that this file system can't have
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_size == entry.file_size
 
 
 def _whole(path: Path, entry: zipfile.ZipInfo) -> bool:
@@ -190,8 +259,8 @@ def _pieces(bundle: zipfile.ZipFile, entry: zipfile.ZipInfo, archive: Path) -> I
         with bundle.open(entry) as packed:
             while piece := packed.read(CHUNK):
                 yield piece
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, ValueError, NotImplementedError) as error:
         raise UsageError(
-            f"{archive}: entry {entry.filename!r} at byte {entry.header_offset} is damaged ({error}). Delete the "
-            "archive and fetch it again."
+            f"{shown(archive)}: entry {_named(entry)} at byte {entry.header_offset} is damaged ({shown(error)}). "
+            "Delete the archive and fetch it again."
         ) from error

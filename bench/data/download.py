@@ -1,12 +1,15 @@
-"""Downloads that go on where they were cut off, are checked, and appear under their final name whole or not at all."""
+"""Downloads that go on where they were cut off, are checked, and appear under their final name whole or not at all.
 
-import errno
+An address that lies, doesn't end, creeps or packs what it sends is left for the next one; at most a tenth more is read
+from it than the file is known to have.
+"""
+
 import hashlib
 import json
+import re
 import shutil
 import sys
 import time
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from itertools import chain
@@ -14,26 +17,31 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.core import progress
-from bench.core.errors import BenchError, UsageError
-from bench.io.files import write_json_atomic
+from bench.core.errors import BenchError, DiskFull, UsageError
+from bench.core.reading import need_regular, read_json, shown
+from bench.data import archive as archives
+from bench.data.connection import Limits, Ration, Refused, TooMuch, endless_headers, reason, session
+from bench.io.files import FULL, write_json_atomic
 from bench.io.lock import alone
 
 Examine = Callable[[Path], object]
 """Raises BenchError for a damaged file: what was never recorded is examined before its sum becomes the record."""
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
-"""Errors of a full disk, which pass as they are: the command line has a sentence for them."""
-
-WAITING = "{} is being written by another process; waiting for it."
+WAITING = "{} is being written by {{holder}}; waiting for it."
 
 CHUNK = 1 << 14
 """Bytes of a piece; at most that much is lost when a connection breaks."""
 
-TIMEOUT = (10.0, 60.0)
-"""Seconds to connect, and between two pieces of an answer."""
-
 PAUSES = (1.0, 4.0, 15.0, 60.0)
-"""Seconds before each retry; the count starts again whenever something new has arrived."""
+"""Seconds before each retry; the count starts again whenever enough has arrived."""
+
+LIMITS = Limits()
+
+SLACK = 1.1
+"""Bytes that an address may send for each published one: authors have replaced files by others of nearly their size."""
+
+UNPUBLISHED = 50_000_000_000
+"""Bytes of a file whose size isn't published; the largest set has 20 GB."""
 
 PAGE = (b"<!doctype html", b"<html", b"<head")
 
@@ -55,47 +63,71 @@ class Checksums:
         self.path, self.group = path, group
 
     def get(self, name: str) -> dict[str, Any] | None:
-        """Return the record of a file, None if it was never downloaded."""
-        entry: dict[str, Any] | None = self._all().get(self.group, {}).get(name)
-        return entry
+        """Return the record of a file, None if it was never downloaded; UsageError for a damaged one."""
+        entry = self._group(self._all()).get(name)
+        if entry is None:
+            return None
+        size, found = (entry.get("bytes"), entry.get("sha256")) if isinstance(entry, dict) else (None, None)
+        sound = type(size) is int and size >= 0 and isinstance(found, str) and re.fullmatch("[0-9a-f]{64}", found)
+        if not sound:
+            raise self._damaged(f"{self.group}, {name}: expected bytes, a number, and sha256, 64 hexadecimal digits")
+        return {"bytes": size, "sha256": found}
 
     def put(self, name: str, size: int, sha256: str) -> None:
         """Record a file."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         with alone(self.path.with_name(f".{self.path.name}.lock"), WAITING.format(self.path.name)):
             content = self._all()
-            content.setdefault(self.group, {})[name] = {"bytes": size, "sha256": sha256}
+            content[self.group] = {**self._group(content), name: {"bytes": size, "sha256": sha256}}
             write_json_atomic(self.path, content)
 
-    def _all(self) -> dict[str, dict[str, Any]]:
+    def _group(self, content: dict[str, Any]) -> dict[str, Any]:
+        group = content.get(self.group, {})
+        if not isinstance(group, dict):
+            raise self._damaged(f"{self.group}: expected an object of files")
+        return group
+
+    def _all(self) -> dict[str, Any]:
         if not self.path.exists():
             return {}
         try:
-            content: dict[str, dict[str, Any]] = json.loads(self.path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{self.path}: can't be read ({error}); restore it from git.") from error
-        return content
+            return read_json(self.path)
+        except UsageError as error:
+            raise UsageError(f"{error} Restore it from git.") from error
+
+    def _damaged(self, said: str) -> UsageError:
+        return UsageError(f"{shown(self.path)}: {shown(said)}. Restore it from git.")
 
 
 def download(
-    source: RemoteFile, folder: Path, checksums: Checksums, *, unpacked: bool = True, examine: Examine | None = None
+    source: RemoteFile,
+    folder: Path,
+    checksums: Checksums,
+    *,
+    unpacked: bool = True,
+    examine: Examine | None = None,
+    limits: Limits = LIMITS,
 ) -> Path:
     """Return the file `source` in `folder`, downloaded if it isn't there, and of the recorded sha256.
 
-    A file that was never recorded is examined by `examine` and recorded.
+    A file that was never recorded is examined by `examine` and recorded; where it is damaged the next address is asked.
     unpacked : whether as much space again is needed to unpack it.
     BenchError, with what each address answered, if none gave the file; what arrived is kept and the next call goes on.
+    UsageError, if an address gave a file that `examine` refuses and no other a better one, or if there is no room.
     """
     path = folder / source.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with alone(folder / f".{source.name}.lock", WAITING.format(source.name)):
-            if not path.exists():
-                _from_any(source, path, _wanted(source, checksums), unpacked)
-            verify(source, path, checksums, examine)
+            if path.exists():
+                verify(source, path, checksums, examine)
+            else:
+                _from_any(source, path, checksums, unpacked, examine, limits)
     except OSError as error:
         if error.errno in FULL:
-            raise
+            raise DiskFull(
+                f"{folder}: the disk is full; what has arrived of {source.name} is kept. Free some space, or set "
+                "downloads.folder to another disk, and run the same command again."
+            ) from error
         raise UsageError(
             f"{error.filename or folder}: can't be written ({error.strerror}); set downloads.folder to another place."
         ) from error
@@ -109,6 +141,7 @@ def verify(source: RemoteFile, path: Path, checksums: Checksums, examine: Examin
     """
     import pooch
 
+    need_regular(path)
     found, size, wanted = str(pooch.file_hash(str(path))), path.stat().st_size, _wanted(source, checksums)
     if wanted is not None and not found.startswith(wanted):
         raise UsageError(
@@ -129,128 +162,210 @@ def _wanted(source: RemoteFile, checksums: Checksums) -> str | None:
     return source.sha256 if record is None else str(record["sha256"])
 
 
-def _from_any(source: RemoteFile, path: Path, wanted: str | None, unpacked: bool) -> None:
-    import pooch
-
-    pooch.get_logger().setLevel("ERROR")
-    part = path.with_name(f"{path.name}.part")
-    whole = wanted if wanted is not None and len(wanted) == 64 else None
-    answers = []
-    for url in source.urls:
-        # The archive, its files, and a fifth to spare.
-        resumable = Resumable(part, wanted, 2.2 if unpacked else 1.0)
+def _from_any(
+    source: RemoteFile, path: Path, checksums: Checksums, unpacked: bool, examine: Examine | None, limits: Limits
+) -> None:
+    part, record = path.with_name(f"{path.name}.part"), checksums.get(source.name)
+    wanted, size = _wanted(source, checksums), source.bytes if record is None else record["bytes"]
+    # The archive, its files, and a fifth to spare.
+    room = 2.2 if unpacked else 1.0
+    answers, no_room, damage = [], False, ""
+    for number, url in enumerate(source.urls, 1):
+        named = shown(re.sub("//[^/@]*@", "//", url))  # without a password
         try:
-            # Pooch checks the hash of what the downloader brought and moves it to its name.
-            pooch.retrieve(url, whole, path.name, path.parent, downloader=resumable)
-            return
+            Resumable(part, url, named, wanted, size, record is not None, room, limits).receive()
+            part.replace(path)
+            if record is None and examine is not None:
+                examine(path)
+        except DiskFull:
+            raise
         except Refused as error:
-            answers.append(f"{url}: {error}")
-        except ValueError as error:
-            said = " ".join(str(error).split())
-            answers.append(f"{url}: sent another file than the recorded one ({said})")
-    raise BenchError(f"{source.name} couldn't be downloaded.\n" + "\n".join(f"- {answer}" for answer in answers))
-
-
-class Refused(Exception):
-    """An address that doesn't give the file, with the reason; another one may."""
+            answers.append(f"- {named}: {error}")
+            no_room |= isinstance(error, _NoRoom)
+        except UsageError as error:
+            # Recorded, its sum would refuse the good file ever after. It stays until another address gives a better.
+            damage = damage or str(error)
+            answers.append(f"- {named}: sent a damaged file")
+        else:
+            verify(source, path, checksums)
+            return
+        if number < len(source.urls):
+            _say(f"{source.name}: {answers[-1].removeprefix('- ')}; asking the next address")
+    said = "\n".join([f"{source.name} couldn't be downloaded.", *answers])
+    if damage:
+        raise UsageError(damage if len(answers) == 1 else f"{damage}\n{said}")
+    raise UsageError(said) if no_room else BenchError(said)
 
 
 class _Again(Exception):
     """A failure that may be gone in a moment, with the reason."""
 
 
-class Resumable:
-    """A downloader for pooch: it collects the file in `part`, which outlives failures and kills.
+class _NoRoom(Refused):
+    """An address whose file, as it says, has no room on this disk; another may send a smaller one."""
 
-    wanted : sha256 of the file or its beginning, None if it isn't known.
-    room   : bytes of free disk that each byte of the file needs.
+
+class Resumable:
+    """The download of a file from one address to `part`, which outlives failures and kills.
+
+    named    : the address for messages.
+    wanted   : sha256 of the file or its beginning, None if it isn't known.
+    size     : bytes of the file as published or recorded, None if they aren't known.
+    recorded : whether `size` is exact, from an earlier download.
+    room     : bytes of free disk that each byte of the file needs.
     """
 
-    def __init__(self, part: Path, wanted: str | None = None, room: float = 1.0) -> None:
-        """Remember where to collect."""
-        self.part, self.wanted, self.room = part, wanted, room
+    def __init__(
+        self,
+        part: Path,
+        url: str,
+        named: str,
+        wanted: str | None = None,
+        size: int | None = None,
+        recorded: bool = False,
+        room: float = 1.0,
+        limits: Limits = LIMITS,
+    ) -> None:
+        """Remember where to collect; what another address has sent isn't continued."""
+        self.part, self.url, self.named, self.wanted, self.room = part, url, named, wanted, room
+        self.size, self.recorded, self.limits, self.ration = size, recorded, limits, Ration(limits)
         self.state = part.with_name(f"{part.name}.json")
+        self.most = UNPUBLISHED if size is None else int(SLACK * size)
+        self.origin = hashlib.sha256(url.encode(errors="replace")).hexdigest()[:16]
+        self.ours = self._state().get("origin", self.origin) == self.origin and self._size() <= self.most
 
-    def __call__(self, url: str, output_file: Any, pooch: Any, check_only: bool = False) -> None:
-        """Download to `output_file`; `Refused` or UsageError (disk full) with a sentence if that can't be done."""
-        most, failures = 0, 0
-        while True:
-            try:
-                self._receive(url)
-                break
-            except _Again as error:
-                failures = 0 if self._have() > most else failures + 1
-                most = max(most, self._have())
-                if failures > len(PAUSES):
-                    raise Refused(f"{error}; {self._have()} bytes are kept, run the command again to go on") from error
-                _say(f"{self.part.stem}: {error}; trying again")
-                time.sleep(PAUSES[max(failures - 1, 0)])
-        self._check()
+    def receive(self) -> None:
+        """Complete `part`; `Refused` with a sentence if the address doesn't give the file."""
+        most, failures = self._have(), 0
+        enough = CHUNK if self.size is None else min(1 << 20, self.size // 100)
+        try:
+            while True:
+                try:
+                    self._ask()
+                    break
+                except _Again as error:
+                    failures = 0 if self._have() > most + enough else failures + 1
+                    most = max(most, self._have())
+                    if failures > len(PAUSES):
+                        raise Refused(
+                            f"{error}; {self._have()} bytes are kept, run the command again to go on"
+                        ) from error
+                    pause = PAUSES[max(failures - 1, 0)]
+                    _say(f"{self.part.stem}: {self.named}: {error}; trying again in {pause:.0f} s")
+                    time.sleep(pause)
+            self._check()
+        except TooMuch:
+            self._forget()
+            raise
         self.state.unlink(missing_ok=True)
-        shutil.move(self.part, output_file)
 
-    def _have(self) -> int:
+    def _size(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0
 
-    def _receive(self, url: str) -> None:
+    def _have(self) -> int:
+        return self._size() if self.ours else 0
+
+    def _state(self) -> dict[str, Any]:
+        """Return a sign of the address that `part` is from, and the mark that tells its file from a later one."""
+        try:
+            state = read_json(self.state, 1 << 16) if self.state.exists() else {}
+        except UsageError:  # cut short by a kill
+            return {}
+        return {key: value for key, value in state.items() if isinstance(value, str) and value.isprintable()}
+
+    def _ask(self) -> None:
         import requests
 
         # Without compression in transit, or lengths and ranges would count other bytes than the file's.
         headers = {"Accept-Encoding": "identity"}
         if have := self._have():
             headers["Range"] = f"bytes={have}-"
-            try:
-                # An ETag or a date tells the server's file from a later one of the same name.
-                mark = json.loads(self.state.read_text(encoding="utf-8"))["mark"]
-            except (OSError, ValueError, KeyError):
-                mark = None
-            if mark is not None:
+            if (mark := self._state().get("mark")) is not None:
                 headers["If-Range"] = mark
+        times = (self.limits.connect, self.limits.silence)
+        self.ration.connection()
         try:
-            with requests.get(url, stream=True, timeout=TIMEOUT, headers=headers) as answer:
+            with (
+                session(self.ration) as made,
+                made.get(self.url, stream=True, timeout=times, headers=headers) as answer,
+            ):
                 self._take(answer)
         except requests.RequestException as error:
-            raise _Again(f"the connection failed ({type(error).__name__})") from error
+            if endless_headers(error):
+                raise Refused("the headers of its answer don't end") from error
+            said = f"the connection failed ({shown(reason(error))})"
+            passing = isinstance(error, requests.ConnectionError | requests.Timeout)
+            passing |= isinstance(error, requests.exceptions.ChunkedEncodingError)
+            if passing and "CERTIFICATE_VERIFY_FAILED" not in said:
+                raise _Again(said) from error
+            raise Refused(said) from error
 
     def _take(self, answer: Any) -> None:
-        have = self._have()
-        if answer.status_code == 416 and have:
+        have, status = self._have(), answer.status_code
+        if status == 416 and have:
             if answer.headers.get("Content-Range") == f"bytes */{have}":
                 return  # all of it is here: an earlier call ended just before it could say so
             self.part.unlink()
             raise _Again("the server has a shorter file than what is here; starting anew")
-        if answer.status_code >= 500 or answer.status_code == 429:
-            raise _Again(f"the server answered {answer.status_code}")
-        if answer.status_code >= 400:
-            raise Refused(f"the server answered {answer.status_code} {answer.reason}")
-        goes_on = answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
-        begin = have if goes_on else 0
-        length = answer.headers.get("Content-Length")
-        total = begin + int(length) if length is not None else None
-        need = 0 if total is None else int(self.room * total) - begin
-        free = shutil.disk_usage(self.part.parent).free
-        if need > free:
-            raise UsageError(
-                f"{self.part.parent}: {need / 1e9:.2f} GB are needed to download and unpack {self.part.stem}, "
-                f"{free / 1e9:.2f} GB are free. Free some space, or set downloads.folder to another disk."
-            )
+        if status >= 500 or status == 429:
+            raise _Again(f"the server answered {status}")
+        if status not in (200, 206):
+            raise Refused(f"the server answered {status} {shown(answer.reason)}")
+        for field in ("Content-Encoding", "Transfer-Encoding"):
+            packed = answer.headers.get(field, "").strip().lower()
+            if packed not in ("", "identity", "chunked"):
+                raise Refused(f"sends the file packed ({shown(packed)}), though it was asked not to")
+        begin, total = _span(answer, have)
+        if total is not None and total > (self.size if self.recorded and self.size is not None else self.most):
+            raise Refused(self._too_much(f"it has {total:,} bytes"))
+        if not begin and self.ration.bodies and self.ration.bodies + (total or 0) > self.most:
+            raise Refused("its connection broke, and it can only send all again; run the command again for that")
+        self._need_room(begin, total)
         marks = [answer.headers.get("ETag", "W/"), answer.headers.get("Last-Modified")]
         strong = [mark for mark in marks if mark is not None and not mark.startswith("W/")]
-        self.state.write_text(json.dumps({"mark": strong[0] if strong else None}), encoding="utf-8")
+        state = {"mark": strong[0] if strong else None, "origin": self.origin}
+        most = self.most if self.size is not None or total is not None else min(self.most, self._fits(begin))
+        self.ration.body(most, self._too_much(f"more than {most:,} bytes came from it"))
         pieces = _refuse_page(answer)  # before the part is opened: a login page must not wipe it out
-        with self.part.open("ab" if goes_on else "wb") as file:
+        with self.part.open("ab" if begin else "wb") as file:
+            self.state.write_text(json.dumps(state), encoding="utf-8")
+            self.ours = True
             for piece in _shown(pieces, begin, total, self.part.stem):
                 file.write(piece)
         if total is not None and self._have() != total:
             raise _Again(f"the connection ended after {self._have()} of {total} bytes")
+
+    def _too_much(self, said: str) -> str:
+        if self.size is None:
+            return f"{said}, more than a file of unknown size may have"
+        if self.recorded:
+            return (
+                f"sent another file than the recorded one: {said}, {self.size:,} were recorded. If the authors have "
+                "published a new version, remove the entry from the checksums file"
+            )
+        return f"{said}, {self.size:,} were published"
+
+    def _fits(self, begin: int) -> int:
+        """Return how many bytes of a file there is room for, where `begin` of them are on the disk already."""
+        return int((shutil.disk_usage(self.part.parent).free + begin) / self.room)
+
+    def _need_room(self, begin: int, total: int | None) -> None:
+        expected = self.size if total is None else total
+        if expected is not None and expected > self._fits(begin):
+            free = shutil.disk_usage(self.part.parent).free
+            raise _NoRoom(
+                f"{self.part.parent}: {(self.room * expected - begin) / 1e9:.2f} GB are needed to download and unpack "
+                f"{self.part.stem}, {free / 1e9:.2f} GB are free. Free some space, or set downloads.folder to another "
+                "disk"
+            )
 
     def _check(self) -> None:
         import pooch
 
         if self.part.suffixes[-2:-1] == [".zip"]:
             try:
-                zipfile.ZipFile(self.part).close()
-            except zipfile.BadZipFile as error:
+                archives.need_directory(self.part)
+            except UsageError as error:
                 size = self._have()
                 self._forget()
                 raise Refused(f"the file ends at byte {size} without a zip's directory: it is cut short") from error
@@ -266,6 +381,22 @@ class Resumable:
     def _forget(self) -> None:
         self.part.unlink(missing_ok=True)
         self.state.unlink(missing_ok=True)
+
+
+def _span(answer: Any, have: int) -> tuple[int, int | None]:
+    """Return at which byte an answer begins and how many bytes the file has, None if it isn't said."""
+    length = answer.headers.get("Content-Length")
+    if length is not None and not re.fullmatch("[0-9]{1,18}", length.strip()):
+        raise Refused(f"declares a length of {shown(repr(length))}")
+    counted = None if length is None else int(length)
+    if answer.status_code == 200:
+        return 0, counted
+    found = re.fullmatch("bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\\*)", answer.headers.get("Content-Range", ""))
+    if found is None or not have or int(found[1]) != have:
+        raise Refused("sent another part of the file than was asked for")
+    if found[3] != "*":
+        return have, int(found[3])
+    return have, None if counted is None else have + counted
 
 
 def _refuse_page(answer: Any) -> Iterator[bytes]:
@@ -343,6 +474,8 @@ def verify_files(
     """
     import pooch
 
+    for file in files:
+        need_regular(file)
     lines = [f"{pooch.file_hash(str(file))}  {file.relative_to(folder).as_posix()}\n" for file in sorted(files)]
     found, record = hashlib.sha256("".join(lines).encode()).hexdigest(), checksums.get(name)
     if record is None:

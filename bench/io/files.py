@@ -4,15 +4,20 @@ import errno
 import io
 import json
 import os
+import re
 import shutil
+import socket
 import tempfile
+import time
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.core.errors import BenchError, UsageError
+from bench.core.errors import BenchError, DiskFull, UsageError
 
 if TYPE_CHECKING:  # writing text doesn't import NumPy
     from bench.core.scene import Array
@@ -20,8 +25,21 @@ if TYPE_CHECKING:  # writing text doesn't import NumPy
 NEARLY_NOTHING = 1 << 20
 """Bytes; a write that fails without an error number while less is free failed because the disk is full."""
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Errors of a full disk, or of a used up quota."""
+
+HEAD = 100
+"""Bytes of a file's name that its temporary name begins with: the whole must fit into the 255 of file systems."""
+
+TEMPORARY = re.compile(r"\..*\.(?P<host>[0-9a-f]{8})-(?P<process>[0-9]{1,10})-[0-9]+\.(part|old)", re.DOTALL)
+"""Temporary names: a beginning of the final one, the machine, the process and the how manieth of it."""
+
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip entry can carry; the present one would make archives of equal content differ."""
+
+
+_numbers = count()
+_next_look: dict[Path, float] = {}
 
 
 @contextmanager
@@ -29,13 +47,15 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`; on success it takes the final name, on any failure it is removed.
 
     The temporary name may become a file or a folder. A folder replaces an existing folder. Missing parent folders are
-    made. A full disk becomes UsageError, any other OSError (a missing permission) BenchError, with one sentence.
+    made. What processes of this machine that were killed have left in the folder is removed. A full disk becomes
+    DiskFull, any other OSError (a missing permission) BenchError, with one sentence.
     """
     path = Path(path)
-    # The process id keeps two processes that write the same scene from sharing one temporary file.
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = _temporary(path, "part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _clear_killed(path.parent)
+        _remove(part)  # of a killed process that had this one's id, as the first ones of containers do
         yield part
         if part.is_dir() and path.exists():
             _swap(part, path)
@@ -43,26 +63,69 @@ def replacing(path: Path) -> Iterator[Path]:
             part.replace(path)
     except OSError as error:
         # NumPy and OpenEXR report a short write without an error number.
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        full = full or (error.errno is None and _free(path.parent) < NEARLY_NOTHING)
+        full = error.errno in FULL or (error.errno is None and _free(path.parent) < NEARLY_NOTHING)
         _remove(part)  # before the free space is told
         if full:
-            raise UsageError(
+            raise DiskFull(
                 f"{path}: could not be written ({error.strerror or error}): the disk is full, "
                 f"{_free(path.parent) / 1e6:.1f} MB are free. Nothing half-written was left under this name; "
                 "free some space, then run the command again."
             ) from error
+        todo = "check free space and permissions of its folder, then run the command again"
+        if isinstance(error, FileNotFoundError):
+            todo = "something was removed meanwhile: see whether another process works there, then run this one again"
+        elif error.errno == errno.ENAMETOOLONG:
+            todo = "choose a shorter name"
         raise BenchError(
             f"{path}: could not be written ({error.strerror or error}). Nothing was left under this name by this "
-            "attempt; check free space and permissions of its folder, then run the command again."
+            f"attempt; {todo}."
         ) from error
     finally:
         _remove(part)
 
 
+def _temporary(path: Path, ending: str) -> Path:
+    # The process keeps two that write the same scene from sharing one temporary file, the number two threads of one.
+    head = path.name.encode(errors="replace")[:HEAD].decode(errors="ignore")
+    return path.with_name(f".{head}.{_host()}-{os.getpid()}-{next(_numbers)}.{ending}")
+
+
+def _host() -> str:
+    return sha256(socket.gethostname().encode()).hexdigest()[:8]
+
+
+def _clear_killed(folder: Path) -> None:
+    """Remove the temporary files and folders of processes of this machine that have ended; others' can't be judged."""
+    begin = time.monotonic()
+    if begin < _next_look.get(folder, 0.0):
+        return
+    host, gone = _host(), []
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            found = TEMPORARY.fullmatch(entry.name) if entry.name[0] == "." else None
+            if found and found["host"] == host and not _alive(int(found["process"])):
+                gone.append(Path(entry.path))
+    for path in gone:
+        _remove(path)
+    end = time.monotonic()
+    _next_look[folder] = end + 50 * (end - begin)  # a fiftieth of the time, for folders of many thousand files
+
+
+def _alive(process: int) -> bool:
+    if os.name != "posix":  # where signal 0 isn't a question
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # another user's
+        return True
+    return True
+
+
 def _swap(part: Path, path: Path) -> None:
     # Renaming can't replace a folder that holds files: the old one steps aside first.
-    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    old = _temporary(path, "old")
     path.rename(old)
     try:
         part.rename(path)
@@ -79,7 +142,7 @@ def _free(folder: Path) -> int:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
         with suppress(OSError):  # nothing was written: a file stands where the folder should be, or all is read-only

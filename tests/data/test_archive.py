@@ -1,15 +1,19 @@
 """Archives: harmless ones unpack and go on after a kill, hostile and damaged ones leave nothing outside and say why."""
 
+import contextlib
 import multiprocessing
+import os
 import shutil
 import stat
 import time
 import zipfile
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from bench.core.errors import UsageError
+from bench.core.errors import DiskFull, UsageError
 from bench.data import archive as archives
 from bench.data.archive import unpack
 
@@ -56,6 +60,26 @@ def encrypted(path):
     return path
 
 
+def outside(path, place=2**31):
+    """A directory entry that names data past the end."""
+    made(path, [("a", b"x" * 500)])
+    data = bytearray(path.read_bytes())
+    at = data.rindex(b"PK\x01\x02")
+    data[at + 42 : at + 46] = place.to_bytes(4, "little")
+    path.write_bytes(bytes(data))
+    return path
+
+
+def before(path):
+    """A directory said to begin so late that its entries' data would begin before the file."""
+    made(path, [("a", b"x" * 500)])
+    data = bytearray(path.read_bytes())
+    at = data.rindex(b"PK\x05\x06")
+    data[at + 16 : at + 20] = (0xFFFFF000).to_bytes(4, "little")
+    path.write_bytes(bytes(data))
+    return path
+
+
 HOSTILE = {
     "climbs-out": (lambda p: made(p, [("ok", b""), ("../../evil", b"x")]), "would be written outside"),
     "climbs-out-by-backslash": (lambda p: made(p, [("a\\..\\..\\evil", b"x")]), "would be written outside"),
@@ -72,6 +96,14 @@ HOSTILE = {
     "file-and-folder": (lambda p: made(p, [("a/b", b"1"), ("a", b"2")]), "take one place|needs a folder"),
     "encrypted": (encrypted, "is encrypted"),
     "odd-method": (lambda p: made(p, [("a", b"1" * 99)], compression=zipfile.ZIP_LZMA), "packed by a method"),
+    "deep": (lambda p: made(p, [("d/" * 2000 + "f", b"1")]), "lies 2000 folders deep, and 31 are unpacked"),
+    "deeper-than-that": (lambda p: made(p, [("d/" * 32000 + "f", b"1")]), "lies 32000 folders deep"),
+    "long-name": (lambda p: made(p, [("T/" + "n" * 256, b"1")]), "has a name of 258 bytes"),
+    "long-name-of-wide-letters": (lambda p: made(p, [("\u6620" * 86, b"1")]), "has a name of 258 bytes"),
+    "long-folders": (lambda p: made(p, [(("n" * 200 + "/") * 6 + "f", b"1")]), "has a name of 1207 bytes"),
+    "control-characters": (lambda p: made(p, [("a\nok b\x1b[2J", b"1")]), "has control characters in its name"),
+    "outside-the-archive": (outside, "is said to lie outside the archive"),
+    "before-the-archive": (before, "is said to lie outside the archive|no zip archive|cut short"),
     "no-archive": (lambda p: p.write_bytes(b"<html>login</html>"), "no zip archive, 18 bytes"),
     "empty": (lambda p: p.write_bytes(b""), "no zip archive, 0 bytes"),
 }  # fmt: skip
@@ -93,6 +125,61 @@ def test_hostile_archives_are_refused_and_nothing_is_written(place, tmp_path, na
         unpack(place, tmp_path / "out")
     assert "x.zip" in str(caught.value)
     assert set(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["n" * 250, "n" * 255, "d/" * 31 + "f", "\u6620" * 85, ("n" * 180 + "/") * 5 + "f"])
+def test_long_names_and_deep_folders_that_file_systems_have_are_unpacked(place, tmp_path, name):
+    made(place, [(name, b"1")])
+    (path,) = unpack(place, tmp_path / "out")
+    assert path == tmp_path / "out" / name and path.read_bytes() == b"1"
+
+
+def test_what_is_no_regular_file_is_refused(place):
+    os.mkfifo(place)
+    for use in (archives.test, lambda path: unpack(path, path.parent / "out"), lambda path: archives.clash([path])):
+        with pytest.raises(UsageError, match=r"x\.zip: this is a named pipe; expected a file"):
+            use(place)
+    with pytest.raises(UsageError, match="this is a device"):
+        archives.test(Path("/dev/zero"))
+    with pytest.raises(UsageError, match="this is a folder"):
+        archives.test(place.parent)
+
+
+@pytest.mark.parametrize("zip64", [False, True])
+def test_a_list_of_entries_that_is_too_long_is_not_read(place, monkeypatch, zip64):
+    monkeypatch.setattr(archives, "MOST_DIRECTORY", 3000)
+    if zip64:
+        monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
+    made(place, [(f"{number:05d}", b"") for number in range(100)])
+    with pytest.raises(UsageError, match="its list of entries is longer than any dataset's"):
+        archives.test(place)
+
+
+def test_a_disk_too_small_is_told_before_anything_is_written(place, tmp_path, monkeypatch):
+    made(place, [("a", b"x" * 500), ("b", b"y" * 500)])
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=999))
+        with pytest.raises(DiskFull, match=r"are needed to unpack x\.zip"):
+            unpack(place, tmp_path / "new" / "out")
+        assert not (tmp_path / "new").exists()
+    unpack(place, tmp_path / "out")
+    (tmp_path / "out" / "b").unlink()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=600))
+    assert len(unpack(place, tmp_path / "out")) == 2, "what is there needs no room"
+
+
+def test_no_mutant_ends_in_anything_but_a_sentence(place, tmp_path):
+    rng = np.random.default_rng(1)
+    made(place, [("T/a", b"x" * 300), ("T/\u00fc", bytes(9)), ("r.txt", b"hi " * 99)], compression=zipfile.ZIP_DEFLATED)
+    good = place.read_bytes()
+    for _ in range(150):
+        data = bytearray(good)
+        for _ in range(rng.integers(1, 4)):
+            data[rng.integers(len(data))] = rng.integers(256)
+        place.write_bytes(bytes(data))
+        for use in (archives.test, lambda path: unpack(path, tmp_path / "out"), lambda path: archives.clash([path])):
+            with contextlib.suppress(UsageError):
+                use(place)
 
 
 def test_too_many_entries_are_refused(place, tmp_path, monkeypatch):

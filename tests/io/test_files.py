@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.core.errors import BenchError, UsageError
+from bench.core.errors import BenchError, DiskFull, UsageError
 from bench.io import files
 from bench.io.files import replacing
 
@@ -32,7 +32,7 @@ def test_a_full_disk_is_the_users_to_mend(old, number):
     assert old.read_text() == "old" and list(old.parent.iterdir()) == [old]
 
 
-@pytest.mark.parametrize(("free", "kind"), [(1000, UsageError), (10**9, BenchError)])
+@pytest.mark.parametrize(("free", "kind"), [(1000, DiskFull), (10**9, BenchError)])
 def test_a_short_write_without_a_number_is_judged_by_the_free_space(old, monkeypatch, free, kind):
     """NumPy reports one as: OSError("810000 requested and 102336 written")."""
     monkeypatch.setattr(files.shutil, "disk_usage", lambda _: namedtuple("Usage", "free")(free))

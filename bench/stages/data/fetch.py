@@ -11,12 +11,13 @@ from typing import Any
 
 from bench.core import progress
 from bench.core.dataset import DatasetCard
-from bench.core.errors import BenchError, UsageError
+from bench.core.errors import BenchError, DiskFull, UsageError
 from bench.core.params import DatasetUse, Params
 from bench.core.registry import ROOT, code_of, datasets
 from bench.data import archive as archives
 from bench.data.download import Checksums, RemoteFile, download, drive_folder, verify, verify_files
 from bench.io.files import write_json_atomic, write_text_atomic
+from bench.io.lock import alone
 from bench.stages import layout
 
 NOTE = "on_disk.json"
@@ -45,7 +46,9 @@ def run(
     if card.fetch == "simulate":
         if params.simulate is None:
             raise UsageError(f"{params.params_file} has no section `simulate`, which {dataset} is made from.")
-        card.load()().simulate(params.simulate, ROOT / code_of(card.module), out, _say)
+        lock = Path("runs") / params.profile / "fetch" / f".{dataset}.lock"
+        with alone(lock, f"{dataset} is being simulated by {{holder}}; waiting for it to end."):
+            card.load()().simulate(params.simulate, ROOT / code_of(card.module), out, _say)
         return
     place = _place(params, card, root) if mirror is None else None
     if place is None:
@@ -90,6 +93,8 @@ def _fetched(params: Params, card: DatasetCard, mirror: str | None, agreed: bool
                 files.append(_from_drive(source["drive"], store, checksums))
             else:
                 files.append(_from_address(source, store, checksums, mirror))
+    except DiskFull:
+        raise
     except BenchError as error:
         raise type(error)(f"{error}\n{by_hand(params, card)}") from error
     return {"folder": str(store / "unpacked"), "files": files}

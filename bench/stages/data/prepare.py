@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.core.dataset import DatasetCard
-from bench.core.errors import CheckFailed, Incomplete, UsageError
+from bench.core.errors import CheckFailed, DiskFull, Incomplete, UsageError
 from bench.core.fingerprint import fingerprint
 from bench.core.parallel import interrupted, spread
 from bench.core.params import DatasetUse, Params
@@ -20,6 +20,7 @@ from bench.core.registry import datasets
 from bench.data import checks
 from bench.io.container import read_card, read_scene, write_scene
 from bench.io.files import replacing, write_json_atomic
+from bench.io.lock import alone
 from bench.stages import layout
 from bench.stages.data.fetch import NOTE
 
@@ -68,6 +69,12 @@ def run(params: Params, dataset: str, splits: Sequence[str] = ()) -> None:
     the dataset no longer holds are removed, or a training would still read them. UsageError names the bad ones.
     splits : only these are looked for, and what was prepared of others stays; () for all.
     """
+    lock = Path("runs") / params.profile / "prepare" / f".{dataset}.lock"
+    with alone(lock, f"{dataset} is being prepared by {{holder}}; waiting for it to end."):
+        _prepare(params, dataset, splits)
+
+
+def _prepare(params: Params, dataset: str, splits: Sequence[str]) -> None:
     raw = layout.need(params, layout.raw(params, dataset), f"fetch {dataset}")
     note = raw / NOTE
     source = Path(json.loads(note.read_text(encoding="utf-8"))["folder"]) if note.exists() else raw
@@ -106,6 +113,8 @@ def read(task: SceneTask) -> Read:
         scene = datasets[task.dataset].reader(task.layout).read(task.folder, task.split)
         found = {"checks": checks.run(scene, task.dataset, task.waived), "fingerprint": checks.fingerprint(scene)}
         write_scene(task.out / "scene", scene)
+    except DiskFull:  # no fault of this scene, and the next would end so too
+        raise
     except UsageError as error:
         check = error.check if isinstance(error, CheckFailed) else ""
         return Read(refusal=str(error), check=check, lacking=isinstance(error, Incomplete))
