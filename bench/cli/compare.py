@@ -1,6 +1,5 @@
 """`compare`, `bands` and `frozen`: find numbers that changed."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -9,7 +8,7 @@ import typer
 from bench.cli.settings import ROOT, Json, Settings, find_profile, quietly, workplace
 
 if TYPE_CHECKING:
-    from bench.core.params import Params
+    from bench.core.params import Params, Regression
     from bench.regression.comparison import Comparison
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -32,13 +31,14 @@ def compare(
     md: Markdown = None,
     as_json: Json = False,
 ) -> None:
-    """Compare two sets of scores, row by row.
+    """Compare two sets of scores, row by row and each run's mean.
 
     rerun: the same run again on the same machine; must be exactly equal. rescored: the same predictions; must be
-    equal to 1e-6. retrained: other trainings; must stay within the bands of the scores' profile (regression.retrained
-    in its parameter file), and only worse or missing rows fail. For rerun and rescored, better values and new rows fail
-    too. Prints the changes, the worst first, what they have in common, and what differs upstream by the lock files of
-    both sides.
+    equal to 1e-6. retrained: other trainings; each scene and each run's mean over its scenes must stay within the bands
+    of the scores' profile (regression.retrained and retrained_means in its parameter file; a method without training
+    may only round), and only worse or missing rows fail. For rerun and rescored, better values and new rows fail too.
+    Prints the changes, the worst first, what they have in common, and what differs upstream by the lock files of both
+    sides. The last line says "nothing changed" only where no number did.
 
     Exit codes: 0 clean, 1 a regression, 2 the command is at fault.
 
@@ -62,15 +62,16 @@ def compare(
         _show(run(was, now, chosen, widths), everything, here / md if md else None, as_json)
 
 
-def _bands(settings: Settings, params: "Params", profile: str, named: bool) -> Mapping[str, float]:
+def _bands(settings: Settings, params: "Params", profile: str, named: bool) -> "Regression":
     """Return the bands of the scores' profile: from --params, which must be of that profile if it was given.
 
-    {} for a profile without a parameter file: scores that need no bands can be compared all the same.
+    None within for a profile without a parameter file: scores that need no bands can be compared all the same.
     """
     from bench.core.errors import UsageError
+    from bench.core.params import Regression
 
     if params.profile == profile:
-        return params.regression.retrained
+        return params.regression
     if named:
         raise UsageError(
             f"--params {settings.params_file} is of profile {params.profile!r}, the scores are of {profile!r}: its "
@@ -79,21 +80,22 @@ def _bands(settings: Settings, params: "Params", profile: str, named: bool) -> M
     try:
         file = find_profile(profile)
     except UsageError:
-        return {}
-    return Settings(file, settings.quiet).load().regression.retrained
+        return Regression()
+    return Settings(file, settings.quiet).load().regression
 
 
 @app.command()
 def bands(
     context: typer.Context,
     scores: Annotated[str, typer.Argument(help="Scores with several seeds: a folder, a file or a git revision.")],
+    write: Annotated[bool, Option("--write", help="Put the section into the parameter file (--params).")] = False,
 ) -> None:
     """Say how far scores may move when a network is trained again, from a report with several seeds.
 
-    Prints the section `regression` for a parameter file: twice the largest difference between two seeds of a run on a
-    scene, for each metric.
+    Prints the section `regression` for a parameter file, or puts it there: twice the largest difference between two
+    seeds of a run, for each metric, of a scene (retrained) and of the mean over scenes (retrained_means).
 
-    Example: python -m bench bands reports/study
+    Example: python -m bench bands reports/study --write
     """
     settings, here = cast(Settings, context.obj), Path.cwd()
     with workplace():
@@ -101,7 +103,27 @@ def bands(
         from bench.regression.sides import read_side
 
         side = read_side(scores, here, ROOT, settings.load().reports.as_posix())
-        typer.echo("\n".join(as_yaml(derive(side), scores)))
+        section = as_yaml(derive(side), scores)
+        if write:
+            _write_bands(settings.params_file, section)
+            typer.echo(f"{settings.params_file}: regression is now that of {scores}")
+        else:
+            typer.echo(section, nl=False)
+
+
+def _write_bands(file: Path, section: str) -> None:
+    """Put a section `regression` into a parameter file; UsageError, and an untouched file, if it doesn't fit in."""
+    from bench.core.errors import UsageError
+    from bench.core.reading import parse_yaml, read_text
+    from bench.io.files import write_text_atomic
+    from bench.regression.bands import into
+
+    before = read_text(file)
+    after = into(before, section)
+    old, new, wanted = (parse_yaml(text, str(file)) for text in (before, after, section))
+    if new != old | wanted:
+        raise UsageError(f"{file}: its section `regression` can't be replaced; put the one printed without --write in.")
+    write_text_atomic(file, after)
 
 
 @app.command()

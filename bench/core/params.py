@@ -87,12 +87,19 @@ class Variant(Section):
     evaluate: TestSets | None = Field(default=None, description="none: the profile's")
 
 
+Bands = Mapping[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]]
+
+
 class Regression(Section):
     """What `bench compare` allows."""
 
-    retrained: Mapping[str, Annotated[float, Field(gt=0)]] = Field(
+    retrained: Bands = Field(
         default_factory=dict,
         description="metric -> largest difference of a scene's score that a training on another machine may make",
+    )
+    retrained_means: Bands = Field(
+        default_factory=dict,
+        description="metric -> the same of a run's mean over scenes, which moves far less than a single one",
     )
 
 

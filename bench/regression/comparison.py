@@ -2,11 +2,12 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
 from bench.core.errors import UsageError
+from bench.core.params import Regression
 from bench.core.registry import metrics
 from bench.regression.judging import CHANGE_KINDS, Change, Kind, judge
 from bench.regression.locks import Cause, causes, overview
@@ -16,13 +17,27 @@ from bench.regression.sides import Side
 
 
 @dataclass(frozen=True)
+class Within:
+    """Changes by no more than is allowed.
+
+    rows          : how many.
+    largest, mean : the row and the run's mean that came nearest to what is allowed; None where none moved.
+    """
+
+    rows: int = 0
+    largest: Change | None = None
+    mean: Change | None = None
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Result of a comparison.
 
     rows     : number of rows that both sides have, by how NEW's came about.
-    changes  : the worst first.
+    changes  : beyond what is allowed, the worst first.
     patterns : what changed rows have in common, a sentence each.
     notes    : what else is worth knowing; nothing that fails.
+    within   : what moved by no more than is allowed.
     """
 
     base: str
@@ -31,6 +46,7 @@ class Comparison:
     changes: tuple[Change, ...]
     patterns: tuple[str, ...]
     notes: tuple[str, ...]
+    within: Within = Within()
 
     @property
     def failed(self) -> bool:
@@ -38,11 +54,11 @@ class Comparison:
         return any(change.fails for change in self.changes)
 
 
-def compare(base: Side, new: Side, kind: Kind | None = None, bands: Mapping[str, float] | None = None) -> Comparison:
-    """Compare NEW with BASE, row by row.
+def compare(base: Side, new: Side, kind: Kind | None = None, bands: Regression | None = None) -> Comparison:
+    """Compare NEW with BASE: every row, and of retrained runs every mean over the scenes of a data set.
 
     kind  : how NEW came about; None: as the lock files of both tell for each row (`kinds`).
-    bands : metric -> largest difference of a scene's score between two trainings.
+    bands : what a scene's score and a run's mean may move by between two trainings.
     UsageError if the sides are of different profiles, or if rows that differ need bands and there are none.
     """
     if base.profile != new.profile:
@@ -51,10 +67,12 @@ def compare(base: Side, new: Side, kind: Kind | None = None, bands: Mapping[str,
             "different profiles don't compare. A revision can name its folder: REV:reports/demo."
         )
     matched, kind_of = match(base.scores, new.scores), (lambda _: kind) if kind else kinds(base, new)
-    _need_bands(matched, kind_of, bands or {}, base.profile)
+    bands = bands or Regression()
+    _need_bands(matched, kind_of, bands, base.profile)
     # BASE is what was accepted: its directions count, and where they turned is a change of its own.
     better = {name: card.better for name, card in metrics.items()} | dict(new.better) | dict(base.better)
-    changes = [*judge(matched, kind_of, bands or {}, better), *_directions(base, new, matched, kind_of)]
+    found = [*judge(matched, kind_of, bands, better), *_directions(base, new, matched, kind_of)]
+    changes = [change for change in found if change.name != "within"]
     changes = [replace(change, cause=_causes(base, new, change.key)) for change in changes]
     return Comparison(
         base.name,
@@ -63,7 +81,17 @@ def compare(base: Side, new: Side, kind: Kind | None = None, bands: Mapping[str,
         tuple(sorted(changes, key=lambda change: (change.severity, change.key))),
         tuple(patterns(matched.pairs, changes)),
         tuple(_notes(base, new, kind)),
+        _within(change for change in found if change.name == "within"),
     )
+
+
+def _within(changes: Iterable[Change]) -> Within:
+    rows: list[Change] = []
+    means: list[Change] = []
+    for change in changes:
+        (means if change.mean else rows).append(change)
+    largest, mean = (max(some, key=lambda change: change.share, default=None) for some in (rows, means))
+    return Within(len(rows), largest, mean)
 
 
 def kinds(base: Side, new: Side) -> Callable[[Key], Kind]:
@@ -89,13 +117,14 @@ def kinds(base: Side, new: Side) -> Callable[[Key], Kind]:
     return lambda key: kind_of(key.evaluation)
 
 
-def _need_bands(matched: Matched, kind_of: Callable[[Key], Kind], bands: Mapping[str, float], profile: str) -> None:
+def _need_bands(matched: Matched, kind_of: Callable[[Key], Kind], bands: Regression, profile: str) -> None:
+    absent = [name for name in ("retrained", "retrained_means") if not getattr(bands, name)]
     other = (pair for pair in matched.pairs if pair.base != pair.new and not math.isnan(pair.base))
-    if not bands and any(kind_of(pair.key) == CHANGE_KINDS[-1] for pair in other):
+    if absent and any(pair.key.trained and kind_of(pair.key) == CHANGE_KINDS[-1] for pair in other):
         raise UsageError(
             f"NEW was retrained and differs from BASE, and the parameter file has no bands for that "
-            f"(regression.retrained; profile {profile!r}). Derive them: python -m bench bands FOLDER, with scores of "
-            "several seeds; or say --kind rescored or rerun."
+            f"({' and '.join(f'regression.{name}' for name in absent)}; profile {profile!r}). Derive them: python -m "
+            "bench bands FOLDER, with scores of several seeds; or say --kind rescored or rerun."
         )
 
 

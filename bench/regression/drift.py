@@ -1,6 +1,5 @@
 """Frozen predictions: a few stored ones scored anew, so that a metric that drifts is seen without any training."""
 
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from bench.core.errors import UsageError
 from bench.core.params import Params, load
+from bench.core.reading import read_json
 from bench.core.registry import datasets, metrics, protocols
 from bench.io.container import list_scenes
 from bench.io.files import replacing, write_json_atomic
@@ -36,9 +36,9 @@ def check(folder: Path = FROZEN) -> Comparison:
     A prediction or scene that is missing or damaged raises UsageError.
     """
     try:
-        cards = json.loads((folder / CARDS).read_text(encoding="utf-8"))
-        made, better = cards["libraries"], cards["better"]
-    except (OSError, ValueError, KeyError) as error:
+        cards = read_json(folder / CARDS)
+        made, better = dict(cards["libraries"]), dict(cards["better"])
+    except (UsageError, ValueError, TypeError, KeyError) as error:
         raise UsageError(f"{folder / CARDS} can't be read ({error}); restore it with git.") from error
     base = Side("frozen scores", read_scores([folder / SCORES]), remark=_versions(made), better=better)
     with tempfile.TemporaryDirectory() as scratch:

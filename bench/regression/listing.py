@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from bench.core.reading import shown
 from bench.regression.comparison import Comparison
 from bench.regression.judging import Change
 
@@ -44,6 +45,11 @@ def as_json(found: Comparison) -> str:
         "failed": found.failed,
         "rows": dict(found.rows),
         "changes": [_entry(change) for change in found.changes],
+        "within": {
+            "rows": found.within.rows,
+            "largest": _entry(found.within.largest) if found.within.largest else None,
+            "mean": _entry(found.within.mean) if found.within.mean else None,
+        },
         "patterns": list(found.patterns),
         "notes": list(found.notes),
     }
@@ -51,13 +57,36 @@ def as_json(found: Comparison) -> str:
 
 
 def verdict(found: Comparison) -> str:
-    """Return one line: clean or a regression, and of how many rows."""
+    """Return one line: what came out, and of how many rows. Only equal rows are "unchanged"."""
     rows = sum(found.rows.values())
     how = ", ".join(f"{count} {kind}" for kind, count in sorted(found.rows.items()))
     counts = Counter((change.name, change.fails) for change in found.changes)
     parts = [f"{count} {name}" + ("" if fails else " (no failure)") for (name, fails), count in counts.items()]
-    word = "regression" if found.failed else "clean"
+    if found.failed:
+        word = "regression"
+    elif found.changes:
+        word = "no regression"
+    else:
+        word = "changed within bands" if found.within.rows else "unchanged"
+    parts += [_within(found, word)] if found.within.rows else []
     return f"{word}: {'; '.join(parts) or 'nothing changed'}; {rows} rows compared ({how or 'none on both sides'})"
+
+
+def _within(found: Comparison, word: str) -> str:
+    """Say how many rows moved by no more than is allowed, and how far: the row and the mean nearest to their bands."""
+    inside = found.within
+    told = [f"{inside.rows} rows" + ("" if word == "changed within bands" else " changed within their bands")]
+    if inside.largest:
+        told.append(f"the largest {_moved(inside.largest)}")
+    if inside.mean:
+        told.append(f"the largest mean {_moved(inside.mean)}")
+    return ", ".join(told)
+
+
+def _moved(change: Change) -> str:
+    key = change.key
+    place = shown(key.dataset if change.mean else f"{key.dataset}/{key.scene}")
+    return f"{change.difference:+.3g} of {change.allowed:.2g} in {shown(key.metric)} ({shown(key.run)} on {place})"
 
 
 def _cells(change: Change) -> list[str]:
@@ -67,7 +96,7 @@ def _cells(change: Change) -> list[str]:
     allowed = "" if change.allowed is None else f"{change.allowed:.2g}"
     name = change.name if change.fails else f"({change.name})"
     where = "/".join(part for part in (key.dataset, key.scene) if part)
-    return [name, key.run, where, key.metric, key.protocol, *values, moved, allowed]
+    return [name, *map(shown, (key.run, where, key.metric, key.protocol)), *values, moved, allowed]
 
 
 def _number(value: float | None) -> str:

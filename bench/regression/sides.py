@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.core.errors import UsageError
+from bench.core.reading import TEXT_LIMIT, read_bytes, shown
 from bench.io.tables import read_scores
 from bench.regression.locks import LIBRARIES, Lock, parse, versions
 from bench.repository import git
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCORES = "scores.csv"
+
+KEYS = ("profile", "method", "variant", "dataset", "scene", "metric", "protocol")
+"""What every score row names; without training there are no trainset and seed."""
 
 METRICS = "bench/metrics"
 """Where the cards of metrics stand."""
@@ -31,17 +35,24 @@ class Tree(NamedTuple):
     revision: str = ""
 
     def read(self, path: str) -> bytes | None:
-        """Return the content of a file by its path below the root, None if there is no such file."""
+        """Return the content of a file by its path below the root, None if there is no such file.
+
+        UsageError for what is no regular file, or a huge one.
+        """
         if self.revision:
             answer = git.ask(self.root, "cat-file", "blob", f"{self.revision}:./{path}")
             return answer.stdout if answer.returncode == 0 else None
         file = self.root / path
-        return file.read_bytes() if file.is_file() else None
+        return read_bytes(file, TEXT_LIMIT) if file.exists() else None
 
     def directions(self) -> dict[str, str]:
         """Return "higher" or "lower", what is better, by the name of each metric that has a card in this state."""
         cards = (card for source in self._sources(METRICS) if "@metric(" in source for card in _cards(source))
-        return dict(cards)
+        try:
+            return dict(cards)
+        except (SyntaxError, ValueError, LookupError, RecursionError) as error:
+            where = f"{self.revision}:{METRICS}" if self.revision else str(self.root / METRICS)
+            raise UsageError(f"{shown(where)}: a card of a metric can't be read ({shown(error)}); mend it.") from error
 
     def _sources(self, folder: str) -> Iterator[str]:
         if not self.revision:
@@ -110,7 +121,7 @@ def read_side(text: str, here: Path, root: Path, reports: str) -> Side:
     UsageError if `text` is none of these, or if there are no rows.
     """
     path = (here / text).absolute()
-    if path.exists():
+    if _there(path):
         file = path / SCORES if path.is_dir() else path
         tree = holding(file.parent)
         return _side(text, tree, file.relative_to(tree.root).as_posix())
@@ -118,11 +129,18 @@ def read_side(text: str, here: Path, root: Path, reports: str) -> Side:
     found = commit(root, revision)
     if found is None:
         raise UsageError(
-            f"{text!r} is no folder, no file and no git revision; name a folder such as reports/demo, a score file, "
-            "or REV or REV:reports/demo for a state that git knows."
+            f"{shown(repr(text))} is no folder, no file and no git revision; name a folder such as reports/demo, a "
+            "score file, or REV or REV:reports/demo for a state that git knows."
         )
     inner = (inner or reports).rstrip("/")
     return _side(text, Tree(root, found), inner if inner.endswith(".csv") else f"{inner}/{SCORES}")
+
+
+def _there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that no file can have: too long, or with a NUL
+        return False
 
 
 def _side(name: str, tree: Tree, file: str) -> Side:
@@ -134,7 +152,7 @@ def _side(name: str, tree: Tree, file: str) -> Side:
     scores = _rows(content, file if tree.revision else str(tree.root / file), name)
     profiles = sorted(set(scores["profile"]))
     if len(profiles) != 1:
-        what = f"rows of the profiles {', '.join(profiles)}" if profiles else "no score rows"
+        what = f"rows of the profiles {', '.join(map(shown, profiles))}" if profiles else "no score rows"
         raise UsageError(f"{name}: {file} holds {what}; expected those of one profile.")
     lock, remark = _lock(tree, str(Path(file).parent), profiles[0], hashlib.md5(content).hexdigest())
     return Side(name, scores, lock, remark, tree.directions())
@@ -145,9 +163,15 @@ def _rows(content: bytes, file: str, name: str) -> "pd.DataFrame":
         copy = Path(folder) / SCORES
         copy.write_bytes(content)
         try:
-            return read_scores([copy])
+            scores = read_scores([copy])
         except UsageError as error:
             raise UsageError(str(error).replace(str(copy), f"{name}: {file}")) from error
+        except (ValueError, OverflowError) as error:  # a number beyond 64 bits
+            raise UsageError(f"{name}: {file} holds a number that can't be read ({shown(error)}).") from error
+    for column in KEYS:
+        if empty := [number for number, cell in enumerate(scores[column], start=2) if not cell.strip()]:
+            raise UsageError(f"{name}: {file}, line {empty[0]}: {column} is empty; the file is damaged. Score again.")
+    return scores
 
 
 def _lock(tree: Tree, folder: str, profile: str, md5: str) -> tuple[Lock | None, str]:

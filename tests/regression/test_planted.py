@@ -7,13 +7,16 @@ from dataclasses import replace
 import pytest
 
 from bench.core.errors import UsageError
+from bench.core.params import Regression
 from bench.metrics.window import SsimWindow
 from bench.regression import listing
 from bench.regression.comparison import compare
 
 from .conftest import RULE, lock, measure
 
-BANDS = {"psnr-l": 2.0, "psnr-mu": 2.0, "ssim-l": 0.1, "ssim-mu": 0.1}
+WIDTHS = {"psnr-l": 2.0, "psnr-mu": 2.0, "ssim-l": 0.1, "ssim-mu": 0.1}
+BANDS = Regression(retrained=WIDTHS, retrained_means=WIDTHS)
+WIDE = Regression(retrained=dict.fromkeys(WIDTHS, 4.0), retrained_means=dict.fromkeys(WIDTHS, 4.0))
 
 
 def changed(rows, change, run="ahdrnet", scene="forest-01", metric="psnr-mu"):
@@ -116,10 +119,19 @@ def test_nan_and_infinity_on_both_sides_are_no_change(side, rows):
     assert not compare(side("base", both), side("new", both), "rerun").changes
 
 
-def test_infinity_against_a_number_is_a_change(side, rows):
-    new = changed(rows, lambda _: math.inf)
-    assert names(compare(side("base", rows), side("new", new))) == ["better"]
-    assert names(compare(side("base", new), side("new", rows), "retrained", BANDS)) == ["worse"]
+@pytest.mark.parametrize("before", [1.0, math.nan])
+@pytest.mark.parametrize("value", [math.inf, -math.inf])
+@pytest.mark.parametrize("kind", ["rescored", "retrained"])
+def test_a_score_that_became_infinite_always_fails(side, rows, kind, value, before):
+    base = side("base", changed(rows, lambda old: old * before))
+    found = compare(base, side("new", changed(rows, lambda _: value)), kind, BANDS)
+    assert found.failed
+    assert names(found) == ["infinite"]
+
+
+def test_infinity_that_became_a_number_is_a_change(side, rows):
+    base = side("base", changed(rows, lambda _: math.inf))
+    assert names(compare(base, side("new", rows), "retrained", BANDS)) == ["worse"]
 
 
 def test_a_direction_that_turned_in_the_code(side, rows):
@@ -218,53 +230,61 @@ def test_a_duplicate_row(side, rows):
     assert "2 rows in NEW" in found.changes[0].said
 
 
-def test_retrained_rows_have_the_band_and_others_a_hundredth(side, rows):
-    base = side("base", rows)
-    for run, step, expected in [
-        ("ahdrnet", -1.9, []), ("ahdrnet", -2.1, ["worse"]),
-        ("flow-merge", -0.019, []), ("flow-merge", -0.021, ["worse"]),
-    ]:  # fmt: skip
-        new = side("new", changed(rows, lambda value, step=step: value + step, run))
-        assert names(compare(base, new, "retrained", BANDS)) == expected
+@pytest.mark.parametrize(
+    ("run", "step", "expected"),
+    [("ahdrnet", -1.9, []), ("ahdrnet", -2.1, ["worse"]), ("flow-merge", -0.14, []), ("flow-merge", -0.16, ["worse"])],
+)
+def test_retrained_rows_have_the_band_and_others_may_round(side, rows, run, step, expected):
+    new = side("new", changed(rows, lambda value: value + step, run))
+    found = compare(side("base", rows), new, "retrained", BANDS)
+    assert [change.name for change in found.changes if not change.mean] == expected
 
 
 def test_a_metric_without_a_band_is_not_judged_and_says_so(side, rows):
-    bands = {name: band for name, band in BANDS.items() if name != "psnr-mu"}
-    base = side("base", rows)
-    assert not compare(base, side("new", rows), "retrained", bands).changes
-    found = compare(base, side("new", changed(rows, lambda value: value - 1)), "retrained", bands)
-    assert found.failed
-    assert names(found) == ["unjudged"]
-    assert "regression.retrained has no band for psnr-mu" in listing.text(found)
+    widths = {name: width for name, width in WIDTHS.items() if name != "psnr-mu"}
+    base, new = side("base", rows), side("new", changed(rows, lambda value: value - 1))
+    for bands, said in (
+        (Regression(retrained=widths, retrained_means=WIDTHS), "regression.retrained has no band for psnr-mu"),
+        (Regression(retrained=WIDTHS, retrained_means=widths), "regression.retrained_means has no band for psnr-mu"),
+    ):
+        assert not compare(base, side("same", rows), "retrained", bands).changes
+        found = compare(base, new, "retrained", bands)
+        assert found.failed
+        assert names(found) == ["unjudged"]
+        assert said in listing.text(found)
 
 
 def test_retrained_without_any_band_is_refused(side, rows):
     base = side("base", rows)
     assert not compare(base, side("new", rows), "retrained").changes
-    with pytest.raises(UsageError, match="the parameter file has no bands"):
-        compare(base, side("new", changed(rows, lambda value: value - 1)), "retrained")
+    new = side("new", changed(rows, lambda value: value - 1))
+    for bands, absent in (
+        (None, "regression.retrained and regression.retrained_means;"),
+        (Regression(retrained=WIDTHS), r"\(regression.retrained_means;"),
+    ):
+        with pytest.raises(UsageError, match=f"the parameter file has no bands .*{absent}"):
+            compare(base, new, "retrained", bands)
 
 
 def test_small_steps_of_all_runs_are_no_chance(side, rows):
     trained = [row for row in rows if row.variant == "ahdrnet"]
     base = [row._replace(variant=f"net-{i}") for i in range(8) for row in trained]
     new = [row._replace(value=row.value - (0.3 + 0.02 * (i // len(trained)))) for i, row in enumerate(base)]
-    found = compare(side("base", base), side("new", new), "retrained", dict.fromkeys(BANDS, 4.0))
+    found = compare(side("base", base), side("new", new), "retrained", WIDE)
     assert found.failed
     assert {(change.name, change.key.variant) for change in found.changes} == {("worse", "mean of 8 runs")}
     apart = [row._replace(value=row.value + (1 if i // len(trained) % 2 else -1)) for i, row in enumerate(base)]
-    assert not compare(side("base", base), side("new", apart), "retrained", dict.fromkeys(BANDS, 4.0)).changes
+    assert not compare(side("base", base), side("new", apart), "retrained", WIDE).changes
 
 
 def test_a_run_that_is_scored_on_several_sets_is_one_run(side, rows):
     trained = [row for row in rows if row.variant == "ahdrnet"]
     base = [row._replace(seed=seed, dataset=name) for seed in (0, 1) for name in "abcd" for row in trained]
     new = [row._replace(value=row.value - 0.3) for row in base]
-    wide = dict.fromkeys(BANDS, 4.0)
-    assert not compare(side("base", base), side("new", new), "retrained", wide).changes  # two runs, not eight
+    assert not compare(side("base", base), side("new", new), "retrained", WIDE).changes  # two runs, not eight
     base += [row._replace(seed=seed) for seed in (2, 3) for row in trained]
     new += [row._replace(seed=seed, value=row.value - 0.301) for seed in (2, 3) for row in trained]
-    found = compare(side("base", base), side("new", new), "retrained", wide)
+    found = compare(side("base", base), side("new", new), "retrained", WIDE)
     assert {change.key.variant for change in found.changes} == {"mean of 4 runs"}
 
 

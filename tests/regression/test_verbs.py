@@ -7,6 +7,9 @@ import pytest
 
 from bench.__main__ import main
 from bench.cli.settings import ROOT
+from bench.core.params import Regression
+from bench.core.reading import parse_yaml
+from bench.core.registry import protocols
 from bench.io.tables import write_scores
 from bench.regression import drift
 from bench.regression.comparison import Comparison
@@ -35,7 +38,7 @@ def type_in(tmp_path, monkeypatch, rows):
 
 def test_clean_is_0_and_a_regression_1(type_in, capsys, tmp_path):
     assert type_in("compare", "base", "base") == 0
-    assert capsys.readouterr().out.splitlines()[-1].startswith("clean: nothing changed; 32 rows compared")
+    assert capsys.readouterr().out.splitlines()[-1].startswith("unchanged: nothing changed; 32 rows compared")
     assert type_in("compare", "base", str(tmp_path / "new"), "--md", "summary.md") == 1
     out = capsys.readouterr().out
     assert out.startswith("change ")
@@ -47,7 +50,8 @@ def test_clean_is_0_and_a_regression_1(type_in, capsys, tmp_path):
 
 def test_the_bands_are_those_of_the_parameter_file(type_in, capsys, write_params, small_params):
     small_params["profile"] = "demo"
-    small_params["regression"] = {"retrained": dict.fromkeys(("psnr-l", "psnr-mu", "ssim-l", "ssim-mu"), 0.1)}
+    widths = dict.fromkeys(("psnr-l", "psnr-mu", "ssim-l", "ssim-mu"), 0.1)
+    small_params["regression"] = {"retrained": widths, "retrained_means": widths}
     file = str(write_params(small_params))
     assert type_in("--params", file, "compare", "base", "new", "--kind", "retrained") == 0
     assert type_in("--params", file, "compare", "base", "new", "--kind", "rescored") == 1
@@ -56,7 +60,7 @@ def test_the_bands_are_those_of_the_parameter_file(type_in, capsys, write_params
 
 def test_without_params_the_bands_are_those_of_the_scores_profile(type_in, tmp_path, rows):
     own = [row._replace(profile="smoke") for row in rows]
-    for name, step in (("accepted", 0.0), ("inside", 0.3), ("beyond", 0.5)):  # smoke has 0.42 for psnr-mu, demo 3.6
+    for name, step in (("accepted", 0.0), ("inside", 2.0), ("beyond", 3.0)):  # smoke has 2.5 for psnr-mu, demo 3.6
         write_scores(tmp_path / name / "scores.csv", changed(own, lambda value, step=step: value - step))
     assert type_in("compare", "accepted", "inside", "--kind", "retrained") == 0
     assert type_in("compare", "accepted", "beyond", "--kind", "retrained") == 1
@@ -71,7 +75,10 @@ def test_bands_of_another_profile_and_none_at_all_are_a_mistake(type_in, capsys,
     assert "--params params.yaml is of profile 'demo', the scores are of 'smoke'" in capsys.readouterr().err
     for profile in ("nobodys", "paper"):
         assert type_in("compare", profile, f"{profile}-new", "--kind", "retrained") == 2
-        assert f"has no bands for that (regression.retrained; profile '{profile}')" in capsys.readouterr().err
+        assert (
+            f"has no bands for that (regression.retrained and regression.retrained_means; profile '{profile}')"
+            in capsys.readouterr().err
+        )
         assert type_in("compare", profile, profile, "--kind", "rescored") == 0
 
 
@@ -109,11 +116,13 @@ def test_a_mistake_is_one_sentence_and_2(type_in, capsys, words, message):
     assert not answer.out
 
 
-def test_a_tracked_profile_has_bands(type_in, capsys):
+def test_a_tracked_profile_has_bands_of_scenes_and_means(type_in, capsys):
     assert type_in("bands", str(ROOT / "reports/study")) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[1:3] == ["regression:", "  retrained:"]
-    assert len(lines) == 3 + 14
+    found = Regression.model_validate(parse_yaml(capsys.readouterr().out, "bands")["regression"])
+    scored = {name.partition("@")[0] for name in found.retrained}
+    assert {"psnr-mu", "psnr-mu@moving", "hdrvdp2"} <= found.retrained.keys() == found.retrained_means.keys()
+    assert scored == set(protocols["whole-float"].metrics)
+    assert all(found.retrained_means[name] < width for name, width in found.retrained.items())
 
 
 @pytest.mark.parametrize("drifted", [False, True])
@@ -123,4 +132,4 @@ def test_frozen_ends_as_compare_does(type_in, capsys, monkeypatch, drifted):
     found = Comparison("frozen scores", "scores now", {"rescored": 1}, changes, (), ())
     monkeypatch.setattr(drift, "check", lambda: found)
     assert type_in("frozen") == int(drifted)
-    assert capsys.readouterr().out.splitlines()[-1].startswith("regression: 1 worse" if drifted else "clean")
+    assert capsys.readouterr().out.splitlines()[-1].startswith("regression: 1 worse" if drifted else "unchanged")
