@@ -183,7 +183,7 @@ def test_another_seed_of_the_study_stays_inside(seeds):
 
 
 def test_a_seed_that_was_left_out_stays_inside_but_for_few(seeds):
-    """Measured with the study of 29 November: 1 row of 7392 and 4 means of 924, all where the third seed is left out."""
+    """Measured with the study of 29 November: 1 row of 7392 and 4 means of 924, all of one seed."""
     beyond: Counter[bool] = Counter()
     rows, scenes = sum(2 * len(rows) for rows in seeds.values()), len({row.scene for row in seeds[0]})
     for left_out, third in seeds.items():

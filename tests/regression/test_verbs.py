@@ -1,21 +1,23 @@
 """The verbs as a user types them: paths, exit codes, files and sentences."""
 
 import json
+import os
 import sys
 
 import pytest
 
 from bench.__main__ import main
 from bench.cli.settings import ROOT
-from bench.core.params import Regression
+from bench.core.params import Regression, load
 from bench.core.reading import parse_yaml
 from bench.core.registry import protocols
-from bench.io.tables import write_scores
+from bench.io.tables import COLUMNS, write_scores
 from bench.regression import drift
 from bench.regression.comparison import Comparison
 from bench.regression.judging import Change
 from bench.regression.matching import Key
 
+from .test_means import scores
 from .test_planted import changed
 
 
@@ -114,6 +116,121 @@ def test_a_mistake_is_one_sentence_and_2(type_in, capsys, words, message):
     assert message in answer.err
     assert len(answer.err.splitlines()) == 1
     assert not answer.out
+
+
+SEED = "ahdrnet,panoramas,0,"
+
+LACKING = {
+    "a row": (lambda line: "ahdrnet" in line and "forest-01,psnr-mu," in line, 1),
+    "a scene": (lambda line: "forest-01" in line, 16),
+    "a metric": (lambda line: ",psnr-mu," in line, 8),
+    "a method": (lambda line: ",flow-merge," in line, 8),
+    "all trained rows": (lambda line: SEED in line, 8),
+}
+
+
+@pytest.mark.parametrize("kind", ["rescored", "retrained"])
+@pytest.mark.parametrize("what", LACKING)
+def test_what_new_lacks_is_a_regression(type_in, capsys, tmp_path, what, kind):
+    gone, count = LACKING[what]
+    header, *lines = (tmp_path / "base/scores.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if not gone(line)]
+    (tmp_path / "new/scores.csv").write_text("".join([header, *kept]), encoding="utf-8")
+    assert type_in("compare", "base", "new", "--kind", kind) == 1
+    assert capsys.readouterr().out.splitlines()[-1].startswith(f"regression: {count} missing; {32 - count} rows")
+
+
+DAMAGED = {
+    "a seed of 20 digits": (SEED, f"ahdrnet,panoramas,{'9' * 20},"),
+    "a seed of 5000 digits": (SEED, f"ahdrnet,panoramas,{'9' * 5000},"),
+    "a seed that is text": (SEED, "ahdrnet,panoramas,zero,"),
+    "a value that is text": ("psnr-mu,3", "psnr-mu,x3"),
+    "an empty value": ("psnr-mu,", "psnr-mu,,"),
+    "an empty metric": ("psnr-mu,", ","),
+    "an empty protocol": (",whole-float@1", ","),
+    "a blank method": ("demo,ahdrnet", "demo, "),
+    "another header": ("value", "v\x1b[2Jlue"),
+    "no rows": ("\ndemo", "\0"),
+    "a cut line": ("whole-float@1\ndemo,ahdrnet", "who"),
+    "another profile": ("demo,flow", "other,flow"),
+    "an open quote": ("demo,ahdrnet", 'demo,"ahdrnet'),
+    "a long cell": ("psnr-mu", "x" * 200_000),
+}
+
+
+@pytest.mark.parametrize("side", ["base", "new"])
+@pytest.mark.parametrize("what", DAMAGED)
+def test_damaged_scores_are_a_mistake_and_no_regression(type_in, capsys, tmp_path, what, side):
+    file = tmp_path / side / "scores.csv"
+    file.write_text(file.read_text(encoding="utf-8").replace(*DAMAGED[what], 1), encoding="utf-8")
+    assert type_in("compare", "base", "new", "--kind", "rescored") == 2
+    answer = capsys.readouterr()
+    assert answer.err.startswith("error: ") and f"{side}: " in answer.err
+    assert len(answer.err.splitlines()) == 1
+    assert not answer.out
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "no UTF-8"])
+def test_what_is_no_text_file_is_a_mistake(type_in, capsys, tmp_path, kind):
+    file = tmp_path / "new/scores.csv"
+    file.unlink()
+    {"pipe": os.mkfifo, "device": lambda path: path.symlink_to("/dev/zero"), "no UTF-8": bare}[kind](file)
+    for name in ("new", "new/scores.csv"):
+        assert type_in("compare", "base", name) == 2
+        answer = capsys.readouterr()
+        assert len(answer.err.splitlines()) == 1
+        assert {"no UTF-8": "UTF-8"}.get(kind, f"this is a {'named pipe' if kind == 'pipe' else kind}") in answer.err
+
+
+def bare(path):
+    path.write_bytes(b"profile,method\xff\xfe\n")
+
+
+def test_names_of_scenes_forge_no_lines(type_in, capsys, tmp_path):
+    for name, value in (("base", "1.5"), ("new", "0.5")):
+        file = tmp_path / name / "scores.csv"
+        row = f'demo,a,a,,,panoramas,"x\x1b[2J\nclean: all well",psnr-mu,{value},whole-float@1\n'
+        file.write_text(",".join(COLUMNS) + f"\n{row}", encoding="utf-8")
+    for words in ((), ("--json",)):
+        assert type_in("compare", "base", "new", *words) == 1
+        out = capsys.readouterr().out
+        assert "\x1b" not in out
+        assert "\nclean" not in out
+
+
+def test_bands_can_be_put_into_the_parameter_file(type_in, capsys, tmp_path, rows, write_params, small_params):
+    file = write_params(small_params)
+    before = file.read_text(encoding="utf-8")
+    seeds = [row._replace(seed=1, value=row.value * 1.01) for row in rows if row.seed == 0]
+    write_scores(tmp_path / "seeds/scores.csv", [*rows, *seeds])
+    for _ in range(2):  # added, then replaced
+        assert type_in("--params", str(file), "bands", "seeds", "--write") == 0
+        found = load(file).regression
+        assert found.retrained.keys() == found.retrained_means.keys() == {"psnr-l", "psnr-mu", "ssim-l", "ssim-mu"}
+        assert file.read_text(encoding="utf-8").startswith(before.rstrip())
+    assert capsys.readouterr().out.count("regression is now that of seeds") == 2
+
+
+def test_a_section_that_cannot_be_replaced_leaves_the_file_as_it_was(type_in, capsys, tmp_path, rows, monkeypatch):
+    file = tmp_path / "params.yaml"
+    file.write_text("profile: demo\n'regression': {retrained: {psnr-mu: 1}}\n", encoding="utf-8")
+    seeds = [row._replace(seed=1, value=row.value * 1.01) for row in rows if row.seed == 0]
+    write_scores(tmp_path / "seeds/scores.csv", [*rows, *seeds])
+    before = file.read_bytes()
+    assert type_in("--params", str(file), "bands", "seeds", "--write") == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("step", [3, 1.5])
+def test_a_network_of_the_demo_that_lost_decibels_everywhere_ends_with_1(type_in, capsys, tmp_path, step):
+    rows = [row for row in scores("demo") if row.variant in ("adnet", "afunet")]
+    write_scores(tmp_path / "accepted/scores.csv", rows)
+    write_scores(tmp_path / "lost/scores.csv", changed(rows, lambda value: value - step, "adnet", ""))
+    assert type_in("compare", "accepted", "lost", "--kind", "retrained") == 1
+    out = capsys.readouterr().out
+    assert "adnet--panoramas--s0  panoramas/mean of 10 scenes  psnr-mu" in out
+    assert out.splitlines()[-1].startswith("regression: ")
 
 
 def test_a_tracked_profile_has_bands_of_scenes_and_means(type_in, capsys):
