@@ -75,7 +75,9 @@ def verdict(found: Comparison) -> str:
 def _within(found: Comparison, word: str) -> str:
     """Say how many rows moved by no more than is allowed, and how far: the row and the mean nearest to their bands."""
     inside = found.within
-    told = [f"{inside.rows} rows" + ("" if word == "changed within bands" else " changed within their bands")]
+    told = [f"{inside.rows} row{'s' * (inside.rows != 1)}"]
+    if word != "changed within bands":
+        told[0] += " changed within bands"
     if inside.largest:
         told.append(f"the largest {_moved(inside.largest)}")
     if inside.mean:

@@ -77,7 +77,7 @@ def test_nothing_changed_is_said_only_where_nothing_did():
     for kind in ("rerun", "rescored", "retrained"):
         same = listing.verdict(compare(base, side(rows[::-1]), kind, MEASURED))
         assert same == f"unchanged: nothing changed; {len(rows)} rows compared ({len(rows)} {kind})"
-        word = "regression: 1 worse" if kind == "rerun" else "changed within bands: 1 rows, the largest "
+        word = "regression: 1 worse" if kind == "rerun" else "changed within bands: 1 row, the largest "
         assert listing.verdict(compare(base, side(least), kind, MEASURED)).startswith(word)
     better = compare(base, side(off(rows, 9.0, "adnet")), "retrained", MEASURED)
     assert not better.failed

@@ -11,7 +11,7 @@ from bench.cli.settings import ROOT
 from bench.core.params import Regression, load
 from bench.core.reading import parse_yaml
 from bench.core.registry import protocols
-from bench.io.tables import COLUMNS, write_scores
+from bench.io.tables import COLUMNS, read_scores, write_scores
 from bench.regression import drift
 from bench.regression.comparison import Comparison
 from bench.regression.judging import Change
@@ -240,6 +240,12 @@ def test_a_tracked_profile_has_bands_of_scenes_and_means(type_in, capsys):
     assert {"psnr-mu", "psnr-mu@moving", "hdrvdp2"} <= found.retrained.keys() == found.retrained_means.keys()
     assert scored == set(protocols["whole-float"].metrics)
     assert all(found.retrained_means[name] < width for name, width in found.retrained.items())
+
+
+def test_what_the_night_compares_has_bands_of_both_kinds():
+    bands = load(ROOT / "profiles/smoke/params.yaml").regression
+    scored = set(read_scores([ROOT / "tests/baselines/smoke/scores.csv"])["metric"])
+    assert scored == bands.retrained.keys() == bands.retrained_means.keys()
 
 
 @pytest.mark.parametrize("drifted", [False, True])
