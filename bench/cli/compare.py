@@ -89,11 +89,15 @@ def bands(
     context: typer.Context,
     scores: Annotated[str, typer.Argument(help="Scores with several seeds: a folder, a file or a git revision.")],
     write: Annotated[bool, Option("--write", help="Put the section into the parameter file (--params).")] = False,
+    as_seen: Annotated[
+        bool, Option("--as-seen", help="Also narrower than networks without several seeds are known to move.")
+    ] = False,
 ) -> None:
     """Say how far scores may move when a network is trained again, from a report with several seeds.
 
     Prints the section `regression` for a parameter file, or puts it there: twice the largest difference between two
-    seeds of a run, for each metric, of a scene (retrained) and of the mean over scenes (retrained_means).
+    seeds of a run, for each metric, of a scene (retrained) and of the mean over scenes (retrained_means). None is
+    narrower than what other networks moved by between two processors, but with --as-seen.
 
     Example: python -m bench bands reports/study --write
     """
@@ -103,7 +107,7 @@ def bands(
         from bench.regression.sides import read_side
 
         side = read_side(scores, here, ROOT, settings.load().reports.as_posix())
-        section = as_yaml(derive(side), scores)
+        section = as_yaml(derive(side, least=not as_seen), f"{scores} --as-seen" if as_seen else scores)
         if write:
             _write_bands(settings.params_file, section)
             typer.echo(f"{settings.params_file}: regression is now that of {scores}")

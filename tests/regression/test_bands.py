@@ -29,7 +29,7 @@ def many(rows, runs):
 
 
 def test_a_band_is_twice_the_largest_difference(side, seeds):
-    bands = derive(side("base", many(seeds, 3)))
+    bands = derive(side("base", many(seeds, 3)), least=False)
     assert set(bands.scenes) == set(bands.means) == {"psnr-mu"}  # psnr-l doesn't differ between seeds
     scene, mean = bands.scenes["psnr-mu"], bands.means["psnr-mu"]
     assert (scene.width, mean.width) == (pytest.approx(0.7), pytest.approx(0.35))
@@ -40,14 +40,14 @@ def test_a_band_is_twice_the_largest_difference(side, seeds):
 
 
 def test_few_differences_are_trusted_less(side, seeds):
-    bands = derive(side("base", seeds))
+    bands = derive(side("base", seeds), least=False)
     scene, mean = bands.scenes["psnr-mu"], bands.means["psnr-mu"]
     assert (scene.differences, scene.width) == (6, pytest.approx(1.4))  # 4 times
     assert (mean.differences, mean.width) == (3, pytest.approx(0.7))  # twice the largest of a scene
 
 
 def test_a_set_of_one_scene_has_the_bands_of_its_scene(side, seeds):
-    bands = derive(side("base", many([row for row in seeds if row.scene == "forest-01"], 3)))
+    bands = derive(side("base", many([row for row in seeds if row.scene == "forest-01"], 3)), least=False)
     assert bands.means["psnr-mu"].width == bands.scenes["psnr-mu"].width == pytest.approx(0.7)
 
 
@@ -55,7 +55,7 @@ def test_a_set_of_one_scene_has_the_bands_of_its_scene(side, seeds):
 def test_a_band_is_rounded_up_to_two_digits(side, rows, step, width):
     own = [row for row in rows if row.variant == "ahdrnet" and row.metric == "psnr-mu"]
     other = [row._replace(seed=1, value=row.value + step) for row in own]
-    found = derive(side("base", many([*own, *other], 4)))
+    found = derive(side("base", many([*own, *other], 4)), least=False)
     assert found.scenes["psnr-mu"].width == pytest.approx(width, rel=1e-9)
 
 
@@ -75,9 +75,9 @@ def test_what_is_printed_is_a_section_of_the_parameter_file(side, rows, step):
     own = [row for row in rows if row.variant == "ahdrnet" and row.metric == "psnr-mu"]
     names = ("psnr-mu", "psnr-mu@uncovered", *(f"psnr-mu@a-mask-with-a-long-name-{i}" for i in range(9)))
     made = [row._replace(seed=seed, metric=name, value=seed * step) for seed in (0, 1) for name in names for row in own]
-    text = as_yaml(derive(side("base", many(made, 4))), "reports/study")
+    text = as_yaml(derive(side("base", many(made, 4)), least=False), "reports/study")
     assert max(map(len, text.splitlines())) <= 120
-    assert section(derive(side("base", many(made, 4)))) == Regression(
+    assert section(derive(side("base", many(made, 4)), least=False)) == Regression(
         retrained=dict.fromkeys(names, 2 * step), retrained_means=dict.fromkeys(names, 2 * step)
     )
 
@@ -99,6 +99,16 @@ NEW = "# New.\nregression:\n  retrained: {\n    psnr-mu: 1\n  }\n  retrained_mea
 )
 def test_the_section_takes_the_place_of_the_old_one_in_a_parameter_file(before, after):
     assert into(before, NEW) == after
+
+
+def test_no_band_is_narrower_than_other_networks_move(side, seeds):
+    made = [
+        row._replace(metric=name) for name in ("psnr-mu@moving", "delta-e") for row in seeds if row.metric == "psnr-mu"
+    ]
+    bands = derive(side("base", many(made, 3)))
+    assert {name: band.width for name, band in bands.scenes.items()} == {"psnr-mu@moving": 1.8, "delta-e": 0.7}
+    assert {name: band.width for name, band in bands.means.items()} == {"psnr-mu@moving": 0.4, "delta-e": 0.35}
+    assert "None is below what other networks moved by" in as_yaml(bands, "base").replace("\n# ", " ")
 
 
 def test_rows_that_stand_twice_give_no_bands(side, seeds):
