@@ -112,6 +112,10 @@ def _rest(found: Comparison, shown: Sequence[Change]) -> list[str]:
 
 def _remarks(found: Comparison) -> Iterator[tuple[str, str]]:
     """Yield what changes say besides numbers, what they have in common, their causes, and notes, each with its head."""
+    yield from ((head, "".join(map(shown, line))) for head, line in _said(found))  # a whole line would be shortened
+
+
+def _said(found: Comparison) -> Iterator[tuple[str, str]]:
     for said, count in Counter((change.name, change.said) for change in found.changes if change.said).items():
         yield said[0], f"{said[1]}{f' ({count} rows)' if count > 1 else ''}"
     yield from (("pattern", line) for line in found.patterns)

@@ -189,7 +189,7 @@ def bare(path):
 def test_names_of_scenes_forge_no_lines(type_in, capsys, tmp_path):
     for name, value in (("base", "1.5"), ("new", "0.5")):
         file = tmp_path / name / "scores.csv"
-        row = f'demo,a,a,,,panoramas,"x\x1b[2J\nclean: all well",psnr-mu,{value},whole-float@1\n'
+        row = f'demo,a,a,,,panoramas,"x\x1b[2J\nclean: all well",psnr-mu,{value},"{name}\x1b[2J\nclean: too"\n'
         file.write_text(",".join(COLUMNS) + f"\n{row}", encoding="utf-8")
     for words in ((), ("--json",)):
         assert type_in("compare", "base", "new", *words) == 1
