@@ -99,6 +99,10 @@ def test_damaged_files_are_one_sentence(small):
     (small / "predictions/flow-merge/forest-01.exr").write_bytes(b"no picture")
     with pytest.raises(UsageError, match="not an OpenEXR file"):
         drift.check(small)
+    for content in ("[]", "{", "{}", '{"libraries": 1, "better": {}}', '{"libraries": {}, "better": [1]}'):
+        (small / "cards.json").write_text(content, encoding="utf-8")
+        with pytest.raises(UsageError, match="restore it with git"):
+            drift.check(small)
     (small / "cards.json").unlink()
     with pytest.raises(UsageError, match="restore it with git"):
         drift.check(small)
