@@ -1,6 +1,7 @@
 """A run's mean has a band of its own, far narrower than a scene's: a network that lost a little everywhere is seen."""
 
 import math
+import re
 from collections import Counter
 from functools import cache
 
@@ -14,7 +15,7 @@ from bench.io.tables import ScoreRow, read_scores
 from bench.regression import listing
 from bench.regression.bands import as_yaml, derive
 from bench.regression.comparison import compare
-from bench.regression.judging import ROUNDED
+from bench.regression.judging import ROUNDED, TIPPED
 from bench.regression.sides import Side
 
 from .test_planted import BANDS, names
@@ -46,16 +47,16 @@ def test_a_network_that_lost_a_little_in_every_scene(step, fails):
     rows = scores("demo", "psnr-mu")
     found = compare(side(rows), side(off(rows, step, "adnet")), "retrained", MEASURED)
     assert found.failed is fails
-    last = listing.verdict(found)
+    last, count = listing.verdict(found), len({row.scene for row in rows})
     assert "nothing changed" not in last
-    assert "10 rows" in last
+    assert f"{count} rows" in last
     if fails:
         (change,) = found.changes
-        assert (change.name, change.mean, change.key.run) == ("worse", 10, "adnet--panoramas--s0")
+        assert (change.name, change.mean, change.key.run) == ("worse", count, "adnet--panoramas--s0")
         assert change.difference == pytest.approx(step)
-        assert "adnet--panoramas--s0  panoramas/mean of 10 scenes  psnr-mu" in listing.text(found)
+        assert f"adnet--panoramas--s0  panoramas/mean of {count} scenes  psnr-mu" in listing.text(found)
     else:
-        assert last.startswith("changed within bands: 10 rows, the largest -0.5 of 3.6 in psnr-mu (adnet--")
+        assert last.startswith(f"changed within bands: {count} rows, the largest -0.5 of 3.6 in psnr-mu (adnet--")
         assert "the largest mean -0.5 of 1.1 in psnr-mu (adnet--panoramas--s0 on panoramas)" in last
 
 
@@ -81,7 +82,7 @@ def test_nothing_changed_is_said_only_where_nothing_did():
         assert listing.verdict(compare(base, side(least), kind, MEASURED)).startswith(word)
     better = compare(base, side(off(rows, 9.0, "adnet")), "retrained", MEASURED)
     assert not better.failed
-    assert listing.verdict(better).startswith("no regression: 11 better (no failure); ")
+    assert re.match(r"no regression: \d+ better \(no failure\); ", listing.verdict(better))
 
 
 def test_a_mean_is_of_one_set_and_of_the_scenes_that_have_numbers(rows):
@@ -143,7 +144,7 @@ def test_a_method_without_training_that_lost_in_every_scene(variant, step):
     found = compare(side(rows), side(off(rows, step, variant)), "retrained", MEASURED)
     assert found.failed
     assert {change.key.run for change in found.changes} == {variant}
-    assert [change.allowed for change in found.changes if change.mean] == [pytest.approx(ROUNDED["dB"] / 10)]
+    assert [change.allowed for change in found.changes if change.mean] == [pytest.approx(ROUNDED["dB"] / TIPPED)]
 
 
 def test_a_metric_of_no_known_unit_has_a_hundredth_of_its_band_without_training(rows):
@@ -183,7 +184,7 @@ def test_another_seed_of_the_study_stays_inside(seeds):
 
 
 def test_a_seed_that_was_left_out_stays_inside_but_for_few(seeds):
-    """Measured with the study of 29 November: 1 row of 7392 and 4 means of 924, all of one seed."""
+    """Measured with the study of 29 November: no row of 7392, 4 means of 924, all of one seed."""
     beyond: Counter[bool] = Counter()
     rows, scenes = sum(2 * len(rows) for rows in seeds.values()), len({row.scene for row in seeds[0]})
     for left_out, third in seeds.items():
