@@ -30,8 +30,8 @@ ROUNDED = {"dB": 0.15, "1": 0.006, "Q": 0.25}
 """The same for a scene of a method without training on another kind of processor, by the metric's unit.
 
 It draws nothing and only rounds, but a registration may stop a step earlier: of the demo's ten scenes, one moves by up
-to 0.072 dB and 0.12 Q (flow-merge and dis-short-where-clipped, without AVX and AVX2), all others by less than 0.0002
-dB; ecc-merge once moved by 0.0029 in SSIM (a processor without AVX-512). Twice that is allowed.
+to 0.072 dB and 0.12 Q (flow-merge and dis-short-where-clipped, without AVX and AVX2), in PSNR-mu all others by
+less than 0.0002; ecc-merge once moved by 0.0029 in SSIM (a processor without AVX-512). Twice that is allowed.
 """
 
 TIPPED = 10
