@@ -52,9 +52,12 @@ class FolderBrackets:
         scene = read_bracket(folder.name, paths, exposures)
         if (path := _truth(folder)) is None:
             return scene
-        truth = read_radiance(inside(path, what))
+        told: list[str] = []
+        truth = read_radiance(inside(path, what), told)
         check_floating(truth, scene.frames[0], what)
-        return replace(scene, radiance=np.minimum(truth, np.float32(1)))
+        notes = [*scene.metadata.get("notes", ()), *(f"{path.name}: {said}" for said in told)]
+        metadata = {**scene.metadata} | ({"notes": notes} if notes else {})
+        return replace(scene, radiance=np.minimum(truth, np.float32(1)), metadata=metadata)
 
 
 def _truth(folder: Path) -> Path | None:

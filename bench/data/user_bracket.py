@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from bench.color.exposure import encode
 from bench.core.errors import UsageError
-from bench.core.scene import Scene
+from bench.core.reading import shown
+from bench.core.scene import Radiance, Scene
 from bench.data.layouts.brackets import check_alike
 from bench.data.layouts.places import natural
-from bench.io.ldr import SUFFIXES, Frame, read_frame
+from bench.io.camera import HEIF_SUFFIXES, RAW_SUFFIXES, common_balance, need_reader, read_raw
+from bench.io.ldr import SUFFIXES, Frame, facts, need_alike, read_frame
 from bench.io.submission import read_radiance
 
 LINEAR = (".exr", ".hdr")
@@ -24,9 +26,6 @@ TRUTHS = ("truth.exr", "truth.hdr", "HDRImg.hdr")
 
 EQUAL = 1 / 24
 """EV; two frames nearer than this are the same exposure."""
-
-ORIENTATION = 0x0112
-"""EXIF tag: how the camera was held."""
 
 TURNS: Mapping[int, Callable[[Frame], Frame]] = {
     2: lambda frame: frame[:, ::-1],
@@ -57,11 +56,13 @@ def read_bracket(name: str, paths: Sequence[Path], exposures: Sequence[float], u
             raise UsageError(
                 f"{name}: {paths[one].name} and {paths[other].name} have the same exposure; a bracket's differ."
             )
-    frames = [_frame(paths[index], upright) for index in order]
-    names = [paths[index].name for index in order]
+    ordered = [paths[index] for index in order]
+    names = [path.name for path in ordered]
+    frames, notes = _frames(ordered, upright, name)
     check_alike(frames, names, name)
     times = np.array([exposures[index] / exposures[order[0]] for index in order])
-    return Scene(name, np.stack(frames), times, (len(frames) - 1) // 2, None, {"capture": name, "frames": names})
+    metadata = {"capture": name, "frames": names} | ({"notes": notes} if notes else {})
+    return Scene(name, np.stack(frames), times, (len(frames) - 1) // 2, None, metadata)
 
 
 def list_frames(folder: Path, besides: Collection[str] = ()) -> list[Path]:
@@ -69,38 +70,53 @@ def list_frames(folder: Path, besides: Collection[str] = ()) -> list[Path]:
 
     UsageError if the folder can't be read or holds none.
     """
-    kinds = (*SUFFIXES, *LINEAR)
+    kinds, camera = (*SUFFIXES, *LINEAR), (*RAW_SUFFIXES, *HEIF_SUFFIXES)
     try:
         names = [path.name for path in folder.iterdir()]
     except OSError as error:
-        raise UsageError(f"{folder}: can't be read ({error.strerror}); expected a folder of frames.") from error
-    frames = [name for name in names if name.lower().endswith(kinds) and name[0] != "." and name not in besides]
+        raise UsageError(f"{shown(folder)}: can't be read ({error.strerror}); expected a folder of frames.") from error
+    names = [name for name in names if name[0] != "." and name not in besides]
+    frames = [name for name in names if name.lower().endswith(kinds)]
+    frames = frames or [name for name in names if name.lower().endswith(camera)]  # cameras store JPEGs beside them
     if not frames:
-        raise UsageError(f"{folder}: no frames there; expected two or more of {', '.join(kinds)}.")
+        raise UsageError(f"{shown(folder)}: no frames there; expected two or more of {', '.join(kinds)}.")
     return [folder / name for name in sorted(frames, key=natural)]
 
 
-def _frame(path: Path, upright: bool) -> Frame:
-    if path.suffix.lower() not in LINEAR:
-        if path.suffix.lower() not in SUFFIXES:
-            raise UsageError(f"{path}: unknown kind of frame; expected one of {', '.join((*SUFFIXES, *LINEAR))}.")
+def _frames(paths: Sequence[Path], upright: bool, name: str) -> tuple[list[Frame], list[str]]:
+    """Return the frames, and what isn't taken as their files store it."""
+    for path in paths:
+        need_reader(path)
+    raw = [path for path in paths if path.suffix.lower() in RAW_SUFFIXES]
+    balance, notes = common_balance(raw) if raw else ((), [])
+    notes += need_alike([path for path in paths if path.suffix.lower() not in (*LINEAR, *RAW_SUFFIXES)], name)
+    frames = []
+    for path in paths:
+        told: list[str] = []
+        frames.append(_frame(path, upright, balance, told))
+        notes += [f"{shown(path.name)}: {said}" for said in told]
+    return frames, notes
+
+
+def _frame(path: Path, upright: bool, balance: Sequence[float], told: list[str]) -> Frame:
+    suffix = path.suffix.lower()
+    if suffix in RAW_SUFFIXES:
+        return _encoded(read_raw(path, balance, upright))
+    if suffix not in LINEAR:
+        if suffix not in (*SUFFIXES, *HEIF_SUFFIXES):
+            kinds = ", ".join((*SUFFIXES, *LINEAR))
+            raise UsageError(f"{shown(path)}: unknown kind of frame; expected one of {kinds}.")
         frame = read_frame(path)
-        return TURNS[turn](frame) if upright and (turn := _orientation(path)) in TURNS else frame
-    linear = read_radiance(path)
+        return TURNS[turn](frame) if upright and (turn := facts(path).orientation) in TURNS else frame
+    linear = read_radiance(path, told)
     if not np.isfinite(linear).all() or linear.min() < 0 or linear.max() > 1:
         raise UsageError(
-            f"{path}: linear values from {linear.min():.4g} to {linear.max():.4g}; a frame's lie in [0, 1], where 1 is "
-            "the sensor's white. Divide them by it."
+            f"{shown(path)}: linear values from {linear.min():.4g} to {linear.max():.4g}; a frame's lie in [0, 1], "
+            "where 1 is the sensor's white. Divide them by it."
         )
+    return _encoded(linear)
+
+
+def _encoded(linear: Radiance) -> NDArray[np.uint16]:
     encoded: NDArray[np.uint16] = np.rint(65535 * encode(linear)).astype(np.uint16)
     return encoded
-
-
-def _orientation(path: Path) -> int:
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            return int(image.getexif().get(ORIENTATION, 1))
-    except Exception:  # Pillow can't open every file that `read_frame` can, nor does every file hold sound tags
-        return 1

@@ -23,8 +23,8 @@ class FileFinding(NamedTuple):
 
     kind   : "missing", "extra", "unreadable", "size", "not-finite", "zero", "negative", "colour", "scale",
              "tone-mapped", "truth" or "refused"; "spare" for a file passed over, "unsuited" for a protocol that can't
-             be applied to such a scene, whatever is predicted, and "range" for a truth above 1: these are no faults
-             of a file.
+             be applied to such a scene, whatever is predicted, "range" for a truth above 1, and "converted" for what
+             isn't taken as stored: these are no faults of a file.
     said   : one sentence, without the file's name.
     scored : whether the file is scored all the same.
     """
@@ -36,7 +36,7 @@ class FileFinding(NamedTuple):
     @property
     def bad(self) -> bool:
         """True for a fault, False for what is just worth knowing."""
-        return self.kind not in ("spare", "unsuited", "range")
+        return self.kind not in ("spare", "unsuited", "range", "converted")
 
 
 def examine(prediction: Array, truth: Array, trusted: bool = False) -> list[FileFinding]:

@@ -111,7 +111,7 @@ def test_three_channels_of_no_named_colours_are_rgb(tmp_path: Path, planes: str,
         ("L", r"1 channel\(s\); expected three"),
         ("LA", r"2 channel\(s\); expected three"),
         ("RGBA", r"4 channel\(s\); expected three"),
-        ("CMYK", r"4 channel\(s\); expected three"),
+        ("CMYK", "colours are stored as CMYK; expected RGB"),
         ("I;16", r"1 channel\(s\); expected three"),
         ("1", "pixels are bool"),
         ("LAB", "colours are stored as CIELAB; expected RGB"),
@@ -170,8 +170,8 @@ def test_damaged_files_are_refused(tmp_path: Path, suffix: str) -> None:
 def test_missing_and_unknown_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"1\.tif: no such file"):
         read_frame(tmp_path / "1.tif")
-    with pytest.raises(UsageError, match=r"1\.raw: unknown kind of frame; expected one of \.tif"):
-        read_frame(tmp_path / "1.raw")
+    with pytest.raises(UsageError, match=r"1\.psd: unknown kind of frame; expected one of \.tif"):
+        read_frame(tmp_path / "1.psd")
 
 
 def test_only_16_bit_frames_are_written(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from bench.color.tonemap import for_display
 from bench.core.errors import UsageError, unknown_name
 from bench.core.method import MethodCard
 from bench.core.params import Params
+from bench.core.reading import shown
 from bench.core.registry import methods
 from bench.core.scene import Scene
 from bench.data import checks
@@ -23,6 +24,7 @@ from bench.data.exposures import from_exif, is_told, of_frames, parse
 from bench.data.layouts.brackets import HU, OFFICIAL, OXFORD
 from bench.data.layouts.tursun import triplet
 from bench.data.user_bracket import TRUTHS, list_frames, read_bracket
+from bench.io.camera import need_reader
 from bench.io.files import check_destination, replacing
 from bench.io.radiance import write_exr
 from bench.stages.scoring.predict import predictor
@@ -106,8 +108,9 @@ def _check_destinations(request: MergeRequest) -> None:
 
 def _scene(request: MergeRequest) -> Scene:
     for path in request.frames:
-        if not path.is_file():
-            raise UsageError(f"{path}: no such file; name the frames of one bracket.")
+        if not path.exists():
+            raise UsageError(f"{shown(path)}: no such file; name the frames of one bracket.")
+        need_reader(path)  # before its exposure is looked for
     if request.exposures and request.exposures.lower() != "exif":
         exposures = [parse(word) for word in request.exposures.split(",")]
         if len(exposures) != len(request.frames):
@@ -117,7 +120,9 @@ def _scene(request: MergeRequest) -> Scene:
         source = from_exif if request.exposures else of_frames
         exposures, notes = source(request.frames)
         request.notes.extend(notes)
-    return read_bracket("the bracket", request.frames, exposures, upright=True)
+    scene = read_bracket("the bracket", request.frames, exposures, upright=True)
+    request.notes.extend(scene.metadata.get("notes", ()))
+    return scene
 
 
 def _check_count(card: MethodCard, scene: Scene) -> None:
