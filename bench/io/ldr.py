@@ -26,6 +26,8 @@ EXPECTED = "8 or 16 bits unsigned, gamma-encoded"
 MODES = {"CMYK": "CMYK", "P": "a palette", "LAB": "CIELAB", "YCbCr": "YCbCr", "HSV": "HSV"}
 """Pillow's modes that hold other colours than RGB."""
 
+TOO_MANY = "its header asks for more than 178 million pixels, Pillow's bound"
+
 ORIENTATION, EXIF_FOLDER = 0x0112, 0x8769
 """EXIF tags: how the camera was held, and the folder of what else it wrote."""
 
@@ -204,7 +206,8 @@ def _read_pillow(path: Path, pixels: bool = True) -> tuple[str, NDArray[Any]]:
 
 
 def _damaged(path: Path, error: Exception) -> UsageError:
-    said = "no JPEG or PNG" if type(error).__name__ == "UnidentifiedImageError" else " ".join(str(error).split())
+    kind, said = type(error).__name__, " ".join(str(error).split())
+    said = {"UnidentifiedImageError": "no JPEG or PNG", "DecompressionBombError": TOO_MANY}.get(kind, said)
     return UsageError(f"{shown(path)}: damaged or cut short ({shown(said)}). Copy or download it again.")
 
 

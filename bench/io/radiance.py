@@ -46,8 +46,9 @@ def _exr(path: Path) -> tuple[Radiance, Chromaticities | None]:
     import OpenEXR
 
     path = Path(path)
-    if first_bytes(path, 4) != EXR_MAGIC:
-        raise UsageError(f"{shown(path)}: not an OpenEXR file (its first bytes differ); expected linear RGB as .exr.")
+    if (start := first_bytes(path, 4)) != EXR_MAGIC:
+        why = "its first bytes differ" if start else "it is empty"
+        raise UsageError(f"{shown(path)}: not an OpenEXR file ({why}); expected linear RGB as .exr.")
     try:
         with quiet(), OpenEXR.File(str(path), header_only=True) as file:
             headers = [part.header for part in file.parts]

@@ -35,7 +35,7 @@ def _floats(path: Path, array: Array) -> Radiance:
             f"{shown(path)} holds {array.dtype} of shape {array.shape}; expected floats of shape (H, W, 3)."
         )
     with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite, and is then reported as such
-        return np.ascontiguousarray(array, dtype=np.float32)
+        return np.array(array, np.float32, order="C")  # a copy: arrays are mapped from their file
 
 
 READERS: Mapping[str, Callable[[Path, list[str]], Radiance]] = {
