@@ -46,7 +46,10 @@ def to_bt709(path: Path, radiance: Radiance, chromaticities: tuple[float, ...], 
         return radiance
     words = " ".join(f"{value:.4g}" for value in chromaticities)
     try:
-        matrix = np.linalg.inv(_to_xyz(BT709)) @ _whites(chromaticities) @ _to_xyz(chromaticities)
+        with np.errstate(all="ignore"):
+            matrix = np.linalg.inv(_to_xyz(BT709)) @ _whites(chromaticities) @ _to_xyz(chromaticities)
+        if not np.isfinite(matrix).all():
+            raise np.linalg.LinAlgError
     except (np.linalg.LinAlgError, ZeroDivisionError) as error:  # on one line, or a white without light
         raise UsageError(
             f"{shown(path)}: its primaries and white ({words}, as x y each) span no colours; expected those of BT.709 "

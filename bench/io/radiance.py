@@ -51,7 +51,7 @@ def _exr(path: Path) -> tuple[Radiance, Chromaticities | None]:
         raise UsageError(f"{shown(path)}: not an OpenEXR file ({why}); expected linear RGB as .exr.")
     try:
         with quiet(), OpenEXR.File(str(path), header_only=True) as file:
-            headers = [part.header for part in file.parts]
+            headers = [dict(part.header) for part in file.parts]  # copies: closing empties them
             chosen = _coloured(path, headers)
         # All channels of all parts are decoded, of which one by one are asked for: their types may differ.
         with quiet(), OpenEXR.File(str(path), separate_channels=True) as file:

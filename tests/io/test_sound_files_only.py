@@ -115,7 +115,7 @@ def many_channels(path: Path) -> None:
 def many_parts(path: Path) -> None:
     plane = np.zeros((300, 300), np.float32)
     parts = [OpenEXR.Part({}, {"Z": plane}, name=f"depth{i}") for i in range(60)]
-    OpenEXR.File([*parts, OpenEXR.Part({}, {name: plane for name in "RGB"}, name="beauty")]).write(str(path))
+    OpenEXR.File([*parts, OpenEXR.Part({}, dict.fromkeys("RGB", plane), name="beauty")]).write(str(path))
 
 
 def wide_hdr(path: Path) -> None:
