@@ -12,6 +12,7 @@ from bench.data.exposures import of_frames
 from bench.data.layouts.brackets import check_floating, inside
 from bench.data.layouts.places import natural
 from bench.data.user_bracket import TRUTHS, list_frames, read_bracket
+from bench.io.camera import need_reader
 from bench.io.submission import read_radiance
 
 
@@ -48,6 +49,8 @@ class FolderBrackets:
         """Read one scene, rows as stored; the checks' record tells how far its frames are from gamma 2.2."""
         what = f'scene "{folder.name}" of folder'
         paths = [inside(path, what) for path in list_frames(folder, TRUTHS)]
+        for path in paths:
+            need_reader(path)  # before its exposure is looked for
         exposures, _ = of_frames(paths)
         scene = read_bracket(folder.name, paths, exposures)
         if (path := _truth(folder)) is None:

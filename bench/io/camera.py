@@ -9,7 +9,7 @@ import numpy as np
 from bench.core.errors import UsageError
 from bench.core.reading import need_regular, shown
 from bench.core.scene import Array, Radiance
-from bench.io.decoding import first_bytes, need_room, quiet
+from bench.io.decoding import FILE, first_bytes, need_room, quiet
 
 RAW_SUFFIXES = (
     ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".kdc", ".mos", ".mrw", ".nef",
@@ -82,7 +82,7 @@ def read_raw(path: Path, balance: Sequence[float] = (), upright: bool = False) -
     Nothing depends on what the picture shows: no automatic brightness, no maximum that follows the content. UsageError
     without the library `rawpy`, or if the file is damaged or no raw file.
     """
-    rawpy, path = _rawpy(path), need_regular(path)
+    rawpy, path = _rawpy(path), need_regular(path, FILE)
     settings: dict[str, Any] = {"user_wb": list(balance)} if balance else {"use_camera_wb": True}
     if not upright:
         settings["user_flip"] = 0
@@ -104,7 +104,7 @@ def white_balance(path: Path) -> tuple[float, ...]:
 
     UsageError as in `read_raw`.
     """
-    rawpy, path = _rawpy(path), need_regular(path)
+    rawpy, path = _rawpy(path), need_regular(path, FILE)
     try:
         with quiet(), rawpy.imread(str(path)) as raw:
             values = [float(value) for value in raw.camera_whitebalance]
@@ -139,7 +139,7 @@ def read_heif(path: Path) -> Array:
 
     UsageError without the library `pillow-heif`, or if the file is damaged or not of three channels.
     """
-    library, path = _pillow_heif(path), need_regular(path)
+    library, path = _pillow_heif(path), need_regular(path, FILE)
     try:
         with quiet():
             file = library.open_heif(str(path), convert_hdr_to_8bit=False)

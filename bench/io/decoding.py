@@ -25,6 +25,9 @@ SHRUNK = 200
 MOST = 8 << 30
 """Bytes that no picture may exceed."""
 
+FILE = 1 << 30
+"""Bytes of a file that is read whole: sixty million pixels of 16 bits are 360 million."""
+
 _turn = threading.RLock()
 
 

@@ -49,6 +49,8 @@ def _exr(path: Path) -> tuple[Radiance, Chromaticities | None]:
     if (start := first_bytes(path, 4)) != EXR_MAGIC:
         why = "its first bytes differ" if start else "it is empty"
         raise UsageError(f"{shown(path)}: not an OpenEXR file ({why}); expected linear RGB as .exr.")
+    if any(0xD800 <= ord(letter) < 0xE000 for letter in str(path)):
+        raise UsageError(f"{shown(path)}: its name isn't UTF-8, and OpenEXR can't open such files; rename it.")
     try:
         with quiet(), OpenEXR.File(str(path), header_only=True) as file:
             headers = [dict(part.header) for part in file.parts]  # copies: closing empties them

@@ -15,7 +15,7 @@ import numpy as np
 from bench.core.errors import UsageError
 from bench.core.reading import need_regular, shown
 from bench.core.scene import Array
-from bench.io.decoding import AT_ONCE, need_room, quiet
+from bench.io.decoding import AT_ONCE, FILE, need_room, quiet
 
 MOST_PAGES = 1000
 """Pages that are counted; a file may claim any number."""
@@ -38,6 +38,9 @@ COLOURS = {
 
 ICC = 34675
 """Tag of a colour profile."""
+
+SLACK = 1 << 20
+"""Bytes that a compressed part may have beyond twice its pixels: noise grows a little, tables of JPEG are stored."""
 
 INFLATES = 1032
 """Bytes that one byte of Deflate can become."""
@@ -146,6 +149,8 @@ def _need_written(path: Path, page: Any) -> None:
     places = sorted(zip(offsets, counts, strict=True))
     if sum(places[-1]) > path.stat().st_size:
         raise ValueError("its pixels are cut short")
+    if max(counts) > 2 * _part(page) + SLACK:
+        raise ValueError("a part of its pixels is longer than pixels can be")
     if page.compression == COMPRESSION.NONE:
         if any(one[0] + one[1] > other[0] for one, other in pairwise(places)):
             raise ValueError("parts of its pixels overlap")
@@ -158,11 +163,16 @@ def _need_written(path: Path, page: Any) -> None:
                 _need_bounded(path, offset, count, page)
 
 
-def _need_bounded(path: Path, offset: int, count: int, page: Any) -> None:
-    # tifffile inflates a part whole, whatever size it becomes.
+def _part(page: Any) -> int:
+    """Return the bytes of a strip's or a tile's pixels."""
     rows = page.tilelength if page.is_tiled else min(page.rowsperstrip, page.imagelength)
     columns = page.tilewidth if page.is_tiled else page.imagewidth
-    most = rows * columns * page.samplesperpixel * page.dtype.itemsize
+    return int(rows * columns * page.samplesperpixel * page.dtype.itemsize)
+
+
+def _need_bounded(path: Path, offset: int, count: int, page: Any) -> None:
+    # tifffile inflates a part whole, whatever size it becomes.
+    most = _part(page)
     with path.open("rb") as file:
         file.seek(offset)
         inflater = zlib.decompressobj()
@@ -201,7 +211,8 @@ def read_opencv(path: Path) -> Array:
     """Decode 8- or 16-bit pixels with OpenCV, RGB; ValueError if it can't. To be called within `quiet`."""
     import cv2
 
-    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    # By content: it ends the process where a name isn't UTF-8.
+    pixels = cv2.imdecode(np.fromfile(need_regular(path, FILE), np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None:
         raise ValueError("OpenCV can't decode it")
     colour = pixels.ndim == 3 and pixels.shape[-1] == 3

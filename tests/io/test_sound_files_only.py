@@ -222,6 +222,20 @@ WRITERS = {
 }
 
 
+@pytest.mark.parametrize("prefix", [b"\xff\xfe", "日²é".encode(), b"50%d{}*[a]"], ids=["bytes", "letters", "patterns"])
+@pytest.mark.parametrize("name", WRITERS)
+def test_names_of_any_bytes_are_opened_or_told(tmp_path, name, prefix):
+    read, write = WRITERS[name]
+    write(tmp_path / name, PIXELS)
+    named = tmp_path / os.fsdecode(prefix + name.encode())
+    (tmp_path / name).rename(named)
+    if name.endswith(".exr") and prefix == b"\xff\xfe":
+        with pytest.raises(UsageError, match="its name isn't UTF-8, and OpenEXR can't open such files; rename it"):
+            read(named)
+    else:
+        assert read(named).shape == PIXELS.shape
+
+
 @pytest.mark.parametrize("name", WRITERS)
 def test_damaged_files_end_in_one_sentence_of_ours_and_nothing_is_printed(tmp_path, capfd, name):
     read, write = WRITERS[name]

@@ -15,14 +15,12 @@ READERS = {"radiance": (read_radiance, PIXELS), "frame": (read_frame, (PIXELS * 
 
 def changed(path, tag, *values):
     """Overwrite the first values of a tag in place."""
-    data = bytearray(path.read_bytes())
     with tifffile.TiffFile(path) as file:
         found = file.pages[0].tags[tag]
         size = {3: 2, 4: 4, 16: 8}[int(found.dtype)]
-    for index, value in enumerate(values):
-        start = found.valueoffset + size * index
-        data[start : start + size] = value.to_bytes(size, "little")
-    path.write_bytes(data)
+    with path.open("r+b") as file:
+        file.seek(found.valueoffset)
+        file.write(b"".join(value.to_bytes(size, "little") for value in values))
 
 
 LAYOUTS = {
@@ -141,3 +139,14 @@ def test_a_profile_of_other_colours_is_told(tmp_path, monkeypatch, profile):
     np.testing.assert_array_equal(read_radiance(tmp_path / "a.tif", told), PIXELS)
     wide = "it has the colour profile Adobe RGB (1998); it isn't applied, its values are taken for linear BT.709."
     assert told == ([wide] if "Adobe" in profile else [])
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_part_of_gigabytes_is_not_read(tmp_path, reader):
+    read, pixels = READERS[reader]
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", compression="zlib", rowsperstrip=20)
+    with (tmp_path / "a.tif").open("r+b") as file:
+        file.truncate(1 << 34)  # a hole: no byte of it is stored
+    changed(tmp_path / "a.tif", "StripByteCounts", 4_000_000_000)
+    with pytest.raises(UsageError, match="longer than pixels can be"):
+        read(tmp_path / "a.tif")
