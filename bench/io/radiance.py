@@ -55,6 +55,8 @@ def _exr(path: Path) -> tuple[Radiance, Chromaticities | None]:
         with quiet(), OpenEXR.File(str(path), header_only=True) as file:
             headers = [dict(part.header) for part in file.parts]  # copies: closing empties them
             chosen = _coloured(path, headers)
+            stated = headers[chosen].get("chromaticities")
+            chromaticities = None if stated is None else tuple(map(float, stated))  # of another type where damaged
         # All channels of all parts are decoded, of which one by one are asked for: their types may differ.
         with quiet(), OpenEXR.File(str(path), separate_channels=True) as file:
             channels = file.parts[chosen].channels
@@ -72,8 +74,7 @@ def _exr(path: Path) -> tuple[Radiance, Chromaticities | None]:
             f"{shown(path)}: its channels hold integers ({planes[0].dtype}), which are no light; expected linear RGB "
             "as half or float."
         )
-    stated = headers[chosen].get("chromaticities")
-    return np.stack(planes, axis=-1, dtype=np.float32), None if stated is None else tuple(map(float, stated))
+    return np.stack(planes, axis=-1, dtype=np.float32), chromaticities
 
 
 def _coloured(path: Path, headers: list[dict[str, Any]]) -> int:

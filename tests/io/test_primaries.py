@@ -67,6 +67,14 @@ def test_primaries_that_span_nothing_are_refused(tmp_path, impossible):
         read_radiance(tmp_path / "a.exr")
 
 
+def test_chromaticities_of_another_type_are_damage(tmp_path):
+    with_chromaticities(tmp_path / "a.exr", PIXELS, OTHERS["ACES"][0])
+    data = (tmp_path / "a.exr").read_bytes()
+    (tmp_path / "a.exr").write_bytes(data.replace(b"chromaticities\0chromaticities", b"chromaticities\0chromaticitXes"))
+    with pytest.raises(UsageError, match=r"a\.exr: this OpenEXR file is damaged"):
+        read_radiance(tmp_path / "a.exr")
+
+
 def test_primaries_of_radiance_pictures_are_converted_in_the_same_words(tmp_path):
     write_rgbe(tmp_path / "a.hdr", (PIXELS @ TO_2020.T).astype(np.float32))
     data = (tmp_path / "a.hdr").read_bytes()
