@@ -58,9 +58,12 @@ def read_frame(path: Path) -> Frame:
         raise UsageError(f"{shown(path)}: a camera's raw file; expected a gamma-encoded frame: {', '.join(SUFFIXES)}.")
     if suffix not in (*SUFFIXES, *HEIF_SUFFIXES):
         raise UsageError(f"{shown(path)}: unknown kind of frame; expected one of {', '.join(SUFFIXES)}.")
-    if not path.exists():
-        raise UsageError(f"{shown(path)}: no such file; expected a frame of a bracket there.")
-    need_regular(path)
+    try:
+        need_regular(path)
+    except UsageError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise UsageError(f"{shown(path)}: no such file; expected a frame of a bracket there.") from error
+        raise
     if is_heif(path):
         pixels = read_heif(path)
     elif suffix in TIFF_SUFFIXES:
@@ -110,35 +113,33 @@ def need_alike(paths: Sequence[Path], what: str) -> list[str]:
 
     what : how errors name the bracket.
     """
-    found = {path.name: facts(path) for path in paths}
-    held = {name: fact.orientation if fact.orientation in HELD else 1 for name, fact in found.items()}
-    first, turned = _odd(held)
-    if turned:
+    names, found = [shown(path.name) for path in paths], [facts(path) for path in paths]
+    held = [fact.orientation if fact.orientation in HELD else 1 for fact in found]
+    one, other = _odd(held)
+    if held and held[one] != held[other]:
         raise UsageError(
-            f"{what}: {shown(turned)} has EXIF orientation {held[turned]} (stored {HELD[held[turned]]}), "
-            f"{shown(first)} has {held[first]} ({HELD[held[first]]}); a bracket's frames are held alike. Turn the "
-            "pixels, or give all files the orientation that is right."
+            f"{what}: {names[other]} has EXIF orientation {held[other]} (stored {HELD[held[other]]}), {names[one]} has "
+            f"{held[one]} ({HELD[held[one]]}); a bracket's frames are held alike. Turn the pixels, or give all files "
+            "the orientation that is right."
         )
-    profiles = {name: fact.profile or "none" for name, fact in found.items()}
-    first, other = _odd(profiles)
-    if other:
+    profiles = [fact.profile or "none" for fact in found]
+    one, other = _odd(profiles)
+    if profiles and profiles[one] != profiles[other]:
         raise UsageError(
-            f"{what}: the colour profile of {shown(other)} is {profiles[other]}, that of {shown(first)} is "
-            f"{profiles[first]}; a bracket's frames have one. Convert them all to sRGB, or remove a wrong profile."
+            f"{what}: the colour profile of {names[other]} is {profiles[other]}, that of {names[one]} is "
+            f"{profiles[one]}; a bracket's frames have one. Convert them all to sRGB, or remove a wrong profile."
         )
-    if not (told := next((fact.profile for fact in found.values()), "")):
+    if not (told := next((fact.profile for fact in found), "")):
         return []
     taken = "decoded with gamma 2.2" if is_bt709(told) else "it isn't applied: values are taken for sRGB's"
     return [f"frames have the colour profile {told}; {taken}"]
 
 
-def _odd(values: Mapping[str, object]) -> tuple[str, str]:
-    """Return a name whose value most names have, and one whose value differs, "" if none does."""
-    if not values:
-        return "", ""
-    common = max(values.values(), key=list(values.values()).count)
-    first = next(name for name, value in values.items() if value == common)
-    return first, next((name for name, value in values.items() if value != common), "")
+def _odd(values: Sequence[object]) -> tuple[int, int]:
+    """Return the index of a value that most have, and that of one that differs, the same if none does."""
+    common = max(values, key=values.count, default=None)
+    one = next((index for index, value in enumerate(values) if value == common), 0)
+    return one, next((index for index, value in enumerate(values) if value != common), one)
 
 
 def read_grey(path: Path) -> NDArray[np.uint8]:

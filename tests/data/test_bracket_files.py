@@ -48,6 +48,15 @@ def test_a_frame_held_otherwise_is_named_with_its_orientation(tmp_path, upright,
         read_bracket("mine", paths, TIMES, upright)
 
 
+def test_frames_of_one_name_in_several_folders_are_compared(tmp_path):
+    paths = []
+    for folder, kind in zip("abc", (held(1), held(3), held(1)), strict=True):
+        (tmp_path / folder).mkdir()
+        paths += shots(tmp_path / folder, kind)
+    with pytest.raises(UsageError, match="EXIF orientation 3"):
+        read_bracket("mine", paths, TIMES)
+
+
 @pytest.mark.parametrize("orientation", [0, 1, 9, 8])
 def test_frames_held_alike_are_read(tmp_path, orientation):
     scene = read_bracket("mine", shots(tmp_path, *[held(orientation)] * 3), TIMES, upright=True)

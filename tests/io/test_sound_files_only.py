@@ -62,6 +62,14 @@ def test_only_regular_files_are_opened(tmp_path, monkeypatch, read, suffix, make
         read(tmp_path / f"a{suffix}")
 
 
+@pytest.mark.parametrize("name", ["a" * 300 + ".tif", "a\0.tif", "none/a.tif", "file/a.tif"])
+@pytest.mark.parametrize("read", [read_radiance, read_frame])
+def test_names_that_cannot_be_are_told(tmp_path, read, name):
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="can't be read|no such file"):
+        read(tmp_path / name)
+
+
 @pytest.mark.parametrize("name", ["scene.json", "ldr.npy", "radiance.npy"])
 def test_a_pipe_within_a_prepared_scene_is_named(tmp_path, name):
     scene = Scene("a", np.zeros((2, 6, 9, 3), np.uint8), np.array([1.0, 2.0]), 0, PIXELS)

@@ -16,7 +16,6 @@ from bench.color.tonemap import for_display
 from bench.core.errors import UsageError, unknown_name
 from bench.core.method import MethodCard
 from bench.core.params import Params
-from bench.core.reading import shown
 from bench.core.registry import methods
 from bench.core.scene import Scene
 from bench.data import checks
@@ -108,8 +107,8 @@ def _check_destinations(request: MergeRequest) -> None:
 
 def _scene(request: MergeRequest) -> Scene:
     for path in request.frames:
-        if not path.exists():
-            raise UsageError(f"{shown(path)}: no such file; name the frames of one bracket.")
+        if not path.is_file():
+            raise UsageError(f"{path}: no such file; name the frames of one bracket.")
         need_reader(path)  # before its exposure is looked for
     if request.exposures and request.exposures.lower() != "exif":
         exposures = [parse(word) for word in request.exposures.split(",")]
