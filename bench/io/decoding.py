@@ -16,8 +16,8 @@ from pathlib import Path
 from bench.core.errors import UsageError
 from bench.core.reading import need_regular, shown
 
-AT_ONCE = 384 << 20
-"""Bytes that any picture may take: 30 million pixels of float RGB, 60 million of 16 bits."""
+AT_ONCE = 256 << 20
+"""Bytes that any picture may take: 22 million pixels of float RGB, 44 million of 16 bits."""
 
 SHRUNK = 200
 """Larger pictures may take this many times the bytes of their file; noise and JPEG's losses shrink one by 3 to 50."""

@@ -190,13 +190,13 @@ def _read_other(path: Path) -> NDArray[Any]:
 
 
 def _read_pillow(path: Path, pixels: bool = True) -> tuple[str, NDArray[Any]]:
-    """Return kind and mode, such as "PNG, RGB", and pixels of a JPEG or PNG; without `pixels` the array is empty."""
+    """Return kind and mode, such as "PNG, RGB", and pixels of a JPEG or PNG; without `pixels` (of 16 bits) none."""
     from PIL import Image
 
     try:
         # Only these: Pillow would start Ghostscript for a page of PostScript that is called .png.
         with quiet(), Image.open(path, formats=("PNG", "JPEG")) as image:
-            need_room(path, *image.size, 8 if image.format == "PNG" and image.mode not in ("L", "P", "1") else 4)
+            need_room(path, *image.size, len(image.getbands()), 1 if pixels else 2)
             if image.format == "PNG" and (count := getattr(image, "n_frames", 1)) > 1:
                 raise UsageError(f"{shown(path)}: holds {count} pictures; expected one.")
             return f"{image.format}, {image.mode}", np.array(image) if pixels else np.empty(0, np.uint8)

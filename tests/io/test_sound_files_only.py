@@ -66,7 +66,7 @@ def test_only_regular_files_are_opened(tmp_path, monkeypatch, read, suffix, make
 @pytest.mark.parametrize("read", [read_radiance, read_frame])
 def test_names_that_cannot_be_are_told(tmp_path, read, name):
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match="can't be read|no such file"):
+    with pytest.raises(UsageError, match=r"can't be read|no such file"):
         read(tmp_path / name)
 
 
