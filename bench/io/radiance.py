@@ -74,7 +74,8 @@ def _exr(path: Path) -> tuple[Radiance, Chromaticities | None]:
             f"{shown(path)}: its channels hold integers ({planes[0].dtype}), which are no light; expected linear RGB "
             "as half or float."
         )
-    return np.stack(planes, axis=-1, dtype=np.float32), chromaticities
+    with np.errstate(all="ignore"):  # signalling NaN in half floats
+        return np.stack(planes, axis=-1, dtype=np.float32), chromaticities
 
 
 def _coloured(path: Path, headers: list[dict[str, Any]]) -> int:
@@ -162,7 +163,7 @@ def _rgbe(path: Path) -> tuple[Radiance, Chromaticities | None]:
         quads = rgbe.unpack(pixels, height, width)
     except ValueError as error:
         raise UsageError(f"{shown(path)}: {error}. Copy or download it again.") from error
-    with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite
+    with np.errstate(all="ignore"):  # what float32 can't hold becomes infinite
         return rgbe.to_float(quads) / divisor, primaries
 
 

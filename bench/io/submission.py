@@ -34,7 +34,7 @@ def _floats(path: Path, array: Array) -> Radiance:
         raise UsageError(
             f"{shown(path)} holds {array.dtype} of shape {array.shape}; expected floats of shape (H, W, 3)."
         )
-    with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite, and is then reported as such
+    with np.errstate(all="ignore"):  # what float32 can't hold becomes infinite; it and NaN are then reported as such
         return np.array(array, np.float32, order="C")  # a copy: arrays are mapped from their file
 
 

@@ -110,6 +110,23 @@ def test_what_float32_cannot_hold_is_infinite_and_no_warning(tmp_path):
     assert np.isinf(read_radiance(tmp_path / "a.npy")).all()
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_signalling_nan_is_read_without_a_warning(tmp_path, dtype):
+    """Damaged files hold it; pytest makes NumPy's warning an error."""
+    pixels = np.ones((2, 2, 3), dtype)
+    words = {2: (np.uint16, 0x7D00), 4: (np.uint32, 0x7FA00000), 8: (np.uint64, 0x7FF4 << 48)}
+    kind, signalling = words[pixels.itemsize]
+    pixels.view(kind)[0, 0, 0] = signalling
+    np.save(tmp_path / "a.npy", pixels)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb")
+    if dtype != np.float64:
+        import OpenEXR
+
+        OpenEXR.File({}, {"RGB": pixels}).write(str(tmp_path / "a.exr"))
+    for path in tmp_path.iterdir():
+        assert np.isnan(read_radiance(path)).sum() == 1
+
+
 def archive(keep):
     """Write the first part of an archive of arrays under the name of an array."""
 
