@@ -1,5 +1,6 @@
 """The command line: `python -m bench VERB`. No heavy import happens before a verb runs."""
 
+import io
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -62,7 +63,13 @@ def options(
 
 
 def main() -> None:
-    """Run the command line; a failure that the user can mend ends with its sentence, not with a traceback."""
+    """Run the command line; a failure that the user can mend ends with its sentence, not with a traceback.
+
+    What the terminal's encoding lacks is written escaped: names of files come in every script.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="python -m bench")
     except BenchError as error:

@@ -12,6 +12,7 @@ import typer
 
 from bench.core import progress
 from bench.core.errors import BenchError, UsageError, unknown_name
+from bench.core.reading import shown
 
 if TYPE_CHECKING:
     from bench.core.params import Params
@@ -71,6 +72,10 @@ def workplace() -> Iterator[None]:
     except KeyboardInterrupt as error:
         raise Interrupted("interrupted; the same command goes on from the last checkpoint.") from error
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise UsageError(
+                f"{shown(error.filename)}: the name is too long; files' names have at most 255 bytes."
+            ) from error
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         where = f" while writing {error.filename}" if error.filename else ""
@@ -82,5 +87,6 @@ def quietly(settings: Settings, work: Callable[[], None]) -> None:
     progress.quiet = settings.quiet
     with contextlib.ExitStack() as stack:
         if settings.quiet:
-            stack.enter_context(contextlib.redirect_stdout(stack.enter_context(Path(os.devnull).open("w"))))
+            nowhere = stack.enter_context(Path(os.devnull).open("w", encoding="utf-8", errors="backslashreplace"))
+            stack.enter_context(contextlib.redirect_stdout(nowhere))
         work()

@@ -22,6 +22,7 @@ from bench.metrics.protocol import Protocol
 from bench.metrics.scorer import Scorer
 from bench.metrics.viewing import visibility
 from bench.report.figures.images import SceneMaps, map_figure
+from bench.report.scores.incomplete import published_scenes
 from bench.stages import layout
 from bench.stages.scoring.scoring import Rules, Task, Truth, cache_folder, on_device, score_all, spread
 
@@ -79,6 +80,7 @@ class ScoreResult:
     scenes    : how many were asked for.
     places    : scene -> place that it shows; scenes of one place aren't independent.
     kept      : file of the submission, None if none was kept.
+    published : how many test scenes the data set is known to have; None where nobody knows.
     """
 
     rows: tuple[ScoreRow, ...]
@@ -87,6 +89,7 @@ class ScoreResult:
     scenes: int
     places: Mapping[str, str]
     kept: Path | None = None
+    published: int | None = None
 
     @property
     def bad(self) -> bool:
@@ -122,7 +125,8 @@ def run(params: Params, request: ScoreRequest) -> ScoreResult:
         for task, outcome in done
         for metric, value in outcome.scores.get(protocol.name, {}).items()
     )
-    result = ScoreResult(rows, (*_matching(matched), *faults), used, len(scenes), _places(scenes))
+    published = published_scenes(params, request.dataset)
+    result = ScoreResult(rows, (*_matching(matched), *faults), used, len(scenes), _places(scenes), published=published)
     if not rows:
         return result
     if request.out is not None:

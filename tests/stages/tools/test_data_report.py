@@ -61,7 +61,7 @@ def test_a_profiles_name_stands_for_all_its_sets(page, workshop, monkeypatch):
 
 
 def test_an_unknown_name_is_answered(page):
-    with pytest.raises(UsageError, match=r"no dataset of profile tiny or profile is called 'panorama'\. Did you mean"):
+    with pytest.raises(UsageError, match=r"no dataset or profile is called 'panorama'\. Did you mean"):
         page("panorama")
 
 
