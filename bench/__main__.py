@@ -1,5 +1,6 @@
 """The command line: `python -m bench VERB`. No heavy import happens before a verb runs."""
 
+import errno
 import io
 import sys
 from pathlib import Path
@@ -20,7 +21,8 @@ from bench.cli import (
     stages,
 )
 from bench.cli.settings import Settings, locate
-from bench.core.errors import BenchError
+from bench.core.errors import BenchError, UsageError
+from bench.core.reading import shown
 
 app = typer.Typer(
     name="bench",
@@ -75,6 +77,11 @@ def main() -> None:
     except BenchError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from error
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        print(f"error: {shown(error.filename)}: this name is too long; most disks take 255 bytes.", file=sys.stderr)
+        raise SystemExit(UsageError.exit_code) from error
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Your own brackets: a folder for each scene, with frames, their exposures and, where there is one, a truth."""
 
+import os
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +18,9 @@ from bench.data.layouts.brackets import check_floating, inside
 from bench.data.layouts.places import natural
 from bench.data.user_bracket import find_truth, list_frames, read_bracket
 from bench.io.submission import read_radiance
+
+LONGEST = 200
+"""Bytes of a scene's name: what is made from it gets it with an ending, of 255 that file systems take."""
 
 TRAIN, TEST, NO_TRUTH = "train", "test", "no-truth"
 
@@ -50,6 +55,8 @@ class FolderBrackets:
         train = _folders(root / TRAIN) if _holds_scenes(root / TRAIN) else []
         rest = [path for path in _folders(root) if path.name != TRAIN or not train]
         rest = [scene for path in rest for scene in (_folders(path) if _is_holder(path) else [path])]
+        for scene in (*train, *rest):
+            _need_writable(scene)
         if not train and not rest:
             raise UsageError(
                 f"folder: no scenes under {shown(root)}; expected a folder for each, with its frames; those to train "
@@ -78,6 +85,8 @@ class FolderBrackets:
 
 def _read(folder: Path, what: str) -> Scene:
     paths = [inside(path, what) for path in list_frames(folder)]
+    if odd := [path.name for path in paths if not _writable(path.name)]:
+        raise UsageError(f"a frame is called {shown(repr(odd[0]))}, which can't be written into a record; rename it.")
     scene = read_bracket(folder.name, paths, of_frames(paths).values)
     if (path := find_truth(folder)) is None:
         return scene
@@ -93,6 +102,20 @@ def _folders(folder: Path) -> list[Path]:
         raise UsageError(
             f"folder: {shown(folder)} can't be read ({error.strerror}); name a folder of scenes."
         ) from error
+
+
+def _need_writable(scene: Path) -> None:
+    """Refuse names that can't stand in tables and in the names of predictions."""
+    if not _writable(scene.name) or len(os.fsencode(scene.name)) > LONGEST:
+        raise UsageError(
+            f"folder: a scene is called {shown(repr(scene.name))}; expected a name of at most {LONGEST} bytes without "
+            "line ends, control characters and bytes that aren't UTF-8. Rename its folder."
+        )
+
+
+def _writable(name: str) -> bool:
+    """Tell whether a name has no control characters, line ends or bytes that aren't UTF-8."""
+    return not {unicodedata.category(character) for character in name} & {"Cc", "Cs", "Zl", "Zp"}
 
 
 def _holds_scenes(folder: Path) -> bool:

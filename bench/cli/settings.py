@@ -12,7 +12,6 @@ import typer
 
 from bench.core import progress
 from bench.core.errors import BenchError, UsageError, unknown_name
-from bench.core.reading import shown
 
 if TYPE_CHECKING:
     from bench.core.params import Params
@@ -72,10 +71,6 @@ def workplace() -> Iterator[None]:
     except KeyboardInterrupt as error:
         raise Interrupted("interrupted; the same command goes on from the last checkpoint.") from error
     except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            raise UsageError(
-                f"{shown(error.filename)}: the name is too long; files' names have at most 255 bytes."
-            ) from error
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         where = f" while writing {error.filename}" if error.filename else ""

@@ -301,8 +301,8 @@ def _from_file(path: Path, frames: Sequence[Path], unit: str) -> Told:
         )
     if lacking:
         raise UsageError(f"{shown(path)}: no line for {_names(lacking)}; expected '<name> <value>' for each frame.")
-    numbers, words = zip(*(by_frame[frame] for frame in frames), strict=True)
-    return _told(path, numbers, words, unit)
+    told = [by_frame[frame] for frame in frames]
+    return _told(path, [number for number, _ in told], [word for _, word in told], unit)
 
 
 def _by_name(

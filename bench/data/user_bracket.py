@@ -1,7 +1,6 @@
 """Anyone's bracket as a scene: frames of any kind and in any order, sorted by their exposures."""
 
 import math
-import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from bench.color.exposure import encode
 from bench.core.errors import UsageError
-from bench.core.reading import need_regular, shown
+from bench.core.reading import shown
 from bench.core.scene import Scene
 from bench.data.layouts.brackets import check_alike
 from bench.data.layouts.places import natural
@@ -127,15 +126,10 @@ def covering(scene: Scene, step: float = 2.0) -> list[int]:
     return [short, middle, long]
 
 
-def check_kind(path: Path) -> None:
-    """Raise UsageError for a file whose kind isn't read as a frame."""
-    if path.suffix.lower() not in (*SUFFIXES, *LINEAR):
-        raise UsageError(f"{shown(path)}: unknown kind of frame; expected one of {', '.join((*SUFFIXES, *LINEAR))}.")
-
-
 def _frame(path: Path, upright: bool) -> Frame:
-    check_kind(path)
     if path.suffix.lower() not in LINEAR:
+        if path.suffix.lower() not in SUFFIXES:
+            raise UsageError(f"{path}: unknown kind of frame; expected one of {', '.join((*SUFFIXES, *LINEAR))}.")
         frame = read_frame(path)
         return TURNS[turn](frame) if upright and (turn := _orientation(path)) in TURNS else frame
     linear = read_radiance(path)
@@ -152,8 +146,7 @@ def _orientation(path: Path) -> int:
     from PIL import Image
 
     try:
-        with warnings.catch_warnings(), Image.open(need_regular(path)) as image:
-            warnings.simplefilter("ignore")
+        with Image.open(path) as image:
             return int(image.getexif().get(ORIENTATION, 1))
     except Exception:  # Pillow can't open every file that `read_frame` can, nor does every file hold sound tags
         return 1

@@ -141,7 +141,7 @@ def _tasks(params: Params, dataset: str, source: Path, staging: Path, splits: Se
             print(f"note: {said}", flush=True)
         tasks += [
             SceneTask(
-                dataset, found.layout, split, folder, staging / split / f"{number:05d}-{folder.name}", waived,
+                dataset, found.layout, split, folder, staging / split / f"{number:05d}-{folder.name[:40]}", waived,
                 found.beside.get(folder, ()),
             )
             for number, folder in enumerate(found.folders)

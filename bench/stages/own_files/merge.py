@@ -21,7 +21,7 @@ from bench.core.registry import methods
 from bench.core.scene import Scene
 from bench.data import checks
 from bench.data.exposures import Told, from_exif, given, is_told, of_frames
-from bench.data.user_bracket import check_kind, covering, list_frames, read_bracket
+from bench.data.user_bracket import covering, list_frames, read_bracket
 from bench.io.files import check_destination, replacing
 from bench.io.radiance import write_exr
 from bench.stages.scoring.predict import predictor
@@ -102,9 +102,9 @@ def _check_destinations(request: MergeRequest) -> None:
 
 
 def _exposures(request: MergeRequest) -> Told:
-    """Return the frames' exposures; UsageError where one is lacking, and for files that aren't there or no frames."""
+    """Return the frames' exposures; UsageError where one is lacking, and for files that aren't there."""
     for path in request.frames:
-        check_kind(need_regular(path))
+        need_regular(path)
     if not request.exposures:
         return of_frames(request.frames, OPTION)
     if request.exposures.lower() == "exif":
