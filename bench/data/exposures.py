@@ -41,7 +41,7 @@ MINUS = "\u2212"
 """The typographic minus sign."""
 
 NUMBER = r"(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:e[+-]?\d+)?"
-UNIT = r"ev|s|secs?|seconds?|ms|msec|\"|″"
+UNIT = r"ev|s|secs?\.?|seconds?|ms|msec|\"|″"
 VALUE = re.compile(rf"([-+{MINUS}]?{NUMBER})(?: ?/ ?({NUMBER}))? ?((?:{UNIT})?)", re.IGNORECASE | re.ASCII)
 """A number, what it is divided by, and its unit."""
 
@@ -214,7 +214,7 @@ def _value(word: str, unit: str) -> tuple[float, bool]:
     found = VALUE.fullmatch(" ".join(word.split()))
     if found is None or len(word) > LONGEST_LINE:
         raise ValueError("no number with a unit of time or EV")
-    above, below, named = found[1].replace(",", ".").replace(MINUS, "-"), found[2], found[3].lower()
+    above, below, named = found[1].replace(",", ".").replace(MINUS, "-"), found[2], found[3].lower().rstrip(".")
     if (named or unit) == "ev":
         if below is not None:
             raise ValueError("a fraction of EVs")
