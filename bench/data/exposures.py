@@ -33,22 +33,22 @@ TIMES, APERTURES, ISOS = (1 / LARGEST, LARGEST), (0.1, 1000.0), (0.1, 1e8)
 LONGEST_LINE = 500
 """Characters of a line with one exposure: a name may have 255."""
 
-SECONDS = {"": 1.0, "s": 1.0, "sec": 1.0, "secs": 1.0, "second": 1.0, "seconds": 1.0, '"': 1.0, "″": 1.0,
+SECONDS = {"": 1.0, "s": 1.0, "sec": 1.0, "secs": 1.0, "second": 1.0, "seconds": 1.0, '"': 1.0,
            "ms": 1e-3, "msec": 1e-3}  # fmt: skip
 """Units of a time, after a number or behind a blank."""
 
-MINUS = "\u2212"
-"""The typographic minus sign."""
+PLAIN = str.maketrans({"\u2212": "-", "\u2044": "/", "\u2215": "/", "\u2033": '"', "\u201d": '"', "\u201c": '"'})
+"""Typographic signs of minus, fractions, seconds and quotes -> plain ones."""
 
 NUMBER = r"(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:e[+-]?\d+)?"
-UNIT = r"ev|s|secs?\.?|seconds?|ms|msec|\"|″"
-VALUE = re.compile(rf"([-+{MINUS}]?{NUMBER})(?: ?/ ?({NUMBER}))? ?((?:{UNIT})?)", re.IGNORECASE | re.ASCII)
+UNIT = r"ev|s|secs?\.?|seconds?|ms|msec|\""
+VALUE = re.compile(rf"([-+]?{NUMBER})(?: ?/ ?({NUMBER}))? ?((?:{UNIT})?)", re.IGNORECASE | re.ASCII)
 """A number, what it is divided by, and its unit."""
 
-GAP = re.compile(r" ?[ ,;:=|] ?")
+GAP = re.compile(r" (?:->|=>|\u2192) | ?[ ,;:=|] ?")
 """What stands between a name and its value."""
 
-SPLITS = (r" ?; ?", r" ?, ", rf" (?=[-+{MINUS}.,\d])", r"[ ,;]+")
+SPLITS = (r" ?; ?", r" ?, ", r" (?=[-+.,\d])", r"[ ,;]+")
 """What stands between the values of one line, the surest first: a comma within a value may be a decimal one."""
 
 COMMENT = re.compile(r" (#|//).*$")
@@ -211,10 +211,10 @@ def _parse(word: str, unit: str) -> tuple[float, bool]:
 
 def _value(word: str, unit: str) -> tuple[float, bool]:
     """Return seconds, or 2^EV; ValueError or OverflowError for anything else. Exponents are bounded beforehand."""
-    found = VALUE.fullmatch(" ".join(word.split()))
+    found = VALUE.fullmatch(" ".join(word.translate(PLAIN).split()))
     if found is None or len(word) > LONGEST_LINE:
         raise ValueError("no number with a unit of time or EV")
-    above, below, named = found[1].replace(",", ".").replace(MINUS, "-"), found[2], found[3].lower().rstrip(".")
+    above, below, named = found[1].replace(",", "."), found[2], found[3].lower().rstrip(".")
     if (named or unit) == "ev":
         if below is not None:
             raise ValueError("a fraction of EVs")
@@ -238,7 +238,9 @@ def _alike(words: Sequence[str], where: str, unit: str) -> list[float]:
 
 def _lines(path: Path) -> list[tuple[int, str]]:
     """Return number and content of each line that isn't a comment, single blanks within."""
-    return [(number, " ".join(line.split())) for number, line in lines(read_note(path)) if line[:2] != "//"]
+    return [
+        (number, " ".join(line.translate(PLAIN).split())) for number, line in lines(read_note(path)) if line[:2] != "//"
+    ]
 
 
 def _pairs(line: str) -> list[tuple[str, str]]:
@@ -258,7 +260,7 @@ def _meant(name: str, frames: Sequence[Path]) -> list[Path]:
 
 
 def _folded(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", name).casefold().split())
+    return " ".join(unicodedata.normalize("NFC", name.translate(PLAIN)).casefold().split())
 
 
 def _mentioned(line: str, frames: Sequence[Path]) -> bool:

@@ -78,6 +78,8 @@ SECONDS = {
     "another case": lines("1/320", "1/80", "1/20", names=("A.JPG", "B", "c.Jpg")),
     "other files": "z.jpg 7\n" + lines("1/320", "1/80", "1/20"),
     "a value a line": "1/320\n1/80\n1/20\n",
+    "arrows": lines("1/320", "1/80", "1/20", gap=" -> "),
+    "typography": lines("1\u2044320", "1\u204480\u2033", "1/20\u00a0s", names=("\u201ca.jpg\u201d", "b.jpg", "c.jpg")),
     "decimal commas alone": "0,003125\n0,0125\n0,05\n",
     "one line": "1/320 1/80 1/20",
     "one line with commas": "1/320, 1/80, 1/20",
