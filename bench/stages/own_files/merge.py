@@ -104,6 +104,8 @@ def _check_destinations(request: MergeRequest) -> None:
 def _exposures(request: MergeRequest) -> Told:
     """Return the frames' exposures; UsageError where one is lacking, and for files that aren't there."""
     for path in request.frames:
+        if not path.exists():
+            raise UsageError(f"{shown(path)}: no such file; name the frames of one bracket.")
         need_regular(path)
     if not request.exposures:
         return of_frames(request.frames, OPTION)
