@@ -66,7 +66,8 @@ def read_bracket(name: str, paths: Sequence[Path], exposures: Sequence[float], u
     for one, other in pairwise(order):
         if math.log2(exposures[other] / exposures[one]) < EQUAL:
             raise UsageError(
-                f"{name}: {paths[one].name} and {paths[other].name} have the same exposure; a bracket's differ."
+                f"{name}: {shown(paths[one].name)} and {shown(paths[other].name)} have the same exposure; a bracket's "
+                "differ. Leave one out or, if a filter made the difference, state the exposures."
             )
     frames = [_frame(paths[index], upright) for index in order]
     names = [paths[index].name for index in order]
