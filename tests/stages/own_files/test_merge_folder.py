@@ -154,6 +154,10 @@ class TestNames:
         assert code == 0 and (tmp_path / f"{name}.exr").exists()
         assert quiet or r"\U0001f600" in printed or name in printed
 
+    def test_names_as_long_as_disks_take_are_written(self, run, tmp_path):
+        name = f"{'n' * 251}.exr"
+        assert run(name, "utf-8")[0] == 0 and (tmp_path / name).exists()
+
     @pytest.mark.parametrize("words", [(), ("--params", "p" * 300)])
     def test_names_beyond_what_disks_take_end_in_a_sentence(self, run, capsys, words):
         code, _ = run("n" * 300 + ("" if words else ".exr"), "utf-8", *words)
