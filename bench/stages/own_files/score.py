@@ -92,6 +92,11 @@ class ScoreResult:
     published: int | None = None
 
     @property
+    def whole(self) -> int:
+        """Scenes that a mean of all would be over: those asked for or, where there are more, the published ones."""
+        return max(self.scenes, self.published or 0)
+
+    @property
     def bad(self) -> bool:
         """True if any file is missing, extra or faulty."""
         return any(finding.bad for _, finding in self.findings)

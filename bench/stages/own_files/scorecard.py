@@ -51,10 +51,9 @@ def _block(protocol: Protocol, result: ScoreResult) -> str:
 
 def _notes(places: int, scored: int, result: ScoreResult, defined: Mapping[str, int]) -> Iterator[str]:
     """Say what the means are over; defined : metric -> scenes whose value is no NaN."""
-    whole = max(result.scenes, result.published or 0)
-    if scored < whole:
-        lacking = f" ({result.scenes} were asked for)" if scored < result.scenes < whole else ""
-        yield f"means of {scored} of {whole} scenes{lacking}: not comparable with means of all"
+    if scored < result.whole:
+        lacking = f" ({result.scenes} were asked for)" if scored < result.scenes < result.whole else ""
+        yield f"means of {scored} of {result.whole} scenes{lacking}: not comparable with means of all"
     for name, count in defined.items():
         if count == 0:
             yield f"{name}: no mean, undefined (NaN) in each scene"
