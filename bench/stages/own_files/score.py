@@ -23,6 +23,7 @@ from bench.metrics.protocol import Protocol
 from bench.metrics.scorer import Scorer
 from bench.metrics.viewing import visibility
 from bench.report.figures.images import SceneMaps, map_figure
+from bench.report.scores.incomplete import published_scenes
 from bench.stages import layout
 from bench.stages.scoring.scoring import Rules, Task, Truth, cache_folder, on_device, score_all, spread
 
@@ -80,6 +81,7 @@ class ScoreResult:
     scenes    : how many were asked for.
     places    : scene -> place that it shows; scenes of one place aren't independent.
     kept      : file of the submission, None if none was kept.
+    published : how many test scenes the data set is known to have; None where nobody knows.
     """
 
     rows: tuple[ScoreRow, ...]
@@ -88,6 +90,12 @@ class ScoreResult:
     scenes: int
     places: Mapping[str, str]
     kept: Path | None = None
+    published: int | None = None
+
+    @property
+    def whole(self) -> int:
+        """Scenes that a mean of all would be over: those asked for or, where there are more, the published ones."""
+        return max(self.scenes, self.published or 0)
 
     @property
     def bad(self) -> bool:
@@ -121,7 +129,8 @@ def run(params: Params, request: ScoreRequest) -> ScoreResult:
         for scene, outcome in zip(map(shown, matched.files), outcomes, strict=True)
         for metric, value in outcome.scores.get(protocol.name, {}).items()
     )
-    result = ScoreResult(rows, (*_matching(matched), *faults), used, len(scenes), _places(scenes))
+    published = published_scenes(params, request.dataset)
+    result = ScoreResult(rows, (*_matching(matched), *faults), used, len(scenes), _places(scenes), published=published)
     if not rows:
         return result
     if request.out is not None:
