@@ -49,8 +49,8 @@ class FolderBrackets:
         """Read one scene, rows as stored; the checks' record tells how far its frames are from gamma 2.2."""
         what = f'scene "{folder.name}" of folder'
         paths = [inside(path, what) for path in list_frames(folder, TRUTHS)]
-        for path in paths:
-            need_reader(path)  # before its exposure is looked for
+        for frame in paths:
+            need_reader(frame)  # before its exposure is looked for
         exposures, _ = of_frames(paths)
         scene = read_bracket(folder.name, paths, exposures)
         if (path := _truth(folder)) is None:
