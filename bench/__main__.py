@@ -1,5 +1,7 @@
 """The command line: `python -m bench VERB`. No heavy import happens before a verb runs."""
 
+import errno
+import io
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +21,8 @@ from bench.cli import (
     stages,
 )
 from bench.cli.settings import Settings, locate
-from bench.core.errors import BenchError
+from bench.core.errors import BenchError, UsageError
+from bench.core.reading import shown
 
 app = typer.Typer(
     name="bench",
@@ -62,12 +65,23 @@ def options(
 
 
 def main() -> None:
-    """Run the command line; a failure that the user can mend ends with its sentence, not with a traceback."""
+    """Run the command line; a failure that the user can mend ends with its sentence, not with a traceback.
+
+    What the terminal's encoding lacks is written escaped: names of files come in every script.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="python -m bench")
     except BenchError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from error
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        print(f"error: {shown(error.filename)}: this name is too long; most disks take 255 bytes.", file=sys.stderr)
+        raise SystemExit(UsageError.exit_code) from error
 
 
 if __name__ == "__main__":

@@ -116,14 +116,11 @@ def profile(settings: Settings) -> Iterator[Finding]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     state: Literal["ok", "note"] = "ok" if params.threads <= cores else "note"
     yield Finding(state, "threads", f"{params.threads} wanted, {cores} cores")
-    for name, use in params.datasets.items():
+    for name in params.datasets:
         if name not in datasets:
             yield Finding("fail", "data", f"{name}: no such dataset in datasets/")
-        elif use.on_disk is None:
-            yield source(params, name)
         else:
-            there = Path(use.on_disk).expanduser().is_dir()
-            yield Finding("ok" if there else "fail", "data", f"{name} at {use.on_disk}{'' if there else ': not found'}")
+            yield source(params, name)
 
 
 def planned(params: "Params") -> Finding:
@@ -142,9 +139,11 @@ def planned(params: "Params") -> Finding:
 def source(params: "Params", name: str) -> Finding:
     """Tell how the pipeline comes by a dataset, and what is missing for it."""
     from bench.core.registry import datasets
-    from bench.stages.data.fetch import accepted
+    from bench.stages.data.fetch import accepted, named_place
 
     card = datasets[name]
+    if (place := named_place(params, name)) is not None:
+        return in_place(params, name, place.expanduser())
     if card.fetch == "simulate":
         return Finding("ok", "data", f"{name} is simulated by the pipeline")
     if card.fetch == "manual":
@@ -157,6 +156,24 @@ def source(params: "Params", name: str) -> Finding:
             "fail", "data", f"{name} would be downloaded; its licence ({card.licence}) isn't accepted: {say}"
         )
     return Finding("ok", "data", f"{name} is downloaded by the pipeline")
+
+
+def in_place(params: "Params", name: str, place: Path) -> Finding:
+    """Tell how many scenes lie in the folder that a dataset is read from."""
+    from bench.core.registry import datasets
+    from bench.stages.data.fetch import scenes_in
+
+    if not place.is_dir():
+        return Finding("fail", "data", f"{name} at {place}: not found")
+    if datasets[name].fetch == "simulate":
+        return Finding("ok", "data", f"{name} at {place}")
+    try:
+        found = scenes_in(params, name, place)
+    except UsageError as error:
+        return Finding("fail", "data", " ".join(str(error).split()))
+    lacking = [said for split, count in found.items() if (said := datasets[name].incomplete(split, count))]
+    counts = ", ".join(f"{count} {split}" for split, count in found.items() if count)
+    return Finding("note" if lacking else "ok", "data", " ".join([f"{name} at {place}: {counts}.", *lacking]))
 
 
 def cache() -> Finding:

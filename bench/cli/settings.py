@@ -82,5 +82,6 @@ def quietly(settings: Settings, work: Callable[[], None]) -> None:
     progress.quiet = settings.quiet
     with contextlib.ExitStack() as stack:
         if settings.quiet:
-            stack.enter_context(contextlib.redirect_stdout(stack.enter_context(Path(os.devnull).open("w"))))
+            nowhere = stack.enter_context(Path(os.devnull).open("w", encoding="utf-8", errors="backslashreplace"))
+            stack.enter_context(contextlib.redirect_stdout(nowhere))
         work()

@@ -71,6 +71,15 @@ class DatasetCard:
     layouts: tuple[str, ...] = (LAYOUT,)
     expected: Mapping[str, int] = field(default_factory=dict)
 
+    def incomplete(self, split: str, count: int) -> str:
+        """Return a sentence that says so where fewer scenes than published are there, else ""."""
+        published = self.expected.get(split)
+        if published is None or count >= published:
+            return ""
+        return (
+            f"{self.name}/{split}: {count} of {published} scenes; numbers from them don't compare with the whole set's."
+        )
+
     def load(self) -> Any:
         """Import the dataset's module and return the class that carries the card."""
         return getattr(importlib.import_module(self.module), self.attribute)

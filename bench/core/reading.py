@@ -18,6 +18,9 @@ import yaml
 
 from bench.core.errors import UsageError
 
+NOTE_LIMIT = 1 << 20
+"""Bytes of a text that a person typed beside pictures: exposures, camera settings."""
+
 TEXT_LIMIT = 64 << 20
 """Bytes of a text file. The longest that the project writes itself, a scores.csv, has some ten million."""
 
@@ -111,6 +114,21 @@ def read_text(path: str | PathLike[str], at_most: int = TEXT_LIMIT) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(f"{shown(path)}: not UTF-8 text (byte {error.start}); save it as UTF-8.") from error
+
+
+def read_note(path: str | PathLike[str]) -> str:
+    """Return the text of a small file that somebody typed: UTF-8, or UTF-16 as editors on Windows save it.
+
+    UsageError for anything else.
+    """
+    content = read_bytes(path, NOTE_LIMIT)
+    kind = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    try:
+        return content.decode(kind)
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{shown(path)}: can't be read as text (not UTF-8, byte {error.start}); save it as UTF-8."
+        ) from error
 
 
 def read_json(path: str | PathLike[str], at_most: int = TEXT_LIMIT) -> dict[str, Any]:

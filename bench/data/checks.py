@@ -4,7 +4,7 @@ A refusal costs somebody a look at the data; a wrong scale would cost decibels t
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bench.color.exposure import linearise
 from bench.core.errors import CheckFailed, UsageError
+from bench.core.reading import shown
 from bench.core.scene import Array, Scene
 
 PASSED, NOT_APPLICABLE, NOTED, WAIVED = "passed", "not applicable: ", "noted: ", "waived, "
@@ -87,10 +88,10 @@ def check_steps(scene: Scene, what: str) -> str:
         measured = _step(one, other)
         if measured is None:
             if other.mean() < one.mean():
-                raise UsageError(_out_of_order(what, shorter))
+                raise UsageError(_out_of_order(scene, what, shorter))
             notes.append(f"frames {shorter + 1} and {shorter + 2} have no well-exposed pixels in common")
         elif measured <= 0:
-            raise UsageError(_out_of_order(what, shorter))
+            raise UsageError(_out_of_order(scene, what, shorter))
         elif abs(measured - stated) > RATIO_TOLERANCE:
             said = f"frames {shorter + 1} and {shorter + 2} are {measured:.2f} EV apart where {stated:.2f} is stated"
             if scene.radiance is not None:
@@ -205,10 +206,14 @@ def _step(one: Array, other: Array) -> float | None:
     return float(np.median(np.log2(linearise(other[both]) / linearise(one[both]))))
 
 
-def _out_of_order(what: str, shorter: int) -> str:
+def _out_of_order(scene: Scene, what: str, shorter: int) -> str:
+    names = scene.metadata.get("frames", ())
+    one, other = (
+        f"frame {n + 1}" + (f" ({shown(names[n])})" if n < len(names) else "") for n in (shorter, shorter + 1)
+    )
     return (
-        f"{what}: frame {shorter + 2} isn't brighter than frame {shorter + 1}; expected short to long. "
-        "Are the frames named in the order of their exposures?"
+        f"{what}: {other} isn't brighter than {one}; expected short to long. Are the frames named in the order of "
+        "their exposures? Or are the exposures inverse (320 for 1/320 s, as in lists for OpenCV)?"
     )
 
 
@@ -244,14 +249,16 @@ def fingerprint(scene: Scene) -> str:
     return f"{int(''.join('1' if bit else '0' for bit in bits), 2):016x}"
 
 
-def duplicates(splits: Mapping[str, Mapping[str, str]], most: int = 4) -> list[str]:
+def duplicates(splits: Mapping[str, Mapping[str, str]], most: int = 4, untrained: Collection[str] = ()) -> list[str]:
     """Name the scenes of different splits whose fingerprints differ in at most `most` bits of 64.
 
-    splits : split -> scene -> fingerprint.
+    splits    : split -> scene -> fingerprint.
+    untrained : splits that nothing is trained or chosen on: two of them may show the same.
     """
     return [
         f"{one}/{first} and {other}/{second} show the same."
         for (one, scenes), (other, others) in combinations(splits.items(), 2)
+        if not {one, other} <= set(untrained)
         for first, bits in scenes.items()
         for second, found in others.items()
         if (int(bits, 16) ^ int(found, 16)).bit_count() <= most

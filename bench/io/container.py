@@ -8,20 +8,23 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench.core.errors import UsageError
+from bench.core.reading import read_json, shown
 from bench.core.scene import Array, Scene
+from bench.io.arrays import read_array
 from bench.io.files import replacing
 
 LDR, RADIANCE, UNCOVERED, CARD = "ldr.npy", "radiance.npy", "uncovered.npy", "scene.json"
 UNITS = {
-    "ldr": "code, gamma 2.2, full range of the dtype is 1",
-    "radiance": "relative, 1 saturates the short exposure",
-    "uncovered": "true where another frame doesn't show what the reference shows",
+    LDR: "code, gamma 2.2, full range of the dtype is 1",
+    RADIANCE: "relative, 1 saturates the short exposure",
+    UNCOVERED: "true where another frame doesn't show what the reference shows",
 }
 
 
@@ -41,7 +44,7 @@ def write_scene(folder: Path, scene: Scene) -> None:
         "times": scene.times.tolist(),
         "reference": scene.reference,
         "metadata": dict(scene.metadata),
-        "pixel_unit": {Path(name).stem: UNITS[Path(name).stem] for name in arrays},
+        "pixel_unit": {Path(name).stem: UNITS[name] for name in arrays},
         "sha256": {name: _sha256(array) for name, array in arrays.items()},
     }
     text = json.dumps(card, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
@@ -56,7 +59,7 @@ def write_scene(folder: Path, scene: Scene) -> None:
 
 def _holds(folder: Path, card: str, names: set[str]) -> bool:
     path = folder / CARD
-    if not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != card:
+    if not path.is_file() or path.stat().st_size != len(card.encode()) or path.read_bytes() != card.encode():
         return False
     try:
         read_scene(folder, verify=True)
@@ -77,32 +80,59 @@ def read_scene(folder: Path, verify: bool = False) -> Scene:
     """
     folder, card = Path(folder), read_card(folder)
     try:
-        arrays = {name: np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in card["sha256"]}
-        radiance = arrays.get(RADIANCE)
+        sums = _checked(card)
+        arrays = {name: read_array(folder / name) for name in sums}
+        radiance, uncovered = arrays.get(RADIANCE), arrays.get(UNCOVERED)
+        if radiance is not None and radiance.dtype != np.float32:
+            raise UsageError(f"{RADIANCE} holds {radiance.dtype}, expected float32")
         times = np.asarray(card["times"], np.float64)
-        uncovered = arrays.get(UNCOVERED)
         scene = Scene(card["id"], arrays[LDR], times, card["reference"], radiance, card["metadata"], uncovered)
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-        raise UsageError(f"{folder}: not a complete prepared scene ({error}); run prepare again.") from error
+    except (UsageError, KeyError, ValueError, TypeError, OverflowError) as error:
+        # A scene's own complaint names what is wrong with it; the rest is a card of another shape.
+        raise _incomplete(folder, error) from error
     if radiance is not None and radiance.shape != scene.frames.shape[1:]:
-        raise UsageError(f"{folder}: frames and truth differ in size; run the prepare stage again.")
-    if verify and any(_sha256(array) != card["sha256"][name] for name, array in arrays.items()):
-        raise UsageError(f"{folder}: arrays differ from their sha256 in {CARD}; delete it and run prepare again.")
+        raise UsageError(f"{shown(folder)}: frames and truth differ in size; run the prepare stage again.")
+    if verify and any(_sha256(array) != sums[name] for name, array in arrays.items()):
+        raise UsageError(
+            f"{shown(folder)}: arrays differ from their sha256 in {CARD}; delete it and run prepare again."
+        )
     return scene
 
 
+def _checked(card: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return array -> sha256 of a card whose values are of the kinds that a scene has; ValueError otherwise."""
+    sums, times, reference = card["sha256"], card["times"], card["reference"]
+    if not isinstance(sums, dict) or LDR not in sums or not set(sums) <= set(UNITS):
+        raise ValueError(f"sha256 in {CARD} is no mapping of {', '.join(UNITS)}")
+    if not isinstance(times, list) or not all(type(time) in (int, float) for time in times) or not times:
+        raise ValueError(f"times in {CARD} are no list of numbers")
+    if not np.isfinite(np.asarray(times, np.float64)).all():
+        raise ValueError(f"times in {CARD} aren't finite")
+    if type(reference) is not int or not 0 <= reference < len(times):
+        raise ValueError(f"reference in {CARD} is no index of its times")
+    if not isinstance(card["id"], str) or not isinstance(card["metadata"], dict):
+        raise ValueError(f"id or metadata in {CARD} are of another kind")
+    return sums
+
+
+def _incomplete(folder: Path, error: Exception) -> UsageError:
+    said = f"no {error.args[0]!r} in {CARD}" if isinstance(error, KeyError) else str(error)
+    return UsageError(f"{shown(folder)}: not a complete prepared scene ({shown(said)}); run prepare again.")
+
+
 def read_card(folder: Path) -> dict[str, Any]:
-    """Return everything that a prepared scene's `scene.json` holds; UsageError if it can't be read."""
+    """Return everything that a prepared scene's `scene.json` holds; UsageError if it can't be read or is no object."""
     try:
-        card: dict[str, Any] = json.loads((Path(folder) / CARD).read_text(encoding="utf-8"))
-        return card
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{folder}: not a complete prepared scene ({error}); run prepare again.") from error
+        return read_json(Path(folder) / CARD)
+    except UsageError as error:
+        raise _incomplete(Path(folder), error) from error
 
 
 def list_scenes(folder: Path) -> list[Path]:
     """List the prepared scenes right under `folder`, sorted by name; UsageError if there are none."""
     scenes = sorted(path.parent for path in Path(folder).glob(f"*/{CARD}") if path.parent.name[0] != ".")
     if not scenes:
-        raise UsageError(f"{folder}: no prepared scenes; expected folders with {CARD}. Run the prepare stage first.")
+        raise UsageError(
+            f"{shown(folder)}: no prepared scenes; expected folders with {CARD}. Run the prepare stage first."
+        )
     return scenes

@@ -1,59 +1,155 @@
-"""8- and 16-bit frames: TIFF, PNG and JPEG in, 16-bit TIFF out. RGB, never BGR. Masks are 8-bit grey PNGs."""
+"""8- and 16-bit frames: TIFF, PNG, JPEG and HEIC in, 16-bit TIFF out. RGB, never BGR. Masks are 8-bit grey PNGs."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.core.errors import UsageError
+from bench.core.reading import need_regular, shown
+from bench.io.camera import HEIF_SUFFIXES, RAW_SUFFIXES, is_heif, need_reader, raw_exif, read_heif, register_heif
+from bench.io.decoding import first_bytes, need_room, quiet
 from bench.io.files import replacing
+from bench.io.primaries import is_bt709, profile_name
+from bench.io.tiff import profile, read_opencv, read_tiff
 
 Frame = NDArray[np.uint8] | NDArray[np.uint16]
 """(H, W, 3) uint8 or uint16, RGB, as stored: the full range of the dtype is [0, 1]."""
 
-MOST = 1 << 28
-"""Pixels of the largest frame that is decoded."""
-
 TIFF_SUFFIXES = (".tif", ".tiff")
 SUFFIXES = (*TIFF_SUFFIXES, ".png", ".jpg", ".jpeg")
+
+EXPECTED = "8 or 16 bits unsigned, gamma-encoded"
+
+MODES = {"CMYK": "CMYK", "P": "a palette", "LAB": "CIELAB", "YCbCr": "YCbCr", "HSV": "HSV"}
+"""Pillow's modes that hold other colours than RGB."""
+
+TOO_MANY = "its header asks for more than 178 million pixels, Pillow's bound"
+
+ORIENTATION, EXIF_FOLDER = 0x0112, 0x8769
+"""EXIF tags: how the camera was held, and the folder of what else it wrote."""
+
+HELD: Mapping[int, str] = {
+    1: "upright", 2: "mirrored", 3: "upside down", 4: "mirrored, upside down", 5: "mirrored, on its side",
+    6: "on its left side", 7: "mirrored, on its side", 8: "on its right side",
+}  # fmt: skip
+"""EXIF orientation -> how the stored rows lie."""
+
+
+class Facts(NamedTuple):
+    """What a frame's file says of its pixels: EXIF orientation (1 if nothing) and name of its profile ("" for none)."""
+
+    orientation: int
+    profile: str
 
 
 def read_frame(path: Path) -> Frame:
     """Read one frame: (H, W, 3) uint8 or uint16, RGB, values as stored.
 
-    UsageError if the file is missing, damaged, of another kind, not 8 or 16 bits unsigned (such as a float TIFF), or
-    not of three channels (grey, palette, alpha).
+    HEICs are read where `pillow-heif` is installed. UsageError if the file is missing, damaged, of another kind, too
+    large, not 8 or 16 bits unsigned (such as a float TIFF), not of three channels (grey, palette, alpha) or not RGB.
     """
     path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"{path}: unknown kind of frame; expected one of {', '.join(SUFFIXES)}.")
-    if path.is_dir():
-        raise UsageError(f"{path}: is a folder; expected a frame of a bracket.")
-    if not path.is_file():
-        raise UsageError(f"{path}: no such file; expected a frame of a bracket there.")
+    suffix = path.suffix.lower()
+    if suffix in RAW_SUFFIXES:
+        need_reader(path)
+        raise UsageError(f"{shown(path)}: a camera's raw file; expected a gamma-encoded frame: {', '.join(SUFFIXES)}.")
+    if suffix not in (*SUFFIXES, *HEIF_SUFFIXES):
+        raise UsageError(f"{shown(path)}: unknown kind of frame; expected one of {', '.join(SUFFIXES)}.")
     try:
-        pixels = _read_tiff(path) if path.suffix.lower() in TIFF_SUFFIXES else _read_other(path)
-    except Exception as error:  # the readers raise a dozen kinds for damaged files
-        if isinstance(error, UsageError):
-            raise
-        raise UsageError(f"{path}: damaged or cut short ({error}). Copy or download it again.") from error
+        need_regular(path)
+    except UsageError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise UsageError(f"{shown(path)}: no such file; expected a frame of a bracket there.") from error
+        raise
+    if is_heif(path):
+        pixels = read_heif(path)
+    elif suffix in TIFF_SUFFIXES:
+        pixels = read_tiff(path, "u", EXPECTED, packed=True)
+    else:
+        pixels = _read_other(path)
     _refuse_kind(path, pixels.dtype, pixels.shape[-1] if pixels.ndim == 3 else 1)
     return np.ascontiguousarray(pixels)
 
 
-def read_grey(path: Path) -> NDArray[np.uint8]:
-    """Read an 8-bit grey PNG: (H, W) uint8, values as stored. UsageError if it is missing, damaged or another kind."""
+def facts(path: Path) -> Facts:
+    """Return what a frame's file says of its pixels; nothing for what can't be read, which `read_frame` names."""
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
-            _refuse_huge(*image.size)
-            kind, pixels = f"{image.format}, {image.mode}", np.array(image)
-    except Exception as error:  # Pillow raises a dozen kinds for damaged files
-        raise UsageError(f"{path}: can't be read as a picture ({error}).") from error
+        if path.suffix.lower() in TIFF_SUFFIXES:
+            return Facts(1, profile_name(profile(path)))  # turned ones are refused
+        upright = is_heif(path) and register_heif()  # libheif turns pixels as the file says
+        with quiet(), Image.open(need_regular(path)) as image:
+            orientation = 1 if upright else int(image.getexif().get(ORIENTATION, 1))
+            return Facts(orientation, profile_name(image.info.get("icc_profile") or b""))
+    except Exception:  # Pillow can't open every file that `read_frame` can, nor does every file hold sound tags
+        return Facts(1, "")
+
+
+def exif(path: Path) -> dict[int, Any]:
+    """Return the EXIF tags of a frame's file by number, those of its EXIF folder among them; {} if it has none.
+
+    HEICs are read where `pillow-heif` is installed, of raw files those that are laid out like TIFFs.
+    """
+    from PIL import Image
+
+    try:
+        if path.suffix.lower() in RAW_SUFFIXES:
+            return raw_exif(path)
+        if is_heif(path):
+            register_heif()
+        with quiet(), Image.open(need_regular(path)) as image:
+            tags = image.getexif()
+            return {**tags, **tags.get_ifd(EXIF_FOLDER)}
+    except Exception:  # what is wrong with the file is said where its pixels are read
+        return {}
+
+
+def need_alike(paths: Sequence[Path], what: str) -> list[str]:
+    """Raise UsageError unless the frames of a bracket were held alike and have colours alike; return what to say.
+
+    what : how errors name the bracket.
+    """
+    names, found = [shown(path.name) for path in paths], [facts(path) for path in paths]
+    held = [fact.orientation if fact.orientation in HELD else 1 for fact in found]
+    one, other = _odd(held)
+    if held and held[one] != held[other]:
+        raise UsageError(
+            f"{what}: {names[other]} has EXIF orientation {held[other]} (stored {HELD[held[other]]}), {names[one]} has "
+            f"{held[one]} ({HELD[held[one]]}); a bracket's frames are held alike. Turn the pixels, or give all files "
+            "the orientation that is right."
+        )
+    profiles = [fact.profile or "none" for fact in found]
+    one, other = _odd(profiles)
+    if profiles and profiles[one] != profiles[other]:
+        raise UsageError(
+            f"{what}: the colour profile of {names[other]} is {profiles[other]}, that of {names[one]} is "
+            f"{profiles[one]}; a bracket's frames have one. Convert them all to sRGB, or remove a wrong profile."
+        )
+    if not (told := next((fact.profile for fact in found), "")):
+        return []
+    taken = "decoded with gamma 2.2" if is_bt709(told) else "it isn't applied: values are taken for sRGB's"
+    return [f"frames have the colour profile {told}; {taken}"]
+
+
+def _odd(values: Sequence[object]) -> tuple[int, int]:
+    """Return the index of a value that most have, and that of one that differs, the same if none does."""
+    common = max(values, key=values.count, default=None)
+    one = next((index for index, value in enumerate(values) if value == common), 0)
+    return one, next((index for index, value in enumerate(values) if value != common), one)
+
+
+def read_grey(path: Path) -> NDArray[np.uint8]:
+    """Read an 8-bit grey PNG: (H, W) uint8, values as stored. UsageError if it is missing, damaged or another kind."""
+    try:
+        kind, pixels = _read_pillow(need_regular(path))
+    except UsageError as error:
+        raise UsageError(f"{error} It can't be read as a picture; expected an 8-bit grey PNG.") from error
     if kind != "PNG, L":
-        raise UsageError(f"{path}: is {kind}; expected an 8-bit grey PNG.")
+        raise UsageError(f"{shown(path)}: is {kind}; expected an 8-bit grey PNG.")
     return np.ascontiguousarray(pixels)
 
 
@@ -62,7 +158,7 @@ def write_tiff16(path: Path, frame: NDArray[np.uint16]) -> None:
     import tifffile
 
     if frame.dtype != np.uint16 or frame.ndim != 3 or frame.shape[-1] != 3:
-        raise UsageError(f"{path}: frame is {frame.dtype} {frame.shape}; expected uint16 (H, W, 3).")
+        raise UsageError(f"{shown(path)}: frame is {frame.dtype} {frame.shape}; expected uint16 (H, W, 3).")
     with replacing(Path(path)) as part:
         # No metadata: date, description and software version would differ between equal frames.
         tifffile.imwrite(part, frame, photometric="rgb", metadata=None, software=False)
@@ -76,85 +172,48 @@ def write_mask(path: Path, mask: NDArray[np.bool_]) -> None:
         Image.fromarray(np.where(mask, np.uint8(255), np.uint8(0))).save(part, format="PNG")
 
 
-def _read_tiff(path: Path) -> NDArray[Any]:
-    import tifffile
-
-    tifffile.logger().setLevel("CRITICAL")  # what it warns of is raised, too
-    with tifffile.TiffFile(path) as file:
-        if not file.pages:
-            raise ValueError("it holds no picture")
-        if len(file.pages) != 1:
-            raise UsageError(f"{path}: holds {len(file.pages)} pictures; expected a TIFF of one.")
-        page: Any = file.pages[0]
-        _refuse_huge(page.imagewidth, page.imagelength)
-        _refuse_tags(path, page)
-        packed = page.compression != tifffile.COMPRESSION.NONE and page.planarconfig == tifffile.PLANARCONFIG.CONTIG
-        rgb, ycbcr = tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR
-        if page.photometric != ycbcr and not (packed and page.photometric == rgb):
-            if page.compression != 1 and 0 in page.databytecounts:
-                raise ValueError("a part of the pixels was never written")  # tifffile would make it black
-            try:
-                pixels: NDArray[Any] = page.asarray()
-            except ValueError as error:
-                if "imagecodecs" not in str(error):
-                    raise
-                raise UsageError(
-                    f"{path}: can't be decoded here ({page.compression.name}, {page.bitspersample} bits, planes "
-                    f"{page.planarconfig.name}); expected RGB of 8 or 16 bits. Write it uncompressed."
-                ) from error
-            return np.moveaxis(pixels, 0, -1) if pixels.ndim == 3 and page.axes == "SYX" else pixels
-    # tifffile needs an extra package for LZW and PackBits, which MATLAB writes by default; OpenCV reads them. It turns
-    # YCbCr into RGB, too, which tifffile leaves as it is. But packed planes one after the other it reads wrongly.
-    return _read_opencv(path)
-
-
-def _refuse_tags(path: Path, page: Any) -> None:
-    # Before pixels are decoded: a missing decoder isn't what's wrong with a grey picture.
-    from tifffile import PHOTOMETRIC, PLANARCONFIG
-
-    if page.tags.get("Orientation") is not None and page.tags["Orientation"].value not in (0, 1):
-        raise UsageError(f"{path}: is stored turned (TIFF orientation); turn the pixels themselves.")
-    _refuse_kind(path, f"of {page.bitspersample} bits" if page.dtype is None else page.dtype, page.samplesperpixel)
-    # Writers of 16 bits, such as GDAL, call three channels MINISBLACK if nobody tells them more.
-    colours = [PHOTOMETRIC.RGB, PHOTOMETRIC.MINISBLACK]
-    if page.planarconfig == PLANARCONFIG.CONTIG:
-        colours.append(PHOTOMETRIC.YCBCR)
-    if page.photometric not in colours:
-        name = getattr(page.photometric, "name", page.photometric)
-        raise UsageError(f"{path}: colours are stored as {name}; expected RGB. Convert it.")
-
-
 def _read_other(path: Path) -> NDArray[Any]:
+    # Pillow reduces 16-bit RGB to 8 bits without a word: bit depth is byte 24 of a PNG.
+    start = first_bytes(path, 25)
+    if start[:4] == b"\x89PNG" and start[24:] == b"\x10":
+        _read_pillow(path, pixels=False)  # judges size and kind
+        with quiet():
+            try:
+                return read_opencv(path)
+            except Exception as error:
+                raise _damaged(path, error) from error
+    kind, pixels = _read_pillow(path)
+    mode = kind.partition(", ")[2]
+    if mode in MODES:
+        raise UsageError(f"{shown(path)}: colours are stored as {MODES[mode]}; expected RGB of {EXPECTED}.")
+    return pixels
+
+
+def _read_pillow(path: Path, pixels: bool = True) -> tuple[str, NDArray[Any]]:
+    """Return kind and mode, such as "PNG, RGB", and pixels of a JPEG or PNG; without `pixels` (of 16 bits) none."""
     from PIL import Image
 
-    with Image.open(path) as image:
-        _refuse_huge(*image.size)
-        # Pillow reduces 16-bit RGB to 8 bits without a word: bit depth is byte 24 of a PNG.
-        if image.format == "PNG" and path.read_bytes()[24] == 16:
-            return _read_opencv(path)
-        if image.mode == "P":
-            raise UsageError(f"{path}: a palette image; expected three channels (RGB) of 8 or 16 bits.")
-        return np.asarray(image)
+    try:
+        # Only these: Pillow would start Ghostscript for a page of PostScript that is called .png.
+        with quiet(), Image.open(path, formats=("PNG", "JPEG")) as image:
+            need_room(path, *image.size, len(image.getbands()), 1 if pixels else 2)
+            if image.format == "PNG" and (count := getattr(image, "n_frames", 1)) > 1:
+                raise UsageError(f"{shown(path)}: holds {count} pictures; expected one.")
+            return f"{image.format}, {image.mode}", np.array(image) if pixels else np.empty(0, np.uint8)
+    except UsageError:
+        raise
+    except Exception as error:  # Pillow raises a dozen kinds for damaged files
+        raise _damaged(path, error) from error
 
 
-def _refuse_huge(width: int, height: int) -> None:
-    # Before pixels are decoded: a damaged header would ask for all of the memory.
-    if width * height > MOST:
-        raise ValueError(f"its header says {width}x{height} pixels")
-
-
-def _read_opencv(path: Path) -> NDArray[Any]:
-    import cv2
-
-    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if pixels is None:
-        raise ValueError("OpenCV can't decode it")
-    colour = pixels.ndim == 3 and pixels.shape[-1] == 3
-    return np.ascontiguousarray(pixels[..., ::-1]) if colour else pixels
+def _damaged(path: Path, error: Exception) -> UsageError:
+    kind, said = type(error).__name__, " ".join(str(error).split())
+    said = {"UnidentifiedImageError": "no JPEG or PNG", "DecompressionBombError": TOO_MANY}.get(kind, said)
+    return UsageError(f"{shown(path)}: damaged or cut short ({shown(said)}). Copy or download it again.")
 
 
 def _refuse_kind(path: Path, dtype: object, channels: int) -> None:
     if dtype not in (np.uint8, np.uint16):
-        raise UsageError(f"{path}: pixels are {dtype}; expected 8 or 16 bits unsigned, gamma-encoded.")
+        raise UsageError(f"{shown(path)}: pixels are {dtype}; expected {EXPECTED}.")
     if channels != 3:
-        raise UsageError(f"{path}: {channels} channel(s); expected three (RGB), without alpha.")
+        raise UsageError(f"{shown(path)}: {channels} channel(s); expected three (RGB), without alpha.")

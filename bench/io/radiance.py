@@ -3,79 +3,103 @@
 Arrays are (H, W, 3) float32, linear RGB.
 """
 
-import os
 import re
-import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.core.errors import BenchError, UsageError
+from bench.core.reading import shown
 from bench.core.scene import Radiance
 from bench.io import rgbe
+from bench.io.decoding import first_bytes, need_room, quiet
 from bench.io.files import replacing
-
-MOST = 1 << 28
-"""Pixels of the largest picture that is decoded: a damaged header would ask for all of the memory."""
+from bench.io.primaries import to_bt709
 
 EXR_MAGIC = b"\x76\x2f\x31\x01"
 
-_turn = threading.Lock()
+HEADER = 1 << 16
+"""Bytes of a Radiance picture within which its header must end; programs write some hundred."""
+
+WIDEST = 40
+"""Bytes of memory for each pixel of a Radiance picture while it is decoded."""
+
+Chromaticities = tuple[float, ...]
+"""x, y of red, green, blue and white."""
 
 
 def read_exr(path: Path) -> Radiance:
-    """Read the RGB channels of an OpenEXR file: (H, W, 3) float32, values as stored (NaN and inf included).
+    """Read R, G and B of an OpenEXR file: (H, W, 3) float32, values as stored (NaN and inf included).
 
-    Half, float and any compression are read; an alpha channel is dropped. UsageError if the file is missing, isn't
-    OpenEXR, is damaged or has no R, G and B; nothing else is printed then.
+    Half, float, mixtures of them and any compression are read; of several parts the first that has R, G and B is taken.
+    Other channels are dropped, and other primaries than BT.709 stay (`read_radiance` converts them). UsageError if the
+    file is missing, isn't OpenEXR, is deep, damaged, too large, of integers or has no R, G and B; nothing else is
+    printed then.
     """
+    return _exr(path)[0]
+
+
+def _exr(path: Path) -> tuple[Radiance, Chromaticities | None]:
+    """Return what `read_exr` does, and the chromaticities that the header of that part states."""
     import OpenEXR
 
     path = Path(path)
-    if _bytes(path)[:4] != EXR_MAGIC:
-        raise UsageError(f"{path}: not an OpenEXR file (its first bytes differ); expected linear RGB as .exr.")
+    if (start := first_bytes(path, 4)) != EXR_MAGIC:
+        why = "its first bytes differ" if start else "it is empty"
+        raise UsageError(f"{shown(path)}: not an OpenEXR file ({why}); expected linear RGB as .exr.")
+    if any(0xD800 <= ord(letter) < 0xE000 for letter in str(path)):
+        raise UsageError(f"{shown(path)}: its name isn't UTF-8, and OpenEXR can't open such files; rename it.")
     try:
-        with _silenced(), OpenEXR.File(str(path), header_only=True) as file:  # it prints what it raises
-            low, high = file.header()["dataWindow"]
-            if int(high[0] - low[0] + 1) * int(high[1] - low[1] + 1) > MOST:
-                raise ValueError("its header says too many pixels")
-        with _silenced(), OpenEXR.File(str(path)) as file:  # in part to stdout
-            channels = {name: np.array(channel.pixels) for name, channel in file.channels().items()}
+        with quiet(), OpenEXR.File(str(path), header_only=True) as file:
+            headers = [dict(part.header) for part in file.parts]  # copies: closing empties them
+            chosen = _coloured(path, headers)
+            stated = headers[chosen].get("chromaticities")
+            chromaticities = None if stated is None else tuple(map(float, stated))  # of another type where damaged
+        # All channels of all parts are decoded, of which one by one are asked for: their types may differ.
+        with quiet(), OpenEXR.File(str(path), separate_channels=True) as file:
+            channels = file.parts[chosen].channels
+            planes = [np.asarray(channels[name].pixels) for name in "RGB"]
+    except UsageError:
+        raise
     except Exception as error:  # OpenEXR raises plain RuntimeError, ValueError and more for damaged files
-        raise UsageError(f"{path}: this OpenEXR file is damaged or cut short. Copy or download it again.") from error
-    found = channels.get("RGB", channels.get("RGBA"))
-    if found is None:
-        raise UsageError(f"{path}: channels are {', '.join(sorted(channels))}; expected R, G and B.")
-    return np.ascontiguousarray(found[..., :3], dtype=np.float32)
+        raise UsageError(
+            f"{shown(path)}: this OpenEXR file is damaged or cut short. Copy or download it again."
+        ) from error
+    if len({plane.shape for plane in planes}) > 1 or any(plane.ndim != 2 for plane in planes):
+        raise UsageError(f"{shown(path)}: R, G and B differ in size (subsampled); write them at one size.")
+    if any(plane.dtype.kind != "f" for plane in planes):
+        raise UsageError(
+            f"{shown(path)}: its channels hold integers ({planes[0].dtype}), which are no light; expected linear RGB "
+            "as half or float."
+        )
+    with np.errstate(all="ignore"):  # signalling NaN in half floats
+        return np.stack(planes, axis=-1, dtype=np.float32), chromaticities
 
 
-@contextmanager
-def _silenced() -> Iterator[None]:
-    """Drop what OpenEXR prints besides what it raises: to stdout by Python code, to stderr by C code.
+def _coloured(path: Path, headers: list[dict[str, Any]]) -> int:
+    """Return the first part that has R, G and B; UsageError if none has, one is deep, or all ask for too much."""
+    import OpenEXR
 
-    File descriptor 2 belongs to the whole process: other threads are silenced too, and one thread waits for another.
-    Keep what is done inside short.
-    """
-    with _turn, redirect_stdout(StringIO()):
-        if sys.stderr is not None:
-            sys.stderr.flush()  # what was said before must not be dropped
-        try:
-            kept = os.dup(2)
-        except OSError:  # the process was started without stderr
-            yield
-            return
-        try:
-            with open(os.devnull, "w") as nowhere:  # noqa: PTH123
-                os.dup2(nowhere.fileno(), 2)
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+    if any(header["type"] in (OpenEXR.deepscanline, OpenEXR.deeptile) for header in headers):
+        raise UsageError(
+            f"{shown(path)}: a deep OpenEXR file (several samples a pixel); flatten it to one RGB value a pixel."
+        )
+    names = [[channel.name for channel in header["channels"]] for header in headers]
+    size = 0
+    for header, those in zip(headers, names, strict=True):
+        low, high = (np.asarray(corner, np.int64) for corner in header["dataWindow"])
+        area = int(np.prod(np.maximum(high - low + 1, 0)))
+        tile = header.get("tiles")  # one is decoded whole, however small the picture
+        size += 4 * len(those) * max(area, int(tile.xSize) * int(tile.ySize) if tile else 0)
+    need_room(path, size)
+    for index, those in enumerate(names):
+        if {"R", "G", "B"} <= set(those):
+            return index
+    found = sorted({name for those in names for name in those})
+    listed = shown(", ".join(found[:12])) + (f" and {len(found) - 12} more" if len(found) > 12 else "")
+    raise UsageError(f"{shown(path)}: channels are {listed}; expected R, G and B.")
 
 
 def write_exr(path: Path, radiance: Radiance) -> None:
@@ -101,48 +125,109 @@ def write_exr(path: Path, radiance: Radiance) -> None:
 
 
 def read_rgbe(path: Path) -> Radiance:
-    """Read a Radiance .hdr picture: (H, W, 3) float32 RGB >= 0, divided by EXPOSURE if the header holds one.
+    """Read a Radiance .hdr picture: (H, W, 3) float32 RGB >= 0, divided by EXPOSURE and COLORCORR of its header.
 
-    Run-length packed ("new") and flat files are read. UsageError if the file is missing, isn't a Radiance picture in
-    RGBE, is damaged, cut short, not stored row by row from the top left, or states an EXPOSURE that isn't above 0.
+    Flat files and both forms of run lengths are read; other primaries than BT.709 stay (`read_radiance` converts
+    them). UsageError if the file is missing, isn't a Radiance picture in RGBE, is damaged, cut short, too large, not
+    stored row by row from the top left, or states an EXPOSURE, COLORCORR or GAMMA that can't be undone.
     """
+    return _rgbe(path)[0]
+
+
+def _rgbe(path: Path) -> tuple[Radiance, Chromaticities | None]:
+    """Return what `read_rgbe` does, and the PRIMARIES that the header states."""
     path = Path(path)
-    data = _bytes(path)
+    data = first_bytes(path, HEADER)
     if data[:2] != b"#?":
-        raise UsageError(f"{path}: not a Radiance picture (it doesn't start with '#?'); expected RGBE as .hdr.")
+        raise UsageError(f"{shown(path)}: not a Radiance picture (it doesn't start with '#?'); expected RGBE as .hdr.")
     end = re.search(rb"\n\r?\n", data)  # the empty line after the header; lines end with LF, or with CRLF
     header, separator, rest = (data[: end.start()], end[0], data[end.end() :]) if end else (data, b"", b"")
-    line, end_of_line, pixels = rest.partition(b"\n")
-    size = re.fullmatch(rb"-Y (\d+) \+X (\d+)", line.strip())
-    if not (separator and end_of_line and size):
-        raise UsageError(f"{path}: no line '-Y <height> +X <width>' after the header; the file is damaged or rotated.")
+    line, end_of_line, _ = rest.partition(b"\n")
+    size = re.fullmatch(rb"-Y (\d{1,9}) \+X (\d{1,9})", line.strip())
+    if not (end and end_of_line and size):
+        raise UsageError(
+            f"{shown(path)}: no line '-Y <height> +X <width>' after the header; the file is damaged or rotated."
+        )
     if b"32-bit_rle_xyze" in header:
-        raise UsageError(f"{path}: colours are XYZE; expected RGBE. Convert it, with Radiance's ra_xyze -r.")
+        raise UsageError(f"{shown(path)}: colours are XYZE; expected RGBE. Convert it, with Radiance's ra_xyze -r.")
+    height, width = int(size[1]), int(size[2])
+    need_room(path, WIDEST, height, width)
+    divisor, primaries = _divisor(path, header), _primaries(path, header)
+    begin = end.end() + len(line) + 1
     try:
-        if not 0 < int(size[1]) * int(size[2]) <= MOST:
-            raise ValueError(f"its header says {int(size[2])}x{int(size[1])} pixels")
+        if not height * width:
+            raise ValueError(f"its header says {width}x{height} pixels")
+        pixels = _from(path, begin, 8 * width * height + 4 * height)  # run lengths at their worst
         if b"\r" in separator and 0 < pixels.count(b"\n") == pixels.count(b"\r\n"):
             raise ValueError("it was copied as text, which changed its pixels")
-        exposure = _exposure(header)
-        quads = rgbe.unpack(pixels, int(size[1]), int(size[2]))
+        quads = rgbe.unpack(pixels, height, width)
     except ValueError as error:
-        raise UsageError(f"{path}: {error}. Copy or download it again.") from error
-    with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite
-        return rgbe.to_float(quads) / exposure
+        raise UsageError(f"{shown(path)}: {error}. Copy or download it again.") from error
+    with np.errstate(all="ignore"):  # what float32 can't hold becomes infinite
+        return rgbe.to_float(quads) / divisor, primaries
 
 
-def _exposure(header: bytes) -> np.float32:
-    """Return the product of the exposures that a header states, 1 without any; ValueError if it isn't above 0."""
-    words = [word.strip() for word in re.findall(rb"^EXPOSURE=(.*)$", header, re.MULTILINE)]
-    told = b" * ".join(words).decode("ascii", "replace")
+def _from(path: Path, begin: int, most: int) -> bytes:
     try:
-        with np.errstate(all="ignore"):
-            exposure = np.float32(np.prod([float(word) for word in words]))
-    except ValueError as error:
-        raise ValueError(f"its EXPOSURE is {told!r}; expected a number above 0") from error
-    if not 0 < exposure < np.inf:
-        raise ValueError(f"its EXPOSURE is {told!r}; expected a number above 0")
-    return exposure
+        with path.open("rb") as file:
+            file.seek(begin)
+            return file.read(most)
+    except OSError as error:
+        raise UsageError(f"{shown(path)}: can't be read ({error.strerror}); check the path.") from error
+
+
+def _numbers(path: Path, header: bytes, name: str, count: int, expected: str) -> list[list[float]]:
+    """Return the numbers of each line `NAME=...` of a header; UsageError unless each line has so many."""
+    found = []
+    for line in re.findall(rf"^{name}=(.*)$".encode(), header, re.MULTILINE):
+        try:
+            values = [float(word) for word in line.split()]
+        except ValueError:
+            values = []
+        if len(values) != count:
+            raise _unusable(path, header, name, expected)
+        found.append(values)
+    return found
+
+
+def _unusable(path: Path, header: bytes, name: str, expected: str) -> UsageError:
+    lines = re.findall(rf"^{name}=(.*)$".encode(), header, re.MULTILINE)
+    told = " * ".join(shown(line.strip().decode("ascii", "replace")) for line in lines)
+    return UsageError(
+        f"{shown(path)}: its {name} is '{told}'; expected {expected}. If its values are right as they are, delete the "
+        "line from the header (some programs write 0 for unknown); else put right what it says."
+    )
+
+
+def _divisor(path: Path, header: bytes) -> NDArray[np.float32]:
+    """Return what the pixels were multiplied by, () or (3,): the product of all EXPOSURE and COLORCORR lines."""
+    wanted = {"EXPOSURE": (1, "a number above 0"), "COLORCORR": (3, "three numbers above 0")}
+    divisor = np.ones((), np.float32)
+    for name, (count, expected) in wanted.items():
+        if lines := _numbers(path, header, name, count, expected):
+            with np.errstate(all="ignore"):
+                product = np.squeeze(np.prod(lines, axis=0)).astype(np.float32)
+            if not ((product > 0) & np.isfinite(product)).all():
+                raise _unusable(path, header, name, expected)
+            divisor = divisor * product
+    for (gamma,) in _numbers(path, header, "GAMMA", 1, "1, for linear values"):
+        if gamma != 1:
+            raise _unusable(path, header, "GAMMA", "1, for linear values")
+    return divisor
+
+
+def _primaries(path: Path, header: bytes) -> Chromaticities | None:
+    lines = _numbers(path, header, "PRIMARIES", 8, "eight numbers, x and y of red, green, blue and white")
+    return tuple(lines[-1]) if lines and any(lines[-1]) else None  # Photoshop writes eight zeros
+
+
+def read_converted(path: Path, told: list[str]) -> Radiance:
+    """Read .exr or .hdr as `read_exr` and `read_rgbe` do, converted to BT.709 where the header says other primaries.
+
+    told : gets a sentence, without the file's name, if values were converted.
+    """
+    radiance, chromaticities = (_exr if path.suffix.lower() == ".exr" else _rgbe)(path)
+    return radiance if chromaticities is None else to_bt709(path, radiance, chromaticities, told)
 
 
 def write_rgbe(path: Path, radiance: Radiance) -> None:
@@ -153,21 +238,14 @@ def write_rgbe(path: Path, radiance: Radiance) -> None:
     """
     pixels = _checked(path, radiance)
     if not np.isfinite(pixels).all() or (pixels < 0).any():
-        raise UsageError(f"{path}: RGBE can't hold negative or non-finite values; clip them, or write OpenEXR.")
+        raise UsageError(f"{shown(path)}: RGBE can't hold negative or non-finite values; clip them, or write OpenEXR.")
     height, width = pixels.shape[:2]
     header = f"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y {height} +X {width}\n".encode()
     with replacing(Path(path)) as part:
         part.write_bytes(header + rgbe.pack(rgbe.from_float(pixels)))
 
 
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path}: can't be read ({error.strerror}); check the path.") from error
-
-
 def _checked(path: Path, radiance: Radiance) -> Radiance:
     if radiance.ndim != 3 or radiance.shape[-1] != 3 or 0 in radiance.shape:
-        raise BenchError(f"{path}: radiance to write has shape {radiance.shape}; expected (H, W, 3).")
+        raise BenchError(f"{shown(path)}: radiance to write has shape {radiance.shape}; expected (H, W, 3).")
     return radiance

@@ -19,6 +19,9 @@ MIN_WIDTH, MAX_WIDTH = 8, 32767
 SMALLEST = 1e-38
 """Below this the exponent would underflow its byte; such pixels are stored as zero."""
 
+ROWS = 64
+"""Rows decoded at a time."""
+
 RUN, LITERAL, WORTH = 127, 128, 4
 """Longest run packet, longest literal packet, and the shortest run that a packet of its own makes smaller."""
 
@@ -43,9 +46,12 @@ def from_float(radiance: Radiance) -> Bytes:
 
 def to_float(quads: Bytes) -> Radiance:
     """Decode (H, W, 4) mantissas and exponent to (H, W, 3) float32; exponent 0 means black."""
-    scale = np.ldexp(1.0, quads[..., 3].astype(np.int32) - 136)
-    scale[quads[..., 3] == 0] = 0
-    values: Radiance = (quads[..., :3] * scale[..., None]).astype(np.float32)
+    values = np.empty((*quads.shape[:2], 3), np.float32)
+    for rows in range(0, len(quads), ROWS):  # a few rows at a time: float64 takes six times the room of the quads
+        some = quads[rows : rows + ROWS]
+        scale = np.ldexp(1.0, some[..., 3].astype(np.int32) - 136)
+        scale[some[..., 3] == 0] = 0
+        values[rows : rows + ROWS] = some[..., :3] * scale[..., None]
     return values
 
 
@@ -94,11 +100,11 @@ def _packets(planes: Bytes, width: int) -> tuple[NDArray[Any], NDArray[Any], NDA
 
 
 def unpack(data: bytes, height: int, width: int) -> Bytes:
-    """Unpack scanlines, run-length packed or flat, to (H, W, 4) bytes; ValueError says why it can't be done."""
+    """Unpack scanlines, run-length packed (new or old) or flat, to (H, W, 4); ValueError says why it can't be done."""
     flat = height * width * 4
     if not MIN_WIDTH <= width <= MAX_WIDTH or data[:2] != b"\x02\x02" or data[2:3] > b"\x7f":
         if len(data) < flat:
-            raise ValueError(f"{len(data)} bytes of pixels for {flat}: cut short, or in the old run-length form")
+            return _unpack_old(data, height * width).reshape(height, width, 4)
         return np.frombuffer(data, np.uint8, flat).reshape(height, width, 4)
     header = bytes([2, 2, width >> 8, width & 255])
     out, place = bytearray(flat), 0
@@ -110,6 +116,26 @@ def unpack(data: bytes, height: int, width: int) -> Bytes:
             begin = (4 * row + channel) * width
             place = _unpack_channel(data, place, out, begin, begin + width)
     return np.frombuffer(bytes(out), np.uint8).reshape(height, 4, width).transpose(0, 2, 1)
+
+
+def _unpack_old(data: bytes, pixels: int) -> Bytes:
+    """Unpack (N, 4) bytes of the run lengths that Radiance wrote until 1991: a pixel (1, 1, 1, n) repeats the last one.
+
+    The counts of several such in a row are the digits of one number, the lowest first, to the base 256.
+    """
+    quads = np.frombuffer(data, np.uint8, len(data) // 4 * 4).reshape(-1, 4)
+    index = np.arange(len(quads))
+    repeats = (quads[:, :3] == 1).all(axis=-1)
+    last = np.maximum.accumulate(np.where(repeats, -1, index)) if len(quads) else index
+    digit = index - last - 1
+    if not len(quads) or repeats[0] or digit.max() > 3:
+        raise ValueError(f"{len(data)} bytes of pixels for {4 * pixels}: the pixels are cut short or damaged")
+    count = np.where(repeats, quads[:, 3].astype(np.int64) << (8 * np.maximum(digit, 0)), 1)
+    ends = np.cumsum(count)
+    if ends[-1] < pixels:
+        raise ValueError(f"{ends[-1]} of {pixels} pixels: they are cut short")
+    used = int(np.searchsorted(ends, pixels)) + 1
+    return np.repeat(quads[last[:used]], np.append(count[: used - 1], pixels - (ends[used - 2] if used > 1 else 0)), 0)
 
 
 def _unpack_channel(data: bytes, place: int, out: bytearray, begin: int, end: int) -> int:

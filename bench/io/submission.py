@@ -3,56 +3,43 @@
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.core.errors import UsageError
-from bench.core.scene import Radiance
-from bench.io.radiance import read_exr, read_rgbe
+from bench.core.reading import shown
+from bench.core.scene import Array, Radiance
+from bench.io.arrays import read_array
+from bench.io.decoding import need_room
+from bench.io.primaries import is_bt709, profile_name
+from bench.io.radiance import read_converted
+from bench.io.tiff import profile, read_tiff
 
 
-def _read_npy(path: Path) -> Radiance:
-    try:
-        with path.open("rb") as file:  # NumPy leaves a damaged archive open
-            array = np.load(file, allow_pickle=False)
-    except Exception as error:  # the reader raises half a dozen kinds for damaged files
-        reason = " ".join(str(error).split())
-        raise UsageError(f"{path} isn't a readable .npy file of numbers: {reason}.") from error
-    if not isinstance(array, np.ndarray):
-        raise UsageError(f"{path} is an archive of arrays; expected one array, saved with numpy.save.")
+def _read_npy(path: Path, told: list[str]) -> Radiance:
+    array = read_array(path)
+    need_room(path, array.size, 4)
     return _floats(path, array)
 
 
-def _read_tiff(path: Path) -> Radiance:
-    import tifffile
-
-    try:
-        with tifffile.TiffFile(path) as file:
-            page: Any = file.pages[0]
-            dtype, planar = np.dtype(page.dtype), page.axes == "SYX"
-            if dtype.kind != "f":
-                raise UsageError(f"{path} holds {dtype}, which is probably gamma-encoded; expected linear float32.")
-            pixels = np.moveaxis(page.asarray(), 0, -1) if planar else page.asarray()
-    except Exception as error:  # the reader raises a dozen kinds for damaged files
-        if isinstance(error, UsageError):
-            raise
-        raise UsageError(
-            f"{path} can't be read as a TIFF ({error}); write it uncompressed or with Deflate, or copy it again."
-        ) from error
-    return _floats(path, pixels[..., :3] if pixels.ndim == 3 and pixels.shape[-1] == 4 else pixels)
+def _read_tiff(path: Path, told: list[str]) -> Radiance:
+    pixels = read_tiff(path, "f", "linear float32 (integers are probably gamma-encoded)")
+    if not is_bt709(name := profile_name(profile(path))):
+        told.append(f"it has the colour profile {name}; it isn't applied, its values are taken for linear BT.709.")
+    return _floats(path, pixels[..., :3])
 
 
-def _floats(path: Path, array: NDArray[Any]) -> Radiance:
+def _floats(path: Path, array: Array) -> Radiance:
     if array.ndim != 3 or array.shape[-1] != 3 or array.dtype.kind != "f" or array.size == 0:
-        raise UsageError(f"{path} holds {array.dtype} of shape {array.shape}; expected floats of shape (H, W, 3).")
-    with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite, and is then reported as such
-        return np.ascontiguousarray(array, dtype=np.float32)
+        raise UsageError(
+            f"{shown(path)} holds {array.dtype} of shape {array.shape}; expected floats of shape (H, W, 3)."
+        )
+    with np.errstate(all="ignore"):  # what float32 can't hold becomes infinite; it and NaN are then reported as such
+        return np.array(array, np.float32, order="C")  # a copy: arrays are mapped from their file
 
 
-READERS: Mapping[str, Callable[[Path], Radiance]] = {
-    ".exr": read_exr, ".hdr": read_rgbe, ".npy": _read_npy, ".tif": _read_tiff, ".tiff": _read_tiff,
+READERS: Mapping[str, Callable[[Path, list[str]], Radiance]] = {
+    ".exr": read_converted, ".hdr": read_converted, ".npy": _read_npy, ".tif": _read_tiff, ".tiff": _read_tiff,
 }  # fmt: skip
 """Readers by suffix; of several files of one name, the kind named first here is taken."""
 
@@ -63,15 +50,18 @@ UNREAD = (".mat", ".pfm", ".h5", ".npz", ".pt")
 """Kinds that could hold radiance but aren't read; one of a scene's name is named instead of being passed over."""
 
 
-def read_radiance(path: Path) -> Radiance:
-    """Read a radiance file of any kind in `READERS`: (H, W, 3) float32, values as stored, NaN and inf included.
+def read_radiance(path: Path, told: list[str] | None = None) -> Radiance:
+    """Read a radiance file of any kind in `READERS`: (H, W, 3) float32 linear BT.709, NaN and inf included.
 
-    An alpha channel is dropped. UsageError if the file is missing, damaged, of another kind, of integers (which are
-    probably gamma-encoded) or not of three channels.
+    told : gets a sentence, without the file's name, for whatever isn't taken as stored: other primaries, a profile.
+
+    Values are as stored, but for other primaries than BT.709, which .exr and .hdr can state: these are converted. An
+    alpha channel is dropped. UsageError if the file is missing, no regular file, damaged, of another kind, of integers
+    (which are probably gamma-encoded), too large or not of three channels.
     """
     if path.suffix.lower() not in READERS:
-        raise UsageError(f"{path} is no kind of radiance file; expected {', '.join(READERS)}.")
-    return READERS[path.suffix.lower()](path)
+        raise UsageError(f"{shown(path)} is no kind of radiance file; expected {', '.join(READERS)}.")
+    return READERS[path.suffix.lower()](path, [] if told is None else told)
 
 
 @dataclass(frozen=True)
@@ -97,11 +87,10 @@ def match(folder: Path, scenes: Iterable[str], known: Collection[str] = ()) -> F
     its name is taken, then the one whose kind `READERS` names first. Hidden files, files of other kinds and files of
     the scenes in `known`, which nobody asks for, are passed over. UsageError if there is no such folder.
     """
-    if not folder.is_dir():
-        raise UsageError(f"{str(folder)!r} is no folder; expected one that holds <scene>.exr, .hdr, .npy or .tif.")
+    listed = _listed(folder, "expected one that holds <scene>.exr, .hdr, .npy or .tif")
     wanted = list(scenes)
     order = {suffix: rank for rank, suffix in enumerate([*READERS, *ENCODED, *UNREAD])}
-    there = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in order and path.name[0] != "."]
+    there = [path for path in sorted(listed) if path.suffix.lower() in order and path.name[0] != "."]
     found: dict[str, list[Path]] = {scene: [] for scene in wanted}
     extra = []
     for path in sorted(there, key=lambda path: (path.stem not in found, order[path.suffix.lower()])):
@@ -123,11 +112,19 @@ def _scene(stem: str, names: list[str]) -> str | None:
     return stem if stem in names else alike[0] if len(alike) == 1 else None
 
 
+def _listed(folder: Path, expected: str) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        none = isinstance(error, FileNotFoundError | NotADirectoryError)
+        kind = "is no folder" if none else f"can't be read ({error.strerror})"
+        raise UsageError(f"{shown(repr(str(folder)))} {kind}; {expected}.") from error
+
+
 def names(folder: Path) -> list[str]:
     """List the scenes that a folder of radiance files holds, in alphabetical order; UsageError if there are none."""
-    if not folder.is_dir():
-        raise UsageError(f"{str(folder)!r} is no folder; expected one of radiance files ({', '.join(READERS)}).")
-    stems = {path.stem for path in folder.iterdir() if path.suffix.lower() in READERS and path.name[0] != "."}
+    listed = _listed(folder, f"expected one of radiance files ({', '.join(READERS)})")
+    stems = {path.stem for path in listed if path.suffix.lower() in READERS and path.name[0] != "."}
     if not stems:
-        raise UsageError(f"{folder} holds no radiance file ({', '.join(READERS)}); expected the truth there.")
+        raise UsageError(f"{shown(folder)} holds no radiance file ({', '.join(READERS)}); expected the truth there.")
     return sorted(stems)

@@ -23,8 +23,8 @@ class FileFinding(NamedTuple):
 
     kind   : "missing", "extra", "unreadable", "size", "not-finite", "zero", "negative", "colour", "scale",
              "tone-mapped", "truth" or "refused"; "spare" for a file passed over, "unsuited" for a protocol that can't
-             be applied to such a scene, whatever is predicted, and "range" for a truth above 1: these are no faults
-             of a file.
+             be applied to such a scene, whatever is predicted, "range" for a truth above 1, and "converted" for what
+             isn't taken as stored: these are no faults of a file.
     said   : one sentence, without the file's name.
     scored : whether the file is scored all the same.
     """
@@ -36,7 +36,7 @@ class FileFinding(NamedTuple):
     @property
     def bad(self) -> bool:
         """True for a fault, False for what is just worth knowing."""
-        return self.kind not in ("spare", "unsuited", "range")
+        return self.kind not in ("spare", "unsuited", "range", "converted")
 
 
 def examine(prediction: Array, truth: Array, trusted: bool = False) -> list[FileFinding]:
@@ -45,8 +45,8 @@ def examine(prediction: Array, truth: Array, trusted: bool = False) -> list[File
     trusted : leave out what is a judgement (colours exchanged, wrong scale, tone-mapped) and not a fact.
     Returns nothing for a sound prediction. A fault that hides the others is returned alone.
     """
-    checks = [_size(prediction, truth), _not_finite(prediction), _zero(prediction)]
-    first = next((finding for finding in checks if finding), None)
+    # In this order: NumPy warns of signalling NaN, which damaged files hold, where others than the first two meet it.
+    first = _size(prediction, truth) or _not_finite(prediction) or _zero(prediction)
     if first:
         return [first]
     negative = _negative(prediction)

@@ -211,7 +211,7 @@ MALFORMED = {
     "exposures-fall": text(b"4\n2\n0\n"),
     "exposures-nan": text(b"0\nnan\n4\n"),
     "exposures-1e9": text(b"0\n2\n1e9\n"),
-    "exposures-utf16": text("0\n2\n4\n".encode("utf-16")),
+    "exposures-latin1": text(b"0\n2\n4\n\xb1"),
     "exposures-of-another-scene": text(b"-3\n0\n3\n"),
     # missing, extra and misplaced files
     "no-exposures": remove("exposure.txt"),

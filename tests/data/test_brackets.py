@@ -161,7 +161,8 @@ def test_exposure_files_of_every_form(golden: Callable[[], Path], text: str) -> 
         (b"0\nnan\n4\n", "expected 3 finite EVs"),
         (b"4\n2\n0\n", r"the EVs \[4\.0, 2\.0, 0\.0\] in exposure\.txt don't rise"),
         (b"0\n0\n2\n", "don't rise"),
-        (b"\xff\xfe0\x00", "can't be read as text"),
+        (b"\xff\xfe0\x00", r"holds 1 value\(s\), 0; expected 3 finite EVs"),
+        (b"0\n2\n\xff", "can't be read as 3 EVs: .*not UTF-8"),
     ],
 )
 def test_other_exposure_files_are_refused(tmp_path: Path, content: bytes, sentence: str) -> None:

@@ -1,5 +1,7 @@
 """Prepared scenes: what is written is read, once, whole, and altered files are noticed."""
 
+import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -114,3 +116,80 @@ def test_listing_is_sorted_and_never_empty(tmp_path: Path, scene: Scene) -> None
     for name in ("b", "a", "c"):
         write_scene(tmp_path / name, scene)
     assert [p.name for p in list_scenes(tmp_path)] == ["a", "b", "c"]
+
+
+def card_with(**values: object):
+    """Change values of a card; None deletes one."""
+
+    def change(folder: Path) -> None:
+        card = json.loads((folder / "scene.json").read_text())
+        card |= values
+        kept = {name: value for name, value in card.items() if value is not None}
+        (folder / "scene.json").write_text(json.dumps(kept))
+
+    return change
+
+
+def card_of(text: str):
+    return lambda folder: (folder / "scene.json").write_text(text)
+
+
+def header_with(old: bytes, new: bytes):
+    """Change the header of ldr.npy, padded to its length."""
+
+    def change(folder: Path) -> None:
+        data = (folder / "ldr.npy").read_bytes()
+        end = data.index(b"\n") + 1
+        head = data[:end].replace(old, new).rstrip().ljust(end - 1)[: end - 1] + b"\n"
+        (folder / "ldr.npy").write_bytes(head + data[end:])
+
+    return change
+
+
+SUMS = {"ldr.npy": "0" * 64}
+
+DAMAGE = {
+    "list": (card_of("[]"), "expected a JSON object"),
+    "null": (card_of("null"), "expected a JSON object"),
+    "number": (card_of("3"), "expected a JSON object"),
+    "brackets": (card_of("[" * 100_000), "not valid JSON"),
+    "digits": (card_of('{"times": [' + "9" * 5000 + "]}"), "not valid JSON"),
+    "no times": (card_with(times=None), "no 'times' in scene.json"),
+    "times": (card_with(times=[1.0, "x", 4.0]), "times in scene.json are no list of numbers"),
+    "nested times": (card_with(times=[[1.0, 4.0, 16.0]]), "times in scene.json are no list of numbers"),
+    "endless times": (card_with(times=[1.0, 4.0, float("inf")]), "times in scene.json aren't finite"),
+    "large times": (card_with(times=[1.0, 4.0, 10**400]), "too large"),
+    "two times": (card_with(times=[1.0, 4.0]), "expected one per frame"),
+    "reference": (card_with(reference=7), "reference in scene.json"),
+    "reference of text": (card_with(reference="1"), "reference in scene.json"),
+    "id": (card_with(id=["a"]), "id or metadata in scene.json"),
+    "metadata": (card_with(metadata=3), "id or metadata in scene.json"),
+    "sums": (card_with(sha256=["ldr.npy"]), "sha256 in scene.json"),
+    "no frames": (card_with(sha256={"radiance.npy": ""}), "sha256 in scene.json"),
+    "elsewhere": (card_with(sha256={**SUMS, "../../secret.npy": ""}), "sha256 in scene.json"),
+    "bracket": (header_with(b"(3,", b"(3["), "isn't a readable"),
+    "name": (header_with(b"'descr'", b"'descrx'"), "isn't a readable"),
+    "expression": (header_with(b"False", b"0x" * 20), "isn't a readable"),
+    "TiB": (header_with(b"(3, 10, 12, 3)", b"(30000, 10000, 12000, 3)"), "isn't a readable"),
+    "objects": (header_with(b"'<u2'", b"'|O'"), "isn't a readable"),
+    "floats": (header_with(b"'<u2'", b"'<f2'"), "expected uint8 or uint16"),
+    "python 2": (header_with(b"(3, 10", b"(3L, 10"), ""),
+}
+
+
+@pytest.mark.parametrize("verify", [False, True])
+@pytest.mark.parametrize(("damage", "words"), DAMAGE.values(), ids=DAMAGE)
+def test_damaged_cards_and_headers_are_one_sentence(
+    tmp_path: Path, scene: Scene, capfd: pytest.CaptureFixture[str], damage, words: str, verify: bool
+) -> None:
+    write_scene(tmp_path / "s", scene)
+    damage(tmp_path / "s")
+    if words:
+        with pytest.raises(UsageError, match=f"s: not a complete prepared scene .*{re.escape(words)}") as caught:
+            read_scene(tmp_path / "s", verify)
+        assert str(caught.value).isprintable()
+    else:
+        np.testing.assert_array_equal(read_scene(tmp_path / "s", verify).frames, scene.frames)
+    assert tuple(capfd.readouterr()) == ("", "")
+    write_scene(tmp_path / "s", scene)  # is mended by writing again
+    assert read_scene(tmp_path / "s", verify=True).reference == scene.reference

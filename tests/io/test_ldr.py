@@ -111,7 +111,7 @@ def test_three_channels_of_no_named_colours_are_rgb(tmp_path: Path, planes: str,
         ("L", r"1 channel\(s\); expected three"),
         ("LA", r"2 channel\(s\); expected three"),
         ("RGBA", r"4 channel\(s\); expected three"),
-        ("CMYK", r"4 channel\(s\); expected three"),
+        ("CMYK", "colours are stored as CMYK; expected RGB"),
         ("I;16", r"1 channel\(s\); expected three"),
         ("1", "pixels are bool"),
         ("LAB", "colours are stored as CIELAB; expected RGB"),
@@ -170,10 +170,40 @@ def test_damaged_files_are_refused(tmp_path: Path, suffix: str) -> None:
 def test_missing_and_unknown_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"1\.tif: no such file"):
         read_frame(tmp_path / "1.tif")
-    with pytest.raises(UsageError, match=r"1\.raw: unknown kind of frame; expected one of \.tif"):
-        read_frame(tmp_path / "1.raw")
+    with pytest.raises(UsageError, match=r"1\.psd: unknown kind of frame; expected one of \.tif"):
+        read_frame(tmp_path / "1.psd")
 
 
 def test_only_16_bit_frames_are_written(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="frame is uint8"):
         write_tiff16(tmp_path / "a.tif", noise(np.uint8))
+
+
+def test_colours_of_other_pictures_are_named(tmp_path: Path) -> None:
+    Image.new("CMYK", (8, 8)).save(tmp_path / "a.jpg")
+    with pytest.raises(UsageError, match="colours are stored as CMYK; expected RGB of 8 or 16 bits"):
+        read_frame(tmp_path / "a.jpg")
+    moving = Image.new("RGB", (8, 8), "red")
+    moving.save(tmp_path / "a.png", save_all=True, append_images=[Image.new("RGB", (8, 8))])
+    with pytest.raises(UsageError, match="holds 2 pictures; expected one"):
+        read_frame(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("kind", ["EPS", "GIF", "BMP", "PPM", "WEBP"])
+def test_only_what_the_name_says_is_decoded(tmp_path: Path, kind: str) -> None:
+    """Pillow would hand a page of PostScript to Ghostscript, whatever its file is called."""
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png", format=kind)
+    with pytest.raises(UsageError, match=r"a\.png: damaged or cut short \(no JPEG or PNG\)"):
+        read_frame(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("keep", [0.3, 0.95, 0.999])
+def test_a_cut_png_of_16_bits_is_refused_and_nothing_is_printed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], keep: float
+) -> None:
+    path = tmp_path / "a.png"
+    cv2.imwrite(str(path), noise(np.uint16, 64, 64))
+    path.write_bytes(path.read_bytes()[: int(keep * path.stat().st_size)])
+    with pytest.raises(UsageError, match="damaged or cut short"):
+        read_frame(path)
+    assert tuple(capfd.readouterr()) == ("", "")

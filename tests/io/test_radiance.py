@@ -225,3 +225,131 @@ def test_damaged_radiance_pictures_are_refused(tmp_path: Path, change, sentence:
 def test_a_picture_that_isn_t_one_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match=r"shape \(4, 4\); expected \(H, W, 3\)"):
         write_exr(tmp_path / "a.exr", np.zeros((4, 4), np.float32))
+
+
+def layered(path: Path, *parts: dict[str, np.ndarray], **header) -> None:
+    """Write an OpenEXR file of several parts; `header` is the last one's."""
+    import OpenEXR
+
+    made = [OpenEXR.Part({}, channels, name=f"part{i}") for i, channels in enumerate(parts[:-1])]
+    OpenEXR.File([*made, OpenEXR.Part(header, parts[-1], name="last")]).write(str(path))
+
+
+def planes(kinds: str, pixels: np.ndarray) -> dict[str, np.ndarray]:
+    """Name planes by `kinds`, such as "Rf Gh": channel and f(loat), h(alf) or u(int)."""
+    types = {"f": np.float32, "h": np.float16, "u": np.uint32}
+    return {
+        word[:-1]: np.ascontiguousarray(pixels[..., "RGB".find(word[0])], types[word[-1]]) for word in kinds.split()
+    }
+
+
+@pytest.mark.parametrize("kinds", ["Rf Gf Bf Ah", "Rh Gh Bh Af", "Rf Gh Bf", "Rh Gh Bh Zf", "Rf Gf Bf idu", "Rh Gf Bf"])
+def test_channels_of_several_types_are_read(tmp_path: Path, kinds: str) -> None:
+    pixels = np.random.default_rng(0).random((9, 11, 3)).astype(np.float16).astype(np.float32)
+    layered(tmp_path / "a.exr", planes(kinds, pixels))
+    np.testing.assert_array_equal(read_exr(tmp_path / "a.exr"), pixels)
+
+
+def test_of_several_parts_the_first_with_colours_is_read(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).random((9, 11, 3), np.float32)
+    layered(
+        tmp_path / "a.exr", planes("Zf", pixels), {"N.x": pixels[..., 0].copy()}, planes("Rf Gf Bf Ah", pixels),
+        planes("Rf Gf Bf", pixels / 2),
+    )  # fmt: skip
+    np.testing.assert_array_equal(read_exr(tmp_path / "a.exr"), pixels)
+
+
+def test_integers_and_other_layouts_of_exr_are_named(tmp_path: Path) -> None:
+    pixels = 100 * np.random.default_rng(0).random((8, 8, 3), np.float32)
+    layered(tmp_path / "a.exr", planes("Ru Gu Bu", pixels))
+    with pytest.raises(UsageError, match=r"a\.exr: its channels hold integers \(uint32\), which are no light"):
+        read_exr(tmp_path / "a.exr")
+    layered(tmp_path / "a.exr", {f"layer{i:02}.R": pixels[..., 0].copy() for i in range(30)})
+    with pytest.raises(UsageError, match=r"channels are layer00\.R, .* and 18 more; expected R, G and B"):
+        read_exr(tmp_path / "a.exr")
+
+
+@pytest.mark.parametrize("name", ["deepscanline", "deeptile"])
+def test_deep_exr_is_named(tmp_path: Path, name: str) -> None:
+    import OpenEXR
+
+    samples = np.empty((8, 8), object)
+    for place in np.ndindex(8, 8):
+        samples[place] = np.ones(1 + place[0] % 2, np.float32)
+    header = {"type": getattr(OpenEXR, name), "compression": OpenEXR.ZIPS_COMPRESSION}
+    if name == "deeptile":
+        header["tiles"] = OpenEXR.TileDescription()
+    OpenEXR.File(header, dict.fromkeys("RGB", samples)).write(str(tmp_path / "a.exr"))
+    with pytest.raises(UsageError, match=r"a\.exr: a deep OpenEXR file \(several samples a pixel\); flatten it"):
+        read_exr(tmp_path / "a.exr")
+
+
+def with_lines(path: Path, *lines: str) -> Path:
+    """Put lines into the header of a Radiance picture."""
+    path.write_bytes(path.read_bytes().replace(b"\n\n", "".join(f"\n{line}" for line in lines).encode() + b"\n\n", 1))
+    return path
+
+
+def test_colour_corrections_in_the_header_are_undone(tmp_path: Path) -> None:
+    for name in ("a.hdr", "b.hdr"):
+        write_rgbe(tmp_path / name, picture())
+    with_lines(tmp_path / "b.hdr", "COLORCORR=2 1 0.5", "EXPOSURE= 4", "COLORCORR= 1.0 1.0 0.25", "GAMMA=1")
+    expected = read_rgbe(tmp_path / "a.hdr") / np.array([8, 4, 0.5], np.float32)
+    np.testing.assert_array_equal(read_rgbe(tmp_path / "b.hdr"), expected)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("COLORCORR=1 2", "its COLORCORR is '1 2'; expected three numbers above 0"),
+        ("COLORCORR=1 0 1", "its COLORCORR is '1 0 1'; expected three numbers above 0"),
+        ("COLORCORR=1 x 1", "its COLORCORR is '1 x 1'; expected three numbers above 0"),
+        ("EXPOSURE=0", "its EXPOSURE is '0'.*If its values are right as they are, delete the line"),
+        ("GAMMA=2.2", "its GAMMA is '2.2'; expected 1, for linear values"),
+        ("PRIMARIES=1 2 3", "its PRIMARIES is '1 2 3'; expected eight numbers"),
+    ],
+)
+def test_headers_that_cannot_be_undone_are_refused_with_what_helps(tmp_path: Path, line: str, words: str) -> None:
+    write_rgbe(tmp_path / "a.hdr", picture())
+    with pytest.raises(UsageError, match=words) as caught:
+        read_rgbe(with_lines(tmp_path / "a.hdr", line))
+    assert "Copy or download" not in str(caught.value)
+
+
+def old_runs(quads: np.ndarray) -> bytes:
+    """Pack pixels as Radiance did before 1991: (1, 1, 1, n) repeats the last one, several are the digits of n."""
+    out = b""
+    for row in quads:
+        place = 0
+        while place < len(row):
+            same = next((i for i in range(place, len(row)) if (row[i] != row[place]).any()), len(row)) - place
+            out += row[place].tobytes()
+            count = same - 1
+            while count:
+                out += bytes([1, 1, 1, count & 255])
+                count >>= 8
+            place += same
+    return out
+
+
+@pytest.mark.parametrize("width", [5, 60, 700])
+def test_old_run_lengths_are_read(tmp_path: Path, width: int) -> None:
+    quads = rgbe.from_float(picture(20, width))
+    quads[0, :] = quads[0, 0]
+    packed = old_runs(quads)
+    assert len(packed) < quads.size
+    header = f"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 20 +X {width}\n".encode()
+    (tmp_path / "a.hdr").write_bytes(header + packed)
+    np.testing.assert_array_equal(read_rgbe(tmp_path / "a.hdr"), rgbe.to_float(quads))
+    for damaged in (packed[:-5], bytes([1, 1, 1, 9]) + packed[4:], packed[:4] + bytes([1, 1, 1, 255]) * 5):
+        (tmp_path / "a.hdr").write_bytes(header + damaged)
+        with pytest.raises(UsageError, match="cut short"):
+            read_rgbe(tmp_path / "a.hdr")
+
+
+def test_a_header_without_end_is_not_searched_for_ever(tmp_path: Path) -> None:
+    with (tmp_path / "a.hdr").open("wb") as file:
+        file.write(b"#?RADIANCE\n")
+        file.truncate(1 << 34)
+    with pytest.raises(UsageError, match="no line '-Y <height>"):
+        read_rgbe(tmp_path / "a.hdr")

@@ -125,3 +125,11 @@ def test_a_tone_curve_is_said(truth):
 def test_judgements_can_be_overruled_and_facts_not(truth):
     assert examine(truth * np.float32(4000), truth, trusted=True) == []
     assert [finding.kind for finding in examine(-truth, truth, trusted=True)] == ["negative"]
+
+
+def test_signalling_nan_is_named_without_a_warning(truth):
+    """Damaged files hold it; pytest makes NumPy's warning an error."""
+    damaged = truth.copy()
+    damaged.view(np.uint32)[3, 4, 1] = 0x7FA00000
+    (finding,) = examine(damaged, truth)
+    assert finding.said.startswith("1 NaN of")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from bench.color.exposure import times_from_ev
 from bench.core.errors import Incomplete, UsageError
+from bench.core.reading import read_note, shown
 from bench.core.scene import Array, Radiance, Scene
 from bench.data.layouts.places import natural
 from bench.io.ldr import Frame, read_frame, read_grey
@@ -81,16 +82,18 @@ def read_evs(path: Path, what: str, count: int) -> list[float]:
     UsageError if the file is missing, doesn't hold so many finite numbers of a possible size, or they don't rise.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8"
-        raise UsageError(f"{what}: {path.name} can't be read as text ({reason}); expected {count} EVs.") from error
+        text = read_note(path)
+    except UsageError as error:
+        raise UsageError(f"{what}: {path.name} can't be read as {count} EVs: {error}") from error
+    words = text.replace(",", " ").split()
     try:
-        values = [float(word) for word in text.replace(",", " ").split()]
+        values = [float(word) for word in words]
     except ValueError as error:
-        raise UsageError(f"{what}: {path.name} holds {text.strip()[:60]!r}; expected {count} numbers (EVs).") from error
+        held = shown(repr(text.strip()[:60]))
+        raise UsageError(f"{what}: {path.name} holds {held}; expected {count} numbers (EVs).") from error
     if len(values) != count or not all(map(math.isfinite, values)):
-        raise UsageError(f"{what}: {path.name} holds {len(values)} value(s), {values}; expected {count} finite EVs.")
+        held = shown(" ".join(words)[:60])
+        raise UsageError(f"{what}: {path.name} holds {len(values)} value(s), {held}; expected {count} finite EVs.")
     if max(map(abs, values)) > LARGEST:
         raise UsageError(f"{what}: {path.name} holds {values}; expected EVs between -{LARGEST} and {LARGEST}.")
     if sorted(set(values)) != values:

@@ -31,7 +31,8 @@ Layout = Mapping[str, Sequence[SplitFolders]]
 
 def natural(name: str) -> list[tuple[int, str]]:
     """Sorting key that orders numbers inside names by value: "2.tif" before "10.tif"."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name) if part]
+    # Not isdigit: "²" is a digit that int refuses.
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name) if part]
 
 
 def find(root: Path, split: str, layouts: Mapping[str, Layout], dataset: str) -> Listing:
@@ -83,7 +84,7 @@ def _holds_files(folder: Path) -> bool:
 
 
 def _counts(name: str, numbers: tuple[int, int] | None) -> bool:
-    return numbers is None or (name.isdigit() and numbers[0] <= int(name) <= numbers[1])
+    return numbers is None or (name.isdecimal() and numbers[0] <= int(name) <= numbers[1])
 
 
 def _refuse_links(root: Path, folders: Sequence[Path], dataset: str) -> None:

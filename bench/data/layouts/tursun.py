@@ -6,18 +6,21 @@ O. T. Tursun et al., "An Objective Deghosting Quality Metric for HDR Images", Eu
 import math
 import re
 from collections.abc import Sequence
-from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from bench.core.errors import UsageError
+from bench.core.reading import positive_number, read_note, shown
 from bench.core.scene import Scene
 from bench.data.layouts.brackets import check_alike, inside
 from bench.io.ldr import read_frame
 
 SETTINGS = ("ExposureTime", "ISO", "FNumber")
+
+SMALLEST, LARGEST = 1e-7, 1e7
+"""Of a setting: seconds, ISO or f-number."""
 
 EQUAL = 1 / 24
 """EV; two frames nearer than this are the same exposure."""
@@ -77,10 +80,9 @@ def _frames(folder: Path, what: str) -> list[Path]:
 def _exposure(path: Path, what: str) -> float:
     """Return t * ISO / N^2 of one text file: lines `ExposureTime: 1/4098`, `ISO: 1600`, `FNumber: 5.0`."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8"
-        raise UsageError(f"{what}: {path.name} can't be read as text ({reason}); expected camera settings.") from error
+        text = read_note(path)
+    except UsageError as error:
+        raise UsageError(f"{what}: {path.name} can't be read as camera settings: {error}") from error
     values = {key: _number(text, key, path, what) for key in SETTINGS}
     return values["ExposureTime"] * values["ISO"] / values["FNumber"] ** 2
 
@@ -89,10 +91,14 @@ def _number(text: str, key: str, path: Path, what: str) -> float:
     found = re.findall(rf"^\s*{key}\s*[:=]\s*([^\s]+)\s*$", text, re.MULTILINE | re.IGNORECASE)
     try:
         (word,) = found
-        value = float(Fraction(word))
-    except (ValueError, ZeroDivisionError, OverflowError) as error:
-        held = f"{len(found)} of them" if len(found) != 1 else repr(found[0])
-        raise UsageError(f"{what}: {path.name} holds {held} for {key}; expected one line '{key}: <number>'.") from error
-    if not 0 < value < 1e7:
-        raise UsageError(f"{what}: {path.name} holds {key}: {value:g}; expected a positive number.")
+        value = positive_number(word)
+    except ValueError as error:
+        held = f"{len(found)} of them" if len(found) != 1 else shown(repr(found[0]))
+        raise UsageError(
+            f"{what}: {path.name} holds {held} for {key}; expected one line '{key}: <positive number>'."
+        ) from error
+    if not SMALLEST < value < LARGEST:
+        raise UsageError(
+            f"{what}: {path.name} holds {key}: {value:g}; expected a positive number from {SMALLEST:g} to {LARGEST:g}."
+        )
     return value

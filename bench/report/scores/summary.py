@@ -2,6 +2,7 @@
 
 from bench.report.results.caption import data, made_with, seeds
 from bench.report.results.inputs import Measured
+from bench.report.scores.incomplete import incomplete
 from bench.report.table.table import Table
 
 
@@ -11,8 +12,9 @@ def facts(measured: Measured) -> dict[str, str]:
     tested = list(dict.fromkeys(entry.dataset for entry in params.evaluations.values()))
     trained = sorted({run.trainset for run in params.runs.values()})
     protocol = ", ".join(sorted({result.protocol for result in results}))
+    whole, short = data(params, results, tested) if results else "nothing yet", incomplete(measured).values()
     return {
-        "tested on": data(params, results, tested) if results else "nothing yet",
+        "tested on": " ".join([f"{whole}.", *short]) if short else whole,
         "trained on": ", ".join(trained) or "nothing",
         "seeds": seeds(results),
         "protocol": protocol or params.protocol,

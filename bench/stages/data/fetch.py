@@ -50,10 +50,11 @@ def run(
         with alone(lock, f"{dataset} is being simulated by {{holder}}; waiting for it to end."):
             card.load()().simulate(params.simulate, ROOT / code_of(card.module), out, _say)
         return
-    place = _place(params, card, root) if mirror is None else None
+    place = named_place(params, dataset, root) if mirror is None else None
     if place is None:
         agreed = accept_licence or accepted(params, dataset)
         note = _fetched(params, card, mirror or (use.mirror if use else None), agreed)
+        lacking = _lacking(params, dataset, Path(note["folder"]))
     else:
         if not place.expanduser().is_dir():
             reason = f" ({_reason(params, card)})" if root is None else ""
@@ -62,9 +63,12 @@ def run(
                 f"{by_hand(params, card)}"
             )
         note = {"folder": str(place.expanduser().resolve())}
+        lacking = _lacking(params, dataset, Path(note["folder"]))  # before an empty folder is remembered
         if root is not None:  # the pipeline, which knows no options, shall find it too
             write_text_atomic(_store(params, card) / PLACE, note["folder"])
         _say(f"{dataset}: read in place from {note['folder']} ({_reason(params, card, root)})")
+    for said in lacking:
+        _say(f"note: {said}")
     out.mkdir(parents=True, exist_ok=True)
     write_json_atomic(out / NOTE, note)
 
@@ -168,7 +172,7 @@ def check(params: Params, dataset: str, root: Path | None = None) -> None:
     BenchError if something is missing or changed.
     """
     card, use = datasets[dataset], params.datasets.get(dataset)
-    place = _place(params, card, root)
+    place = named_place(params, dataset, root)
     if place is not None and root is None:
         _say(f"{dataset}: read in place from {place} ({_reason(params, card)})")
     lines = list(_archives(params, card)) if place is None and card.fetch == "download" else []
@@ -209,6 +213,30 @@ def _count(card: DatasetCard, split: str, source: Path, use: DatasetUse | None) 
     return published in (None, count), f"{card.name}/{split}: {count} scenes{of}, layout {found.layout}"
 
 
+def scenes_in(params: Params, dataset: str, source: Path) -> dict[str, int]:
+    """Return how many scenes of each split a folder holds; UsageError, with what was expected, where it holds none."""
+    card, use = datasets[dataset], params.datasets.get(dataset)
+    found, refusals = dict.fromkeys(card.splits, 0), []
+    for split in card.splits:
+        try:
+            found[split] = len(card.find(source, split, use.layout if use else None).folders)
+        except UsageError as error:
+            refusals.append(str(error))
+    if not any(found.values()):
+        raise UsageError(refusals[0] if refusals else f"{source} holds no scene of {dataset}.")
+    return found
+
+
+def _lacking(params: Params, dataset: str, source: Path) -> list[str]:
+    """Return what is lacking of the published scenes; UsageError, with the steps by hand, for a folder without any."""
+    card = datasets[dataset]
+    try:
+        found = scenes_in(params, dataset, source)
+    except UsageError as error:
+        raise UsageError(f"{error}\n{by_hand(params, card)}") from error
+    return [said for split, count in found.items() if (said := card.incomplete(split, count))]
+
+
 def by_hand(params: Params, card: DatasetCard) -> str:
     """Return what to do where a dataset can't be fetched by machine."""
     steps = [
@@ -229,9 +257,10 @@ def accepted(params: Params, dataset: str) -> bool:
     return said == card.licence or (use is not None and use.accept_licence)
 
 
-def _place(params: Params, card: DatasetCard, root: Path | None) -> Path | None:
+def named_place(params: Params, dataset: str, root: Path | None = None) -> Path | None:
     """Return the folder that holds the unpacked files: as said now, in the parameter file, or by an earlier --root."""
-    use, file = params.datasets.get(card.name), _store(params, card) / PLACE
+    card, use = datasets[dataset], params.datasets.get(dataset)
+    file = _store(params, card) / PLACE
     if root is not None:
         return root
     if use is not None and use.on_disk is not None:

@@ -134,10 +134,14 @@ def _tasks(params: Params, dataset: str, source: Path, staging: Path, splits: Se
                 continue
             others = () if splits else [name for name in card.splits if _there(card, source, name, use.layout)]
             raise UsageError(f"{error} {_again(params, dataset, others)}") from error
-        print(f"{dataset}/{split}: {len(found.folders)} scenes, layout {found.layout}", flush=True)
+        count = len(found.folders)
+        if count:
+            print(f"{dataset}/{split}: {count} scenes, layout {found.layout}", flush=True)
+        if said := card.incomplete(split, count):
+            print(f"note: {said}", flush=True)
         tasks += [
             SceneTask(
-                dataset, found.layout, split, folder, staging / split / f"{number:05d}-{folder.name}", waived,
+                dataset, found.layout, split, folder, staging / split / f"{number:05d}-{folder.name[:40]}", waived,
                 found.beside.get(folder, ()),
             )
             for number, folder in enumerate(found.folders)
@@ -216,7 +220,8 @@ def _waiver(params: Params, dataset: str, names: Sequence[str]) -> str:
 def _refuse_twins(params: Params, dataset: str, records: Mapping[str, Mapping[str, Any]]) -> None:
     ordered = {split: records[split] for split in datasets[dataset].splits if split in records}
     found = checks.duplicates(
-        {split: {name: record["fingerprint"] for name, record in scenes.items()} for split, scenes in ordered.items()}
+        {split: {name: record["fingerprint"] for name, record in scenes.items()} for split, scenes in ordered.items()},
+        untrained=[name for name, role in datasets[dataset].splits.items() if role in ("test", "no-truth")],
     )
     if found and "duplicates" not in params.datasets.get(dataset, DatasetUse()).waive:
         raise UsageError(

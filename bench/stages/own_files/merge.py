@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +16,19 @@ from bench.color.tonemap import for_display
 from bench.core.errors import UsageError, unknown_name
 from bench.core.method import MethodCard
 from bench.core.params import Params
+from bench.core.reading import need_regular, shown
 from bench.core.registry import methods
 from bench.core.scene import Scene
 from bench.data import checks
-from bench.data.exposures import from_exif, is_told, of_frames, parse
-from bench.data.layouts.brackets import HU, OFFICIAL, OXFORD
-from bench.data.layouts.tursun import triplet
-from bench.data.user_bracket import TRUTHS, list_frames, read_bracket
+from bench.data.exposures import Told, from_exif, given, is_told, of_frames
+from bench.data.user_bracket import covering, list_frames, read_bracket
+from bench.io.camera import need_reader
 from bench.io.files import check_destination, replacing
 from bench.io.radiance import write_exr
 from bench.stages.scoring.predict import predictor
 from bench.stages.training import environment, inputs, networks
 
-NO_FRAMES = (*TRUTHS, "hdr_img.hdr", *(names.truth for names in (OFFICIAL, OXFORD, HU)))
-"""Names of truths in the layouts that are known; none is a frame."""
+OPTION = "--exposures"
 
 WHITE_PERCENTILE = 99.5
 """Of the result's values: the radiance that the preview shows as white."""
@@ -55,7 +54,6 @@ class MergeRequest:
     preview: Path | None = None
     tile: int = 0
     force: bool = False
-    notes: list[str] = field(default_factory=list)
 
 
 def run(params: Params, request: MergeRequest) -> None:
@@ -72,13 +70,13 @@ def run(params: Params, request: MergeRequest) -> None:
         raise unknown_name(f"preset of {card.name}", request.preset, card.presets)
     _check_destinations(request)
     network, registration = _network(params, request, card)
-    scene = _scene(request)
+    told = _exposures(request)
+    _print_pairs(request.frames, told)  # before anything is refused for its exposure
+    scene = read_bracket("the bracket", request.frames, told.values, upright=True)
     _check_count(card, scene)
     outcome = checks.check_steps(scene, "the frames")
-    for note in [*request.notes, *([outcome] if outcome != checks.PASSED else [])]:
+    for note in [*told.notes, *scene.metadata.get("notes", ()), *([outcome] if outcome != checks.PASSED else [])]:
         print(f"note: {note.removeprefix(checks.NOTED)}")
-    for index, (name, time) in enumerate(zip(scene.metadata["frames"], scene.times, strict=True)):
-        print(f"{name}: {math.log2(time):+.2f} EV{', the reference' if index == scene.reference else ''}")
     device = environment.start(params)
     radiance = predictor(card, network, device, request.tile, request.preset, registration=registration)(scene)
     write_exr(request.out, radiance)
@@ -104,20 +102,27 @@ def _check_destinations(request: MergeRequest) -> None:
         check_destination(option, path)
 
 
-def _scene(request: MergeRequest) -> Scene:
+def _exposures(request: MergeRequest) -> Told:
+    """Return the frames' exposures; UsageError where one is lacking, and for files that aren't there."""
     for path in request.frames:
-        if not path.is_file():
-            raise UsageError(f"{path}: no such file; name the frames of one bracket.")
-    if request.exposures and request.exposures.lower() != "exif":
-        exposures = [parse(word) for word in request.exposures.split(",")]
-        if len(exposures) != len(request.frames):
-            names = ", ".join(path.name for path in request.frames)
-            raise UsageError(f"--exposures holds {len(exposures)} value(s) for {len(request.frames)} frames ({names}).")
-    else:
-        source = from_exif if request.exposures else of_frames
-        exposures, notes = source(request.frames)
-        request.notes.extend(notes)
-    return read_bracket("the bracket", request.frames, exposures, upright=True)
+        if not path.exists():
+            raise UsageError(f"{shown(path)}: no such file; name the frames of one bracket.")
+        need_regular(path)
+        need_reader(path)  # before its exposure is looked for
+    if not request.exposures:
+        return of_frames(request.frames, OPTION)
+    if request.exposures.lower() == "exif":
+        return from_exif(request.frames, OPTION)
+    return given(request.exposures, request.frames)
+
+
+def _print_pairs(frames: Sequence[Path], told: Told) -> None:
+    """Print which exposure each frame was given, short to long, where it stands, and which is the reference."""
+    order = sorted(range(len(frames)), key=lambda index: told.values[index])
+    for place, index in enumerate(order):
+        steps = math.log2(told.values[index] / told.values[order[0]])
+        reference = ", the reference" if place == (len(order) - 1) // 2 else ""
+        print(f"{shown(frames[index].name)}: {steps:+.2f} EV{reference}: {told.said[index]}")
 
 
 def _check_count(card: MethodCard, scene: Scene) -> None:
@@ -126,9 +131,13 @@ def _check_count(card: MethodCard, scene: Scene) -> None:
         return
     if count < inputs.FRAMES:
         raise UsageError(f"{card.label} needs {inputs.FRAMES} frames of different exposure; {count} were given.")
-    names = [scene.metadata["frames"][index] for index in triplet(list(scene.times), 2.0)]
+    chosen = covering(scene)
+    names = [shown(scene.metadata["frames"][index]) for index in chosen]
+    evs = [f"{math.log2(scene.times[index]):+.2f}" for index in chosen]
+    share = float((scene.frames[chosen[0]].max(axis=-1) == np.iinfo(scene.frames.dtype).max).mean())
     raise UsageError(
-        f"{card.label} takes {inputs.FRAMES} frames, {count} were given; pass those 2 EV apart: {' '.join(names)}."
+        f"{card.label} takes {inputs.FRAMES} frames, {count} were given. These cover the range: {' '.join(names)} "
+        f"({' '.join(evs)} EV; {share:.2%} of the first is saturated); pass them alone."
     )
 
 
@@ -189,7 +198,7 @@ def frames_of(words: Sequence[Path], written: Sequence[Path | None] = ()) -> tup
     for word in words:
         if word.is_dir():
             ours = [path for path in written if path is not None and path.parent.resolve() == word.resolve()]
-            frames += list_frames(word, {*NO_FRAMES, *(path.name for path in ours if not is_told(path))})
+            frames += list_frames(word, {path.name for path in ours if not is_told(path)})
         else:
             frames.append(word)
     return tuple(frames)

@@ -11,6 +11,7 @@ import numpy as np
 
 from bench.core.errors import UsageError, unknown_name
 from bench.core.params import Params
+from bench.core.reading import shown
 from bench.core.registry import datasets, protocols
 from bench.io.container import list_scenes, read_card
 from bench.io.files import check_destination, write_bytes_atomic
@@ -22,6 +23,7 @@ from bench.metrics.protocol import Protocol
 from bench.metrics.scorer import Scorer
 from bench.metrics.viewing import visibility
 from bench.report.figures.images import SceneMaps, map_figure
+from bench.report.scores.incomplete import published_scenes
 from bench.stages import layout
 from bench.stages.scoring.scoring import Rules, Task, Truth, cache_folder, on_device, score_all, spread
 
@@ -79,6 +81,7 @@ class ScoreResult:
     scenes    : how many were asked for.
     places    : scene -> place that it shows; scenes of one place aren't independent.
     kept      : file of the submission, None if none was kept.
+    published : how many test scenes the data set is known to have; None where nobody knows.
     """
 
     rows: tuple[ScoreRow, ...]
@@ -87,6 +90,12 @@ class ScoreResult:
     scenes: int
     places: Mapping[str, str]
     kept: Path | None = None
+    published: int | None = None
+
+    @property
+    def whole(self) -> int:
+        """Scenes that a mean of all would be over: those asked for or, where there are more, the published ones."""
+        return max(self.scenes, self.published or 0)
 
     @property
     def bad(self) -> bool:
@@ -112,17 +121,16 @@ def run(params: Params, request: ScoreRequest) -> ScoreResult:
     workers = request.jobs or min(cores, MOST_WORKERS)
     outcomes = score_all(tasks, rules, workers=workers, label="score")
     done = list(zip(tasks, outcomes, strict=True))
-    faults = [(task.prediction.name, finding) for task, outcome in done for finding in outcome.findings]
+    faults = [(shown(task.prediction.name), finding) for task, outcome in done for finding in outcome.findings]
     variant = request.submit or request.folder.resolve().name
     rows = tuple(
-        ScoreRow(
-            params.profile, "submitted", variant, "", None, request.dataset, task.scene, metric, value, protocol.id
-        )
+        ScoreRow(params.profile, "submitted", variant, "", None, request.dataset, scene, metric, value, protocol.id)
         for protocol in used
-        for task, outcome in done
+        for scene, outcome in zip(map(shown, matched.files), outcomes, strict=True)
         for metric, value in outcome.scores.get(protocol.name, {}).items()
     )
-    result = ScoreResult(rows, (*_matching(matched), *faults), used, len(scenes), _places(scenes))
+    published = published_scenes(params, request.dataset)
+    result = ScoreResult(rows, (*_matching(matched), *faults), used, len(scenes), _places(scenes), published=published)
     if not rows:
         return result
     if request.out is not None:
@@ -208,9 +216,9 @@ def _scenes(params: Params, request: ScoreRequest) -> tuple[dict[str, Path], set
 def _places(scenes: Mapping[str, Path]) -> dict[str, str]:
     """Tell which place each scene shows: a prepared one's capture, else by name unless all names would be one place."""
     if any(path.is_dir() for path in scenes.values()):
-        return {scene: _capture(path) or place(scene) for scene, path in scenes.items()}
-    found = {scene: place(scene) for scene in scenes}
-    return found if len(set(found.values())) > 1 else {scene: scene for scene in scenes}
+        return {shown(scene): _capture(path) or place(scene) for scene, path in scenes.items()}
+    found = {shown(scene): place(scene) for scene in scenes}
+    return found if len(set(found.values())) > 1 else {scene: scene for scene in found}
 
 
 def _capture(scene: Path) -> str:
@@ -227,11 +235,12 @@ def _first(scenes: Mapping[str, Path], limit: int | None) -> tuple[dict[str, Pat
 
 def _matching(matched: FolderMatch) -> list[tuple[str, FileFinding]]:
     found = [
-        (scene, FileFinding("missing", "missing: the folder has no file of this scene.")) for scene in matched.missing
+        (shown(scene), FileFinding("missing", "missing: the folder has no file of this scene."))
+        for scene in matched.missing
     ]
     for path in matched.extra:
-        found.append((path.name, _surplus(path, matched)))
-    return found + [(path.name, _spare(taken)) for path, taken in matched.spare.items()]
+        found.append((shown(path.name), _surplus(path, matched)))
+    return found + [(shown(path.name), _spare(taken)) for path, taken in matched.spare.items()]
 
 
 def _surplus(path: Path, matched: FolderMatch) -> FileFinding:
@@ -242,7 +251,7 @@ def _surplus(path: Path, matched: FolderMatch) -> FileFinding:
 
 
 def _spare(taken: Path) -> FileFinding:
-    return FileFinding("spare", f"not scored, {taken.name} of the same scene is.", scored=True)
+    return FileFinding("spare", f"not scored, {shown(taken.name)} of the same scene is.", scored=True)
 
 
 def _complete(result: ScoreResult) -> bool:
@@ -284,5 +293,5 @@ def _draw(folder: Path, viewing: Protocol, device: str, task: Task) -> None:
         seen = np.nan_to_num(visibility(pair, viewing).cpu().numpy())
     except UsageError as error:
         reason = str(error)
-    title = f"{task.scene}: {task.prediction.name}. Visibility: HDR-VDP-2 as in {viewing.id}"
+    title = f"{shown(task.scene)}: {shown(task.prediction.name)}. Visibility: HDR-VDP-2 as in {viewing.id}"
     write_bytes_atomic(folder / f"{task.scene}.png", map_figure(SceneMaps(prediction, truth, seen, title, reason)))

@@ -46,13 +46,14 @@ def _block(protocol: Protocol, result: ScoreResult) -> str:
     lines = [f"protocol {protocol.id}", f"{'scene':<{width}}" + "".join(f"  {name:>9}" for name in columns)]
     lines += [f"{name:<{width}}" + "".join(f"  {value:9.4f}" for value in row) for name, row in body.items()]
     shown: dict[str, int] = {name: means[name].scenes for name in columns}
-    return "\n".join([*lines, *_notes(places, len(values), result.scenes, shown)])
+    return "\n".join([*lines, *_notes(places, len(values), result, shown)])
 
 
-def _notes(places: int, scored: int, asked: int, defined: Mapping[str, int]) -> Iterator[str]:
+def _notes(places: int, scored: int, result: ScoreResult, defined: Mapping[str, int]) -> Iterator[str]:
     """Say what the means are over; defined : metric -> scenes whose value is no NaN."""
-    if scored < asked:
-        yield f"means of {scored} of {asked} scenes: not comparable with means of all"
+    if scored < result.whole:
+        lacking = f" ({result.scenes} were asked for)" if scored < result.scenes < result.whole else ""
+        yield f"means of {scored} of {result.whole} scenes{lacking}: not comparable with means of all"
     for name, count in defined.items():
         if count == 0:
             yield f"{name}: no mean, undefined (NaN) in each scene"
@@ -106,7 +107,7 @@ def _card(protocol: Protocol, result: ScoreResult) -> dict[str, Any]:
         metric: {**interval._asdict(), "undefined": len(values) - interval.scenes}
         for metric, interval in intervals(protocol, result).items()
     }
-    return {"scenes": values, "means": means, "level": LEVEL, "asked": result.scenes}
+    return {"scenes": values, "means": means, "level": LEVEL, "asked": result.scenes, "published": result.published}
 
 
 def _plain(value: Any) -> Any:

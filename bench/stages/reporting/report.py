@@ -23,7 +23,7 @@ from bench.report.page.page import Figure, Page, PageSection, render
 from bench.report.results.caption import of_codebooks
 from bench.report.results.inputs import Measured, Paper
 from bench.report.results.results import clean, collect
-from bench.report.scores import cross, differences, masks, recipes, scored, support
+from bench.report.scores import cross, differences, incomplete, masks, recipes, scored, support
 from bench.report.scores.summary import facts, findings
 from bench.report.stress import section as stress
 from bench.report.table.writers import to_csv, to_latex, to_markdown
@@ -83,6 +83,10 @@ def run(params: Params, partial: bool = False) -> None:
     sections += pictures.sections(params, scores, measured)
     if params.runs or params.codebook_runs:
         sections.append(_curves(params))
+
+    # Last, so that no table is left out.
+    short = incomplete.incomplete(measured)
+    sections = [replace(one, tables=[incomplete.told(table, short) for table in one.tables]) for one in sections]
 
     # The folders' files, with what each was made from; the page last, when all that it names is there.
     tables = {"support": _Part("support", {"support.md": support.text(supported).encode()})} if supported else {}

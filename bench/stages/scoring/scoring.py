@@ -14,6 +14,7 @@ from bench.core import parallel
 from bench.core.errors import UsageError
 from bench.core.parallel import interrupted
 from bench.core.params import Params
+from bench.core.reading import shown
 from bench.core.scene import Array, Radiance, Scene
 from bench.io.container import CARD, read_scene
 from bench.io.submission import read_radiance
@@ -105,8 +106,9 @@ def score_one(rules: Rules, task: Task) -> Outcome:
         if not rules.examined:
             raise
         return Outcome(findings=(FileFinding("truth", f"its truth is unusable: {error}"),))
+    told: list[str] = []
     try:
-        prediction = read_radiance(task.prediction)
+        prediction = read_radiance(task.prediction, told)
     except UsageError as error:
         if not rules.examined:
             raise
@@ -114,6 +116,7 @@ def score_one(rules: Rules, task: Task) -> Outcome:
     findings = examine(prediction, truth.radiance, rules.trusted) if rules.examined else []
     if not all(finding.scored for finding in findings):
         return Outcome(findings=tuple(findings))
+    findings += [FileFinding("converted", said, scored=True) for said in (*told, *truth.told)]
     if truth.scene is None and (peak := float(truth.radiance.max())) > 1:
         findings.append(FileFinding("range", f"its truth goes up to {peak:.4g}, {ABOVE}", scored=True))
     return _under_all(rules, prediction, truth, findings)
@@ -121,15 +124,20 @@ def score_one(rules: Rules, task: Task) -> Outcome:
 
 def _without_name(said: str, path: Path) -> str:
     """Cut the path that a sentence begins with, and shorten it to the file's name further on."""
-    return said.removeprefix(str(path)).removeprefix(":").strip().replace(str(path), path.name)
+    name = shown(path)
+    return said.removeprefix(name).removeprefix(":").strip().replace(name, shown(path.name))
 
 
 class Truth(NamedTuple):
-    """A truth (H, W, 3) in relative radiance, the scene around it if there is one, and a hash of both."""
+    """A truth (H, W, 3) in relative radiance, the scene around it if there is one, and a hash of both.
+
+    told : sentences on what isn't taken as its file stores it.
+    """
 
     radiance: Array
     scene: Scene | None
     digest: str
+    told: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, path: Path) -> "Truth":
@@ -139,10 +147,12 @@ class Truth(NamedTuple):
             if scene.radiance is None:
                 raise UsageError(f"scene {scene.id!r} has no truth, so nothing can be scored on it.")
             return cls(scene.radiance, scene, sha256((path / CARD).read_bytes()).hexdigest())
-        radiance = read_radiance(path)
+        told: list[str] = []
+        radiance = read_radiance(path, told)
         if faults := [finding for finding in examine(radiance, radiance, trusted=True) if not finding.scored]:
-            raise UsageError(f"{path}: {faults[0].said}")
-        return cls(radiance, None, score_cache.pixels_digest(radiance))
+            raise UsageError(f"{shown(path)}: {faults[0].said}")
+        about = tuple(f"of its truth: {said}" for said in told)
+        return cls(radiance, None, score_cache.pixels_digest(radiance), about)
 
 
 def _under_all(rules: Rules, prediction: Radiance, truth: Truth, findings: list[FileFinding]) -> Outcome:

@@ -38,15 +38,16 @@ def profiles() -> dict[str, Path]:
 def run(params: Params, name: str, out: Path | None = None, limit: int | None = None) -> Path:
     """Write the page on dataset `name` of this profile, or on all datasets of the profile `name`; return its path.
 
+    A dataset that the profile doesn't use may have been prepared by hand.
     out   : default work/<profile>/data/<name>.html.
     limit : only the first scenes of each split.
     UsageError for a name that is neither, and where scenes aren't prepared yet.
     """
     names = [name]
-    if name not in params.datasets:
+    if name not in params.datasets and name not in datasets:
         known = profiles()
         if name not in known:
-            raise unknown_name(f"dataset of profile {params.profile} or profile", name, [*params.datasets, *known])
+            raise unknown_name("dataset or profile", name, [*datasets, *known])
         params = load(known[name])
         names = list(params.datasets)
     sections = [_section(params, dataset, limit) for dataset in names]

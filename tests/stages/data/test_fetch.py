@@ -222,9 +222,9 @@ class TestInPlace:
     def test_a_folder_named_once_is_said_each_time(self, params, tmp_path, capsys):
         said = f"kalantari: read in place from {tmp_path / 'mine'} ({self.NOTE}; delete it to download)\n"
         fetch.run(params(), "kalantari", root=tmp_path / "mine")
-        assert capsys.readouterr().out == said
+        assert (first := capsys.readouterr().out).startswith(said)
         fetch.run(params(), "kalantari", accept_licence=True)
-        assert capsys.readouterr().out == said
+        assert capsys.readouterr().out == first
         with pytest.raises(BenchError):  # two scenes of 89
             fetch.check(params(), "kalantari")
         assert capsys.readouterr().out.startswith(said)

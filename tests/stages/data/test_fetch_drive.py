@@ -112,7 +112,7 @@ def test_archives_that_share_no_names_are_unpacked_together(drive, params, tmp_p
     fetch.run(params, "hu")
     scenes = tmp_path / "store" / "hu" / "unpacked" / "SynHDR_Dataset2"
     assert {"001", "002", "003"} <= {path.name for path in scenes.iterdir()}
-    assert "note" not in capsys.readouterr().out
+    assert "unpack" not in capsys.readouterr().out
 
 
 def test_two_archives_of_one_stem_that_share_names_are_refused(drive, params):

@@ -75,7 +75,7 @@ def test_photographs_come_upright_however_the_camera_was_held(tmp_path, held):
 
 
 def test_exposures_of_a_real_bracket_are_the_times_not_the_bias():
-    times, notes = exposures.of_frames(SHOTS)
+    times, _, notes = exposures.of_frames(SHOTS)
     np.testing.assert_allclose(np.log2(np.array(times) / times[0]), [0, 1.966, 4.966], atol=0.001)
     assert notes == []
 
@@ -213,7 +213,7 @@ class TestRefusals:
         for name in names:
             Image.new("RGB", (16, 16)).save(tmp_path / name)
         with pytest.raises(
-            UsageError, match=r"takes 3 frames, 5 were given; pass those 2 EV apart: 0\.png 2\.png 4\.png"
+            UsageError, match=r"5 were given\. These cover the range: 0\.png 2\.png 4\.png \(\+0\.00 \+2\.00 \+4\.00 EV"
         ):
             ask(*(tmp_path / n for n in names), exposures="0ev,1ev,2ev,3ev,4ev", method="ahdrnet", weights=weights)
 
@@ -260,11 +260,11 @@ class TestExif:
 
     def test_iso_and_aperture_count(self, tmp_path):
         base = {"TIME": 0.01, "APERTURE": 4.0, "SPEED": 100}
-        times, _ = self.read(tmp_path, base, {**base, "SPEED": 400}, {**base, "APERTURE": 2.0})
+        times, _, _ = self.read(tmp_path, base, {**base, "SPEED": 400}, {**base, "APERTURE": 2.0})
         np.testing.assert_allclose(np.array(times) / times[0], [1, 4, 4])
 
     def test_what_no_frame_tells_is_taken_as_equal_and_said(self, tmp_path):
-        times, notes = self.read(tmp_path, {"TIME": 0.01}, {"TIME": 0.04})
+        times, _, notes = self.read(tmp_path, {"TIME": 0.01}, {"TIME": 0.04})
         assert times[1] / times[0] == pytest.approx(4)
         assert [note.split()[0] for note in notes] == ["speed", "aperture"]
 

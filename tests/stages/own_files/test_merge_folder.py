@@ -1,6 +1,9 @@
 """Merge a folder: what may stand in it beside the frames."""
 
+import io
+import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +12,9 @@ from PIL import Image
 
 from bench.core.errors import UsageError
 from bench.core.params import load
+from bench.core.registry import methods
 from bench.data import exposures
+from bench.data.user_bracket import read_bracket
 from bench.io.radiance import read_exr
 from bench.stages.own_files import merge
 from bench.stages.own_files.merge import MergeRequest, frames_of
@@ -84,6 +89,94 @@ def test_a_frame_is_never_replaced_by_the_preview(bracket, ask, tmp_path, told):
     with pytest.raises(UsageError, match=r"--preview .* is one of the frames; choose another name"):
         ask(preview=preview, force=True)
     assert preview.read_bytes() == before and not (tmp_path / "out.exr").exists()
+
+
+def test_the_pairing_of_frames_and_exposures_is_printed(bracket, ask, capsys):
+    """Also where it is refused: then it is what one looks at first."""
+    ask(exposures="1/320,1/80,1/20")
+    assert capsys.readouterr().out.splitlines()[:3] == [
+        "1.png: +0.00 EV: 1/320 (--exposures)",
+        "2.png: +2.00 EV, the reference: 1/80 (--exposures)",
+        "3.png: +4.00 EV: 1/20 (--exposures)",
+    ]
+    (bracket / "exposure.txt").write_text("# EV\n3.png 0\n2.png 2\n1.png 4\n")
+    with pytest.raises(UsageError, match=r"frame 2 \(2\.png\) isn't brighter than frame 1 \(3\.png\)"):
+        ask(force=True)
+    assert "1.png: +4.00 EV: 4 (exposure.txt, line 4)" in capsys.readouterr().out
+
+
+def test_inverse_times_are_told(bracket, ask):
+    (bracket / "exposure.txt").rename(bracket / "exposure_times.txt").write_text("1.png 320\n2.png 80\n3.png 20\n")
+    with pytest.raises(
+        UsageError, match=r"may be|are the exposures inverse \(320 for 1/320 s, as in lists for OpenCV\)"
+    ):
+        ask()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
+def test_only_files_are_frames(bracket, tmp_path, kind):
+    path = tmp_path / "x.png"
+    {"pipe": os.mkfifo, "folder": Path.mkdir, "device": lambda path: path.symlink_to("/dev/zero")}[kind](path)
+    request = MergeRequest(frames=(*frames(bracket), path), method="triangle-merge", out=tmp_path / "o.exr")
+    with pytest.raises(UsageError, match=r"x\.png: this is a"):
+        merge.run(load(ROOT / "profiles/smoke/params.yaml"), request)
+
+
+class TestNames:
+    """Names of files come in every script and length."""
+
+    @pytest.fixture
+    def run(self, bracket, tmp_path, monkeypatch):
+        """Merge with the command line, whose standard output has an encoding; return the code and what it printed."""
+        from bench import __main__
+
+        def run(name, encoding, *words):
+            printed = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+            monkeypatch.chdir(tmp_path)
+            monkeypatch.setattr(sys, "stdout", printed)
+            monkeypatch.setattr(
+                sys, "argv", ["bench", *words, "merge", "bracket", "--method", "triangle-merge", "-o", name]
+            )
+            with pytest.raises(SystemExit) as end:
+                __main__.main()
+            printed.flush()
+            return end.value.code or 0, printed.buffer.getvalue().decode(encoding)
+
+        return run
+
+    @pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252", "utf-8", "shift-jis"])
+    @pytest.mark.parametrize("quiet", [(), ("--quiet",)])
+    def test_what_the_terminal_cannot_show_is_escaped(self, run, bracket, tmp_path, encoding, quiet):
+        name = "\u00b2\u6771\u4eac\U0001f600 \u2212"
+        (bracket / "2.png").rename(bracket / f"{name}.png")
+        (bracket / "exposure.txt").write_text(f"1.png 0\n{name}.png 2\n3.png 4\n", encoding="utf-8")
+        code, printed = run(f"{name}.exr", encoding, *quiet)
+        assert code == 0 and (tmp_path / f"{name}.exr").exists()
+        assert quiet or r"\U0001f600" in printed or name in printed
+
+    def test_names_as_long_as_disks_take_are_written(self, run, tmp_path):
+        name = f"{'n' * 251}.exr"
+        assert run(name, "utf-8")[0] == 0 and (tmp_path / name).exists()
+
+    @pytest.mark.parametrize("words", [(), ("--params", "p" * 300)])
+    def test_names_beyond_what_disks_take_end_in_a_sentence(self, run, capsys, words):
+        code, _ = run("n" * 300 + ("" if words else ".exr"), "utf-8", *words)
+        said = capsys.readouterr().err
+        assert code == 2 and ("this name is too long" in said or "can't be read" in said or "not found" in said)
+        assert len(said.splitlines()) == 1
+
+
+def test_frames_that_cover_the_range_are_advised(bracket, tmp_path):
+    """Of seven frames, 1 EV apart, not the longest three: the shortest of those is saturated."""
+    light = np.random.default_rng(0).random((16, 24, 3))
+    for ev in range(7):
+        frame = np.rint(255 * np.clip(light * 2**ev, 0, 1) ** (1 / 2.2)).astype(np.uint8)
+        Image.fromarray(frame).save(bracket / f"{ev + 1}.png")
+    scene = read_bracket("s", [bracket / f"{n}.png" for n in range(1, 8)], [2.0**ev for ev in range(7)])
+    with pytest.raises(
+        UsageError, match=r"takes 3 frames, 7 were given\. These cover the range: 1\.png \d\.png \d\.png .*EV; "
+    ):
+        merge._check_count(methods["ahdrnet"], scene)
 
 
 @pytest.mark.parametrize("stated", ["", "0ev,2ev,4ev"])

@@ -8,6 +8,7 @@ import pytest
 from bench.io.container import list_scenes
 from bench.io.radiance import read_exr, write_exr
 from bench.stages import layout
+from bench.stages.own_files import score as stage
 
 
 @pytest.fixture
@@ -39,6 +40,18 @@ def test_json_counts_them(score, negative, capsys):
     assert card["asked"] == 2
     counts = {metric: (mean["scenes"], mean["undefined"]) for metric, mean in card["means"].items()}
     assert counts["psnr-mu"] == (1, 1) and counts["psnr-l"] == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [((), "means of 2 of 15 scenes: not"), (("--limit", "1"), "means of 1 of 15 scenes: not")],
+)
+def test_a_set_of_which_only_a_part_was_prepared_is_counted(score, ours, monkeypatch, capsys, words, said):
+    monkeypatch.setattr(stage, "published_scenes", lambda params, dataset: 15 if dataset == "panoramas" else None)
+    assert score(ours[0], *words) == 0
+    assert any(line.startswith(said) for line in capsys.readouterr().out.splitlines())
+    score(ours[0], *words, "--json")
+    assert json.loads(capsys.readouterr().out)["protocols"].popitem()[1]["published"] == 15
 
 
 WORDS = ("--protocol", "lrt-hdr", "--protocol", "hdr-transformer")

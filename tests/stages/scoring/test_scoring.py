@@ -220,10 +220,10 @@ def test_several_processes_give_the_same_bytes(tasks, rules, monkeypatch, tmp_pa
 def test_what_was_done_before_an_interruption_is_kept(tasks, rules, computed, monkeypatch):
     read = scoring.read_radiance
 
-    def interrupted(path):
+    def interrupted(path, told=None):
         if path == tasks[2].prediction:
             raise KeyboardInterrupt
-        return read(path)
+        return read(path, told)
 
     monkeypatch.setattr(scoring, "read_radiance", interrupted)
     with pytest.raises(KeyboardInterrupt):

@@ -10,7 +10,9 @@ from PIL import Image
 from bench.core.errors import UsageError
 from bench.io.container import list_scenes
 from bench.stages import layout
+from bench.stages.data import fetch, prepare
 from bench.stages.tools import data_report
+from tests.data import builders
 
 
 @pytest.fixture
@@ -60,8 +62,18 @@ def test_a_profiles_name_stands_for_all_its_sets(page, workshop, monkeypatch):
     assert page("tiny").replace("--dataset tiny", "--dataset panoramas") == page()
 
 
+def test_a_set_that_the_profile_does_not_use_has_a_page(site, tmp_path):
+    builders.kalantari(tmp_path / "mine" / "hall")
+    with pytest.raises(UsageError, match=r"doesn't exist yet\. Make it with: python -m bench prepare folder$"):
+        data_report.run(site.params, "folder", tmp_path / "page.html")
+    fetch.run(site.params, "folder", root=tmp_path / "mine")
+    prepare.run(site.params, "folder")
+    page = data_report.run(site.params, "folder", tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<b>hall</b>" in page and "data report --dataset folder" in page
+
+
 def test_an_unknown_name_is_answered(page):
-    with pytest.raises(UsageError, match=r"no dataset of profile tiny or profile is called 'panorama'\. Did you mean"):
+    with pytest.raises(UsageError, match=r"no dataset or profile is called 'panorama'\. Did you mean"):
         page("panorama")
 
 

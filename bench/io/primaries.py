@@ -1,0 +1,110 @@
+"""Colours that a file's header gives other primaries than BT.709, as files of other programs do.
+
+References: SMPTE RP 177 (matrices of primaries), ICC.1 annex E (Bradford).
+"""
+
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.core.errors import UsageError
+from bench.core.reading import shown
+from bench.core.scene import Radiance
+from bench.io.decoding import quiet
+
+AGREES = 2e-3
+"""Chromaticities nearer than this are the same: writers round them to two or three digits."""
+
+BT709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
+"""Chromaticities x, y of red, green, blue and white that every array of ours has (ITU-R BT.709)."""
+
+XYZ = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
+"""Chromaticities of the axes of CIE XYZ: values in them are no mixture of lights, and have no white of their own."""
+
+BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+"""XYZ to cone responses, in which whites are exchanged (K. M. Lam, 1985; the ICC's choice)."""
+
+OURS = ("srgb", "709")
+"""Words in the names of profiles that have the primaries of BT.709."""
+
+TINY_SRGB = "c2"
+"""Name of a short sRGB profile that many pictures from the web have."""
+
+
+def to_bt709(path: Path, radiance: Radiance, chromaticities: tuple[float, ...], told: list[str]) -> Radiance:
+    """Return linear RGB (H, W, 3) of other primaries as BT.709; values stay where they are the same.
+
+    chromaticities : x, y of red, green, blue and white.
+    told           : gets a sentence, without the file's name, if values are converted.
+
+    White becomes white (Bradford), but for XYZ, whose values are the light itself. UsageError for impossible ones.
+    """
+    if np.allclose(chromaticities, BT709, rtol=0, atol=AGREES):
+        return radiance
+    words = " ".join(f"{value:.4g}" for value in chromaticities)
+    try:
+        with np.errstate(all="ignore"):
+            matrix = np.linalg.inv(_to_xyz(BT709)) @ _whites(chromaticities) @ _to_xyz(chromaticities)
+        if not np.isfinite(matrix).all():
+            raise np.linalg.LinAlgError
+    except (np.linalg.LinAlgError, ZeroDivisionError) as error:  # on one line, or a white without light
+        raise UsageError(
+            f"{shown(path)}: its primaries and white ({words}, as x y each) span no colours; expected those of BT.709 "
+            "or of another space. Correct its header."
+        ) from error
+    told.append(f"its colours have other primaries ({words}, as x y of red, green, blue, white); converted to BT.709.")
+    with np.errstate(all="ignore"):  # NaN and infinity are named by whoever asks for radiance
+        return np.asarray(radiance.astype(np.float64) @ matrix.T, np.float32)
+
+
+def _to_xyz(chromaticities: tuple[float, ...]) -> NDArray[np.float64]:
+    """Return the matrix that turns RGB of these primaries into XYZ, white being (1, 1, 1) with Y = 1."""
+    if np.allclose(chromaticities[:6], XYZ):
+        return np.eye(3)
+    primaries = np.stack([_light(*chromaticities[i : i + 2]) for i in (0, 2, 4)], axis=-1)
+    matrix = np.asarray(primaries * np.linalg.solve(primaries, _white(chromaticities)))
+    if not np.linalg.cond(matrix) < 1e6:
+        raise np.linalg.LinAlgError
+    return matrix
+
+
+def _white(chromaticities: tuple[float, ...]) -> NDArray[np.float64]:
+    x, y = chromaticities[6:]
+    return _light(x, y) / y
+
+
+def _light(x: float, y: float) -> NDArray[np.float64]:
+    return np.array([x, y, 1 - x - y])
+
+
+def _whites(chromaticities: tuple[float, ...]) -> NDArray[np.float64]:
+    """Return the matrix that turns XYZ under one white into XYZ under that of BT.709."""
+    if np.allclose(chromaticities[:6], XYZ):
+        return np.eye(3)
+    cones = (BRADFORD @ _white(BT709)) / (BRADFORD @ _white(chromaticities))
+    return np.asarray(np.linalg.inv(BRADFORD) @ (cones[:, None] * BRADFORD))
+
+
+def profile_name(icc: bytes) -> str:
+    """Return what a colour profile (ICC) calls itself; "" for none.
+
+    A profile without a readable name is told by its hash: equal profiles have equal names.
+    """
+    if not icc:
+        return ""
+    from PIL import ImageCms
+
+    try:
+        with quiet():
+            name = " ".join(ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(BytesIO(icc))).split())
+    except Exception:  # LittleCMS refuses damaged ones, in several ways
+        name = ""
+    return shown(name) or f"without a name ({sha256(icc).hexdigest()[:8]})"
+
+
+def is_bt709(name: str) -> bool:
+    """Tell by its name whether a profile has the primaries of BT.709, which are those of sRGB; true for none."""
+    return not name or name == TINY_SRGB or any(word in name.lower() for word in OURS)

@@ -1,0 +1,152 @@
+"""TIFFs: one set of checks for frames and for radiance, and each kind called what it is."""
+
+import numpy as np
+import pytest
+import tifffile
+
+from bench.core.errors import UsageError
+from bench.io.ldr import read_frame
+from bench.io.submission import read_radiance
+
+PIXELS = np.random.default_rng(0).random((20, 37, 3), np.float32)
+
+READERS = {"radiance": (read_radiance, PIXELS), "frame": (read_frame, (PIXELS * 65535).astype(np.uint16))}
+
+
+def changed(path, tag, *values):
+    """Overwrite the first values of a tag in place."""
+    with tifffile.TiffFile(path) as file:
+        found = file.pages[0].tags[tag]
+        size = {3: 2, 4: 4, 16: 8}[int(found.dtype)]
+    with path.open("r+b") as file:
+        file.seek(found.valueoffset)
+        file.write(b"".join(value.to_bytes(size, "little") for value in values))
+
+
+LAYOUTS = {
+    "strips": {"rowsperstrip": 4},
+    "one strip": {"rowsperstrip": 20},
+    "tiles": {"tile": (16, 16)},
+    "deflated strips": {"rowsperstrip": 4, "compression": "zlib"},
+    "deflated tiles": {"tile": (16, 16), "compression": "zlib"},
+    "big": {"rowsperstrip": 4, "bigtiff": True},
+}
+
+
+@pytest.mark.parametrize("value", [0, 4])
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+@pytest.mark.parametrize("tag", ["Offsets", "ByteCounts"])
+@pytest.mark.parametrize("reader", READERS)
+def test_a_part_that_was_never_written_is_not_black(tmp_path, reader, tag, layout, value):
+    read, pixels = READERS[reader]
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", **layout)
+    np.testing.assert_array_equal(read(tmp_path / "a.tif"), pixels)
+    changed(tmp_path / "a.tif", ("Tile" if "tile" in layout else "Strip") + tag, value)
+    with pytest.raises(UsageError, match=r"a\.tif: damaged or cut short \(") as caught:
+        read(tmp_path / "a.tif")
+    if value == 0:
+        assert "a part of its pixels was never written" in str(caught.value)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_parts_outside_the_file_or_in_one_place_are_damage(tmp_path, reader):
+    read, pixels = READERS[reader]
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", rowsperstrip=4)
+    whole = (tmp_path / "a.tif").read_bytes()
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        second = file.pages[0].dataoffsets[1]
+    for value, words in ((len(whole) - 10, "its pixels are cut short"), (second, "parts of its pixels overlap")):
+        (tmp_path / "a.tif").write_bytes(whole)
+        changed(tmp_path / "a.tif", "StripOffsets", value)
+        with pytest.raises(UsageError, match=words):
+            read(tmp_path / "a.tif")
+
+
+COLOURS = [
+    ("SEPARATED", "CMYK"), ("CIELAB", "CIELAB"), ("MINISWHITE", "grey, 0 being white"), ("LOGLUV", "LogLuv"),
+    ("PALETTE", "a palette"), ("CFA", "a camera's raw mosaic"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("colours", "words"), COLOURS)
+@pytest.mark.parametrize("reader", READERS)
+def test_other_colours_are_called_what_they_are(tmp_path, reader, colours, words):
+    read, pixels = READERS[reader]
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb")
+    changed(tmp_path / "a.tif", "PhotometricInterpretation", int(tifffile.PHOTOMETRIC[colours]))
+    with pytest.raises(UsageError, match=rf"a\.tif: colours are stored as {words}.*; expected RGB. Convert it"):
+        read(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("orientation", [2, 3, 6, 8])
+@pytest.mark.parametrize("reader", READERS)
+def test_turned_rows_are_refused(tmp_path, reader, orientation):
+    read, pixels = READERS[reader]
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", extratags=[(274, 3, 1, orientation, True)])
+    with pytest.raises(UsageError, match=rf"stored turned \(TIFF orientation {orientation}\); turn the pixels"):
+        read(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_several_pages_are_counted(tmp_path, reader):
+    read, pixels = READERS[reader]
+    tifffile.imwrite(tmp_path / "a.tif", np.stack([pixels] * 3), photometric="rgb")
+    with pytest.raises(UsageError, match="holds 3 pictures; expected a TIFF of one"):
+        read(tmp_path / "a.tif")
+
+
+def test_the_logarithms_that_opencv_writes_by_default_are_named(tmp_path):
+    import cv2
+
+    cv2.imwrite(str(tmp_path / "a.tif"), PIXELS, [cv2.IMWRITE_TIFF_COMPRESSION, 34676])
+    with pytest.raises(UsageError, match=r"colours are stored as LogLuv \(logarithms"):
+        read_radiance(tmp_path / "a.tif")
+
+
+def test_differences_of_floats_are_named_and_deflate_alone_is_not_advised(tmp_path):
+    bits = PIXELS.view(np.int32)  # whose SampleFormat is written; unsigned is what a file without it means
+    tifffile.imwrite(tmp_path / "a.tif", bits, photometric="rgb", compression="zlib", predictor=True)
+    changed(tmp_path / "a.tif", "Predictor", 3)
+    changed(tmp_path / "a.tif", "SampleFormat", 3, 3, 3)
+    with pytest.raises(UsageError, match=r"differences \(predictor 3, floating point\).*Deflate and no predictor"):
+        read_radiance(tmp_path / "a.tif")
+
+
+def test_a_part_that_inflates_beyond_its_picture_is_refused(tmp_path, monkeypatch):
+    import zlib
+
+    from bench.io import tiff
+
+    monkeypatch.setattr(tiff, "AT_ONCE", 1 << 20)
+    tifffile.imwrite(tmp_path / "a.tif", PIXELS, photometric="rgb", compression="zlib", rowsperstrip=20)
+    bomb = zlib.compress(bytes(4 << 20))
+    data = (tmp_path / "a.tif").read_bytes()
+    (tmp_path / "a.tif").write_bytes(data + bomb)
+    changed(tmp_path / "a.tif", "StripOffsets", len(data))
+    changed(tmp_path / "a.tif", "StripByteCounts", len(bomb))
+    with pytest.raises(UsageError, match="a part of its pixels is larger than the header says"):
+        read_radiance(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("profile", ["Adobe RGB (1998)", "sRGB built-in"])
+def test_a_profile_of_other_colours_is_told(tmp_path, monkeypatch, profile):
+    from PIL import ImageCms
+
+    monkeypatch.setattr(ImageCms, "getProfileDescription", lambda _: f"{profile}\n")
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    tifffile.imwrite(tmp_path / "a.tif", PIXELS, photometric="rgb", iccprofile=icc)
+    told: list[str] = []
+    np.testing.assert_array_equal(read_radiance(tmp_path / "a.tif", told), PIXELS)
+    wide = "it has the colour profile Adobe RGB (1998); it isn't applied, its values are taken for linear BT.709."
+    assert told == ([wide] if "Adobe" in profile else [])
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_part_of_gigabytes_is_not_read(tmp_path, reader):
+    read, pixels = READERS[reader]
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", compression="zlib", rowsperstrip=20)
+    with (tmp_path / "a.tif").open("r+b") as file:
+        file.truncate(1 << 34)  # a hole: no byte of it is stored
+    changed(tmp_path / "a.tif", "StripByteCounts", 4_000_000_000)
+    with pytest.raises(UsageError, match="longer than pixels can be"):
+        read(tmp_path / "a.tif")
