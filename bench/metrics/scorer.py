@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 class Scorer:
     """A prediction and its truth (H, W, 3), linear relative radiance, and what has been computed of them.
 
+    images : both, as float32 tensors.
+
     It keeps the scores of all protocols, and the pair of the last region and values that were asked for: protocols that
     share these should come one after the other.
     """
@@ -26,7 +28,7 @@ class Scorer:
     def __init__(self, pred: Image, truth: Image) -> None:
         """Check both images; NaN, infinity (also after rounding to float32) or unequal shapes raise UsageError."""
         x, y = (image.to(torch.float32) for image in pair(pred, truth))
-        self._images = refuse_non_finite(x, "prediction"), refuse_non_finite(y, "truth")
+        self.images = refuse_non_finite(x, "prediction"), refuse_non_finite(y, "truth")
         self._scores: dict[Hashable, float] = {}
         self._prepared: Hashable = None
         self._pair: ImagePair
@@ -54,7 +56,7 @@ class Scorer:
     def pair(self, protocol: "Protocol") -> ImagePair:
         """Both images as the protocol's metrics see them."""
         if self._prepared != (protocol.region, protocol.values):
-            self._pair = ImagePair.prepared(*self._images, protocol)
+            self._pair = ImagePair.prepared(*self.images, protocol)
             self._prepared = protocol.region, protocol.values
         return self._pair
 

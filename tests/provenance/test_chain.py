@@ -74,9 +74,17 @@ STAGE2 = {"steps": 60, "lr": 0.001}
 @pytest.mark.parametrize(
     ("card", "ran", "said"),
     [
-        ({}, {"plan.stage2": STAGE2, "plan.recipe": "common", "plan.head": "x"}, {"recipe": "common", "stage2": STAGE2}),
+        (
+            {},
+            {"plan.stage2": STAGE2, "plan.recipe": "common", "plan.head": "x"},
+            {"recipe": "common", "stage2": STAGE2},
+        ),
         ({}, {"stage2": STAGE2, "patches": {"size": 32}}, {"stage2": STAGE2, "patches": {"size": 32}}),
-        ({"settings": {"lr": 0.5}, "patches": {"size": 8}}, {"plan.stage2": STAGE2}, {"lr": 0.5, "patches": {"size": 8}}),
+        (
+            {"settings": {"lr": 0.5}, "patches": {"size": 8}},
+            {"plan.stage2": STAGE2},
+            {"lr": 0.5, "patches": {"size": 8}},
+        ),
         ({"recipe": "published"}, {"plan.stage2": STAGE2, "plan.recipe": "common"}, {"recipe": "common"}),
         ({}, {}, {}),
     ],
