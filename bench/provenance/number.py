@@ -12,6 +12,7 @@ import pandas as pd
 from bench.core.errors import UsageError, unknown_name
 from bench.core.params import Params
 from bench.core.registry import metrics
+from bench.io.tables import unquoted
 from bench.report.scores import masks, scored
 
 FORM = "expected FILE:ROW:COLUMN, such as reports/demo/tables/table3.csv:olc-64:psnr_mu"
@@ -145,7 +146,7 @@ def read_table(file: Path) -> list[Record]:
         raise UsageError(f"{file} isn't a CSV file in UTF-8 ({error}); make the report again.") from error
     if any(None in row or None in row.values() for row in rows):
         raise UsageError(f"{file}: a row has more or fewer cells than the header; make the report again.")
-    return rows
+    return [{name: unquoted(cell) for name, cell in row.items()} for row in rows]
 
 
 def find_cell(file: Path, row: str, column: str, dataset: str | None = None) -> TableCell:

@@ -2,7 +2,7 @@
 
 from bench.core.params import Params
 from bench.io.files import write_json_atomic, write_text_atomic
-from bench.io.tables import read_scores
+from bench.io.tables import quoted, read_scores
 from bench.report.results.results import clean, collect, nested
 from bench.stages import layout
 
@@ -17,5 +17,6 @@ def run(params: Params) -> None:
         layout.need(params, layout.scores(params, name), f"evaluate {name}") for name in sorted(params.evaluations)
     ]
     scores = clean(read_scores(files))
-    write_text_atomic(params.reports / "scores.csv", scores.to_csv(index=False, lineterminator="\n", na_rep="nan"))
+    safe = scores.assign(**{name: scores[name].map(quoted) for name in scores.columns if name != "value"})
+    write_text_atomic(params.reports / "scores.csv", safe.to_csv(index=False, lineterminator="\n", na_rep="nan"))
     write_json_atomic(params.reports / "metrics.json", nested(collect(scores)))
