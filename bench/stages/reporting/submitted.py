@@ -6,6 +6,8 @@ import pandas as pd
 
 from bench.core.errors import UsageError
 from bench.io.tables import read_scores
+from bench.report.results.inputs import Measured
+from bench.report.results.paired import PRIMARY
 from bench.report.results.results import Summary, collect
 from bench.stages import layout
 
@@ -35,6 +37,22 @@ def read(scores: pd.DataFrame) -> tuple[dict[tuple[str, str], Summary], list[str
                 "table mixes profiles or protocols."
             )
     return found, notes
+
+
+def places(measured: Measured) -> list[str]:
+    """Return where each submission stands among the rows of its data set in PSNR-mu, a line each."""
+    lines = []
+    for (name, dataset), result in measured.submitted.items():
+        if (value := result.values.get(PRIMARY)) is None:
+            continue
+        rows = [
+            one for (_, tested), one in (*measured.results.items(), *measured.submitted.items()) if tested == dataset
+        ]
+        known = [one.values[PRIMARY] for one in rows if PRIMARY in one.values]
+        apart = "".join(f" ({note})" for note in measured.fewer(name, dataset))
+        place = 1 + sum(other > value for other in known)
+        lines.append(f"{name} on {dataset}: {PRIMARY} {value:.2f} dB, place {place} of {len(known)} rows{apart}")
+    return lines
 
 
 def _where(profile: str, dataset: str, protocol: str) -> str:

@@ -1,6 +1,7 @@
 import json
 import platform
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from bench.core.errors import UsageError
-from bench.io.tables import read_scores
+from bench.io.tables import ScoreRow, read_scores, write_scores
+from bench.stages import layout
 from bench.stages.reporting import report
 from bench.stages.scoring import summarize
 from tests.report.conftest import QUALITY, fill, parameters, variant, write_score_files
@@ -168,7 +170,51 @@ def test_a_report_is_not_replaced_by_one_that_would_lack_its_parts(tiny, monkeyp
         report.run(tiny)
     assert files(tiny.reports) == before
     report.run(tiny, partial=True)
-    assert files(tiny.reports) != before
+    assert files(tiny.reports) == before
+    assert {"index.html", "tables/table1.csv", "tables/provenance.json"} <= set(files(tiny.work / "report"))
+
+
+def test_a_partial_report_takes_what_git_tracks_for_weights_and_ranks_submissions(tiny, tmp_path, monkeypatch, capsys):
+    undrawn(monkeypatch)
+    summarize.run(tiny)
+    report.run(tiny)
+    before, whole = files(tiny.reports), (tiny.reports / "tables" / "table1.csv").read_text()
+    shutil.rmtree(tiny.work)  # a fresh clone
+    report.run(tiny, partial=True, out=tmp_path / "mine")
+    assert (tmp_path / "mine" / "tables" / "table1.csv").read_text() == whole
+    rows = read_scores([tiny.reports / "scores.csv"]).query("variant == 'full'")
+    changed = {"method": "submitted", "variant": "my-net", "trainset": "", "value": rows["value"] + 1}
+    write_scores(
+        layout.submissions() / "my-net.csv", [ScoreRow(*row) for row in rows.assign(**changed).itertuples(index=False)]
+    )
+    capsys.readouterr()
+    report.run(tiny, partial=True, out=tmp_path / "mine")
+    said = capsys.readouterr().out.splitlines()
+    assert "learned rows of Table 1 reach" in said[0]
+    assert said[1].startswith("my-net on panoramas: psnr-mu 35.20 dB, place 1 of ")
+    assert said[-1] == f"page: {tmp_path / 'mine' / 'index.html'}"
+    assert f" tables in {tmp_path / 'mine' / 'tables'}, " in said[-2]
+    assert "panoramas,my-net,submitted" in (tmp_path / "mine" / "tables" / "table1.csv").read_text()
+    assert files(tiny.reports) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("reports/tiny", "lies in reports/"),
+        ("reports/new", "lies in reports/"),
+        ("mine", "holds files that are no report"),
+        ("mine/photo.png", "is an existing file"),
+    ],
+)
+def test_a_report_elsewhere_replaces_nobodys_files(bare, name, words):
+    Path("mine/figures").mkdir(parents=True)
+    for file in ("mine/photo.png", "mine/figures/photo.png"):
+        Path(file).touch()
+    before = files(Path())
+    with pytest.raises(UsageError, match=f"^--out {name} {words}"):
+        report.run(bare, partial=True, out=Path(name))
+    assert files(Path()) == before
 
 
 def test_leftovers_of_an_earlier_report_go_and_views_are_copied(bare, monkeypatch):
