@@ -161,9 +161,13 @@ def source(params: "Params", name: str) -> Finding:
 
 def cache() -> Finding:
     """Tell how DVC links files from its cache into the work tree."""
-    from dvc.repo import Repo
+    from bench.repository.project import opened
 
-    types = Repo(str(ROOT)).cache.local.cache_types
+    try:
+        with opened(ROOT) as repo:
+            types = repo.cache.local.cache_types
+    except UsageError as error:
+        return Finding("fail", "dvc cache", str(error))
     return Finding("ok", "dvc cache", f"link types in order of preference: {', '.join(types)}")
 
 
@@ -186,7 +190,9 @@ def stages(pipeline: Path) -> Finding:
     command = [sys.executable, "-m", "dvc", "status", str(pipeline)]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode != 0:
-        return Finding("fail", "stages", f"dvc status failed: {answer.stderr.strip().splitlines()[-1]}")
+        told = [line.strip() for line in answer.stderr.splitlines() if line.strip()]
+        errors = [line.removeprefix("ERROR: ") for line in told if line.startswith("ERROR: ")] or told
+        return Finding("fail", "stages", f"dvc status failed: {errors[-1] if errors else 'it says nothing'}")
     names = [line.rstrip(":") for line in answer.stdout.splitlines() if line.endswith(":") and line[0] not in " \t"]
     if not names:
         return Finding("ok", "stages", "up to date")
