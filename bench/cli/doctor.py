@@ -1,6 +1,7 @@
 """`doctor`: whether this machine, this checkout and this profile are fit to run."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import typer
 
 from bench.cli.settings import ROOT, Settings, workplace
 from bench.core.errors import UsageError
+from bench.core.reading import lines, read_text, shown
 
 if TYPE_CHECKING:
     from bench.core.params import Params
@@ -76,10 +78,17 @@ def libraries(lock: Path) -> Finding:
     """Compare installed versions with the lock file; other versions are allowed, numbers may then differ."""
     from importlib.metadata import distributions
 
-    lines = [line for line in lock.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    try:
+        wanted_lines = [line for _, line in lines(read_text(lock))]
+    except UsageError as error:
+        return Finding("fail", "libraries", str(error))
+    unread = [line for line in wanted_lines if not re.fullmatch(r"[^=\s]+==[^=\s]+", line)]
+    if unread:
+        said = f"{lock.name}: {shown(repr(unread[0]))} is no line such as numpy==2.4.6; restore the file from git"
+        return Finding("fail", "libraries", said)
     installed = {d.name.lower().replace("_", "-"): d.version.split("+")[0] for d in distributions()}
     differing = []
-    for name, wanted in (line.split("==") for line in lines):
+    for name, wanted in (line.split("==") for line in wanted_lines):
         found = installed.get(name.lower().replace("_", "-"))
         if found is not None and found != wanted:
             differing.append(f"{name} {found} (locked: {wanted})")

@@ -1,6 +1,5 @@
 """The records of a report's inputs: on this disk, in its provenance.json and in dvc.lock."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.core.errors import UsageError
 from bench.core.params import Params
+from bench.core.reading import read_json
 from bench.io.tables import read_scores
 from bench.report.results.results import Summary, clean, collect
 from bench.report.trace import digests, origins, provenance
@@ -69,7 +68,7 @@ class Evidence:
     @cached_property
     def provenance(self) -> dict[str, Any]:
         """The content of provenance.json, {} where an older version made it; a damaged file raises UsageError."""
-        return _json(self.provenance_file) if self.provenance_file.exists() else {}
+        return read_json(self.provenance_file) if self.provenance_file.exists() else {}
 
     @property
     def scores_file(self) -> Path:
@@ -129,13 +128,13 @@ class Evidence:
             file = layout.foreign_card(self.params, self.params.evaluations[name])
         else:
             file = {"runs": layout.weights, "codebooks": layout.codebook}[group](self.params, name).with_suffix(".json")
-        return _json(file) if file.exists() else dict(self.recorded(group, name).get("card", {}))
+        return read_json(file) if file.exists() else dict(self.recorded(group, name).get("card", {}))
 
     @cached_property
     def sizes(self) -> dict[str, Any]:
         """Variant -> counted parameters and multiply-adds, {} where they are neither here nor recorded."""
         file = layout.sizes(self.params)
-        return _json(file) if file.exists() else dict(self.provenance.get("sizes", {}))
+        return read_json(file) if file.exists() else dict(self.provenance.get("sizes", {}))
 
     def file(self, stage: str, path: Path, recorded: str | None) -> dict[str, Any]:
         """Return what is known of a stage's file or folder: its hashes, and whether this disk holds the same.
@@ -149,11 +148,3 @@ class Evidence:
             known["here"] = "present" if recorded is None else "as recorded" if now == recorded else "changed since"
             known["sha256"] = recorded or now
         return known
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, ValueError) as error:
-        raise UsageError(f"{file} isn't JSON ({error}); make the report again, or restore it from git.") from error
-    return content
