@@ -8,6 +8,7 @@ import torch
 from bench.core.errors import UsageError
 from bench.core.metric import MetricCard
 from bench.core.registry import metrics, sections
+from bench.metrics.checks import need_floats
 from bench.metrics.images import Image, pair, refuse_non_finite
 from bench.metrics.masks import Mask
 from bench.metrics.pair import ImagePair, prepared_mask
@@ -71,8 +72,8 @@ def score(card: MetricCard, pred: Image, truth: Image, *, mask: Image | None = N
 
     mask     : (H, W) bool, the pixels that count; None for all.
     settings : fields of the metric's sections that differ from their defaults, such as `peak` or `peak_luminance`.
-    Images aren't rounded to float32 first, as protocols do. NaN, infinity, unequal shapes or a bad setting raise
-    UsageError.
+    Images aren't rounded to float32 first, as protocols do, and their range isn't looked at, as `peak` may be another.
+    NaN, infinity, unequal shapes, integers where the domain isn't linear, or a bad setting raise UsageError.
     """
     from bench.metrics.protocol import Protocol, said
 
@@ -89,6 +90,9 @@ def score(card: MetricCard, pred: Image, truth: Image, *, mask: Image | None = N
     about = {"schema_version": 1, "name": card.name, "version": 1, "title": "defaults", "source": "defaults"}
     with said(card.name):
         protocol = Protocol.model_validate({**about, "metrics": [card.name], **content})
+    if card.domain != "linear":  # there code values aren't just on another scale
+        need_floats(pred, "prediction")
+        need_floats(truth, "truth")
     area: Any = mask
     value: float = card.load()(ImagePair(*pair(pred, truth)), protocol, area)
     return value

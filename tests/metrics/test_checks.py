@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from bench import metrics
 from bench.core.errors import UsageError
 from bench.core.registry import protocols
 from bench.metrics.checks import examine
@@ -174,6 +175,13 @@ def test_arrays_are_refused_for_what_a_file_is_called_bad_for(truth, change, cha
     rule = protocols["whole-float"].only(["psnr-mu", "ssim-mu"])
     with pytest.raises(UsageError, match=words):
         rule.evaluate(change(truth) if change else truth, change_truth(truth) if change_truth else truth)
+
+
+def test_a_metric_alone_takes_code_values_only_where_they_are_a_scale(truth):
+    assert metrics.psnr_l(codes(truth), codes(truth), peak=255.0) == np.inf
+    for metric in (metrics.psnr_mu, metrics.ssim_pu):
+        with pytest.raises(UsageError, match="the prediction holds uint8"):
+            metric(codes(truth), codes(truth))
 
 
 def test_values_can_be_taken_as_they_are(truth):

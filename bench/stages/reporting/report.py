@@ -1,6 +1,6 @@
 """Report: tables, figures and the page, all from files that other stages wrote."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -167,8 +167,18 @@ def _check_inputs(params: Params, target: Path) -> None:
 
 def _recorded(params: Params) -> dict[str, Any]:
     """Read what the report that git tracks records of weights and sizes, which a fresh clone lacks."""
-    path = params.reports / "tables" / provenance.NAME
-    return read_json(path) if path.exists() else {}
+    return _provenance(params.reports / "tables")
+
+
+def _provenance(folder: Path) -> dict[str, Any]:
+    """Read provenance.json of a folder, {} without one; UsageError where its groups aren't objects of objects."""
+    path = folder / provenance.NAME
+    content = read_json(path) if path.exists() else {}
+    for group in ("entries", "runs", "evaluations", "sizes"):
+        found = content.get(group, {})
+        if not isinstance(found, dict) or not all(isinstance(one, dict) for one in found.values()):
+            raise UsageError(f"{path}: {group} isn't an object of objects; restore the file, or make the report again.")
+    return content
 
 
 def _cards(params: Params, recorded: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -278,6 +288,7 @@ def _write(
     params: Params, folder: Path, parts: Mapping[str, _Part], measured: Measured, known: provenance.Known
 ) -> None:
     """Write a folder of the report and its provenance; what an earlier report left there goes."""
+    earlier = _earlier(folder, everything=folder.parent == params.reports)
     files = {file: content for part in parts.values() for file, content in part.files.items()}
     for file, content in files.items():
         write_bytes_atomic(folder / file, content)
@@ -286,15 +297,23 @@ def _write(
         hashes = {n: {file: digests.of_bytes(c) for file, c in part.files.items()} for n, part in parts.items()}
         write_json_atomic(folder / provenance.NAME, provenance.content(params, known, sources, hashes))
         files[provenance.NAME] = b""
-    _sweep(folder, files)
-
-
-def _sweep(folder: Path, written: Iterable[str]) -> None:
     # A table or figure of an earlier run that this one doesn't make would look current; DVC clears them, a call by
     # hand wouldn't.
-    for path in folder.glob("*") if folder.exists() else ():
-        if path.name not in set(written) and path.suffix in (".csv", ".md", ".tex", ".png", ".webp", ".json"):
-            path.unlink()
+    for name in earlier - files.keys():
+        (folder / name).unlink(missing_ok=True)
+
+
+def _earlier(folder: Path, everything: bool) -> set[str]:
+    """Return the files of an earlier report in `folder`: by its provenance, since a folder of --out may hold others.
+
+    everything : take all files of a report's kinds; in reports/ nothing else lies.
+    """
+    if everything:
+        kinds = (".csv", ".md", ".tex", ".png", ".webp", ".json")
+        return {path.name for path in folder.glob("*") if path.suffix in kinds}
+    entries = _provenance(folder).get("entries", {})
+    named = {Path(file).name for entry in entries.values() for file in entry.get("sha256", ())}
+    return named | ({provenance.NAME} if entries else set())
 
 
 def _known(params: Params, scores: pd.DataFrame, sizes: Mapping[str, Any]) -> provenance.Known:

@@ -187,6 +187,10 @@ def test_a_partial_report_takes_what_git_tracks_for_weights_and_ranks_submission
     write_scores(
         layout.submissions() / "my-net.csv", [ScoreRow(*row) for row in rows.assign(**changed).itertuples(index=False)]
     )
+    notes = [tmp_path / "mine" / "tables" / "notes.md", tmp_path / "mine" / "figures" / "photo.png"]
+    for own in notes:
+        own.parent.mkdir(exist_ok=True)
+        own.touch()
     capsys.readouterr()
     report.run(tiny, partial=True, out=tmp_path / "mine")
     said = capsys.readouterr().out.splitlines()
@@ -195,6 +199,7 @@ def test_a_partial_report_takes_what_git_tracks_for_weights_and_ranks_submission
     assert said[-1] == f"page: {tmp_path / 'mine' / 'index.html'}"
     assert f" tables in {tmp_path / 'mine' / 'tables'}, " in said[-2]
     assert "panoramas,my-net,submitted" in (tmp_path / "mine" / "tables" / "table1.csv").read_text()
+    assert all(own.exists() for own in notes)
     assert files(tiny.reports) == before
 
 
