@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.core.errors import UsageError
+from bench.core.reading import shown
 from bench.io.tables import read_scores
 from bench.report.results.inputs import Measured
 from bench.report.results.paired import PRIMARY
@@ -33,7 +34,7 @@ def read(scores: pd.DataFrame) -> tuple[dict[tuple[str, str], Summary], list[str
         if left := [_where(*key) for key in groups if key not in tables]:
             ours = ", ".join(_where(*key) for key in sorted(tables))
             notes.append(
-                f"Rows of the submission {path.stem} for {', '.join(left)} stand in no table: here is {ours}, and no "
+                f"Rows of the submission {shown(path.stem)} for {', '.join(left)} stand in no table: here is {ours}, and no "
                 "table mixes profiles or protocols."
             )
     return found, notes
@@ -51,24 +52,26 @@ def places(measured: Measured) -> list[str]:
         known = [one.values[PRIMARY] for one in rows if PRIMARY in one.values]
         apart = "".join(f" ({note})" for note in measured.fewer(name, dataset))
         place = 1 + sum(other > value for other in known)
-        lines.append(f"{name} on {dataset}: {PRIMARY} {value:.2f} dB, place {place} of {len(known)} rows{apart}")
+        lines.append(f"{shown(name)} on {dataset}: {PRIMARY} {value:.2f} dB, place {place} of {len(known)} rows{apart}")
     return lines
 
 
 def _where(profile: str, dataset: str, protocol: str) -> str:
-    return f"{dataset} of profile {profile} under {protocol}"
+    return shown(f"{dataset} of profile {profile} under {protocol}")
 
 
 def _rows(path: Path) -> pd.DataFrame:
     rows = read_scores([path])
     if rows.empty:
-        raise UsageError(f"{path} holds no score; expected one row a scene and metric. Score it again, or delete it.")
+        raise UsageError(
+            f"{shown(path)} holds no score; expected one row a scene and metric. Score it again, or delete it."
+        )
     wrong = rows[(rows["method"] != METHOD) | (rows["variant"] != path.stem)]
     if len(wrong):
         first = wrong.iloc[0]
         raise UsageError(
-            f"{path}: a row is of method {first['method']!r}, variant {first['variant']!r}; expected {METHOD!r} and "
-            f"{path.stem!r}, the file's name. Make it with: python -m bench score FOLDER --dataset NAME --submit "
-            f"{path.stem}"
+            f"{shown(path)}: a row is of method {shown(repr(first['method']))}, variant "
+            f"{shown(repr(first['variant']))}; expected {METHOD!r} and {shown(repr(path.stem))}, the file's name. Make "
+            "it with: python -m bench score FOLDER --dataset NAME --submit NAME"
         )
     return rows
