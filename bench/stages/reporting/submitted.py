@@ -34,8 +34,8 @@ def read(scores: pd.DataFrame) -> tuple[dict[tuple[str, str], Summary], list[str
         if left := [_where(*key) for key in groups if key not in tables]:
             ours = ", ".join(_where(*key) for key in sorted(tables))
             notes.append(
-                f"Rows of the submission {shown(path.stem)} for {', '.join(left)} stand in no table: here is {ours}, and "
-                "no table mixes profiles or protocols."
+                f"Rows of the submission {shown(path.stem)} for {', '.join(left)} stand in no table: here is {ours}, "
+                "and no table mixes profiles or protocols."
             )
     return found, notes
 
