@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.core.errors import UsageError
 from bench.core.params import Params
 from bench.core.reading import read_json
 from bench.io.tables import read_scores
@@ -68,7 +69,7 @@ class Evidence:
     @cached_property
     def provenance(self) -> dict[str, Any]:
         """The content of provenance.json, {} where an older version made it; a damaged file raises UsageError."""
-        return read_json(self.provenance_file) if self.provenance_file.exists() else {}
+        return _json(self.provenance_file) if self.provenance_file.exists() else {}
 
     @property
     def scores_file(self) -> Path:
@@ -128,13 +129,13 @@ class Evidence:
             file = layout.foreign_card(self.params, self.params.evaluations[name])
         else:
             file = {"runs": layout.weights, "codebooks": layout.codebook}[group](self.params, name).with_suffix(".json")
-        return read_json(file) if file.exists() else dict(self.recorded(group, name).get("card", {}))
+        return _json(file) if file.exists() else dict(self.recorded(group, name).get("card", {}))
 
     @cached_property
     def sizes(self) -> dict[str, Any]:
         """Variant -> counted parameters and multiply-adds, {} where they are neither here nor recorded."""
         file = layout.sizes(self.params)
-        return read_json(file) if file.exists() else dict(self.provenance.get("sizes", {}))
+        return _json(file) if file.exists() else dict(self.provenance.get("sizes", {}))
 
     def file(self, stage: str, path: Path, recorded: str | None) -> dict[str, Any]:
         """Return what is known of a stage's file or folder: its hashes, and whether this disk holds the same.
@@ -148,3 +149,10 @@ class Evidence:
             known["here"] = "present" if recorded is None else "as recorded" if now == recorded else "changed since"
             known["sha256"] = recorded or now
         return known
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        return read_json(file)
+    except UsageError as error:
+        raise UsageError(f"{error} Make the report again, or restore it from git.") from error

@@ -155,7 +155,7 @@ def _check_submission(params: Params, request: ScoreRequest, used: set[str]) -> 
             f"a submission to {request.dataset} is scored on its prepared scenes; leave --truth out, or give the "
             "dataset another name."
         )
-    name, path = request.submit, _submission(request.submit)
+    name = request.submit
     if not re.fullmatch(SUBMISSION, name) or len(name) > LONGEST_NAME:
         raise UsageError(
             f"a submission can't be called {shown(repr(name))}; use small letters, digits and hyphens, at most "
@@ -163,6 +163,7 @@ def _check_submission(params: Params, request: ScoreRequest, used: set[str]) -> 
         )
     if name in params.variants:
         raise UsageError(f"{name!r} is a variant of this benchmark; call the submission something else.")
+    path = _submission(name)
     if path.exists() and not request.force:
         _need_free(path, _kept(path), {(params.profile, request.dataset, protocol) for protocol in used})
 

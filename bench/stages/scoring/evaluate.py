@@ -13,7 +13,6 @@ import torch
 from bench.core.errors import UsageError, unknown_name
 from bench.core.params import Params
 from bench.core.progress import track
-from bench.core.reading import read_json
 from bench.core.registry import datasets, methods, protocols
 from bench.core.runs import Evaluation, registration
 from bench.io.container import list_scenes, read_scene
@@ -94,7 +93,7 @@ def run(params: Params, name: str, limit: int | None = None) -> None:
     if params.keep_predictions:
         print(f"predictions: {folder}")
     if evaluation.weights is not None:
-        card = read_json(Path(evaluation.weights).with_suffix(".json"))
+        card = networks.weights_card(Path(evaluation.weights))
         write_json_atomic(layout.foreign_card(params, evaluation), {**card, "run": name, "variant": evaluation.variant})
 
 
