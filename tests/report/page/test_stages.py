@@ -14,7 +14,7 @@ from bench.io.tables import ScoreRow, read_scores, write_scores
 from bench.stages import layout
 from bench.stages.reporting import report
 from bench.stages.scoring import summarize
-from tests.report.conftest import QUALITY, fill, parameters, variant, write_score_files
+from tests.report.conftest import QUALITY, card, fill, parameters, variant, write_json, write_score_files
 from tests.shared import undrawn
 
 
@@ -174,33 +174,37 @@ def test_a_report_is_not_replaced_by_one_that_would_lack_its_parts(tiny, monkeyp
     assert {"index.html", "tables/table1.csv", "tables/provenance.json"} <= set(files(tiny.work / "report"))
 
 
-def test_a_partial_report_takes_what_git_tracks_for_weights_and_ranks_submissions(tiny, tmp_path, monkeypatch, capsys):
+def test_a_partial_report_takes_what_git_tracks_for_weights_and_ranks_submissions(bare, tmp_path, monkeypatch, capsys):
     undrawn(monkeypatch)
-    summarize.run(tiny)
-    report.run(tiny)
-    before, whole = files(tiny.reports), (tiny.reports / "tables" / "table1.csv").read_text()
-    shutil.rmtree(tiny.work)  # a fresh clone
-    report.run(tiny, partial=True, out=tmp_path / "mine")
-    assert (tmp_path / "mine" / "tables" / "table1.csv").read_text() == whole
-    rows = read_scores([tiny.reports / "scores.csv"]).query("variant == 'full'")
-    changed = {"method": "submitted", "variant": "my-net", "trainset": "", "value": rows["value"] + 1}
-    write_scores(
-        layout.submissions() / "my-net.csv", [ScoreRow(*row) for row in rows.assign(**changed).itertuples(index=False)]
-    )
-    notes = [tmp_path / "mine" / "tables" / "notes.md", tmp_path / "mine" / "figures" / "photo.png"]
-    for own in notes:
-        own.parent.mkdir(exist_ok=True)
-        own.touch()
+    for run in bare.runs:
+        write_json(bare.work / "weights" / f"{run}.json", card(bare, run))
+    summarize.run(bare)
+    rows = read_scores([bare.reports / "scores.csv"]).query("variant == 'full'")
+    mine = rows.assign(method="submitted", variant="my-net", trainset="", seed=None, value=rows["value"] + 1)
+    write_scores(layout.submissions() / "my-net.csv", [ScoreRow(*row) for row in mine.itertuples(index=False)])
+    report.run(bare)
+    before, whole = files(bare.reports), (bare.reports / "tables" / "table1.csv").read_text()
+    shutil.rmtree(bare.work)  # a fresh clone
     capsys.readouterr()
-    report.run(tiny, partial=True, out=tmp_path / "mine")
+    report.run(bare, partial=True, out=tmp_path / "mine")
+    assert (tmp_path / "mine" / "tables" / "table1.csv").read_text() == whole
+    assert "panoramas,my-net,submitted" in whole and files(bare.reports) == before
     said = capsys.readouterr().out.splitlines()
     assert "learned rows of Table 1 reach" in said[0]
     assert said[1].startswith("my-net on panoramas: psnr-mu 35.20 dB, place 1 of ")
-    assert said[-1] == f"page: {tmp_path / 'mine' / 'index.html'}"
     assert f" tables in {tmp_path / 'mine' / 'tables'}, " in said[-2]
-    assert "panoramas,my-net,submitted" in (tmp_path / "mine" / "tables" / "table1.csv").read_text()
-    assert all(own.exists() for own in notes)
-    assert files(tiny.reports) == before
+    assert said[-1] == f"page: {tmp_path / 'mine' / 'index.html'}"
+
+
+def test_only_what_an_earlier_report_has_written_elsewhere_goes(tmp_path):
+    for name in ("table1.csv", "notes.md"):
+        (tmp_path / name).touch()
+    write_json(tmp_path / "provenance.json", {"entries": {"table1": {"sha256": {"table1.csv": "0", "../x.csv": "0"}}}})
+    assert report._earlier(tmp_path, everything=False) == {"table1.csv", "x.csv", "provenance.json"}
+    assert report._earlier(tmp_path, everything=True) == {"table1.csv", "notes.md", "provenance.json"}
+    write_json(tmp_path / "provenance.json", {"entries": [1]})
+    with pytest.raises(UsageError, match="entries isn't an object of objects"):
+        report._earlier(tmp_path, everything=False)
 
 
 @pytest.mark.parametrize(
