@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from bench import __version__
 from bench.cli import (
     catalogue,
     compare,
@@ -46,11 +47,20 @@ app.add_typer(cost.app, name="cost")
 app.add_typer(new.app, name="new")
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"bench {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     context: typer.Context,
     params: Annotated[Path, typer.Option(help="Parameter file of the profile to work on.")] = Path("params.yaml"),
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only results and errors.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version, and stop.")
+    ] = False,
 ) -> None:
     """Multi-exposure HDR imaging, benchmarked: the pipeline's stages, and what there is to run.
 

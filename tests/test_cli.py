@@ -12,8 +12,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from bench import __version__
 from bench.__main__ import app, main
-from bench.cli import stages
+from bench.cli import cost, stages
 from bench.cli.settings import ROOT, locate
 from bench.core.errors import BenchError, TrainingFailed
 from bench.core.registry import protocols
@@ -55,6 +56,19 @@ def stage(monkeypatch):
         return end.value.code
 
     return run
+
+
+def test_the_version_is_told(bench):
+    answer = bench("--version")
+    assert (answer.returncode, answer.stdout) == (0, f"bench {__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("hours", "said"),
+    [(0, "0 us"), (3.37e-07, "1.21 ms"), (1e-3, "3.6 s"), (0.5, "30 min"), (3.372, "3.37 h"), (1234.5, "1234 h")],
+)
+def test_times_stand_in_a_unit_that_reads_well(hours, said):
+    assert cost._time(hours) == said
 
 
 def test_the_verbs_of_the_pipeline_are_there():
@@ -109,6 +123,7 @@ def test_light_commands_import_nothing_heavy(arguments, forbidden):
         (["frobnicate"], "No such command"),
         (["list", "methods", "--frobnicate"], "No such option"),
         (["train"], "Missing argument"),
+        (["score", "."], "name the data set with --dataset, or a folder of ground truth with --truth"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

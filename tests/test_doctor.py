@@ -1,5 +1,7 @@
 """`doctor`: what it finds of this machine, checkout and profile."""
 
+import pytest
+
 from bench.cli import doctor
 from bench.cli.settings import Settings
 from bench.stages import plan
@@ -48,6 +50,21 @@ def test_other_versions_than_the_locked_ones_are_named(tmp_path):
     assert finding.state == "note"
     assert "typer" in finding.detail
     assert "not-installed-here" not in finding.detail
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\xa0numpy==1", "not UTF-8 text"),
+        (b"numpy", "'numpy' is no line such as numpy==2.4.6"),
+        (b"a==b==c", "is no line such as"),
+        (b"\x1b[31mnumpy", r"'\x1b[31mnumpy' is no line"),
+    ],
+)
+def test_a_damaged_list_of_versions_is_a_finding(tmp_path, content, said):
+    (tmp_path / "requirements.lock").write_bytes(content)
+    finding = doctor.libraries(tmp_path / "requirements.lock")
+    assert finding.state == "fail" and said in finding.detail
 
 
 def test_what_a_kill_cut_short_is_named_with_the_cure(tmp_path, monkeypatch):

@@ -35,9 +35,9 @@ def estimate(
 ) -> None:
     """Estimate what a profile takes, before it is run.
 
-    Prints FLOPs, memory, samples, steps and hours of every training and evaluation, and in total. FLOPs are counted on
-    the real graph, without computing. Hours are a lower and an upper bound from the GPU's data sheet. Where there is a
-    GPU, 20 steps of both stages are timed on random data, and the measured hours stand beside. The largest profile
+    Prints FLOPs, memory, samples, steps and time of every training and evaluation, and in total. FLOPs are counted on
+    the real graph, without computing. Times are a lower and an upper bound from the GPU's data sheet. Where there is a
+    GPU, 20 steps of both stages are timed on random data, and the measured times stand beside. The largest profile
     takes half an hour of one CPU core; progress goes to stderr.
 
     Example: python -m bench cost estimate --profile paper --gpu a100
@@ -154,7 +154,7 @@ def _load(context: typer.Context, profile: str | None) -> "Params":
 def _page(result: "Estimate") -> list[str]:
     """Return the estimate as lines: a table with a row for equal stages, totals, notes."""
     rows = [_row(item, result.measured.get(index)) for index, item in enumerate(result.items)]
-    columns = [name for name in rows[0] if result.measured or name != "measured h"]
+    columns = [name for name in rows[0] if result.measured or name != "measured"]
     stages = dict.fromkeys(item.stage for item in result.items)
     totals = [_total(stage, [item for item in result.items if item.stage == stage]) for stage in stages]
     heading = f"{result.profile} on one {result.gpu.label}, trained in {result.precision}"
@@ -174,11 +174,11 @@ def _row(item: "Item", measured: float | None) -> dict[str, Any]:
         "memory GB": f"{cost.memory / 1e9:.1f}" if cost.saved else "-",
         "steps": item.steps,
         "samples": item.steps * item.batch,
-        **{f"{name} h": _hours(getattr(item, name)) for name in ("compute", "traffic", "launch")},
+        **{name: _time(getattr(item, name)) for name in ("compute", "traffic", "launch")},
         "binds": item.binds,
-        "lower h": _hours(item.lower),
-        "upper h": _hours(item.upper),
-        "measured h": "-" if measured is None else _hours(measured),
+        "lower": _time(item.lower),
+        "upper": _time(item.upper),
+        "measured": "-" if measured is None else _time(measured),
     }
 
 
@@ -186,8 +186,20 @@ def _total(stage: str, items: "Sequence[Item]") -> str:
     number = sum(len(item.names) for item in items)
     flops = sum(len(item.names) * item.steps * item.cost.flops for item in items)
     lower, upper = sum(item.lower for item in items), sum(item.upper for item in items)
-    return f"{stage:<10} {number:>3} stages  {flops / 1e18:>9.3g} EFLOP  {_hours(lower):>8} to {_hours(upper):>8} h"
+    return f"{stage:<10} {number:>3} stages  {_in_unit(flops, OPERATIONS):>11}  {_time(lower):>8} to {_time(upper):>8}"
 
 
-def _hours(hours: float) -> str:
-    return f"{hours:.3g}" if hours < 100 else f"{hours:.0f}"
+TIMES = ((3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "us"))
+OPERATIONS = ((1e18, "EFLOP"), (1e15, "PFLOP"), (1e12, "TFLOP"), (1e9, "GFLOP"))
+"""Units of seconds and operations, the largest first."""
+
+
+def _time(hours: float) -> str:
+    return _in_unit(3600 * hours, TIMES)
+
+
+def _in_unit(value: float, units: "Sequence[tuple[float, str]]") -> str:
+    """Return a number in the largest unit of which it has one, such as "1.21 ms" or "3.4 h"."""
+    unit, name = next((one for one in units if value >= one[0]), units[-1])
+    count = value / unit
+    return f"{count:.3g} {name}" if count < 100 else f"{count:.0f} {name}"

@@ -1,6 +1,7 @@
 """`doctor`: whether this machine, this checkout and this profile are fit to run."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import typer
 
 from bench.cli.settings import ROOT, Settings, workplace
 from bench.core.errors import UsageError
+from bench.core.reading import lines, read_text, shown
 
 if TYPE_CHECKING:
     from bench.core.params import Params
@@ -76,10 +78,17 @@ def libraries(lock: Path) -> Finding:
     """Compare installed versions with the lock file; other versions are allowed, numbers may then differ."""
     from importlib.metadata import distributions
 
-    lines = [line for line in lock.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    try:
+        wanted_lines = [line for _, line in lines(read_text(lock))]
+    except UsageError as error:
+        return Finding("fail", "libraries", str(error))
+    unread = [line for line in wanted_lines if not re.fullmatch(r"[^=\s]+==[^=\s]+", line)]
+    if unread:
+        said = f"{lock.name}: {shown(repr(unread[0]))} is no line such as numpy==2.4.6; restore the file from git"
+        return Finding("fail", "libraries", said)
     installed = {d.name.lower().replace("_", "-"): d.version.split("+")[0] for d in distributions()}
     differing = []
-    for name, wanted in (line.split("==") for line in lines):
+    for name, wanted in (line.split("==") for line in wanted_lines):
         found = installed.get(name.lower().replace("_", "-"))
         if found is not None and found != wanted:
             differing.append(f"{name} {found} (locked: {wanted})")
@@ -178,9 +187,13 @@ def in_place(params: "Params", name: str, place: Path) -> Finding:
 
 def cache() -> Finding:
     """Tell how DVC links files from its cache into the work tree."""
-    from dvc.repo import Repo
+    from bench.repository.project import opened
 
-    types = Repo(str(ROOT)).cache.local.cache_types
+    try:
+        with opened(ROOT) as repo:
+            types = repo.cache.local.cache_types
+    except UsageError as error:
+        return Finding("fail", "dvc cache", str(error))
     return Finding("ok", "dvc cache", f"link types in order of preference: {', '.join(types)}")
 
 
@@ -203,7 +216,9 @@ def stages(pipeline: Path) -> Finding:
     command = [sys.executable, "-m", "dvc", "status", str(pipeline)]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode != 0:
-        return Finding("fail", "stages", f"dvc status failed: {answer.stderr.strip().splitlines()[-1]}")
+        told = [line.strip() for line in answer.stderr.splitlines() if line.strip()]
+        errors = [line.removeprefix("ERROR: ") for line in told if line.startswith("ERROR: ")] or told
+        return Finding("fail", "stages", f"dvc status failed: {errors[-1] if errors else 'it says nothing'}")
     names = [line.rstrip(":") for line in answer.stdout.splitlines() if line.endswith(":") and line[0] not in " \t"]
     if not names:
         return Finding("ok", "stages", "up to date")

@@ -24,7 +24,10 @@ def score(
     folder: Annotated[
         Path, typer.Argument(help="Folder of <scene>.exr, .hdr, .npy or float .tif: linear RGB, relative radiance.")
     ],
-    dataset: Annotated[str, Option(help="Dataset whose test scenes the files belong to; with --truth, any name.")],
+    dataset: Annotated[
+        str,
+        Option(help="Dataset whose test scenes the files belong to; with --truth any name, by default the folder's."),
+    ] = "",
     protocol: Annotated[
         list[str] | None, Option(help="Protocol to score by, once or more, or 'all'; default: the profile's.")
     ] = None,
@@ -51,7 +54,12 @@ def score(
     # Commands run in the project's root; the user's paths are relative to where the command was typed.
     paths = {"folder": folder, "out": out, "maps": maps, "truth": truth}
     options: dict[str, Any] = {name: path.absolute() for name, path in paths.items() if path}
-    options |= {"dataset": dataset, "protocols": tuple(protocol or ()), "submit": submit, "force": force}
+    options |= {
+        "dataset": dataset or (truth.absolute().name if truth else ""),
+        "protocols": tuple(protocol or ()),
+        "submit": submit,
+        "force": force,
+    }
     options |= {"trust": trust, "limit": limit, "jobs": jobs, "device": device}
     settings = cast(Settings, context.obj)
     with workplace():
@@ -59,6 +67,8 @@ def score(
         from bench.stages.own_files import scorecard
         from bench.stages.own_files.score import ScoreRequest, run
 
+        if not dataset and truth is None:
+            raise UsageError("name the data set with --dataset, or a folder of ground truth with --truth.")
         request, progress.quiet, params = ScoreRequest(**options), settings.quiet, settings.load()
         check_names(params, settings.params_file)
         result = run(params, request)
@@ -68,6 +78,9 @@ def score(
             typer.echo(scorecard.as_json(result))
         elif result.rows:
             typer.echo(scorecard.text(result))
+            for what, path in {"scores": request.out, "maps": request.maps}.items():
+                if path is not None:
+                    typer.echo(f"{what}: {path}")
         if not result.rows:
             raise UsageError(f"nothing in {request.folder} could be scored.")
         if request.submit and result.kept is None:

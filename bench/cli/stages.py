@@ -241,13 +241,22 @@ def summarize(context: typer.Context, dry_run: DryRun = False) -> None:
 def report(
     context: typer.Context,
     dry_run: DryRun = False,
-    partial: Annotated[bool, typer.Option("--partial", help="Replace one with more parts.")] = False,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="With what there is, to work/PROFILE/report or --out; reports/ stays.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Another folder than reports/PROFILE: a new one, or a report.")
+    ] = None,
 ) -> None:
     """Draw tables, figures and the page.
 
-    Example: python -m bench --params profiles/study/params.yaml report
+    A fresh clone has the scores that git tracks: `--partial` makes Table 1 of them and of all submissions, and tells
+    each submission's place.
+
+    Example: python -m bench --params profiles/study/params.yaml report --partial --out my-report
     """
-    execute(context, "reporting.report", dry_run, partial=partial)
+    options: dict[str, Any] = {} if out is None else {"out": out.absolute()}
+    execute(context, "reporting.report", dry_run, partial=partial, **options)
 
 
 @app.command()

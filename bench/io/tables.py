@@ -2,11 +2,13 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.core.errors import UsageError
+from bench.core.reading import read_text, shown
 from bench.io.files import write_text_atomic
 
 if TYPE_CHECKING:
@@ -36,6 +38,25 @@ class ScoreRow(NamedTuple):
 
 COLUMNS = ScoreRow._fields
 
+FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
+"""Beginning of a cell that a spreadsheet may take for a formula, with the quotes that keep it from that."""
+
+NUMBER = re.compile(r"[+-](\d+\.?\d*|\.\d+)([eE][+-]?\d+)?( [\w\[].*)?|[+-](inf|nan)", re.ASCII | re.IGNORECASE)
+"""What begins so and is none: a number, or one with words behind it ("+0.21 [0.05, 0.47]"), which no operator joins."""
+
+SEED = re.compile(r"[0-9]{1,18}")
+"""What fits 64 bits, as tables keep it."""
+
+
+def quoted(cell: str) -> str:
+    """Return a cell as a CSV of ours holds it: with a quote (') before what a spreadsheet would run as a formula."""
+    return f"'{cell}" if FORMULA.match(cell) and not NUMBER.fullmatch(cell) else cell
+
+
+def unquoted(cell: str) -> str:
+    """Return what `quoted` was given: the text without the quote that stands before a formula."""
+    return cell[1:] if cell[:1] == "'" and FORMULA.match(cell) else cell
+
 
 def write_scores(path: Path, rows: Iterable[ScoreRow]) -> None:
     """Write score rows in the order given, as a whole or not at all.
@@ -47,15 +68,21 @@ def write_scores(path: Path, rows: Iterable[ScoreRow]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for row in rows:
-        writer.writerow(row._replace(value=repr(float(row.value))))  # type: ignore[arg-type]
+        value = repr(float(row.value))
+        writer.writerow([value if name == "value" else _cell(cell) for name, cell in row._asdict().items()])
     write_text_atomic(path, text.getvalue())
+
+
+def _cell(cell: str | int | None) -> str | int | None:
+    return quoted(cell) if isinstance(cell, str) else cell
 
 
 def read_scores(paths: Iterable[Path]) -> "pd.DataFrame":
     """Read score files into one frame with the columns of `ScoreRow`, rows in the order of the files.
 
     `value` is float64, `seed` Int64 (missing where the cell is empty), all others text. No path gives an empty frame.
-    A missing file, other columns, or a cell that isn't the number it should be raises UsageError.
+    A missing file, other columns, or a cell that isn't the number it should be raises UsageError. What `write_scores`
+    put a quote before is the same text again.
     """
     import pandas as pd
 
@@ -65,25 +92,30 @@ def read_scores(paths: Iterable[Path]) -> "pd.DataFrame":
 
 
 def _read(path: Path) -> list[ScoreRow]:
+    text = read_text(path)
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            header, *lines = list(csv.reader(file)) or [[]]
-    except OSError as error:
-        raise UsageError(f"score file {str(path)!r} can't be read: {error.strerror}.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"score file {str(path)!r} isn't a CSV file in UTF-8: {error}. Score again.") from error
+        header, *lines = list(csv.reader(io.StringIO(text, newline=""))) or [[]]
+    except csv.Error as error:
+        raise UsageError(f"{shown(path)}: no CSV file of scores ({error}); score again.") from error
     if tuple(header) != COLUMNS:
-        raise UsageError(f"{path}: columns are {','.join(header) or 'absent'}; expected {','.join(COLUMNS)}.")
-    return [_row(cells, f"{path}, line {number}") for number, cells in enumerate(lines, start=2)]
+        said = shown(",".join(header)) or "absent"
+        raise UsageError(f"{shown(path)}: columns are {said}; expected {','.join(COLUMNS)}.")
+    return [_row(cells, f"{shown(path)}, line {number}") for number, cells in enumerate(lines, start=2)]
 
 
 def _row(cells: list[str], where: str) -> ScoreRow:
     if len(cells) != len(COLUMNS):
         raise UsageError(f"{where}: {len(cells)} cells, expected {len(COLUMNS)}; the file may be cut off.")
-    named = dict(zip(COLUMNS, cells, strict=True))
+    named = dict(zip(COLUMNS, map(unquoted, cells), strict=True))
+    if named["seed"] and not SEED.fullmatch(named["seed"]):
+        raise UsageError(
+            f"{where}: the seed is {shown(repr(named['seed']))}; seed and value must be numbers, a seed one of at most "
+            "18 digits, or nothing for a method without training."
+        )
+    seed = int(named["seed"]) if named["seed"] else None
     try:
-        seed = int(named["seed"]) if named["seed"] else None
         value = float(named["value"])
     except ValueError as error:
-        raise UsageError(f"{where}: {error}; seed and value must be numbers.") from error
+        said = shown(repr(named["value"]))
+        raise UsageError(f"{where}: the value is {said}; seed and value must be numbers.") from error
     return ScoreRow(**{**named, "seed": seed, "value": value})  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from bench.core.errors import UsageError
 from bench.launch.job import CloneSource
 from bench.repository import git
 from bench.repository.lock import stages
@@ -18,8 +19,13 @@ AUTHOR = {"NAME": "bench launch", "EMAIL": "launch@localhost"}
 
 
 def commit(root: Path) -> str:
-    """Return the commit that is checked out."""
-    return git.output(root, "rev-parse", "HEAD").strip()
+    """Return the commit that is checked out; UsageError where there is none yet."""
+    answer = git.ask(root, "rev-parse", "--verify", "--quiet", "HEAD")
+    if answer.returncode:
+        raise UsageError(
+            f"{root} has no commit yet, and workers are clones of one: git add --all && git commit -m start"
+        )
+    return answer.stdout.decode().strip()
 
 
 def edits(root: Path, results: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import UsageError, unknown_name
+from bench.repository.project import opened
 
 
 @dataclass(frozen=True)
@@ -89,14 +90,8 @@ class Pipeline:
 
 def read(root: Path, file: str) -> Pipeline:
     """Let DVC read the pipeline in `file` (relative to the root, which must be the working folder)."""
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
-
-    try:
-        with Repo(str(root)) as repo, repo.lock:
-            return _pipeline(repo, root, file)
-    except DvcException as error:
-        raise UsageError(f"DVC can't read {file}: {error}. Try: dvc status {file}") from error
+    with opened(root, f"read {file}", f" Try: dvc status {file}") as repo, repo.lock:
+        return _pipeline(repo, root, file)
 
 
 def _pipeline(repo: Any, root: Path, file: str) -> Pipeline:

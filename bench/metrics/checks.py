@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.color.transfer import mu_law
+from bench.core.errors import UsageError
 from bench.core.scene import Array
 from bench.metrics.encoding import Fit, exchanged, misfit
 
@@ -53,6 +54,43 @@ def examine(prediction: Array, truth: Array, trusted: bool = False) -> list[File
     judged = not trusted and float((prediction < 0).mean()) <= GUESSABLE
     found = [negative, *(_judged(prediction, truth) if judged else ())]
     return [finding for finding in found if finding]
+
+
+def need_floats(image: Any, role: str) -> None:
+    """Raise UsageError for an array or tensor of integers or booleans, such as the code values of an 8-bit picture.
+
+    role : "prediction" or "truth", for the message.
+    """
+    try:
+        kind = str(image.dtype if hasattr(image, "dtype") else np.asarray(image).dtype).removeprefix("torch.")
+    except ValueError:  # lists of unequal length, which have a sentence of their own
+        return
+    if kind.startswith(("int", "uint", "bool", "qint", "quint")):
+        raise UsageError(
+            f"the {role} holds {kind}, as pictures do whose code values are gamma-encoded; expected floats: linear "
+            "radiance on the scale on which the truth's peak is 1."
+        )
+
+
+def need_sound(prediction: Array, truth: Array) -> None:
+    """Raise UsageError for what makes scores meaningless in a pair (H, W, 3) of equal shape, finite.
+
+    A truth that is zero everywhere, has values below 0 or above 1, and whatever `examine` finds in the prediction.
+    """
+    low, high = float(truth.min()), float(truth.max())
+    wrong = f"holds values below 0, down to {low:.4g}; no light is negative" if low < 0 else ""
+    wrong = "is 0 everywhere; nothing can be compared with it" if low == high == 0 else wrong
+    if high > 1:
+        wrong = f"goes up to {high:.4g}; protocols take 1 as its peak: divide both images by the same number"
+    if wrong:
+        sound = float(prediction.min()) >= 0 and float(prediction.max()) <= 1 and prediction.any()
+        swapped = " Or are the two exchanged? The prediction comes first." if sound else ""
+        raise UsageError(f"the truth {wrong} (if it is meant so, add trusted=True).{swapped}")
+    for finding in examine(prediction, truth):
+        said = finding.said.replace("score it with --trust", "add trusted=True")
+        if finding.kind == "negative":
+            said += " If they are meant so, add trusted=True."
+        raise UsageError(f"the prediction: {said}")
 
 
 def _size(prediction: Array, truth: Array) -> FileFinding | None:

@@ -44,10 +44,21 @@ def to_floating(image: Image, role: str = "image", dims: tuple[int, ...] = (3,))
     tensor = tensor if tensor.dtype == torch.float32 else tensor.to(torch.float64)
     if tensor.ndim not in dims or (tensor.ndim == 3 and tensor.shape[-1] != 3):
         expected = " or ".join(SHAPES[count] for count in dims)
-        raise UsageError(f"the {role} has shape {tuple(tensor.shape)}; expected {expected}.")
+        raise UsageError(f"the {role} has shape {tuple(tensor.shape)}; expected {expected}.{_shape_hint(tensor)}")
     if 0 in tensor.shape:
         raise UsageError(f"the {role} has shape {tuple(tensor.shape)}: it has no pixels.")
     return tensor
+
+
+def _shape_hint(tensor: Tensor) -> str:
+    """Tell what to do with an image of a shape that metrics don't take, "" where it isn't clear."""
+    if tensor.ndim == 4:
+        return " This looks like a batch: give one image at a time."
+    if tensor.ndim == 3 and tensor.shape[0] == 3:
+        return " This looks like (channels, height, width): transpose it by (1, 2, 0)."
+    if tensor.ndim == 3 and tensor.shape[-1] == 4:
+        return " Leave the alpha channel out."
+    return ""
 
 
 def from_array(image: Array, role: str = "image") -> Tensor:

@@ -26,6 +26,7 @@ from bench.metrics.settings import MaskRule, MetricName, ProtocolSection, Region
 
 if TYPE_CHECKING:
     from bench.metrics.images import Image
+    from bench.metrics.scorer import Scorer
 
 LIBRARIES = ("torch", "numpy", "scipy")
 """Libraries whose arithmetic stands behind the numbers."""
@@ -119,30 +120,41 @@ class Protocol(ProtocolSection):
         whole = self.masks.model_copy(update={"metrics": ()})
         return self.model_copy(update={"metrics": tuple(names), "masks": whole})
 
-    def evaluate(self, pred: "Image", truth: "Image") -> dict[str, float]:
-        """Score a prediction against the truth, both (H, W, 3) linear relative radiance.
+    def evaluate(self, pred: "Image", truth: "Image", *, trusted: bool = False) -> dict[str, float]:
+        """Score a prediction against the truth, both (H, W, 3) floats: linear relative radiance, the truth up to 1.
+
+        trusted : take the values as they are, whatever range or encoding they look like.
 
         Returns metric name -> value; dB for PSNR (+inf for identical images unless `psnr.identical` says otherwise), at
-        most 1 for SSIM, at most 100 for HDR-VDP-2. NaN, infinity, unequal shapes or an image too small for a metric
-        raise UsageError. Where `mu.negative` is "nan", values below -1/mu give NaN, as public code does.
+        most 1 for SSIM, at most 100 for HDR-VDP-2. Integers, NaN, infinity, unequal shapes or an image too small for a
+        metric raise UsageError; so does, unless `trusted`, what `bench score` calls bad (see `checks.need_sound`).
+        Where `mu.negative` is "nan", values below -1/mu give NaN, as public code does.
         """
+        return self._scorer(pred, truth, trusted).scores(self)
+
+    @staticmethod
+    def _scorer(pred: "Image", truth: "Image", trusted: bool) -> "Scorer":
+        from bench.metrics.checks import need_floats, need_sound
         from bench.metrics.scorer import Scorer  # torch: only once something is scored
 
-        return Scorer(pred, truth).scores(self)
+        need_floats(pred, "prediction")
+        need_floats(truth, "truth")
+        scorer = Scorer(pred, truth)
+        if not trusted:
+            need_sound(*(image.cpu().numpy() for image in scorer.images))
+        return scorer
 
-    def evaluate_scene(self, pred: "Image", scene: Scene) -> dict[str, float]:
+    def evaluate_scene(self, pred: "Image", scene: Scene, *, trusted: bool = False) -> dict[str, float]:
         """Score a prediction (H, W, 3) of one scene, whole and inside its masks.
 
         Adds "<metric>@saturated", "<metric>@moving" and, where the scene knows it, "<metric>@uncovered" for the
-        metrics listed under `masks`; NaN where a mask is empty. A scene without truth, or a prediction of another
-        shape, raises UsageError.
+        metrics listed under `masks`; NaN where a mask is empty. A scene without truth, or a prediction that `evaluate`
+        refuses, raises UsageError.
         """
-        from bench.metrics.scorer import Scorer
-
         if scene.radiance is None:
             raise UsageError(f"scene {scene.id!r} has no truth, so nothing can be scored on it.")
         try:
-            return Scorer(pred, scene.radiance).scores(self, self.areas(scene))
+            return self._scorer(pred, scene.radiance, trusted).scores(self, self.areas(scene))
         except UsageError as error:
             raise UsageError(f"scene {scene.id!r}: {error}") from error
 

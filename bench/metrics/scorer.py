@@ -8,6 +8,7 @@ import torch
 from bench.core.errors import UsageError
 from bench.core.metric import MetricCard
 from bench.core.registry import metrics, sections
+from bench.metrics.checks import need_floats
 from bench.metrics.images import Image, pair, refuse_non_finite
 from bench.metrics.masks import Mask
 from bench.metrics.pair import ImagePair, prepared_mask
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 class Scorer:
     """A prediction and its truth (H, W, 3), linear relative radiance, and what has been computed of them.
 
+    images : both, as float32 tensors.
+
     It keeps the scores of all protocols, and the pair of the last region and values that were asked for: protocols that
     share these should come one after the other.
     """
@@ -26,7 +29,7 @@ class Scorer:
     def __init__(self, pred: Image, truth: Image) -> None:
         """Check both images; NaN, infinity (also after rounding to float32) or unequal shapes raise UsageError."""
         x, y = (image.to(torch.float32) for image in pair(pred, truth))
-        self._images = refuse_non_finite(x, "prediction"), refuse_non_finite(y, "truth")
+        self.images = refuse_non_finite(x, "prediction"), refuse_non_finite(y, "truth")
         self._scores: dict[Hashable, float] = {}
         self._prepared: Hashable = None
         self._pair: ImagePair
@@ -54,7 +57,7 @@ class Scorer:
     def pair(self, protocol: "Protocol") -> ImagePair:
         """Both images as the protocol's metrics see them."""
         if self._prepared != (protocol.region, protocol.values):
-            self._pair = ImagePair.prepared(*self._images, protocol)
+            self._pair = ImagePair.prepared(*self.images, protocol)
             self._prepared = protocol.region, protocol.values
         return self._pair
 
@@ -69,8 +72,8 @@ def score(card: MetricCard, pred: Image, truth: Image, *, mask: Image | None = N
 
     mask     : (H, W) bool, the pixels that count; None for all.
     settings : fields of the metric's sections that differ from their defaults, such as `peak` or `peak_luminance`.
-    Images aren't rounded to float32 first, as protocols do. NaN, infinity, unequal shapes or a bad setting raise
-    UsageError.
+    Images aren't rounded to float32 first, as protocols do, and their range isn't looked at, as `peak` may be another.
+    NaN, infinity, unequal shapes, integers where the domain isn't linear, or a bad setting raise UsageError.
     """
     from bench.metrics.protocol import Protocol, said
 
@@ -87,6 +90,9 @@ def score(card: MetricCard, pred: Image, truth: Image, *, mask: Image | None = N
     about = {"schema_version": 1, "name": card.name, "version": 1, "title": "defaults", "source": "defaults"}
     with said(card.name):
         protocol = Protocol.model_validate({**about, "metrics": [card.name], **content})
+    if card.domain != "linear":  # there code values aren't just on another scale
+        need_floats(pred, "prediction")
+        need_floats(truth, "truth")
     area: Any = mask
     value: float = card.load()(ImagePair(*pair(pred, truth)), protocol, area)
     return value

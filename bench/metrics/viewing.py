@@ -53,6 +53,13 @@ class Display(ProtocolSection):
         return pixels_per_degree(self.diagonal_inches, size, self.distance_m)
 
 
+NOT_PHOTOMETRIC = (
+    "HDR-VDP-2 isn't photometric here: linear values are handed over as an sRGB display's code values, as the field "
+    "does; with the light that they stand for, results can rank otherwise"
+)
+"""Of the encoding sRGB-display."""
+
+
 @section("hdrvdp2", required=True)
 class Hdrvdp2(ProtocolSection):
     """Options of HDR-VDP-2, which gives the correlate Q: 100 for identical images, without lower bound."""
@@ -60,7 +67,8 @@ class Hdrvdp2(ProtocolSection):
     version: Literal["2.2.1", "2.2.2"] = Field(default="2.2.2", description="release; both give the same numbers")
     encoding: Literal["sRGB-display", "rgb-bt.709", "XYZ"] = Field(
         default="sRGB-display",
-        description="colour encoding option; sRGB-display decodes gamma, even from linear values",
+        description="colour encoding option; sRGB-display decodes gamma, even from linear values: the field's habit, "
+        "and not photometric",
     )
     scale: Positive = Field(default=1.0, description="factor from linear relative values to what is handed over")
     surround: Annotated[float, Field(gt=0)] | Literal[-1] = Field(
@@ -70,6 +78,11 @@ class Hdrvdp2(ProtocolSection):
         default=26.7627, description="a number, whatever the image's size, or a display that it follows from"
     )
     precision: Literal["fast", "double"] = Field(default="fast", description="fast: within 1e-4 of double")
+
+    @property
+    def caution(self) -> str:
+        """The sentence that tables carry where Q isn't of the light that linear values stand for; "" elsewhere."""
+        return NOT_PHOTOMETRIC if self.encoding == "sRGB-display" else ""
 
     def density(self, columns: int, rows: int) -> float:
         """Pixels per degree for an image of this size."""

@@ -1,6 +1,7 @@
 """The number that is meant: a cell of a report, FILE:ROW:COLUMN, or a score by method, metric and scene."""
 
 import csv
+import io
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,9 @@ import pandas as pd
 
 from bench.core.errors import UsageError, unknown_name
 from bench.core.params import Params
+from bench.core.reading import read_text
 from bench.core.registry import metrics
+from bench.io.tables import unquoted
 from bench.report.scores import masks, scored
 
 FORM = "expected FILE:ROW:COLUMN, such as reports/demo/tables/table3.csv:olc-64:psnr_mu"
@@ -138,14 +141,14 @@ def read_table(file: Path) -> list[Record]:
         if not known:
             raise UsageError(f"{file} doesn't exist, and its folder holds no {file.suffix} file; {FORM}.")
         raise unknown_name(f"file of {file.parent.as_posix()}", file.name, known)
+    text = read_text(file)
     try:
-        with file.open(encoding="utf-8", newline="") as lines:
-            rows = list(csv.DictReader(lines, strict=True))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{file} isn't a CSV file in UTF-8 ({error}); make the report again.") from error
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+    except csv.Error as error:
+        raise UsageError(f"{file} isn't a CSV file ({error}); make the report again.") from error
     if any(None in row or None in row.values() for row in rows):
         raise UsageError(f"{file}: a row has more or fewer cells than the header; make the report again.")
-    return rows
+    return [{name: unquoted(cell) for name, cell in row.items()} for row in rows]
 
 
 def find_cell(file: Path, row: str, column: str, dataset: str | None = None) -> TableCell:

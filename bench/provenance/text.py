@@ -87,7 +87,7 @@ def _links(chain: Chain) -> Iterator[str]:
     for link in chain["evaluations"]:
         yield from _item("evaluation", [link["stage"], *_evaluation(link)])
     for link in chain["trainings"]:
-        yield from _item("training", [link["stage"], *_weights(link, ("recipe", "stage2", "patches"))])
+        yield from _item("training", [link["stage"], *_weights(link, ("recipe", "stage2", "patches", "caps"))])
     for link in chain["codebooks"]:
         yield from _item("codebook", [link["stage"], *_weights(link, ("stage1", "patches"))])
     for link in chain["data"]:
@@ -119,9 +119,23 @@ def _weights(link: Chain, sections: Sequence[str]) -> Iterator[str]:
             yield f"trained on {card.get('trainset', '')}: sha256 of its training scenes {_short(card['data'])}"
         libraries = {**{key: card[key] for key in VERSIONS if key in card}, **card.get("libraries", {})}
         yield f"with: {_flat(libraries)}" if libraries else ""
-    settings = {key: ran[key] for key in sections if key in ran}
+    settings = used(card, ran, sections)
     if settings:
         yield f"settings: {_flat(settings)}"
+
+
+def used(card: Chain, ran: Chain, sections: Sequence[str]) -> dict[str, Any]:
+    """Return what a training used: the settings on its card, which are complete, else those that dvc.lock records.
+
+    ran : dotted key -> value; today's lock files write `plan.stage2`, older ones `stage2`.
+    """
+    named = {key.removeprefix("plan."): value for key, value in ran.items()}
+    found = {key: named[key] for key in sections if named.get(key) not in (None, {}, "")}
+    if "settings" in card:
+        return {**card["settings"], "patches": card.get("patches", {})}
+    if card.get("recipe") == "published":  # the profile's common settings were not this training's
+        return {key: value for key, value in found.items() if key not in ("stage2", "patches", "caps")}
+    return found
 
 
 def _data(link: Chain) -> Iterator[str]:

@@ -28,7 +28,8 @@ def output(root: Path, *words: str, given: str = "", environ: Mapping[str, str] 
     """Return git's output in `root`; UsageError with its message if it fails."""
     answer = ask(root, *words, given=given, environ=environ)
     if answer.returncode:
-        raise UsageError(f"git {' '.join(words)} failed in {root}: {answer.stderr.decode(errors='replace').strip()}")
+        said = " ".join(answer.stderr.decode(errors="replace").split())
+        raise UsageError(f"git {' '.join(words)} failed in {root}: {said}")
     return answer.stdout.decode()
 
 

@@ -1,8 +1,10 @@
 """Score files: exact round trips, nothing half-written, sentences for damaged files."""
 
+import csv
 import errno
 import json
 import math
+import os
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from bench.core.errors import BenchError, UsageError
 from bench.io.files import write_json_atomic, write_text_atomic
-from bench.io.tables import COLUMNS, ScoreRow, read_scores, write_scores
+from bench.io.tables import COLUMNS, ScoreRow, quoted, read_scores, unquoted, write_scores
 
 ROW = ScoreRow("demo", "cavit", "cavit-16", "panoramas", 0, "panoramas", "NA", "psnr-mu", 0.1 + 0.2, "whole-float@1")
 
@@ -84,6 +86,12 @@ def test_a_bad_row_writes_nothing(tmp_path):
         (lambda text: text[:-20], "line 2: 9 cells, expected 10"),
         (lambda text: text.replace("0.3000", "good"), "line 2: .* must be numbers"),
         (lambda text: text.replace(",0,", ",zero,"), "line 2: .* must be numbers"),
+        (lambda text: text.replace(",0,", f",{'1' * 20},"), "line 2: the seed is '1{20}'; .* at most 18 digits"),
+        (lambda text: text.replace(",0,", f",{'1' * 5000},"), "line 2: the seed is '111"),
+        (lambda text: text.replace(",0,", ",-1,"), "line 2: the seed is '-1'"),
+        (lambda text: text.replace("0.3000", "9" * 5000 + "x"), "line 2: the value is '999"),
+        (lambda text: text.replace("NA", "x" * 200_000), "no CSV file of scores .field larger"),
+        (lambda text: text.replace("scene", "\x1b[31m", 1), r"columns are profile.*,\\x1b\[31m,metric"),
     ],
 )
 def test_a_damaged_file_ends_in_a_sentence(tmp_path, damage, sentence):
@@ -92,6 +100,32 @@ def test_a_damaged_file_ends_in_a_sentence(tmp_path, damage, sentence):
     path.write_text(damage(path.read_text()))
     with pytest.raises(UsageError, match=sentence):
         read_scores([path])
+
+
+def test_a_file_that_is_no_text_or_no_file_ends_in_a_sentence(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"profile\xff")
+    os.mkfifo(tmp_path / "b.csv")
+    for name, words in (("a.csv", "not UTF-8"), ("b.csv", "a named pipe")):
+        with pytest.raises(UsageError, match=words):
+            read_scores([tmp_path / name])
+
+
+FORMULAS = ("=cmd|' /C calc'!A0", "+1+cmd|x", "-2+3", "@SUM(A1)", "\t=1", "'=1", "''@x", "+", "+1 =1", "=1,2", "--")
+HARMLESS = ("x", "", "'", "it's", "'x", "-1", "+1.5e-3", "-inf", "+0.21 [0.05, 0.47], p = 0.02", "-2 0 2", "a=b")
+
+
+def test_no_name_is_a_formula_to_a_spreadsheet_and_it_reads_back_as_it_was(tmp_path):
+    path, names = tmp_path / "a.csv", (*FORMULAS, *HARMLESS)
+    write_scores(path, [ROW._replace(scene=name, variant=name) for name in names])
+    assert read_scores([path])["scene"].tolist() == read_scores([path])["variant"].tolist() == list(names)
+    with path.open(newline="") as file:
+        cells = [row[6] for row in csv.reader(file)][1:]
+    assert cells == [f"'{name}" for name in FORMULAS] + list(HARMLESS)
+
+
+@given(st.text(alphabet="'=+-@\t\r\n1x "))
+def test_quoting_can_be_taken_back(name):
+    assert unquoted(quoted(name)) == name
 
 
 def test_a_missing_file_ends_in_a_sentence(tmp_path):

@@ -2,7 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 
+from bench import metrics
+from bench.core.errors import UsageError
+from bench.core.registry import protocols
 from bench.metrics.checks import examine
 
 
@@ -133,3 +137,63 @@ def test_signalling_nan_is_named_without_a_warning(truth):
     damaged.view(np.uint32)[3, 4, 1] = 0x7FA00000
     (finding,) = examine(damaged, truth)
     assert finding.said.startswith("1 NaN of")
+
+
+def codes(image):
+    return np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)
+
+
+def poked(image):
+    return np.where(np.arange(image.size).reshape(image.shape) == 7, -0.2, image).astype(np.float32)
+
+
+def planar(image):
+    return image.transpose(2, 0, 1)
+
+
+REFUSED = {
+    "8-bit": (codes, codes, "the prediction holds uint8"),
+    "8-bit prediction": (codes, None, "the prediction holds uint8"),
+    "8-bit truth": (None, codes, "the truth holds uint8"),
+    "8-bit tensor": (lambda x: torch.from_numpy(codes(x)), None, "the prediction holds uint8"),
+    "integers in lists": (lambda x: codes(x).tolist(), None, "the prediction holds int64"),
+    "a mask": (lambda x: x > 0.1, None, "the prediction holds bool"),
+    "0..255": (lambda x: 255 * x, lambda x: 255 * x, "the truth goes up to 255; .* divide both images"),
+    "0..255 prediction": (lambda x: 255 * x, None, "the prediction: looks mis-scaled: about 255 .*trusted=True"),
+    "mu-law": (lambda x: np.log1p(5000 * x) / np.log(5001), None, "the prediction: looks tone-mapped"),
+    "negative": (poked, None, r"the prediction: 0\.01% of its values are below 0, down to -0\.2; set them to 0"),
+    "negative truth": (None, poked, "the truth holds values below 0, down to -0.2; .* exchanged"),
+    "NaN": (lambda x: np.where(x > 0.5, np.nan, x), None, "the prediction holds .* NaN"),
+    "exchanged": (
+        lambda x: x / 2,
+        lambda x: 40 * x,
+        "the truth goes up to 40.* exchanged[?]",
+    ),
+    "zero": (np.zeros_like, None, "the prediction: every value is 0"),
+    "zero truth": (None, np.zeros_like, "the truth is 0 everywhere"),
+    "planes": (planar, planar, r"shape \(3, 40, 60\); .* transpose it by \(1, 2, 0\)"),
+    "a batch": (lambda x: x[None], lambda x: x[None], "one image at a time"),
+    "alpha": (lambda x: np.concatenate([x, x[..., :1]], -1), None, "Leave the alpha channel out"),
+    "text": (lambda x: "image.exr", None, "the prediction holds <U9"),
+}
+
+
+@pytest.mark.parametrize(("change", "change_truth", "words"), REFUSED.values(), ids=REFUSED)
+def test_arrays_are_refused_for_what_a_file_is_called_bad_for(truth, change, change_truth, words):
+    rule = protocols["whole-float"].only(["psnr-mu", "ssim-mu"])
+    with pytest.raises(UsageError, match=words):
+        rule.evaluate(change(truth) if change else truth, change_truth(truth) if change_truth else truth)
+
+
+def test_a_metric_alone_takes_code_values_only_where_they_are_a_scale(truth):
+    assert metrics.psnr_l(codes(truth), codes(truth), peak=255.0) == np.inf
+    for metric in (metrics.psnr_mu, metrics.ssim_pu):
+        with pytest.raises(UsageError, match="the prediction holds uint8"):
+            metric(codes(truth), codes(truth))
+
+
+def test_values_can_be_taken_as_they_are(truth):
+    rule = protocols["whole-float"].only(["psnr-l"])
+    for pair in ((4000 * truth, truth), (poked(truth), truth), (truth, 2 * truth), (np.zeros_like(truth), truth)):
+        assert np.isfinite(rule.evaluate(*pair, trusted=True)["psnr-l"])
+    assert rule.evaluate(truth.astype(np.float16).astype(np.float64), truth)["psnr-l"] > 60

@@ -41,7 +41,7 @@ def preset(origin):
 @pytest.mark.parametrize(("pair", "origin"), CASES)
 def test_public_code_gives_the_same_numbers(pair, origin, golden_pair):
     """Public code works in float32, which moves PSNR by up to 6e-6 dB and SSIM by 1e-7: hence 1e-5 dB and 1e-6."""
-    found = preset(origin).evaluate(*golden_pair(pair))
+    found = preset(origin).evaluate(*golden_pair(pair), trusted=True)
     rows = [row for row in ROWS if (row["pair"], row["protocol"]) == (pair, origin)]
     assert {row["metric"].removesuffix("-float64") for row in rows} == set(found)
     for row in rows:

@@ -61,11 +61,37 @@ def test_as_text_it_names_files_hashes_stages_and_the_command(evidence):
         "table3.csv, line 8: 7. + PA + FMU + D_VQ + RF on panoramas, psnr_mu",
         "34.2000 = mean over 2 scenes of seed 0, from work/tiny/scores/full--panoramas--s0--panoramas.csv",
         "courtyard-00 33.2000; sunset-00 35.2000", "on this disk, as recorded", "parameters 123,456",
-        f"train@{FULL}: weights.safetensors",
+        f"train@{FULL}: weights.safetensors", "settings: stage2 {batch 4, steps 60}",
     ):  # fmt: skip
         assert part in unfolded(said)
     assert said.splitlines()[-1].startswith("again        dvc repro evaluate@")
     assert max(len(line) for line in said.splitlines()[:-1]) <= text.WIDTH
+
+
+STAGE2 = {"steps": 60, "lr": 0.001}
+
+
+@pytest.mark.parametrize(
+    ("card", "ran", "said"),
+    [
+        (
+            {},
+            {"plan.stage2": STAGE2, "plan.recipe": "common", "plan.head": "x"},
+            {"recipe": "common", "stage2": STAGE2},
+        ),
+        ({}, {"stage2": STAGE2, "patches": {"size": 32}}, {"stage2": STAGE2, "patches": {"size": 32}}),
+        (
+            {"settings": {"lr": 0.5}, "patches": {"size": 8}},
+            {"plan.stage2": STAGE2},
+            {"lr": 0.5, "patches": {"size": 8}},
+        ),
+        ({"recipe": "published"}, {"plan.stage2": STAGE2, "plan.recipe": "common"}, {"recipe": "common"}),
+        ({}, {}, {}),
+    ],
+    ids=["lock of today", "older lock", "card", "another recipe's card without settings", "nothing"],
+)
+def test_the_settings_are_those_that_the_training_used(card, ran, said):
+    assert text.used(card, ran, ("recipe", "stage2", "patches", "caps")) == said
 
 
 def test_means_are_over_scenes_then_over_seeds(evidence):

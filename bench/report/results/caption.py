@@ -207,6 +207,7 @@ def conditions(identity: str, metrics: Iterable[str], params: Params) -> str:
     if "hdrvdp2" in scored:
         if found is not None and found.hdrvdp2 is not None:
             sentences.append(f"HDR-VDP-2: {_written_out(found.hdrvdp2)}.")
+            sentences += [f"{said}."] if (said := getattr(found.hdrvdp2, "caution", "")) else []
         sentences.append(caution(params))
     return " ".join(sentences)
 

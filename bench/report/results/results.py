@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from bench.core.errors import BenchError
+from bench.core.errors import UsageError
+from bench.core.reading import shown
 from bench.metrics.intervals import Spread, crossed, place
 
 Cells = Mapping[tuple[str, str], float]
@@ -69,7 +70,7 @@ def collect(scores: pd.DataFrame) -> dict[tuple[str, str], Summary]:
     """Average score rows per variant and dataset.
 
     Where a variant was trained on several sets, the weights trained on the tested dataset count; NaN values
-    (a metric that is undefined on a scene) are left out of means and counted. Two protocols raise BenchError.
+    (a metric that is undefined on a scene) are left out of means and counted. Two protocols raise UsageError.
     """
     frame = clean(scores)
     groups = frame.groupby(["variant", "dataset"], sort=True)
@@ -118,12 +119,12 @@ def spread(cells: Cells) -> Spread:
 
 
 def single_protocol(protocols: Iterable[str], where: str) -> str:
-    """Return the one protocol of these rows, "" if there are no rows; two of them raise BenchError."""
+    """Return the one protocol of these rows, "" if there are no rows; two of them raise UsageError."""
     names = sorted(set(protocols))
     if len(names) > 1:
-        raise BenchError(
-            f"{where}: rows of the protocols {' and '.join(names)} can't stand in one table, their numbers don't "
-            "compare. Evaluate all of them under one protocol (`protocol` in the parameter file)."
+        raise UsageError(
+            f"{where}: rows of the protocols {' and '.join(map(shown, names))} can't stand in one table, their numbers "
+            "don't compare. Evaluate all of them under one protocol (`protocol` in the parameter file)."
         )
     return names[0] if names else ""
 

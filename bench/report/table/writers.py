@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator
 
+from bench.io.tables import quoted
 from bench.report.table.kinds import KINDS
 from bench.report.table.table import OURS, PAPER, Table
 from bench.report.table.view import Panel, ShownCell, view
@@ -35,14 +36,17 @@ CODE = re.compile(r"`([^`]+)`")
 
 
 def to_csv(table: Table) -> str:
-    """Write every column in the contract's order; an empty cell has its reason in `note`."""
+    """Write every column in the contract's order; an empty cell has its reason in `note`.
+
+    A name that a spreadsheet would run as a formula has a quote before it (`bench.io.tables.unquoted` takes it away).
+    """
     table = table.tidy or table
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([column.key for column in table.columns])
     for row in table.rows:
         cells = {"note": row.note, **row.cells}
-        writer.writerow([column.exact(cells.get(column.key)) for column in table.columns])
+        writer.writerow([quoted(column.exact(cells.get(column.key))) for column in table.columns])
     return out.getvalue()
 
 

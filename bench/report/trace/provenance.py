@@ -21,9 +21,10 @@ ABOUT = (
 )
 
 CARD = (
-    "run", "variant", "method", "preset", "options", "head", "register", "recipe", "trainset", "seed", "steps", "batch",
-    "patches", "codebook", "codebook_sha256", "data", "perceptual", "parameters", "parameters_frozen", "precision",
-    "tf32", "device", "processes", "libraries", "source", "source_sha256", "segments", "codes", "images",
+    "run", "variant", "method", "preset", "options", "head", "register", "recipe", "settings", "trainset", "seed",
+    "steps", "batch", "patches", "codebook", "codebook_sha256", "data", "perceptual", "parameters",
+    "parameters_frozen", "precision", "tf32", "device", "processes", "libraries", "source", "source_sha256", "segments",
+    "codes", "images",
 )  # fmt: skip
 """Keys repeated from the cards of weights and codebooks, which git doesn't keep."""
 

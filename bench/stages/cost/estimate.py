@@ -192,7 +192,7 @@ def _calibrate(params: Params, found: Sequence[Item], device: torch.device) -> t
         measured |= {index: factor * found[index].upper for index in own}
         said.append(f"{item.names[0]} takes {seconds:.4f} s a step")
     timed = f"Timed on {environment.device_name(device)}: {', '.join(said) or 'nothing'}"
-    return measured, f"{timed}. Other rows of measured h: upper h times what these took over theirs."
+    return measured, f"{timed}. Other rows of measured: upper times what these took over theirs."
 
 
 def _assumptions(params: Params, gpu: Gpu, found: Iterable[Item]) -> Iterator[str]:
@@ -203,11 +203,11 @@ def _assumptions(params: Params, gpu: Gpu, found: Iterable[Item]) -> Iterator[st
         f"{gpu.memory:g} GB."
     )
     yield (
-        f"compute h: FLOPs at {EFFICIENCY:.0%} of that peak. traffic h: bytes of all operators, unfused, at full "
-        f"bandwidth. launch h: {LAUNCH * 1e6:g} us for each operator, a guess. All three for one of the stages."
+        f"compute: FLOPs at {EFFICIENCY:.0%} of that peak. traffic: bytes of all operators, unfused, at full "
+        f"bandwidth. launch: {LAUNCH * 1e6:g} us for each operator, a guess. All three for one of the stages."
     )
     yield (
-        "lower h: the larger of compute and traffic, as in CUDA graphs. upper h: their sum, or launches where these "
+        "lower: the larger of compute and traffic, as in CUDA graphs. upper: their sum, or launches where these "
         "take longer. Both for all stages of the row, one after another. Not in it: data loading, metrics, start."
     )
     yield "frozen M: with the VGG-16 of the perceptual loss, where there is one."

@@ -2,7 +2,9 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,10 +13,11 @@ import numpy as np
 
 from bench.core.errors import UsageError, unknown_name
 from bench.core.params import Params
-from bench.core.reading import shown
+from bench.core.reading import LONGEST_NAME, shown
 from bench.core.registry import datasets, protocols
 from bench.io.container import list_scenes, read_card
 from bench.io.files import check_destination, write_bytes_atomic
+from bench.io.lock import alone
 from bench.io.submission import ENCODED, READERS, UNREAD, FolderMatch, match, names, read_radiance
 from bench.io.tables import ScoreRow, read_scores, write_scores
 from bench.metrics.checks import FileFinding
@@ -32,6 +35,9 @@ MOST_WORKERS = 8
 
 SUBMISSION = r"[a-z0-9]+(-[a-z0-9]+)*"
 """Names that a submission can have."""
+
+LOCK = Path("work") / "submissions.lock"
+"""Held while a submission is written; git doesn't see it there."""
 
 VIEWING = "whole-float"
 """The protocol whose viewing conditions maps are drawn under where the one asked for has no HDR-VDP-2."""
@@ -139,7 +145,7 @@ def run(params: Params, request: ScoreRequest) -> ScoreResult:
         scored = [task for task, outcome in done if outcome.scores]
         draw_maps(request.maps, scored, used[0], workers=workers, device=request.device)
     if request.submit and not result.bad and _complete(result):
-        return replace(result, kept=_keep(request.submit, rows))
+        return replace(result, kept=_keep(request.submit, rows, request.force))
     return result
 
 
@@ -156,19 +162,35 @@ def _check_submission(params: Params, request: ScoreRequest, used: set[str]) -> 
             f"a submission to {request.dataset} is scored on its prepared scenes; leave --truth out, or give the "
             "dataset another name."
         )
-    name, path = request.submit, _submission(request.submit)
-    if not re.fullmatch(SUBMISSION, name):
-        raise UsageError(f"a submission can't be called {name!r}; use small letters, digits and hyphens: my-method.")
+    name = request.submit
+    if not re.fullmatch(SUBMISSION, name) or len(name) > LONGEST_NAME:
+        raise UsageError(
+            f"a submission can't be called {shown(repr(name))}; use small letters, digits and hyphens, at most "
+            f"{LONGEST_NAME} of them: my-method."
+        )
     if name in params.variants:
         raise UsageError(f"{name!r} is a variant of this benchmark; call the submission something else.")
+    path = _submission(name)
     if path.exists() and not request.force:
-        held = {(row.profile, row.dataset, row.protocol) for row in _kept(path)}
-        taken = [protocol for protocol in sorted(used) if (params.profile, request.dataset, protocol) in held]
-        if taken:
-            raise UsageError(
-                f"{path} already holds scores on {request.dataset} under {', '.join(taken)}; choose another name, or "
-                "replace them with --force."
-            )
+        _need_free(path, _kept(path), {(params.profile, request.dataset, protocol) for protocol in used})
+
+
+Group = tuple[str, str, str]
+"""Profile, dataset and protocol: what is kept and replaced as a whole."""
+
+
+def _group(row: ScoreRow) -> Group:
+    return row.profile, row.dataset, row.protocol
+
+
+def _need_free(path: Path, held: Sequence[ScoreRow], wanted: Collection[Group]) -> None:
+    taken = sorted({_group(row) for row in held}.intersection(wanted))
+    if taken:
+        protocols = ", ".join(protocol for *_, protocol in taken)
+        raise UsageError(
+            f"{path} already holds scores on {taken[0][1]} under {protocols}; choose another name, or replace them "
+            "with --force."
+        )
 
 
 def _check_destinations(request: ScoreRequest) -> None:
@@ -269,13 +291,19 @@ def _kept(path: Path) -> list[ScoreRow]:
     return [row._replace(seed=None) for row in rows]  # what others submit has no seed
 
 
-def _keep(name: str, rows: Sequence[ScoreRow]) -> Path:
-    """Write the rows to the submission's file, in place of those of the same profile, dataset and protocol."""
-    path = _submission(name)
-    replaced = {(row.profile, row.dataset, row.protocol) for row in rows}
-    older = _kept(path) if path.exists() else []
-    kept = [row for row in older if (row.profile, row.dataset, row.protocol) not in replaced]
-    write_scores(path, sorted([*kept, *rows], key=lambda row: (row.profile, row.dataset, row.protocol)))
+def _keep(name: str, rows: Sequence[ScoreRow], force: bool) -> Path:
+    """Write the rows to the submission's file; with `force` in place of those of the same group.
+
+    One process at a time reads, merges and writes: of two at once, neither's rows are lost. Rows that another has
+    written since this one began to score raise UsageError without `force`.
+    """
+    path, groups = _submission(name), {_group(row) for row in rows}
+    with redirect_stdout(sys.stderr), alone(LOCK, f"another process writes {path.parent}; waiting for it"):
+        older = _kept(path) if path.exists() else []
+        if not force:
+            _need_free(path, older, groups)
+        kept = [row for row in older if _group(row) not in groups]
+        write_scores(path, sorted([*kept, *rows], key=_group))
     return path
 
 

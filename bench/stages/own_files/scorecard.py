@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.metrics.checks import FileFinding
@@ -16,10 +16,32 @@ Values = dict[str, dict[str, float]]
 
 
 def text(result: ScoreResult) -> str:
-    """Return one block a protocol: scenes, their mean and its interval."""
-    blocks = [_block(protocol, result) for protocol in result.protocols if _values(protocol, result)]
-    last = [f"submission kept as {result.kept}; this profile's next report shows it"] if result.kept else []
+    """Return one block a protocol: scenes, their mean and its interval; of several protocols, all means at the end."""
+    used = [protocol for protocol in result.protocols if _values(protocol, result)]
+    blocks = [_block(protocol, result) for protocol in used]
+    blocks += [_summary(used, result)] if len(used) > 1 else []
+    last = [f"submission kept as {result.kept}; report --partial shows its place"] if result.kept else []
     return "\n".join([*"\n\n".join(blocks).splitlines(), *last])
+
+
+def _summary(protocols: Sequence[Protocol], result: ScoreResult) -> str:
+    """Return the means under each protocol, a line each; "-" for a metric that it doesn't have."""
+    means = {protocol.id: intervals(protocol, result) for protocol in protocols}
+    columns = list(
+        dict.fromkeys(name for protocol in protocols for name in protocol.metrics if name in means[protocol.id])
+    )
+    widths = [max(9, len(name)) for name in columns]
+    left = max(map(len, [*means, "means"]))
+    heads = [f"{name:>{width}}" for name, width in zip(columns, widths, strict=True)]
+    lines = ["  ".join([f"{'means':<{left}}", "scenes", *heads])]
+    for protocol in protocols:
+        found = means[protocol.id]
+        cells = [
+            f"{found[name].mean:{width}.4f}" if name in found else f"{'-':>{width}}"
+            for name, width in zip(columns, widths, strict=True)
+        ]
+        lines.append("  ".join([f"{protocol.id:<{left}}", f"{len(_values(protocol, result)):>6}", *cells]))
+    return "\n".join([*lines, f"of {result.whole} scenes; values under different protocols don't compare"])
 
 
 def complaints(result: ScoreResult) -> list[str]:
@@ -46,7 +68,9 @@ def _block(protocol: Protocol, result: ScoreResult) -> str:
     lines = [f"protocol {protocol.id}", f"{'scene':<{width}}" + "".join(f"  {name:>9}" for name in columns)]
     lines += [f"{name:<{width}}" + "".join(f"  {value:9.4f}" for value in row) for name, row in body.items()]
     shown: dict[str, int] = {name: means[name].scenes for name in columns}
-    return "\n".join([*lines, *_notes(places, len(values), result, shown)])
+    seen = protocol.hdrvdp2.caution if "hdrvdp2" in shown else ""
+    notes = [*_notes(places, len(values), result, shown), *([seen] if seen else [])]
+    return "\n".join([*lines, *notes])
 
 
 def _notes(places: int, scored: int, result: ScoreResult, defined: Mapping[str, int]) -> Iterator[str]:

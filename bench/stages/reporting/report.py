@@ -1,7 +1,6 @@
 """Report: tables, figures and the page, all from files that other stages wrote."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,8 +10,9 @@ import pandas as pd
 
 from bench.core.errors import UsageError
 from bench.core.params import Params
+from bench.core.reading import read_json
 from bench.core.registry import ROOT
-from bench.io.files import write_bytes_atomic, write_json_atomic, write_text_atomic
+from bench.io.files import check_destination, write_bytes_atomic, write_json_atomic, write_text_atomic
 from bench.io.tables import read_scores
 from bench.metrics.intervals import place
 from bench.report.codebooks.figures import InspectedCodebook
@@ -39,23 +39,32 @@ INTROS = {
     3: "Each row adds a part to the one before. Rows differ in size, so this isn't a comparison at equal capacity. The "
     "paper's Table 3 calls frame-selective merging (FSM) FMU.",
 }
+PARTIAL = Path("report")
+"""Folder below work/<profile> of a report that lacks parts; those in reports/ stay whole."""
+
 WRITERS = {"csv": to_csv, "md": to_markdown, "tex": to_latex}
 
 
-def run(params: Params, partial: bool = False) -> None:
-    """Write reports/<profile>/{tables,figures} and index.html.
+def run(params: Params, partial: bool = False, out: Path | None = None) -> None:
+    """Write {tables,figures} and index.html of a folder, from reports/<profile>/scores.csv and what else is there.
 
     A part that the parameters don't ask for is absent; one whose input is missing says so on the page.
 
-    partial : replace an earlier report by one that lacks such parts; else that raises UsageError.
+    out     : the folder; by default reports/<profile>, which git tracks, or PARTIAL below work/<profile>.
+    partial : make a report that lacks such parts: never in reports/<profile>. Elsewhere it replaces a richer one, which
+              raises UsageError without it.
+
+    UsageError for a folder that holds other files, or lies in reports/.
     """
+    target = _target(params, partial, out)
     # What was measured: read once, handed down.
     scores = read_scores([layout.need(params, params.reports / "scores.csv", "summarize")])
     if not partial:
-        _check_inputs(params)
+        _check_inputs(params, target)
     others, notes = submitted.read(scores)
-    sizes = _json(path) if (path := layout.sizes(params)).exists() else {}
-    measured = Measured(params, collect(scores), _cards(params), others, sizes)
+    recorded = {} if target == params.reports else _recorded(params)
+    sizes = _json(path) if (path := layout.sizes(params)).exists() else recorded.get("sizes", {})
+    measured = Measured(params, collect(scores), _cards(params, recorded), others, sizes)
     papers = {paper.number: paper for paper in read_papers(params)}
     scenes = _prepared(params)
 
@@ -97,10 +106,33 @@ def run(params: Params, partial: bool = False) -> None:
     }
     figures = {f.name: _Part(one.anchor, {f.file: f.picture}) for one in sections for f in one.figures}
     known = _known(params, scores, sizes)
-    _write(params, "tables", tables | _views(params), measured, known)
-    _write(params, "figures", figures, measured, known)
+    tables |= _views(params)
+    _write(params, target / "tables", tables, measured, known)
+    _write(params, target / "figures", figures, measured, known)
     reached = [sentence for one in sections if one.anchor == "table1" for sentence in findings(one.tables[0])]
-    write_text_atomic(params.reports / "index.html", render(Page(params, facts(measured), reached, sections)))
+    write_text_atomic(target / "index.html", render(Page(params, facts(measured), reached, sections)))
+
+    for line in (*reached, *submitted.places(measured)):
+        print(line)
+    print(f"{len(tables)} tables in {target / 'tables'}, {len(figures)} figures in {target / 'figures'}")
+    print(f"page: {target / 'index.html'}")
+
+
+def _target(params: Params, partial: bool, out: Path | None) -> Path:
+    """Return the folder of the report; UsageError for one where other files could be lost."""
+    if out is None and not partial:
+        return params.reports
+    folder = out or params.work / PARTIAL
+    check_destination("--out", folder, folder=True)
+    if folder.resolve().is_relative_to(Path("reports").resolve()):
+        raise UsageError(
+            f"--out {folder} lies in reports/, whose reports git tracks and only whole ones replace (without --out and "
+            "--partial); name a folder elsewhere."
+        )
+    report = (folder / "index.html").is_file() and (folder / "tables" / provenance.NAME).is_file()
+    if folder.exists() and any(folder.iterdir()) and not report:
+        raise UsageError(f"--out {folder} holds files that are no report; name a new or empty folder.")
+    return folder
 
 
 def read_papers(params: Params) -> list[Paper]:
@@ -116,7 +148,7 @@ def _printed(path: Path) -> pd.DataFrame:
     return frame.assign(**{c: pd.to_numeric(frame[c].replace("", None)) for c in frame.columns if c not in text})
 
 
-def _check_inputs(params: Params) -> None:
+def _check_inputs(params: Params, target: Path) -> None:
     """Keep a report from being replaced by a poorer one, as a fresh clone would make: it has scores and no more."""
     inputs = [
         *(layout.weights(params, run).with_suffix(".json") for run in params.runs),
@@ -126,23 +158,50 @@ def _check_inputs(params: Params) -> None:
         *(layout.inspection(params, name) for name in params.inspections),
     ]
     missing = [path for path in inputs if not path.exists()]
-    if missing and (params.reports / "index.html").exists():
+    if missing and (target / "index.html").exists():
+        elsewhere = (
+            f"leaves this one alone and writes {params.work / PARTIAL}" if target == params.reports else "does so"
+        )
         raise UsageError(
-            f"{len(missing)} of {len(inputs)} files behind {params.reports} aren't here, such as {missing[0]}: a new "
-            f"report would lack what they show. Make them with: {layout.pipeline(params)}. Or add --partial."
+            f"{len(missing)} of {len(inputs)} files behind {target} aren't here, such as {missing[0]}: a new report "
+            f"would lack what they show. Make them with: {layout.pipeline(params)}. Or add --partial, which "
+            f"{elsewhere}."
         )
 
 
 def _json(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return read_json(path)
+
+
+def _recorded(params: Params) -> dict[str, Any]:
+    """Read what the report that git tracks records of weights and sizes, which a fresh clone lacks."""
+    return _provenance(params.reports / "tables")
+
+
+def _provenance(folder: Path) -> dict[str, Any]:
+    """Read provenance.json of a folder, {} without one; UsageError where its groups aren't objects of objects."""
+    path = folder / provenance.NAME
+    content = _json(path) if path.exists() else {}
+    for group in ("entries", "runs", "evaluations", "sizes"):
+        found = content.get(group, {})
+        if not isinstance(found, dict) or not all(isinstance(one, dict) for one in found.values()):
+            raise UsageError(f"{path}: {group} isn't an object of objects; restore the file, or make the report again.")
     return content
 
 
-def _cards(params: Params) -> dict[str, dict[str, Any]]:
+def _cards(params: Params, recorded: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    known = {run: found["card"] for run, found in recorded.get("runs", {}).items() if "card" in found}
     cards = {run: layout.weights(params, run).with_suffix(".json") for run in params.runs}
-    foreign = [entry for entry in params.evaluations.values() if entry.weights]
-    cards |= {entry.variant: layout.foreign_card(params, entry) for entry in reversed(foreign)}
-    return {run: _json(path) for run, path in cards.items() if path.exists()}
+    foreign = [(key, entry) for key, entry in params.evaluations.items() if entry.weights]
+    for key, entry in reversed(foreign):
+        cards[entry.variant] = layout.foreign_card(params, entry)
+        if card := recorded.get("evaluations", {}).get(key, {}).get("card"):
+            known[entry.variant] = card
+    return {
+        run: _json(path) if path.exists() else known[run]
+        for run, path in cards.items()
+        if path.exists() or run in known
+    }
 
 
 def _prepared(params: Params) -> dict[str, dict[str, list[str]]]:
@@ -232,26 +291,35 @@ def _views(params: Params) -> dict[str, _Part]:
 
 
 def _write(
-    params: Params, folder: str, parts: Mapping[str, _Part], measured: Measured, known: provenance.Known
+    params: Params, folder: Path, parts: Mapping[str, _Part], measured: Measured, known: provenance.Known
 ) -> None:
     """Write a folder of the report and its provenance; what an earlier report left there goes."""
+    earlier = _earlier(folder, everything=folder.parent == params.reports)
     files = {file: content for part in parts.values() for file, content in part.files.items()}
     for file, content in files.items():
-        write_bytes_atomic(params.reports / folder / file, content)
+        write_bytes_atomic(folder / file, content)
     if parts:
         sources = {n: origins.of_file(params, measured.results, part.section, n) for n, part in parts.items()}
         hashes = {n: {file: digests.of_bytes(c) for file, c in part.files.items()} for n, part in parts.items()}
-        write_json_atomic(params.reports / folder / provenance.NAME, provenance.content(params, known, sources, hashes))
+        write_json_atomic(folder / provenance.NAME, provenance.content(params, known, sources, hashes))
         files[provenance.NAME] = b""
-    _sweep(params.reports / folder, files)
-
-
-def _sweep(folder: Path, written: Iterable[str]) -> None:
     # A table or figure of an earlier run that this one doesn't make would look current; DVC clears them, a call by
     # hand wouldn't.
-    for path in folder.glob("*") if folder.exists() else ():
-        if path.name not in set(written) and path.suffix in (".csv", ".md", ".tex", ".png", ".webp", ".json"):
-            path.unlink()
+    for name in earlier - files.keys():
+        (folder / name).unlink(missing_ok=True)
+
+
+def _earlier(folder: Path, everything: bool) -> set[str]:
+    """Return the files of an earlier report in `folder`: by its provenance, since a folder of --out may hold others.
+
+    everything : take all files of a report's kinds; in reports/ nothing else lies.
+    """
+    if everything:
+        kinds = (".csv", ".md", ".tex", ".png", ".webp", ".json")
+        return {path.name for path in folder.glob("*") if path.suffix in kinds}
+    entries = _provenance(folder).get("entries", {})
+    named = {Path(file).name for entry in entries.values() for file in entry.get("sha256", ())}
+    return named | ({provenance.NAME} if entries else set())
 
 
 def _known(params: Params, scores: pd.DataFrame, sizes: Mapping[str, Any]) -> provenance.Known:

@@ -1,6 +1,6 @@
 """Evaluate: predict the scenes of a dataset with one run, and score them under the profile's protocol and others."""
 
-import json
+import math
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -76,20 +76,24 @@ def run(params: Params, name: str, limit: int | None = None) -> None:
                     raise UsageError(f"scene {task.scene!r}: {finding.said}")
                 print(f"{task.scene}: {finding.said}")
 
+    print(f"{len(tasks)} scenes under {own.id}" + ("; nothing was written" if limit is not None else ""))
+    for metric in own.metrics:
+        values = [scores[metric] for scores in (one.scores[own.name] for one in outcomes) if metric in scores]
+        if values:
+            known = [value for value in values if not math.isnan(value)]
+            print(f"{metric:<12} {np.mean(known) if known else math.nan:.4f}")
     if limit is not None:
-        print(f"{len(tasks)} scenes under {own.id}; nothing was written")
-        for metric in own.metrics:
-            values = [scores[metric] for scores in (one.scores[own.name] for one in outcomes) if metric in scores]
-            if values:
-                print(f"{metric:<12} {np.mean(values):.4f}")
         return
 
     common = common_row(params, evaluation)
     write_scores(layout.scores(params, name), _rows(common, own, tasks, outcomes))
     rows = [row for other in compared for row in _rows(common, other, tasks, outcomes)]
     write_scores(layout.sensitivity(params, name), [row for row in rows if "@" not in row.metric])
+    print(f"scores: {layout.scores(params, name)}; under {len(compared)} protocols: {layout.sensitivity(params, name)}")
+    if params.keep_predictions:
+        print(f"predictions: {folder}")
     if evaluation.weights is not None:
-        card = json.loads(Path(evaluation.weights).with_suffix(".json").read_text(encoding="utf-8"))
+        card = networks.weights_card(Path(evaluation.weights))
         write_json_atomic(layout.foreign_card(params, evaluation), {**card, "run": name, "variant": evaluation.variant})
 
 

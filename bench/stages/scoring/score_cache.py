@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.core.errors import BenchError, UsageError
 from bench.core.fingerprint import fingerprint
 from bench.core.registry import metrics
 from bench.core.scene import Array
@@ -54,15 +55,23 @@ def read(folder: Path, name: str) -> Scores | None:
         content = json.loads(_path(folder, name).read_text(encoding="utf-8"))
         scores = {str(metric): float(value) for metric, value in content["scores"].items()}
         return scores if content["sha256"] == _seal(name, content["scores"]) else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
 def write(folder: Path, name: str, scores: Scores) -> None:
-    """Keep scores under `name`, whole or not at all. A full disk raises UsageError."""
+    """Keep scores under `name`, whole or not at all; where nothing can be written, nothing is kept.
+
+    A full disk raises UsageError: what comes next would fail there, too.
+    """
     texts = {metric: repr(float(value)) for metric, value in scores.items()}  # JSON has no infinity and no NaN
     content = {"scores": texts, "sha256": _seal(name, texts)}
-    write_text_atomic(_path(folder, name), json.dumps(content, indent=1) + "\n")
+    try:
+        write_text_atomic(_path(folder, name), json.dumps(content, indent=1) + "\n")
+    except UsageError:
+        raise
+    except BenchError:  # a read-only checkout: scoring goes on, and computes again next time
+        pass
 
 
 def _path(folder: Path, name: str) -> Path:

@@ -1,6 +1,7 @@
 import json
 import platform
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -9,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from bench.core.errors import UsageError
-from bench.io.tables import read_scores
+from bench.io.tables import ScoreRow, read_scores, write_scores
+from bench.stages import layout
 from bench.stages.reporting import report
 from bench.stages.scoring import summarize
-from tests.report.conftest import QUALITY, fill, parameters, variant, write_score_files
+from tests.report.conftest import QUALITY, card, fill, parameters, variant, write_json, write_score_files
 from tests.shared import undrawn
 
 
@@ -168,7 +170,60 @@ def test_a_report_is_not_replaced_by_one_that_would_lack_its_parts(tiny, monkeyp
         report.run(tiny)
     assert files(tiny.reports) == before
     report.run(tiny, partial=True)
-    assert files(tiny.reports) != before
+    assert files(tiny.reports) == before
+    assert {"index.html", "tables/table1.csv", "tables/provenance.json"} <= set(files(tiny.work / "report"))
+
+
+def test_a_partial_report_takes_what_git_tracks_for_weights_and_ranks_submissions(bare, tmp_path, monkeypatch, capsys):
+    undrawn(monkeypatch)
+    for run in bare.runs:
+        write_json(bare.work / "weights" / f"{run}.json", card(bare, run))
+    summarize.run(bare)
+    rows = read_scores([bare.reports / "scores.csv"]).query("variant == 'full'")
+    mine = rows.assign(method="submitted", variant="my-net", trainset="", seed=None, value=rows["value"] + 1)
+    write_scores(layout.submissions() / "my-net.csv", [ScoreRow(*row) for row in mine.itertuples(index=False)])
+    report.run(bare)
+    before, whole = files(bare.reports), (bare.reports / "tables" / "table1.csv").read_text()
+    shutil.rmtree(bare.work)  # a fresh clone
+    capsys.readouterr()
+    report.run(bare, partial=True, out=tmp_path / "mine")
+    assert (tmp_path / "mine" / "tables" / "table1.csv").read_text() == whole
+    assert "panoramas,my-net,submitted" in whole and files(bare.reports) == before
+    said = capsys.readouterr().out.splitlines()
+    assert "learned rows of Table 1 reach" in said[0]
+    assert said[1].startswith("my-net on panoramas: psnr-mu 35.20 dB, place 1 of ")
+    assert f" tables in {tmp_path / 'mine' / 'tables'}, " in said[-2]
+    assert said[-1] == f"page: {tmp_path / 'mine' / 'index.html'}"
+
+
+def test_only_what_an_earlier_report_has_written_elsewhere_goes(tmp_path):
+    for name in ("table1.csv", "notes.md"):
+        (tmp_path / name).touch()
+    write_json(tmp_path / "provenance.json", {"entries": {"table1": {"sha256": {"table1.csv": "0", "../x.csv": "0"}}}})
+    assert report._earlier(tmp_path, everything=False) == {"table1.csv", "x.csv", "provenance.json"}
+    assert report._earlier(tmp_path, everything=True) == {"table1.csv", "notes.md", "provenance.json"}
+    write_json(tmp_path / "provenance.json", {"entries": [1]})
+    with pytest.raises(UsageError, match="entries isn't an object of objects"):
+        report._earlier(tmp_path, everything=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("reports/tiny", "lies in reports/"),
+        ("reports/new", "lies in reports/"),
+        ("mine", "holds files that are no report"),
+        ("mine/photo.png", "is an existing file"),
+    ],
+)
+def test_a_report_elsewhere_replaces_nobodys_files(bare, name, words):
+    Path("mine/figures").mkdir(parents=True)
+    for file in ("mine/photo.png", "mine/figures/photo.png"):
+        Path(file).touch()
+    before = files(Path())
+    with pytest.raises(UsageError, match=f"^--out {name} {words}"):
+        report.run(bare, partial=True, out=Path(name))
+    assert files(Path()) == before
 
 
 def test_leftovers_of_an_earlier_report_go_and_views_are_copied(bare, monkeypatch):

@@ -49,6 +49,15 @@ def test_settings_follow_the_protocols_fields(invented, measured):
     assert "quantise" not in text
 
 
+@pytest.mark.parametrize(("name", "habit"), [("whole-float", True), ("lrt-hdr", False)])
+def test_where_hdrvdp2_is_not_photometric_tables_and_protocols_say_so(measured, name, habit):
+    said = caption.conditions(protocols[name].id, ["hdrvdp2"], measured().params)
+    assert ("HDR-VDP-2 isn't photometric here" in said) == habit
+    assert "sRGB-display decodes gamma, even from linear values: the field's habit, and not photometric" in (
+        protocols[name].describe()
+    )
+
+
 def test_nothing_is_said_of_metrics_that_were_not_scored(invented, measured):
     assert caption.conditions("any@1", ["psnr-mu", "ssim-l"], measured().params) == ""
     assert "HDR-VDP-2" not in caption.conditions("any@1", ["psnr-pu"], measured().params)

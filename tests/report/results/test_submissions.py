@@ -77,7 +77,7 @@ def test_damaged_files_end_in_one_sentence(scores, rows):
     for content, message in (
         (header, "holds no score"),
         (header + b"a,b\n", "2 cells, expected 10"),
-        (b"\xff\xfe\x00broken", r"my-net\.csv' isn't a CSV file in UTF-8"),
+        (b"\xff\xfe\x00broken", r"my-net\.csv: not UTF-8 text"),
         (b"name,score\n", "columns are name,score"),
     ):
         path.write_bytes(content)

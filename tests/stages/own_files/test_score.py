@@ -58,7 +58,7 @@ def test_hdr_files_are_accepted(score, ours, rewritten, tmp_path):
 
 def test_scenes_mean_and_interval_are_printed_under_the_protocol(score, ours, capsys):
     assert score(ours[0]) == 0
-    protocol, heading, *lines, note = capsys.readouterr().out.splitlines()
+    protocol, heading, *lines, note, vision = capsys.readouterr().out.splitlines()
     assert protocol == "protocol whole-float@1"
     values = ours[1].query("metric == 'psnr-mu'").set_index("scene")["value"]
     assert [line.split()[0] for line in lines] == [*sorted(values.index), "mean", "low,", "high,"]
@@ -67,6 +67,7 @@ def test_scenes_mean_and_interval_are_printed_under_the_protocol(score, ours, ca
     assert mean == pytest.approx(values.mean(), abs=1e-4)
     assert [low, high] == pytest.approx(sorted(values), abs=1e-4)  # two places: the means of drawing one twice
     assert "over 2 places" in note
+    assert vision.startswith("HDR-VDP-2 isn't photometric here")
 
 
 def test_one_place_has_no_interval(score, ours, capsys):
@@ -109,6 +110,18 @@ def test_several_protocols_are_scored_one_after_another(site, score, ours, tmp_p
     ]
     own = numbers(rows[rows["protocol"] == "whole-float@1"]).reset_index(drop=True)
     pd.testing.assert_frame_equal(own, numbers(ours[1]), check_exact=True)
+
+
+def test_several_protocols_end_with_all_means_and_the_paths(score, ours, tmp_path, capsys):
+    words = ["--protocol", "ahdrnet-ytzhang99", "--protocol", "whole-float", "--out", str(tmp_path / "out.csv")]
+    assert score(ours[0], *words) == 0
+    heading, first, second, note, path = capsys.readouterr().out.splitlines()[-5:]
+    assert heading.split()[:3] == ["means", "scenes", "psnr-mu"] and "hdrvdp2" in heading
+    mean = ours[1].query("metric == 'psnr-mu'")["value"].mean()
+    assert first.split()[:2] == ["ahdrnet-ytzhang99@1", "2"] and first.split()[-1] == "-"
+    assert second.split()[:3] == ["whole-float@1", "2", f"{mean:.4f}"]
+    assert note == "of 2 scenes; values under different protocols don't compare"
+    assert path == f"scores: {tmp_path / 'out.csv'}"
 
 
 def test_json_holds_what_the_table_holds(score, ours, capsys):
@@ -169,6 +182,21 @@ class TestOtherData:
         assert set(rows["dataset"]) == {"my-lab"}
         assert set(rows["scene"]) == {"hall-0", "hall-1", "hall-2"}
         assert not rows["metric"].str.contains("@").any()
+
+    def test_without_a_data_set_the_folder_of_truth_names_it(self, fresh, main_in, pair, tmp_path):
+        out = tmp_path / "out.csv"
+        words = ["--truth", str(pair[1]), "--out", str(out), "--protocol", "hdr-transformer"]
+        assert main_in(fresh, "score", str(pair[0]), *words) == 0
+        assert set(read_scores([out])["dataset"]) == {"truth"}
+
+    def test_names_that_a_spreadsheet_would_run_are_quoted(self, fresh, main_in, pair, tmp_path):
+        out, name = tmp_path / "out.csv", "=cmd|' C'!A0"
+        for folder, kind in zip(pair, (".npy", ".exr"), strict=True):
+            (folder / f"hall-0{kind}").rename(folder / f"{name}{kind}")
+        words = ["--truth", str(pair[1]), "--out", str(out), "--protocol", "hdr-transformer"]
+        assert main_in(fresh, "score", str(pair[0]), *words) == 0
+        assert f",'{name}," in out.read_text() and f",{name}," not in out.read_text()
+        assert name in set(read_scores([out])["scene"])
 
     def test_a_damaged_truth_is_one_bad_file(self, site, score, pair, capsys):
         (pair[1] / "hall-1.exr").write_bytes(b"junk")

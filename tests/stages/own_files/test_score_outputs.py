@@ -166,6 +166,7 @@ def test_a_submission_may_hold_several_protocols(score, ours, kept):
     [
         (["--submit", "My Method"], "small letters, digits and hyphens"),
         (["--submit", "../mine"], "small letters, digits and hyphens"),
+        (["--submit", "x" * 250], "at most 100 of them"),
         (["--submit", "triangle-merge"], "is a variant of this benchmark"),
         (["--submit", "mine", "--limit", "1"], "covers every test scene"),
         (["--submit", "mine", "--truth", "."], "scored on its prepared scenes"),

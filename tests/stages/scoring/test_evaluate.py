@@ -82,6 +82,20 @@ def test_evaluating_again_from_the_cache_leaves_the_same_bytes(site, cell):
     assert contents(site.params.work) == before
 
 
+def test_it_ends_with_the_means_and_the_paths(site, cell, capsys):
+    site.run("evaluate", cell)
+    rows = read_scores([layout.scores(site.params, cell)])
+    mean = rows[rows["metric"] == "psnr-mu"]["value"].mean()
+    said = capsys.readouterr().out.splitlines()
+    assert f"psnr-mu      {mean:.4f}" in said
+    assert f"scores: {layout.scores(site.params, cell)}; " in said[-2]
+    assert said[-1] == f"predictions: {layout.predictions(site.params, cell.removesuffix('--panoramas'), 'panoramas')}"
+    site.run("summarize")
+    said = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("panoramas  ") and f"  {mean:.2f} dB  2 scenes, 1 seed(s)" in line for line in said)
+    assert said[-1].startswith(f"scores: {site.params.reports / 'scores.csv'}; ")
+
+
 def test_a_limit_prints_the_first_scenes_and_writes_nothing(site, cell, capsys):
     before = contents(site.params.work)
     site.run("evaluate", cell, limit=1)

@@ -80,6 +80,12 @@ def test_scores_are_those_of_the_protocols(tasks, rules, default, second):
     assert "psnr-mu@moving" in scores[0]["whole-float"]
 
 
+def test_without_a_place_for_the_cache_everything_is_scored(tasks, rules, tmp_path):
+    (tmp_path / "cache").touch()  # as good as a read-only checkout: no folder can be made here
+    expected = score(tasks, replace(rules, cache=tmp_path / "other"))
+    assert str(score(tasks, rules)) == str(expected)  # NaN included
+
+
 def test_a_second_time_nothing_is_computed_and_everything_is_equal(tasks, rules, computed):
     first = score(tasks, rules)
     assert computed == ["whole-float@", "cropped"] * COUNT
@@ -263,7 +269,7 @@ def test_a_prediction_that_a_protocol_refuses_is_a_fault(tasks, rules, second, m
     real = Scorer.scores
 
     def scores(self, rule, masks=None):
-        x, y = self._images
+        x, y = self.images
         if rule.name == "cropped" and not torch.equal(x, y):
             raise UsageError("too unlike the truth.")
         return real(self, rule, masks)
