@@ -43,6 +43,7 @@ class Outputs(Conv2d):
     cites="Kalantari and Ramamoorthi: Deep High Dynamic Range Imaging of Dynamic Scenes, ACM TOG (SIGGRAPH) 2017",
     trains=True,
     heads=("published", "mu-residual", "rule-residual"),
+    without_heads={"kind": ("we", "wie")},
     registers="dis",
     presets={
         "published": {"kind": "wie", "channels": 100},
