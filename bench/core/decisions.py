@@ -83,7 +83,8 @@ def decisions(params: Params) -> Iterator[Decision]:
     yield from _silent(params, "")
     books = {name: (book.options, params.stage1, params.stage1_of(name)) for name, book in params.codebooks.items()}
     yield from _differences("stage1", books)
-    yield from _differences("stage2", {name: _of_variant(params, v) for name, v in params.variants.items() if trains(v)})
+    trained = {name: variant for name, variant in params.variants.items() if trains(variant)}
+    yield from _differences("stage2", {name: _of_variant(params, variant) for name, variant in trained.items()})
 
 
 Difference = tuple[Iterable[str], Optimisation, Optimisation]

@@ -214,12 +214,12 @@ def _need_head(params: "Params", name: str, variant: "Variant") -> None:
 
 def _need_unlike(params: "Params") -> None:
     """Refuse names whose trainings, evaluations or inspections would be called alike: one would replace the other."""
-    found = [("variants", name, params.runs) for name in params.variants]
-    found += [("codebooks", name, params.codebook_runs) for name in params.codebooks]
-    found += [("codebooks", name, {f"network-{run}" for run in params.runs}) for name in params.codebook_runs]
-    for part, name, others in found:
-        if name in others:
-            raise ValueError(f"{part}: {name!r} is what a training or its inspection is called; take another name")
+    books, inspected = params.codebook_runs, {f"network-{run}" for run in params.runs}
+    found = [("variants", name) for name in params.variants if name in params.runs]
+    found += [("codebooks", name) for name in params.codebooks if name in books]
+    found += [("codebooks", book.codebook) for key, book in books.items() if key in inspected]
+    for part, name in found:
+        raise ValueError(f"{part}: {name!r} is what a training or its inspection is called; take another name")
 
 
 def _stated(params: "Params") -> Iterator[tuple[str, Any, Any]]:

@@ -1,6 +1,5 @@
 """Evaluate: predict the scenes of a dataset with one run, and score them under the profile's protocol and others."""
 
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -89,7 +88,7 @@ def run(params: Params, name: str, limit: int | None = None) -> None:
     rows = [row for other in compared for row in _rows(common, other, tasks, outcomes)]
     write_scores(layout.sensitivity(params, name), [row for row in rows if "@" not in row.metric])
     if evaluation.weights is not None:
-        card = json.loads(Path(evaluation.weights).with_suffix(".json").read_text(encoding="utf-8"))
+        card = networks.weights_card(Path(evaluation.weights))
         write_json_atomic(layout.foreign_card(params, evaluation), {**card, "run": name, "variant": evaluation.variant})
 
 
