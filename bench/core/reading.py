@@ -154,7 +154,7 @@ def parse_yaml(text: str, where: str) -> dict[str, Any]:
         raise UsageError(f"{where}: holds a value that can't be read: {shown(' '.join(str(error).split()))}") from error
     if not isinstance(content, dict):
         raise UsageError(
-            f"{where}: holds {_what(content)}; expected a mapping of names to values, such as `profile: mine`."
+            f"{where}: holds {_what(content)}; expected a mapping of names to values, such as `name: value`."
         )
     return content
 
