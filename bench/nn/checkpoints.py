@@ -119,12 +119,12 @@ def _mappings(content: Mapping[Any, Any], where: str, seen: set[int], depth: int
 def _prefixes(state: Mapping[str, Tensor], depth: int) -> Iterator[str]:
     """Yield prefixes of some names, those in `PREFIXES` or of at least half, and behind each its own ones."""
     first = Counter(f"{name.partition('.')[0]}." for name in state if "." in name)
-    for prefix in [*(p for p in PREFIXES if p in first), *(p for p, n in first.items() if 2 * n >= len(state))]:
-        if prefix in PREFIXES or 2 * first[prefix] >= len(state):
-            yield prefix
-            inner = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-            if depth > 1:
-                yield from (prefix + further for further in _prefixes(inner, depth - 1))
+    common = [prefix for prefix, count in first.items() if 2 * count >= len(state)]
+    for prefix in dict.fromkeys([*(known for known in PREFIXES if known in first), *common]):
+        yield prefix
+        inner = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+        if depth > 1:
+            yield from (prefix + further for further in _prefixes(inner, depth - 1))
 
 
 def _entries(content: Mapping[Any, Any]) -> dict[str, Tensor]:

@@ -18,7 +18,12 @@ TRAINING = re.compile(
 
 
 class Misnamed(UsageError):
-    """Names are missing or left over: these are another network's weights, or others stand around them."""
+    """Names are missing or left over, `wrong` ones: another network's weights, or they stand in something else."""
+
+    def __init__(self, message: str, wrong: int = 0) -> None:
+        """Take the sentence and the number of names."""
+        super().__init__(message)
+        self.wrong = wrong
 
 
 def fill(
@@ -52,7 +57,8 @@ def fill(
     extra = [name for name in extra if not (ignored and re.fullmatch(ignored, name))]
     if missing or extra:
         left = shown([*extra[:5]])
-        raise Misnamed(f"not {title}'s published weights: missing {missing[:5]}, left over {left}.")
+        wrong = len(missing) + len(extra)
+        raise Misnamed(f"not {title}'s published weights: missing {missing[:5]}, left over {left}.", wrong)
     wanted, filled = network.state_dict(), {}
     for ours, theirs in names.items():
         value, shape = torch.as_tensor(given[theirs]), wanted[ours].shape

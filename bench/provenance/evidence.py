@@ -1,6 +1,5 @@
 """The records of a report's inputs: on this disk, in its provenance.json and in dvc.lock."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +10,7 @@ import pandas as pd
 
 from bench.core.errors import UsageError
 from bench.core.params import Params
+from bench.core.reading import read_json
 from bench.io.tables import read_scores
 from bench.report.results.results import Summary, clean, collect
 from bench.report.trace import digests, origins, provenance
@@ -153,7 +153,6 @@ class Evidence:
 
 def _json(file: Path) -> dict[str, Any]:
     try:
-        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, ValueError) as error:
-        raise UsageError(f"{file} isn't JSON ({error}); make the report again, or restore it from git.") from error
-    return content
+        return read_json(file)
+    except UsageError as error:
+        raise UsageError(f"{error} Make the report again, or restore it from git.") from error

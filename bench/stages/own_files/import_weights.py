@@ -64,23 +64,22 @@ def _fill(card: MethodCard, network: nn.Module, file: Path) -> Mapping[str, Any]
         state: Mapping[str, Any] = own(file)
         card.load_published(network, state)
         return state
-    first, tried = None, []
+    tried: list[tuple[str, Misnamed]] = []
     try:
         for reading in islice(checkpoints.readings(file), MOST):
             try:
                 card.load_published(network, reading.state)
             except Misnamed as error:
-                first = first or error
-                tried.append(reading.how or "as it stands")
+                tried.append((reading.how or "as it stands", error))
                 continue
             if reading.how:
                 print(f"{shown(file.name)}: the weights {reading.how}")
             return reading.state
     except UsageError as error:
         raise UsageError(f"{card.label}: {error}") from error
-    assert first is not None  # there is one way at least
-    also = f" Tried: {'; '.join(tried[:5])}{' and more' if len(tried) > 5 else ''}." if len(tried) > 1 else ""
-    raise UsageError(f"{first}{also}") from first
+    nearest = min((error for _, error in tried), key=lambda error: error.wrong)  # there is one way at least
+    ways = "; ".join(how for how, _ in tried[:5]) + (" and more" if len(tried) > 5 else "")
+    raise UsageError(f"{nearest}{f' Tried: {ways}.' if len(tried) > 1 else ''}") from nearest
 
 
 def _describe(card: MethodCard, network: nn.Module, file: Path, preset: str, entries: int) -> dict[str, Any]:

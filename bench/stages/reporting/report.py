@@ -1,6 +1,5 @@
 """Report: tables, figures and the page, all from files that other stages wrote."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ import pandas as pd
 
 from bench.core.errors import UsageError
 from bench.core.params import Params
+from bench.core.reading import read_json
 from bench.core.registry import ROOT
 from bench.io.files import write_bytes_atomic, write_json_atomic, write_text_atomic
 from bench.io.tables import read_scores
@@ -130,8 +130,7 @@ def _check_inputs(params: Params) -> None:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
+    return read_json(path)
 
 
 def _cards(params: Params) -> dict[str, dict[str, Any]]:

@@ -54,7 +54,7 @@ def read(folder: Path, name: str) -> Scores | None:
         content = json.loads(_path(folder, name).read_text(encoding="utf-8"))
         scores = {str(metric): float(value) for metric, value in content["scores"].items()}
         return scores if content["sha256"] == _seal(name, content["scores"]) else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
