@@ -313,7 +313,7 @@ def load(path: Path) -> Params:
     try:
         return Params.model_validate(content)
     except ValidationError as error:
-        raise UsageError(f"{reading.shown(path)}: {reading.shown(faults(error))}") from error
+        raise UsageError(f"{reading.shown(path)}: {faults(error)}") from error
     except UsageError as error:
         raise UsageError(f"{reading.shown(path)}: {error}") from error
 

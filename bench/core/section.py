@@ -5,6 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from bench.core.reading import shown
+
 LARGEST = 2**53
 """The largest number of a parameter file. Up to it tables hold integers exactly, also in a column with gaps."""
 
@@ -44,7 +46,7 @@ def faults(error: ValidationError, where: str = "") -> str:
 
     where : path of the part that was checked; a fault of the file as a whole, without one, is told of "file".
     """
-    return "; ".join(f"{_place(where, one)}: {_sentence(one)}" for one in error.errors()[:5])
+    return "; ".join(shown(f"{_place(where, one)}: {_sentence(one)}") for one in error.errors()[:5])
 
 
 def _place(where: str, fault: Any) -> str:

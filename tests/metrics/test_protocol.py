@@ -1,6 +1,7 @@
 """Protocols: what the default computes, what the schema refuses, what a reader is shown."""
 
 import math
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -255,3 +256,15 @@ def test_a_protocol_of_some_metrics_gives_the_same_numbers():
     assert not whole.only(["psnr-mu"]).masks.metrics
     with pytest.raises(UsageError, match="no metric of protocol whole-float is called 'psnr-my'"):
         whole.only(["psnr-my"])
+
+
+def test_one_bad_file_is_told_and_the_others_are_listed_and_used(tmp_path, monkeypatch, bench, capsys):
+    for name in ("whole-float", "sctnet"):
+        shutil.copy(protocols.folder / f"{name}.yaml", tmp_path)
+    (tmp_path / "bad.yaml").write_bytes(b"name: \xff")
+    monkeypatch.setattr(type(protocols), "folder", tmp_path)
+    answer = bench("protocol", "list")
+    assert answer.returncode == 0 and "whole-float" in answer.stdout and "sctnet" in answer.stdout
+    assert answer.stderr == f"left out: protocol file {tmp_path}/bad.yaml: not UTF-8 text (byte 6); save it as UTF-8.\n"
+    assert [protocol.name for protocol in protocols.sound()] == ["sctnet", "whole-float"]
+    assert "left out: protocol file" in capsys.readouterr().err
