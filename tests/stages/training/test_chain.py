@@ -29,7 +29,8 @@ TABLE_1 = ["dataset", "method", "kind", "params_m", *SIZES, *METRICS, *TESTED, *
 CARD = {
     "run", "variant", "trainset", "seed", "method", "label", "preset", "options", "head", "base", "register",
     "recipe", "settings", "steps", "batch", "patches", "codebook", "codebook_sha256", "stage1", "data", "perceptual",
-    "device", "parameters", "parameters_frozen", "macs_per_pixel", "libraries", "precision", "tf32", "adam", "processes",
+    "device", "parameters", "parameters_frozen", "macs_per_pixel", "libraries", "precision", "tf32", "adam",
+    "processes",
 }  # fmt: skip
 
 
