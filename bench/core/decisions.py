@@ -7,7 +7,6 @@ from pydantic import BaseModel
 
 from bench.core.optimisation import Optimisation, Stage1, Stage2
 from bench.core.params import Params, Variant
-from bench.core.recipe import settings
 from bench.core.runs import trains
 
 
@@ -92,8 +91,7 @@ Difference = tuple[Iterable[str], Optimisation, Optimisation]
 
 
 def _of_variant(params: Params, variant: Variant) -> Difference:
-    recipe = params.recipe_of(variant)
-    plain, own = (settings(recipe, params.stage2, params.caps, 1, said) for said in ({}, variant.stage2))
+    plain, own = (params.stage2_of_variant(variant, said) for said in ({}, variant.stage2))
     return variant.stage2, plain, own
 
 

@@ -185,12 +185,10 @@ class Params(Section):
 
     def published(self, run: Run) -> Recipe | None:
         """Return the published recipe that a run is trained with; None: the profile's `stage2` and `patches`."""
-        return self.recipe_of(self.variants[run.variant])
+        return self._recipe(self.variants[run.variant].method, self.kind_of(run))
 
-    def recipe_of(self, variant: Variant) -> Recipe | None:
-        """Return the published recipe that a variant is trained with; None: the profile's `stage2` and `patches`."""
-        kind = variant.recipe or self.recipe
-        return None if kind == "common" else recipes.published(methods[variant.method])
+    def _recipe(self, method: str, kind: Kind) -> Recipe | None:
+        return None if kind == "common" else recipes.published(methods[method])
 
     def patches_of(self, run: Run) -> Patches:
         """Return how the patches of a run are cut."""
@@ -201,10 +199,16 @@ class Params(Section):
 
         They are its recipe's, and then what its variant says in `stage2`.
         """
-        return self._stage2(self.variants[run.variant], count)
+        own = self.variants[run.variant].stage2
+        return recipes.settings(self.published(run), self.stage2, self.caps, count, own)
 
-    def _stage2(self, variant: Variant, count: int) -> Stage2:
-        return recipes.settings(self.recipe_of(variant), self.stage2, self.caps, count, variant.stage2)
+    def stage2_of_variant(self, variant: Variant, changes: Mapping[str, Any]) -> Stage2:
+        """Return what `stage2_of` would with `changes` as the variant's own `stage2`, for epochs of one patch.
+
+        Only the number of steps depends on what an epoch has. Values that no training has raise ValidationError.
+        """
+        recipe = self._recipe(variant.method, variant.recipe or self.recipe)
+        return recipes.settings(recipe, self.stage2, self.caps, 1, changes)
 
     def rows(self, number: int) -> dict[str, str]:
         """Return label -> variant of the rows of the paper's Table `number`, {} where the profile has no such table.
@@ -271,7 +275,7 @@ class Params(Section):
         for name, variant in self.variants.items():
             if derived.trains(variant):
                 try:
-                    self._stage2(variant, 1)  # whatever an epoch has: only the number of steps depends on it
+                    self.stage2_of_variant(variant, variant.stage2)
                 except ValidationError as error:
                     raise ValueError(faults(error, f"variants.{name}.stage2")) from error
         for where, name in self.tables.named():
