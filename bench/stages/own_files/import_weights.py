@@ -72,6 +72,9 @@ def _fill(card: MethodCard, network: nn.Module, file: Path) -> Mapping[str, Any]
             except Misnamed as error:
                 tried.append((reading.how or "as it stands", error))
                 continue
+            except (RuntimeError, ValueError, TypeError, LookupError) as error:  # of an adapter, over odd tensors
+                said = shown(" ".join(str(error).split()))
+                raise UsageError(f"the file's entries can't become this network's ({said}).") from error
             if reading.how:
                 print(f"{shown(file.name)}: the weights {reading.how}")
             return reading.state
