@@ -43,6 +43,7 @@ class Outputs(Conv2d):
     cites="Kalantari and Ramamoorthi: Deep High Dynamic Range Imaging of Dynamic Scenes, ACM TOG (SIGGRAPH) 2017",
     trains=True,
     heads=("published", "mu-residual", "rule-residual"),
+    without_heads={"kind": ("we", "wie")},
     registers="dis",
     presets={
         "published": {"kind": "wie", "channels": 100},
@@ -137,7 +138,9 @@ class Kalantari2017(HdrNetwork):
         It holds the kernel (rows, columns, in, out), then the bias, of each convolution, little-endian float32. Its
         length tells which of the three networks it is; UsageError for any other length or values that aren't finite.
         """
-        values = np.frombuffer(path.read_bytes()[: 1 << 22], "<f4") if path.stat().st_size % 4 == 0 else np.empty(0)
+        with path.open("rb") as file:
+            content = file.read(1 << 22)
+        values = np.frombuffer(content, "<f4") if path.stat().st_size % 4 == 0 else np.empty(0)
         shapes = {kind: _shapes(kind) for kind in OUTPUTS}
         sizes = {kind: sum(int(np.prod(shape)) for shape in of.values()) for kind, of in shapes.items()}
         found = [kind for kind, size in sizes.items() if size == len(values)]

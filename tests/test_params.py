@@ -1,5 +1,6 @@
 """The parameter file: every mistake is one sentence that names the field."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,9 @@ from bench.core.registry import methods
 from bench.core.scene import GAMMA
 
 ROOT = Path(__file__).resolve().parents[1]
+BOMB = "\n".join(["a: &a [x]", *(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in pairwise("abcdefgh"))])
+"""Lists of nine aliases of lists of nine aliases: five million values."""
+
 REAL = sorted([*ROOT.glob("params.yaml"), *ROOT.glob("profiles/*/params.yaml")])
 
 
@@ -77,6 +81,16 @@ def test_parameters_are_frozen(write_params, small_params):
         ("variants/proposed/codebook", "olc-65", "variants.proposed.codebook: .*Did you mean 'olc-64'"),
         ("variants/triangle-merge/train", {"panoramas": [0]}, "triangle-merge.train: .*nothing to train"),
         ("variants/proposed/weights", "weights/x.safetensors", "proposed.codebook: .*it has others' weights"),
+        ("variants/proposed", {"method": "olc", "weights": ""}, "proposed.weights: '': expected a .safetensors file"),
+        ("variants/proposed", {"method": "olc", "weights": "/"}, "proposed.weights: '/': expected a .safetensors"),
+        ("train", {"panoramas": [10**20]}, "train: an integer of 67 bits is too large or no number"),
+        ("simulate", {"seed": 10**20}, "simulate.seed: an integer of 67 bits is too large"),
+        ("threads", 10**30, "threads: an integer of 100 bits is too large"),
+        ("stage2/lr", float("inf"), "stage2.lr: inf is too large or no number"),
+        ("stage2/lr", "1e999", "stage2.lr: inf is too large or no number"),
+        ("variants/ahdrnet/options", {"a": [{"b": float("nan")}]}, "ahdrnet.options: nan is too large or no number"),
+        ("variants/ahdrnet--panoramas--s0", {"method": "flow-merge"}, "is what a training or its inspection is called"),
+        ("codebooks/olc-64--panoramas--s0", {"segments": "olc", "codes": 8}, "is what a training or its inspection is"),
     ],
 )
 def test_a_mistake_names_the_field(write_params, small_params, field, value, message):
@@ -92,8 +106,16 @@ def test_a_mistake_names_the_field(write_params, small_params, field, value, mes
     ("text", "message"),
     [
         ("a: [1, 2", "not valid YAML"),
-        ("", "holds no settings; expected a mapping"),
-        ("- a\n- b\n", "holds no settings; expected a mapping"),
+        ("", "holds nothing; expected a mapping"),
+        ("- a\n- b\n", "holds a list; expected a mapping"),
+        ("profile: !!int x", "holds a value that can't be read: invalid literal"),
+        ("profile: 2026-13-45", "a value is a date; put it in quotes if text is meant"),
+        ("profile: !!timestamp x", "a value is a date"),
+        (f"threads: {'9' * 5000}", "holds a value that can't be read: Exceeds the limit"),
+        (f"threads: {'[' * 20_000}", "nested more than 50 levels deep"),
+        ("profile: a\nprofile: b", r"the key 'profile' is given twice \(line 2"),
+        ("profile: &a [*a]", r"the alias \*a stands within what it stands for"),
+        (BOMB, "values once its aliases are written out"),
     ],
 )
 def test_a_file_that_is_not_a_mapping_is_refused(write_params, text, message):
@@ -122,10 +144,10 @@ def test_a_misspelt_file_is_answered_with_what_is_there(tmp_path, monkeypatch):
 
 
 def test_what_is_no_text_file_is_refused(tmp_path):
-    with pytest.raises(UsageError, match=r"can't be read \(Is a directory\); name a YAML file"):
+    with pytest.raises(UsageError, match="this is a folder; expected a file"):
         load(tmp_path)
     (tmp_path / "params.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageError, match=r"can't be read \(not UTF-8 text\)"):
+    with pytest.raises(UsageError, match="not UTF-8 text"):
         load(tmp_path / "params.yaml")
 
 
@@ -159,6 +181,21 @@ def test_what_only_some_codebooks_have_is_listed_with_their_names(write_params, 
     assert listed["stage1.images"].value == "mixture"
     assert listed["stage1.images of hdr-a, hdr-b"].value == "hdr"
     assert [field for field in listed if " of hdr-a" in field] == ["stage1.images of hdr-a, hdr-b"]
+
+
+def test_what_a_variant_is_trained_with_otherwise_is_listed(write_params, small_params):
+    small_params["variants"]["ahdrnet"]["stage2"] = {"lr": 0.001, "batch": 8}
+    small_params["variants"]["proposed"]["stage2"] = {"lr": 0.001}
+    listed = {decision.field: decision for decision in decisions(load(write_params(small_params)))}
+    assert listed["stage2.lr of ahdrnet, proposed"].value == 0.001
+    assert [field for field in listed if " of ahdrnet" in field] == ["stage2.lr of ahdrnet, proposed"]
+
+
+def test_the_reading_of_f_vq_names_the_scale_in_force():
+    from methods.olc.network import PRIOR_RMS
+
+    (reading,) = [decision for decision in READINGS if decision.field == "scale of F_vq"]
+    assert f"RMS {PRIOR_RMS}" in reading.value
 
 
 @pytest.mark.parametrize(

@@ -107,8 +107,43 @@ def test_the_plan_that_dvc_reads_tells_what_a_variant_says():
     ],
 )
 def test_a_difference_that_no_training_has_is_refused(stage2, variant, said):
-    with pytest.raises(ValidationError, match=said):
+    with pytest.raises(ValidationError, match=said) as caught:
         differing(stage2, **variant)
+    assert ".file" not in str(caught.value)
+
+
+def test_what_a_variant_says_is_checked_on_the_recipe_that_it_is_trained_with():
+    """HDR-GAN's publication has batches of one; the profile's own hold eight."""
+    said, method = {"accumulate": 4}, {"method": "hdr-gan"}
+    run = differing(said, **method).runs["own--panoramas--s0"]
+    assert differing(said, **method).stage2_of(run, 100).accumulate == 4
+    with pytest.raises(
+        ValidationError, match=r"variants\.own\.stage2: a batch of \d+ can't be split into 4 equal parts"
+    ):
+        differing(said, recipe="published", **method)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "found"),
+    [
+        ("published", {"steps": 9000, "batch": 64}, {"steps": 40, "batch": 2}),
+        ("published", {"batch": 6, "accumulate": 3}, {"batch": 2, "accumulate": 1}),
+        (
+            "published",
+            {"schedule": "decay", "steps": 8000, "decay": 0.5, "decay_every": 2000},
+            {"steps": 40, "decay_every": 10},
+        ),
+        ("common", {"steps": 9000}, {"steps": 40, "batch": 8}),
+        ("common", {"steps": 9}, {"steps": 9, "batch": 8}),
+        ("common", {"lr": 0.5}, {"steps": 400, "batch": 8}),
+    ],
+)
+def test_caps_bound_what_a_variant_says_as_well(kind, said, found):
+    params = differing(said, recipe=kind, method="ahdrnet").model_copy(
+        update={"caps": Caps(steps=40, batch=2), "stage2": Stage2(steps=400)}
+    )
+    made = params.stage2_of(params.runs["own--panoramas--s0"], 640)
+    assert {name: getattr(made, name) for name in found} == found
 
 
 def test_a_decay_per_epochs_becomes_one_per_steps():

@@ -49,7 +49,8 @@ def locate(params_file: Path) -> Path:
 
     The result is relative to the root where it lies inside, so that messages are the same from everywhere.
     """
-    path = Path.cwd() / params_file if (Path.cwd() / params_file).exists() else ROOT / params_file
+    # Not Path.exists, which raises for a name that is too long or a folder that may not be entered.
+    path = Path.cwd() / params_file if os.path.lexists(Path.cwd() / params_file) else ROOT / params_file
     return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
 
 

@@ -1,12 +1,13 @@
 """Every point on which the paper is silent or contradicts itself, with the choice in force."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from bench.core.optimisation import Stage1
-from bench.core.params import Params
+from bench.core.optimisation import Optimisation, Stage1, Stage2
+from bench.core.params import Params, Variant
+from bench.core.runs import trains
 
 
 class Decision(NamedTuple):
@@ -43,7 +44,11 @@ READINGS = (
     Decision("gradient through Q", "straight-through", "as FeMaSR and VQFR"),
     Decision("Table 3, rows 1-5", "no H/8 level; their merging makes z_m too", "nothing would use that level"),
     Decision("Table 3, rows 1-6", "U and F_vq enter by concat + 3x3 convolution", "'without RF' names no operator"),
-    Decision("scale of F_vq", "divided by its RMS over the codebook, a constant", "D_VQ's features have no set scale"),
+    Decision(
+        "scale of F_vq",
+        "a constant factor: RMS 0.1 over the codebook",
+        "D_VQ's features have no set scale; at 1 they would drown U, which starts that small",
+    ),
     Decision("D_F", "on each level residual blocks, RF, then nearest x2 + 3x3 convolution", "order isn't printed"),
     Decision("scales of RF", "three: H/4, H/2, H", "the text doesn't count them; D_F has these levels"),
     Decision("mapping loss", "MSE of z_vq and sg Q(E(H)), mean over elements", "z_gt is printed twice; one is z_vq"),
@@ -71,26 +76,47 @@ READINGS = (
 def decisions(params: Params) -> Iterator[Decision]:
     """Yield the built-in readings, then every silent parameter with its value in this profile.
 
-    A value that only some codebooks have follows with their names.
+    A value that only some codebooks or variants have follows with their names.
     """
     yield from READINGS
     yield from _silent(params, "")
-    yield from _differences(params)
+    books = {name: (book.options, params.stage1, params.stage1_of(name)) for name, book in params.codebooks.items()}
+    yield from _differences("stage1", books)
+    trained = {name: variant for name, variant in params.variants.items() if trains(variant)}
+    yield from _differences("stage2", {name: _of_variant(params, variant) for name, variant in trained.items()})
 
 
-def _differences(params: Params) -> Iterator[Decision]:
-    """Yield what codebooks' options change of `stage1`, each value once."""
+Difference = tuple[Iterable[str], Optimisation, Optimisation]
+"""What is stated, the settings without it, and with it."""
+
+
+def _of_variant(params: Params, variant: Variant) -> Difference:
+    plain, own = (params.stage2_of_variant(variant, said) for said in ({}, variant.stage2))
+    return variant.stage2, plain, own
+
+
+def _differences(section: str, stated: Mapping[str, Difference]) -> Iterator[Decision]:
+    """Yield what codebooks or variants change of a section, each value once, with the names of those that have it.
+
+    Of a codebook these are points on which the paper is silent; of a variant all: rows of a table are meant to be
+    trained alike, so that each difference is our choice.
+    """
     names: dict[tuple[str, str], list[str]] = {}
-    for name, codebook in params.codebooks.items():
-        for option in codebook.options:
-            value = getattr(params.stage1_of(name), option)
-            if value != getattr(params.stage1, option):
+    values: dict[tuple[str, str], Any] = {}
+    for name, (options, base, own) in stated.items():
+        for option in options:
+            value = getattr(own, option)
+            if value != getattr(base, option):
                 names.setdefault((option, repr(value)), []).append(name)
-    for (option, _), having in names.items():
-        field = Stage1.model_fields[option]
-        if isinstance(field.json_schema_extra, dict) and "decided" in field.json_schema_extra:
-            value, reason = getattr(params.stage1_of(having[0]), option), str(field.json_schema_extra["decided"])
-            yield Decision(f"stage1.{option} of {', '.join(having)}", value, reason, field.default)
+                values[option, repr(value)] = value
+    for (option, text), having in names.items():
+        field = (Stage1 if section == "stage1" else Stage2).model_fields[option]
+        extra = field.json_schema_extra
+        reason = str(extra.get("decided", "")) if isinstance(extra, dict) else ""
+        if section == "stage2":
+            reason = "not what the others are trained with, see the parameter file"
+        if reason:
+            yield Decision(f"{section}.{option} of {', '.join(having)}", values[option, text], reason, field.default)
 
 
 def _silent(section: BaseModel, prefix: str) -> Iterator[Decision]:

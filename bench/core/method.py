@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bench.core.errors import UsageError, unknown_name
+from bench.core.reading import shown
 
 if TYPE_CHECKING:  # listing methods imports neither torch nor NumPy
     from torch import nn
@@ -24,6 +25,7 @@ class MethodCard:
     trains   : a network with weights (`build`), else plain code (`predict`).
     requires : what must be trained before it, such as "codebook".
     heads    : output heads it offers, the published one first.
+    without_heads : option of the class -> its values with which there is the published head alone.
     registers : how its networks' frames are brought to the reference, a key of
                `bench.color.registration.REGISTRATIONS`; "": as they are, or as the profile's `register` says.
     presets  : options of the class by name; of a network "published" is the full size, "smoke" the smallest.
@@ -47,6 +49,7 @@ class MethodCard:
     attribute: str
     requires: tuple[str, ...] = ()
     heads: tuple[str, ...] = ()
+    without_heads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     registers: str = ""
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     multiple: int = 1
@@ -107,13 +110,31 @@ class MethodCard:
             return self.load()(**{**self.presets.get(preset, {}), **options})
         except TypeError as error:
             raise UsageError(f"method {self.name!r}, preset {preset!r}: {error}.") from error
+        except (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, ValueError) as error:
+            if not options:
+                raise  # a fault of the class
+            given = ", ".join(f"{name} {value!r}" for name, value in options.items())
+            said = shown(" ".join(str(error).split()) or type(error).__name__)
+            raise UsageError(
+                f"method {self.name!r}, preset {preset!r}, can't be built with {shown(given)}: {said}."
+            ) from error
 
     def load_published(self, network: "nn.Module", state: Mapping[str, Any]) -> None:
-        """Fill `network` with weights under the authors' parameter names (strict)."""
+        """Fill `network` with weights under the authors' parameter names (strict).
+
+        UsageError for names, shapes or values that aren't theirs, and for a network with a head of ours.
+        """
         self.need_code()
         loader = getattr(self.load(), "load_published", None)
         if loader is None:
             raise UsageError(f"method {self.name!r} has no adapter for published weights.")
+        heads = [getattr(network, "head", None), *(getattr(part, "kind", None) for part in network.modules())]
+        for head in self.heads[1:]:
+            if head in heads:
+                raise UsageError(
+                    f"{self.label}: published weights need the published head, and this network has the head {head!r}; "
+                    f"build it with head={self.heads[0]!r}."
+                )
         loader(network, state)
 
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
+from bench.core import reading
 from bench.core import recipe as recipes
 from bench.core import runs as derived
 from bench.core.errors import UsageError, nearest, unknown_name
@@ -16,7 +16,7 @@ from bench.core.patching import Patches
 from bench.core.recipe import Caps, Kind, Recipe
 from bench.core.registry import methods
 from bench.core.runs import CodebookRun, Evaluation, Run
-from bench.core.section import Section, silent
+from bench.core.section import Section, faults, silent
 from bench.core.simulation import Simulation
 from bench.core.tables import Tables
 
@@ -137,7 +137,7 @@ class Params(Section):
     simulate: Simulation | None = None
     datasets: Mapping[str, DatasetUse]
     recipe: Kind = Field(default="common", description="`stage2` for every method, or each method's published recipe")
-    caps: Caps = Field(default=Caps(), description="bounds of published recipes, for a rehearsal")
+    caps: Caps = Field(default=Caps(), description="bounds of published recipes and variants' `stage2`, to rehearse")
     patches: Patches = Patches()
     perceptual: Perceptual = Perceptual()
     stage1: Stage1 = Stage1(steps=400_000)
@@ -185,7 +185,10 @@ class Params(Section):
 
     def published(self, run: Run) -> Recipe | None:
         """Return the published recipe that a run is trained with; None: the profile's `stage2` and `patches`."""
-        return None if self.kind_of(run) == "common" else recipes.published(methods[self.variants[run.variant].method])
+        return self._recipe(self.variants[run.variant].method, self.kind_of(run))
+
+    def _recipe(self, method: str, kind: Kind) -> Recipe | None:
+        return None if kind == "common" else recipes.published(methods[method])
 
     def patches_of(self, run: Run) -> Patches:
         """Return how the patches of a run are cut."""
@@ -196,8 +199,16 @@ class Params(Section):
 
         They are its recipe's, and then what its variant says in `stage2`.
         """
-        found = recipes.settings(self.published(run), self.stage2, self.caps, count)
-        return Stage2.model_validate({**found.model_dump(), **self.variants[run.variant].stage2})
+        own = self.variants[run.variant].stage2
+        return recipes.settings(self.published(run), self.stage2, self.caps, count, own)
+
+    def stage2_of_variant(self, variant: Variant, changes: Mapping[str, Any]) -> Stage2:
+        """Return what `stage2_of` would with `changes` as the variant's own `stage2`, for epochs of one patch.
+
+        Only the number of steps depends on what an epoch has. Values that no training has raise ValidationError.
+        """
+        recipe = self._recipe(variant.method, variant.recipe or self.recipe)
+        return recipes.settings(recipe, self.stage2, self.caps, 1, changes)
 
     def rows(self, number: int) -> dict[str, str]:
         """Return label -> variant of the rows of the paper's Table `number`, {} where the profile has no such table.
@@ -250,35 +261,42 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _cross_check(self) -> "Params":
+        self._need_names()
         for name in self.codebooks:
             try:
                 self.stage1_of(name)
             except ValidationError as error:
-                raise ValueError(_sentences(error, f"codebooks.{name}.options.")) from error
+                raise ValueError(faults(error, f"codebooks.{name}.options")) from error
         for name, variant in self.variants.items():
             _expect(f"variants.{name}.method", variant.method, methods)
             if variant.codebook is not None:
                 _expect(f"variants.{name}.codebook", variant.codebook, self.codebooks)
-            try:
-                Stage2.model_validate({**self.stage2.model_dump(), **variant.stage2})
-            except ValidationError as error:
-                raise ValueError(_sentences(error, f"variants.{name}.stage2.")) from error
         derived.check(self, _expect)
+        for name, variant in self.variants.items():
+            if derived.trains(variant):
+                try:
+                    self.stage2_of_variant(variant, variant.stage2)
+                except ValidationError as error:
+                    raise ValueError(faults(error, f"variants.{name}.stage2")) from error
         for where, name in self.tables.named():
             _expect(f"tables.{where}", name, self.variants)
         return self
 
+    def _need_names(self) -> None:
+        """Refuse names that can't be folders, stages and words of a shell, or that DVC would read otherwise."""
+        reading.need_name(self.profile, "profile")
+        for part in ("datasets", "codebooks", "variants"):
+            for name in getattr(self, part):
+                reading.need_name(name, part)
+                if "." in name:
+                    raise ValueError(
+                        f"{part}: {name!r}: DVC reads a dot in a name as a level of plan.yaml; take a dash instead, "
+                        f"such as {name.replace('.', '-')}"
+                    )
+
 
 def _trains(method: Any) -> bool:
     return isinstance(method, str) and method in methods and methods[method].trains
-
-
-def _sentences(error: ValidationError, prefix: str = "") -> str:
-    return "; ".join(f"{prefix}{_place(e)}: {_sentence(e)}" for e in error.errors()[:5])
-
-
-def _place(error: Any) -> str:
-    return ".".join(map(str, error["loc"])) or "file"
 
 
 def _expect(where: str, name: str, known: Mapping[str, Any]) -> None:
@@ -299,7 +317,9 @@ def load(path: Path) -> Params:
     try:
         return Params.model_validate(content)
     except ValidationError as error:
-        raise UsageError(f"{path}: {_sentences(error)}") from error
+        raise UsageError(f"{reading.shown(path)}: {faults(error)}") from error
+    except UsageError as error:
+        raise UsageError(f"{reading.shown(path)}: {error}") from error
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -342,26 +362,11 @@ def _over(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _yaml(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UsageError(f"parameter file {str(path)!r} not found. {_others(path)}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise UsageError(f"parameter file {str(path)!r} can't be read ({reason}); name a YAML file.") from error
-    except yaml.YAMLError as error:
-        raise UsageError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise UsageError(f"{path} holds no settings; expected a mapping of names to values, such as `profile: mine`.")
-    return content
+    if not os.path.lexists(path):
+        raise UsageError(f"parameter file {reading.shown(repr(str(path)))} not found. {_others(path)}")
+    return reading.read_yaml(path)
 
 
 def _relative(path: Path) -> str:
     absolute = path.resolve()
     return str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else str(path)
-
-
-def _sentence(error: Any) -> str:
-    if error["type"] == "extra_forbidden":
-        return "unknown key; remove it or check its spelling"
-    return str(error["msg"]).removeprefix("Value error, ")

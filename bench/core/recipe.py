@@ -1,6 +1,8 @@
 """Training recipes: those of the methods' publications, and what a run is trained with here."""
 
-from typing import TYPE_CHECKING, Literal, Self
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -59,7 +61,7 @@ class Recipe(Section):
 
 
 class Caps(Section):
-    """Bounds of published recipes, for profiles that only rehearse them; none: as published."""
+    """Bounds of published recipes and of what variants say in `stage2`, for profiles that only rehearse; none: none."""
 
     steps: int | None = Field(default=None, gt=0)
     batch: int | None = Field(default=None, gt=0)
@@ -90,30 +92,44 @@ def patches(recipe: Recipe | None, base: Patches, caps: Caps) -> Patches:
     return base.model_copy(update={"size": _least(size, caps.patch), "stride": _least(stride, caps.stride)})
 
 
-def settings(recipe: Recipe | None, base: Stage2, caps: Caps, count: int) -> Stage2:
+def settings(
+    recipe: Recipe | None, base: Stage2, caps: Caps, count: int, changes: Mapping[str, Any] | None = None
+) -> Stage2:
     """Return what a recipe trains with; what it doesn't tell, and how often is logged and saved, is the profile's.
 
-    count : patches of an epoch. A decay per epochs becomes one per steps; where `caps` shorten the training, its
-            intervals shrink alike.
+    count   : patches of an epoch. A decay per epochs becomes one per steps.
+    changes : what a variant's own `stage2` says; it goes before the recipe.
+
+    `caps` bound what a recipe or a variant says, not the profile's own `stage2`; the interval of a decay shrinks as the
+    training does. Values that no training has, alone or together, raise pydantic's ValidationError.
     """
-    if recipe is None or recipe.section:
+    changes = changes or {}
+    told = {} if recipe is None or recipe.section else _told(recipe, base, count)
+    if not told and not changes:
         return base
+    full = Stage2.model_validate({**base.model_dump(), **told, **changes})
+    said = {**told, **changes}
+    steps = _least(full.steps, caps.steps if "steps" in said else None)
+    batch = _least(full.batch, caps.batch if "batch" in said else None)
+    bounded: dict[str, Any] = {"steps": steps, "batch": batch, "accumulate": math.gcd(batch, full.accumulate)}
+    if full.schedule == "decay":
+        bounded["decay_every"] = max(round(full.decay_every * steps / full.steps), 1)
+    return full.model_copy(update=bounded)
+
+
+def _told(recipe: Recipe, base: Stage2, count: int) -> dict[str, Any]:
+    """Return the fields of `Stage2` that a recipe decides, uncapped."""
     batch = recipe.batch or base.batch
     epoch = max(count // batch, 1)
-    full = recipe.steps or (recipe.epochs * epoch if recipe.epochs else base.steps)
-    steps = _least(full, caps.steps)
-    changes = {
-        "steps": steps, "batch": _least(batch, caps.batch), "betas": recipe.betas, "clip": recipe.clip, "ema": None,
-        "schedule": "constant", "weight_perceptual": recipe.weight_perceptual, "lr": recipe.lr or base.lr,
+    told = {
+        "steps": recipe.steps or (recipe.epochs * epoch if recipe.epochs else base.steps), "batch": batch,
+        "betas": recipe.betas, "clip": recipe.clip, "ema": None, "schedule": "constant",
+        "weight_perceptual": recipe.weight_perceptual, "lr": recipe.lr or base.lr,
     }  # fmt: skip
     if recipe.decay is not None and recipe.decay_every is not None:
         every = recipe.decay_every * (epoch if recipe.decay_unit == "epochs" else 1)
-        shrunk = max(round(every * steps / full), 1)
-        changes |= {"schedule": "decay", "decay": recipe.decay, "decay_every": shrunk, "min_lr": recipe.min_lr}
-    try:
-        return Stage2.model_validate({**base.model_dump(), **changes})
-    except ValidationError as error:
-        raise UsageError(f"published recipe: {error.errors()[0]['msg'].removeprefix('Value error, ')}.") from error
+        told |= {"schedule": "decay", "decay": recipe.decay, "decay_every": every, "min_lr": recipe.min_lr}
+    return told
 
 
 def _least(value: int, cap: int | None) -> int:

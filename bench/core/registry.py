@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -108,6 +109,16 @@ class Protocols(Mapping[str, Any]):
     def __iter__(self) -> Iterator[str]:
         """Iterate over names in alphabetical order."""
         return (path.stem for path in sorted(self.folder.glob("*.yaml")))
+
+    def sound(self) -> list[Any]:
+        """Load every protocol whose file is sound; each other one is told in a line on stderr."""
+        found = []
+        for name in self:
+            try:
+                found.append(self[name])
+            except UsageError as error:
+                print(f"left out: {error}", file=sys.stderr)
+        return found
 
     def __len__(self) -> int:
         """Count the protocols."""

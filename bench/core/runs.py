@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.core.errors import unknown_name
+from bench.core.reading import read_json
 from bench.core.registry import code_of, methods
 
 if TYPE_CHECKING:
@@ -86,6 +88,9 @@ def registration(params: "Params", variant: "Variant") -> str:
 RULE = "brighter-where-clipped"
 """The method that bases are made with; on registered frames the registration's name stands before it."""
 
+BASES = {"mu-residual": "reference-only", "rule-residual": RULE}
+"""Head of ours -> the method that a network with it gives before its first step, on the frames that it gets."""
+
 
 def base_of(params: "Params", name: str) -> str | None:
     """Return the row without training that a learned row is compared with, on the frames that it gets.
@@ -93,7 +98,8 @@ def base_of(params: "Params", name: str) -> str | None:
     name : a run or a variant.
     Of the head `mu-residual` it is `reference-only`; of any other the one-line rule with a bound, which is what
     `rule-residual` gives before the first step. The result is the profile's variant of that method, or, where it has
-    none, the method; None for a row that isn't learned. An unknown name raises UsageError.
+    none, the method; None for a row that isn't learned. Of weights from elsewhere it is what their card says, where
+    that is there. An unknown name, or a damaged card, raises UsageError.
     """
     key = params.runs[name].variant if name in params.runs else name
     if key not in params.variants:
@@ -101,10 +107,19 @@ def base_of(params: "Params", name: str) -> str | None:
     variant = params.variants[key]
     if not methods[variant.method].trains:
         return None
-    registered = registration(params, variant)
+    told = _card(variant)
+    registered = told.get("register") or registration(params, variant)
+    chosen = variant.options.get("head") or told.get("head") or head(params, variant)
     rule = RULE if registered == "none" else f"{registered}-{RULE}"
-    base = "reference-only" if head(params, variant) == "mu-residual" else rule
+    base = "reference-only" if chosen == "mu-residual" else rule
     return next((own for own, other in params.variants.items() if other.method == base), base)
+
+
+def _card(variant: "Variant") -> Mapping[str, Any]:
+    """Read the card beside a variant's weights from elsewhere; {} without one."""
+    if variant.weights is None or not (card := Path(variant.weights).with_suffix(".json")).exists():
+        return {}
+    return read_json(card)
 
 
 def runs(params: "Params") -> dict[str, Run]:
@@ -173,6 +188,38 @@ def check(params: "Params", expect: Callable[[str, str, Mapping[str, Any]], None
                 raise ValueError(f"variants.{name}.{field}: it isn't trained here: {why}; remove the field")
         if variant.codebook and "codebook" not in methods[variant.method].requires:
             raise ValueError(f"variants.{name}.codebook: {variant.method} builds on no codebook; remove the field")
+        if variant.weights is not None and Path(variant.weights).suffix != ".safetensors":
+            raise ValueError(
+                f"variants.{name}.weights: {variant.weights!r}: expected a .safetensors file with its card beside it, "
+                "as import-weights and trainings write them"
+            )
+        _need_head(params, name, variant)
+    _need_unlike(params)
+
+
+def _need_head(params: "Params", name: str, variant: "Variant") -> None:
+    """Refuse a training with a head of ours on a network that is built without one."""
+    card = methods[variant.method]
+    chosen = head(params, variant)
+    if not trains(variant) or chosen is None or chosen == card.heads[0]:
+        return
+    options = {**card.presets.get(variant.preset, {}), **variant.options}
+    for option, values in card.without_heads.items():
+        if options.get(option) in values:
+            raise ValueError(
+                f"variants.{name}: {variant.method} of {option} {options[option]!r} has no head {chosen!r}; give the "
+                f"variant another {option} or preset, or `options: {{head: {card.heads[0]}}}`"
+            )
+
+
+def _need_unlike(params: "Params") -> None:
+    """Refuse names whose trainings, evaluations or inspections would be called alike: one would replace the other."""
+    books, inspected = params.codebook_runs, {f"network-{run}" for run in params.runs}
+    found = [("variants", name) for name in params.variants if name in params.runs]
+    found += [("codebooks", name) for name in params.codebooks if name in books]
+    found += [("codebooks", book.codebook) for key, book in books.items() if key in inspected]
+    for part, name in found:
+        raise ValueError(f"{part}: {name!r} is what a training or its inspection is called; take another name")
 
 
 def _stated(params: "Params") -> Iterator[tuple[str, Any, Any]]:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from bench.core.section import Section
 from bench.core.stress import Stress
 
 Range = tuple[float, float]
@@ -13,14 +14,12 @@ SPLITS = ("train", "validation", "test")
 """Splits that have places of their own; scenes without truth show test places."""
 
 
-class Simulation(BaseModel):
+class Simulation(Section):
     """Views to photograph, camera, world, things in it, and the bounds of a usable bracket.
 
     The shares that decide on a bracket are shares of pixels: a pixel is saturated when its brightest channel is at the
     full value, dark when the mean of its three channels is below 6/255 of it.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     seed: int = Field(0, ge=0, description="every random stream is derived from it and from the view's name")
     train: tuple[str, ...] = Field(

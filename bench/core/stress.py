@@ -2,7 +2,9 @@
 
 from typing import NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from bench.core.section import Section
 
 NEUTRAL = "neutral"
 """Name of a view's take with no knob turned."""
@@ -45,10 +47,8 @@ class Take(NamedTuple):
     values: dict[str, float]
 
 
-class Stress(BaseModel):
+class Stress(Section):
     """Values of each knob from the easiest to the hardest, and where it stands while another is turned."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     step: Values = Field(default=(1, 1.5, 2, 3, 4), min_length=2, description="the reference's exposure stays")
     speed: Values = Field(default=(0, 5, 10, 20, 40), min_length=2, description="pixels from one frame to the next")

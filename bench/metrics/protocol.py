@@ -6,7 +6,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -19,6 +18,7 @@ from pydantic import (
 )
 
 from bench.core.errors import UsageError, unknown_name
+from bench.core.reading import read_yaml, shown
 from bench.core.registry import metrics, sections
 from bench.core.scene import Scene
 from bench.metrics.masks import Mask, moving, reference_saturated
@@ -201,12 +201,11 @@ def _shown(value: object) -> str:
 def load(path: Path) -> Protocol:
     """Read a protocol file; a missing file, bad YAML, an unknown key or a bad value raises UsageError."""
     try:
-        with said(f"protocol file {path.name}"):
-            protocol = Protocol.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise UsageError(f"protocol file {str(path)!r} can't be read: {error.strerror}.") from error
-    except yaml.YAMLError as error:
-        raise UsageError(f"protocol file {path.name} is not valid YAML: {' '.join(str(error).split())}") from error
+        content = read_yaml(path)
+    except UsageError as error:
+        raise UsageError(f"protocol file {error}") from error
+    with said(f"protocol file {shown(path.name)}"):
+        protocol = Protocol.model_validate(content)
     if protocol.name != path.stem:
         raise UsageError(f"protocol file {path.name} calls itself {protocol.name!r}; name and file must agree.")
     return protocol
@@ -227,4 +226,4 @@ def _sentence(error: Any) -> str:
         return "no such setting; check its spelling"
     if error["type"] == "missing":
         return "missing"
-    return f"{str(error['msg']).removeprefix('Value error, ')}, not {error['input']!r}"
+    return f"{str(error['msg']).removeprefix('Value error, ')}, not {shown(repr(error['input']))}"

@@ -8,11 +8,22 @@ import torch
 from torch import Tensor, nn
 
 from bench.core.errors import UsageError
+from bench.core.reading import shown
+from bench.nn.checkpoints import need_finite, need_plain
 
 TRAINING = re.compile(
     r"(^|/)(Adam(_\d+)?|Momentum|RMSProp(_\d+)?|ExponentialMovingAverage|global_step|beta[12]_power(_\d+)?)$"
 )
 """Variables that a saver file holds for the training alone: optimiser slots, averages and counters."""
+
+
+class Misnamed(UsageError):
+    """Names are missing or left over, `wrong` ones: another network's weights, or they stand in something else."""
+
+    def __init__(self, message: str, wrong: int = 0) -> None:
+        """Take the sentence and the number of names."""
+        super().__init__(message)
+        self.wrong = wrong
 
 
 def fill(
@@ -23,6 +34,7 @@ def fill(
     *,
     ignored: str = "",
     edits: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
+    turned: Callable[[Tensor], Tensor] = torch.as_tensor,
 ) -> None:
     """Copy `state`, arrays or tensors under the authors' names (with or without `module.`), into the network.
 
@@ -30,19 +42,32 @@ def fill(
     title   : whose weights these should be, for the UsageError on missing, left over or misshapen ones.
     ignored : expression that matches their names of entries that may be there or not, and aren't used.
     edits   : what turns one of theirs into ours, by our name, such as another order of channels.
+    turned  : what turns each of theirs into a tensor of our shapes.
+
+    UsageError too for values that no network has: NaN or infinity, integers where numbers are learnt, complex, sparse
+    or quantised ones, and tensors without values. The network stays as it is then.
     """
-    given = {name.removeprefix("module."): value for name, value in state.items()}
+    given: dict[str, Any] = {}
+    for name, value in state.items():
+        if (plain := name.removeprefix("module.")) in given:
+            raise UsageError(f"{title}'s weights: {shown(repr(plain))} is there twice, with and without module.")
+        given[plain] = value
     missing = sorted(set(names.values()) - set(given))
     extra = sorted(set(given) - set(names.values()))
     extra = [name for name in extra if not (ignored and re.fullmatch(ignored, name))]
     if missing or extra:
-        raise UsageError(f"not {title}'s published weights: missing {missing[:5]}, left over {extra[:5]}.")
+        left = shown([*extra[:5]])
+        wrong = len(missing) + len(extra)
+        raise Misnamed(f"not {title}'s published weights: missing {missing[:5]}, left over {left}.", wrong)
     wanted, filled = network.state_dict(), {}
     for ours, theirs in names.items():
         value, shape = torch.as_tensor(given[theirs]), wanted[ours].shape
+        need_plain(f"{title}'s {theirs}", value, wanted[ours])
+        value = turned(value)
         if value.shape != shape:
             sizes = f"{theirs} ({ours} here) is {list(value.shape)}, expected {list(shape)}"
             raise UsageError(f"not {title}'s published weights for this size: {sizes}.")
+        need_finite(f"{title}'s {theirs}", value)
         filled[ours] = edits[ours](value) if edits and ours in edits else value
     network.load_state_dict({**wanted, **filled})
 
@@ -60,8 +85,8 @@ def fill_tensorflow(
     Names that are missing or left over, and shapes of another network, raise UsageError.
     """
     theirs = {name.removesuffix(":0"): value for name, value in state.items()}
-    needed = {name: variable(value) for name, value in theirs.items() if not TRAINING.search(name)}
-    fill(network, needed, names, label, ignored=f"(?:{ignored}).*")
+    needed = {name: value for name, value in theirs.items() if not TRAINING.search(name)}
+    fill(network, needed, names, label, ignored=f"(?:{ignored}).*", turned=variable)
 
 
 def variable(value: Any) -> Tensor:

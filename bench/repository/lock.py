@@ -1,17 +1,18 @@
 """dvc.lock: the inputs, outputs and parameters of each stage's last run."""
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from bench.core.errors import UsageError
+from bench.core.reading import parse_yaml, read_bytes, read_json, shown
 
 Entry = Mapping[str, Any]
 """One stage in a dvc.lock: cmd, deps, params and outs."""
+
+LOCK_LIMIT = 64 << 20
+"""Bytes of a dvc.lock; the paper profile's would have some two million."""
 
 IN_USE = Path(".dvc/tmp/rwlock")
 """DVC's list of the files that each process is reading and writing, relative to the project's root."""
@@ -28,7 +29,7 @@ def cut_short(root: Path, lock: Path) -> list[Path]:
 
 def _is_lock(path: Path) -> bool:
     try:
-        stages(path.read_bytes(), str(path))
+        read(path)
     except UsageError:
         return False
     return True
@@ -36,10 +37,15 @@ def _is_lock(path: Path) -> bool:
 
 def _is_json(path: Path) -> bool:
     try:
-        json.loads(path.read_bytes())
-    except ValueError:
+        read_json(path)
+    except UsageError:
         return False
     return True
+
+
+def read(path: Path) -> Mapping[str, Entry]:
+    """Return the stages of a dvc.lock (see `stages`); UsageError also for what is no regular file, or a huge one."""
+    return stages(read_bytes(path, LOCK_LIMIT), str(path))
 
 
 def stages(text: bytes, where: str) -> Mapping[str, Entry]:
@@ -51,16 +57,15 @@ def stages(text: bytes, where: str) -> Mapping[str, Entry]:
     A file that was cut between two stages, or between two outputs of its last one, looks whole; DVC restores what is
     missing there.
     """
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it was compiled
     try:
-        entries = yaml.load(text, Loader=loader)["stages"] if text.endswith(b"\n") else None
+        entries = parse_yaml(text.decode(), where).get("stages") if text.endswith(b"\n") else None
         if isinstance(entries, Mapping) and all(map(_whole, entries.values())) and _ended(entries):
-            return dict(entries)
-    except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError):
+            return {str(name): entry for name, entry in entries.items()}
+    except (UsageError, UnicodeDecodeError):
         pass
     raise UsageError(
-        f"{where} isn't a whole lock file of DVC: a kill while DVC writes it leaves it cut short. Restore it with git, "
-        "or delete it: dvc repro then takes what it named from the cache."
+        f"{shown(where)} isn't a whole lock file of DVC: a kill while DVC writes it leaves it cut short. Restore it "
+        "with git, or delete it: dvc repro then takes what it named from the cache."
     )
 
 
@@ -82,10 +87,12 @@ def _whole(entry: object) -> bool:
 
 def _whole_item(item: object) -> bool:
     """Return True if a file has its path and what DVC writes after it: hash, size and number of files."""
-    if not isinstance(item, Mapping) or "path" not in item or len(item) == 1:
+    if not isinstance(item, Mapping) or not isinstance(item.get("path"), str) or len(item) == 1:
         return False
     if "hash" not in item or "files" in item:  # written by an older DVC, or kept in versions by a cloud
         return True
+    if not isinstance(item["hash"], str):
+        return False
     counted = not str(item.get(item["hash"])).endswith(".dir") or "nfiles" in item
     return item["hash"] in item and "size" in item and counted
 

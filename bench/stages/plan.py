@@ -6,6 +6,7 @@ DVC refuses variables that the parameter file beside it has too.
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import yaml
 
 from bench.core.errors import UsageError
 from bench.core.params import Params, Variant, included
+from bench.core.reading import shown
 from bench.core.registry import code_of, datasets
 from bench.core.runs import trains
 from bench.io.files import write_text_atomic
@@ -69,8 +71,40 @@ def need_fresh(params: Params) -> None:
 
 
 def text(params: Params) -> str:
-    """Return the content of plan.yaml."""
-    return HEADER + yaml.safe_dump({"plan": document(params)}, sort_keys=False, width=10_000, default_flow_style=None)
+    """Return the content of plan.yaml; UsageError for parameters that DVC can't run."""
+    _need_words(params)
+    if not params.evaluations:
+        raise UsageError(
+            f"{params.params_file} evaluates nothing, and the pipeline ends with scores; say where: evaluate: "
+            f"[{next(iter(params.datasets), 'panoramas')}]."
+        )
+    content = {"plan": document(params)}
+    return HEADER + yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=10_000, default_flow_style=None)
+
+
+def _need_words(params: Params) -> None:
+    """Refuse paths of parameter files that a shell, to which DVC gives its commands as text, would read otherwise."""
+    for file in (params.params_file, str(included(Path(params.params_file)) or "")):
+        if not re.fullmatch(r"[A-Za-z0-9._+/-]*", file) or file.startswith("-"):
+            raise UsageError(
+                f"{shown(repr(file))}: the path of a parameter file becomes a word of a shell's command; it may have "
+                "letters, digits, slashes and . _ + - only. Rename its folder."
+            )
+
+
+NUMBER = re.compile(r"[-+]?(0o[0-7]+|[0-9]+[eE][-+]?[0-9]+)")
+"""Text that PyYAML writes without quotes and DVC, which reads YAML 1.2, would take for a number."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """PyYAML's safe dumper, which quotes what looks like a number in either version of YAML."""
+
+
+def _represent(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="'" if NUMBER.fullmatch(value) else None)
+
+
+_Dumper.add_representer(str, _represent)
 
 
 def document(params: Params) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """Which row without training a learned row is compared with."""
 
+import json
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from bench.core.errors import UsageError
 from bench.core.params import Params, load
@@ -24,7 +26,7 @@ def params(head, register):
             "mine": {"method": "ahdrnet"},
             "own": {"method": "ahdrnet", "options": {"head": "published"}},
             "theirs": {"method": "ahdrnet", "weights": "theirs.safetensors"},
-            "kalantari2017": {"method": "kalantari2017"},
+            "kalantari2017": {"method": "kalantari2017", "preset": "direct"},
             "deephdr": {"method": "deephdr"},
         },
     }
@@ -49,6 +51,42 @@ def test_a_base_is_what_the_head_starts_from_on_the_frames_that_the_network_gets
     assert base_of(found, "kalantari2017") == ("reference-only" if head == "mu-residual" else f"dis-{RULE}")
     assert base_of(found, "deephdr") == ("reference-only" if head == "mu-residual" else f"homography-{RULE}")
     assert base_of(found, "rule") is None
+
+
+@pytest.mark.parametrize(
+    ("told", "base"),
+    [
+        ({"head": "mu-residual", "register": "dis"}, "reference-only"),
+        ({"head": "rule-residual", "register": "dis"}, f"dis-{RULE}"),
+        ({"head": None, "register": "homography"}, f"homography-{RULE}"),
+        ({}, "rule"),
+    ],
+)
+def test_the_card_of_weights_from_elsewhere_says_what_they_start_from(told, base, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("theirs.json").write_text(json.dumps(told))
+    assert base_of(params("rule-residual", "none"), "theirs") == base
+    Path("theirs.json").write_text("[]")
+    with pytest.raises(UsageError, match=r"theirs\.json: expected a JSON object"):
+        base_of(params("rule-residual", "none"), "theirs")
+
+
+@pytest.mark.parametrize("own", [{"preset": "published"}, {"preset": "we"}, {"options": {"kind": "we"}}])
+def test_a_network_without_heads_of_ours_is_refused_before_it_trains(own):
+    content = {
+        "profile": "heads",
+        "head": "mu-residual",
+        "datasets": {},
+        "variants": {"mine": {"method": "kalantari2017", "preset": "direct", **own}},
+    }
+    with pytest.raises(
+        ValidationError, match=r"variants\.mine: kalantari2017 of kind 'wi?e' has no head 'mu-residual'"
+    ):
+        Params.model_validate(content)
+    content["variants"]["mine"]["options"] = {"kind": "direct"}
+    Params.model_validate(content)
+    content["variants"]["mine"]["options"] = {"kind": "we", "head": "published"}
+    Params.model_validate(content)
 
 
 def test_an_unknown_row_is_answered_with_a_sentence():

@@ -1,6 +1,7 @@
 """Protocols: what the default computes, what the schema refuses, what a reader is shown."""
 
 import math
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -206,7 +207,7 @@ def test_protocols_cant_be_changed_in_place(default):
             "[psnr-y]",
             "metrics.0: .* not 'psnr-y'",
         ),
-        ("{crop: 0", "{crop: [", "is not valid YAML"),
+        ("{crop: 0", "{crop: [", "not valid YAML"),
         ("name: whole-float", "name: other", "calls itself 'other'"),
     ],
 )
@@ -221,7 +222,7 @@ def test_an_absent_or_empty_file_ends_in_a_sentence(tmp_path):
     with pytest.raises(UsageError, match="can't be read"):
         load(tmp_path / "absent.yaml")
     (tmp_path / "empty.yaml").write_text("")
-    with pytest.raises(UsageError, match="file: Input should be a valid dictionary"):
+    with pytest.raises(UsageError, match="holds nothing; expected a mapping"):
         load(tmp_path / "empty.yaml")
 
 
@@ -256,3 +257,15 @@ def test_a_protocol_of_some_metrics_gives_the_same_numbers():
     assert not whole.only(["psnr-mu"]).masks.metrics
     with pytest.raises(UsageError, match="no metric of protocol whole-float is called 'psnr-my'"):
         whole.only(["psnr-my"])
+
+
+def test_one_bad_file_is_told_and_the_others_are_listed_and_used(tmp_path, monkeypatch, bench, capsys):
+    for name in ("whole-float", "sctnet"):
+        shutil.copy(protocols.folder / f"{name}.yaml", tmp_path)
+    (tmp_path / "bad.yaml").write_bytes(b"name: \xff")
+    monkeypatch.setattr(type(protocols), "folder", tmp_path)
+    answer = bench("protocol", "list")
+    assert answer.returncode == 0 and "whole-float" in answer.stdout and "sctnet" in answer.stdout
+    assert answer.stderr == f"left out: protocol file {tmp_path}/bad.yaml: not UTF-8 text (byte 6); save it as UTF-8.\n"
+    assert [protocol.name for protocol in protocols.sound()] == ["sctnet", "whole-float"]
+    assert "left out: protocol file" in capsys.readouterr().err

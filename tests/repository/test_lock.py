@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -126,3 +127,32 @@ def test_files_of_older_versions_and_of_clouds_are_read():
 def test_the_tracked_lock_files_are_whole(path):
     planned = yaml.safe_load(path.with_name("plan.yaml").read_text(encoding="utf-8"))["plan"]["evaluations"]
     assert len(stages(path.read_bytes(), str(path))) > len(planned) > 20
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("size: 12\n", f"size: {'9' * 5000}\n"),
+        ("seed: 0", "seed: !!int x"),
+        ("seed: 0", "seed: 2026-13-45"),
+        ("patches: {}", f"patches: {'[' * 20_000}"),
+        ("patches: {}", "patches: &a [*a]"),
+        ("patches: {}", "seed: 1"),
+        ("path: bench/data", "path: 3"),
+        ("path: bench/data", "path: {a: b}"),
+        ("hash: md5", "hash: [md5]"),
+        ("2c3d.dir", "\xff"),
+        ("train:", "[1, 2]:"),
+    ],
+    ids=range(11),
+)
+def test_what_dvc_never_writes_is_a_sentence(before, after):
+    damaged = LOCK.replace(before, after, 1).encode("latin-1")
+    with pytest.raises(UsageError, match="isn't a whole lock file of DVC") as caught:
+        stages(damaged, "dvc.lock")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_lock_file_that_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "dvc.lock")
+    assert cut_short(tmp_path, tmp_path / "dvc.lock") == [tmp_path / "dvc.lock"]

@@ -169,7 +169,7 @@ def load(file: Path) -> dict[str, PredictionTiming]:
         timings = [PredictionTiming(**{**row, "seconds": tuple(row["seconds"])}) for row in rows]
     except FileNotFoundError:
         return {}
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         print(f"note: {file} is damaged; everything is measured again.", file=sys.stderr)
         return {}
     return {_key(row): row for row in timings}

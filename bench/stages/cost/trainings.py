@@ -1,12 +1,12 @@
 """Time that trainings took on this machine, and the share of the device it used; never part of a result."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bench.core.errors import UsageError
 from bench.core.params import Params
+from bench.core.reading import read_json
 from bench.stages.cost import estimate, gpus
 from bench.stages.cost.estimate import Item
 from bench.stages.cost.gpus import Gpu
@@ -27,7 +27,7 @@ def run(params: Params) -> tuple[list[dict[str, str]], float, list[str]]:
         raise UsageError(
             f"no training of profile {params.profile!r} has run on this machine ({root} holds no timings)."
         )
-    timings = {path.parts[-3]: {"device": "cpu"} | json.loads(path.read_text(encoding="utf-8")) for path in files}
+    timings = {path.parts[-3]: {"device": "cpu"} | read_json(path) for path in files}
     known = estimate.trainings(params, timings)
     rows = [
         dict(zip(COLUMNS, (name, *_figures(params, timing, known.get(name))), strict=True))

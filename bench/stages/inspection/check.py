@@ -1,12 +1,12 @@
 """Check that a trained profile learned, and that its parts do their work, beyond having run."""
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from bench.core.errors import BenchError
 from bench.core.params import Params
+from bench.core.reading import read_json
 from bench.io.tables import read_scores
 from bench.report.results import gains
 from bench.report.results.inputs import Measured
@@ -165,8 +165,7 @@ def _parts(params: Params) -> Iterator[Requirement]:
 
 def _facts(params: Params, run: str) -> dict[str, float]:
     path = layout.need(params, layout.inspection(params, f"network-{run}"), f"inspect network-{run}")
-    facts: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
-    return facts
+    return read_json(path)
 
 
 def _findings(params: Params) -> Iterator[str]:

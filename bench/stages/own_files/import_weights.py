@@ -1,5 +1,8 @@
 """Import weights: an authors' checkpoint, converted to this project's names and conventions, with a card."""
 
+import os
+from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +12,10 @@ from torch import nn
 from bench.core.errors import UsageError, unknown_name
 from bench.core.method import MethodCard
 from bench.core.params import Params
+from bench.core.reading import need_name, need_regular, shown
 from bench.core.registry import methods
 from bench.nn import checkpoints
+from bench.nn.published import Misnamed
 from bench.stages import layout
 from bench.stages.training import outputs
 from bench.train.loop import trainable
@@ -22,38 +27,62 @@ OURS = {
 """Conventions of every network here once its weights are converted."""
 
 
+MOST = 100
+"""Ways to understand a file that are tried; a checkpoint of a GAN with averages and wrappers has some twenty."""
+
+
 def run(params: Params, method: str, file: Path, preset: str = "published", name: str = "") -> None:
     """Write weights/<name>.safetensors and its card, and print what to put into the parameter file.
 
     file : .safetensors, .npz, what torch.save wrote, or whatever the method's `read_published` takes.
+    name : of the result, "": the method's.
     UsageError for weights of another network, and for files that can't be read without running what they hold.
     """
     if method not in methods:
         raise unknown_name("method", method, methods)
-    card, target = methods[method], layout.foreign(name or method)
-    if not file.is_file():
-        raise UsageError(f"{file}: no such file; name the checkpoint that the authors of {card.label} released.")
+    card, target = methods[method], layout.foreign(need_name(name, "--name") if name else method)
+    if not os.path.lexists(file):
+        raise UsageError(f"{shown(file)}: no such file; name the checkpoint that the authors of {card.label} released.")
+    need_regular(file, checkpoints.LARGEST)
     network = card.build(preset, **({"head": card.heads[0]} if card.heads else {}))
-    state = _state(card, network, file)
-    card.load_published(network, state)
+    state = _fill(card, network, file)
     settle = getattr(network, "settle", None)  # a spectral norm whose iteration goes on while it predicts
     if settle is not None:
         settle()
     outputs.write_weights(target, network, _describe(card, network, file, preset, len(state)))
-    print(f"{target}: {card.label}, preset {preset}, {trainable([network]):,} parameters from {file.name}")
+    print(f"{target}: {card.label}, preset {preset}, {trainable([network]):,} parameters from {shown(file.name)}")
     print(_entries(card, preset, target))
 
 
-def _state(card: MethodCard, network: nn.Module, file: Path) -> dict[str, Any]:
-    """Read the file by its kind; one that only the method's class knows, by its `read_published`."""
+def _fill(card: MethodCard, network: nn.Module, file: Path) -> Mapping[str, Any]:
+    """Fill the network in the first way to understand the file that fits it strictly; return what it was filled from.
+
+    A file that only the method's class knows is read by its `read_published`.
+    """
     own = getattr(card.load(), "read_published", None)
     if own is not None and checkpoints.TENSORFLOW.fullmatch(file.name):
-        state: dict[str, Any] = own(file)
+        state: Mapping[str, Any] = own(file)
+        card.load_published(network, state)
         return state
+    tried: list[tuple[str, Misnamed]] = []
     try:
-        return checkpoints.read(file)
+        for reading in islice(checkpoints.readings(file), MOST):
+            try:
+                card.load_published(network, reading.state)
+            except Misnamed as error:
+                tried.append((reading.how or "as it stands", error))
+                continue
+            except (RuntimeError, ValueError, TypeError, LookupError) as error:  # of an adapter, over odd tensors
+                said = shown(" ".join(str(error).split()))
+                raise UsageError(f"the file's entries can't become this network's ({said}).") from error
+            if reading.how:
+                print(f"{shown(file.name)}: the weights {reading.how}")
+            return reading.state
     except UsageError as error:
         raise UsageError(f"{card.label}: {error}") from error
+    nearest = min((error for _, error in tried), key=lambda error: error.wrong)  # there is one way at least
+    ways = "; ".join(how for how, _ in tried[:5]) + (" and more" if len(tried) > 5 else "")
+    raise UsageError(f"{nearest}{f' Tried: {ways}.' if len(tried) > 1 else ''}") from nearest
 
 
 def _describe(card: MethodCard, network: nn.Module, file: Path, preset: str, entries: int) -> dict[str, Any]:

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
 from bench.color.tonemap import for_display
@@ -25,6 +23,7 @@ from bench.data.user_bracket import covering, list_frames, read_bracket
 from bench.io.camera import need_reader
 from bench.io.files import check_destination, replacing
 from bench.io.radiance import write_exr
+from bench.nn.checkpoints import fit, load
 from bench.stages.scoring.predict import predictor
 from bench.stages.training import environment, inputs, networks
 
@@ -156,7 +155,7 @@ def _network(params: Params, request: MergeRequest, card: MethodCard) -> tuple[n
     preset, registration = str(options.pop("preset")), str(options.pop("register"))
     network = card.build(preset, **options)
     try:
-        network.load_state_dict(state)
+        fit(network, state, request.weights)
     except RuntimeError as error:
         raise UsageError(
             f"{request.weights} doesn't fit {card.label}, preset {preset!r}; name the preset that it was trained with."
@@ -168,11 +167,9 @@ def _read(request: MergeRequest, card: MethodCard) -> tuple[dict[str, torch.Tens
     """Return the weights and what the network is built with, as their card says."""
     path = request.weights or Path()
     try:
-        state = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise UsageError(
-            f"--weights {path} can't be read as safetensors ({error}); train writes such files."
-        ) from error
+        state = load(path)
+    except UsageError as error:
+        raise UsageError(f"--weights {error} The command train writes such files.") from error
     found = networks.weights_card(path)
     if found.get("method", card.name) != card.name:
         raise UsageError(

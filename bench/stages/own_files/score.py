@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.core.errors import UsageError, unknown_name
 from bench.core.params import Params
-from bench.core.reading import LONGEST_NAME, shown
+from bench.core.reading import LONGEST_NAME, need_name, shown
 from bench.core.registry import datasets, protocols
 from bench.io.container import list_scenes, read_card
 from bench.io.files import check_destination, write_bytes_atomic
@@ -212,7 +212,7 @@ def _rules(params: Params, request: ScoreRequest) -> Rules:
     if request.device == "cuda" and not torch.cuda.is_available():
         raise UsageError("no CUDA device is available here; leave --device out to score on the CPU.")
     wanted = request.protocols or (params.protocol,)
-    chosen = tuple(protocols[name] for name in (protocols if "all" in wanted else dict.fromkeys(wanted)))
+    chosen = tuple(protocols.sound() if "all" in wanted else (protocols[name] for name in dict.fromkeys(wanted)))
     masked, whole = (chosen, ()) if request.truth is None else ((), chosen)
     return Rules(masked, whole, cache_folder(params), request.device, examined=True, trusted=request.trust)
 
@@ -283,7 +283,7 @@ def _complete(result: ScoreResult) -> bool:
 
 
 def _submission(name: str) -> Path:
-    return layout.submissions() / f"{name}.csv"
+    return layout.submissions() / f"{need_name(name, '--submit')}.csv"
 
 
 def _kept(path: Path) -> list[ScoreRow]:

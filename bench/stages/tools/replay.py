@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from bench.core.errors import UsageError
 from bench.core.optimisation import Optimisation
 from bench.core.params import Params
+from bench.core.reading import need_regular
 from bench.stages.training import codebook, environment, networks, train
 from bench.train.failure import read_dump
 from bench.train.learner import Learner
@@ -24,7 +25,7 @@ def run(path: Path) -> None:
     The step runs as it did, on the whole batch in this process, part by part. Rounding may differ from the run's where
     several processes shared it, or where this machine has another device.
     """
-    saved = read_dump(path)
+    saved = read_dump(need_regular(path))
     origin = json.loads(saved["origin"])
     if origin.get("verb") not in ("train", "codebook"):
         raise UsageError(f"{path} doesn't say which training it is from; only dumps of train and codebook can run.")

@@ -1,20 +1,21 @@
 """Networks of the profile's runs: built from their variant, filled from their files; the perceptual backbone."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
+from safetensors import safe_open
 from torch import nn
 
+from bench.color.registration import REGISTRATIONS
 from bench.core.errors import UsageError, unknown_name
 from bench.core.method import MethodCard
 from bench.core.params import Params, Variant
+from bench.core.reading import need_regular, read_json, shown
 from bench.core.registry import methods
-from bench.core.runs import Run, head
+from bench.core.runs import BASES, RULE, Run, head
+from bench.nn.checkpoints import LARGEST, fit, load
 from bench.nn.vgg import VggFeatures
 from bench.stages import layout
 
@@ -73,8 +74,9 @@ def _check_prior(run: Run, options: Mapping[str, Any]) -> None:
 
 def read(params: Params, name: str) -> nn.Module:
     """Build the network of run `name` and load its trained weights, in evaluation mode."""
-    network = build(params, find_run(params, name))
-    fill(params, network, layout.weights(params, name), f"train {name}")
+    network, path = build(params, find_run(params, name)), layout.weights(params, name)
+    weights_card(path)  # refuses what was trained on another base
+    fill(params, network, path, f"train {name}")
     return network.eval()
 
 
@@ -85,31 +87,63 @@ def read_foreign(params: Params, variant: str) -> nn.Module:
     with, and the variant's own options come on top.
     """
     entry, path = params.variants[variant], Path(params.variants[variant].weights or "")
-    verb = f"import-weights {entry.method} FILE --preset {entry.preset} --name {path.stem}"
+    verb = f"import-weights {entry.method} FILE --preset {entry.preset} --name {shown(path.stem)}"
     if not path.exists():
         raise UsageError(
-            f"{path} doesn't exist. Convert the authors' file with: {layout.command(params, verb)}. If it is what "
-            "another profile trains, run that profile's pipeline first."
+            f"{shown(path)} doesn't exist. Convert the authors' file with: {layout.command(params, verb)}. If it is "
+            "what another profile trains, run that profile's pipeline first."
         )
     if not path.with_suffix(".json").exists():
-        raise UsageError(f"{path} has no card ({path.stem}.json) beside it; without it nobody knows its network.")
+        raise UsageError(
+            f"{shown(path)} has no card ({shown(path.stem)}.json) beside it; without it nobody knows its network."
+        )
     card, told = methods[entry.method], weights_card(path)
     if told.get("method", card.name) != card.name:
-        raise UsageError(f"variants.{variant}: {path} holds weights of {told['method']}, not of {card.name}.")
-    made = {**built_with(card, told, _codes(path)), **entry.options}
+        raise UsageError(
+            f"variants.{variant}: {shown(path)} holds weights of {shown(told['method'])}, not of {card.name}."
+        )
+    made = {**built_with(card, told, _codes(need_regular(path, LARGEST))), **entry.options}
     network = card.build(entry.preset, **made)
     fill(params, network, path, verb)
     return network.eval()
 
 
+TOLD: Mapping[str, tuple[type, str]] = {
+    "method": (str, "a name"), "preset": (str, "a name"), "head": (str, "a name"), "base": (str, "a name"),
+    "register": (str, "a name"), "options": (dict, "a mapping"), "stage1": (dict, "a mapping"),
+}  # fmt: skip
+"""Fields of a card that a network is built by: what each may be, besides null, and in words."""
+
+MOST = 1 << 16
+"""The largest number among a network's options; codebooks of other work have as many codes."""
+
+
 def weights_card(path: Path) -> dict[str, Any]:
-    """Read the card beside a weight file, {} if there is none; a damaged one raises UsageError."""
+    """Read the card beside a weight file, {} if there is none; fields that are null are left out.
+
+    UsageError for a damaged one, and for that of a network that was trained on another base of its head than today's:
+    its weights would load without a word, and give other pictures.
+    """
     beside = path.with_suffix(".json")
-    try:
-        found: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8")) if beside.exists() else {}
-    except ValueError as error:
-        raise UsageError(f"{beside}, the card of the weights, is damaged ({error}).") from error
-    return found
+    if not beside.exists():
+        return {}
+    told = {name: value for name, value in read_json(beside).items() if value is not None}
+    for name, (kind, words) in TOLD.items():
+        if name in told and not isinstance(told[name], kind):
+            found = shown(repr(told[name]))
+            raise UsageError(f"{shown(beside)}, the card of the weights, is damaged: {name} is {found}, not {words}.")
+    for option, value in told.get("options", {}).items():
+        if isinstance(value, int) and abs(value) > MOST:
+            raise UsageError(f"{shown(beside)}: options.{shown(option)} is {value:,}, more than a network here has.")
+    if (way := told.get("register", "none")) not in ("none", *REGISTRATIONS):
+        raise UsageError(f"{shown(beside)}: {unknown_name('registration', shown(way), REGISTRATIONS)}")
+    base = BASES.get(told.get("head", ""))
+    if base == RULE and told.get("base") != base:
+        raise UsageError(
+            f"{shown(path)} was trained with the head {told['head']} on {shown(told.get('base', 'an older base'))}, "
+            f"and networks with it are now built on {base}; train it again."
+        )
+    return told
 
 
 def built_with(card: MethodCard, told: Mapping[str, Any], codes: int | None) -> dict[str, Any]:
@@ -122,7 +156,8 @@ def built_with(card: MethodCard, told: Mapping[str, Any], codes: int | None) -> 
     if card.heads:
         made["head"] = told.get("head") or card.heads[0]
     if codes is not None:
-        book = told.get("stage1") or made.get("vqgan") or {}  # of a trained VQGAN, or of the control's random one
+        book = told.get("stage1") or made.get("vqgan")  # of a trained VQGAN, or of the control's random one
+        book = book if isinstance(book, Mapping) else {}
         made["vqgan"] = {
             "codes": codes, "segments": "olc", "network": book.get("network", "A"), "encoder_domain": "linear",
         }  # fmt: skip
@@ -132,8 +167,8 @@ def built_with(card: MethodCard, told: Mapping[str, Any], codes: int | None) -> 
 def _codes(path: Path) -> int | None:
     try:
         with safe_open(path, framework="pt") as file:
-            return len(file.get_tensor(CODES)) if CODES in file.keys() else None  # noqa: SIM118 - it is no mapping
-    except SafetensorError:  # said where the weights are loaded
+            return int(file.get_slice(CODES).get_shape()[0]) if CODES in file.keys() else None  # noqa: SIM118 - no mapping
+    except Exception:  # said where the weights are loaded
         return None
 
 
@@ -154,12 +189,15 @@ def fill(params: Params, network: nn.Module, path: Path, verb: str) -> None:
     `verb` is the command that makes the file, such as "train x".
     """
     again = f"Delete it, then make it with: {layout.remake(params, verb)}"
+    layout.need(params, path, verb)
     try:
-        network.load_state_dict(load_file(layout.need(params, path, verb)))
-    except SafetensorError as error:
-        raise UsageError(f"{path} is damaged ({error}). {again}") from error
+        fit(network, load(path), path)
+    except UsageError as error:
+        raise UsageError(f"{error} {again}") from error
     except RuntimeError as error:  # what torch raises for names and shapes that differ
-        raise UsageError(f"{path} holds the weights of another network than the parameters name. {again}") from error
+        raise UsageError(
+            f"{shown(path)} holds the weights of another network than the parameters name. {again}"
+        ) from error
 
 
 def backbone(params: Params, weight: float, seed: int, device: torch.device) -> VggFeatures | None:
@@ -170,9 +208,9 @@ def backbone(params: Params, weight: float, seed: int, device: torch.device) -> 
         return VggFeatures(None, seed=seed).to(device)
     file = layout.need(params, layout.backbone(params) / layout.VGG, "backbone")
     try:
-        state, card = load_file(file), json.loads(file.with_name("card.json").read_text(encoding="utf-8"))
+        state, card = load(file), read_json(file.with_name("card.json"))
         return VggFeatures(state, source=str(card["sha256"])).to(device)
-    except (OSError, ValueError, KeyError, SafetensorError, UsageError) as error:
+    except (ValueError, KeyError, RuntimeError, UsageError) as error:
         again = layout.remake(params, "backbone")
         raise UsageError(f"{file} is damaged ({error}). Delete its folder, then make it with: {again}") from error
 

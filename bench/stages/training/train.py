@@ -8,7 +8,7 @@ from torch import nn
 from bench.core.optimisation import Stage2
 from bench.core.params import Params
 from bench.core.registry import methods
-from bench.core.runs import Run, head, registration
+from bench.core.runs import BASES, Run, head, registration
 from bench.core.seeding import derive
 from bench.nn.losses import Fidelity
 from bench.nn.vgg import VggFeatures
@@ -59,6 +59,7 @@ def run(params: Params, name: str, minutes: float | None = None, peak: outputs.P
             "run": name, "variant": entry.variant, "trainset": entry.trainset, "seed": entry.seed,
             "method": variant.method, "label": method.label, "preset": variant.preset,
             "options": dict(variant.options), "head": head(params, variant),
+            "base": BASES.get(head(params, variant) or ""),
             "register": registration(params, variant),
             "recipe": params.kind_of(entry), "settings": outputs.as_json(settings), "steps": settings.steps,
             "batch": settings.batch, "patches": outputs.as_json(cut), "codebook": entry.codebook,

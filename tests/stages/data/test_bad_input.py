@@ -115,7 +115,7 @@ def edit(old, new):
         (edit("threads:", "treads:"), ["params.yaml: treads: unknown key"]),
         (edit("schedule: one-cycle", "schedual: one-cycle"), ["stage1.schedual: unknown key"]),
         (edit("schedule: one-cycle", "schedule: two-cycle"), ["stage1.schedule", "'one-cycle'"]),
-        (edit("profile: tiny", "profile: [tiny"), ["is not valid YAML"]),
+        (edit("profile: tiny", "profile: [tiny"), ["not valid YAML"]),
     ],
     ids=["method", "preset", "codebooks' preset", "protocol", "key", "inner key", "value", "YAML"],
 )
@@ -132,10 +132,10 @@ def test_an_unknown_run_is_answered_with_the_nearest(site, refused):
     assert f"Did you mean '{site.plain}'" in said
 
 
-@pytest.mark.parametrize(("file", "words"), [("nowhere.yaml", "not found"), ("bench", "Is a directory")])
+@pytest.mark.parametrize(("file", "words"), [("nowhere.yaml", "not found"), ("bench", "this is a folder")])
 def test_a_parameter_file_that_is_none(fresh, refused, file, words):
     said = refused(fresh, "--params", file, "prepare", "panoramas")
-    assert f"'{file}'" in said
+    assert file in said
     assert words in said
 
 

@@ -79,6 +79,59 @@ def test_every_container_gives_the_same_weights(name, theirs, desk, tmp_path, ca
     assert "weights: weights/authors.safetensors" in capsys.readouterr().out
 
 
+def prefixed(state, prefix):
+    return {f"{prefix}{name}": value for name, value in state.items()}
+
+
+ROUND = {
+    "compiled": (lambda state: prefixed(state, "_orig_mod."), "without the prefix '_orig_mod.'"),
+    "parallel and compiled": (
+        lambda state: prefixed(state, "_orig_mod.module."),
+        "without the prefix '_orig_mod.'",
+    ),  # and `module.`, as always
+    "model": (lambda state: prefixed(state, "model."), "without the prefix 'model.'"),
+    "net": (lambda state: {"state_dict": prefixed(state, "net.")}, "inside state_dict and without the prefix 'net.'"),
+    "any": (lambda state: prefixed(state, "backbone.hdr."), "without the prefix 'backbone.hdr.'"),
+    "GAN": (lambda state: {"netD": {"a": torch.ones(1)}, "netG": state}, "inside netG"),
+    "GAN in one": (
+        lambda state: prefixed(state, "generator.") | {f"critic.{n}": torch.ones(1) for n in range(99)},
+        "without the prefix 'generator.', 99 other entries left out",
+    ),
+    "weights": (lambda state: {"weights": state, "epoch": 3}, "inside weights"),
+    "deep": (lambda state: {"a": {"b": {"params": state}}}, "inside a.b.params"),
+    "lightning": (
+        lambda state: {"state_dict": prefixed(state, "model.") | {"loss.vgg": torch.ones(1)}},
+        "inside state_dict and without the prefix 'model.', 1 other entries left out",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ROUND)
+def test_wrappers_and_prefixes_are_tried_and_said(name, theirs, desk, tmp_path, capsys):
+    wrap, said = ROUND[name]
+    torch.save(wrap(theirs[0]), tmp_path / "x.pth")
+    import_weights.run(desk, "ahdrnet", tmp_path / "x.pth", "smoke", "authors")
+    found = load_file(layout.foreign("authors"))
+    assert all(torch.equal(value, theirs[1][key]) for key, value in found.items())
+    assert f"x.pth: the weights {said}\n" in capsys.readouterr().out
+
+
+def test_a_refusal_names_what_was_tried(theirs, desk, tmp_path):
+    state = prefixed(theirs[0], "net.")
+    state.pop("net.conv1.bias")
+    torch.save({"ema": state}, tmp_path / "x.pth")
+    with pytest.raises(
+        UsageError,
+        match=r"missing \['conv1.bias'\], left over .*Tried: inside ema; inside ema and without the prefix 'net\.'",
+    ):
+        import_weights.run(desk, "ahdrnet", tmp_path / "x.pth", "smoke")
+    state["net.conv1.bias"] = torch.full((8,), float("nan"))
+    torch.save({"ema": state}, tmp_path / "x.pth")
+    with pytest.raises(UsageError, match=r"AHDRNet's conv1\.bias holds NaN"):
+        import_weights.run(desk, "ahdrnet", tmp_path / "x.pth", "smoke")
+    assert not layout.foreign("ahdrnet").exists()
+
+
 def test_a_pickled_class_is_refused_with_advice_and_never_runs(desk, tmp_path):
     trace, file = tmp_path / "trace", tmp_path / "model.pth"
     with file.open("wb") as out:

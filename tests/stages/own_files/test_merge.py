@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from bench.core.errors import UsageError
 from bench.core.registry import methods
+from bench.core.runs import RULE
 from bench.data import exposures
 from bench.data.user_bracket import read_bracket
 from bench.io.radiance import read_exr
@@ -165,7 +166,7 @@ def test_weights_without_card_need_the_preset(ask, workshop, tmp_path):
         ask(method="ahdrnet", weights=tmp_path / "w.safetensors")
     with pytest.raises(UsageError, match="doesn't fit AHDRNet, preset 'demo'"):
         ask(method="ahdrnet", weights=tmp_path / "w.safetensors", preset="demo")
-    told = {"method": "ahdrnet", "preset": "smoke", "head": "rule-residual", "register": "dis"}
+    told = {"method": "ahdrnet", "preset": "smoke", "head": "rule-residual", "register": "dis", "base": RULE}
     (tmp_path / "w.json").write_text(json.dumps(told))
     np.testing.assert_array_equal(ask(method="ahdrnet", weights=tmp_path / "w.safetensors"), wanted)
 
@@ -223,7 +224,7 @@ class TestRefusals:
             ({"method": "triangel-merge"}, "Did you mean 'triangle-merge'"),
             ({"method": "ahdrnet"}, "AHDRNet is a network and needs --weights"),
             ({"weights": Path("x.safetensors")}, "Triangle merge has no weights"),
-            ({"method": "ahdrnet", "weights": Path("none.safetensors")}, "none.safetensors can't be read"),
+            ({"method": "ahdrnet", "weights": Path("none.safetensors")}, r"none\.safetensors: can't be read"),
             ({"out": Path("x.hdr")}, r"-o x\.hdr: expected a name that ends in \.exr"),
             ({"out": Path("/proc/x/out.exr")}, "can't be made|can't be written"),
             ({"preview": Path("x.jpg")}, r"expected a name that ends in \.png"),

@@ -27,9 +27,10 @@ TESTED = ["psnr_mu_saturated", "psnr_mu_moving", "psnr_mu_uncovered", "psnr_mu_g
 PRINTED = [f"paper_{name}" for name in METRICS]
 TABLE_1 = ["dataset", "method", "kind", "params_m", *SIZES, *METRICS, *TESTED, *PRINTED, *TAIL]
 CARD = {
-    "run", "variant", "trainset", "seed", "method", "label", "preset", "options", "head", "register", "recipe",
-    "settings", "steps", "batch", "patches", "codebook", "codebook_sha256", "stage1", "data", "perceptual", "device",
-    "parameters", "parameters_frozen", "macs_per_pixel", "libraries", "precision", "tf32", "adam", "processes",
+    "run", "variant", "trainset", "seed", "method", "label", "preset", "options", "head", "base", "register",
+    "recipe", "settings", "steps", "batch", "patches", "codebook", "codebook_sha256", "stage1", "data", "perceptual",
+    "device", "parameters", "parameters_frozen", "macs_per_pixel", "libraries", "precision", "tf32", "adam",
+    "processes",
 }  # fmt: skip
 
 
