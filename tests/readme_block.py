@@ -38,7 +38,7 @@ ROWS = {
     "safnet": "SAFNet",
     "afunet": "AFUNet",
     "olc-baseline": "OLC, row 1 of Table 3: baseline",
-    "olc-pa-fsm": "OLC, row 5: + PA + FSM",
+    "olc-pa-fsm": "OLC, row 5: + PA + FMU",
     "olc-64": "OLC, row 7: proposed",
 }
 METRICS = {
@@ -72,7 +72,7 @@ seeds, `make paper` the published networks and schedules.
 """
 COMPARED = """\
 What the protocol alone does: the same predictions of `{variant}` have {low:.2f} dB PSNR-μ under `{under}` and
-{high:.2f} under `{over}`, and {changed} of the {others} other protocols that define PSNR-μ rank the {methods} methods
+{high:.2f} under `{over}`, and {changed} of the {others} other protocols that define PSNR-μ rank the {methods} variants
 otherwise than `{own}`; crops and windows weigh more on small views.
 [Every method under every protocol](reports/demo/tables/protocols.md):
 
