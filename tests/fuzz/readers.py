@@ -1,0 +1,472 @@
+"""Every reader of files from outside, called as the command line calls it, and what it reads.
+
+Each reads a mutant that lies where a user's file would, beside sound files that it needs. What it returns are sentences
+that aren't raised but printed; a BenchError is a sentence too.
+"""
+
+import contextlib
+import hashlib
+import io
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from PIL import Image
+
+import bench.regression.comparison
+import bench.stages.own_files.import_weights
+import bench.stages.own_files.merge
+import bench.stages.own_files.score  # noqa: F401 - before the fork, so that no worker loads it again
+from bench.core.errors import UsageError
+from bench.core.params import load
+from bench.core.scene import Scene
+from bench.io.container import write_scene
+from bench.io.ldr import write_tiff16
+from bench.io.radiance import write_exr, write_rgbe
+from tests.fuzz import seeds
+from tests.fuzz.attack import ROOT, Attack
+from tests.fuzz.commands import Commands
+from tests.fuzz.mutators import mutate
+
+Read = Callable[[Path], Iterable[str] | None]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Mutants of some seeds, read by one function; the first cases are the seeds themselves.
+
+    kind  : of mutators.
+    file  : where the mutant is put, relative to the worker's folder.
+    seeds : makes the sound files.
+    read  : reads the mutant, given the worker's folder.
+    place : puts the sound files that belong to it.
+    """
+
+    name: str
+    kind: str
+    file: str
+    seeds: Callable[[], Sequence[bytes]]
+    read: Read
+    place: Callable[[Path], object] = lambda folder: None
+    prints: bool = False
+    cases: int | None = None
+
+    def begin(self, place: Path) -> None:
+        """Put what all cases need."""
+        torch.set_num_threads(1)
+        (place / "params.yaml").write_bytes(seeds.params()[0])
+        self.place(place)
+        (place / self.file).parent.mkdir(parents=True, exist_ok=True)
+
+    def mutant(self, number: int, seed: int) -> bytes:
+        """Return what case `number` reads."""
+        sound = _seeds(self.seeds)
+        return sound[number] if number < len(sound) else mutate(self.kind, sound, Random(f"{seed} {self.name} {number}"))
+
+    def act(self, number: int, seed: int, place: Path) -> Iterable[str]:
+        """Write a mutant and read it."""
+        (place / self.file).write_bytes(self.mutant(number, seed))
+        return self.read(place) or ()
+
+    def keep(self, number: int, place: Path, folder: Path) -> str:
+        """Copy the mutant."""
+        file = shutil.copy(place / self.file, folder)
+        return f"python tests/fuzz/attack.py --only {self.name} --file {file}"
+
+    def on(self, content: bytes) -> Attack:
+        """Return the reader of this one file."""
+        return replace(self, seeds=lambda: [content])
+
+
+@cache
+def _seeds(make: Callable[[], Sequence[bytes]]) -> Sequence[bytes]:
+    return make()
+
+
+@cache
+def _params() -> Any:
+    """Return the sound parameters; their file is the one in the current folder, each worker's own."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "params.yaml"
+        path.write_bytes(seeds.params()[0])
+        return load(path).model_copy(update={"params_file": "params.yaml"})
+
+
+# Results of others: `score`.
+
+
+def _truth(place: Path) -> None:
+    for folder in ("truth", "results"):
+        (place / folder).mkdir()
+    write_exr(place / "truth/mutant.exr", seeds.radiance())
+
+
+def _score(place: Path, **more: Any) -> list[str]:
+    """Score the folder `results` and return the lines that the command prints of its files."""
+    from bench.stages.own_files import scorecard
+    from bench.stages.own_files.score import ScoreRequest, run
+
+    options = {"dataset": "mine", "truth": place / "truth", **more}
+    result = run(_params(), ScoreRequest(place / "results", jobs=1, **options))
+    return [*scorecard.complaints(result)]
+
+
+def _result(name: str, kind: str, suffix: str, make: Callable[[], Sequence[bytes]]) -> Reader:
+    return Reader(name, kind, f"results/mutant{suffix}", make, _score, _truth)
+
+
+def _scene(place: Path) -> None:
+    frames = torch.stack([torch.from_numpy(seeds.frame(time).astype("int32")) for time in (1.0, 4.0, 16.0)]).numpy()
+    times = torch.tensor([1.0, 4.0, 16.0], dtype=torch.float64).numpy()
+    uncovered = seeds.radiance()[..., 0] > 0.5
+    scene = Scene("mutant", frames.astype("uint16"), times, 1, seeds.radiance(), {"capture": "mutant"}, uncovered)
+    write_scene(place / "work/fuzz/scenes/panoramas/test/mutant", scene)
+    (place / "results").mkdir()
+    write_exr(place / "results/mutant.exr", seeds.radiance())
+
+
+def _read_scene(place: Path) -> list[str]:
+    """Read a prepared scene as trainings do, then score a sound result on it."""
+    from bench.io.container import list_scenes, read_scene
+
+    said = []
+    for folder in list_scenes(place / "work/fuzz/scenes/panoramas/test"):
+        try:
+            scene = read_scene(folder)
+            scene.linear.sum()
+        except UsageError as error:
+            said.append(str(error))
+    return [*said, *_score(place, dataset="panoramas", truth=None)]
+
+
+def _card() -> list[bytes]:
+    return _made_by(_scene, "work/fuzz/scenes/panoramas/test/mutant/scene.json")
+
+
+def _arrays() -> list[bytes]:
+    return _made_by(_scene, "work/fuzz/scenes/panoramas/test/mutant/radiance.npy")
+
+
+def _frames_array() -> list[bytes]:
+    return _made_by(_scene, "work/fuzz/scenes/panoramas/test/mutant/ldr.npy")
+
+
+def _made_by(place: Callable[[Path], object], *files: str) -> list[bytes]:
+    """Return files that `place` writes."""
+    with TemporaryDirectory() as folder, contextlib.chdir(folder):
+        place(Path(folder))
+        return [(Path(folder) / file).read_bytes() for file in files]
+
+
+# Brackets: `merge` and `prepare`.
+
+
+def _sound(place: Path) -> None:
+    """Put frames of 8 bits, of 16, and of 8 bits with EXIF: short.*, middle.* and long.*."""
+    for name, time in (("short", 1.0), ("middle", 4.0), ("long", 16.0)):
+        Image.fromarray(seeds.small(time)).save(place / f"{name}.png")
+        write_tiff16(place / f"{name}.tif", seeds.frame(time))
+        (place / f"{name}.jpg").write_bytes(seeds.photograph(time, {33434: time / 320, 33437: 8.0, 34855: 100}))
+
+
+def _merge(place: Path, frames: Sequence[str], exposures: str = "", method: str = "triangle-merge", **more: Any) -> None:
+    from bench.stages.own_files.merge import MergeRequest, run
+
+    paths = tuple(place / name for name in frames)
+    run(_params(), MergeRequest(paths, method, place / "out.exr", exposures, force=True, **more))
+
+
+def _frame(name: str, kind: str, file: str, make: Callable[[], Sequence[bytes]]) -> Reader:
+    """Merge the mutant with sound frames, of 8 bits or else of 16."""
+
+    def read(place: Path) -> None:
+        try:
+            _merge(place, (file, "middle.png", "long.png"), "1/320,1/80,1/20")
+        except UsageError:
+            _merge(place, (file, "middle.tif", "long.tif"), "1/320,1/80,1/20")
+
+    return Reader(name, kind, file, make, read, _sound, prints=True)
+
+
+def _merge_told(place: Path) -> None:
+    """Merge frames whose exposures stand in a text file."""
+    _merge(place, ("short.png", "middle.png", "long.png"))
+
+
+def _merge_photographs(place: Path) -> None:
+    """Merge frames whose exposures stand in EXIF."""
+    _merge(place, ("mutant.jpg", "middle.jpg", "long.jpg"), "exif")
+
+
+def _merge_listed(place: Path) -> None:
+    """Merge frames whose exposures stand on the command line."""
+    words = (place / "words.txt").read_bytes().decode("utf-8", "surrogateescape")
+    _merge(place, ("short.png", "middle.png", "long.png"), words)
+
+
+def _kalantari(place: Path) -> None:
+    folder = place / "Test/EXTRA/001"
+    folder.mkdir(parents=True)
+    for number, time in enumerate((1.0, 4.0, 16.0)):
+        write_tiff16(folder / f"{number}.tif", seeds.frame(time))
+    write_rgbe(folder / "HDRImg.hdr", seeds.radiance())
+    (folder / "exposure.txt").write_bytes(seeds.evs()[0])
+    (folder / "uncovered.png").write_bytes(seeds.grey()[0])
+
+
+def _tursun(place: Path) -> None:
+    folder = place / "dataset/scene"
+    folder.mkdir(parents=True)
+    for number in (1, 2, 3):
+        write_tiff16(folder / f"{number}.tiff", seeds.frame(4.0 ** (number - 1)))
+        (folder / f"{number}.txt").write_text(f"ExposureTime: 1/{960 // 4**number}\nISO: 100\nFNumber: 8\n")
+
+
+def _prepare(dataset: str, layout: str, split: str, folder: str) -> Read:
+    """Read and check one scene of a data set."""
+
+    def read(place: Path) -> list[str]:
+        from bench.stages.data.prepare import SceneTask, read
+
+        shutil.rmtree(place / "out", ignore_errors=True)
+        refusal = read(SceneTask(dataset, layout, split, place / folder, place / "out")).refusal
+        return [refusal] if refusal else []
+
+    return read
+
+
+# Weights: `import-weights`, and `merge` with a card beside them.
+
+
+def _import(file: str) -> Read:
+    def read(place: Path) -> None:
+        from bench.stages.own_files import import_weights
+
+        import_weights.run(_params(), "ahdrnet", place / file, "smoke", "mine")
+
+    return read
+
+
+def _weights(name: str, kind: str, file: str, make: Callable[[], Sequence[bytes]]) -> Reader:
+    return Reader(name, kind, file, make, _import(file), prints=True)
+
+
+def _carded(place: Path) -> None:
+    """Put frames, and weights with their card."""
+    _sound(place)
+    (place / "theirs.safetensors").write_bytes(seeds.safetensors()[0])
+    with contextlib.redirect_stdout(io.StringIO()):
+        _import("theirs.safetensors")(place)
+
+
+def _merge_network(place: Path) -> None:
+    """Merge with the weights whose card is the mutant, or which are it."""
+    weights = place / "weights/mine.safetensors"
+    _merge(place, ("short.png", "middle.png", "long.png"), "1/320,1/80,1/20", "ahdrnet", weights=weights)
+
+
+# Text that decides what is run, and text that results are kept in.
+
+
+def _parameters(place: Path) -> None:
+    """Load a parameter file as every command does, and make its plan."""
+    from bench.stages import plan
+
+    plan.text(load(place / "mutant.yaml"))
+
+
+def _protocol(place: Path) -> None:
+    from bench.metrics.protocol import load
+
+    load(place / "safnet.yaml").describe()
+
+
+def _sides(place: Path) -> None:
+    """Put scores and a lock that tells of them on one side, and room for mutants on the other."""
+    for side in ("base", "new"):
+        (place / side).mkdir()
+        (place / side / "scores.csv").write_bytes(seeds.scores()[0])
+        (place / side / "dvc.lock").write_bytes(_lock()[0])
+
+
+def _lock() -> list[bytes]:
+    return seeds.lock(hashlib.md5(seeds.scores()[0]).hexdigest())
+
+
+def _compare(place: Path) -> None:
+    """Compare scores as the command does, and derive bands from the mutant."""
+    from bench.regression import listing
+    from bench.regression.comparison import compare
+    from bench.regression.sides import read_side
+
+    base, new = (read_side(side, place, place, "reports/fuzz") for side in ("base", "new"))
+    for kind in (None, "retrained"):
+        found = compare(base, new, kind, _params().regression.retrained)
+        listing.text(found)
+        listing.markdown(found)
+
+
+def _locks(place: Path) -> None:
+    """Read a lock file as `compare`, `launch`, `doctor` and `explain` do."""
+    from bench.repository.lock import cut_short, stages
+
+    cut_short(place, place / "new/dvc.lock")
+    _compare(place)
+    stages((place / "new/dvc.lock").read_bytes(), "dvc.lock")
+
+
+def _submission(place: Path) -> list[str]:
+    """Read a kept submission for the report, then score another one into it."""
+    from bench.io.tables import read_scores
+    from bench.stages.reporting import submitted
+
+    kept = place / "reports/submissions/mutant.csv"
+    content = kept.read_bytes()
+    said = []
+    try:
+        submitted.read(read_scores([place / "scores.csv"]))
+    except UsageError as error:
+        said.append(str(error))
+    _score(place, submit="mutant", force=True)
+    kept.write_bytes(content)
+    return said
+
+
+def _submitted(place: Path) -> None:
+    _truth(place)
+    write_exr(place / "results/mutant.exr", seeds.radiance())
+    (place / "scores.csv").write_bytes(seeds.scores()[0])
+
+
+def _explain(place: Path) -> None:
+    from bench.provenance.number import find_cell
+
+    find_cell(place / "table1.csv", "1", "psnr-mu")
+
+
+def _plan(place: Path) -> None:
+    from bench.stages import plan
+
+    plan.need_fresh(_params())
+
+
+def _plans() -> list[bytes]:
+    from bench.stages import plan
+
+    return [plan.text(_params()).encode()]
+
+
+def _libraries(place: Path) -> None:
+    from bench.cli.doctor import libraries
+
+    libraries(place / "requirements.lock")
+
+
+# Downloads: archives, and what is noted of them.
+
+
+def _archive(place: Path) -> None:
+    """Check, compare and unpack an archive as `fetch` does."""
+    from bench.data import archive
+
+    target, file = place / "unpacked", place / "mutant.zip"
+    shutil.rmtree(target, ignore_errors=True)
+    try:
+        archive.test(file)
+    finally:
+        archive.unpack(file, target)
+        archive.complete(file, target)
+        archive.clash([file, place / "sound.zip"])
+
+
+def _archives(place: Path) -> None:
+    (place / "sound.zip").write_bytes(seeds.archive()[0])
+
+
+def _checksums(place: Path) -> None:
+    """Look a file up in the record, compare it, and record another."""
+    from bench.data.download import Checksums, RemoteFile, verify
+
+    known = Checksums(place / "checksums.json", "kalantari")
+    known.get("a.zip")
+    verify(RemoteFile("a.zip", ()), place / "sound.zip", known)
+    known.put("c.zip", 5, "0" * 64)
+
+
+def _sums() -> list[bytes]:
+    entry = {"bytes": len(seeds.archive()[0]), "sha256": hashlib.sha256(seeds.archive()[0]).hexdigest()}
+    return [seeds.json_text({"kalantari": {"a.zip": entry, "b.zip": entry}, "hu": {"drive:x": entry}})]
+
+
+def _on_disk(place: Path) -> None:
+    """Prepare a set that a note says lies elsewhere on the disk."""
+    from bench.stages.data import prepare
+
+    prepare.run(_params(), "kalantari", ["test"])
+
+
+def _noted(place: Path) -> None:
+    _kalantari(place / "there")
+    (place / "work/fuzz/prepared").mkdir(parents=True)
+    (place / "work/fuzz/raw/kalantari").mkdir(parents=True)
+    (place / "work/fuzz/raw/kalantari/on_disk.json").write_bytes(seeds.json_text({"folder": "there"}))
+
+
+def _records() -> list[bytes]:
+    record = {"layout": "official", "sources": {"0.tif": "0" * 64}, "checks": {"range": "passed"}, "fingerprint": "ab" * 32}
+    return [seeds.json_text({"train": {"001": record}, "test": {"001": record}})]
+
+
+READERS = (
+    _result("exr-lines", "exr", ".exr", seeds.exr_lines),
+    _result("exr-tiles", "exr", ".exr", seeds.exr_tiles),
+    _result("hdr", "bytes", ".hdr", seeds.hdr),
+    _result("npy", "npy", ".npy", seeds.npy),
+    _result("tiff-float", "tiff", ".tif", seeds.tiff_float),
+    _frame("tiff", "tiff", "mutant.tif", seeds.tiff),
+    _frame("png", "png", "mutant.png", seeds.png),
+    _frame("jpeg", "bytes", "mutant.jpg", seeds.jpeg),
+    Reader("exif", "bytes", "mutant.jpg", seeds.exif, _merge_photographs, _sound, prints=True),
+    _frame("linear-frame", "exr", "mutant.exr", seeds.exr_lines),
+    Reader("exposure-times", "text", "exposure_times.txt", seeds.exposures, _merge_told, _sound, prints=True),
+    Reader("exposure-words", "text", "words.txt", lambda: [b"1/320,1/80,1/20", b"0ev,2ev,4ev"], _merge_listed, _sound, prints=True),
+    Reader("kalantari-evs", "text", "Test/EXTRA/001/exposure.txt", seeds.evs,
+           _prepare("kalantari", "official", "test", "Test/EXTRA/001"), _kalantari),
+    Reader("kalantari-truth", "bytes", "Test/EXTRA/001/HDRImg.hdr", seeds.hdr,
+           _prepare("kalantari", "official", "test", "Test/EXTRA/001"), _kalantari),
+    Reader("mask", "png", "Test/EXTRA/001/uncovered.png", seeds.grey,
+           _prepare("kalantari", "official", "test", "Test/EXTRA/001"), _kalantari),
+    Reader("tursun", "text", "dataset/scene/2.txt", seeds.tursun,
+           _prepare("tursun", "numbered-frames", "no-truth", "dataset/scene"), _tursun),
+    Reader("scene-card", "json", "work/fuzz/scenes/panoramas/test/mutant/scene.json", _card, _read_scene, _scene),
+    Reader("scene-truth", "npy", "work/fuzz/scenes/panoramas/test/mutant/radiance.npy", _arrays, _read_scene, _scene),
+    Reader("scene-frames", "npy", "work/fuzz/scenes/panoramas/test/mutant/ldr.npy", _frames_array, _read_scene, _scene),
+    _weights("safetensors", "safetensors", "mutant.safetensors", seeds.safetensors),
+    _weights("pth", "zip", "mutant.pth", seeds.pth),
+    _weights("npz", "zip", "mutant.npz", seeds.npz),
+    Reader("weights-card", "json", "weights/mine.json", lambda: _made_by(_carded, "weights/mine.json"), _merge_network, _carded, prints=True),
+    Reader("merge-weights", "safetensors", "weights/mine.safetensors",
+           lambda: _made_by(_carded, "weights/mine.safetensors"), _merge_network, _carded, prints=True),
+    Reader("parameters", "yaml", "mutant.yaml", seeds.params, _parameters,
+           lambda place: (place / "base.yaml").write_bytes(seeds.params()[0])),
+    Reader("protocol", "yaml", "safnet.yaml", lambda: [(ROOT / "bench/metrics/protocols/safnet.yaml").read_bytes()], _protocol),
+    Reader("plan", "yaml", "plan.yaml", _plans, _plan),
+    Reader("dvc-lock", "yaml", "new/dvc.lock", _lock, _locks, _sides),
+    Reader("scores", "csv", "new/scores.csv", seeds.scores, _compare, _sides),
+    Reader("submission", "csv", "reports/submissions/mutant.csv", seeds.submission, _submission, _submitted),
+    Reader("table", "csv", "table1.csv", seeds.table, _explain),
+    Reader("requirements", "text", "requirements.lock", seeds.requirements, _libraries),
+    Reader("archive", "zip", "mutant.zip", seeds.archive, _archive, _archives),
+    Reader("checksums", "json", "checksums.json", _sums, _checksums, _archives),
+    Reader("on-disk-note", "json", "work/fuzz/raw/kalantari/on_disk.json",
+           lambda: [seeds.json_text({"folder": "there"})], _on_disk, _noted, prints=True),
+    Reader("prepared-record", "json", "work/fuzz/prepared/kalantari.json", _records, _on_disk, _noted, prints=True),
+)  # fmt: skip
+
+ATTACKS: dict[str, Attack] = {attack.name: attack for attack in (*READERS, Commands())}
