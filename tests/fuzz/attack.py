@@ -1,7 +1,7 @@
 """Mutants for every reader, each read in a process that may take 10 seconds and 1 GB, and say one sentence of ours.
 
-`make fuzz` runs this as a program: a table of readers and outcomes, and each mutant that failed is kept below work/mutants
-with the command that reads it again. `test_fuzz.py` runs it with few mutants of a fixed seed.
+`make fuzz` runs this as a program: it prints a table of readers and outcomes, and keeps each mutant that failed below
+work/mutants with the command that reads it again. `test_fuzz.py` runs it with few mutants, always the same.
 """
 
 import argparse
@@ -36,8 +36,8 @@ if __name__ == "__main__":
 from bench.core import progress  # noqa: E402
 from bench.core.errors import BenchError  # noqa: E402
 
-KEPT = ROOT / "work" / "mutants"
-"""Folder of the mutants that failed; git ignores it."""
+KEPT = Path("work/mutants")
+"""Folder of the mutants that failed, below the root; git ignores it."""
 
 READ, SENTENCE, TRACEBACK, FOREIGN, HANG, BLOW_UP = "read", "sentence", "traceback", "foreign", "hang", "blow-up"
 OUTCOMES = (READ, SENTENCE, TRACEBACK, FOREIGN, HANG, BLOW_UP)
@@ -82,7 +82,7 @@ class Attack(Protocol):
 
     name   : small letters and hyphens.
     prints : whether the reader prints lines of its own by Python's print; all else that is printed is foreign.
-    cases  : how many cases there are, None for any number.
+    cases  : how many cases there are, all of which are done; None for any number.
     """
 
     name: str
@@ -114,7 +114,7 @@ def _work(
     told = os.open(folder / "told", os.O_RDWR | os.O_CREAT | os.O_APPEND)
     for descriptor, target in ((os.open(os.devnull, os.O_RDONLY), 0), (told, 1), (told, 2)):
         os.dup2(descriptor, target)
-    sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
+    sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))  # noqa: SIM115
     hung = (folder / "hung").open("w", encoding="utf-8")
     place = folder / "place"
     place.mkdir()
@@ -174,7 +174,7 @@ def _brief(error: BaseException) -> str:
     """Kind and message of an exception, and the last line of our code that it passed, in one line."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if f"{ROOT}/bench/" in frame.filename]
     where = f"{Path(frames[-1].filename).relative_to(ROOT)}:{frames[-1].lineno}" if frames else "outside bench"
-    return f"{type(error).__name__}: {ascii(' '.join(str(error).split())[:200])} ({where})"
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]!a} ({where})"
 
 
 def _printed(told: int) -> str:
@@ -218,9 +218,9 @@ def _keep(attack: Attack, result: Result, place: Path, kept: Path) -> None:
 
 
 def watch(
-    attack: Attack, numbers: Sequence[int], seed: int = 0, limits: Limits = Limits(), kept: Path | None = None
+    attack: Attack, numbers: Sequence[int], seed: int, limits: Limits, kept: Path | None = None
 ) -> Iterator[Result]:
-    """Do the numbered cases of an attack and yield how each ended; files of those that failed go to the folder `kept`."""
+    """Do the numbered cases of an attack and yield how each ended; files of what failed go to `kept`."""
     left = list(numbers)
     while left:
         with tempfile.TemporaryDirectory(prefix="fuzz-", ignore_cleanup_errors=True) as scratch:
@@ -314,7 +314,7 @@ def table(results: Iterable[Result]) -> str:
         rows.setdefault(result.attack, []).append(result)
     width = max(map(len, [*rows, "all"]))
     lines = [" " * width + "".join(f"{outcome:>11}" for outcome in OUTCOMES) + f"{'longest':>11}{'most':>11}"]
-    for name, those in [*rows.items(), ("all", sum(rows.values(), []))]:
+    for name, those in [*rows.items(), ("all", [result for results in rows.values() for result in results])]:
         counts = Counter(result.outcome for result in those)
         cells = "".join(f"{counts[outcome]:>11}" for outcome in OUTCOMES)
         longest, most = max(result.seconds for result in those), max(result.growth for result in those)
@@ -322,51 +322,62 @@ def table(results: Iterable[Result]) -> str:
     return "\n".join(lines)
 
 
-def main(attacks: Mapping[str, Attack]) -> int:
+def main(attacks: Mapping[str, Attack], words: Sequence[str] | None = None) -> int:
     """Attack every reader, print a table, and keep what failed; return 1 if anything did."""
     parser = argparse.ArgumentParser(description="Mutated files for every reader, and what became of them.")
     parser.add_argument("--count", type=int, default=1000, help="mutants for each reader")
     parser.add_argument("--seed", type=int, default=0, help="other mutants")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="readers at once")
     parser.add_argument("--only", action="append", choices=[*attacks], help="attack this reader; once or more")
     parser.add_argument("--number", type=int, action="append", help="do this case; once or more")
     parser.add_argument("--file", type=Path, help="let the reader named by --only read this file, and no mutant")
-    options = parser.parse_args()
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="readers at once")
+    parser.add_argument("--seconds", type=float, default=Limits.seconds, help="of the longest case")
+    parser.add_argument("--megabytes", type=int, default=Limits.growth >> 20, help="of memory of the largest case")
+    parser.add_argument("--json", type=Path, help="file for all results, a line each")
+    parser.add_argument("--keep", type=Path, default=ROOT / KEPT, help="folder for the files of what failed")
+    options = parser.parse_args(words)
+    limits = Limits(options.seconds, options.megabytes << 20)
     chosen = {name: attacks[name] for name in options.only or attacks}
     if options.file:
-        return _again(next(iter(chosen.values())), options.file)
-    numbers = options.number or [*range(options.count)]
-    print(f"{len(chosen)} readers, {len(numbers)} cases each, seed {options.seed}", flush=True)
-    shutil.rmtree(KEPT, ignore_errors=True)
+        return _again(next(iter(chosen.values())), options.file, limits)
+    print(f"{len(chosen)} readers, {options.count} mutants each, seed {options.seed}", flush=True)
+    shutil.rmtree(options.keep, ignore_errors=True)
+    _attacked.update(chosen)
     found: dict[str, list[Result]] = {}
     with multiprocessing.get_context("fork").Pool(options.jobs) as pool:
-        for result in pool.imap_unordered(partial(_all, numbers, options.seed), chosen):
+        for result in pool.imap_unordered(partial(_all, options, limits), chosen):
             found[result[0].attack] = result
             for bad in (one for one in result if one.failed):
                 print(f"{bad.outcome}: {bad.attack} {bad.number}: {bad.said}", flush=True)
     results = [result for name in chosen for result in found[name]]
+    if options.json:
+        options.json.write_text("".join(json.dumps(asdict(result)) + "\n" for result in results), encoding="utf-8")
     print(table(results))
     failed = sum(result.failed for result in results)
     if failed:
-        print(f"\n{failed} cases failed; their files and commands: {KEPT.relative_to(ROOT)}/<reader>/<number>")
+        print(f"\n{failed} cases failed; their files and commands: {options.keep}/<reader>/<number>")
     return int(failed > 0)
 
 
-def _all(numbers: Sequence[int], seed: int, name: str) -> list[Result]:
-    from tests.fuzz.readers import ATTACKS
-
-    attack = ATTACKS[name]
-    return list(watch(attack, [n for n in numbers if attack.cases is None or n < attack.cases], seed, kept=KEPT))
+_attacked: dict[str, Attack] = {}
+"""What the processes of a pool know when they are forked: a reader can't be sent to them."""
 
 
-def _again(attack: Attack, file: Path) -> int:
+def _all(options: argparse.Namespace, limits: Limits, name: str) -> list[Result]:
+    attack = _attacked[name]
+    numbers = options.number or range(attack.cases or options.count)
+    return list(watch(attack, numbers, options.seed, limits, options.keep))
+
+
+def _again(attack: Attack, file: Path, limits: Limits) -> int:
     """Read one file, and print all that is known of how that ended."""
-    (result,) = watch(attack.on(file.read_bytes()), [0])
+    (result,) = watch(attack.on(file.read_bytes()), [0], 0, limits)
     print(f"{result.outcome}: {result.said}\n{result.detail}".strip())
     return int(result.failed)
 
 
 if __name__ == "__main__":
-    from tests.fuzz.readers import ATTACKS
+    from tests.fuzz.readers import ATTACKS, ready
 
+    ready()
     sys.exit(main(ATTACKS))

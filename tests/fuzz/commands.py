@@ -18,9 +18,8 @@ Thing = Callable[[Path], None]
 THINGS: Mapping[str, Thing] = {
     "pipe": os.mkfifo,
     "zero": lambda path: path.symlink_to("/dev/zero"),
-    "link-to-pipe": lambda path: (os.mkfifo(path.with_name("pipe")), path.symlink_to("pipe"))[0],
 }
-"""What is no file, by name: waits for ever, never ends, and the first behind a link."""
+"""What is no file, by name: one waits for ever, one never ends."""
 
 MERGE = ("merge", "short.png", "middle.png", "long.png", "-o", "out.exr", "--exposures", "1/320,1/80,1/20")
 
@@ -36,14 +35,17 @@ LINES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "score-truth": ("truth/a.exr", ("score", "truth", "--dataset", "mine", "--truth", "truth")),
     **{
         f"merge{suffix}": (f"x{suffix}", ("merge", f"x{suffix}", *MERGE[2:], "--method", "triangle-merge"))
-        for suffix in (".png", ".jpg", ".tif", ".exr")
+        for suffix in (".png", ".tif", ".exr")
     },
     "merge-exif": ("x.jpg", ("merge", "x.jpg", *MERGE[2:6], "--exposures", "exif", "--method", "triangle-merge")),
     "merge-times": ("exposure_times.txt", (*MERGE[:-2], "--method", "triangle-merge")),
     "merge-weights": ("x.safetensors", (*MERGE, "--method", "ahdrnet", "--weights", "x.safetensors")),
     "merge-card": ("sound.json", (*MERGE, "--method", "ahdrnet", "--weights", "sound.safetensors")),
     **{
-        f"import{suffix}": (f"x{suffix}", ("import-weights", "ahdrnet", f"x{suffix}", "--preset", "smoke", "--name", "x"))
+        f"import{suffix}": (
+            f"x{suffix}",
+            ("import-weights", "ahdrnet", f"x{suffix}", "--preset", "smoke", "--name", "x"),
+        )
         for suffix in (".safetensors", ".pth", ".npz")
     },
     "import-tensorflow": ("x.ckpt", ("import-weights", "kalantari2017", "x.ckpt", "--preset", "smoke", "--name", "x")),
@@ -77,7 +79,9 @@ class Commands:
             Image.fromarray(seeds.small(time)).save(place / f"{name}.png")
         for folder in ("truth", "results", "other"):
             (place / folder).mkdir()
-        downloads = f"downloads: {{folder: {place}/downloads}}\n"  # nothing is written into the checkout, whatever passes
+        downloads = (
+            f"downloads: {{folder: {place}/downloads}}\n"  # nothing is written into the checkout, whatever passes
+        )
         (place / "params.yaml").write_bytes(seeds.params()[0] + downloads.encode())
         (place / "over.yaml").write_bytes(seeds.params()[1])
         (place / "truth/a.npy").write_bytes(seeds.npy()[0])

@@ -25,17 +25,18 @@ LONGEST = 1 << 20
 EXTREMES = (
     "0", "-1", "1", "-0", "2147483647", "2147483648", "4294967296", "9223372036854775807", "9223372036854775808",
     "18446744073709551616", "-9223372036854775809", "1e308", "1e999", "1e-999", "1e999999999", "-1e999999999",
-    "1/1e999999999", "1/0", "0/0", "nan", "NaN", "inf", "-inf", "Infinity", ".nan", ".inf", "0x7fffffff", "0b1", "1_000",
-    "01", "1.", ".5", "1,5", "1e", "--1", "+1", "9" * 40, "7" * 5000, "0." + "0" * 400 + "1", "\u00b2", "\u0661", "\uff11",
-    "12345678901234567890",
+    "1/1e999999999", "1/0", "0/0", "nan", "NaN", "inf", "-inf", "Infinity", ".nan", ".inf", "0x7fffffff", "0b1",
+    "1_000", "01", "1.", ".5", "1,5", "1e", "--1", "+1", "9" * 40, "7" * 5000, "0." + "0" * 400 + "1", "\u00b2",
+    "\u0661", "\uff11", "12345678901234567890",
 )  # fmt: skip
 """Words in the place of a number."""
 
 NASTY = (
-    "", " ", "\t", "\x00", "\x1b[31m", "\x1b]0;title\x07", "\r", "\n", "\x85", "\u2028", "\u202e", "\ufeff", "\ud800", "\ufffe",
-    "\U0010ffff", "e\u0301", "\u540d\u524d", "null", "~", "true", "[]", "{}", "{", "[", "]", "'", '"', "\\", "#", "%s%n", "${x}", "$(id)", "`id`",
-    "; id", "../../../../x", "/etc/passwd", "-x", ".", "..", "=cmd|'/c calc'!A0", "<script>", "*", "&a", "*a", "!!x", "!",
-    "@", "%", "|", ">", "?", ": ", ":", ",", "- ", "a" * 300, "a" * 5000, "\u00e9" * 200,
+    "", " ", "\t", "\x00", "\x1b[31m", "\x1b]0;title\x07", "\r", "\n", "\x85", "\u2028", "\u202e", "\ufeff", "\ud800",
+    "\ufffe", "\U0010ffff", "e\u0301", "\u540d\u524d", "null", "~", "true", "[]", "{}", "{", "[", "]", "'", '"', "\\",
+    "#", "%s%n", "${x}", "$(id)", "`id`", "; id", "../../../../x", "/etc/passwd", "-x", ".", "..",
+    "=cmd|'/c calc'!A0", "<script>", "*", "&a", "*a", "!!x", "!", "@", "%", "|", ">", "?", ": ", ":", ",", "- ",
+    "a" * 300, "a" * 5000, "\u00e9" * 200,
 )  # fmt: skip
 """Words in the place of any word."""
 
@@ -60,7 +61,9 @@ def mutate(kind: str, seeds: Sequence[bytes], random: Random) -> bytes:
 def _place(content: bytes, random: Random) -> int:
     """Return an offset: half of them in the first bytes, where headers are, some in the last, where directories are."""
     size = max(len(content), 1)
-    return random.choice((random.randrange(size), random.randrange(min(size, 200)), max(0, size - random.randrange(1, 99))))
+    return random.choice(
+        (random.randrange(size), random.randrange(min(size, 200)), max(0, size - random.randrange(1, 99)))
+    )
 
 
 def flip(content: bytes, random: Random) -> bytes:
@@ -211,7 +214,9 @@ def repeat(content: bytes, random: Random) -> bytes:
     text = _text(content)
     begin = random.randrange(len(text) + 1)
     lines = text.splitlines(keepends=True) or [""]
-    new = random.choice(("[", "{", "- ", "a", " ", "\n", "(", '"', "9", "\u00e9", "{a: ", '{"a":', random.choice(lines)))
+    new = random.choice(
+        ("[", "{", "- ", "a", " ", "\n", "(", '"', "9", "\u00e9", "{a: ", '{"a":', random.choice(lines))
+    )
     return _bytes(text[:begin] + new * random.choice((100, 2000, 30_000)) + text[begin:])
 
 
@@ -227,8 +232,10 @@ def _strange(random: Random) -> Any:
         deep = [deep]
     return random.choice(
         (
-            None, True, False, 0, -1, 1, 2**31, 2**63, 10**40, 1e308, 0.5, float("nan"), float("inf"), "", "x", [], {}, [None],
-            {"": {}}, {"x": None}, [[]], list(range(3000)), deep, random.choice(NASTY), random.choice(EXTREMES),
+            None, True, False, 0, -1, 1, 2**31, 2**63, 10**40, 1e308, 0.5, float("nan"), float("inf"),
+            "", "x", [], {}, [None],
+            {"": {}}, {"x": None}, [[]], list(range(3000)), deep,
+            random.choice(NASTY), random.choice(EXTREMES),
         )
     )  # fmt: skip
 
@@ -272,7 +279,9 @@ def json_tree(content: bytes, random: Random) -> bytes:
         tree = json.loads(content)
     except (ValueError, RecursionError):  # of an earlier mutator
         return character(content, random)
-    return _bytes(json.dumps(_changed(tree, random), indent=random.choice((None, 1)), ensure_ascii=random.random() < 0.5))
+    return _bytes(
+        json.dumps(_changed(tree, random), indent=random.choice((None, 1)), ensure_ascii=random.random() < 0.5)
+    )
 
 
 def json_token(content: bytes, random: Random) -> bytes:
@@ -282,7 +291,9 @@ def json_token(content: bytes, random: Random) -> bytes:
     if not found:
         return word(content, random)
     one = random.choice(found)
-    new = random.choice(("NaN", "-Infinity", "1e999", "9" * 5000, "[" * 30_000, '{"a":' * 3000, "-", '"\\ud800"', '"\\u0000"'))
+    new = random.choice(
+        ("NaN", "-Infinity", "1e999", "9" * 5000, "[" * 30_000, '{"a":' * 3000, "-", '"\\ud800"', '"\\u0000"')
+    )
     if random.random() < 0.2:
         new = f'{one[0]}, "{random.choice(("id", "times", "a"))}": {one[0]}'
     return _bytes(text[: one.start()] + new + text[one.end() :])
@@ -302,12 +313,13 @@ def yaml_tree(content: bytes, random: Random) -> bytes:
 BOMB = "x: &a0 [1, 1]\n" + "".join(f"x{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
 
 TAGGED = (
-    "!!timestamp x", "!!int x", "!!float x", "!!bool x", "!!null x", "!!binary x", "!!binary '\u00e9'", "!!set {a, b}", "!!omap [a: 1]",
-    "!!pairs [a: 1]", "!!map []", "!!seq {}", "!!str [a]", "!!python/object/apply:os.system [id]", "!!python/name:os.system",
-    "!own {a: 1}", "!<tag:x> y", "2020-01-01", "2020-13-45", "2020-01-01 25:61:61", "0o17", "0x_", "1:60:60", "190:20:30.15",
-    "1_", "=", "<<", "{<<: 5}", "{<<: [1]}", "{? [a] : b}", "{? {a: b} : c}", "&a [*a]", "&a {x: *a}", "*missing", "{a: 1, a: 2}",
-    "[" * 20_000, "{a: " * 400, "'", '"\\x"', "|\n x", ">9\n x", "%YAML 1.2", "@x", "`x", "9" * 5000, "1e999999999", "-.inf", ".NaN",
-    "yes", "off", "~", "...", "--- x", "\t", "!!str", "&a", "? ",
+    "!!timestamp x", "!!int x", "!!float x", "!!bool x", "!!null x", "!!binary x", "!!binary '\u00e9'",
+    "!!set {a, b}", "!!omap [a: 1]", "!!pairs [a: 1]", "!!map []", "!!seq {}", "!!str [a]",
+    "!!python/object/apply:os.system [id]", "!!python/name:os.system", "!own {a: 1}", "!<tag:x> y", "2020-01-01",
+    "2020-13-45", "2020-01-01 25:61:61", "0o17", "0x_", "1:60:60", "190:20:30.15", "1_", "=", "<<", "{<<: 5}",
+    "{<<: [1]}", "{? [a] : b}", "{? {a: b} : c}", "&a [*a]", "&a {x: *a}", "*missing", "{a: 1, a: 2}", "[" * 20_000,
+    "{a: " * 400, "'", '"\\x"', "|\n x", ">9\n x", "%YAML 1.2", "@x", "`x", "9" * 5000, "1e999999999", "-.inf",
+    ".NaN", "yes", "off", "~", "...", "--- x", "\t", "!!str", "&a", "? ",
 )  # fmt: skip
 """Values that YAML allows, or that Python's reader takes apart before it refuses them."""
 
@@ -316,7 +328,9 @@ def yaml_token(content: bytes, random: Random) -> bytes:
     """Put a tag, an alias or the like in the place of a value, give a key twice, or begin with a bomb."""
     text = _text(content)
     if random.random() < 0.1:
-        return _bytes(random.choice((BOMB + text, text + BOMB, "---\n" + text + "---\n" + text, "&a\n" + text + "x: *a\n")))
+        return _bytes(
+            random.choice((BOMB + text, text + BOMB, "---\n" + text + "---\n" + text, "&a\n" + text + "x: *a\n"))
+        )
     found = list(re.finditer(r"(?<=: )[^\n]+", text))
     if not found:
         return word(content, random)
@@ -338,7 +352,9 @@ def cell(content: bytes, random: Random) -> bytes:
         case 3:
             del cells[place]
         case 4:
-            cells[place] = random.choice(('"' + cells[place], f'"{cells[place]}"x', '"' + "a" * 140_000 + '"', '"a\nb"', '""'))
+            cells[place] = random.choice(
+                ('"' + cells[place], f'"{cells[place]}"x', '"' + "a" * 140_000 + '"', '"a\nb"', '""')
+            )
         case _:
             other = random.randrange(len(cells))
             cells[place], cells[other] = cells[other], cells[place]
@@ -389,13 +405,32 @@ def tiff_tag(content: bytes, random: Random) -> bytes:
         return number(content, random)
     entry = start + 2 + 12 * random.randrange(count)
     begin, size = random.choice(((0, 2), (2, 2), (4, 4), (8, 4), (8, 4), (8, 2)))
-    values = (*INTEGERS, 3, 4, 5, 6, 8, 16, 32, 64, len(content), len(content) - 1, 32773, 34676, 34892, 50000, 254, 262, 277)
+    values = (
+        *INTEGERS,
+        3,
+        4,
+        5,
+        6,
+        8,
+        16,
+        32,
+        64,
+        len(content),
+        len(content) - 1,
+        32773,
+        34676,
+        34892,
+        50000,
+        254,
+        262,
+        277,
+    )
     new = (random.choice(values) % (1 << 8 * size)).to_bytes(size, order)
     return content[: entry + begin] + new + content[entry + begin + size :]
 
 
 def exr_attribute(content: bytes, random: Random) -> bytes:
-    """Change an attribute in an EXR's header, whose length stays right, or the flags that say what kind of file it is."""
+    """Change an attribute in an EXR's header, whose length stays right, or the flags that tell the kind of file."""
     if random.random() < 0.1:
         return content[:4] + bytes((2, random.choice((0, 2, 4, 8, 16, 24, 255)), 0, 0)) + content[8:]
     found = [*re.finditer(rb"([A-Za-z]{1,31})\x00([A-Za-z0-9]{1,31})\x00(?s:(....))", content[:3000])]
@@ -408,7 +443,9 @@ def exr_attribute(content: bytes, random: Random) -> bytes:
         case 0:
             data = random.choice((number, number, overwrite, flip, insert, cut))(data, random)
         case 1:
-            data = random.choice((b"deepscanline", b"deeptile", b"tiledimage", b"scanlineimage", b"x", b"", bytes(size)))
+            data = random.choice(
+                (b"deepscanline", b"deeptile", b"tiledimage", b"scanlineimage", b"x", b"", bytes(size))
+            )
         case 2:
             kind = random.choice((b"string", b"box2i", b"float", b"chlist", b"x"))
         case _:
@@ -453,9 +490,25 @@ def zip_entry(content: bytes, random: Random) -> bytes:
         case 2:
             data = random.choice((b"", bytes(1 << 20), data * 3, b"PK\x03\x04" + data))
         case 3:
-            name = random.choice(("../x", "/x", "C:\\x", "a\\..\\..\\x", "x/", "\x1b[31m", "a\nb", "x" * 250, "y/" * 2000 + "x", "CON", "a\x00b"))
+            name = random.choice(
+                (
+                    "../x",
+                    "/x",
+                    "C:\\x",
+                    "a\\..\\..\\x",
+                    "x/",
+                    "\x1b[31m",
+                    "a\nb",
+                    "x" * 250,
+                    "y/" * 2000 + "x",
+                    "CON",
+                    "a\x00b",
+                )
+            )
         case 4:
-            name = random.choice((name.upper(), name.lower(), f"./{name}", f"{name}/x", f"{name}/", random.choice(NASTY) or "x"))
+            name = random.choice(
+                (name.upper(), name.lower(), f"./{name}", f"{name}/x", f"{name}/", random.choice(NASTY) or "x")
+            )
         case _:
             packing = random.choice((zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA))
     if random.random() < 0.2:
@@ -467,7 +520,9 @@ def zip_entry(content: bytes, random: Random) -> bytes:
         for name, data, packing in entries:
             info = zipfile.ZipInfo(name.encode("utf-8", "replace").decode() or "x")
             info.compress_type = packing
-            info.external_attr = random.choice((0, 0, 0, 0, 0o120777 << 16, 0o010644 << 16)) if random.random() < 0.1 else 0
+            info.external_attr = (
+                random.choice((0, 0, 0, 0, 0o120777 << 16, 0o010644 << 16)) if random.random() < 0.1 else 0
+            )
             _store(archive, info, data)
     return out.getvalue()
 

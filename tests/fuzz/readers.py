@@ -6,6 +6,7 @@ that aren't raised but printed; a BenchError is a sentence too.
 
 import contextlib
 import hashlib
+import importlib.metadata
 import io
 import shutil
 from collections.abc import Callable, Iterable, Sequence
@@ -16,19 +17,29 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import cv2  # noqa: F401 - what the readers import when they are called; imported before the fork, it is so only once
+import OpenEXR  # noqa: F401
+import pandas  # noqa: F401
+import tifffile  # noqa: F401
 import torch
 from PIL import Image
 
 import bench.regression.comparison
+import bench.regression.listing
+import bench.stages.data.prepare
 import bench.stages.own_files.import_weights
 import bench.stages.own_files.merge
-import bench.stages.own_files.score  # noqa: F401 - before the fork, so that no worker loads it again
-from bench.core.errors import UsageError
+import bench.stages.own_files.score
+import bench.stages.own_files.scorecard
+import bench.stages.reporting.submitted  # noqa: F401
+from bench.core.errors import BenchError, UsageError
 from bench.core.params import load
+from bench.core.registry import datasets, methods, metrics, protocols
 from bench.core.scene import Scene
 from bench.io.container import write_scene
 from bench.io.ldr import write_tiff16
 from bench.io.radiance import write_exr, write_rgbe
+from tests.data.server import Server
 from tests.fuzz import seeds
 from tests.fuzz.attack import ROOT, Attack
 from tests.fuzz.commands import Commands
@@ -46,6 +57,7 @@ class Reader:
     seeds : makes the sound files.
     read  : reads the mutant, given the worker's folder.
     place : puts the sound files that belong to it.
+    sound : whether the seeds are.
     """
 
     name: str
@@ -56,6 +68,7 @@ class Reader:
     place: Callable[[Path], object] = lambda folder: None
     prints: bool = False
     cases: int | None = None
+    sound: bool = True
 
     def begin(self, place: Path) -> None:
         """Put what all cases need."""
@@ -67,21 +80,31 @@ class Reader:
     def mutant(self, number: int, seed: int) -> bytes:
         """Return what case `number` reads."""
         sound = _seeds(self.seeds)
-        return sound[number] if number < len(sound) else mutate(self.kind, sound, Random(f"{seed} {self.name} {number}"))
+        return (
+            sound[number] if number < len(sound) else mutate(self.kind, sound, Random(f"{seed} {self.name} {number}"))
+        )
 
     def act(self, number: int, seed: int, place: Path) -> Iterable[str]:
-        """Write a mutant and read it."""
+        """Write a mutant and read it; a seed must be read."""
         (place / self.file).write_bytes(self.mutant(number, seed))
-        return self.read(place) or ()
+        if not self.sound or number >= len(_seeds(self.seeds)):
+            return self.read(place) or ()
+        try:
+            said = [*(self.read(place) or ())]
+        except BenchError as error:
+            said = [str(error)]
+        assert not said, f"the sound file is refused: {said[0]}"
+        return ()
 
     def keep(self, number: int, place: Path, folder: Path) -> str:
         """Copy the mutant."""
-        file = shutil.copy(place / self.file, folder)
-        return f"python tests/fuzz/attack.py --only {self.name} --file {file}"
+        file = Path(shutil.copy(place / self.file, folder))
+        shown = file.relative_to(ROOT) if file.is_relative_to(ROOT) else file
+        return f"python tests/fuzz/attack.py --only {self.name} --file {shown}"
 
     def on(self, content: bytes) -> Attack:
         """Return the reader of this one file."""
-        return replace(self, seeds=lambda: [content])
+        return replace(self, seeds=lambda: [content], sound=False)
 
 
 @cache
@@ -96,6 +119,16 @@ def _params() -> Any:
         path = Path(folder) / "params.yaml"
         path.write_bytes(seeds.params()[0])
         return load(path).model_copy(update={"params_file": "params.yaml"})
+
+
+def ready() -> None:
+    """Read the cards of all methods, data sets and metrics, which every worker would otherwise read again."""
+    for registry in (methods, datasets, metrics):
+        list(registry)
+    _params()
+    methods["ahdrnet"].load()
+    methods["triangle-merge"].load()
+    protocols["safnet"]
 
 
 # Results of others: `score`.
@@ -121,12 +154,15 @@ def _result(name: str, kind: str, suffix: str, make: Callable[[], Sequence[bytes
     return Reader(name, kind, f"results/mutant{suffix}", make, _score, _truth)
 
 
+PREPARED = "work/fuzz/scenes/panoramas/test/mutant"
+
+
 def _scene(place: Path) -> None:
     frames = torch.stack([torch.from_numpy(seeds.frame(time).astype("int32")) for time in (1.0, 4.0, 16.0)]).numpy()
     times = torch.tensor([1.0, 4.0, 16.0], dtype=torch.float64).numpy()
     uncovered = seeds.radiance()[..., 0] > 0.5
     scene = Scene("mutant", frames.astype("uint16"), times, 1, seeds.radiance(), {"capture": "mutant"}, uncovered)
-    write_scene(place / "work/fuzz/scenes/panoramas/test/mutant", scene)
+    write_scene(place / PREPARED, scene)
     (place / "results").mkdir()
     write_exr(place / "results/mutant.exr", seeds.radiance())
 
@@ -136,7 +172,7 @@ def _read_scene(place: Path) -> list[str]:
     from bench.io.container import list_scenes, read_scene
 
     said = []
-    for folder in list_scenes(place / "work/fuzz/scenes/panoramas/test"):
+    for folder in list_scenes((place / PREPARED).parent):
         try:
             scene = read_scene(folder)
             scene.linear.sum()
@@ -145,16 +181,11 @@ def _read_scene(place: Path) -> list[str]:
     return [*said, *_score(place, dataset="panoramas", truth=None)]
 
 
-def _card() -> list[bytes]:
-    return _made_by(_scene, "work/fuzz/scenes/panoramas/test/mutant/scene.json")
-
-
-def _arrays() -> list[bytes]:
-    return _made_by(_scene, "work/fuzz/scenes/panoramas/test/mutant/radiance.npy")
-
-
-def _frames_array() -> list[bytes]:
-    return _made_by(_scene, "work/fuzz/scenes/panoramas/test/mutant/ldr.npy")
+def _part(name: str) -> Reader:
+    """Mutate one file of a prepared scene."""
+    file = f"{PREPARED}/{name}"
+    kind = "npy" if name.endswith(".npy") else "json"
+    return Reader(f"scene-{Path(name).stem}", kind, file, lambda: _made_by(_scene, file), _read_scene, _scene)
 
 
 def _made_by(place: Callable[[Path], object], *files: str) -> list[bytes]:
@@ -175,7 +206,9 @@ def _sound(place: Path) -> None:
         (place / f"{name}.jpg").write_bytes(seeds.photograph(time, {33434: time / 320, 33437: 8.0, 34855: 100}))
 
 
-def _merge(place: Path, frames: Sequence[str], exposures: str = "", method: str = "triangle-merge", **more: Any) -> None:
+def _merge(
+    place: Path, frames: Sequence[str], exposures: str = "", method: str = "triangle-merge", **more: Any
+) -> None:
     from bench.stages.own_files.merge import MergeRequest, run
 
     paths = tuple(place / name for name in frames)
@@ -210,8 +243,11 @@ def _merge_listed(place: Path) -> None:
     _merge(place, ("short.png", "middle.png", "long.png"), words)
 
 
+OFFICIAL = "Test/EXTRA/001"
+
+
 def _kalantari(place: Path) -> None:
-    folder = place / "Test/EXTRA/001"
+    folder = place / OFFICIAL
     folder.mkdir(parents=True)
     for number, time in enumerate((1.0, 4.0, 16.0)):
         write_tiff16(folder / f"{number}.tif", seeds.frame(time))
@@ -228,33 +264,40 @@ def _tursun(place: Path) -> None:
         (folder / f"{number}.txt").write_text(f"ExposureTime: 1/{960 // 4**number}\nISO: 100\nFNumber: 8\n")
 
 
-def _prepare(dataset: str, layout: str, split: str, folder: str) -> Read:
+def _prepare(place: Path, dataset: str, layout: str, split: str, folder: str) -> list[str]:
     """Read and check one scene of a data set."""
+    from bench.stages.data.prepare import SceneTask, read
+
+    shutil.rmtree(place / "out", ignore_errors=True)
+    refusal = read(SceneTask(dataset, layout, split, place / folder, place / "out")).refusal
+    return [refusal] if refusal else []
+
+
+def _official(name: str, kind: str, file: str, make: Callable[[], Sequence[bytes]]) -> Reader:
+    """Mutate a file of a scene in Kalantari's layout."""
 
     def read(place: Path) -> list[str]:
-        from bench.stages.data.prepare import SceneTask, read
+        return _prepare(place, "kalantari", "official", "test", OFFICIAL)
 
-        shutil.rmtree(place / "out", ignore_errors=True)
-        refusal = read(SceneTask(dataset, layout, split, place / folder, place / "out")).refusal
-        return [refusal] if refusal else []
+    return Reader(name, kind, f"{OFFICIAL}/{file}", make, read, _kalantari)
 
-    return read
+
+def _described(place: Path) -> list[str]:
+    return _prepare(place, "tursun", "numbered-frames", "no-truth", "dataset/scene")
 
 
 # Weights: `import-weights`, and `merge` with a card beside them.
 
 
-def _import(file: str) -> Read:
-    def read(place: Path) -> None:
-        from bench.stages.own_files import import_weights
+def _import(place: Path, file: str) -> None:
+    from bench.stages.own_files import import_weights
 
-        import_weights.run(_params(), "ahdrnet", place / file, "smoke", "mine")
-
-    return read
+    import_weights.run(_params(), "ahdrnet", place / file, "smoke", "mine")
 
 
 def _weights(name: str, kind: str, file: str, make: Callable[[], Sequence[bytes]]) -> Reader:
-    return Reader(name, kind, file, make, _import(file), prints=True)
+    """Import an authors' checkpoint."""
+    return Reader(name, kind, file, make, lambda place: _import(place, file), prints=True)
 
 
 def _carded(place: Path) -> None:
@@ -262,7 +305,12 @@ def _carded(place: Path) -> None:
     _sound(place)
     (place / "theirs.safetensors").write_bytes(seeds.safetensors()[0])
     with contextlib.redirect_stdout(io.StringIO()):
-        _import("theirs.safetensors")(place)
+        _import(place, "theirs.safetensors")
+
+
+def _own(name: str, kind: str, file: str) -> Reader:
+    """Mutate weights in our own form, or their card."""
+    return Reader(name, kind, file, lambda: _made_by(_carded, file), _merge_network, _carded, prints=True)
 
 
 def _merge_network(place: Path) -> None:
@@ -279,6 +327,10 @@ def _parameters(place: Path) -> None:
     from bench.stages import plan
 
     plan.text(load(place / "mutant.yaml"))
+
+
+def _based(place: Path) -> None:
+    (place / "base.yaml").write_bytes(seeds.params()[0])
 
 
 def _protocol(place: Path) -> None:
@@ -368,6 +420,11 @@ def _libraries(place: Path) -> None:
     libraries(place / "requirements.lock")
 
 
+def _no_libraries(place: Path) -> None:
+    """Let nothing be installed: to list what is takes a hundred times as long as to read a lock file."""
+    importlib.metadata.distributions = lambda **_: iter(())
+
+
 # Downloads: archives, and what is noted of them.
 
 
@@ -404,6 +461,31 @@ def _sums() -> list[bytes]:
     return [seeds.json_text({"kalantari": {"a.zip": entry, "b.zip": entry}, "hu": {"drive:x": entry}})]
 
 
+def _served(place: Path) -> None:
+    """Start a server that has the archive, and pause no longer between tries."""
+    from bench.data import download
+
+    download.PAUSES = (0.0, 0.0)  # type: ignore[assignment]
+    server = Server()
+    server.files["/a.zip"] = seeds.archive()[0]
+    (place / "url").write_text(server.url("/a.zip"))
+
+
+def _go_on(place: Path) -> None:
+    """Go on with a download whose first half is here."""
+    from bench.data.download import Checksums, RemoteFile, download
+
+    whole, file = seeds.archive()[0], place / "downloads/a.zip"
+    file.unlink(missing_ok=True)
+    file.with_name("a.zip.part").write_bytes(whole[: len(whole) // 2])
+    (place / "checksums.json").unlink(missing_ok=True)
+    download(
+        RemoteFile("a.zip", ((place / "url").read_text(),), len(whole)),
+        place / "downloads",
+        Checksums(place / "checksums.json", "x"),
+    )
+
+
 def _on_disk(place: Path) -> None:
     """Prepare a set that a note says lies elsewhere on the disk."""
     from bench.stages.data import prepare
@@ -415,11 +497,16 @@ def _noted(place: Path) -> None:
     _kalantari(place / "there")
     (place / "work/fuzz/prepared").mkdir(parents=True)
     (place / "work/fuzz/raw/kalantari").mkdir(parents=True)
-    (place / "work/fuzz/raw/kalantari/on_disk.json").write_bytes(seeds.json_text({"folder": "there"}))
+    (place / "work/fuzz/raw/kalantari/on_disk.json").write_bytes(seeds.note()[0])
 
 
 def _records() -> list[bytes]:
-    record = {"layout": "official", "sources": {"0.tif": "0" * 64}, "checks": {"range": "passed"}, "fingerprint": "ab" * 32}
+    record = {
+        "layout": "official",
+        "sources": {"0.tif": "0" * 64},
+        "checks": {"range": "passed"},
+        "fingerprint": "ab" * 32,
+    }
     return [seeds.json_text({"train": {"001": record}, "test": {"001": record}})]
 
 
@@ -432,41 +519,35 @@ READERS = (
     _frame("tiff", "tiff", "mutant.tif", seeds.tiff),
     _frame("png", "png", "mutant.png", seeds.png),
     _frame("jpeg", "bytes", "mutant.jpg", seeds.jpeg),
-    Reader("exif", "bytes", "mutant.jpg", seeds.exif, _merge_photographs, _sound, prints=True),
     _frame("linear-frame", "exr", "mutant.exr", seeds.exr_lines),
+    Reader("exif", "bytes", "mutant.jpg", seeds.exif, _merge_photographs, _sound, prints=True),
     Reader("exposure-times", "text", "exposure_times.txt", seeds.exposures, _merge_told, _sound, prints=True),
-    Reader("exposure-words", "text", "words.txt", lambda: [b"1/320,1/80,1/20", b"0ev,2ev,4ev"], _merge_listed, _sound, prints=True),
-    Reader("kalantari-evs", "text", "Test/EXTRA/001/exposure.txt", seeds.evs,
-           _prepare("kalantari", "official", "test", "Test/EXTRA/001"), _kalantari),
-    Reader("kalantari-truth", "bytes", "Test/EXTRA/001/HDRImg.hdr", seeds.hdr,
-           _prepare("kalantari", "official", "test", "Test/EXTRA/001"), _kalantari),
-    Reader("mask", "png", "Test/EXTRA/001/uncovered.png", seeds.grey,
-           _prepare("kalantari", "official", "test", "Test/EXTRA/001"), _kalantari),
-    Reader("tursun", "text", "dataset/scene/2.txt", seeds.tursun,
-           _prepare("tursun", "numbered-frames", "no-truth", "dataset/scene"), _tursun),
-    Reader("scene-card", "json", "work/fuzz/scenes/panoramas/test/mutant/scene.json", _card, _read_scene, _scene),
-    Reader("scene-truth", "npy", "work/fuzz/scenes/panoramas/test/mutant/radiance.npy", _arrays, _read_scene, _scene),
-    Reader("scene-frames", "npy", "work/fuzz/scenes/panoramas/test/mutant/ldr.npy", _frames_array, _read_scene, _scene),
+    Reader("exposure-words", "text", "words.txt", seeds.words, _merge_listed, _sound, prints=True),
+    _official("kalantari-evs", "text", "exposure.txt", seeds.evs),
+    _official("kalantari-truth", "bytes", "HDRImg.hdr", seeds.hdr),
+    _official("mask", "png", "uncovered.png", seeds.grey),
+    Reader("tursun", "text", "dataset/scene/2.txt", seeds.tursun, _described, _tursun),
+    _part("scene.json"),
+    _part("radiance.npy"),
+    _part("ldr.npy"),
     _weights("safetensors", "safetensors", "mutant.safetensors", seeds.safetensors),
     _weights("pth", "zip", "mutant.pth", seeds.pth),
     _weights("npz", "zip", "mutant.npz", seeds.npz),
-    Reader("weights-card", "json", "weights/mine.json", lambda: _made_by(_carded, "weights/mine.json"), _merge_network, _carded, prints=True),
-    Reader("merge-weights", "safetensors", "weights/mine.safetensors",
-           lambda: _made_by(_carded, "weights/mine.safetensors"), _merge_network, _carded, prints=True),
-    Reader("parameters", "yaml", "mutant.yaml", seeds.params, _parameters,
-           lambda place: (place / "base.yaml").write_bytes(seeds.params()[0])),
-    Reader("protocol", "yaml", "safnet.yaml", lambda: [(ROOT / "bench/metrics/protocols/safnet.yaml").read_bytes()], _protocol),
+    _own("weights-card", "json", "weights/mine.json"),
+    _own("merge-weights", "safetensors", "weights/mine.safetensors"),
+    Reader("parameters", "yaml", "mutant.yaml", seeds.params, _parameters, _based),
+    Reader("protocol", "yaml", "safnet.yaml", seeds.protocol, _protocol),
     Reader("plan", "yaml", "plan.yaml", _plans, _plan),
     Reader("dvc-lock", "yaml", "new/dvc.lock", _lock, _locks, _sides),
     Reader("scores", "csv", "new/scores.csv", seeds.scores, _compare, _sides),
     Reader("submission", "csv", "reports/submissions/mutant.csv", seeds.submission, _submission, _submitted),
     Reader("table", "csv", "table1.csv", seeds.table, _explain),
-    Reader("requirements", "text", "requirements.lock", seeds.requirements, _libraries),
+    Reader("requirements", "text", "requirements.lock", seeds.requirements, _libraries, _no_libraries),
     Reader("archive", "zip", "mutant.zip", seeds.archive, _archive, _archives),
     Reader("checksums", "json", "checksums.json", _sums, _checksums, _archives),
-    Reader("on-disk-note", "json", "work/fuzz/raw/kalantari/on_disk.json",
-           lambda: [seeds.json_text({"folder": "there"})], _on_disk, _noted, prints=True),
+    Reader("download-state", "json", "downloads/a.zip.part.json", seeds.state, _go_on, _served, prints=True),
+    Reader("on-disk-note", "json", "work/fuzz/raw/kalantari/on_disk.json", seeds.note, _on_disk, _noted, prints=True),
     Reader("prepared-record", "json", "work/fuzz/prepared/kalantari.json", _records, _on_disk, _noted, prints=True),
-)  # fmt: skip
+)
 
 ATTACKS: dict[str, Attack] = {attack.name: attack for attack in (*READERS, Commands())}

@@ -14,8 +14,9 @@ import tifffile
 import yaml
 from PIL import Image
 
-from bench.io.rgbe import from_float
+from bench.core.registry import ROOT
 from bench.io.radiance import write_rgbe
+from bench.io.rgbe import from_float
 from bench.io.tables import ScoreRow, write_scores
 
 HEIGHT, WIDTH = 16, 24
@@ -26,7 +27,14 @@ PARAMS: dict[str, Any] = {
     "protocol": "safnet",
     "head": "mu-residual",
     "datasets": {"panoramas": {}, "kalantari": {"on_disk": "there", "waive": {"scale": "made for a test of readers"}}},
-    "simulate": {"train": ["city", "forest"], "test": ["courtyard", "sunset"], "train_views": 1, "width": 96, "height": 64, "roll": 1.5},
+    "simulate": {
+        "train": ["city", "forest"],
+        "test": ["courtyard", "sunset"],
+        "train_views": 1,
+        "width": 96,
+        "height": 64,
+        "roll": 1.5,
+    },
     "patches": {"size": 32, "stride": 16},
     "perceptual": {"backbone": "none"},
     "stage1": {"steps": 2},
@@ -49,7 +57,9 @@ def radiance(height: int = HEIGHT, width: int = WIDTH) -> Any:
     """Return (H, W, 3) float32 in [0, 1]: coloured patches from dark to bright."""
     random = np.random.default_rng(7)
     patches = random.random((height // 4, width // 4, 3)) ** 3
-    return np.clip(patches.repeat(4, 0).repeat(4, 1) * random.uniform(0.9, 1.1, (height, width, 3)), 0, 1).astype(np.float32)
+    return np.clip(patches.repeat(4, 0).repeat(4, 1) * random.uniform(0.9, 1.1, (height, width, 3)), 0, 1).astype(
+        np.float32
+    )
 
 
 def frame(time: float = 1.0) -> Any:
@@ -83,7 +93,10 @@ def exr_lines() -> list[bytes]:
     alpha[..., :3] = pixels
     packings = (OpenEXR.NO_COMPRESSION, OpenEXR.ZIP_COMPRESSION, OpenEXR.PIZ_COMPRESSION, OpenEXR.RLE_COMPRESSION)
     kinds = [(p, {"RGB": pixels}) for p in packings]
-    kinds += [(OpenEXR.ZIPS_COMPRESSION, {"RGB": pixels.astype(np.float16)}), (OpenEXR.ZIP_COMPRESSION, {"RGBA": alpha})]
+    kinds += [
+        (OpenEXR.ZIPS_COMPRESSION, {"RGB": pixels.astype(np.float16)}),
+        (OpenEXR.ZIP_COMPRESSION, {"RGBA": alpha}),
+    ]
     header = {"type": OpenEXR.scanlineimage}
     files = [OpenEXR.File({**header, "compression": packing}, channels) for packing, channels in kinds]
     depth = OpenEXR.Part(dict(header), {"Z": np.ascontiguousarray(pixels[..., 0])}, "depth")
@@ -131,7 +144,10 @@ def tiff_float() -> list[bytes]:
 
 def tiff() -> list[bytes]:
     """TIFFs of 8 and 16 bits."""
-    packed = [_buffered(lambda out, k=k: Image.fromarray(small()).save(out, "TIFF", compression=k)) for k in ("tiff_lzw", "packbits")]
+    packed = [
+        _buffered(lambda out, k=k: Image.fromarray(small()).save(out, "TIFF", compression=k))
+        for k in ("tiff_lzw", "packbits")
+    ]
     return [*_tiffs(frame()), *_tiffs(small()), *packed]
 
 
@@ -167,7 +183,10 @@ def photograph(time: float, tags: dict[int, Any]) -> bytes:
 
 def exif() -> list[bytes]:
     """Photographs whose EXIF tells time, aperture and speed, plainly and as powers of two."""
-    return [photograph(1.0, {33434: 1 / 320, 33437: 8.0, 34855: 100}), photograph(1.0, {37377: 8.32, 37378: 6.0, 34855: 100})]
+    return [
+        photograph(1.0, {33434: 1 / 320, 33437: 8.0, 34855: 100}),
+        photograph(1.0, {37377: 8.32, 37378: 6.0, 34855: 100}),
+    ]
 
 
 def exposures() -> list[bytes]:
@@ -187,7 +206,10 @@ def evs() -> list[bytes]:
 
 def tursun() -> list[bytes]:
     """Camera settings of one frame."""
-    return [b"ExposureTime: 1/60\nISO: 100\nFNumber: 8.0\n", b"\xef\xbb\xbfExposureTime = 1/60\r\nISO = 100\r\nFNumber = 8\r\n"]
+    return [
+        b"ExposureTime: 1/60\nISO: 100\nFNumber: 8.0\n",
+        b"\xef\xbb\xbfExposureTime = 1/60\r\nISO = 100\r\nFNumber = 8\r\n",
+    ]
 
 
 def yaml_text(content: Any) -> bytes:
@@ -208,7 +230,7 @@ def params() -> list[bytes]:
 def scores() -> list[bytes]:
     """Score rows of two runs, three scenes, two metrics and two seeds."""
     rows = [
-        ScoreRow("fuzz", run, run, "panoramas", seed, "panoramas", f"scene-{scene:02d}", metric, 30.5 + scene + seed / 8, "safnet@1")
+        ScoreRow("fuzz", run, run, "panoramas", seed, "panoramas", f"scene-{scene:02d}", metric, 30.5 + scene, "safnet@1")
         for run in ("ahdrnet", "proposed") for seed in (0, 1) for scene in range(3) for metric in ("psnr-l", "psnr-mu")
     ]  # fmt: skip
     return [_written(lambda path: write_scores(path, rows), "scores.csv")]
@@ -217,9 +239,11 @@ def scores() -> list[bytes]:
 def submission() -> list[bytes]:
     """Rows of somebody else's results, as `score --submit` keeps them."""
     rows = [
-        ScoreRow("fuzz", "submitted", "mutant", "", None, "panoramas", f"scene-{scene:02d}", "psnr-mu", 30.0 + scene, "safnet@1")
-        for scene in range(3)
-    ]  # fmt: skip
+        ScoreRow(
+            "fuzz", "submitted", "mutant", "", None, "panoramas", f"scene-{n:02d}", "psnr-mu", 30.0 + n, "safnet@1"
+        )
+        for n in range(3)
+    ]
     return [_written(lambda path: write_scores(path, rows), "scores.csv")]
 
 
@@ -244,7 +268,11 @@ def lock(md5: str) -> list[bytes]:
             "deps": [file("work/fuzz/weights/ahdrnet--panoramas--s0.safetensors"), scenes],
             "outs": [file(scored)],
         },
-        "summarize": {"cmd": "python -m bench summarize", "deps": [file(scored)], "outs": [file("reports/fuzz/scores.csv", md5)]},
+        "summarize": {
+            "cmd": "python -m bench summarize",
+            "deps": [file(scored)],
+            "outs": [file("reports/fuzz/scores.csv", md5)],
+        },
     }
     return [yaml_text({"schema": "2.0", "stages": stages})]
 
@@ -307,4 +335,25 @@ def archive() -> list[bytes]:
 
 def table() -> list[bytes]:
     """A table of a report."""
-    return [b"dataset,method,variant,scenes,psnr_mu,psnr_l\npanoramas,1. AHDRNet,ahdrnet,3,31.5,30.5\npanoramas,Triangle,triangle-merge,3,29.1,28.2\n"]
+    head = b"dataset,method,variant,scenes,psnr_mu,psnr_l\n"
+    return [head + b"panoramas,1. AHDRNet,ahdrnet,3,31.5,30.5\npanoramas,Triangle,triangle-merge,3,29.1,28.2\n"]
+
+
+def words() -> list[bytes]:
+    """Exposures on the command line."""
+    return [b"1/320,1/80,1/20", b"0ev,2ev,4ev"]
+
+
+def protocol() -> list[bytes]:
+    """A protocol of ours."""
+    return [(ROOT / "bench/metrics/protocols/safnet.yaml").read_bytes()]
+
+
+def state() -> list[bytes]:
+    """What is noted of a download that was cut off."""
+    return [json_text({"mark": '"5d8c72a5edda8"'}), json_text({"mark": None})]
+
+
+def note() -> list[bytes]:
+    """What `fetch` notes of a set that is read in place."""
+    return [json_text({"folder": "there"})]
