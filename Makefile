@@ -87,6 +87,10 @@ test-slow: $(STAMP) ## kill the pipeline and delete its files at random: does it
 test-slurm: $(STAMP) ## run the tests on a real Slurm of two nodes (as root, with slurm-wlm and munge)
 	@$(BIN)/python -m pytest tests/slurm -rs
 
+.PHONY: fuzz
+fuzz: $(STAMP) ## N (1000) mutated files for every reader: is each read, or refused in one sentence? (minutes)
+	@$(BIN)/python tests/fuzz/attack.py --count $(or $(N),1000)
+
 .PHONY: deps
 deps: $(STAMP) ## write into dvc.yaml which code each stage depends on, from the imports
 	@PYTHONPATH=. $(BIN)/python tests/pipeline_deps.py
@@ -159,10 +163,10 @@ accept-ratios: $(STAMP) ## after `make ratios`: these speeds are right; commit t
 
 # .github/workflows/nightly.yml has the same steps in the same order; tests/test_workflows.py compares them.
 nightly-steps := setup test frozen smoke smoke-again compare-smoke ratios
-weekly-steps := setup repro check-demo compare-demo paper-rehearsal benchmark
+weekly-steps := setup repro check-demo compare-demo paper-rehearsal fuzz benchmark
 .PHONY: nightly weekly
 nightly: ## what runs every night: goes on after a failure and ends with a summary
-weekly: ## what runs on Sundays as well: the demo from nothing, the paper's rehearsal, all timings
+weekly: ## what runs on Sundays as well: the demo from nothing, the paper's rehearsal, mutants, all timings
 nightly weekly:
 	@for step in $($@-steps); do .ci/step make $$step || [[ $$? != 130 ]]; done
 	@.ci/summary | tee $(NIGHT)/summary.md
