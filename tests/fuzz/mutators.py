@@ -444,7 +444,7 @@ def exr_attribute(content: bytes, random: Random) -> bytes:
             data = random.choice((number, number, overwrite, flip, insert, cut))(data, random)
         case 1:
             data = random.choice(
-                (b"deepscanline", b"deeptile", b"tiledimage", b"scanlineimage", b"x", b"", bytes(size))
+                (b"deepscanline", b"deeptile", b"tiledimage", b"scanlineimage", b"x", b"", bytes(min(size, 99)))
             )
         case 2:
             kind = random.choice((b"string", b"box2i", b"float", b"chlist", b"x"))
