@@ -35,6 +35,7 @@ if __name__ == "__main__":
 
 from bench.core import progress  # noqa: E402
 from bench.core.errors import BenchError  # noqa: E402
+from bench.core.reading import shown  # noqa: E402
 
 KEPT = Path("work/mutants")
 """Folder of the mutants that failed, below the root; git ignores it."""
@@ -164,7 +165,7 @@ def _done(attack: Attack, number: int, seed: int, place: Path, told: int) -> Res
     if printed := _printed(told):
         first = next(iter(printed.split("\n")), "")
         return replace(result, outcome=FOREIGN, said=first[:200], detail=printed)
-    for sentence in (*said, *ours.getvalue().splitlines()):
+    for sentence in (*said, *filter(None, ours.getvalue().split("\n"))):
         if fault := _fault(sentence):
             return replace(result, outcome=FOREIGN, said=f"{fault}: {sentence[:200]!r}", detail=sentence[:8000])
     return result
@@ -182,8 +183,9 @@ def _printed(told: int) -> str:
     sys.stdout.flush()
     sys.stderr.flush()
     ctypes.CDLL(None).fflush(None)
-    lines = os.pread(told, 20_000, 0).decode("utf-8", "replace").splitlines()
-    return "\n".join(line or "(a blank line)" for line in lines if not line.startswith("note: "))
+    lines = os.pread(told, 20_000, 0).decode("utf-8", "replace").removesuffix("\n").split("\n")
+    foreign = [line for line in lines if not (line.startswith("note: ") and line.isprintable())]
+    return "" if lines == [""] else "\n".join(foreign)
 
 
 def _fault(sentence: str) -> str:
@@ -252,9 +254,9 @@ def _served(
     os.close(ours)
     try:
         lines = _lines(answers, 0.02)
-        base = next(line for line in lines if line)
+        base = next((line for line in lines if line), b'"it ended"')
         if not base.isdigit():
-            raise RuntimeError(f"{attack.name}: {json.loads(base)}")
+            raise RuntimeError(f"{attack.name} can't begin: {json.loads(base)}")
         since = time.monotonic()
         for line in lines:
             if line:
@@ -348,7 +350,7 @@ def main(attacks: Mapping[str, Attack], words: Sequence[str] | None = None) -> i
         for result in pool.imap_unordered(partial(_all, options, limits), chosen):
             found[result[0].attack] = result
             for bad in (one for one in result if one.failed):
-                print(f"{bad.outcome}: {bad.attack} {bad.number}: {bad.said}", flush=True)
+                print(f"{bad.outcome}: {bad.attack} {bad.number}: {shown(bad.said)}", flush=True)
     results = [result for name in chosen for result in found[name]]
     if options.json:
         options.json.write_text("".join(json.dumps(asdict(result)) + "\n" for result in results), encoding="utf-8")
@@ -372,7 +374,8 @@ def _all(options: argparse.Namespace, limits: Limits, name: str) -> list[Result]
 def _again(attack: Attack, file: Path, limits: Limits) -> int:
     """Read one file, and print all that is known of how that ended."""
     (result,) = watch(attack.on(file.read_bytes()), [0], 0, limits)
-    print(f"{result.outcome}: {result.said}\n{result.detail}".strip())
+    print(f"{result.outcome}: {shown(result.said)}")
+    print("\n".join(map(shown, result.detail.split("\n"))).strip())
     return int(result.failed)
 
 

@@ -107,7 +107,7 @@ class Commands:
                 main()
         except SystemExit as end:
             if end.code in (1, 2) or line in PASSED_OVER:
-                return said.getvalue().splitlines() or [""] * bool(end.code)
+                return said.getvalue().removesuffix("\n").split("\n") if end.code else ()
         finally:
             os.chdir(place)
             shutil.rmtree(folder)

@@ -351,26 +351,36 @@ def _lock() -> list[bytes]:
     return seeds.lock(hashlib.md5(seeds.scores()[0]).hexdigest())
 
 
-def _compare(place: Path) -> None:
-    """Compare scores as the command does, and derive bands from the mutant."""
+def _compare(place: Path, kind: Any = None) -> None:
+    """Compare scores as the command does."""
+    from bench.cli.compare import _bands
+    from bench.cli.settings import Settings
     from bench.regression import listing
     from bench.regression.comparison import compare
     from bench.regression.sides import read_side
 
     base, new = (read_side(side, place, place, "reports/fuzz") for side in ("base", "new"))
-    for kind in (None, "retrained"):
-        found = compare(base, new, kind, _params().regression.retrained)
-        listing.text(found)
-        listing.markdown(found)
+    widths = _bands(Settings(place / "params.yaml", quiet=True), _params(), base.profile, named=False)
+    found = compare(base, new, kind, widths)
+    listing.text(found)
+    listing.markdown(found)
+
+
+def _scores(place: Path) -> None:
+    """Compare scores as retrained ones, and derive bands from them."""
+    from bench.regression.bands import as_yaml, derive
+    from bench.regression.sides import read_side
+
+    _compare(place, "retrained")
+    as_yaml(derive(read_side("new", place, place, "reports/fuzz")), "new")
 
 
 def _locks(place: Path) -> None:
     """Read a lock file as `compare`, `launch`, `doctor` and `explain` do."""
-    from bench.repository.lock import cut_short, stages
+    from bench.repository.lock import cut_short
 
     cut_short(place, place / "new/dvc.lock")
     _compare(place)
-    stages((place / "new/dvc.lock").read_bytes(), "dvc.lock")
 
 
 def _submission(place: Path) -> list[str]:
@@ -378,16 +388,8 @@ def _submission(place: Path) -> list[str]:
     from bench.io.tables import read_scores
     from bench.stages.reporting import submitted
 
-    kept = place / "reports/submissions/mutant.csv"
-    content = kept.read_bytes()
-    said = []
-    try:
-        submitted.read(read_scores([place / "scores.csv"]))
-    except UsageError as error:
-        said.append(str(error))
-    _score(place, submit="mutant", force=True)
-    kept.write_bytes(content)
-    return said
+    submitted.read(read_scores([place / "scores.csv"]))
+    return _score(place, submit="mutant", force=True)
 
 
 def _submitted(place: Path) -> None:
@@ -539,7 +541,7 @@ READERS = (
     Reader("protocol", "yaml", "safnet.yaml", seeds.protocol, _protocol),
     Reader("plan", "yaml", "plan.yaml", _plans, _plan),
     Reader("dvc-lock", "yaml", "new/dvc.lock", _lock, _locks, _sides),
-    Reader("scores", "csv", "new/scores.csv", seeds.scores, _compare, _sides),
+    Reader("scores", "csv", "new/scores.csv", seeds.scores, _scores, _sides),
     Reader("submission", "csv", "reports/submissions/mutant.csv", seeds.submission, _submission, _submitted),
     Reader("table", "csv", "table1.csv", seeds.table, _explain),
     Reader("requirements", "text", "requirements.lock", seeds.requirements, _libraries, _no_libraries),

@@ -52,6 +52,24 @@ PARAMS: dict[str, Any] = {
 }
 """A parameter file in which every section is used."""
 
+STRESS = b"""# Where does it break?
+profile: stress
+metrics: [psnr-mu]
+keep_predictions: false
+sensitivity: []
+datasets:
+  stress: {waive: {steps: "simulated with known steps"}}
+simulate:
+  stress: {step: [1, 2], electrons: [20000, 500.0]}
+evaluate: [stress]
+variants:
+  triangle-merge: &merge {method: triangle-merge}
+  again: *merge
+  safnet: {method: safnet, preset: demo, weights: weights/demo/safnet--panoramas--s0.safetensors}
+tables: {floors: [triangle-merge]}
+"""
+"""A parameter file as people write it."""
+
 
 def radiance(height: int = HEIGHT, width: int = WIDTH) -> Any:
     """Return (H, W, 3) float32 in [0, 1]: coloured patches from dark to bright."""
@@ -224,8 +242,9 @@ def json_text(content: Any) -> bytes:
 
 
 def params() -> list[bytes]:
-    """Parameter files: one that says all, and one that another is laid over (`base.yaml` beside it)."""
-    return [yaml_text(PARAMS), b"include: base.yaml\nprofile: other\nvariants:\n  proposed: null\ntables: null\n"]
+    """Parameter files: one that says all, one that is laid over another (`base.yaml` beside it), one by hand."""
+    over = b"include: base.yaml\nprofile: other\nvariants:\n  proposed: null\ntables: null\n"
+    return [yaml_text(PARAMS), over, STRESS]
 
 
 def scores() -> list[bytes]:
