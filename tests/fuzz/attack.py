@@ -380,7 +380,8 @@ def _again(attack: Attack, file: Path, limits: Limits) -> int:
 
 
 if __name__ == "__main__":
-    from tests.fuzz.readers import ATTACKS, ready
+    from tests.fuzz.attacks import ATTACKS
+    from tests.fuzz.readers import ready
 
     ready()
     sys.exit(main(ATTACKS))

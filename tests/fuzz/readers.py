@@ -39,10 +39,10 @@ from bench.core.scene import Scene
 from bench.io.container import write_scene
 from bench.io.ldr import write_tiff16
 from bench.io.radiance import write_exr, write_rgbe
+from bench.stages.scoring import score_cache
 from tests.data.server import Server
 from tests.fuzz import seeds
 from tests.fuzz.attack import ROOT, Attack
-from tests.fuzz.commands import Commands
 from tests.fuzz.mutators import mutate
 
 Read = Callable[[Path], Iterable[str] | None]
@@ -113,7 +113,7 @@ def _seeds(make: Callable[[], Sequence[bytes]]) -> Sequence[bytes]:
 
 
 @cache
-def _params() -> Any:
+def params() -> Any:
     """Return the sound parameters; their file is the one in the current folder, each worker's own."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "params.yaml"
@@ -122,10 +122,11 @@ def _params() -> Any:
 
 
 def ready() -> None:
-    """Read the cards of all methods, data sets and metrics, which every worker would otherwise read again."""
+    """Read what every worker would otherwise read again: all cards, a protocol, what packages say of themselves."""
     for registry in (methods, datasets, metrics):
         list(registry)
-    _params()
+    params()
+    score_cache.version = cache(score_cache.version)  # type: ignore[assignment]
     methods["ahdrnet"].load()
     methods["triangle-merge"].load()
     protocols["safnet"]
@@ -140,18 +141,18 @@ def _truth(place: Path) -> None:
     write_exr(place / "truth/mutant.exr", seeds.radiance())
 
 
-def _score(place: Path, **more: Any) -> list[str]:
+def score(place: Path, **more: Any) -> list[str]:
     """Score the folder `results` and return the lines that the command prints of its files."""
     from bench.stages.own_files import scorecard
     from bench.stages.own_files.score import ScoreRequest, run
 
     options = {"dataset": "mine", "truth": place / "truth", **more}
-    result = run(_params(), ScoreRequest(place / "results", jobs=1, **options))
+    result = run(params(), ScoreRequest(place / "results", jobs=1, **options))
     return [*scorecard.complaints(result)]
 
 
 def _result(name: str, kind: str, suffix: str, make: Callable[[], Sequence[bytes]]) -> Reader:
-    return Reader(name, kind, f"results/mutant{suffix}", make, _score, _truth)
+    return Reader(name, kind, f"results/mutant{suffix}", make, score, _truth)
 
 
 PREPARED = "work/fuzz/scenes/panoramas/test/mutant"
@@ -178,7 +179,7 @@ def _read_scene(place: Path) -> list[str]:
             scene.linear.sum()
         except UsageError as error:
             said.append(str(error))
-    return [*said, *_score(place, dataset="panoramas", truth=None)]
+    return [*said, *score(place, dataset="panoramas", truth=None)]
 
 
 def _part(name: str) -> Reader:
@@ -206,13 +207,11 @@ def _sound(place: Path) -> None:
         (place / f"{name}.jpg").write_bytes(seeds.photograph(time, {33434: time / 320, 33437: 8.0, 34855: 100}))
 
 
-def _merge(
-    place: Path, frames: Sequence[str], exposures: str = "", method: str = "triangle-merge", **more: Any
-) -> None:
+def merge(place: Path, frames: Sequence[str], exposures: str = "", method: str = "triangle-merge", **more: Any) -> None:
     from bench.stages.own_files.merge import MergeRequest, run
 
     paths = tuple(place / name for name in frames)
-    run(_params(), MergeRequest(paths, method, place / "out.exr", exposures, force=True, **more))
+    run(params(), MergeRequest(paths, method, place / "out.exr", exposures, force=True, **more))
 
 
 def _frame(name: str, kind: str, file: str, make: Callable[[], Sequence[bytes]]) -> Reader:
@@ -220,33 +219,33 @@ def _frame(name: str, kind: str, file: str, make: Callable[[], Sequence[bytes]])
 
     def read(place: Path) -> None:
         try:
-            _merge(place, (file, "middle.png", "long.png"), "1/320,1/80,1/20")
+            merge(place, (file, "middle.png", "long.png"), "1/320,1/80,1/20")
         except UsageError:
-            _merge(place, (file, "middle.tif", "long.tif"), "1/320,1/80,1/20")
+            merge(place, (file, "middle.tif", "long.tif"), "1/320,1/80,1/20")
 
     return Reader(name, kind, file, make, read, _sound, prints=True)
 
 
 def _merge_told(place: Path) -> None:
     """Merge frames whose exposures stand in a text file."""
-    _merge(place, ("short.png", "middle.png", "long.png"))
+    merge(place, ("short.png", "middle.png", "long.png"))
 
 
 def _merge_photographs(place: Path) -> None:
     """Merge frames whose exposures stand in EXIF."""
-    _merge(place, ("mutant.jpg", "middle.jpg", "long.jpg"), "exif")
+    merge(place, ("mutant.jpg", "middle.jpg", "long.jpg"), "exif")
 
 
 def _merge_listed(place: Path) -> None:
     """Merge frames whose exposures stand on the command line."""
     words = (place / "words.txt").read_bytes().decode("utf-8", "surrogateescape")
-    _merge(place, ("short.png", "middle.png", "long.png"), words)
+    merge(place, ("short.png", "middle.png", "long.png"), words)
 
 
 OFFICIAL = "Test/EXTRA/001"
 
 
-def _kalantari(place: Path) -> None:
+def kalantari(place: Path) -> None:
     folder = place / OFFICIAL
     folder.mkdir(parents=True)
     for number, time in enumerate((1.0, 4.0, 16.0)):
@@ -264,7 +263,7 @@ def _tursun(place: Path) -> None:
         (folder / f"{number}.txt").write_text(f"ExposureTime: 1/{960 // 4**number}\nISO: 100\nFNumber: 8\n")
 
 
-def _prepare(place: Path, dataset: str, layout: str, split: str, folder: str) -> list[str]:
+def prepare(place: Path, dataset: str, layout: str, split: str, folder: str) -> list[str]:
     """Read and check one scene of a data set."""
     from bench.stages.data.prepare import SceneTask, read
 
@@ -277,13 +276,13 @@ def _official(name: str, kind: str, file: str, make: Callable[[], Sequence[bytes
     """Mutate a file of a scene in Kalantari's layout."""
 
     def read(place: Path) -> list[str]:
-        return _prepare(place, "kalantari", "official", "test", OFFICIAL)
+        return prepare(place, "kalantari", "official", "test", OFFICIAL)
 
-    return Reader(name, kind, f"{OFFICIAL}/{file}", make, read, _kalantari)
+    return Reader(name, kind, f"{OFFICIAL}/{file}", make, read, kalantari)
 
 
 def _described(place: Path) -> list[str]:
-    return _prepare(place, "tursun", "numbered-frames", "no-truth", "dataset/scene")
+    return prepare(place, "tursun", "numbered-frames", "no-truth", "dataset/scene")
 
 
 # Weights: `import-weights`, and `merge` with a card beside them.
@@ -292,7 +291,7 @@ def _described(place: Path) -> list[str]:
 def _import(place: Path, file: str) -> None:
     from bench.stages.own_files import import_weights
 
-    import_weights.run(_params(), "ahdrnet", place / file, "smoke", "mine")
+    import_weights.run(params(), "ahdrnet", place / file, "smoke", "mine")
 
 
 def _weights(name: str, kind: str, file: str, make: Callable[[], Sequence[bytes]]) -> Reader:
@@ -316,7 +315,7 @@ def _own(name: str, kind: str, file: str) -> Reader:
 def _merge_network(place: Path) -> None:
     """Merge with the weights whose card is the mutant, or which are it."""
     weights = place / "weights/mine.safetensors"
-    _merge(place, ("short.png", "middle.png", "long.png"), "1/320,1/80,1/20", "ahdrnet", weights=weights)
+    merge(place, ("short.png", "middle.png", "long.png"), "1/320,1/80,1/20", "ahdrnet", weights=weights)
 
 
 # Text that decides what is run, and text that results are kept in.
@@ -360,7 +359,7 @@ def _compare(place: Path, kind: Any = None) -> None:
     from bench.regression.sides import read_side
 
     base, new = (read_side(side, place, place, "reports/fuzz") for side in ("base", "new"))
-    widths = _bands(Settings(place / "params.yaml", quiet=True), _params(), base.profile, named=False)
+    widths = _bands(Settings(place / "params.yaml", quiet=True), params(), base.profile, named=False)
     found = compare(base, new, kind, widths)
     listing.text(found)
     listing.markdown(found)
@@ -389,7 +388,7 @@ def _submission(place: Path) -> list[str]:
     from bench.stages.reporting import submitted
 
     submitted.read(read_scores([place / "scores.csv"]))
-    return _score(place, submit="mutant", force=True)
+    return score(place, submit="mutant", force=True)
 
 
 def _submitted(place: Path) -> None:
@@ -407,13 +406,13 @@ def _explain(place: Path) -> None:
 def _plan(place: Path) -> None:
     from bench.stages import plan
 
-    plan.need_fresh(_params())
+    plan.need_fresh(params())
 
 
 def _plans() -> list[bytes]:
     from bench.stages import plan
 
-    return [plan.text(_params()).encode()]
+    return [plan.text(params()).encode()]
 
 
 def _libraries(place: Path) -> None:
@@ -492,11 +491,11 @@ def _on_disk(place: Path) -> None:
     """Prepare a set that a note says lies elsewhere on the disk."""
     from bench.stages.data import prepare
 
-    prepare.run(_params(), "kalantari", ["test"])
+    prepare.run(params(), "kalantari", ["test"])
 
 
 def _noted(place: Path) -> None:
-    _kalantari(place / "there")
+    kalantari(place / "there")
     (place / "work/fuzz/prepared").mkdir(parents=True)
     (place / "work/fuzz/raw/kalantari").mkdir(parents=True)
     (place / "work/fuzz/raw/kalantari/on_disk.json").write_bytes(seeds.note()[0])
@@ -551,5 +550,3 @@ READERS = (
     Reader("on-disk-note", "json", "work/fuzz/raw/kalantari/on_disk.json", seeds.note, _on_disk, _noted, prints=True),
     Reader("prepared-record", "json", "work/fuzz/prepared/kalantari.json", _records, _on_disk, _noted, prints=True),
 )
-
-ATTACKS: dict[str, Attack] = {attack.name: attack for attack in (*READERS, Commands())}

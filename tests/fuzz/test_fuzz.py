@@ -13,14 +13,13 @@ from random import Random
 
 import pytest
 
-from tests.fuzz import mutators
+from tests.fuzz import commands, mutators, names
 from tests.fuzz.attack import OUTCOMES
-from tests.fuzz.commands import CASES
 from tests.fuzz.fakes import FAKES
 
 ROOT = Path(__file__).resolve().parents[2]
 
-COUNT = 36
+COUNT = 33
 
 READERS = (
     "exr-lines", "exr-tiles", "hdr", "npy", "tiff-float", "tiff", "png", "jpeg", "exif", "linear-frame",
@@ -29,6 +28,15 @@ READERS = (
     "protocol", "plan", "dvc-lock", "scores", "submission", "table", "requirements", "archive", "checksums",
     "download-state", "on-disk-note", "prepared-record",
 )  # fmt: skip
+
+BEHIND = (
+    "exr-lines", "exr-tiles", "hdr", "npy", "tiff-float", "tiff", "png", "jpeg", "linear-frame", "exif", "pth", "npz",
+    "weights-card", "dvc-lock", "scores", "submission", "archive", "checksums",
+)  # fmt: skip
+"""Readers of files that say so little of themselves that some mutants are sound files."""
+
+SEEDS = 13
+"""Cases of a reader that may be sound files: no more are made of one kind."""
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is measured by Linux' /proc")
 
@@ -70,19 +78,23 @@ def test_a_mutant_is_read_or_refused_in_one_sentence(results, name):
     assert not bad(results[name]), again
 
 
-@pytest.mark.parametrize("number", range(len(CASES)), ids=map("-".join, CASES))
+@pytest.mark.parametrize("number", range(len(commands.CASES)), ids=map("-".join, commands.CASES))
 def test_a_command_refuses_what_is_no_file(results, number):
     assert not bad(results["command-line"][number : number + 1])
 
 
+@pytest.mark.parametrize("number", range(len(names.CASES)), ids=map("-".join, names.CASES))
+def test_a_name_neither_forges_a_line_nor_ends_in_a_traceback(results, number):
+    assert not bad(results["names"][number : number + 1])
+
+
 def test_every_reader_is_attacked(results):
-    assert results.keys() == {*READERS, "command-line"}
+    assert results.keys() == {*READERS, "names", "command-line"}
 
 
-def test_there_are_as_many_mutants_as_wanted_and_they_differ(results):
-    """A reader that refuses everything, or nothing, isn't attacked behind its first check."""
-    outcomes = {name: {one["outcome"] for one in results[name][8:]} for name in READERS}
-    assert [name for name, those in outcomes.items() if len(those) < 2] == []
+@pytest.mark.parametrize("name", BEHIND)
+def test_mutants_come_behind_the_first_check(results, name):
+    assert {one["outcome"] for one in results[name][SEEDS:]} >= {"read", "sentence"}
 
 
 @pytest.fixture(scope="module")
