@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import ctypes
 import faulthandler
+import gc
 import io
 import json
 import multiprocessing
@@ -345,6 +346,7 @@ def main(attacks: Mapping[str, Attack], words: Sequence[str] | None = None) -> i
     print(f"{len(chosen)} readers, {options.count} mutants each, seed {options.seed}", flush=True)
     shutil.rmtree(options.keep, ignore_errors=True)
     _attacked.update(chosen)
+    gc.freeze()  # else each worker's first collection copies every page that it shares
     found: dict[str, list[Result]] = {}
     with multiprocessing.get_context("fork").Pool(options.jobs) as pool:
         for result in pool.imap_unordered(partial(_all, options, limits), chosen):
