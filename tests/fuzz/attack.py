@@ -344,7 +344,8 @@ def main(attacks: Mapping[str, Attack], words: Sequence[str] | None = None) -> i
     if options.file:
         return _again(next(iter(chosen.values())), options.file, limits)
     print(f"{len(chosen)} readers, {options.count} mutants each, seed {options.seed}", flush=True)
-    shutil.rmtree(options.keep, ignore_errors=True)
+    for name in chosen:
+        shutil.rmtree(options.keep / name, ignore_errors=True)  # of an earlier call
     _attacked.update(chosen)
     gc.freeze()  # else each worker's first collection copies every page that it shares
     found: dict[str, list[Result]] = {}

@@ -48,7 +48,7 @@ PARAMS: dict[str, Any] = {
         "triangle-merge": {"method": "triangle-merge"},
     },
     "tables": {"1": {"rows": [{"Proposed": "proposed"}, "triangle-merge"]}},
-    "regression": {"retrained": {"psnr-mu": 1.5, "psnr-l": 1.5}},
+    "regression": {"retrained": {"psnr-mu": 1.5, "psnr-l": 1.5}, "retrained_means": {"psnr-mu": 0.5, "psnr-l": 0.5}},
 }
 """A parameter file in which every section is used."""
 
