@@ -17,7 +17,8 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import cv2  # noqa: F401 - what the readers import when they are called; imported before the fork, it is so only once
+import cv2  # noqa: F401 - what readers import when they are called is imported here, before the fork, so only once
+import numpy as np
 import OpenEXR  # noqa: F401
 import pandas  # noqa: F401
 import tifffile  # noqa: F401
@@ -159,10 +160,10 @@ PREPARED = "work/fuzz/scenes/panoramas/test/mutant"
 
 
 def _scene(place: Path) -> None:
-    frames = torch.stack([torch.from_numpy(seeds.frame(time).astype("int32")) for time in (1.0, 4.0, 16.0)]).numpy()
-    times = torch.tensor([1.0, 4.0, 16.0], dtype=torch.float64).numpy()
+    times = np.array([1.0, 4.0, 16.0])
+    frames = np.stack([seeds.frame(time) for time in times])
     uncovered = seeds.radiance()[..., 0] > 0.5
-    scene = Scene("mutant", frames.astype("uint16"), times, 1, seeds.radiance(), {"capture": "mutant"}, uncovered)
+    scene = Scene("mutant", frames, times, 1, seeds.radiance(), {"capture": "mutant"}, uncovered)
     write_scene(place / PREPARED, scene)
     (place / "results").mkdir()
     write_exr(place / "results/mutant.exr", seeds.radiance())
