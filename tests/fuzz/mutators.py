@@ -217,7 +217,8 @@ def repeat(content: bytes, random: Random) -> bytes:
     new = random.choice(
         ("[", "{", "- ", "a", " ", "\n", "(", '"', "9", "\u00e9", "{a: ", '{"a":', random.choice(lines))
     )
-    return _bytes(text[:begin] + new * random.choice((100, 2000, 30_000)) + text[begin:])
+    times = min(random.choice((100, 2000, 30_000)), LONGEST // max(len(new), 1))
+    return _bytes(text[:begin] + new * times + text[begin:])
 
 
 TEXT: tuple[Mutator, ...] = (word, word, value, value, line, character, encoding, repeat, cut, flip, overwrite)
