@@ -51,7 +51,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Return a sentence with the known names that are nearest to `name`, with all of them if none is near."""
     names = sorted(known)
     near = get_close_matches(name[:200], names, n=3, cutoff=0.5)  # its time grows with the square of the length
-    return f"Did you mean {' or '.join(repr(n) for n in near)}?" if near else f"Known: {', '.join(names)}."
+    if near:
+        return f"Did you mean {' or '.join(repr(n) for n in near)}?"
+    # Some come from files: a table's columns. What can't be printed is escaped; bench.core.reading imports this module.
+    return f"Known: {', '.join(n if n.isprintable() else repr(n) for n in names)}."
 
 
 def unknown_name(noun: str, name: str, known: Iterable[str]) -> UsageError:

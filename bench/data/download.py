@@ -78,7 +78,10 @@ class Checksums:
         with alone(self.path.with_name(f".{self.path.name}.lock"), WAITING.format(self.path.name)):
             content = self._all()
             content[self.group] = {**self._group(content), name: {"bytes": size, "sha256": sha256}}
-            write_json_atomic(self.path, content)
+            try:
+                write_json_atomic(self.path, content)
+            except ValueError as error:  # NaN, infinity or half a character in records that were there before
+                raise self._damaged("holds numbers or characters that can't be written again") from error
 
     def _group(self, content: dict[str, Any]) -> dict[str, Any]:
         group = content.get(self.group, {})
@@ -271,7 +274,11 @@ class Resumable:
             state = read_json(self.state, 1 << 16) if self.state.exists() else {}
         except UsageError:  # cut short by a kill
             return {}
-        return {key: value for key, value in state.items() if isinstance(value, str) and value.isprintable()}
+        return {
+            key: value
+            for key, value in state.items()
+            if isinstance(value, str) and value.isascii() and value.isprintable()
+        }
 
     def _ask(self) -> None:
         import requests

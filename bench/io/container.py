@@ -48,6 +48,12 @@ def write_scene(folder: Path, scene: Scene) -> None:
         "sha256": {name: _sha256(array) for name, array in arrays.items()},
     }
     text = json.dumps(card, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{shown(folder)}: this scene's name, or what is told of it, isn't UTF-8 text; rename its folder."
+        ) from error
     if _holds(folder, text, {CARD, *arrays}):
         return
     with replacing(folder) as part:

@@ -217,7 +217,7 @@ def said(where: str) -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, e['loc'])) or 'file'}: {_sentence(e)}" for e in error.errors()[:5]]
+        faults = [f"{shown('.'.join(map(str, e['loc'])) or 'file')}: {_sentence(e)}" for e in error.errors()[:5]]
         raise UsageError(f"{where}: " + "; ".join(faults)) from error
 
 

@@ -353,7 +353,11 @@ def _check_start(path: Path, start: bytes) -> None:
         raise UsageError(
             f"{shown(path.name)} is no PyTorch checkpoint: it starts with {start!r}; the download may have failed."
         )
-    if start.startswith(b"PK") and not is_zipfile(path):
+    try:
+        cut = start.startswith(b"PK") and not is_zipfile(path)
+    except BadZipFile:  # of a directory that claims to lie on another disk
+        cut = True
+    if cut:
         raise UsageError(
             f"{shown(path.name)} is cut short: the directory at the end of its zip is missing; download it again."
         )
@@ -374,7 +378,7 @@ def _refusal(path: Path, error: Exception) -> UsageError:
             "download it again."
         )
     found = re.search(r"GLOBAL (\S+)", str(error))
-    named = f" (it names {found[1]})" if found else ""
+    named = f" (it names {shown(found[1])})" if found else ""
     return UsageError(
         f"{shown(path.name)} isn't a file of plain tensors{named}. One with pickled classes "
         f"could run any code and is never opened here. If you trust it, convert it apart from this project, with: "

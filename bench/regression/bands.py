@@ -157,6 +157,8 @@ def _band(values: list[float]) -> MetricBand:
 
 
 def _rounded_up(value: float) -> float:
+    if not math.isfinite(value):
+        raise UsageError("two seeds differ by more than a number can hold; the scores are damaged.")
     places = DIGITS - 1 - math.floor(math.log10(value))
     return float(f"{math.ceil(value * 10**places - 1e-9) / 10**places:.{max(places, 0)}f}")
 

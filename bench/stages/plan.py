@@ -14,7 +14,7 @@ import yaml
 
 from bench.core.errors import UsageError
 from bench.core.params import Params, Variant, included
-from bench.core.reading import shown
+from bench.core.reading import need_regular, shown
 from bench.core.registry import code_of, datasets
 from bench.core.runs import trains
 from bench.io.files import write_text_atomic
@@ -57,8 +57,8 @@ def write(params: Params) -> bool:
 
 def stale(params: Params) -> bool:
     """Tell whether plan.yaml is missing, older than the parameters, or edited."""
-    file = path(params)
-    return not file.exists() or file.read_text(encoding="utf-8", errors="replace") != text(params)
+    file, wanted = path(params), text(params).encode()
+    return not file.exists() or need_regular(file).stat().st_size != len(wanted) or file.read_bytes() != wanted
 
 
 def need_fresh(params: Params) -> None:

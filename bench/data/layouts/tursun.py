@@ -88,7 +88,7 @@ def _exposure(path: Path, what: str) -> float:
 
 
 def _number(text: str, key: str, path: Path, what: str) -> float:
-    found = re.findall(rf"^\s*{key}\s*[:=]\s*([^\s]+)\s*$", text, re.MULTILINE | re.IGNORECASE)
+    found = re.findall(rf"^[ \t]*{key}[ \t]*[:=][ \t]*(\S+)[ \t\r]*$", text, re.MULTILINE | re.IGNORECASE)
     try:
         (word,) = found
         value = positive_number(word)

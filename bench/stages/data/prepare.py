@@ -5,7 +5,6 @@ there: an interrupted call goes on where it was, and a dataset with one bad scen
 """
 
 import hashlib
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from bench.core.errors import CheckFailed, DiskFull, Incomplete, UsageError
 from bench.core.fingerprint import fingerprint
 from bench.core.parallel import interrupted, spread
 from bench.core.params import DatasetUse, Params
+from bench.core.reading import read_json, shown
 from bench.core.registry import datasets
 from bench.data import checks
 from bench.io.container import read_card, read_scene, write_scene
@@ -74,10 +74,21 @@ def run(params: Params, dataset: str, splits: Sequence[str] = ()) -> None:
         _prepare(params, dataset, splits)
 
 
+def _on_disk(note: Path, params: Params, dataset: str) -> Path:
+    """Return the folder that `fetch --root` has noted."""
+    folder = read_json(note).get("folder")
+    if not isinstance(folder, str) or "\0" in folder:
+        raise UsageError(
+            f"{shown(note)}: names no folder; say again where the files are: "
+            f"{layout.command(params, f'fetch {dataset} --root FOLDER')}"
+        )
+    return Path(folder)
+
+
 def _prepare(params: Params, dataset: str, splits: Sequence[str]) -> None:
     raw = layout.need(params, layout.raw(params, dataset), f"fetch {dataset}")
     note = raw / NOTE
-    source = Path(json.loads(note.read_text(encoding="utf-8"))["folder"]) if note.exists() else raw
+    source = _on_disk(note, params, dataset) if note.exists() else raw
     staging = Path("runs") / params.profile / "prepare" / dataset / fingerprint("scene")
     tasks = _tasks(params, dataset, source, staging, splits)
     results = spread(read, tasks, params.threads, f"prepare {dataset}")
@@ -182,12 +193,12 @@ def _digests(folder: Path, beside: Sequence[Path] = ()) -> dict[str, str]:
 
 def _earlier(task: SceneTask, sources: Mapping[str, str]) -> Read | None:
     try:
-        done: dict[str, Any] = json.loads((task.out / DONE).read_text(encoding="utf-8"))
+        done = read_json(task.out / DONE)
         read_scene(task.out / "scene", verify=True)
-    except (OSError, ValueError, UsageError):
+        same = (done["record"]["sources"], done["waived"]) == (sources, task.waived)
+        return Read(done["id"], done["record"]) if same else None
+    except (KeyError, TypeError, UsageError):
         return None
-    same = (done["record"]["sources"], done["waived"]) == (sources, task.waived)
-    return Read(done["id"], done["record"]) if same else None
 
 
 def _refuse_bad(params: Params, dataset: str, tasks: Sequence[SceneTask], results: Sequence[Read]) -> None:
@@ -258,6 +269,9 @@ def _kept(params: Params, dataset: str, splits: Sequence[str]) -> dict[str, Any]
     path = layout.prepared(params, dataset)
     if not splits or not path.exists():
         return {}
-    records: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    kept = [name for name in records if name not in splits and layout.scenes(params, dataset, name).exists()]
+    records = read_json(path)
+    if not all(isinstance(found, dict) for found in records.values()):
+        raise UsageError(f"{shown(path)}: expected the scenes of each split; delete it and prepare all splits again.")
+    known = [name for name in datasets[dataset].splits if name in records and name not in splits]
+    kept = [name for name in known if layout.scenes(params, dataset, name).exists()]
     return {name: records[name] for name in kept}

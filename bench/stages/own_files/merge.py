@@ -173,7 +173,8 @@ def _read(request: MergeRequest, card: MethodCard) -> tuple[dict[str, torch.Tens
     found = networks.weights_card(path)
     if found.get("method", card.name) != card.name:
         raise UsageError(
-            f"{path} holds weights of {found['method']}, not of {card.name}; pass --method {found['method']}."
+            f"{shown(path)} holds weights of {shown(found['method'])}, not of {card.name}; pass --method "
+            f"{shown(found['method'])}."
         )
     preset = request.preset or found.get("preset")
     if preset is None:
