@@ -266,7 +266,7 @@ def test_results_for_the_readme_follow_the_reports():
     assert readme_block.GAIN in text and readme_block.GAIN not in others and "dis-brighter" not in others
     assert "means of 2 test views, one seed" in text
     assert "`y` have 29.00 dB PSNR-μ under `own` and\n33.00 under `z`" in text
-    assert "1 of the 2 other protocols that define PSNR-μ rank the 2 methods" in text
+    assert "1 of the 2 other protocols that define PSNR-μ rank the 2 variants" in text
 
 
 def test_pictures_in_the_readme_exist():
