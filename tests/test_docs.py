@@ -269,6 +269,20 @@ def test_results_for_the_readme_follow_the_reports():
     assert "1 of the 2 other protocols that define PSNR-μ rank the 2 variants" in text
 
 
+def test_what_the_readme_says_of_the_study_stands_in_its_report():
+    said = TEXTS["README.md"].replace("\n", " ")
+    support = (ROOT / "reports/study/tables/support.md").read_text(encoding="utf-8")
+    found = {
+        "that RF helps": "That RF helps is supported",
+        "adding D_VQ without it doesn't": "That D_VQ helps is contradicted",
+        "OLC and vanilla codebooks can't be told apart": "That OLC is better than a vanilla codebook is not supported at K",
+        "drawn at random and trained along does as well": "not distinguishable from its control",
+    }
+    for words, sentence in found.items():
+        assert words in said
+        assert sentence in support
+
+
 def test_pictures_in_the_readme_exist():
     pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", TEXTS["README.md"])
     assert pictures

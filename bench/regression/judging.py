@@ -41,7 +41,11 @@ SHARE = 0.01
 """Share of a metric's band that rounding may make: of means over all runs, and of a scene where ROUNDED has no unit."""
 
 CHANCE = 1e-5
-"""Probability that the mean over runs of one metric alarms falsely; the smallest p between seeds of `study` is 3e-4."""
+"""Probability that the mean over runs of one metric alarms falsely."""
+
+TOGETHER = 0.1
+"""Share of the band of a run's mean by which the mean over all runs may move: runs of one seed see their patches in one
+order, so another seed moves them together. Between two seeds of `study` it is 0.08 at most (HDR-VDP-2, 0.04 Q)."""
 
 FEWEST_RUNS = 3
 """Retrained runs from which on their mean is judged."""
@@ -234,9 +238,9 @@ class Allowance:
         """Yield metrics whose mean over all trained runs moved by more than chance and rounding explain.
 
         A band is wide, as it has to hold one run. Runs are trained apart, so what moves all of them by little isn't
-        chance: Student's t of the runs' mean differences, at `CHANCE`, tells it, `SHARE` of the band at least. A run's
-        is the mean over its data sets of the means over their scenes: what one training gives on several sets isn't
-        independent.
+        chance: Student's t of the runs' mean differences, at `CHANCE`, tells it, and at least `SHARE` of a scene's band
+        and `TOGETHER` of a mean's. A run's is the mean over its data sets of the means over their scenes: what one
+        training gives on several sets isn't independent.
         """
         groups: dict[tuple[str, str], dict[str, dict[str, list[RowPair]]]] = defaultdict(
             lambda: defaultdict(lambda: defaultdict(list))
@@ -257,7 +261,8 @@ class Allowance:
         base, new = fmean(before), fmean(after)
         moves = [later - earlier for earlier, later in zip(before, after, strict=True)]
         by_chance = float(stdtrit(len(runs) - 1, 1 - CHANCE / 2)) * stdev(moves) / math.sqrt(len(runs))
-        allowed = max(by_chance, SHARE * self.bands.retrained[metric])
+        together = TOGETHER * self.bands.retrained_means.get(metric, 0.0)
+        allowed = max(by_chance, SHARE * self.bands.retrained[metric], together)
         if abs(new - base) <= allowed:
             return None
         key = Key("", f"mean of {len(runs)} runs", "", "", "", "all", metric, protocol)

@@ -65,7 +65,7 @@ def test_a_number_of_three_seeds_names_their_stages():
         evidence = Evidence(load(Path(FILES["study"])))
         cell = number.find_cell(evidence.params.reports / "tables" / "table3.csv", "olc-64", "psnr_mu")
         found = chain.of_number(number.of_cell(evidence.params, cell), evidence)
-    assert found["value"]["how"] == "mean over 8 scenes, then over seeds 0, 1, 2"
+    assert found["value"]["how"] == "mean over 10 scenes, then over seeds 0, 1, 2"
     for seed in (0, 1, 2):
         key = f"olc-64--panoramas--s{seed}--panoramas"
         assert f"profiles/study/dvc.yaml:evaluate@{key}" in found["command"]
