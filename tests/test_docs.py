@@ -275,7 +275,7 @@ def test_what_the_readme_says_of_the_study_stands_in_its_report():
     found = {
         "that RF helps": "That RF helps is supported",
         "adding D_VQ without it doesn't": "That D_VQ helps is contradicted",
-        "OLC and vanilla codebooks can't be told apart": "That OLC is better than a vanilla codebook is not supported at K",
+        "OLC and vanilla codebooks can't be told apart": "OLC is better than a vanilla codebook is not supported at K",
         "drawn at random and trained along does as well": "not distinguishable from its control",
     }
     for words, sentence in found.items():
