@@ -60,11 +60,10 @@ def need_name(name: object, what: str) -> str:
     )
 
 
-def need_regular(path: str | PathLike[str], at_most: int | None = None, lifted_by: str = "") -> Path:
+def need_regular(path: str | PathLike[str], at_most: int | None = None) -> Path:
     """Return `path` if it is a regular file, or a link to one, of at most that many bytes; otherwise UsageError.
 
-    at_most   : bytes; None: any number.
-    lifted_by : what lifts the bound, for the message: "--largest-file".
+    at_most : bytes; None: any number.
 
     The file isn't opened: opening a pipe waits for whoever writes to it.
     """
@@ -78,9 +77,8 @@ def need_regular(path: str | PathLike[str], at_most: int | None = None, lifted_b
         kind = next((word for test, word in _KINDS if test(found.st_mode)), "no regular file")
         raise UsageError(f"{shown(path)}: this is {kind}; expected a file.")
     if at_most is not None and found.st_size > at_most:
-        lift = f" {lifted_by} lifts this." if lifted_by else ""
         raise UsageError(
-            f"{shown(path)}: has {found.st_size:,} bytes, more than the {at_most:,} that are read of such a file.{lift}"
+            f"{shown(path)}: has {found.st_size:,} bytes, more than the {at_most:,} that are read of such a file."
         )
     return path
 
@@ -94,9 +92,9 @@ _KINDS = (
 )
 
 
-def read_bytes(path: str | PathLike[str], at_most: int = TEXT_LIMIT, lifted_by: str = "") -> bytes:
+def read_bytes(path: str | PathLike[str], at_most: int = TEXT_LIMIT) -> bytes:
     """Return the content of a regular file of at most `at_most` bytes; otherwise UsageError (see `need_regular`)."""
-    path = need_regular(path, at_most, lifted_by)
+    path = need_regular(path, at_most)
     try:
         with path.open("rb") as file:
             content = file.read(at_most + 1)
@@ -164,7 +162,7 @@ def parse_yaml(text: str, where: str) -> dict[str, Any]:
     """
     try:
         _measure(text, where)
-        content = yaml.load(text, Loader=_Loader)
+        content = _build(text)
     except yaml.YAMLError as error:
         raise UsageError(f"{where}: not valid YAML: {_fault(error)}") from error
     except (ValueError, TypeError, AttributeError, KeyError, IndexError, OverflowError, RecursionError) as error:
@@ -212,28 +210,54 @@ def _measure(text: str, where: str) -> None:
             raise UsageError(f"{where}: holds more than {NODES:,} values once its aliases are written out.")
 
 
+def _build(text: str) -> Any:
+    """Return what a YAML text of one document stands for, None for an empty one."""
+    loader = _Loader(text)
+    try:
+        root = loader.get_single_node()
+        if root is None:
+            return None
+        _check_keys(loader, root)
+        return loader.construct_document(root)
+    finally:
+        loader.dispose()
+
+
+def _check_keys(loader: Any, root: yaml.Node) -> None:
+    """Raise ConstructorError for a key that is no text or number, and for one that a mapping is given twice.
+
+    To be asked before anything is built: that writes the keys of merges (`<<: *base`) into a mapping, which may be the
+    base of another one.
+    """
+    nodes, seen = [root], {id(root)}
+    for node in nodes:  # grows; an alias is the very node that it stands for
+        inner = node.value if isinstance(node, yaml.SequenceNode) else []
+        if isinstance(node, yaml.MappingNode):
+            keys = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+            inner = [value for _, value in node.value]
+            _need_single(keys, [loader.construct_object(key, deep=True) for key in keys])
+        new = {id(one): one for one in inner if id(one) not in seen}
+        seen |= new.keys()
+        nodes += new.values()
+
+
+def _need_single(nodes: list[yaml.Node], keys: list[Any]) -> None:
+    known: set[Hashable] = set()
+    for node, key in zip(nodes, keys, strict=True):
+        if not isinstance(key, str | int | float | bool | None):
+            raise yaml.constructor.ConstructorError(None, None, "a key is no text or number", node.start_mark)
+        if key in known:
+            said = f"the key {shown(repr(key))} is given twice"
+            raise yaml.constructor.ConstructorError(None, None, said, node.start_mark)
+        known.add(key)
+
+
 _SAFE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """PyYAML's safe loader; ten times as fast where it was compiled."""
 
 
 class _Loader(_SAFE):  # type: ignore[misc]  # which of the two it is isn't known before
-    """PyYAML's safe loader without dates, sets and bytes, which refuses a key that is given twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: dict[Hashable, yaml.Mark] = {}
-        for key_node, _ in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                continue
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, str | int | float | bool | None):
-                raise yaml.constructor.ConstructorError(None, None, "a key is no text or number", key_node.start_mark)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {shown(repr(key))} is given twice", key_node.start_mark
-                )
-            seen[key] = key_node.start_mark
-        found: dict[Hashable, Any] = super().construct_mapping(node, deep)
-        return found
+    """PyYAML's safe loader without dates, sets and bytes."""
 
     def refused(self, node: yaml.Node) -> Any:
         kind = {"timestamp": "a date"}.get(kind := node.tag.rpartition(":")[2], f"of the kind {kind}")

@@ -40,11 +40,11 @@ def test_what_is_no_regular_file_is_never_opened(read, no_file):
         assert str(caught.value).isprintable()
 
 
-def test_a_size_is_bounded_and_the_message_says_what_lifts_it(tmp_path):
+def test_a_size_is_bounded(tmp_path):
     (tmp_path / "x").write_bytes(bytes(11))
     assert reading.read_bytes(tmp_path / "x", 11) == bytes(11)
-    with pytest.raises(UsageError, match=r"has 11 bytes, more than the 10 that .* --largest lifts this"):
-        reading.read_bytes(tmp_path / "x", 10, "--largest")
+    with pytest.raises(UsageError, match=r"has 11 bytes, more than the 10 that are read"):
+        reading.read_bytes(tmp_path / "x", 10)
     with pytest.raises(UsageError, match="has more than the 10 bytes"):
         reading.read_bytes("/proc/self/status", 10)  # has no size beforehand
 
@@ -82,12 +82,17 @@ def test_what_is_no_json_object_is_a_sentence(content, said, tmp_path):
         ("a: *b", "undefined alias"),
         ("a: &a {b: *a}", "stands within what it stands for"),
         ("1: a\n1: b", "the key 1 is given twice"),
+        ("a: [{b: {c: 1, d: 2, c: 3}}]", "the key 'c' is given twice .line 1, column 22"),
+        ("a: &a {b: 1, b: 2}\nc: {<<: *a}", "the key 'b' is given twice"),
+        ("a: &a {b: 1}\nc: {<<: *a, d: 1, d: 1}", "the key 'd' is given twice"),
+        ("a: &a {b: 1}\nc: {<<: {<<: *a, d: 1, d: 1}}", "the key 'd' is given twice"),
+        ("a: {<<: 5}", "expected a mapping or list of mappings for merging"),
         ("a: \0", "not valid YAML"),
         ("a: 1\n---\nb: 2", "not valid YAML"),
         ("- " * 100 + "a", "nested more than 50 levels deep"),
         ("5", "holds the value 5; expected a mapping"),
     ],
-    ids=range(14),
+    ids=range(19),
 )
 def test_yaml_that_no_settings_need_is_a_sentence(text, said):
     with pytest.raises(UsageError, match=rf"^x\.yaml: .*{said}") as caught:
@@ -99,6 +104,20 @@ def test_yaml_is_read_as_before():
     text = "a: {b: [1, 2.5, null, true, 'x']}\nbase: &base {c: 1, d: 2}\nown: {<<: *base, d: 3}\nempty:\n"
     assert reading.parse_yaml(text, "x") == yaml.safe_load(text)
     assert reading.parse_yaml(text, "x")["own"] == {"c": 1, "d": 3}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "b1: &b1 {x: 0, y: 2}\na: {deep: {inner: &b2 {<<: *b1, x: 1}}}\nc: {<<: *b2}",
+        "b1: &b1 {x: 0}\nb2: &b2 {<<: *b1, x: 1}\nb3: &b3 {<<: *b2, x: 2}\nc: [{<<: *b3, x: 3}, *b2]",
+        "b1: &b1 {x: 0}\nb2: &b2 {x: 1}\nl: &l [*b1, *b2]\nc: &c {<<: [*b1, *b2]}\nd: {e: {<<: [*c, *b2], x: 5}}",
+        "a: {i: &i {<<: {x: 1}, x: 2}}\nb: {j: &j {<<: *i, x: 3}}\nc: {<<: *j}\nd: {<<: *j, y: 1}",
+    ],
+    ids=["deep", "chain", "lists", "inline"],
+)
+def test_merges_of_merges_are_sound(text):
+    assert reading.parse_yaml(text, "x") == yaml.safe_load(text)
 
 
 @pytest.mark.parametrize("text", ["0.25", "1e-3", "1/250", "3", ".5", "+2"])
