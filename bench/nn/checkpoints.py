@@ -45,6 +45,15 @@ TENSORFLOW = re.compile(r".*\.index|checkpoint|.*\.ckpt(-\d+)?(\.meta)?|.*\.data
 SLOTS = re.compile(r"(.*/)?(Adam|Adam_\d+|Momentum|beta\d_power(_\d+)?|global_step|save_counter|step)|discriminator/.*")
 """TensorFlow entries that are no part of a network that predicts."""
 
+OPTIMISER = frozenset(
+    (
+        "step", "exp_avg", "exp_avg_sq", "max_exp_avg_sq", "exp_avg_var", "exp_inf", "mu_product", "momentum_buffer",
+        "square_avg", "grad_avg", "acc_delta", "sum", "prev", "step_size", "eta", "mu", "ax", "slow_buffer",
+        "exp_avg_sq_row", "exp_avg_sq_col", "state1", "state2",
+    )
+)  # fmt: skip
+"""Names under which PyTorch's and other usual optimisers keep what they remember of each parameter."""
+
 ATTRIBUTE = "/.ATTRIBUTES/VARIABLE_VALUE"
 
 UNPICKLE = (
@@ -64,27 +73,15 @@ class Reading(NamedTuple):
     how: str
 
 
-def read(path: Path) -> dict[str, Tensor]:
-    """Return the weights in a file by their authors' names: the first of `readings`."""
-    return next(readings(path)).state
-
-
 def readings(path: Path) -> Iterator[Reading]:
     """Yield the ways to understand a file of weights, the likeliest first: in which wrapper, without which prefix.
 
     Takes what safetensors, numpy.savez and torch.save write, whatever the file is called. All readings have `module.`
-    and TensorFlow's decoration taken off. UsageError for a file of another kind, one that is damaged, one that would
+    and TensorFlow's decoration taken off; what is neither a tensor nor an array is left out, and so is the state of
+    optimisers. UsageError for a file of another kind, one that is damaged, one that would
     take far more memory than the file has bytes, and for pickled classes, with what to do about it.
     """
     return _readings(_content(path))
-
-
-def plain(content: Any) -> dict[str, Tensor]:
-    """Return the entries of a checkpoint's mapping: out of its wrapper, without `module.` and TensorFlow's decoration.
-
-    What is neither a tensor nor an array is left out; UsageError if nothing remains.
-    """
-    return next(_readings(content)).state
 
 
 def _readings(content: Any) -> Iterator[Reading]:
@@ -93,10 +90,10 @@ def _readings(content: Any) -> Iterator[Reading]:
     found = list(_mappings(content, "", set(), DEPTH))
     if not found:
         held = ", ".join(map(shown, list(content)[:5])) or "nothing"
-        raise UsageError(f"the file holds no tensors, but {held}.")
+        raise UsageError(f"the file holds no tensors by name, but {held}.")
     whole = [(_entries(mapping), f"inside {where}" if where else "") for where, mapping in found]
-    yield from (Reading(state, how) for state, how in whole)
     for state, how in whole:
+        yield Reading(state, how)
         for prefix in _prefixes(state, DEPTH):
             inner = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
             others = f", {len(state) - len(inner)} other entries left out" if len(inner) < len(state) else ""
@@ -104,15 +101,19 @@ def _readings(content: Any) -> Iterator[Reading]:
 
 
 def _mappings(content: Mapping[Any, Any], where: str, seen: set[int], depth: int) -> Iterator[tuple[str, Any]]:
-    """Yield the mappings that hold tensors, with their place: known wrappers, then what they stand in, then others."""
+    """Yield the mappings that hold tensors, with their place: known wrappers, then what they stand in, then others.
+
+    Optimisers number the parameters: only names are followed. What holds nothing but their slots isn't yielded either.
+    """
     seen.add(id(content))  # a pickle may hold one mapping in thousands of places
-    inner = {key: value for key, value in content.items() if isinstance(value, Mapping) and id(value) not in seen}
+    named = {key: value for key, value in content.items() if isinstance(key, str) and key not in OPTIMISER}
+    inner = {key: value for key, value in named.items() if isinstance(value, Mapping) and id(value) not in seen}
     known = [key for key in WRAPPERS if key in inner]
     for keys in (known, [key for key in inner if key not in known]):
         for key in keys if depth else ():
             place = f"{where}{'.' if where else ''}{shown(key)}"
             yield from _mappings(inner[key], place, seen, depth - 1) if id(inner[key]) not in seen else ()
-        if keys is known and any(isinstance(value, Tensor | np.ndarray) for value in content.values()):
+        if keys is known and any(isinstance(value, Tensor | np.ndarray) for value in named.values()):
             yield where, content
 
 
@@ -152,12 +153,7 @@ def _cut(name: str) -> str:
 
 def load(path: Path) -> dict[str, Tensor]:
     """Return the tensors in a safetensors file of this project; UsageError for what isn't one, and for NaN in it."""
-    need_regular(path, LARGEST)
-    try:
-        state = load_file(path)
-    except Exception as error:  # of damaged headers: types that torch lacks raise KeyError, for example
-        said = shown(" ".join(str(error).split()))
-        raise UsageError(f"{shown(path)} is damaged or no safetensors file ({said}).") from error
+    state = _safetensors(need_regular(path, LARGEST))
     for name, value in state.items():
         need_finite(f"{shown(path)}: {name}", value)
     return state
@@ -224,7 +220,7 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except Exception as error:  # of damaged headers: types that torch lacks raise KeyError, for example
         said = shown(" ".join(str(error).split()))
-        raise UsageError(f"{shown(path.name)} can't be read as safetensors ({said}).") from error
+        raise UsageError(f"{shown(path)} is damaged or no safetensors file ({said}).") from error
 
 
 def _holds_arrays(path: Path) -> bool:

@@ -91,6 +91,10 @@ ROUND = {
     ),  # and `module.`, as always
     "model": (lambda state: prefixed(state, "model."), "without the prefix 'model.'"),
     "net": (lambda state: {"state_dict": prefixed(state, "net.")}, "inside state_dict and without the prefix 'net.'"),
+    "beside an optimiser": (
+        lambda state: {"optimizer": OPTIMISERS["Adam"](), "state_dict": prefixed(state, "net.")},
+        "inside state_dict and without the prefix 'net.'",
+    ),
     "any": (lambda state: prefixed(state, "backbone.hdr."), "without the prefix 'backbone.hdr.'"),
     "GAN": (lambda state: {"netD": {"a": torch.ones(1)}, "netG": state}, "inside netG"),
     "GAN in one": (
@@ -215,7 +219,7 @@ def test_a_method_may_read_its_own_raw_file(desk, tmp_path, theirs, monkeypatch)
         (("triangle-merge", "a.pth"), "has no network to build"),
         (("transhdr", "a.pth"), "can't be run: no public code"),
         (("ahdrnet", "a.pth", "published"), "not AHDRNet's published weights"),
-        (("ahdrnet", "empty.pth", "smoke"), "AHDRNet: the file holds no tensors, but epoch"),
+        (("ahdrnet", "empty.pth", "smoke"), "AHDRNet: the file holds no tensors by name, but epoch"),
         (("ahdrnet", "list.pth", "smoke"), "the file holds a list, expected a mapping"),
     ],
 )
@@ -228,11 +232,49 @@ def test_mistakes_are_sentences(words, message, theirs, desk, tmp_path):
         import_weights.run(desk, method, tmp_path / file, *preset)
 
 
-def test_what_a_checkpoint_holds_beside_the_network_is_left_out():
-    state = {"a": torch.ones(1)}
-    assert checkpoints.plain({"epoch": 1, "params": state}).keys() == {"a"}
-    assert checkpoints.plain({"module.a": torch.ones(1), "n": 3}).keys() == {"a"}
-    assert checkpoints.plain({"myModel/conv1/kernel/.ATTRIBUTES/VARIABLE_VALUE": np.ones(1)}).keys() == {"conv1/kernel"}
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        ({"epoch": 1, "params": {"a": torch.ones(1)}}, "a"),
+        ({"module.a": torch.ones(1), "n": 3}, "a"),
+        ({"myModel/conv1/kernel/.ATTRIBUTES/VARIABLE_VALUE": torch.ones(1)}, "conv1/kernel"),
+    ],
+    ids=["wrapped", "parallel", "TensorFlow"],
+)
+def test_what_a_checkpoint_holds_beside_the_network_is_left_out(content, name, tmp_path):
+    torch.save(content, tmp_path / "x.pth")
+    (reading,) = checkpoints.readings(tmp_path / "x.pth")
+    assert reading.state.keys() == {name}
+
+
+def optimised(build):
+    """The state of a real optimiser after a step, over 120 parameters."""
+    parameters = [torch.ones(2, 2, requires_grad=True) for _ in range(120)]
+    optimiser = build(parameters)
+    sum(parameter.square().sum() for parameter in parameters).backward()
+    optimiser.step()
+    return optimiser.state_dict()
+
+
+OPTIMISERS = {
+    "Adam": lambda: optimised(lambda p: torch.optim.Adam(p, amsgrad=True)),
+    "momentum": lambda: optimised(lambda p: torch.optim.SGD(p, 0.1, momentum=0.9)),
+    "RMSprop": lambda: optimised(lambda p: torch.optim.RMSprop(p, centered=True, momentum=0.9)),
+    "unknown": lambda: {"state": {n: {"s": torch.ones(1), "p0": torch.ones(1)} for n in range(120)}},
+    "by name": lambda: {f"net.{n}": {"exp_avg": torch.ones(1), "step": torch.ones(())} for n in range(120)},
+    "by slot": lambda: {"exp_avg": {f"net.{n}": torch.ones(1) for n in range(120)}},
+}
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["optimiser-first", "weights-first"])
+@pytest.mark.parametrize("wrapper", ["state_dict", "weights"])
+@pytest.mark.parametrize("kind", OPTIMISERS)
+def test_an_optimisers_state_takes_no_tries_from_the_prefixes(kind, wrapper, first, tmp_path):
+    weights, optimiser = {wrapper: {f"net.{n}.weight": torch.ones(1) for n in range(120)}}, OPTIMISERS[kind]()
+    content = {"optimizer": optimiser, **weights} if first else {**weights, "optimizer": optimiser}
+    torch.save({"step": torch.tensor(3), **content}, tmp_path / "x.pth")
+    ways = [reading.how for reading in checkpoints.readings(tmp_path / "x.pth")]
+    assert ways == [f"inside {wrapper}", f"inside {wrapper} and without the prefix 'net.'"]
 
 
 @pytest.fixture
