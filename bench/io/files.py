@@ -28,10 +28,12 @@ NEARLY_NOTHING = 1 << 20
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """Errors of a full disk, or of a used up quota."""
 
-HEAD = 100
+HEAD = 200
 """Bytes of a file's name that its temporary name begins with: the whole must fit into the 255 of file systems."""
 
-TEMPORARY = re.compile(r"\..*\.(?P<host>[0-9a-f]{8})-(?P<process>[0-9]{1,10})-[0-9]+\.(part|old)", re.DOTALL)
+TEMPORARY = re.compile(
+    r"\.(?P<head>.*)\.(?P<host>[0-9a-f]{8})-(?P<process>[0-9]{1,10})-[0-9]+\.(?P<ending>part|old)", re.DOTALL
+)
 """Temporary names: a beginning of the final one, the machine, the process and the how manieth of it."""
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -47,8 +49,9 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`; on success it takes the final name, on any failure it is removed.
 
     The temporary name may become a file or a folder. A folder replaces an existing folder. Missing parent folders are
-    made. What processes of this machine that were killed have left in the folder is removed. A full disk becomes
-    DiskFull, any other OSError (a missing permission) BenchError, with one sentence.
+    made. What processes of this machine that were killed have left in the folder is removed, but a folder that one had
+    set aside and not yet replaced comes back. A full disk becomes DiskFull, any other OSError (a missing permission)
+    BenchError, with one sentence.
     """
     path = Path(path)
     part = _temporary(path, "part")
@@ -91,24 +94,48 @@ def _temporary(path: Path, ending: str) -> Path:
 
 
 def _host() -> str:
-    return sha256(socket.gethostname().encode()).hexdigest()[:8]
+    """Return a sign of what numbers the processes: a machine, or a container, which may have a name like another's."""
+    spaces = ""
+    with suppress(OSError):  # only Linux has them
+        spaces = os.readlink("/proc/self/ns/pid")
+    return sha256(f"{socket.gethostname()}{spaces}".encode()).hexdigest()[:8]
 
 
 def _clear_killed(folder: Path) -> None:
-    """Remove the temporary files and folders of processes of this machine that have ended; others' can't be judged."""
+    """Remove the temporary files and folders of processes of this machine that have ended; others' can't be judged.
+
+    What such a process had set aside (`_swap`) takes its name back where nothing has it.
+    """
     begin = time.monotonic()
     if begin < _next_look.get(folder, 0.0):
         return
-    host, gone = _host(), []
+    host = _host()
+    gone: list[Path] = []
+    aside: list[tuple[Path, Path]] = []
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             found = TEMPORARY.fullmatch(entry.name) if entry.name[0] == "." else None
             if found and found["host"] == host and not _alive(int(found["process"])):
-                gone.append(Path(entry.path))
+                path = Path(entry.path)
+                if found["ending"] == "part":
+                    gone.append(path)
+                elif not _is_cut(found["head"]):  # whose it is isn't known otherwise: it stays
+                    aside.append((path, path.with_name(found["head"])))
+    for old, final in aside:
+        if os.path.lexists(final):
+            gone.append(old)
+        else:
+            with suppress(OSError):  # another process was faster
+                old.rename(final)
     for path in gone:
         _remove(path)
     end = time.monotonic()
     _next_look[folder] = end + 50 * (end - begin)  # a fiftieth of the time, for folders of many thousand files
+
+
+def _is_cut(head: str) -> bool:
+    """Tell whether the name that a temporary one begins with may lack its end, cut within a character even."""
+    return len(head.encode(errors="replace")) > HEAD - 4
 
 
 def _alive(process: int) -> bool:

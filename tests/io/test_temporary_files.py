@@ -4,9 +4,11 @@ import errno
 import multiprocessing
 import os
 import shutil
+import signal
 import socket
 import time
 from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -57,6 +59,20 @@ def begin(tmp_path):
         process.join()
 
 
+def replace(path, *_):
+    """Replace a folder, and be killed when the old one has stepped aside and the new one hasn't its name yet."""
+    rename = Path.rename
+
+    def killed(self, target):
+        if self.suffix == ".part":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return rename(self, target)
+
+    with pytest.MonkeyPatch.context() as patch, replacing(path) as part:
+        (part / "new").mkdir(parents=True)
+        patch.setattr(Path, "rename", killed)
+
+
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
@@ -72,6 +88,57 @@ def test_what_a_killed_process_left_is_cleared_by_the_next(begin, tmp_path, work
     assert left.endswith(".part")
     write_text_atomic(tmp_path / ("x" if same else "y"), "new")
     assert names(tmp_path) == ["x" if same else "y"]
+
+
+@pytest.mark.parametrize("length", [1, 100, 190], ids=["short", "longest-of-ours", "long"])
+def test_a_folder_that_a_killed_process_had_set_aside_comes_back(tmp_path, length):
+    path = tmp_path / ("n" * length)
+    (path / "only copy").mkdir(parents=True)
+    process = multiprocessing.get_context("fork").Process(target=replace, args=(path,))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL and not path.exists()
+    assert {name.rpartition(".")[2] for name in names(tmp_path)} == {"old", "part"}
+    write_text_atomic(tmp_path / "y", "new")
+    assert names(tmp_path) == sorted([path.name, "y"]) and names(path) == ["only copy"]
+
+
+@pytest.mark.parametrize("there", ["folder", "dangling link"])
+def test_a_folder_that_was_set_aside_goes_once_it_is_replaced(tmp_path, there):
+    old = files._temporary(tmp_path / "x", "old").name.replace(f"-{os.getpid()}-", "-999999999-")
+    (tmp_path / old).mkdir()
+    (tmp_path / "x").mkdir() if there == "folder" else (tmp_path / "x").symlink_to("nothing")
+    write_text_atomic(tmp_path / "y", "new")
+    assert names(tmp_path) == ["x", "y"]
+
+
+def test_a_folder_of_a_name_too_long_to_be_known_stays_aside(tmp_path):
+    old = files._temporary(tmp_path / ("n" * 250), "old").name.replace(f"-{os.getpid()}-", "-999999999-")
+    (tmp_path / old).mkdir()
+    write_text_atomic(tmp_path / "y", "new")
+    assert names(tmp_path) == sorted([old, "y"])
+
+
+def test_what_another_container_of_the_same_host_name_writes_stays(tmp_path, monkeypatch):
+    """Containers number their processes from 1 on, whatever runs beside them."""
+    monkeypatch.setattr(os, "readlink", lambda _: "pid:[1]")
+    part = files._temporary(tmp_path / "x", "part").name.replace(f"-{os.getpid()}-", "-999999999-")
+    (tmp_path / part).touch()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "readlink", lambda _: "pid:[2]")
+        write_text_atomic(tmp_path / "y", "new")
+    assert names(tmp_path) == sorted([part, "y"])
+    files._next_look.clear()
+    write_text_atomic(tmp_path / "y", "new")
+    assert names(tmp_path) == ["y"]
+
+
+def test_a_machine_without_process_namespaces_goes_by_its_name(monkeypatch):
+    def missing(_):
+        raise FileNotFoundError
+
+    monkeypatch.setattr(os, "readlink", missing)
+    assert files.TEMPORARY.fullmatch(files._temporary(Path("x"), "part").name)
 
 
 def test_what_a_living_process_writes_stays(begin, tmp_path):
