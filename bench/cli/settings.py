@@ -1,7 +1,6 @@
 """Options before the verb and options of several verbs, and the surroundings in which a verb runs."""
 
 import contextlib
-import errno
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import typer
 
 from bench.core import progress
 from bench.core.errors import BenchError, UsageError, unknown_name
+from bench.io.files import FULL
 
 if TYPE_CHECKING:
     from bench.core.params import Params
@@ -72,7 +72,7 @@ def workplace() -> Iterator[None]:
     except KeyboardInterrupt as error:
         raise Interrupted("interrupted; the same command goes on from the last checkpoint.") from error
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in FULL:
             raise
         where = f" while writing {error.filename}" if error.filename else ""
         raise UsageError(f"the disk is full{where}; free some space and run the same command again.") from error

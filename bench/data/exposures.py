@@ -14,8 +14,8 @@ from bench.io.ldr import exif
 EV_FILE, TIME_FILE = "exposure.txt", "exposure_times.txt"
 """EVs as in the public sets, or seconds (`1/320`): a number for each frame, or lines of `<name> <value>`."""
 
-EXIF_FOLDER, TIME, APERTURE, SPEED = 0x8769, 33434, 33437, 34855
-"""EXIF tags: the EXIF folder, ExposureTime, FNumber, ISO. Exposure *bias* is a wish, not what the camera did."""
+TIME, APERTURE, SPEED = 33434, 33437, 34855
+"""EXIF tags: ExposureTime, FNumber, ISO. Exposure *bias* is a wish, not what the camera did."""
 
 APEX_TIME, APEX_APERTURE = 37377, 37378
 """ShutterSpeedValue and ApertureValue: t = 2^-Tv seconds, N = 2^(Av/2). Read where the plain tags aren't there."""
@@ -80,15 +80,6 @@ class Told(NamedTuple):
     values: list[float]
     said: list[str]
     notes: list[str]
-
-
-def parse(word: str, unit: str = "s") -> float:
-    """Return the exposure that a word states: seconds ("1/320", "0.5", "0.5 sec") or a power of two of EVs ("2ev").
-
-    unit : "s" or "ev", where the word names none.
-    UsageError for anything else, and for values that no camera has.
-    """
-    return _parse(word, unit)[0]
 
 
 def given(text: str, frames: Sequence[Path]) -> Told:
@@ -185,7 +176,11 @@ def _power(value: Any, factor: float) -> float | None:
 
 
 def _parse(word: str, unit: str) -> tuple[float, bool]:
-    """Return the exposure that a word states, and whether in EVs; UsageError as `parse`."""
+    """Return the exposure that a word states, and whether in EVs: seconds ("1/320", "0.5 sec") or 2^EV ("2ev").
+
+    unit : "s" or "ev", where the word names none.
+    UsageError for anything else, and for values that no camera has.
+    """
     try:
         value, in_ev = _value(word, unit)
     except (ValueError, OverflowError) as error:

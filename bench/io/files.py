@@ -97,7 +97,7 @@ def _host() -> str:
     """Return a sign of what numbers the processes: a machine, or a container, which may have a name like another's."""
     spaces = ""
     with suppress(OSError):  # only Linux has them
-        spaces = os.readlink("/proc/self/ns/pid")
+        spaces = str(Path("/proc/self/ns/pid").readlink())
     return sha256(f"{socket.gethostname()}{spaces}".encode()).hexdigest()[:8]
 
 

@@ -88,7 +88,7 @@ def need_sound(prediction: Array, truth: Array) -> None:
         raise UsageError(f"the truth {wrong} (if it is meant so, add trusted=True).{swapped}")
     for finding in examine(prediction, truth):
         said = finding.said.replace("score it with --trust", "add trusted=True")
-        if finding.kind == "negative":
+        if finding.kind in ("negative", "zero"):
             said += " If they are meant so, add trusted=True."
         raise UsageError(f"the prediction: {said}")
 

@@ -1,12 +1,12 @@
 """The project as DVC opens it: a git checkout that can be written to."""
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.core.errors import UsageError
+from bench.io.files import FULL
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -38,7 +38,7 @@ def opened(root: Path, task: str = "open the project", hint: str = "") -> Iterat
     except DvcException as error:
         raise UsageError(f"DVC can't {task}: {error}.{hint}") from error
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):  # told where every command's full disk is
+        if error.errno in FULL:  # told where every command's full disk is
             raise
         where = f" {error.filename}" if error.filename else ""
         raise UsageError(

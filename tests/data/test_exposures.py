@@ -3,6 +3,7 @@
 import math
 import time
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from PIL.TiffImagePlugin import IFDRational
 
 from bench.core.errors import UsageError
 from bench.data import exposures
-from bench.data.exposures import EV_FILE, TIME_FILE, from_exif, given, is_told, of_frames, parse
+from bench.data.exposures import EV_FILE, TIME_FILE, from_exif, given, is_told, of_frames
+from bench.io.camera import EXIF_FOLDER
 from tests.data import builders
 
 THREE = ("a.jpg", "b.jpg", "c.jpg")
@@ -22,6 +24,11 @@ HUGE = ("1e999999999", "1e-999999999", "9" * 5000, "1/" + "9" * 5000, "1e9999999
 def frames(folder, text, names=THREE, file=TIME_FILE, encoding="utf-8"):
     (folder / file).write_bytes(text if isinstance(text, bytes) else text.encode(encoding))
     return [folder / name for name in names]
+
+
+def parse(word):
+    """The value of an exposure on the command line; two, since a comma alone would part them."""
+    return given(f"{word};{word}", [Path("a.jpg"), Path("b.jpg")]).values[0]
 
 
 def lines(*values, names=THREE, gap=" "):
@@ -165,7 +172,7 @@ def test_decimal_commas_on_the_command_line_need_semicolons(tmp_path):
 
 def photo(path, **tags):
     exif = Image.Exif()
-    exif.get_ifd(exposures.EXIF_FOLDER).update({getattr(exposures, name): value for name, value in tags.items()})
+    exif.get_ifd(EXIF_FOLDER).update({getattr(exposures, name): value for name, value in tags.items()})
     Image.new("RGB", (8, 8)).save(path, exif=exif)
     return path
 
@@ -193,7 +200,7 @@ class TestApex:
 
     def test_an_iso_beyond_the_tags_range_stands_elsewhere(self, tmp_path):
         exif = Image.Exif()
-        exif.get_ifd(exposures.EXIF_FOLDER).update({exposures.TIME: 0.5, exposures.SPEED: 65535, 34866: 102400})
+        exif.get_ifd(EXIF_FOLDER).update({exposures.TIME: 0.5, exposures.SPEED: 65535, 34866: 102400})
         Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg", exif=exif)
         assert exposures.read_exif(tmp_path / "a.jpg").speed == 102400
 

@@ -169,7 +169,7 @@ REFUSED = {
         lambda x: 40 * x,
         "the truth goes up to 40.* exchanged[?]",
     ),
-    "zero": (np.zeros_like, None, "the prediction: every value is 0"),
+    "zero": (np.zeros_like, None, r"the prediction: every value is 0; .* add trusted=True\."),
     "zero truth": (None, np.zeros_like, "the truth is 0 everywhere"),
     "planes": (planar, planar, r"shape \(3, 40, 60\); .* transpose it by \(1, 2, 0\)"),
     "a batch": (lambda x: x[None], lambda x: x[None], "one image at a time"),

@@ -63,7 +63,7 @@ def run(params: Params, partial: bool = False, out: Path | None = None) -> None:
         _check_inputs(params, target)
     others, notes = submitted.read(scores)
     recorded = {} if target == params.reports else _recorded(params)
-    sizes = _json(path) if (path := layout.sizes(params)).exists() else recorded.get("sizes", {})
+    sizes = read_json(path) if (path := layout.sizes(params)).exists() else recorded.get("sizes", {})
     measured = Measured(params, collect(scores), _cards(params, recorded), others, sizes)
     papers = {paper.number: paper for paper in read_papers(params)}
     scenes = _prepared(params)
@@ -169,10 +169,6 @@ def _check_inputs(params: Params, target: Path) -> None:
         )
 
 
-def _json(path: Path) -> dict[str, Any]:
-    return read_json(path)
-
-
 def _recorded(params: Params) -> dict[str, Any]:
     """Read what the report that git tracks records of weights and sizes, which a fresh clone lacks."""
     return _provenance(params.reports / "tables")
@@ -181,7 +177,7 @@ def _recorded(params: Params) -> dict[str, Any]:
 def _provenance(folder: Path) -> dict[str, Any]:
     """Read provenance.json of a folder, {} without one; UsageError where its groups aren't objects of objects."""
     path = folder / provenance.NAME
-    content = _json(path) if path.exists() else {}
+    content = read_json(path) if path.exists() else {}
     for group in ("entries", "runs", "evaluations", "sizes"):
         found = content.get(group, {})
         if not isinstance(found, dict) or not all(isinstance(one, dict) for one in found.values()):
@@ -198,7 +194,7 @@ def _cards(params: Params, recorded: Mapping[str, Any]) -> dict[str, dict[str, A
         if card := recorded.get("evaluations", {}).get(key, {}).get("card"):
             known[entry.variant] = card
     return {
-        run: _json(path) if path.exists() else known[run]
+        run: read_json(path) if path.exists() else known[run]
         for run, path in cards.items()
         if path.exists() or run in known
     }
@@ -235,18 +231,20 @@ def _codebooks(params: Params, scenes: Mapping[str, Mapping[str, Sequence[str]]]
     networks = [path for name in wanted if (path := layout.inspection(params, name)).exists()]
     curves = {name: pd.read_csv(path) for name, path in _codebook_curves(params).items() if path.exists()}
     cards = {name: layout.codebook(params, name).with_suffix(".json") for name in params.codebook_runs}
-    known = {name: _json(path) for name, path in cards.items() if path.exists()}
+    known = {name: read_json(path) for name, path in cards.items() if path.exists()}
     trained = dict.fromkeys(codebook.trainset for codebook in params.codebook_runs.values())
     places = sorted({place(scene) for name in trained for scene in scenes[name].get("test", ())})
     none = "No codebook was inspected in this profile, so there is no table of its use and no Fig. 7."
     missing = [] if found else [none]
     missing += ["No network with a codebook was inspected in this profile."] if wanted and not networks else []
     inspected = [_inspected(path) for path in found]
-    return section(of_codebooks(params, known, places), inspected, [_json(path) for path in networks], curves, missing)
+    return section(
+        of_codebooks(params, known, places), inspected, [read_json(path) for path in networks], curves, missing
+    )
 
 
 def _inspected(path: Path) -> InspectedCodebook:
-    report = _json(path)
+    report = read_json(path)
     with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
         parts = {name: arrays[name] for name in ("histograms", "codes", "atlas")}
     return InspectedCodebook(str(report["codebook"]), str(report["segments"]), report=report, **parts)
@@ -347,13 +345,13 @@ def _evaluation(params: Params, scores: pd.DataFrame, key: str) -> dict[str, Any
     if folder.exists():
         made["predictions"] = digests.of_folder(folder)._asdict()
     if (path := layout.foreign_card(params, entry)).exists():
-        made["card"] = provenance.card(_json(path))
+        made["card"] = provenance.card(read_json(path))
     return made | _hashed(sensitivity=layout.sensitivity(params, key))
 
 
 def _trained(weights: Path, curve: Path) -> dict[str, Any]:
     card = weights.with_suffix(".json")
-    return _hashed(weights=weights, curve=curve) | ({"card": provenance.card(_json(card))} if card.exists() else {})
+    return _hashed(weights=weights, curve=curve) | ({"card": provenance.card(read_json(card))} if card.exists() else {})
 
 
 def _hashed(**paths: Path) -> dict[str, str]:

@@ -15,6 +15,7 @@ from bench.core.registry import methods
 from bench.core.runs import RULE
 from bench.data import exposures
 from bench.data.user_bracket import read_bracket
+from bench.io.camera import EXIF_FOLDER
 from bench.io.radiance import read_exr
 from bench.stages.own_files import merge
 from bench.stages.own_files.merge import MergeRequest, frames_of
@@ -54,7 +55,7 @@ def without_exif(folder, *frames):
 def with_exif(path, **tags):
     """Write a picture that states these EXIF values."""
     exif = Image.Exif()
-    exif.get_ifd(exposures.EXIF_FOLDER).update({getattr(exposures, name): value for name, value in tags.items()})
+    exif.get_ifd(EXIF_FOLDER).update({getattr(exposures, name): value for name, value in tags.items()})
     Image.new("RGB", (16, 16), (90, 90, 90)).save(path, exif=exif)
     return path
 

@@ -15,6 +15,7 @@ from bench.core.params import load
 from bench.core.registry import methods
 from bench.data import exposures
 from bench.data.user_bracket import read_bracket
+from bench.io.camera import EXIF_FOLDER
 from bench.io.radiance import read_exr
 from bench.stages.own_files import merge
 from bench.stages.own_files.merge import MergeRequest, frames_of
@@ -80,7 +81,7 @@ def test_a_frame_is_never_replaced_by_the_preview(bracket, ask, tmp_path, told):
     if told == "exif":
         exif = Image.Exif()
         exif[0x0112] = 1  # Pillow writes no PNG of the EXIF folder alone
-        exif.get_ifd(exposures.EXIF_FOLDER)[exposures.TIME] = 0.5
+        exif.get_ifd(EXIF_FOLDER)[exposures.TIME] = 0.5
         Image.open(preview).save(preview, exif=exif)
     else:
         name = preview.name if told == "by name" else preview.stem
