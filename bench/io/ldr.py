@@ -12,6 +12,7 @@ from bench.core.reading import need_regular, shown
 from bench.io.camera import HEIF_SUFFIXES, RAW_SUFFIXES, is_heif, need_reader, raw_exif, read_heif, register_heif
 from bench.io.decoding import first_bytes, need_room, quiet
 from bench.io.files import replacing
+from bench.io.png import stated_colours
 from bench.io.primaries import is_bt709, profile_name
 from bench.io.tiff import profile, read_opencv, read_tiff
 
@@ -30,6 +31,9 @@ TOO_MANY = "its header asks for more than 178 million pixels, Pillow's bound"
 
 ORIENTATION, EXIF_FOLDER = 0x0112, 0x8769
 """EXIF tags: how the camera was held, and the folder of what else it wrote."""
+
+COLOUR_SPACE, UNCALIBRATED, INTEROPERABILITY = 0xA001, 65535, 0xA005
+"""EXIF tag of the colour space, its value for other ones than sRGB, and the folder whose R03 means Adobe RGB (DCF)."""
 
 HELD: Mapping[int, str] = {
     1: "upright", 2: "mirrored", 3: "upside down", 4: "mirrored, upside down", 5: "mirrored, on its side",
@@ -84,9 +88,19 @@ def facts(path: Path) -> Facts:
         upright = is_heif(path) and register_heif()  # libheif turns pixels as the file says
         with quiet(), Image.open(need_regular(path)) as image:
             orientation = 1 if upright else int(image.getexif().get(ORIENTATION, 1))
-            return Facts(orientation, profile_name(image.info.get("icc_profile") or b""))
+            name = profile_name(image.info.get("icc_profile") or b"")
+            if image.format == "PNG":
+                name = stated_colours(path, name)
+            return Facts(orientation, name or _exif_colours(image.getexif()))
     except Exception:  # Pillow can't open every file that `read_frame` can, nor does every file hold sound tags
         return Facts(1, "")
+
+
+def _exif_colours(tags: Any) -> str:
+    """Return the name of the colours that EXIF states, as cameras write Adobe RGB without a profile; "" for sRGB."""
+    told = tags.get_ifd(EXIF_FOLDER)
+    space, index = told.get(COLOUR_SPACE), str(tags.get_ifd(INTEROPERABILITY).get(1, ""))
+    return "Adobe RGB (of EXIF)" if space == 2 or (space == UNCALIBRATED and index.startswith("R03")) else ""
 
 
 def exif(path: Path) -> dict[int, Any]:
@@ -208,7 +222,9 @@ def _read_pillow(path: Path, pixels: bool = True) -> tuple[str, NDArray[Any]]:
 
 def _damaged(path: Path, error: Exception) -> UsageError:
     kind, said = type(error).__name__, " ".join(str(error).split())
-    said = {"UnidentifiedImageError": "no JPEG or PNG", "DecompressionBombError": TOO_MANY}.get(kind, said)
+    if kind == "DecompressionBombError":
+        return UsageError(f"{shown(path)}: too large to be read: {TOO_MANY}. Write a smaller one.")
+    said = "no JPEG or PNG" if kind == "UnidentifiedImageError" else said
     return UsageError(f"{shown(path)}: damaged or cut short ({shown(said)}). Copy or download it again.")
 
 

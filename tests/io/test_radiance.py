@@ -250,13 +250,24 @@ def test_channels_of_several_types_are_read(tmp_path: Path, kinds: str) -> None:
     np.testing.assert_array_equal(read_exr(tmp_path / "a.exr"), pixels)
 
 
-def test_of_several_parts_the_first_with_colours_is_read(tmp_path: Path) -> None:
+def test_of_several_parts_the_one_with_colours_is_read(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).random((9, 11, 3), np.float32)
-    layered(
-        tmp_path / "a.exr", planes("Zf", pixels), {"N.x": pixels[..., 0].copy()}, planes("Rf Gf Bf Ah", pixels),
-        planes("Rf Gf Bf", pixels / 2),
-    )  # fmt: skip
+    layered(tmp_path / "a.exr", planes("Zf", pixels), {"N.x": pixels[..., 0].copy()}, planes("Rf Gf Bf Ah", pixels))
     np.testing.assert_array_equal(read_exr(tmp_path / "a.exr"), pixels)
+
+
+def test_of_several_pictures_in_one_exr_none_is_guessed(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).random((9, 11, 3), np.float32)
+    layered(tmp_path / "a.exr", planes("Rf Gf Bf", pixels), planes("Zf", pixels), planes("Rh Gh Bh Ah", pixels / 2))
+    with pytest.raises(UsageError, match=r"a\.exr: holds 2 pictures, parts 'part0', 'last'; expected .* of one"):
+        read_exr(tmp_path / "a.exr")
+
+
+@pytest.mark.parametrize(("kinds", "channel"), [("Rf Gu Bf", "G"), ("Rh Gf Bu", "B"), ("Ru Gu Bf", "R")])
+def test_a_channel_of_integers_is_named(tmp_path: Path, kinds: str, channel: str) -> None:
+    layered(tmp_path / "a.exr", planes(kinds, np.ones((8, 8, 3), np.float32)))
+    with pytest.raises(UsageError, match=rf"channel {channel} holds integers \(uint32\), which are no light"):
+        read_exr(tmp_path / "a.exr")
 
 
 def test_integers_and_other_layouts_of_exr_are_named(tmp_path: Path) -> None:
