@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,6 +120,35 @@ def exif(path: Path) -> dict[int, Any]:
             return {**tags, **tags.get_ifd(EXIF_FOLDER)}
     except Exception:  # what is wrong with the file is said where its pixels are read
         return {}
+
+
+def has_damaged_exif(path: Path) -> bool:
+    """Tell whether a frame's file holds EXIF data whose lists of tags can't be; false for what is no picture."""
+    from PIL import Image
+
+    try:
+        if is_heif(path):
+            register_heif()
+        with quiet(), Image.open(need_regular(path)) as image:
+            data = image.info.get("exif") or b""
+            return bool(data) and _is_damaged(data.removeprefix(b"Exif\0\0"))
+    except Exception:  # what is wrong with the file is said where its pixels are read
+        return False
+
+
+def _is_damaged(data: bytes) -> bool:
+    order: Literal["little", "big"] = "little" if data[:4] == b"II*\0" else "big"
+    place: int | None = int.from_bytes(data[4:8], order)
+    for _ in range(2):  # all tags, and the folder with what the camera did
+        if place is None:
+            return False
+        begin, count = place + 2, int.from_bytes(data[place : place + 2], order)
+        if data[:4] not in (b"II*\0", b"MM\0*") or place < 8 or begin + 12 * count > len(data):
+            return True
+        tags = [data[at : at + 12] for at in range(begin, begin + 12 * count, 12)]
+        folders = (tag for tag in tags if int.from_bytes(tag[:2], order) == EXIF_FOLDER)
+        place = next((int.from_bytes(tag[8:], order) for tag in folders), None)
+    return False
 
 
 def need_alike(paths: Sequence[Path], what: str) -> list[str]:
