@@ -245,7 +245,6 @@ class _Loader(_SAFE):  # type: ignore[misc]  # which of the two it is isn't know
             None, None, f"a value is {kind}; put it in quotes if text is meant", node.start_mark
         )
 
-
     def number(self, node: yaml.ScalarNode) -> int | float:
         said = ""
         if len(node.value) > LONGEST_NUMBER:

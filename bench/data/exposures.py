@@ -144,7 +144,8 @@ def from_exif(paths: Sequence[Path], option: str = "") -> Told:
         )
         ways = f"Give the times with {option} (such as 1/320,1/80,1/20), or write" if option else "Write"
         raise UsageError(
-            f"{said}. {ways} {'them' if option else 'the times'} to {TIME_FILE} beside the frames, a line '<name> <seconds>' for each."
+            f"{said}. {ways} {'them' if option else 'the times'} to {TIME_FILE} beside the frames, a line "
+            "'<name> <seconds>' for each."
         )
     known = [exposure for exposure in found if exposure is not None]
     notes, factors = [], [1.0] * len(known)

@@ -72,7 +72,8 @@ def _exr(path: Path) -> tuple[Radiance, Chromaticities | None]:
     if whole := [(name, plane.dtype) for name, plane in zip("RGB", planes, strict=True) if plane.dtype.kind != "f"]:
         which = "its channels hold" if len(whole) == 3 else f"channel {whole[0][0]} holds"
         raise UsageError(
-            f"{shown(path)}: {which} integers ({whole[0][1]}), which are no light; expected linear RGB as half or float."
+            f"{shown(path)}: {which} integers ({whole[0][1]}), which are no light; expected linear RGB as half or "
+            "float."
         )
     with np.errstate(all="ignore"):  # signalling NaN in half floats
         return np.stack(planes, axis=-1, dtype=np.float32), chromaticities
@@ -149,7 +150,12 @@ def _rgbe(path: Path) -> tuple[Radiance, Chromaticities | None]:
     end = re.search(rb"\n\r?\n", data)  # the empty line after the header; lines end with LF, or with CRLF
     header, separator, rest = (data[: end.start()], end[0], data[end.end() :]) if end else (data, b"", b"")
     line, end_of_line, _ = rest.partition(b"\n")
-    size = re.fullmatch(rb"-Y (\d{1,9}) \+X (\d{1,9})", line.strip())
+    size = re.fullmatch(rb"-Y (\d{1,18}) \+X (\d{1,18})", line.strip())
+    if not end and len(data) == HEADER:
+        raise UsageError(
+            f"{shown(path)}: its header doesn't end within {HEADER:,} bytes. Leave out what others don't need, or copy "
+            "the file again."
+        )
     if not (end and end_of_line and size):
         raise UsageError(
             f"{shown(path)}: no line '-Y <height> +X <width>' after the header; the file is damaged or rotated."

@@ -56,7 +56,8 @@ def from_tensor(image: Tensor, role: str = "image") -> Tensor:
         raise UsageError(f"the {role} is a meta tensor, without values; expected a plain tensor.")
     if image.is_nested or image.is_quantized or image.layout != torch.strided:
         raise UsageError(
-            f"the {role} is a sparse, nested or quantised tensor; expected a plain one: call to_dense() or dequantize()."
+            f"the {role} is a sparse, nested or quantised tensor; expected a plain one: call to_dense() or "
+            "dequantize()."
         )
     return image.detach()
 
@@ -110,8 +111,8 @@ def refuse_non_finite(tensor: Tensor, role: str, *, rounded: bool = False) -> Te
     if bad := int((~torch.isfinite(tensor)).sum()):
         if rounded:
             raise UsageError(
-                f"the {role} holds {bad} values beyond 3.4e38, which float32 can't hold; divide both images by the same "
-                "number."
+                f"the {role} holds {bad} values beyond 3.4e38, which float32 can't hold; divide both images by the "
+                "same number."
             )
         raise UsageError(f"the {role} holds {bad} values that are NaN or infinite; only finite images can be scored.")
     return tensor

@@ -178,7 +178,10 @@ def photo(path, **tags):
         ({}, "no exposure time is stored in the file"),
         ({"TIME": IFDRational(0, 1)}, r"the exposure time that is stored, 0/1, can't be right"),
         ({"TIME": IFDRational(1, 0)}, r"the exposure time that is stored, 1/0, can't be right"),
-        ({"APEX_TIME": IFDRational(2_000_000_000, 1)}, r"the shutter speed \(APEX\) that is stored, 2000000000/1, can't be right"),
+        (
+            {"APEX_TIME": IFDRational(2_000_000_000, 1)},
+            r"the shutter speed \(APEX\) that is stored, 2000000000/1, can't be right",
+        ),
     ],
 )
 def test_a_stored_time_that_cannot_be_is_told_with_its_frames(tmp_path, tags, said):
@@ -201,7 +204,11 @@ def test_damaged_exif_is_told(tmp_path, at, value):
 @pytest.mark.parametrize("file", [TIME_FILE, EV_FILE])
 def test_a_file_of_exposures_that_is_none_is_not_passed_over(tmp_path, file):
     photo(tmp_path / "a.jpg", TIME=0.5)
-    for make, kind in ((Path.mkdir, "a folder"), (os.mkfifo, "a named pipe"), (lambda p: p.symlink_to("/dev/zero"), "a device")):
+    for make, kind in (
+        (Path.mkdir, "a folder"),
+        (os.mkfifo, "a named pipe"),
+        (lambda p: p.symlink_to("/dev/zero"), "a device"),
+    ):
         path = tmp_path / file
         make(path)
         with pytest.raises(UsageError, match=f"{file}: this is {kind}; expected a file"):
@@ -211,7 +218,8 @@ def test_a_file_of_exposures_that_is_none_is_not_passed_over(tmp_path, file):
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("1\ninf\n2\n", 2), ("1\n2\n-\n", 3), ("nan\n1\n2\n", 1), ("\u2153\n1\n2\n", 1), ("Bulb\n1\n2\n", 1), ("--\n1\n2\n", 1),
+    [("1\ninf\n2\n", 2), ("1\n2\n-\n", 3), ("nan\n1\n2\n", 1), ("\u2153\n1\n2\n", 1), ("Bulb\n1\n2\n", 1),
+     ("--\n1\n2\n", 1),
      ("\u0661\n1\n2\n", 1), ("\u00bd s\n1\n2\n", 1)],
 )  # fmt: skip
 def test_the_line_that_is_no_number_is_shown_and_no_heading(tmp_path, text, number):

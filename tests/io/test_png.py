@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from bench.core.errors import UsageError
-from bench.io.ldr import facts, read_frame
+from bench.io.ldr import facts, need_alike, read_frame
 
 FRAME = np.random.default_rng(0).integers(0, 255, (6, 8, 3), np.uint8)
 
@@ -78,3 +78,11 @@ def test_a_png_that_is_too_large_is_not_called_damaged(tmp_path: Path) -> None:
     ) as e:
         read_frame(tmp_path / "a.png")
     assert "damaged" not in str(e.value)
+
+
+def test_a_bracket_of_two_colours_is_refused_and_one_of_other_colours_told(tmp_path: Path) -> None:
+    plain = png(tmp_path / "a.png")
+    linear = [png(tmp_path / f"{name}.png", (b"gAMA", numbers(100000))) for name in "bc"]
+    with pytest.raises(UsageError, match=r"the colour profile of a\.png is none, that of b\.png is of its chunks gAMA"):
+        need_alike([plain, *linear], "the bracket")
+    assert "gamma 1" in need_alike(linear, "the bracket")[0]

@@ -280,6 +280,17 @@ def test_integers_and_other_layouts_of_exr_are_named(tmp_path: Path) -> None:
         read_exr(tmp_path / "a.exr")
 
 
+def test_an_endless_header_and_a_huge_picture_are_told_so(tmp_path: Path) -> None:
+    begin = b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n"
+    for rest, said in (
+        (b"#" * 70_000, "doesn't end within 65,536 bytes"),
+        (b"\n-Y 10000000000 +X 3\n", "MB of memory"),
+    ):
+        (tmp_path / "a.hdr").write_bytes(begin + rest)
+        with pytest.raises(UsageError, match=said):
+            read_rgbe(tmp_path / "a.hdr")
+
+
 @pytest.mark.parametrize("name", ["deepscanline", "deeptile"])
 def test_deep_exr_is_named(tmp_path: Path, name: str) -> None:
     import OpenEXR
@@ -362,5 +373,5 @@ def test_a_header_without_end_is_not_searched_for_ever(tmp_path: Path) -> None:
     with (tmp_path / "a.hdr").open("wb") as file:
         file.write(b"#?RADIANCE\n")
         file.truncate(1 << 34)
-    with pytest.raises(UsageError, match="no line '-Y <height>"):
+    with pytest.raises(UsageError, match="its header doesn't end within 65,536 bytes"):
         read_rgbe(tmp_path / "a.hdr")

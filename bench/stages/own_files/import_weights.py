@@ -36,6 +36,10 @@ AVERAGED = re.compile(r"(?<![a-z])ema(?![a-z])", re.IGNORECASE)
 """In the names of what holds the running averages of weights (`params_ema`), with which authors predict."""
 
 
+Fitting = tuple[checkpoints.Reading, Mapping[str, torch.Tensor]]
+"""A way to understand a file that fits the network, and the values that the network then has."""
+
+
 def run(params: Params, method: str, file: Path, preset: str = "published", name: str = "") -> None:
     """Write weights/<name>.safetensors and its card, and print what to put into the parameter file.
 
@@ -71,7 +75,7 @@ def _fill(card: MethodCard, network: nn.Module, file: Path) -> Mapping[str, Any]
         card.load_published(network, state)
         return state
     tried: list[tuple[str, Misnamed]] = []
-    fitting: list[tuple[checkpoints.Reading, Mapping[str, torch.Tensor]]] = []  # and the network's values
+    fitting: list[Fitting] = []
     try:
         for reading in islice(checkpoints.readings(file), MOST):
             try:
@@ -100,7 +104,7 @@ def _fill(card: MethodCard, network: nn.Module, file: Path) -> Mapping[str, Any]
     raise UsageError(f"{nearest}{f' Tried: {ways}.' if len(tried) > 1 else ''}") from nearest
 
 
-def _chosen(file: Path, fitting: Sequence[tuple[checkpoints.Reading, Mapping[str, torch.Tensor]]]) -> Any:
+def _chosen(file: Path, fitting: Sequence[Fitting]) -> Fitting:
     """Return which of several different weights in a file is meant, and say so; UsageError if nobody knows."""
     averaged = [one for one in fitting if AVERAGED.search(one[0].how)]
     hows = [reading.how or "as it stands" for reading, _ in fitting]
