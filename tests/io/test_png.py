@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from bench.core.errors import UsageError
-from bench.io.ldr import facts, need_alike, read_frame
+from bench.data.user_bracket import read_bracket
+from bench.io.ldr import facts, read_frame
 
 FRAME = np.random.default_rng(0).integers(0, 255, (6, 8, 3), np.uint8)
 
@@ -84,5 +85,5 @@ def test_a_bracket_of_two_colours_is_refused_and_one_of_other_colours_told(tmp_p
     plain = png(tmp_path / "a.png")
     linear = [png(tmp_path / f"{name}.png", (b"gAMA", numbers(100000))) for name in "bc"]
     with pytest.raises(UsageError, match=r"the colour profile of a\.png is none, that of b\.png is of its chunks gAMA"):
-        need_alike([plain, *linear], "the bracket")
-    assert "gamma 1" in need_alike(linear, "the bracket")[0]
+        read_bracket("the bracket", [plain, *linear], [1, 2, 4], upright=True)
+    assert "gamma 1" in read_bracket("the bracket", linear, [1, 4], upright=True).metadata["notes"][0]

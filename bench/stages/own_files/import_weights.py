@@ -96,8 +96,8 @@ def _fill(card: MethodCard, network: nn.Module, file: Path) -> Mapping[str, Any]
     except UsageError as error:
         raise UsageError(f"{card.label}: {error}") from error
     if fitting:
-        reading, values = _chosen(file, fitting)
-        network.load_state_dict(values)
+        reading, meant = _chosen(file, fitting)
+        network.load_state_dict(meant)
         return reading.state
     nearest = min((error for _, error in tried), key=lambda error: error.wrong)  # there is one way at least
     ways = "; ".join(how for how, _ in tried[:5]) + (" and more" if len(tried) > 5 else "")
