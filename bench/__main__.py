@@ -49,7 +49,7 @@ app.add_typer(new.app, name="new")
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"bench {__version__}")
+        print(f"bench {__version__}")
         raise typer.Exit
 
 

@@ -82,7 +82,7 @@ def show_list(
             raise unknown_name("list", what, LISTS)
         collect, columns = LISTS[what]
         rows = collect(settings)
-        typer.echo(json.dumps(rows, indent=2, default=str) if as_json else table(rows, columns))
+        print(json.dumps(rows, indent=2, default=str) if as_json else table(rows, columns))
 
 
 def table(rows: Rows, columns: Iterable[str]) -> str:
@@ -122,7 +122,7 @@ def protocol_show(name: str) -> None:
     with workplace():
         from bench.core.registry import protocols
 
-        typer.echo(protocols[name].describe())
+        print(protocols[name].describe())
 
 
 @protocol.command("diff")
@@ -139,7 +139,7 @@ def protocol_diff(first: str, second: str) -> None:
         left, right = (rule.id for rule in rules)
         keys = [key for key in {**one, **two} if one.get(key) != two.get(key)]
         rows = [{"setting": key, left: one.get(key), right: two.get(key)} for key in keys]
-        typer.echo(table(rows, ("setting", left, right)) if rows else "no setting differs")
+        print(table(rows, ("setting", left, right)) if rows else "no setting differs")
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:

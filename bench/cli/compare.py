@@ -110,9 +110,9 @@ def bands(
         section = as_yaml(derive(side, least=not as_seen), f"{scores} --as-seen" if as_seen else scores)
         if write:
             _write_bands(settings.params_file, section)
-            typer.echo(f"{settings.params_file}: regression is now that of {scores}")
+            print(f"{settings.params_file}: regression is now that of {scores}")
         else:
-            typer.echo(section, nl=False)
+            print(section, end="")
 
 
 def _write_bands(file: Path, section: str) -> None:
@@ -156,7 +156,7 @@ def frozen(
         progress.quiet = settings.quiet
         if renew or accept:
             quietly(settings, drift.renew if renew else drift.accept)
-            typer.echo(f"{drift.FROZEN.relative_to(ROOT)} renewed; look at its difference with git before committing")
+            print(f"{drift.FROZEN.relative_to(ROOT)} renewed; look at its difference with git before committing")
             return
         _show(drift.check(), everything, here / md if md else None, as_json)
 
@@ -164,7 +164,7 @@ def frozen(
 def _show(found: "Comparison", everything: bool, md: Path | None, as_json: bool) -> None:
     from bench.regression import listing
 
-    typer.echo(listing.as_json(found) if as_json else listing.text(found, everything))
+    print(listing.as_json(found) if as_json else listing.text(found, everything))
     if md:
         _write(md, listing.markdown(found, everything))
     if found.failed:

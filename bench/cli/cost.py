@@ -47,7 +47,7 @@ def estimate(
         from bench.stages.cost.estimate import run
 
         result = run(params, gpu)
-        typer.echo(json.dumps(result.as_json(), indent=2) if as_json else "\n".join(_page(result)))
+        print(json.dumps(result.as_json(), indent=2) if as_json else "\n".join(_page(result)))
 
 
 @app.command()
@@ -75,7 +75,7 @@ def step(
         params = _load(context, profile)
         from bench.stages.cost.step import run as measure
 
-        typer.echo(measure(params, run, batch=batch, size=size, keep=keep))
+        print(measure(params, run, batch=batch, size=size, keep=keep))
 
 
 @app.command()
@@ -91,8 +91,8 @@ def trainings(context: typer.Context, profile: Profile = None) -> None:
         from bench.stages.cost.trainings import run
 
         rows, seconds, devices = run(params)
-        typer.echo(table(rows, rows[0]))
-        typer.echo(f"\nall: {seconds:.1f} s\ndevice: {', '.join(devices)}")
+        print(table(rows, rows[0]))
+        print(f"\nall: {seconds:.1f} s\ndevice: {', '.join(devices)}")
 
 
 @app.command()
@@ -133,13 +133,13 @@ def predictions(
             params, names or (), preset, sizes=sizes, repeat=repeat, device=device, minutes=minutes, force=force
         )
         if as_json:
-            typer.echo(json.dumps([row._asdict() for row in found.rows], indent=2))
+            print(json.dumps([row._asdict() for row in found.rows], indent=2))
             return
-        typer.echo(to_markdown(laid_out(params, found.rows)))
+        print(to_markdown(laid_out(params, found.rows)))
         for path in (*(found.file.with_suffix(end) for end in (".json", ".csv", ".md")), *found.figures):
-            typer.echo(path)
+            print(path)
         if not found.figures:
-            typer.echo("no figure: it needs two variants of the profile, both timed (--preset profile) and scored")
+            print("no figure: it needs two variants of the profile, both timed (--preset profile) and scored")
 
 
 def _load(context: typer.Context, profile: str | None) -> "Params":

@@ -77,4 +77,4 @@ def report(
     with workplace():
         params = settings.load()
         stage = importlib.import_module("bench.stages.tools.data_report")
-        quietly(settings, lambda: typer.echo(f"Page: {stage.run(params, dataset, page, limit)}"))
+        quietly(settings, lambda: print(f"Page: {stage.run(params, dataset, page, limit)}"))

@@ -53,7 +53,7 @@ def doctor(
     with workplace():
         findings = []
         for finding in examine(settings, stale):
-            typer.echo(f"{finding.state:<5} {finding.subject:<11} {finding.detail}")
+            print(f"{finding.state:<5} {finding.subject:<11} {finding.detail}")
             findings.append(finding)
     if any(finding.state == "fail" for finding in findings):
         raise typer.Exit(1)

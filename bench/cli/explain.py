@@ -58,7 +58,7 @@ def explain(
 
         names = ScoreNames(method or "", metric or "", scene, dataset, table)
         meant = _find(settings, here, address, names)
-        typer.echo(_answer(meant, only_value=value, check=check, as_json=as_json))
+        print(_answer(meant, only_value=value, check=check, as_json=as_json))
 
 
 def _answer(meant: "tuple[Evidence, Number | None, Path]", *, only_value: bool, check: bool, as_json: bool) -> str:

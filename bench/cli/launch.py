@@ -82,7 +82,7 @@ def launch(
         if dry_run:
             written.need_fresh(params)
         elif written.write(params):
-            typer.echo(f"{written.path(params)} is written anew")
+            print(f"{written.path(params)} is written anew")
 
         processes = gpus_per_job or 1
         places = _slots(on, gpus_per_job, jobs, params.threads)
@@ -90,7 +90,7 @@ def launch(
         base = plan.LaunchOptions(ROOT, file, params.profile, tuple(stages or ()), on.value, places)
         options = replace(base, processes=processes, needs=needs, retries=retries, pull=pull, push=push, clones=clones)
         if dry_run:
-            typer.echo("\n".join(plan.plan(options).lines()))
+            print("\n".join(plan.plan(options).lines()))
         else:
             quietly(settings, lambda: head.launch(options))
 

@@ -112,7 +112,7 @@ def profile(name: str) -> None:
         file.write_text(PROFILE.format(name=name, file=file), encoding="utf-8")
         (folder / "dvc.yaml").symlink_to(os.path.relpath("dvc.yaml", folder))
         plan.write(load(file))
-    typer.echo(f"{file} is written; run it with: dvc repro {folder / 'dvc.yaml'}")
+    print(f"{file} is written; run it with: dvc repro {folder / 'dvc.yaml'}")
 
 
 @app.command()
@@ -138,8 +138,8 @@ def method(
         words = name.split("-")
         names = {"name": name, "label": " ".join(words).capitalize(), "cls": "".join(w.capitalize() for w in words)}
         file.write_text((PLAIN if plain else LEARNED).format(**names, year=date.today().year), encoding="utf-8")
-    typer.echo(f"{file} is written. To see it in Table 1, put into a parameter file that has `train` and `evaluate`:")
-    typer.echo(f'variants:\n  {name}: {{method: {name}}}\nand {name} among the rows of tables: "1".')
+    print(f"{file} is written. To see it in Table 1, put into a parameter file that has `train` and `evaluate`:")
+    print(f'variants:\n  {name}: {{method: {name}}}\nand {name} among the rows of tables: "1".')
 
 
 def _check_name(name: str) -> None:

@@ -75,12 +75,12 @@ def score(
         for line in scorecard.complaints(result):
             print(line, file=sys.stderr)
         if as_json:
-            typer.echo(scorecard.as_json(result))
+            print(scorecard.as_json(result))
         elif result.rows:
-            typer.echo(scorecard.text(result))
+            print(scorecard.text(result))
             for what, path in {"scores": request.out, "maps": request.maps}.items():
                 if path is not None:
-                    typer.echo(f"{what}: {path}")
+                    print(f"{what}: {path}")
         if not result.rows:
             raise UsageError(f"nothing in {request.folder} could be scored.")
         if request.submit and result.kept is None:

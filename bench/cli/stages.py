@@ -55,7 +55,7 @@ def execute(
         if dry:
             from bench.cli.dry_run import listing
 
-            typer.echo("\n".join(listing(settings.params_file, verb, name)))
+            print("\n".join(listing(settings.params_file, verb, name)))
         else:
             run = getattr(importlib.import_module(f"bench.stages.{stage}"), function)
             quietly(settings, lambda: run(params, *([] if name is None else [name]), **options))

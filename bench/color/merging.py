@@ -52,10 +52,14 @@ def triangle(reference: Array) -> Array:
     return np.stack([np.maximum(slope, 0), 1 - np.abs(slope), np.maximum(-slope, 0)])
 
 
+class NotThree(UsageError):
+    """A bracket has another number of frames than the three that a method takes."""
+
+
 def require_three(scene: Scene, method: str) -> None:
-    """Refuse brackets of other than three frames, which is what the triangle weights are for; UsageError."""
+    """Refuse brackets of other than three frames, which is what the triangle weights are for; NotThree."""
     if len(scene.frames) != 3:
-        raise UsageError(f"scene {scene.id!r} has {len(scene.frames)} frames; {method} needs three.")
+        raise NotThree(f"scene {scene.id!r} has {len(scene.frames)} frames; {method} needs three.")
 
 
 def triangle_merge(scene: Scene) -> Radiance:

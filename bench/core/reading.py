@@ -33,6 +33,9 @@ DEPTH = 50
 NODES = 1_000_000
 """Values of a YAML text with every alias written out. Nine lists of nine aliases each would be 10^9."""
 
+LONGEST_NUMBER = 1000
+"""Digits of a number in a YAML text; a float has at most some three hundred before its point."""
+
 LONGEST_NAME = 100
 """Characters. A file's temporary name adds some thirty, a scene's prediction its own; file systems allow 255 bytes."""
 
@@ -138,7 +141,8 @@ def read_json(path: str | PathLike[str], at_most: int = TEXT_LIMIT) -> dict[str,
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:  # ValueError: also an integer of 5000 digits
-        reason = "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
+        reason = "nested too deeply" if isinstance(error, RecursionError) else "a number has thousands of digits"
+        reason = " ".join(str(error).split()) if isinstance(error, json.JSONDecodeError) else reason
         raise UsageError(f"{shown(path)}: not valid JSON ({reason}).") from error
     if not isinstance(content, dict):
         raise UsageError(f"{shown(path)}: expected a JSON object {{...}}, got {_what(content)}.")
@@ -265,7 +269,21 @@ class _Loader(_SAFE):  # type: ignore[misc]  # which of the two it is isn't know
             None, None, f"a value is {kind}; put it in quotes if text is meant", node.start_mark
         )
 
+    def number(self, node: yaml.ScalarNode) -> int | float:
+        said = ""
+        if len(node.value) > LONGEST_NUMBER:
+            said = f"a number has {len(node.value):,} digits, more than the {LONGEST_NUMBER:,} that are read"
+        elif ":" in node.value:  # YAML 1.1 counts in sixties, 1.2 doesn't
+            said = f"a value is {shown(node.value)}, base 60 to some programs; put it in quotes if text is meant"
+        if said:
+            raise yaml.constructor.ConstructorError(None, None, said, node.start_mark)
+        whole = node.tag.endswith(":int")
+        found: int | float = self.construct_yaml_int(node) if whole else self.construct_yaml_float(node)
+        return found
 
+
+for _tag in ("int", "float"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _Loader.number)
 for _tag in ("timestamp", "binary", "set", "omap", "pairs"):
     _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _Loader.refused)
 

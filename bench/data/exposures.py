@@ -1,6 +1,7 @@
 """Exposures of anyone's frames: from EXIF, from a text file beside them, or as given on the command line."""
 
 import math
+import os
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 
 from bench.core.errors import UsageError
 from bench.core.reading import lines, positive_number, read_note, shown
-from bench.io.ldr import exif
+from bench.io.ldr import exif, has_damaged_exif
 
 EV_FILE, TIME_FILE = "exposure.txt", "exposure_times.txt"
 """EVs as in the public sets, or seconds (`1/320`): a number for each frame, or lines of `<name> <value>`."""
@@ -50,6 +51,12 @@ GAP = re.compile(r" (?:->|=>|\u2192) | ?[ ,;:=|] ?")
 
 SPLITS = (r" ?; ?", r" ?, ", r" (?=[-+.,\d])", r"[ ,;]+")
 """What stands between the values of one line, the surest first: a comma within a value may be a decimal one."""
+
+NO_NUMBERS = re.compile(
+    r"[-+]?(nan|inf|infinity|infinite|null|none|n/?a|unknown|auto|automatic|bulb|zero|one|two|three|half) ?(ev|s|sec)?",
+    re.IGNORECASE,
+)
+"""What people and programs write in place of a number: such a first line is no heading."""
 
 COMMENT = re.compile(r" (#|//).*$")
 """A comment behind a value."""
@@ -101,7 +108,7 @@ def of_frames(paths: Sequence[Path], option: str = "") -> Told:
     """
     for name, unit in ((EV_FILE, "ev"), (TIME_FILE, "s")):
         path = paths[0].parent / name
-        if path.is_file():
+        if os.path.lexists(path):  # what is no regular file is refused where it is read
             return _from_file(path, paths, unit)
     return from_exif(paths, option)
 
@@ -121,10 +128,15 @@ def from_exif(paths: Sequence[Path], option: str = "") -> Told:
     found = [read_exif(path) for path in paths]
     lacking = [path for path, exposure in zip(paths, found, strict=True) if exposure is None]
     if lacking:
+        reasons = [_reason(path) for path in lacking]
+        said = "; ".join(
+            f"{_names([path for path, of in zip(lacking, reasons, strict=True) if of == reason])}: {reason}"
+            for reason in dict.fromkeys(reasons)
+        )
         ways = f"Give the times with {option} (such as 1/320,1/80,1/20), or write" if option else "Write"
         raise UsageError(
-            f"{_names(lacking)}: no exposure time is stored in the file. {ways} {'them' if option else 'the times'} to "
-            f"{TIME_FILE} beside the frames, a line '<name> <seconds>' for each."
+            f"{said}. {ways} {'them' if option else 'the times'} to {TIME_FILE} beside the frames, a line "
+            "'<name> <seconds>' for each."
         )
     known = [exposure for exposure in found if exposure is not None]
     notes, factors = [], [1.0] * len(known)
@@ -152,6 +164,20 @@ def read_exif(path: Path) -> Exposure | None:
     isos = (_within(tags.get(tag), *ISOS) for tag in SPEEDS)
     speed = next((iso for iso in isos if iso is not None and iso != 65535), None)
     return None if time is None else Exposure(time, aperture, speed)
+
+
+def _reason(path: Path) -> str:
+    """Tell why a file has no exposure time."""
+    tags = exif(path)
+    for tag, name in ((TIME, "exposure time"), (APEX_TIME, "shutter speed (APEX)")):
+        if (value := tags.get(tag)) is not None:
+            return f"the {name} that is stored, {_ratio(value)}, can't be right"
+    return "the EXIF data is damaged" if has_damaged_exif(path) else "no exposure time is stored in the file"
+
+
+def _ratio(value: Any) -> str:
+    above, below = getattr(value, "numerator", None), getattr(value, "denominator", None)
+    return shown(f"{above}/{below}" if isinstance(above, int) and isinstance(below, int) else value)
 
 
 def _number(value: Any) -> float | None:
@@ -264,8 +290,8 @@ def _values(line: str, count: int) -> list[str]:
 def _from_file(path: Path, frames: Sequence[Path], unit: str) -> Told:
     """Read values alone, in the order of the frames, or lines of a frame's name and its value."""
     held = _lines(path)
-    if held and not re.search(r"\d", held[0][1]) and not _mentioned(held[0][1], frames):
-        held = held[1:]  # a heading
+    heading = held[0] if held and _is_heading(held[0][1]) and not _mentioned(held[0][1], frames) else None
+    held = held[1:] if heading else held
     alone = [_values(line, len(frames) if len(held) == 1 else 1) for _, line in held]
     if all(alone) and (len(held) == 1 or all(len(found) == 1 for found in alone)):
         words = [word for found in alone for word in found]
@@ -274,10 +300,13 @@ def _from_file(path: Path, frames: Sequence[Path], unit: str) -> Told:
             return _told(path, numbers, words, unit)
     by_frame, unread = _by_name(path, held, frames)
     if all(alone) and not by_frame:
+        taken = f" Line {heading[0]}, {shown(repr(heading[1][:120]))}, is taken for a heading." if heading else ""
         raise UsageError(
             f"{shown(path)}: holds {sum(map(len, alone))} value(s) for {len(frames)} frames ({_names(frames)}); "
-            "expected one for each, or lines '<name> <value>'."
+            f"expected one for each, or lines '<name> <value>'.{taken}"
         )
+    if not by_frame and any(alone):  # values alone are meant
+        unread = [line for line, found in zip(held, alone, strict=True) if not found]
     lacking = [frame for frame in frames if frame not in by_frame]
     unread += [(number, line) for number, line in held if _mentioned(line, lacking)]
     if unread:
@@ -291,6 +320,12 @@ def _from_file(path: Path, frames: Sequence[Path], unit: str) -> Told:
         raise UsageError(f"{shown(path)}: no line for {_names(lacking)}; expected '<name> <value>' for each frame.")
     told = [by_frame[frame] for frame in frames]
     return _told(path, [number for number, _ in told], [word for _, word in told], unit)
+
+
+def _is_heading(line: str) -> bool:
+    """Tell whether a line has letters and nothing like a number, in any script, nor what stands in place of one."""
+    kinds = {unicodedata.category(letter)[0] for letter in line}
+    return "L" in kinds and "N" not in kinds and not NO_NUMBERS.fullmatch(line)
 
 
 def _by_name(

@@ -10,6 +10,8 @@ from bench.core.reading import shown
 from bench.core.scene import Array
 from bench.io.decoding import first_bytes, quiet
 
+MAGIC = b"\x93NUMPY"
+
 ZIP = b"PK\x03\x04"
 """What an archive of arrays (.npz) begins with."""
 
@@ -24,6 +26,16 @@ def read_array(path: Path) -> Array:
     try:
         with quiet():
             return np.lib.format.open_memmap(path, mode="r")
-    except Exception as error:  # NumPy raises half a dozen kinds for damaged headers
-        reason = shown(" ".join(str(error).split()) or type(error).__name__)
-        raise UsageError(f"{shown(path)} isn't a readable .npy file of numbers: {reason}.") from error
+    except Exception as error:  # NumPy raises half a dozen kinds for damaged headers, with hints for programmers
+        raise UsageError(f"{shown(path)} isn't a readable .npy file of numbers: {_reason(path, error)}.") from error
+
+
+def _reason(path: Path, error: Exception) -> str:
+    start = first_bytes(path, len(MAGIC))
+    if start != MAGIC:
+        return "its first bytes are another format's" if start else "it is empty"
+    if isinstance(error, OSError):
+        return f"it can't be read ({error.strerror or 'an error of the disk'})"
+    if "object" in str(error).lower():
+        return "it holds Python objects, which are never opened here; expected numbers"
+    return "its header is damaged, or it is cut short; save it again with numpy.save"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from bench.core.reading import need_regular, shown
 from bench.io.camera import HEIF_SUFFIXES, RAW_SUFFIXES, is_heif, need_reader, raw_exif, read_heif, register_heif
 from bench.io.decoding import first_bytes, need_room, quiet
 from bench.io.files import replacing
+from bench.io.png import stated_colours
 from bench.io.primaries import is_bt709, profile_name
 from bench.io.tiff import profile, read_opencv, read_tiff
 
@@ -30,6 +31,9 @@ TOO_MANY = "its header asks for more than 178 million pixels, Pillow's bound"
 
 ORIENTATION, EXIF_FOLDER = 0x0112, 0x8769
 """EXIF tags: how the camera was held, and the folder of what else it wrote."""
+
+COLOUR_SPACE, UNCALIBRATED, INTEROPERABILITY = 0xA001, 65535, 0xA005
+"""EXIF tag of the colour space, its value for other ones than sRGB, and the folder whose R03 means Adobe RGB (DCF)."""
 
 HELD: Mapping[int, str] = {
     1: "upright", 2: "mirrored", 3: "upside down", 4: "mirrored, upside down", 5: "mirrored, on its side",
@@ -84,9 +88,19 @@ def facts(path: Path) -> Facts:
         upright = is_heif(path) and register_heif()  # libheif turns pixels as the file says
         with quiet(), Image.open(need_regular(path)) as image:
             orientation = 1 if upright else int(image.getexif().get(ORIENTATION, 1))
-            return Facts(orientation, profile_name(image.info.get("icc_profile") or b""))
+            name = profile_name(image.info.get("icc_profile") or b"")
+            if image.format == "PNG":
+                name = stated_colours(path, name)
+            return Facts(orientation, name or _exif_colours(image.getexif()))
     except Exception:  # Pillow can't open every file that `read_frame` can, nor does every file hold sound tags
         return Facts(1, "")
+
+
+def _exif_colours(tags: Any) -> str:
+    """Return the name of the colours that EXIF states, as cameras write Adobe RGB without a profile; "" for sRGB."""
+    told = tags.get_ifd(EXIF_FOLDER)
+    space, index = told.get(COLOUR_SPACE), str(tags.get_ifd(INTEROPERABILITY).get(1, ""))
+    return "Adobe RGB (of EXIF)" if space == 2 or (space == UNCALIBRATED and index.startswith("R03")) else ""
 
 
 def exif(path: Path) -> dict[int, Any]:
@@ -106,6 +120,35 @@ def exif(path: Path) -> dict[int, Any]:
             return {**tags, **tags.get_ifd(EXIF_FOLDER)}
     except Exception:  # what is wrong with the file is said where its pixels are read
         return {}
+
+
+def has_damaged_exif(path: Path) -> bool:
+    """Tell whether a frame's file holds EXIF data whose lists of tags can't be; false for what is no picture."""
+    from PIL import Image
+
+    try:
+        if is_heif(path):
+            register_heif()
+        with quiet(), Image.open(need_regular(path)) as image:
+            data = image.info.get("exif") or b""
+            return bool(data) and _is_damaged(data.removeprefix(b"Exif\0\0"))
+    except Exception:  # what is wrong with the file is said where its pixels are read
+        return False
+
+
+def _is_damaged(data: bytes) -> bool:
+    order: Literal["little", "big"] = "little" if data[:4] == b"II*\0" else "big"
+    place: int | None = int.from_bytes(data[4:8], order)
+    for _ in range(2):  # all tags, and the folder with what the camera did
+        if place is None:
+            return False
+        begin, count = place + 2, int.from_bytes(data[place : place + 2], order)
+        if data[:4] not in (b"II*\0", b"MM\0*") or place < 8 or begin + 12 * count > len(data):
+            return True
+        tags = [data[at : at + 12] for at in range(begin, begin + 12 * count, 12)]
+        folders = (tag for tag in tags if int.from_bytes(tag[:2], order) == EXIF_FOLDER)
+        place = next((int.from_bytes(tag[8:], order) for tag in folders), None)
+    return False
 
 
 def need_alike(paths: Sequence[Path], what: str) -> list[str]:
@@ -208,7 +251,9 @@ def _read_pillow(path: Path, pixels: bool = True) -> tuple[str, NDArray[Any]]:
 
 def _damaged(path: Path, error: Exception) -> UsageError:
     kind, said = type(error).__name__, " ".join(str(error).split())
-    said = {"UnidentifiedImageError": "no JPEG or PNG", "DecompressionBombError": TOO_MANY}.get(kind, said)
+    if kind == "DecompressionBombError":
+        return UsageError(f"{shown(path)}: too large to be read: {TOO_MANY}. Write a smaller one.")
+    said = "no JPEG or PNG" if kind == "UnidentifiedImageError" else said
     return UsageError(f"{shown(path)}: damaged or cut short ({shown(said)}). Copy or download it again.")
 
 

@@ -33,10 +33,10 @@ Chromaticities = tuple[float, ...]
 def read_exr(path: Path) -> Radiance:
     """Read R, G and B of an OpenEXR file: (H, W, 3) float32, values as stored (NaN and inf included).
 
-    Half, float, mixtures of them and any compression are read; of several parts the first that has R, G and B is taken.
+    Half, float, mixtures of them and any compression are read; of several parts the one that has R, G and B is taken.
     Other channels are dropped, and other primaries than BT.709 stay (`read_radiance` converts them). UsageError if the
-    file is missing, isn't OpenEXR, is deep, damaged, too large, of integers or has no R, G and B; nothing else is
-    printed then.
+    file is missing, isn't OpenEXR, is deep, damaged, too large, of integers or has no R, G and B, or several; nothing
+    else is printed then.
     """
     return _exr(path)[0]
 
@@ -69,17 +69,18 @@ def _exr(path: Path) -> tuple[Radiance, Chromaticities | None]:
         ) from error
     if len({plane.shape for plane in planes}) > 1 or any(plane.ndim != 2 for plane in planes):
         raise UsageError(f"{shown(path)}: R, G and B differ in size (subsampled); write them at one size.")
-    if any(plane.dtype.kind != "f" for plane in planes):
+    if whole := [(name, plane.dtype) for name, plane in zip("RGB", planes, strict=True) if plane.dtype.kind != "f"]:
+        which = "its channels hold" if len(whole) == 3 else f"channel {whole[0][0]} holds"
         raise UsageError(
-            f"{shown(path)}: its channels hold integers ({planes[0].dtype}), which are no light; expected linear RGB "
-            "as half or float."
+            f"{shown(path)}: {which} integers ({whole[0][1]}), which are no light; expected linear RGB as half or "
+            "float."
         )
     with np.errstate(all="ignore"):  # signalling NaN in half floats
         return np.stack(planes, axis=-1, dtype=np.float32), chromaticities
 
 
 def _coloured(path: Path, headers: list[dict[str, Any]]) -> int:
-    """Return the first part that has R, G and B; UsageError if none has, one is deep, or all ask for too much."""
+    """Return the part that has R, G and B; UsageError if none or several have, one is deep, or all ask for too much."""
     import OpenEXR
 
     if any(header["type"] in (OpenEXR.deepscanline, OpenEXR.deeptile) for header in headers):
@@ -94,9 +95,15 @@ def _coloured(path: Path, headers: list[dict[str, Any]]) -> int:
         tile = header.get("tiles")  # one is decoded whole, however small the picture
         size += 4 * len(those) * max(area, int(tile.xSize) * int(tile.ySize) if tile else 0)
     need_room(path, size)
-    for index, those in enumerate(names):
-        if {"R", "G", "B"} <= set(those):
-            return index
+    coloured = [index for index, those in enumerate(names) if {"R", "G", "B"} <= set(those)]
+    if len(coloured) > 1:
+        called = ", ".join(repr(str(headers[index].get("name", index))) for index in coloured)
+        raise UsageError(
+            f"{shown(path)}: holds {len(coloured)} pictures, parts {shown(called)}; expected an OpenEXR file of one. "
+            "Write the one that is meant alone."
+        )
+    if coloured:
+        return coloured[0]
     found = sorted({name for those in names for name in those})
     listed = shown(", ".join(found[:12])) + (f" and {len(found) - 12} more" if len(found) > 12 else "")
     raise UsageError(f"{shown(path)}: channels are {listed}; expected R, G and B.")
@@ -143,7 +150,12 @@ def _rgbe(path: Path) -> tuple[Radiance, Chromaticities | None]:
     end = re.search(rb"\n\r?\n", data)  # the empty line after the header; lines end with LF, or with CRLF
     header, separator, rest = (data[: end.start()], end[0], data[end.end() :]) if end else (data, b"", b"")
     line, end_of_line, _ = rest.partition(b"\n")
-    size = re.fullmatch(rb"-Y (\d{1,9}) \+X (\d{1,9})", line.strip())
+    size = re.fullmatch(rb"-Y (\d{1,18}) \+X (\d{1,18})", line.strip())
+    if not end and len(data) == HEADER:
+        raise UsageError(
+            f"{shown(path)}: its header doesn't end within {HEADER:,} bytes. Leave out what others don't need, or copy "
+            "the file again."
+        )
     if not (end and end_of_line and size):
         raise UsageError(
             f"{shown(path)}: no line '-Y <height> +X <width>' after the header; the file is damaged or rotated."

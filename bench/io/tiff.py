@@ -71,6 +71,11 @@ def read_tiff(path: Path, kinds: str, expected: str, packed: bool = False) -> Ar
     except UsageError:
         raise
     except Exception as error:  # tifffile and OpenCV raise a dozen kinds for damaged files
+        if "is not a valid SAMPLEFORMAT" in str(error.__context__):  # how tifffile says that there are several
+            raise UsageError(
+                f"{shown(path)}: its channels have different sample formats, such as integers and floats; expected "
+                f"{expected}."
+            ) from error
         raise UsageError(f"{shown(path)}: damaged or cut short ({_said(error)}). Copy or download it again.") from error
 
 

@@ -63,7 +63,7 @@ def need_floats(image: Any, role: str) -> None:
     """
     try:
         kind = str(image.dtype if hasattr(image, "dtype") else np.asarray(image).dtype).removeprefix("torch.")
-    except ValueError:  # lists of unequal length, which have a sentence of their own
+    except Exception:  # of lists of unequal length, for example, which have a sentence of their own
         return
     if kind.startswith(("int", "uint", "bool", "qint", "quint")):
         raise UsageError(

@@ -38,7 +38,7 @@ def to_floating(image: Image, role: str = "image", dims: tuple[int, ...] = (3,))
     dims : allowed numbers of dimensions, 3 for (H, W, 3) and 2 for (H, W); another shape raises UsageError.
     The result may share memory with the image: it must not be changed in place.
     """
-    tensor = image.detach() if isinstance(image, Tensor) else from_array(image, role)
+    tensor = from_tensor(image, role) if isinstance(image, Tensor) else from_array(image, role)
     if tensor.is_complex():
         raise UsageError(f"the {role} holds {tensor.dtype}; expected real numbers.")
     tensor = tensor if tensor.dtype == torch.float32 else tensor.to(torch.float64)
@@ -50,8 +50,22 @@ def to_floating(image: Image, role: str = "image", dims: tuple[int, ...] = (3,))
     return tensor
 
 
+def from_tensor(image: Tensor, role: str = "image") -> Tensor:
+    """Return a tensor without its history; UsageError for one without values, or that isn't dense."""
+    if image.is_meta:
+        raise UsageError(f"the {role} is a meta tensor, without values; expected a plain tensor.")
+    if image.is_nested or image.is_quantized or image.layout != torch.strided:
+        raise UsageError(
+            f"the {role} is a sparse, nested or quantised tensor; expected a plain one: call to_dense() or "
+            "dequantize()."
+        )
+    return image.detach()
+
+
 def _shape_hint(tensor: Tensor) -> str:
     """Tell what to do with an image of a shape that metrics don't take, "" where it isn't clear."""
+    if tensor.ndim == 4 and tensor.shape[-1] == 1 and tensor.shape[-2] == 3:
+        return " Leave the last axis out: take [..., 0]."
     if tensor.ndim == 4:
         return " This looks like a batch: give one image at a time."
     if tensor.ndim == 3 and tensor.shape[0] == 3:
@@ -64,12 +78,19 @@ def _shape_hint(tensor: Tensor) -> str:
 def from_array(image: Array, role: str = "image") -> Tensor:
     """Return an array (or nested lists) of real numbers as a tensor, float32 if it is float32, else float64.
 
-    Other things, such as complex numbers, text or objects, raise UsageError.
+    Other things, such as complex numbers, text, objects or masked arrays, raise UsageError.
     """
+    if np.ma.is_masked(image):
+        raise UsageError(
+            f"the {role} is a masked array, and its mask isn't taken into account; expected a plain array: fill what "
+            "is masked, or take .data."
+        )
     try:
         array = np.asarray(image)
-    except ValueError as error:  # lists of unequal length
-        raise UsageError(f"the {role} isn't an array: {error}.") from error
+    except Exception as error:  # lists of unequal length, and of things that are no numbers
+        raise UsageError(
+            f"the {role} can't become an array; expected an array or lists of numbers, rows of equal length."
+        ) from error
     if array.dtype.kind not in "fiub":
         raise UsageError(f"the {role} holds {array.dtype}; expected real numbers.")
     usable = array.flags.writeable and array.flags.c_contiguous and array.dtype in (np.float32, np.float64)
@@ -80,11 +101,19 @@ def from_array(image: Array, role: str = "image") -> Tensor:
 
 
 @one_thread()
-def refuse_non_finite(tensor: Tensor, role: str) -> Tensor:
-    """Return a tensor of any shape as it is; NaN or infinity in it raises UsageError."""
+def refuse_non_finite(tensor: Tensor, role: str, *, rounded: bool = False) -> Tensor:
+    """Return a tensor of any shape as it is; NaN or infinity in it raises UsageError.
+
+    rounded : whether it was finite before it was made float32.
+    """
     if math.isfinite(float(tensor.sum())):  # ten times as fast as looking at each value, and never true with one
         return tensor
     if bad := int((~torch.isfinite(tensor)).sum()):
+        if rounded:
+            raise UsageError(
+                f"the {role} holds {bad} values beyond 3.4e38, which float32 can't hold; divide both images by the "
+                "same number."
+            )
         raise UsageError(f"the {role} holds {bad} values that are NaN or infinite; only finite images can be scored.")
     return tensor
 

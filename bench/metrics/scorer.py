@@ -29,7 +29,7 @@ class Scorer:
     def __init__(self, pred: Image, truth: Image) -> None:
         """Check both images; NaN, infinity (also after rounding to float32) or unequal shapes raise UsageError."""
         x, y = (image.to(torch.float32) for image in pair(pred, truth))
-        self.images = refuse_non_finite(x, "prediction"), refuse_non_finite(y, "truth")
+        self.images = refuse_non_finite(x, "prediction", rounded=True), refuse_non_finite(y, "truth", rounded=True)
         self._scores: dict[Hashable, float] = {}
         self._prepared: Hashable = None
         self._pair: ImagePair

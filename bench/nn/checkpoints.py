@@ -87,6 +87,8 @@ def readings(path: Path) -> Iterator[Reading]:
 def _readings(content: Any) -> Iterator[Reading]:
     if not isinstance(content, Mapping):
         raise UsageError(f"the file holds a {type(content).__name__}, expected a mapping of names to tensors.")
+    if not content:
+        raise UsageError("the file holds an empty mapping; expected one of names to tensors.")
     found = list(_mappings(content, "", set(), DEPTH))
     if not found:
         held = ", ".join(map(shown, list(content)[:5])) or "nothing"

@@ -136,3 +136,25 @@ def test_numbers_that_would_be_computed_without_end_or_are_none(text):
 def test_names_are_shown_without_what_a_terminal_obeys():
     assert reading.shown("a\x1b[31m\nb\ud800\u202e") == r"a\x1b[31m\nb\ud800\u202e"
     assert len(reading.shown("x" * 10_000)) < 300 and reading.shown("é (1)") == "é (1)"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("9" * 6000, "a number has 6,000 digits, more than the 1,000 that are read"),
+        ("-" + "0x" + "f" * 6000, "a number has 6,003 digits"),
+        ("1:30", "a value is 1:30, base 60 to some programs; put it in quotes if text is meant"),
+        ("-190:20:30.15", "a value is -190:20:30.15, base 60"),
+    ],
+)
+def test_numbers_that_two_programs_read_differently_are_refused_with_their_line(value, said):
+    with pytest.raises(UsageError, match=r"x: not valid YAML: .*\(line 2, column 4\)") as caught:
+        reading.parse_yaml(f"a: 1\nb: {value}\n", "x")
+    assert said in str(caught.value)
+    assert reading.parse_yaml(f"a: '{value[:50]}'", "x") == {"a": value[:50]}
+
+
+def test_long_numbers_in_json_are_told_in_our_words(tmp_path):
+    (tmp_path / "a.json").write_text(f'{{"a": {"9" * 6000}}}')
+    with pytest.raises(UsageError, match=r"a\.json: not valid JSON \(a number has thousands of digits\)"):
+        reading.read_json(tmp_path / "a.json")

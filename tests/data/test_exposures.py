@@ -1,6 +1,7 @@
 """Exposures as people and cameras write them, within bounds, and a sentence with the line for the rest."""
 
 import math
+import os
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -177,6 +178,67 @@ def photo(path, **tags):
     return path
 
 
+@pytest.mark.parametrize(
+    ("tags", "said"),
+    [
+        ({}, "no exposure time is stored in the file"),
+        ({"TIME": IFDRational(0, 1)}, r"the exposure time that is stored, 0/1, can't be right"),
+        ({"TIME": IFDRational(1, 0)}, r"the exposure time that is stored, 1/0, can't be right"),
+        (
+            {"APEX_TIME": IFDRational(2_000_000_000, 1)},
+            r"the shutter speed \(APEX\) that is stored, 2000000000/1, can't be right",
+        ),
+    ],
+)
+def test_a_stored_time_that_cannot_be_is_told_with_its_frames(tmp_path, tags, said):
+    paths = [photo(tmp_path / "a.jpg", TIME=0.5), photo(tmp_path / "b.jpg", **tags), photo(tmp_path / "c.jpg", **tags)]
+    with pytest.raises(UsageError, match=rf"^b\.jpg, c\.jpg: {said}\. Write the times to {TIME_FILE}"):
+        from_exif(paths)
+
+
+@pytest.mark.parametrize(("at", "value"), [(4, b"\xff\xff\xff\x7f"), (0, b"JUNK")])
+def test_damaged_exif_is_told(tmp_path, at, value):
+    path = photo(tmp_path / "a.jpg", TIME=0.5)
+    data = bytearray(path.read_bytes())
+    begin = data.find(b"Exif\0\0") + 6 + at
+    data[begin : begin + len(value)] = value
+    path.write_bytes(data)
+    with pytest.raises(UsageError, match=r"a\.jpg: the EXIF data is damaged\. Write"):
+        from_exif([path])
+
+
+@pytest.mark.parametrize("file", [TIME_FILE, EV_FILE])
+def test_a_file_of_exposures_that_is_none_is_not_passed_over(tmp_path, file):
+    photo(tmp_path / "a.jpg", TIME=0.5)
+    for make, kind in (
+        (Path.mkdir, "a folder"),
+        (os.mkfifo, "a named pipe"),
+        (lambda p: p.symlink_to("/dev/zero"), "a device"),
+    ):
+        path = tmp_path / file
+        make(path)
+        with pytest.raises(UsageError, match=f"{file}: this is {kind}; expected a file"):
+            of_frames([tmp_path / "a.jpg"])
+        path.rmdir() if path.is_dir() else path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("1\ninf\n2\n", 2), ("1\n2\n-\n", 3), ("nan\n1\n2\n", 1), ("\u2153\n1\n2\n", 1), ("Bulb\n1\n2\n", 1),
+     ("--\n1\n2\n", 1),
+     ("\u0661\n1\n2\n", 1), ("\u00bd s\n1\n2\n", 1)],
+)  # fmt: skip
+def test_the_line_that_is_no_number_is_shown_and_no_heading(tmp_path, text, number):
+    with pytest.raises(UsageError, match=f"{TIME_FILE}: line {number}, "):
+        of_frames(frames(tmp_path, text))
+
+
+def test_a_heading_is_told_where_a_value_lacks(tmp_path):
+    assert of_frames(frames(tmp_path, "exposure times\n1\n2\n4\n")).values == [1, 2, 4]
+    with pytest.raises(UsageError, match=r"holds 2 value\(s\) for 3 .* Line 1, 'hello', is taken for a heading"):
+        of_frames(frames(tmp_path, "hello\n1\n2\n"))
+
+
 class TestApex:
     def test_shutter_and_aperture_are_read_where_the_plain_tags_lack(self, tmp_path):
         paths = [
@@ -191,7 +253,7 @@ class TestApex:
 
     @pytest.mark.parametrize("value", [IFDRational(0, 0), IFDRational(2**31 - 1, 1), IFDRational(-(2**31), 1)])
     def test_values_that_cannot_be_are_none(self, tmp_path, value):
-        with pytest.raises(UsageError, match=r"a\.jpg: no exposure time is stored"):
+        with pytest.raises(UsageError, match=r"a\.jpg: the shutter speed \(APEX\) that is stored, .*, can't be"):
             from_exif([photo(tmp_path / "a.jpg", APEX_TIME=value)])
 
     def test_what_is_stored_beats_what_is_derived(self, tmp_path):

@@ -250,13 +250,24 @@ def test_channels_of_several_types_are_read(tmp_path: Path, kinds: str) -> None:
     np.testing.assert_array_equal(read_exr(tmp_path / "a.exr"), pixels)
 
 
-def test_of_several_parts_the_first_with_colours_is_read(tmp_path: Path) -> None:
+def test_of_several_parts_the_one_with_colours_is_read(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).random((9, 11, 3), np.float32)
-    layered(
-        tmp_path / "a.exr", planes("Zf", pixels), {"N.x": pixels[..., 0].copy()}, planes("Rf Gf Bf Ah", pixels),
-        planes("Rf Gf Bf", pixels / 2),
-    )  # fmt: skip
+    layered(tmp_path / "a.exr", planes("Zf", pixels), {"N.x": pixels[..., 0].copy()}, planes("Rf Gf Bf Ah", pixels))
     np.testing.assert_array_equal(read_exr(tmp_path / "a.exr"), pixels)
+
+
+def test_of_several_pictures_in_one_exr_none_is_guessed(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).random((9, 11, 3), np.float32)
+    layered(tmp_path / "a.exr", planes("Rf Gf Bf", pixels), planes("Zf", pixels), planes("Rh Gh Bh Ah", pixels / 2))
+    with pytest.raises(UsageError, match=r"a\.exr: holds 2 pictures, parts 'part0', 'last'; expected .* of one"):
+        read_exr(tmp_path / "a.exr")
+
+
+@pytest.mark.parametrize(("kinds", "channel"), [("Rf Gu Bf", "G"), ("Rh Gf Bu", "B"), ("Ru Gu Bf", "R")])
+def test_a_channel_of_integers_is_named(tmp_path: Path, kinds: str, channel: str) -> None:
+    layered(tmp_path / "a.exr", planes(kinds, np.ones((8, 8, 3), np.float32)))
+    with pytest.raises(UsageError, match=rf"channel {channel} holds integers \(uint32\), which are no light"):
+        read_exr(tmp_path / "a.exr")
 
 
 def test_integers_and_other_layouts_of_exr_are_named(tmp_path: Path) -> None:
@@ -267,6 +278,17 @@ def test_integers_and_other_layouts_of_exr_are_named(tmp_path: Path) -> None:
     layered(tmp_path / "a.exr", {f"layer{i:02}.R": pixels[..., 0].copy() for i in range(30)})
     with pytest.raises(UsageError, match=r"channels are layer00\.R, .* and 18 more; expected R, G and B"):
         read_exr(tmp_path / "a.exr")
+
+
+def test_an_endless_header_and_a_huge_picture_are_told_so(tmp_path: Path) -> None:
+    begin = b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n"
+    for rest, said in (
+        (b"#" * 70_000, "doesn't end within 65,536 bytes"),
+        (b"\n-Y 10000000000 +X 3\n", "MB of memory"),
+    ):
+        (tmp_path / "a.hdr").write_bytes(begin + rest)
+        with pytest.raises(UsageError, match=said):
+            read_rgbe(tmp_path / "a.hdr")
 
 
 @pytest.mark.parametrize("name", ["deepscanline", "deeptile"])
@@ -351,5 +373,5 @@ def test_a_header_without_end_is_not_searched_for_ever(tmp_path: Path) -> None:
     with (tmp_path / "a.hdr").open("wb") as file:
         file.write(b"#?RADIANCE\n")
         file.truncate(1 << 34)
-    with pytest.raises(UsageError, match="no line '-Y <height>"):
+    with pytest.raises(UsageError, match="its header doesn't end within 65,536 bytes"):
         read_rgbe(tmp_path / "a.hdr")

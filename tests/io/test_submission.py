@@ -168,8 +168,8 @@ def in_header(old, new):
         ("a.npy", archive(0.5), "isn't a readable .npy file"),
         ("a.npy", archive(1), "is an archive of arrays"),
         ("a.npy", in_header(b"(5,", b"(5["), "isn't a readable .npy file"),
-        ("a.npy", in_header(b"(5, 7, 3)", b"(5999999, 7999999, 3)"), "isn't a readable .npy file.*mmap"),
-        ("a.npy", lambda p: p.write_bytes(b"\x93NUMPY\x01\x00\xff\xff" + b" " * 65535), "isn't a readable .npy file"),
+        ("a.npy", in_header(b"(5, 7, 3)", b"(5999999, 7999999, 3)"), "its header is damaged, or it is cut"),
+        ("a.npy", lambda p: p.write_bytes(b"\x93NUMPY\x01\x00\xff\xff" + b" " * 65535), "its header is damaged"),
     ],
     ids=[
         "8 bits", "16 bits", "grey", "junk", "integers", "pickle", "empty", "no pixels", "exr", "hdr", "png", "gone",

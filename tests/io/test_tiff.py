@@ -150,3 +150,13 @@ def test_a_part_of_gigabytes_is_not_read(tmp_path, reader):
     changed(tmp_path / "a.tif", "StripByteCounts", 4_000_000_000)
     with pytest.raises(UsageError, match="longer than pixels can be"):
         read(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("formats", [(1, 3, 3), (3, 3, 1)])
+@pytest.mark.parametrize("read", [read_frame, read_radiance])
+def test_channels_of_several_sample_formats_are_told(tmp_path, read, formats):
+    tifffile.imwrite(tmp_path / "a.tif", PIXELS, photometric="rgb")
+    changed(tmp_path / "a.tif", "SampleFormat", *formats)
+    with pytest.raises(UsageError, match=r"a\.tif: its channels have different sample formats") as caught:
+        read(tmp_path / "a.tif")
+    assert "damaged" not in str(caught.value)

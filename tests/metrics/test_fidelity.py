@@ -208,6 +208,40 @@ def test_what_isnt_an_image_of_real_numbers_is_refused(score):
             score(bad, truth if bad is None or len(bad) else truth[:0])
 
 
+REFUSED = {
+    "meta": (lambda image: torch.empty(image.shape, device="meta"), "is a meta tensor, without values"),
+    "sparse": (lambda image: torch.tensor(image).to_sparse(), r"is a sparse, .* tensor; .*to_dense\(\)"),
+    "masked": (lambda image: np.ma.masked_less(image, 0.5), "is a masked array, and its mask isn't taken into account"),
+    "trailing": (lambda image: image[..., None], r"Leave the last axis out: take \[\.\.\., 0\]"),
+    "batch": (lambda image: image[None], "looks like a batch"),
+    "ragged": (
+        lambda image: [[1], [1, 2]],
+        "can't become an array; expected an array or lists of numbers, rows",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_other_images_are_refused_by_metrics_and_protocols_alike(kind):
+    pred, truth = _images()
+    change, said = REFUSED[kind]
+    for score in (psnr_l, ssim_mu, protocols["whole-float"].evaluate):
+        with pytest.raises(UsageError, match=said):
+            score(change(pred), truth)
+        with pytest.raises(UsageError, match=said):
+            score(pred, change(truth))
+
+
+def test_values_beyond_float32_are_not_called_infinite():
+    with pytest.raises(UsageError, match=r"the prediction holds \d+ values beyond 3\.4e38, which float32 can't hold"):
+        protocols["whole-float"].evaluate(*(image.astype(np.float64) * 1e300 for image in _images()))
+
+
+def test_an_array_whose_mask_is_empty_is_an_array():
+    pred, truth = _images()
+    assert psnr_l(np.ma.masked_array(pred), truth) == psnr_l(pred, truth)
+
+
 def test_an_image_smaller_than_the_window_is_refused():
     with pytest.raises(UsageError, match="10x30 pixels holds no 11x11"):
         ssim(np.zeros((10, 30, 3)), np.zeros((10, 30, 3)), peak=1.0)

@@ -96,7 +96,7 @@ def test_negative_values_count_as_zero_in_the_mu_domain_only(plain):
 def test_both_images_are_rounded_to_float32(plain):
     _, truth = _images()
     assert plain.evaluate(truth.astype(np.float64) * (1 + 1e-10), truth)["psnr-l"] == math.inf
-    with pytest.raises(UsageError, match="prediction holds 1 values that are NaN or infinite"):
+    with pytest.raises(UsageError, match=r"prediction holds 1 values beyond 3\.4e38"):
         plain.evaluate(np.where(truth == truth.max(), 1e300, truth.astype(np.float64)), truth)
 
 

@@ -1,7 +1,8 @@
 """Import weights: an authors' checkpoint, converted to this project's names and conventions, with a card."""
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,14 @@ MOST = 100
 """Ways to understand a file that are tried; a checkpoint of a GAN with averages and wrappers has some twenty."""
 
 
+AVERAGED = re.compile(r"(?<![a-z])ema(?![a-z])", re.IGNORECASE)
+"""In the names of what holds the running averages of weights (`params_ema`), with which authors predict."""
+
+
+Fitting = tuple[checkpoints.Reading, Mapping[str, torch.Tensor]]
+"""A way to understand a file that fits the network, and the values that the network then has."""
+
+
 def run(params: Params, method: str, file: Path, preset: str = "published", name: str = "") -> None:
     """Write weights/<name>.safetensors and its card, and print what to put into the parameter file.
 
@@ -57,7 +66,8 @@ def run(params: Params, method: str, file: Path, preset: str = "published", name
 def _fill(card: MethodCard, network: nn.Module, file: Path) -> Mapping[str, Any]:
     """Fill the network in the first way to understand the file that fits it strictly; return what it was filled from.
 
-    A file that only the method's class knows is read by its `read_published`.
+    A file that only the method's class knows is read by its `read_published`. UsageError if several weights in the
+    file fit and differ, unless one of them are averages of the others.
     """
     own = getattr(card.load(), "read_published", None)
     if own is not None and checkpoints.TENSORFLOW.fullmatch(file.name):
@@ -65,6 +75,7 @@ def _fill(card: MethodCard, network: nn.Module, file: Path) -> Mapping[str, Any]
         card.load_published(network, state)
         return state
     tried: list[tuple[str, Misnamed]] = []
+    fitting: list[Fitting] = []
     try:
         for reading in islice(checkpoints.readings(file), MOST):
             try:
@@ -72,17 +83,43 @@ def _fill(card: MethodCard, network: nn.Module, file: Path) -> Mapping[str, Any]
             except Misnamed as error:
                 tried.append((reading.how or "as it stands", error))
                 continue
-            except (RuntimeError, ValueError, TypeError, LookupError) as error:  # of an adapter, over odd tensors
+            except (UsageError, RuntimeError, ValueError, TypeError, LookupError) as error:  # of odd tensors
+                if fitting:
+                    continue
+                if isinstance(error, UsageError):
+                    raise
                 said = shown(" ".join(str(error).split()))
                 raise UsageError(f"the file's entries can't become this network's ({said}).") from error
-            if reading.how:
-                print(f"{shown(file.name)}: the weights {reading.how}")
-            return reading.state
+            values = {name: value.clone() for name, value in network.state_dict().items()}
+            if not any(all(torch.equal(value, one[name]) for name, value in values.items()) for _, one in fitting):
+                fitting.append((reading, values))
     except UsageError as error:
         raise UsageError(f"{card.label}: {error}") from error
+    if fitting:
+        reading, meant = _chosen(file, fitting)
+        network.load_state_dict(meant)
+        return reading.state
     nearest = min((error for _, error in tried), key=lambda error: error.wrong)  # there is one way at least
     ways = "; ".join(how for how, _ in tried[:5]) + (" and more" if len(tried) > 5 else "")
     raise UsageError(f"{nearest}{f' Tried: {ways}.' if len(tried) > 1 else ''}") from nearest
+
+
+def _chosen(file: Path, fitting: Sequence[Fitting]) -> Fitting:
+    """Return which of several different weights in a file is meant, and say so; UsageError if nobody knows."""
+    averaged = [one for one in fitting if AVERAGED.search(one[0].how)]
+    hows = [reading.how or "as it stands" for reading, _ in fitting]
+    if len(fitting) > 1 and len(averaged) != 1:
+        raise UsageError(
+            f"{shown(file.name)} holds {len(fitting)} different weights that fit: {'; '.join(hows[:5])}. Nobody knows "
+            "which are meant: save those alone, with torch.save, and import that file."
+        )
+    chosen = (averaged if len(fitting) > 1 else fitting)[0]
+    others = "; ".join(how for how, one in zip(hows, fitting, strict=True) if one is not chosen)
+    if how := chosen[0].how:
+        print(
+            f"{shown(file.name)}: the weights {how}{f', their running averages; left out: {others}' if others else ''}"
+        )
+    return chosen
 
 
 def _describe(card: MethodCard, network: nn.Module, file: Path, preset: str, entries: int) -> dict[str, Any]:

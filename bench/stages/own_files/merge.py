@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from bench.color.merging import NotThree
 from bench.color.tonemap import for_display
 from bench.core.errors import UsageError, unknown_name
 from bench.core.method import MethodCard
@@ -72,12 +73,16 @@ def run(params: Params, request: MergeRequest) -> None:
     told = _exposures(request)
     _print_pairs(request.frames, told)  # before anything is refused for its exposure
     scene = read_bracket("the bracket", request.frames, told.values, upright=True)
-    _check_count(card, scene)
+    if card.trains and len(scene.frames) != inputs.FRAMES:
+        raise _not_three(card, scene)
     outcome = checks.check_steps(scene, "the frames")
     for note in [*told.notes, *scene.metadata.get("notes", ()), *([outcome] if outcome != checks.PASSED else [])]:
         print(f"note: {note.removeprefix(checks.NOTED)}")
     device = environment.start(params)
-    radiance = predictor(card, network, device, request.tile, request.preset, registration=registration)(scene)
+    try:
+        radiance = predictor(card, network, device, request.tile, request.preset, registration=registration)(scene)
+    except NotThree as error:  # of a method that isn't trained, and says itself what it takes
+        raise _not_three(card, scene) from error
     write_exr(request.out, radiance)
     if request.preview is not None:
         from PIL import Image
@@ -124,17 +129,16 @@ def _print_pairs(frames: Sequence[Path], told: Told) -> None:
         print(f"{shown(frames[index].name)}: {steps:+.2f} EV{reference}: {told.said[index]}")
 
 
-def _check_count(card: MethodCard, scene: Scene) -> None:
+def _not_three(card: MethodCard, scene: Scene) -> UsageError:
+    """Return what to say of a bracket that isn't of three frames: of more, which cover its range."""
     count = len(scene.frames)
-    if not card.trains or count == inputs.FRAMES:
-        return
     if count < inputs.FRAMES:
-        raise UsageError(f"{card.label} needs {inputs.FRAMES} frames of different exposure; {count} were given.")
+        return UsageError(f"{card.label} needs {inputs.FRAMES} frames of different exposure; {count} were given.")
     chosen = covering(scene)
     names = [shown(scene.metadata["frames"][index]) for index in chosen]
     evs = [f"{math.log2(scene.times[index]):+.2f}" for index in chosen]
     share = float((scene.frames[chosen[0]].max(axis=-1) == np.iinfo(scene.frames.dtype).max).mean())
-    raise UsageError(
+    return UsageError(
         f"{card.label} takes {inputs.FRAMES} frames, {count} were given. These cover the range: {' '.join(names)} "
         f"({' '.join(evs)} EV; {share:.2%} of the first is saturated); pass them alone."
     )

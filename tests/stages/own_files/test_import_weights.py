@@ -120,6 +120,48 @@ def test_wrappers_and_prefixes_are_tried_and_said(name, theirs, desk, tmp_path, 
     assert f"x.pth: the weights {said}\n" in capsys.readouterr().out
 
 
+def doubled(state):
+    return {name: 2 * value for name, value in state.items()}
+
+
+SEVERAL = {
+    "two": (lambda state: {"a": state, "b": {n: 0 * v for n, v in state.items()}}, "2 .*: inside a; inside b"),
+    "known wrappers": (lambda state: {"model": state, "net": doubled(state)}, "2 .*: inside model; inside net"),
+    "prefixes": (
+        lambda state: prefixed(state, "a.") | prefixed(doubled(state), "b."),
+        "2 .*: without the prefix 'a.', .*; without the prefix 'b.'",
+    ),
+    "two averages": (lambda state: {"ema": state, "params_ema": doubled(state)}, "2 .*: inside params_ema; inside ema"),
+}
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_of_several_weights_that_fit_none_is_guessed(name, theirs, desk, tmp_path):
+    wrap, said = SEVERAL[name]
+    torch.save(wrap(theirs[0]), tmp_path / "x.pth")
+    with pytest.raises(UsageError, match=rf"x\.pth holds {said}.*Nobody knows which are meant: save those alone"):
+        import_weights.run(desk, "ahdrnet", tmp_path / "x.pth", "smoke", "authors")
+    assert not layout.foreign("authors").exists()
+
+
+@pytest.mark.parametrize(("average", "other"), [("params_ema", "params"), ("ema", "model"), ("netG_ema", "netG")])
+def test_averages_are_preferred_and_the_others_named(average, other, theirs, desk, tmp_path, capsys):
+    torch.save({other: doubled(theirs[0]), average: theirs[0]}, tmp_path / "x.pth")
+    import_weights.run(desk, "ahdrnet", tmp_path / "x.pth", "smoke", "authors")
+    found = load_file(layout.foreign("authors"))
+    assert all(torch.equal(value, theirs[1][key]) for key, value in found.items())
+    assert (
+        f"the weights inside {average}, their running averages; left out: inside {other}\n" in capsys.readouterr().out
+    )
+
+
+@pytest.mark.parametrize("change", [torch.clone, lambda value: value / 0])
+def test_copies_and_broken_others_hinder_nothing(change, theirs, desk, tmp_path, capsys):
+    torch.save({"a": theirs[0], "b": {n: change(v) for n, v in theirs[0].items()}}, tmp_path / "x.pth")
+    import_weights.run(desk, "ahdrnet", tmp_path / "x.pth", "smoke", "authors")
+    assert "x.pth: the weights inside a\n" in capsys.readouterr().out
+
+
 def test_a_refusal_names_what_was_tried(theirs, desk, tmp_path):
     state = prefixed(theirs[0], "net.")
     state.pop("net.conv1.bias")

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -167,17 +168,26 @@ class TestNames:
         assert len(said.splitlines()) == 1
 
 
-def test_frames_that_cover_the_range_are_advised(bracket, tmp_path):
-    """Of seven frames, 1 EV apart, not the longest three: the shortest of those is saturated."""
+def seven(folder):
     light = np.random.default_rng(0).random((16, 24, 3))
     for ev in range(7):
         frame = np.rint(255 * np.clip(light * 2**ev, 0, 1) ** (1 / 2.2)).astype(np.uint8)
-        Image.fromarray(frame).save(bracket / f"{ev + 1}.png")
+        Image.fromarray(frame).save(folder / f"{ev + 1}.png")
+
+
+def test_frames_that_cover_the_range_are_advised(bracket, tmp_path):
+    """Of seven frames, 1 EV apart, not the longest three: the shortest of those is saturated."""
+    seven(bracket)
     scene = read_bracket("s", [bracket / f"{n}.png" for n in range(1, 8)], [2.0**ev for ev in range(7)])
-    with pytest.raises(
-        UsageError, match=r"takes 3 frames, 7 were given\. These cover the range: 1\.png \d\.png \d\.png .*EV; "
-    ):
-        merge._check_count(methods["ahdrnet"], scene)
+    said = str(merge._not_three(methods["ahdrnet"], scene))
+    assert re.search(r"takes 3 frames, 7 were given\. These cover the range: 1\.png \d\.png \d\.png .*EV; ", said)
+
+
+@pytest.mark.parametrize("name", ["triangle-merge", "flow-merge", "mtb-merge"])
+def test_frames_that_cover_the_range_are_advised_for_methods_without_weights(ask, bracket, name):
+    seven(bracket)
+    with pytest.raises(UsageError, match=r"takes 3 frames, 7 were given\. These cover the range: 1\.png .*pass them"):
+        ask(exposures="0ev,1ev,2ev,3ev,4ev,5ev,6ev", method=name)
 
 
 @pytest.mark.parametrize("stated", ["", "0ev,2ev,4ev"])

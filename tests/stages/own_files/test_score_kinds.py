@@ -1,6 +1,8 @@
 """`bench score` on a folder with what isn't a picture at all: a line for each, the sound file scored, no waiting."""
 
+import io
 import os
+import sys
 import time
 
 import numpy as np
@@ -91,3 +93,16 @@ def test_other_primaries_are_a_note_and_no_fault(fresh, main_in, tmp_path, textu
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "a.exr: " in line]
     assert "its colours have other primaries (0.708 0.292" in line
     assert "of its truth: its colours have other primaries" in line
+
+
+def test_names_that_the_encoding_lacks_are_written_escaped(fresh, main_in, tmp_path, textured, monkeypatch):
+    monkeypatch.chdir(fresh.folder)
+    for folder in ("theirs", "truth"):
+        (tmp_path / folder).mkdir()
+        np.save(tmp_path / folder / "\u65e5.npy", textured(0))
+    words = ["--dataset", "mine", "--truth", str(tmp_path / "truth"), "--protocol", "whole-float", "--jobs", "1"]
+    written = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", written)
+    main_in(fresh, "score", str(tmp_path / "theirs"), *words)
+    written.flush()
+    assert b"\\u65e5" in written.buffer.getvalue() and written.buffer.getvalue().isascii()
