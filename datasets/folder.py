@@ -1,7 +1,6 @@
 """Your own brackets: a folder for each scene, with frames, their exposures and, where there is one, a truth."""
 
 import os
-import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,12 +10,13 @@ import numpy as np
 
 from bench.core.dataset import LAYOUT, Listing, dataset
 from bench.core.errors import UsageError
+from bench.core.places import is_counted, place
 from bench.core.reading import shown
 from bench.core.scene import Scene
 from bench.data.exposures import of_frames
 from bench.data.layouts.brackets import check_floating, inside
 from bench.data.layouts.places import natural
-from bench.data.user_bracket import find_truth, list_frames, read_bracket
+from bench.data.user_bracket import find_truth, list_frames, may_be_frame, read_bracket
 from bench.io.camera import need_reader
 from bench.io.submission import read_radiance
 
@@ -50,8 +50,7 @@ class FolderBrackets:
     def find(self, root: Path, split: str) -> Listing:
         """List the scene folders of a split; of the three, two may be empty.
 
-        UsageError where there is none at all, and where a place (a name without its last number) is trained and tested
-        on.
+        UsageError where there is none at all, and where a place (`bench.core.places`) is trained and tested on.
         """
         train = _folders(root / TRAIN) if _holds_scenes(root / TRAIN) else []
         rest = [path for path in _folders(root) if path.name != TRAIN or not train]
@@ -125,11 +124,11 @@ def _writable(name: str) -> bool:
 
 
 def _holds_scenes(folder: Path) -> bool:
-    """Tell folders of scenes from a scene: they hold folders and no files."""
+    """Tell folders of scenes from a scene: they hold folders and no frames; Thumbs.db is a stray file."""
     return (
         folder.is_dir()
         and bool(_folders(folder))
-        and not any(p.is_file() for p in folder.iterdir() if p.name[0] != ".")
+        and not any(path.is_file() and may_be_frame(path) for path in folder.iterdir())
     )
 
 
@@ -138,8 +137,11 @@ def _is_holder(folder: Path) -> bool:
 
 
 def _refuse_shared(train: Sequence[str], rest: Sequence[str]) -> None:
-    """Refuse places that are trained and tested on, unless all names would be one place: IMG_1, IMG_2."""
-    places = {name: re.sub(r"[-_]\d+$", "", name) for name in (*train, *rest)}
+    """Refuse places that are trained and tested on, unless all names would be one place: scene-1, scene-2.
+
+    A name that a camera gave, IMG_0042, stands for itself alone.
+    """
+    places = {name: name if is_counted(name) else place(name) for name in (*train, *rest)}
     if len(set(places.values())) < 2:
         return
     for name in rest:

@@ -76,19 +76,24 @@ def read_bracket(name: str, paths: Sequence[Path], exposures: Sequence[float], u
     return Scene(name, np.stack(frames), times, (len(frames) - 1) // 2, None, metadata)
 
 
+def may_be_frame(path: Path) -> bool:
+    """Tell by its name whether a file may be a frame of a bracket: of a kind that is read, no truth and not hidden."""
+    kinds = (*SUFFIXES, *LINEAR, *RAW_SUFFIXES, *HEIF_SUFFIXES)
+    return path.name[0] != "." and path.stem.lower() not in TRUTHS and path.name.lower().endswith(kinds)
+
+
 def list_frames(folder: Path, besides: Collection[str] = ()) -> list[Path]:
     """List the files of a folder that may be frames, in natural order, without those named in `besides`.
 
     A truth is none (`TRUTHS`). UsageError if the folder can't be read or holds none.
     """
-    kinds, camera = (*SUFFIXES, *LINEAR), (*RAW_SUFFIXES, *HEIF_SUFFIXES)
+    kinds = (*SUFFIXES, *LINEAR)
     try:
-        names = [path.name for path in folder.iterdir() if path.stem.lower() not in TRUTHS]
+        names = [path.name for path in folder.iterdir() if may_be_frame(path)]
     except OSError as error:
         raise UsageError(f"{shown(folder)}: can't be read ({error.strerror}); expected a folder of frames.") from error
-    names = [name for name in names if name[0] != "." and name not in besides]
-    frames = [name for name in names if name.lower().endswith(kinds)]
-    frames = frames or [name for name in names if name.lower().endswith(camera)]  # cameras store JPEGs beside them
+    names = [name for name in names if name not in besides]
+    frames = [name for name in names if name.lower().endswith(kinds)] or names  # cameras store JPEGs beside raw files
     if not frames:
         raise UsageError(f"{shown(folder)}: no frames there; expected two or more of {', '.join(kinds)}.")
     return [folder / name for name in sorted(frames, key=natural)]
@@ -135,7 +140,7 @@ def _frames(paths: Sequence[Path], upright: bool, name: str) -> tuple[list[Frame
         need_reader(path)
     raw = [path for path in paths if path.suffix.lower() in RAW_SUFFIXES]
     balance, notes = common_balance(raw) if raw else ((), [])
-    notes += need_alike([path for path in paths if path.suffix.lower() not in (*LINEAR, *RAW_SUFFIXES)], name)
+    notes += need_alike([path for path in paths if path.suffix.lower() not in (*LINEAR, *RAW_SUFFIXES)], name, upright)
     frames = []
     for path in paths:
         told: list[str] = []

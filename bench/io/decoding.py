@@ -16,8 +16,9 @@ from pathlib import Path
 from bench.core.errors import UsageError
 from bench.core.reading import need_regular, shown
 
-AT_ONCE = 256 << 20
-"""Bytes that any picture may take: 22 million pixels of float RGB, 44 million of 16 bits."""
+AT_ONCE = 1_200_000_000
+"""Bytes that any picture may take, however small its file: a flat or black one shrinks without bound. 100 million
+pixels of float RGB: more than cameras have, and less than the memory of any machine that could score them."""
 
 SHRUNK = 200
 """Larger pictures may take this many times the bytes of their file; noise and JPEG's losses shrink one by 3 to 50."""
@@ -65,13 +66,15 @@ def first_bytes(path: Path, count: int) -> bytes:
         raise UsageError(f"{shown(path)}: can't be read ({error.strerror}); check the path.") from error
 
 
-def need_room(path: Path, *sizes: int) -> None:
+def need_room(path: Path, *sizes: int, takes: int = 1) -> None:
     """Raise UsageError if a picture would take too much memory for its file: the product of `sizes`, in bytes.
+
+    takes : how many times these bytes decoding takes.
 
     To be asked with what the header says, before pixels are decoded.
     """
     bytes_, there = math.prod(sizes), path.stat().st_size
-    if bytes_ > min(max(AT_ONCE, SHRUNK * there), MOST):
+    if bytes_ > min(max(AT_ONCE // takes, SHRUNK * there), MOST // takes):
         raise UsageError(
             f"{shown(path)}: its header asks for {bytes_ / 1e6:,.0f} MB of memory, for a file of {there / 1e6:,.3f} "
             "MB; the header is damaged, or the picture too large to be read. Copy it again, or write a smaller one."

@@ -13,7 +13,7 @@ from bench.io.camera import HEIF_SUFFIXES, RAW_SUFFIXES, is_heif, need_reader, r
 from bench.io.decoding import first_bytes, need_room, quiet
 from bench.io.files import replacing
 from bench.io.png import stated_colours
-from bench.io.primaries import is_bt709, profile_name
+from bench.io.primaries import is_bt709, is_linear, profile_name
 from bench.io.tiff import profile, read_opencv, read_tiff
 
 Frame = NDArray[np.uint8] | NDArray[np.uint16]
@@ -151,31 +151,54 @@ def _is_damaged(data: bytes) -> bool:
     return False
 
 
-def need_alike(paths: Sequence[Path], what: str) -> list[str]:
-    """Raise UsageError unless the frames of a bracket were held alike and have colours alike; return what to say.
+def need_alike(paths: Sequence[Path], what: str, upright: bool) -> list[str]:
+    """Raise UsageError unless the frames of a bracket can be taken together; return what to say of them.
 
-    what : how errors name the bracket.
+    Their colours must mean the same: sRGB's are those of a file without a profile. They must have been held alike if
+    they are to be turned; a camera that points down guesses, and stored rows are the sensor's all the same.
+
+    what    : how errors name the bracket.
+    upright : whether frames will be turned as EXIF says.
     """
+    notes = []
     names, found = [shown(path.name) for path in paths], [facts(path) for path in paths]
     held = [fact.orientation if fact.orientation in HELD else 1 for fact in found]
     one, other = _odd(held)
     if held and held[one] != held[other]:
-        raise UsageError(
-            f"{what}: {names[other]} has EXIF orientation {held[other]} (stored {HELD[held[other]]}), {names[one]} has "
-            f"{held[one]} ({HELD[held[one]]}); a bracket's frames are held alike. Turn the pixels, or give all files "
-            "the orientation that is right."
+        said = (
+            f"{names[other]} has EXIF orientation {held[other]} (stored {HELD[held[other]]}), {names[one]} has "
+            f"{held[one]} ({HELD[held[one]]})"
         )
-    profiles = [fact.profile or "none" for fact in found]
-    one, other = _odd(profiles)
-    if profiles and profiles[one] != profiles[other]:
+        if upright:
+            raise UsageError(
+                f"{what}: {said}; a bracket's frames are held alike. Turn the pixels, or give all files the "
+                "orientation that is right."
+            )
+        notes.append(f"{said}; none is turned: rows are taken as stored")
+    one, other = _odd([_meaning(fact.profile) for fact in found])
+    if found and _meaning(found[one].profile) != _meaning(found[other].profile):
         raise UsageError(
-            f"{what}: the colour profile of {names[other]} is {profiles[other]}, that of {names[one]} is "
-            f"{profiles[one]}; a bracket's frames have one. Convert them all to sRGB, or remove a wrong profile."
+            f"{what}: the colour profile of {names[other]} is {found[other].profile or 'none'}, that of {names[one]} "
+            f"is {found[one].profile or 'none'}; a bracket's frames have one. Convert them all to sRGB, or remove a "
+            "wrong profile."
         )
-    if not (told := next((fact.profile for fact in found), "")):
-        return []
-    taken = "decoded with gamma 2.2" if is_bt709(told) else "it isn't applied: values are taken for sRGB's"
-    return [f"frames have the colour profile {told}; {taken}"]
+    if told := next((fact.profile for fact in found if fact.profile), ""):
+        notes.append(f"frames have the colour profile {told}; {_taken(told)}")
+    return notes
+
+
+def _meaning(profile: str) -> str:
+    """Return the name of a profile, "" if frames with it are taken for what those without one are."""
+    return "" if is_bt709(profile) and not is_linear(profile) else profile
+
+
+def _taken(profile: str) -> str:
+    """Tell what is made of values that have a profile."""
+    if is_linear(profile):
+        return (
+            "it says that values are linear, but they are decoded with gamma 2.2: linear frames are read as EXR or HDR"
+        )
+    return "decoded with gamma 2.2" if is_bt709(profile) else "it isn't applied: values are taken for sRGB's"
 
 
 def _odd(values: Sequence[object]) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 References: SMPTE RP 177 (matrices of primaries), ICC.1 annex E (Bradford).
 """
 
+import re
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -27,8 +28,12 @@ XYZ = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
 BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 """XYZ to cone responses, in which whites are exchanged (K. M. Lam, 1985; the ICC's choice)."""
 
-OURS = ("srgb", "709")
-"""Words in the names of profiles that have the primaries of BT.709."""
+OURS = re.compile(r"(?<!\be-)(?<!\bbg-)srgb|709")
+"""Words, in small letters, in the names of profiles that have the primaries of BT.709. Not e-sRGB and bg-sRGB, which
+stretch their range beyond that of sRGB (PIMA 7667, IEC 61966-2-1/A1)."""
+
+LINEAR = re.compile(r"(?<!non)(?<!non[- ])linear|\blin(?:_|\b)|\bg(?:amma)?[ =:]*1(?:\.?0+)?(?!\.?\d)")
+"""Words, in small letters, in the names of profiles whose values are proportional to light; Elle Stone's say g10."""
 
 TINY_SRGB = "c2"
 """Name of a short sRGB profile that many pictures from the web have."""
@@ -40,11 +45,11 @@ def to_bt709(path: Path, radiance: Radiance, chromaticities: tuple[float, ...], 
     chromaticities : x, y of red, green, blue and white.
     told           : gets a sentence, without the file's name, if values are converted.
 
-    White becomes white (Bradford), but for XYZ, whose values are the light itself. UsageError for impossible ones.
+    White becomes white (Bradford), but for XYZ, whose values are the light itself. Colours that BT.709 can't hold get
+    negative values; where the file had none these are set to 0. UsageError for impossible chromaticities.
     """
-    if np.allclose(chromaticities, BT709, rtol=0, atol=AGREES):
+    if not (words := others(chromaticities)):
         return radiance
-    words = " ".join(f"{value:.4g}" for value in chromaticities)
     try:
         with np.errstate(all="ignore"):
             matrix = np.linalg.inv(_to_xyz(BT709)) @ _whites(chromaticities) @ _to_xyz(chromaticities)
@@ -52,12 +57,26 @@ def to_bt709(path: Path, radiance: Radiance, chromaticities: tuple[float, ...], 
             raise np.linalg.LinAlgError
     except (np.linalg.LinAlgError, ZeroDivisionError) as error:  # on one line, or a white without light
         raise UsageError(
-            f"{shown(path)}: its primaries and white ({words}, as x y each) span no colours; expected those of BT.709 "
+            f"{shown(path)}: its primaries and white ({words}) span no colours; expected those of BT.709 "
             "or of another space. Correct its header."
         ) from error
-    told.append(f"its colours have other primaries ({words}, as x y of red, green, blue, white); converted to BT.709.")
     with np.errstate(all="ignore"):  # NaN and infinity are named by whoever asks for radiance
-        return np.asarray(radiance.astype(np.float64) @ matrix.T, np.float32)
+        converted = np.asarray(radiance.astype(np.float64) @ matrix.T, np.float32)
+        outside = (converted < 0) & (radiance >= 0).all(axis=-1, keepdims=True)
+    converted[outside] = 0
+    count = int(outside.sum())
+    zeroed = (
+        f"; {count} of {outside.size} values, of colours that it can't hold, were below 0: set to 0" if count else ""
+    )
+    told.append(f"its colours have other primaries ({words}); converted to BT.709{zeroed}.")
+    return converted
+
+
+def others(chromaticities: tuple[float, ...]) -> str:
+    """Return chromaticities that aren't those of BT.709 in words; "" if they are."""
+    if np.allclose(chromaticities, BT709, rtol=0, atol=AGREES):
+        return ""
+    return " ".join(f"{value:.4g}" for value in chromaticities) + ", as x y of red, green, blue, white"
 
 
 def _to_xyz(chromaticities: tuple[float, ...]) -> NDArray[np.float64]:
@@ -107,4 +126,9 @@ def profile_name(icc: bytes) -> str:
 
 def is_bt709(name: str) -> bool:
     """Tell by its name whether a profile has the primaries of BT.709, which are those of sRGB; true for none."""
-    return not name or name == TINY_SRGB or any(word in name.lower() for word in OURS)
+    return not name or name == TINY_SRGB or bool(OURS.search(name.lower()))
+
+
+def is_linear(name: str) -> bool:
+    """Tell by its name whether a profile has linear values; false for none, as frames are gamma-encoded."""
+    return bool(LINEAR.search(name.lower()))

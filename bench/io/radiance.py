@@ -16,15 +16,19 @@ from bench.core.scene import Radiance
 from bench.io import rgbe
 from bench.io.decoding import first_bytes, need_room, quiet
 from bench.io.files import replacing
-from bench.io.primaries import to_bt709
+from bench.io.primaries import others, to_bt709
 
 EXR_MAGIC = b"\x76\x2f\x31\x01"
 
 HEADER = 1 << 16
 """Bytes of a Radiance picture within which its header must end; programs write some hundred."""
 
-WIDEST = 40
-"""Bytes of memory for each pixel of a Radiance picture while it is decoded."""
+FLOATS = 12
+"""Bytes of a pixel of float RGB."""
+
+TAKES = 4
+"""Times these bytes that decoding a Radiance picture takes, at most. The run lengths of now shrink none below what
+`need_room` takes a file to hold; those of before 1991 do."""
 
 Chromaticities = tuple[float, ...]
 """x, y of red, green, blue and white."""
@@ -41,8 +45,11 @@ def read_exr(path: Path) -> Radiance:
     return _exr(path)[0]
 
 
-def _exr(path: Path) -> tuple[Radiance, Chromaticities | None]:
-    """Return what `read_exr` does, and the chromaticities that the header of that part states."""
+def _exr(path: Path, bounded: bool = True) -> tuple[Radiance, Chromaticities | None]:
+    """Return what `read_exr` does, and the chromaticities that the header of that part states.
+
+    bounded : whether a picture may be too large for its file.
+    """
     import OpenEXR
 
     path = Path(path)
@@ -54,7 +61,7 @@ def _exr(path: Path) -> tuple[Radiance, Chromaticities | None]:
     try:
         with quiet(), OpenEXR.File(str(path), header_only=True) as file:
             headers = [dict(part.header) for part in file.parts]  # copies: closing empties them
-            chosen = _coloured(path, headers)
+            chosen = _coloured(path, headers, bounded)
             stated = headers[chosen].get("chromaticities")
             chromaticities = None if stated is None else tuple(map(float, stated))  # of another type where damaged
         # All channels of all parts are decoded, of which one by one are asked for: their types may differ.
@@ -79,7 +86,7 @@ def _exr(path: Path) -> tuple[Radiance, Chromaticities | None]:
         return np.stack(planes, axis=-1, dtype=np.float32), chromaticities
 
 
-def _coloured(path: Path, headers: list[dict[str, Any]]) -> int:
+def _coloured(path: Path, headers: list[dict[str, Any]], bounded: bool) -> int:
     """Return the part that has R, G and B; UsageError if none or several have, one is deep, or all ask for too much."""
     import OpenEXR
 
@@ -94,7 +101,8 @@ def _coloured(path: Path, headers: list[dict[str, Any]]) -> int:
         area = int(np.prod(np.maximum(high - low + 1, 0)))
         tile = header.get("tiles")  # one is decoded whole, however small the picture
         size += 4 * len(those) * max(area, int(tile.xSize) * int(tile.ySize) if tile else 0)
-    need_room(path, size)
+    if bounded:
+        need_room(path, size)
     coloured = [index for index, those in enumerate(names) if {"R", "G", "B"} <= set(those)]
     if len(coloured) > 1:
         called = ", ".join(repr(str(headers[index].get("name", index))) for index in coloured)
@@ -125,20 +133,25 @@ def write_exr(path: Path, radiance: Radiance) -> None:
             raise OSError(str(error)) from error
         # A full disk doesn't always make OpenEXR raise: the written file is read back.
         try:
-            if read_exr(part).shape != pixels.shape:
+            if _exr(part, bounded=False)[0].shape != pixels.shape:
                 raise OSError("the file written has another size")
         except UsageError as error:
             raise OSError("the file written is incomplete; is the disk full?") from error
 
 
-def read_rgbe(path: Path) -> Radiance:
+def read_rgbe(path: Path, told: list[str] | None = None) -> Radiance:
     """Read a Radiance .hdr picture: (H, W, 3) float32 RGB >= 0, divided by EXPOSURE and COLORCORR of its header.
 
-    Flat files and both forms of run lengths are read; other primaries than BT.709 stay (`read_radiance` converts
-    them). UsageError if the file is missing, isn't a Radiance picture in RGBE, is damaged, cut short, too large, not
-    stored row by row from the top left, or states an EXPOSURE, COLORCORR or GAMMA that can't be undone.
+    told : gets a sentence, without the file's name, if the header states other primaries than BT.709.
+
+    Flat files and both forms of run lengths are read; other primaries stay (`read_radiance` converts them). UsageError
+    if the file is missing, isn't a Radiance picture in RGBE, is damaged, cut short, too large, not stored row by row
+    from the top left, or states an EXPOSURE, COLORCORR or GAMMA that can't be undone.
     """
-    return _rgbe(path)[0]
+    radiance, chromaticities = _rgbe(path)
+    if told is not None and chromaticities is not None and (words := others(chromaticities)):
+        told.append(f"its header states other primaries ({words}), which aren't applied: values are taken as stored.")
+    return radiance
 
 
 def _rgbe(path: Path) -> tuple[Radiance, Chromaticities | None]:
@@ -163,7 +176,7 @@ def _rgbe(path: Path) -> tuple[Radiance, Chromaticities | None]:
     if b"32-bit_rle_xyze" in header:
         raise UsageError(f"{shown(path)}: colours are XYZE; expected RGBE. Convert it, with Radiance's ra_xyze -r.")
     height, width = int(size[1]), int(size[2])
-    need_room(path, WIDEST, height, width)
+    need_room(path, FLOATS, height, width, takes=TAKES)
     divisor, primaries = _divisor(path, header), _primaries(path, header)
     begin = end.end() + len(line) + 1
     try:

@@ -15,7 +15,7 @@ import numpy as np
 from bench.core.errors import UsageError
 from bench.core.reading import need_regular, shown
 from bench.core.scene import Array
-from bench.io.decoding import AT_ONCE, FILE, need_room, quiet
+from bench.io.decoding import FILE, need_room, quiet
 
 MOST_PAGES = 1000
 """Pages that are counted; a file may claim any number."""
@@ -44,6 +44,9 @@ SLACK = 1 << 20
 
 INFLATES = 1032
 """Bytes that one byte of Deflate can become."""
+
+UNASKED = 256 << 20
+"""Bytes that a part may inflate to without being tried first."""
 
 
 def read_tiff(path: Path, kinds: str, expected: str, packed: bool = False) -> Array:
@@ -84,12 +87,16 @@ def _said(error: Exception) -> str:
 
 
 def _only_page(path: Path, file: Any) -> Any:
-    count = sum(1 for _ in islice(file.pages, MOST_PAGES))
-    if not count:
+    """Return the page of the one picture; thumbnails and overviews, which say that they are reduced, don't count."""
+    reduced = [bool(page.is_reduced) for page in islice(file.pages, MOST_PAGES)]
+    if not reduced:
         raise ValueError("it holds no picture")
-    if count > 1:
-        many = f"{count}" if count < MOST_PAGES else f"{count} or more"
+    whole = reduced.count(False) or len(reduced)
+    if whole > 1:
+        many = f"{whole}" if len(reduced) < MOST_PAGES else f"{whole} or more"
         raise UsageError(f"{shown(path)}: holds {many} pictures; expected a TIFF of one.")
+    if len(reduced) > 1 and reduced[0]:
+        raise UsageError(f"{shown(path)}: begins with a reduced copy of its picture; expected the picture first.")
     return file.pages[0]
 
 
@@ -151,11 +158,13 @@ def _need_written(path: Path, page: Any) -> None:
     offsets, counts = offsets[:parts], counts[:parts]
     if any(offset < 8 or count < 1 for offset, count in zip(offsets, counts, strict=True)):
         raise ValueError("a part of its pixels was never written")
+    if max(counts) > 2 * _part(page) + SLACK:
+        raise ValueError("a part of its pixels is longer than pixels can be")
+    if page.compression == COMPRESSION.NONE and not page.is_tiled:
+        counts = [min(count, needed) for count, needed in zip(counts, _strips(page), strict=True)]
     places = sorted(zip(offsets, counts, strict=True))
     if sum(places[-1]) > path.stat().st_size:
         raise ValueError("its pixels are cut short")
-    if max(counts) > 2 * _part(page) + SLACK:
-        raise ValueError("a part of its pixels is longer than pixels can be")
     if page.compression == COMPRESSION.NONE:
         if any(one[0] + one[1] > other[0] for one, other in pairwise(places)):
             raise ValueError("parts of its pixels overlap")
@@ -164,7 +173,7 @@ def _need_written(path: Path, page: Any) -> None:
             raise ValueError(f"{sum(counts)} of {needed} bytes of its pixels are there")
     elif page.compression in (COMPRESSION.ADOBE_DEFLATE, COMPRESSION.DEFLATE):
         for offset, count in places:
-            if count * INFLATES > AT_ONCE:
+            if count * INFLATES > UNASKED:
                 _need_bounded(path, offset, count, page)
 
 
@@ -173,6 +182,15 @@ def _part(page: Any) -> int:
     rows = page.tilelength if page.is_tiled else min(page.rowsperstrip, page.imagelength)
     columns = page.tilewidth if page.is_tiled else page.imagewidth
     return int(rows * columns * page.samplesperpixel * page.dtype.itemsize)
+
+
+def _strips(page: Any) -> list[int]:
+    """Return the bytes that the rows of each strip take; some writers count the last strip as long as the others."""
+    planes = page.samplesperpixel if page.planarconfig == 2 else 1
+    row = page.imagewidth * page.samplesperpixel // planes * page.dtype.itemsize
+    down = max(1, min(page.rowsperstrip, page.imagelength))
+    tops = range(0, page.imagelength, down)
+    return [min(down, page.imagelength - top) * row for top in tops] * planes
 
 
 def _need_bounded(path: Path, offset: int, count: int, page: Any) -> None:

@@ -4,7 +4,6 @@ A bootstrap over places, as views of one place aren't independent, and over seed
 """
 
 import math
-import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -58,16 +57,6 @@ class Spread(NamedTuple):
     places: int
     scenes: int
     p: float = math.nan
-
-
-def place(scene: str) -> str:
-    """Return the place that a scene shows: its name without the trailing number that tells views apart.
-
-    A name that is only a number is its own place: "courtyard-03" gives "courtyard", "007" gives "007". Behind two
-    hyphens stands how a view was taken, in sets that take one several times: "courtyard-03--speed-2" is "courtyard".
-    """
-    view = scene.partition("--")[0] or scene
-    return re.sub(r"[-_]?\d+$", "", view) or view
 
 
 def bootstrap(

@@ -38,14 +38,19 @@ def held(orientation):
     return {"exif": exif}
 
 
-@pytest.mark.parametrize("upright", [True, False])
 @pytest.mark.parametrize(("other", "words"), [(3, "upside down"), (6, "on its left side"), (2, "mirrored")])
-def test_a_frame_held_otherwise_is_named_with_its_orientation(tmp_path, upright, other, words):
+def test_a_frame_held_otherwise_is_named_with_its_orientation(tmp_path, other, words):
     paths = shots(tmp_path, held(1), held(other), {})
     with pytest.raises(
         UsageError, match=rf"b\.jpg has EXIF orientation {other} \(stored {words}\), a\.jpg has 1 \(upright\)"
     ):
-        read_bracket("mine", paths, TIMES, upright)
+        read_bracket("mine", paths, TIMES, upright=True)
+    scene = read_bracket("mine", paths, TIMES)
+    np.testing.assert_array_equal(scene.frames[1], np.array(Image.open(paths[1])))
+    assert scene.metadata["notes"] == [
+        f"b.jpg has EXIF orientation {other} (stored {words}), a.jpg has 1 (upright); "
+        "none is turned: rows are taken as stored"
+    ]
 
 
 def test_frames_of_one_name_in_several_folders_are_compared(tmp_path):
@@ -54,7 +59,7 @@ def test_frames_of_one_name_in_several_folders_are_compared(tmp_path):
         (tmp_path / folder).mkdir()
         paths += shots(tmp_path / folder, kind)
     with pytest.raises(UsageError, match="EXIF orientation 3"):
-        read_bracket("mine", paths, TIMES)
+        read_bracket("mine", paths, TIMES, upright=True)
 
 
 @pytest.mark.parametrize("orientation", [0, 1, 9, 8])
@@ -76,6 +81,22 @@ def test_a_mixture_of_profiles_is_refused_and_one_is_told(tmp_path, suffix):
     ]
     scene = read_bracket("mine", shots(tmp_path, *[{"icc_profile": icc("sRGB built-in")}] * 3, suffix=suffix), TIMES)
     assert scene.metadata["notes"] == ["frames have the colour profile sRGB built-in; decoded with gamma 2.2"]
+
+
+@pytest.mark.parametrize("name", ["sRGB IEC61966", "c2", "Rec. 709"])
+def test_no_profile_means_srgb(tmp_path, name):
+    paths = shots(tmp_path, {}, {"icc_profile": icc(name)}, {})
+    scene = read_bracket("mine", paths, TIMES)
+    assert scene.metadata["notes"] == [f"frames have the colour profile {name}; decoded with gamma 2.2"]
+
+
+@pytest.mark.parametrize("name", ["Linear sRGB", "sRGB g=1.0", "e-sRGB"])
+def test_a_profile_that_is_not_quite_srgb_is_told_and_no_part_of_a_mixture(tmp_path, name):
+    kind = {"icc_profile": icc(name)}
+    with pytest.raises(UsageError, match=rf"the colour profile of c\.jpg is {name}, that of a\.jpg is sRGB"):
+        read_bracket("mine", shots(tmp_path, *[{"icc_profile": icc("sRGB")}] * 2, kind), TIMES)
+    (note,) = read_bracket("mine", shots(tmp_path, kind, kind, kind), TIMES).metadata["notes"]
+    assert ("it isn't applied" if name == "e-sRGB" else "says that values are linear, but they are decoded") in note
 
 
 def test_linear_frames_of_other_primaries_are_converted_and_told(tmp_path):

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, ImageCms
 
 from bench.core.errors import Incomplete, UsageError
 from bench.core.registry import datasets
@@ -298,3 +298,28 @@ def test_an_empty_root_says_what_to_do(tmp_path: Path) -> None:
         Incomplete, match=r"(?s)expected folders in Test/EXTRA or Test/PAPER.*Place the unpacked archives there"
     ):
         datasets["kalantari"].find(tmp_path, "test")
+
+
+def test_primaries_of_a_truth_are_told_and_change_nothing(golden: Callable[[str], Path]) -> None:
+    folder = golden("ev_0_2_4")
+    before, path = read_scene(folder), folder / "HDRImg.hdr"
+    assert "notes" not in before.metadata
+    line = b"PRIMARIES=0.640 0.330 0.290 0.600 0.150 0.060 0.333 0.333"  # what Radiance writes by default
+    path.write_bytes(path.read_bytes().replace(b"\n\n", b"\n" + line + b"\n\n", 1))
+    scene = read_scene(folder)
+    np.testing.assert_array_equal(scene.radiance, before.radiance)
+    (note,) = scene.metadata["notes"]
+    assert note.startswith("HDRImg.hdr: its header states other primaries (0.64 0.33 0.29")
+    assert note.endswith("which aren't applied: values are taken as stored.")
+
+
+def test_frames_of_several_colours_are_refused_and_of_one_are_the_set_s_own(golden: Callable[[str], Path]) -> None:
+    folder = golden("ev_0_2_4")
+    paths = sorted(folder.glob("*.tif"))
+    wide = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    for index, path in enumerate(paths):
+        tifffile.imwrite(path, tifffile.imread(path), photometric="rgb", iccprofile=wide)
+        if index == 1:
+            with pytest.raises(UsageError, match=r'scene "ev_0_2_4" of kalantari: the colour profile of .* that of'):
+                read_scene(folder)
+    assert read_scene(folder).metadata == {"capture": "ev_0_2_4"}

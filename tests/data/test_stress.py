@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from bench.core.errors import UsageError
+from bench.core.places import place
 from bench.core.registry import datasets
 from bench.core.simulation import Simulation
 from bench.core.stress import KNOBS
 from bench.data.camera import saturated
 from bench.data.stress import simulate_stress, white
-from bench.metrics.intervals import place
 
 from ..core.test_stress import SHORT
 

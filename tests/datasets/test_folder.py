@@ -61,6 +61,43 @@ class TestSplits:
         builders.kalantari(tmp_path / "IMG_2")
         assert names(folder, tmp_path) == {"train": ["IMG_1"], "test": ["IMG_2"], "no-truth": []}
 
+    @pytest.mark.parametrize(
+        ("trained", "tested"),
+        [
+            (["IMG_0001", "DSC_0001"], ["IMG_0042"]),
+            (["262A0898", "hall"], ["262A0901"]),
+            (["P1010001"], ["P1010002"]),
+        ],
+    )
+    def test_numbers_of_several_cameras_are_no_places(self, folder, tmp_path, trained, tested):
+        for name in (*(f"train/{name}" for name in trained), *tested):
+            builders.kalantari(tmp_path / name)
+        found = names(folder, tmp_path)
+        assert (set(found["train"]), set(found["test"])) == (set(trained), set(tested))
+
+    @pytest.mark.parametrize(
+        ("trained", "tested"), [("kitchen1", "kitchen2"), ("hall--take-1", "hall--take-2"), ("hall", "hall-3--take-2")]
+    )
+    def test_places_are_those_of_intervals(self, folder, tmp_path, trained, tested):
+        for name in (f"train/{trained}", tested, "street"):
+            builders.kalantari(tmp_path / name)
+        with pytest.raises(UsageError, match=f"train/{trained} and {tested} are views of one place"):
+            folder.find(tmp_path, "test")
+
+    @pytest.mark.parametrize("stray", ["Thumbs.db", "desktop.ini", "README.txt", "exposure_times.txt", ".x.png"])
+    def test_a_stray_file_makes_no_scene_of_a_split(self, folder, tmp_path, stray):
+        builders.kalantari(tmp_path / "train" / "street")
+        builders.kalantari(tmp_path / "test" / "hall")
+        for split in ("train", "test"):
+            (tmp_path / split / stray).touch()
+        assert names(folder, tmp_path) == {"train": ["street"], "test": ["hall"], "no-truth": []}
+
+    @pytest.mark.parametrize("frame", ["1.tif", "1.exr", "1.CR2"])
+    def test_a_scene_with_folders_of_its_own_is_a_scene(self, folder, tmp_path, frame):
+        (tmp_path / "train" / "raw").mkdir(parents=True)
+        (tmp_path / "train" / frame).touch()
+        assert names(folder, tmp_path) == {"train": [], "test": [], "no-truth": ["train"]}
+
     def test_without_truth_nothing_is_trained(self, folder, tmp_path):
         truthless(tmp_path / "train" / "street")
         with pytest.raises(UsageError, match=r'scene "street" of folder: no truth .* to train on'):

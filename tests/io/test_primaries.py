@@ -5,7 +5,7 @@ import OpenEXR
 import pytest
 
 from bench.core.errors import UsageError
-from bench.io.primaries import BT709, XYZ, profile_name
+from bench.io.primaries import BT709, XYZ, is_bt709, is_linear, profile_name
 from bench.io.radiance import read_exr, write_rgbe
 from bench.io.submission import read_radiance
 
@@ -91,3 +91,38 @@ def test_primaries_of_radiance_pictures_are_converted_in_the_same_words(tmp_path
 def test_profiles_without_a_readable_name_have_one_of_their_own():
     assert profile_name(b"") == ""
     assert profile_name(b"junk") == profile_name(b"junk") != profile_name(b"other")
+
+
+NAMES = {
+    "": (True, False), "sRGB IEC61966-2.1": (True, False), "Rec709-elle-V4-rec709.icc": (True, False),
+    "Linear sRGB": (True, True), "sRGB linear (g=1.0)": (True, True), "sRGB-elle-V2-g10.icc": (True, True),
+    "Rec. 709 gamma 1": (True, True), "lin_srgb": (True, True), "nonlinear sRGB": (True, False),
+    "sRGB g=1.8": (True, False), "sRGB g18": (True, False), "HP-sRGB": (True, False), "e-sRGB": (False, False),
+    "bg-sRGB": (False, False), "Adobe RGB (1998)": (False, False), "Linear Rec2020": (False, True),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "meant"), NAMES.items())
+def test_names_of_profiles(name, meant):
+    assert (is_bt709(name), is_linear(name)) == meant
+
+
+@pytest.mark.parametrize("suffix", [".exr", ".hdr"])
+def test_colours_beyond_bt709_have_no_negative_values(tmp_path, suffix):
+    path, wide = tmp_path / f"a{suffix}", OTHERS["BT.2020"][0]
+    pixels = PIXELS.copy()
+    pixels[0, :2] = [[0, 1, 0], [1, 0, 0]]
+    if suffix == ".exr":
+        pixels[0, 2] = [-0.5, 1, 0]  # what was negative may stay so
+        with_chromaticities(path, pixels, wide)
+    else:
+        write_rgbe(path, pixels)
+        line = "PRIMARIES=" + " ".join(map(str, wide))
+        path.write_bytes(path.read_bytes().replace(b"\n\n", f"\n{line}\n\n".encode(), 1))
+    told = []
+    found = read_radiance(path, told)
+    assert found[0, 0, 0] == found[0, 1, 1] == 0
+    assert (found[0, 2].min() < 0) == (suffix == ".exr")
+    found[0, 2] = 0
+    assert found.min() == 0
+    assert "converted to BT.709; " in told[0] and told[0].endswith("that it can't hold, were below 0: set to 0.")

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.core.errors import BenchError, UsageError
-from bench.io import rgbe
+from bench.io import decoding, rgbe
 from bench.io.radiance import read_exr, read_rgbe, write_exr, write_rgbe
 
 
@@ -31,6 +31,21 @@ def test_exr_keeps_every_value_and_equal_arrays_give_equal_bytes(tmp_path: Path)
         write_exr(tmp_path / name, pixels)
     np.testing.assert_array_equal(read_exr(tmp_path / "a.exr"), pixels)
     assert (tmp_path / "a.exr").read_bytes() == (tmp_path / "b.exr").read_bytes()
+
+
+def test_a_black_exr_is_read_back_whatever_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "AT_ONCE", 1000)
+    write_exr(tmp_path / "a.exr", np.zeros((800, 800, 3), np.float32))
+    with pytest.raises(UsageError, match="its header asks for 8 MB of memory"):
+        read_exr(tmp_path / "a.exr")
+
+
+def test_a_flat_picture_of_today_s_run_lengths_is_read_whatever_its_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "AT_ONCE", 1000)
+    write_rgbe(tmp_path / "a.hdr", np.ones((40, 12_700, 3), np.float32))
+    assert read_rgbe(tmp_path / "a.hdr").all()
 
 
 def test_exr_with_half_floats_and_alpha_is_read(tmp_path: Path) -> None:

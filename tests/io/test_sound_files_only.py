@@ -199,6 +199,14 @@ def test_a_large_picture_in_a_file_of_its_size_is_read(tmp_path, monkeypatch):
         need_room(tmp_path / "a.raw", 101, decoding.SHRUNK)
 
 
+@pytest.mark.parametrize(("sizes", "takes"), [((10_000, 10_000, 3, 4), 1), ((5000, 5000, 3, 4), 4)])
+def test_a_picture_of_a_hundred_million_pixels_is_read_from_any_file(tmp_path, sizes, takes):
+    (tmp_path / "a.raw").touch()
+    need_room(tmp_path / "a.raw", *sizes, takes=takes)
+    with pytest.raises(UsageError, match="asks for"):
+        need_room(tmp_path / "a.raw", *sizes, 2, takes=takes)
+
+
 def test_what_libraries_print_is_dropped_and_ours_is_not(capfd):
     with quiet():
         print("from Python")

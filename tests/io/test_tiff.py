@@ -95,6 +95,43 @@ def test_several_pages_are_counted(tmp_path, reader):
         read(tmp_path / "a.tif")
 
 
+def pages(path, *kinds):
+    """Write pages; `kinds` are pixels and NewSubfileType of each."""
+    with tifffile.TiffWriter(path) as file:
+        for pixels, kind in kinds:
+            file.write(pixels, photometric="rgb", subfiletype=kind)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_thumbnails_and_overviews_are_no_pictures(tmp_path, reader):
+    read, pixels = READERS[reader]
+    pages(tmp_path / "a.tif", (pixels, 0), (pixels[::2, ::2], 1), (pixels[::4, ::4], 1))
+    np.testing.assert_array_equal(read(tmp_path / "a.tif"), pixels)
+    pages(tmp_path / "a.tif", (pixels[::2, ::2], 1), (pixels, 0))
+    with pytest.raises(UsageError, match="begins with a reduced copy of its picture; expected the picture first"):
+        read(tmp_path / "a.tif")
+    pages(tmp_path / "a.tif", (pixels, 0), (pixels[::2, ::2], 1), (pixels, 0))
+    with pytest.raises(UsageError, match="holds 2 pictures; expected a TIFF of one"):
+        read(tmp_path / "a.tif")
+    pages(tmp_path / "a.tif", (pixels, 1))
+    np.testing.assert_array_equal(read(tmp_path / "a.tif"), pixels)
+
+
+@pytest.mark.parametrize("planes", ["contig", "separate"])
+@pytest.mark.parametrize("reader", READERS)
+def test_a_last_strip_that_is_counted_as_long_as_the_others_is_whole(tmp_path, reader, planes):
+    read, pixels = READERS[reader]
+    path, stored = tmp_path / "a.tif", pixels[:10, :8] if planes == "contig" else np.moveaxis(pixels[:10, :8], -1, 0)
+    tifffile.imwrite(path, stored, photometric="rgb", rowsperstrip=4, planarconfig=planes)
+    with tifffile.TiffFile(path) as file:
+        counts = file.pages[0].databytecounts
+    changed(path, "StripByteCounts", *[counts[0]] * len(counts))
+    np.testing.assert_array_equal(read(path), pixels[:10, :8])
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(UsageError, match="its pixels are cut short"):
+        read(path)
+
+
 def test_the_logarithms_that_opencv_writes_by_default_are_named(tmp_path):
     import cv2
 
@@ -117,7 +154,7 @@ def test_a_part_that_inflates_beyond_its_picture_is_refused(tmp_path, monkeypatc
 
     from bench.io import tiff
 
-    monkeypatch.setattr(tiff, "AT_ONCE", 1 << 20)
+    monkeypatch.setattr(tiff, "UNASKED", 1 << 20)
     tifffile.imwrite(tmp_path / "a.tif", PIXELS, photometric="rgb", compression="zlib", rowsperstrip=20)
     bomb = zlib.compress(bytes(4 << 20))
     data = (tmp_path / "a.tif").read_bytes()

@@ -7,8 +7,9 @@ import pytest
 from scipy import stats
 
 from bench.core.errors import UsageError
+from bench.core.places import place
 from bench.metrics import intervals
-from bench.metrics.intervals import bootstrap, crossed, holm, place
+from bench.metrics.intervals import bootstrap, crossed, holm
 
 
 def test_two_places_by_hand():

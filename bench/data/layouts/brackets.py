@@ -18,7 +18,7 @@ from bench.core.errors import Incomplete, UsageError
 from bench.core.reading import read_note, shown
 from bench.core.scene import Array, Radiance, Scene
 from bench.data.layouts.places import natural
-from bench.io.ldr import Frame, read_frame, read_grey
+from bench.io.ldr import Frame, need_alike, read_frame, read_grey
 from bench.io.radiance import read_rgbe
 
 FRAMES = 3
@@ -72,8 +72,11 @@ def read_files(name: str, what: str, paths: Sequence[Path], exposures: Path, tru
     times = times_from_ev(read_evs(inside(exposures, what), what, FRAMES))
     frames = [read_frame(inside(path, what)) for path in paths]
     check_alike(frames, [path.name for path in paths], what)
-    radiance = None if truth is None else _read_truth(inside(truth, what), frames[0], what)
-    return Scene(name, np.stack(frames), times, FRAMES // 2, radiance, {"capture": name})
+    need_alike(paths, what, upright=False)  # mixtures are refused; what all frames have is the set's own, and known
+    told: list[str] = []
+    radiance = None if truth is None else _read_truth(inside(truth, what), frames[0], what, told)
+    metadata = {"capture": name} | ({"notes": told} if told else {})
+    return Scene(name, np.stack(frames), times, FRAMES // 2, radiance, metadata)
 
 
 def read_evs(path: Path, what: str, count: int) -> list[float]:
@@ -156,10 +159,14 @@ def _size(pixels: Array) -> str:
     return f"{pixels.shape[1]}x{pixels.shape[0]} {pixels.dtype}"
 
 
-def _read_truth(path: Path, frame: Frame, what: str) -> Radiance:
+def _read_truth(path: Path, frame: Frame, what: str, told: list[str]) -> Radiance:
     if not path.is_file():
         raise Incomplete(f"{what}: no {path.name}, the truth; the download may be incomplete.")
-    truth = read_rgbe(path)
+    # Other primaries than BT.709 are told, not converted: the truth was merged from the frames beside it and has their
+    # colours; a line PRIMARIES is no more than a program's default, which no published number took into account.
+    said: list[str] = []
+    truth = read_rgbe(path, said)
+    told += [f"{path.name}: {one}" for one in said]
     check_floating(truth, frame, what)
     return np.minimum(truth, np.float32(1))
 

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from bench.core.errors import UsageError
+from bench.core.places import place
 from bench.core.reading import shown
-from bench.metrics.intervals import Spread, crossed, place
+from bench.metrics.intervals import Spread, crossed
 
 Cells = Mapping[tuple[str, str], float]
 """(seed, scene) -> value of one metric, NaN where it is undefined; seed "" for a method without training."""

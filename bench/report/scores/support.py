@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from bench.core.optimisation import Stage1
-from bench.metrics.intervals import place
+from bench.core.places import place
 from bench.report.page.page import PageSection
 from bench.report.results import paired
 from bench.report.results.caption import made_with

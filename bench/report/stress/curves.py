@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from bench.core.places import place
 from bench.core.stress import BETWEEN, KNOBS, NEUTRAL, Stress
-from bench.metrics.intervals import Interval, bootstrap, place
+from bench.metrics.intervals import Interval, bootstrap
 from bench.report.results.results import Cells
 
 METRIC = "psnr-mu"

@@ -13,6 +13,7 @@ import numpy as np
 
 from bench.core.errors import UsageError, unknown_name
 from bench.core.params import Params
+from bench.core.places import place
 from bench.core.reading import LONGEST_NAME, need_name, shown
 from bench.core.registry import datasets, protocols
 from bench.io.container import list_scenes, read_card
@@ -21,7 +22,6 @@ from bench.io.lock import alone
 from bench.io.submission import ENCODED, READERS, UNREAD, FolderMatch, match, names, read_radiance
 from bench.io.tables import ScoreRow, read_scores, write_scores
 from bench.metrics.checks import FileFinding
-from bench.metrics.intervals import place
 from bench.metrics.protocol import Protocol
 from bench.metrics.scorer import Scorer
 from bench.metrics.viewing import visibility

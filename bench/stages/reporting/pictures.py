@@ -7,12 +7,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.core.params import Params
+from bench.core.places import place
 from bench.core.registry import datasets, protocols
 from bench.core.scene import Array
 from bench.core.stress import BETWEEN
 from bench.io.container import list_scenes, read_scene
 from bench.io.radiance import read_exr
-from bench.metrics.intervals import place
 from bench.report.figures.figures import contact_sheet
 from bench.report.figures.images import Exhibit, choose, crop_figure
 from bench.report.figures.style import shrink

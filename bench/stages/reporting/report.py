@@ -10,11 +10,11 @@ import pandas as pd
 
 from bench.core.errors import UsageError
 from bench.core.params import Params
+from bench.core.places import place
 from bench.core.reading import read_json
 from bench.core.registry import ROOT
 from bench.io.files import check_destination, write_bytes_atomic, write_json_atomic, write_text_atomic
 from bench.io.tables import read_scores
-from bench.metrics.intervals import place
 from bench.report.codebooks.figures import InspectedCodebook
 from bench.report.codebooks.section import section
 from bench.report.cost import predictions
