@@ -262,7 +262,8 @@ def _read_pillow(path: Path, pixels: bool = True) -> tuple[str, NDArray[Any]]:
     try:
         # Only these: Pillow would start Ghostscript for a page of PostScript that is called .png.
         with quiet(), Image.open(path, formats=("PNG", "JPEG")) as image:
-            need_room(path, *image.size, len(image.getbands()), 1 if pixels else 2)
+            # Pillow keeps four bytes of each pixel, and these are copied twice; OpenCV's are copied once.
+            need_room(path, *image.size, len(image.getbands()), 1 if pixels else 2, takes=4 if pixels else 2)
             if image.format == "PNG" and (count := getattr(image, "n_frames", 1)) > 1:
                 raise UsageError(f"{shown(path)}: holds {count} pictures; expected one.")
             return f"{image.format}, {image.mode}", np.array(image) if pixels else np.empty(0, np.uint8)
