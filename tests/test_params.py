@@ -111,7 +111,7 @@ def test_a_mistake_names_the_field(write_params, small_params, field, value, mes
         ("profile: !!int x", "holds a value that can't be read: invalid literal"),
         ("profile: 2026-13-45", "a value is a date; put it in quotes if text is meant"),
         ("profile: !!timestamp x", "a value is a date"),
-        (f"threads: {'9' * 5000}", "holds a value that can't be read: Exceeds the limit"),
+        (f"threads: {'9' * 5000}", "a number has 5,000 digits, more than the 1,000 that are read"),
         (f"threads: {'[' * 20_000}", "nested more than 50 levels deep"),
         ("profile: a\nprofile: b", r"the key 'profile' is given twice \(line 2"),
         ("profile: &a [*a]", r"the alias \*a stands within what it stands for"),

@@ -38,7 +38,7 @@ def to_floating(image: Image, role: str = "image", dims: tuple[int, ...] = (3,))
     dims : allowed numbers of dimensions, 3 for (H, W, 3) and 2 for (H, W); another shape raises UsageError.
     The result may share memory with the image: it must not be changed in place.
     """
-    tensor = from_tensor(image, role) if isinstance(image, Tensor) else from_array(image, role)
+    tensor = need_plain(image, role).detach() if isinstance(image, Tensor) else from_array(image, role)
     if tensor.is_complex():
         raise UsageError(f"the {role} holds {tensor.dtype}; expected real numbers.")
     tensor = tensor if tensor.dtype == torch.float32 else tensor.to(torch.float64)
@@ -50,8 +50,8 @@ def to_floating(image: Image, role: str = "image", dims: tuple[int, ...] = (3,))
     return tensor
 
 
-def from_tensor(image: Tensor, role: str = "image") -> Tensor:
-    """Return a tensor without its history; UsageError for one without values, or that isn't dense."""
+def need_plain(image: Tensor, role: str = "image") -> Tensor:
+    """Return a tensor as it is, with what a gradient needs; UsageError for one without values, or that isn't dense."""
     if image.is_meta:
         raise UsageError(f"the {role} is a meta tensor, without values; expected a plain tensor.")
     if image.is_nested or image.is_quantized or image.layout != torch.strided:
@@ -59,7 +59,7 @@ def from_tensor(image: Tensor, role: str = "image") -> Tensor:
             f"the {role} is a sparse, nested or quantised tensor; expected a plain one: call to_dense() or "
             "dequantize()."
         )
-    return image.detach()
+    return image
 
 
 def _shape_hint(tensor: Tensor) -> str:

@@ -17,7 +17,7 @@ from bench.core.scene import Array
 from bench.metrics.hdrvdp2 import display, pyramid
 from bench.metrics.hdrvdp2.pooling import pooled, visibility
 from bench.metrics.hdrvdp2.vision import Viewing, bands, seen
-from bench.metrics.images import from_array, from_tensor
+from bench.metrics.images import from_array, need_plain
 
 Image = Array | Tensor
 """(H, W) or (H, W, 3) real numbers, in the unit of the colour encoding."""
@@ -158,7 +158,7 @@ def _pair(test: Image, reference: Image, viewing: Viewing) -> tuple[list[Tensor]
 
 def _tensor(image: Image, role: str, viewing: Viewing) -> Tensor:
     name = f"{role} image"
-    tensor = from_tensor(image, name) if isinstance(image, Tensor) else from_array(image, name)
+    tensor = need_plain(image, name) if isinstance(image, Tensor) else from_array(image, name)
     single = display.ENCODINGS[viewing.color_encoding].channels == 1
     if tensor.ndim != (2 if single else 3) or (not single and tensor.shape[-1] != 3):
         wanted = "(height, width)" if single else "(height, width, 3)"
