@@ -1,7 +1,7 @@
 """Check that a trained profile learned, and that its parts do their work, beyond having run."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from bench.core.errors import BenchError
@@ -62,48 +62,65 @@ class Requirement(NamedTuple):
 
 def run(params: Params) -> None:
     """Print every requirement with its measured value, then findings; raise BenchError if a requirement isn't met."""
-    found = [*_learning(params), *_parts(params)]
+    scores = read_scores([layout.need(params, params.reports / "scores.csv", "summarize")])
+    panels = list(_panels(Measured(params, collect(scores), {})))
+    found = [one for panel in panels for one in _learning(panel)] + [*_parts(params)]
     if not found:
         raise BenchError(f"profile {params.profile!r} has no learned row and floor to compare: nothing was checked.")
-    print("\n".join([*map(str, found), *_findings(params)]))
+    print("\n".join([*map(str, found), *_findings(params, panels)]))
     if failed := [one for one in found if not one.holds]:
         raise BenchError(f"{len(failed)} of {len(found)} requirements of profile {params.profile!r} are not met.")
     print(f"all {len(found)} requirements of profile {params.profile!r} hold")
 
 
-def _learning(params: Params) -> Iterator[Requirement]:
-    """Compare the learned rows of Tables 1 to 3 with their bases, the floors and all rows without training."""
-    measured = _measured(params)
-    for dataset, there, learned in _panels(measured):
-        for name, own in learned.items():
-            yield from _row(f"{name} on {dataset}", name, own, there, measured, dataset)
-        yield from _gains(learned, measured, dataset)
-        yield from _above(learned, there, measured, dataset)
+class Panel(NamedTuple):
+    """A data set that has learned rows and reference-only.
+
+    dataset  : its name.
+    there    : all that was scored on it, by variant.
+    learned  : the learned rows of Tables 1 to 3 among them.
+    gained   : their gains in PSNR-mu, where the base has scores.
+    networks : those of Table 1 beside row 7.
+    last     : row 7, the last of Table 3; () without one.
+    """
+
+    measured: Measured
+    dataset: str
+    there: Mapping[str, Summary]
+    learned: Mapping[str, Summary]
+    gained: Mapping[str, gains.Gain]
+    networks: Sequence[str]
+    last: Sequence[str]
 
 
-def _measured(params: Params) -> Measured:
-    scores = read_scores([layout.need(params, params.reports / "scores.csv", "summarize")])
-    return Measured(params, collect(scores), {})
-
-
-def _panels(measured: Measured) -> Iterator[tuple[str, dict[str, Summary], dict[str, Summary]]]:
-    """Yield each data set that has learned rows and reference-only: its name, its rows, and those that learned."""
+def _panels(measured: Measured) -> Iterator[Panel]:
+    params = measured.params
     rows = [name for name in dict.fromkeys(measured.rows) if measured.learned(name)]
     for dataset in sorted({dataset for _, dataset in measured.results}):
         there = {name: found for (name, tested), found in measured.results.items() if tested == dataset}
         learned = {name: there[name] for name in rows if name in there}
         if learned and "reference-only" in there:
-            yield dataset, there, learned
+            gained = {name: gain for name in learned if (gain := gains.gain(name, measured, dataset)) is not None}
+            last = [name for name in list(params.rows(3).values())[-1:] if name in learned]
+            networks = [name for name in params.rows(1).values() if name in learned and name not in last]
+            yield Panel(measured, dataset, there, learned, gained, networks, last)
 
 
-def _row(
-    subject: str, name: str, own: Summary, there: Mapping[str, Summary], measured: Measured, dataset: str
-) -> Iterator[Requirement]:
+def _learning(panel: Panel) -> Iterator[Requirement]:
+    """Compare the learned rows of Tables 1 to 3 with their bases, the floors and all rows without training."""
+    for name, own in panel.learned.items():
+        yield from _row(name, own, panel)
+    yield from _gains(panel)
+    yield from _above(panel)
+
+
+def _row(name: str, own: Summary, panel: Panel) -> Iterator[Requirement]:
+    subject, there, measured = f"{name} on {panel.dataset}", panel.there, panel.measured
     if lacking := {*NEEDED} - set(own.values):
         raise BenchError(f"{subject}: no scores of {', '.join(sorted(lacking))}; the protocol must give them.")
-    linear = gains.gain(name, measured, dataset, "psnr-l")
+    linear = gains.gain(name, measured, panel.dataset, "psnr-l")
     if linear is None:
-        raise BenchError(f"{subject}: {gains.missing(name, measured, dataset)}; evaluate the base too.")
+        raise BenchError(f"{subject}: {gains.missing(name, measured, panel.dataset)}; evaluate the base too.")
     floors = [there[floor].values["psnr-mu"] for floor in measured.params.tables.floors if floor in there]
     yield Requirement(f"{subject}, PSNR-l gained over {linear.base}", linear.difference.mean, -BASE_LOSS, "dB", True)
     if floors:
@@ -112,42 +129,35 @@ def _row(
     yield Requirement(f"{subject}, PSNR-mu where saturated", own.values[SATURATED], bound, "dB", True)
 
 
-def _networks(learned: Mapping[str, Summary], params: Params) -> list[str]:
-    """Return the networks of Table 1 beside row 7."""
-    last = list(params.rows(3).values())[-1:]
-    return [name for name in params.rows(1).values() if name in learned and name not in last]
-
-
-def _gains(learned: Mapping[str, Summary], measured: Measured, dataset: str) -> Iterator[Requirement]:
+def _gains(panel: Panel) -> Iterator[Requirement]:
     """Count the networks whose interval of the gain lies above 0; every row of Tables 2 and 3 must have one."""
-    networks = _networks(learned, measured.params)
-    found = {name: gain for name in learned if (gain := gains.gain(name, measured, dataset)) is not None}
-    if networks:
-        above = sum(found[name].difference.low > 0 for name in networks)
-        subject = f"networks of Table 1 on {dataset} whose gain over their base is no chance (interval above 0)"
-        yield Requirement(subject, above, math.ceil(ABOVE * len(networks)), f"of {len(networks)}", True)
-    for name, gain in found.items():
-        if name not in networks:
-            subject = f"{name} on {dataset}, lower end of the interval of PSNR-mu gained over {gain.base}"
+    if panel.networks:
+        above = sum(panel.gained[name].difference.low > 0 for name in panel.networks)
+        subject = f"networks of Table 1 on {panel.dataset} whose gain over their base is no chance (interval above 0)"
+        yield _most(subject, above, panel)
+    for name, gain in panel.gained.items():
+        if name not in panel.networks:
+            subject = f"{name} on {panel.dataset}, lower end of the interval of PSNR-mu gained over {gain.base}"
             yield Requirement(subject, gain.difference.low, 0.0, "dB")
 
 
-def _above(
-    learned: Mapping[str, Summary], there: Mapping[str, Summary], measured: Measured, dataset: str
-) -> Iterator[Requirement]:
+def _above(panel: Panel) -> Iterator[Requirement]:
     """Count the networks above every row without training; row 7 must be above them by itself."""
-    params = measured.params
-    plain = {name: found.values["psnr-mu"] for name, found in there.items() if not measured.learned(name)}
+    learned, measured = panel.learned, panel.measured
+    plain = {name: found.values["psnr-mu"] for name, found in panel.there.items() if not measured.learned(name)}
     best = max(plain, key=lambda name: plain[name])
-    networks = _networks(learned, params)
-    if networks:
-        above = sum(learned[name].values["psnr-mu"] > plain[best] for name in networks)
-        subject = f"networks of Table 1 on {dataset} above {best}, the best row without training"
-        yield Requirement(subject, above, math.ceil(ABOVE * len(networks)), f"of {len(networks)}", True)
-    for name in list(params.rows(3).values())[-1:]:
-        if name in learned:
-            value = learned[name].values["psnr-mu"]
-            yield Requirement(f"{name} (row 7) on {dataset}, PSNR-mu above {best}'s", value, plain[best], "dB")
+    if panel.networks:
+        above = sum(learned[name].values["psnr-mu"] > plain[best] for name in panel.networks)
+        yield _most(f"networks of Table 1 on {panel.dataset} above {best}, the best row without training", above, panel)
+    for name in panel.last:
+        subject = f"{name} (row 7) on {panel.dataset}, PSNR-mu above {best}'s"
+        yield Requirement(subject, learned[name].values["psnr-mu"], plain[best], "dB")
+
+
+def _most(subject: str, count: int, panel: Panel) -> Requirement:
+    """Return the requirement that most networks of Table 1 do something: eight of ten."""
+    networks = len(panel.networks)
+    return Requirement(subject, count, math.ceil(ABOVE * networks), f"of {networks}", True)
 
 
 def _parts(params: Params) -> Iterator[Requirement]:
@@ -168,16 +178,15 @@ def _facts(params: Params, run: str) -> dict[str, float]:
     return read_json(path)
 
 
-def _findings(params: Params) -> Iterator[str]:
+def _findings(params: Params, panels: Sequence[Panel]) -> Iterator[str]:
     """Yield what is told and not required: gains below the aim, and whether F_vq's places matter to few seeds."""
-    measured = _measured(params)
-    for dataset, _, learned in _panels(measured):
-        found = {name: gain for name in learned if (gain := gains.gain(name, measured, dataset)) is not None}
-        short = [f"{name} {gain.difference.mean:+.2f}" for name, gain in found.items() if gain.difference.mean < AIM]
+    for panel in panels:
+        gained = {name: gain.difference.mean for name, gain in panel.gained.items()}
+        short = [f"{name} {mean:+.2f}" for name, mean in gained.items() if mean < AIM]
         if short:
             yield (
-                f"note {dataset}: {len(short)} of {len(found)} learned rows gain less than {AIM:g} dB of PSNR-mu over "
-                f"their base: {', '.join(short)}"
+                f"note {panel.dataset}: {len(short)} of {len(gained)} learned rows gain less than {AIM:g} dB of "
+                f"PSNR-mu over their base: {', '.join(short)}"
             )
     losses: dict[str, list[float]] = {}
     for run, entry in params.runs_with_codebook.items():
