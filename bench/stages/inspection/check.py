@@ -63,17 +63,17 @@ class Requirement(NamedTuple):
 def run(params: Params) -> None:
     """Print every requirement with its measured value, then findings; raise BenchError if a requirement isn't met."""
     scores = read_scores([layout.need(params, params.reports / "scores.csv", "summarize")])
-    panels = list(_panels(Measured(params, collect(scores), {})))
-    found = [one for panel in panels for one in _learning(panel)] + [*_parts(params)]
+    checked = list(_checked(Measured(params, collect(scores), {})))
+    found = [one for data in checked for one in _learning(data)] + [*_parts(params)]
     if not found:
         raise BenchError(f"profile {params.profile!r} has no learned row and floor to compare: nothing was checked.")
-    print("\n".join([*map(str, found), *_findings(params, panels)]))
+    print("\n".join([*map(str, found), *_findings(params, checked)]))
     if failed := [one for one in found if not one.holds]:
         raise BenchError(f"{len(failed)} of {len(found)} requirements of profile {params.profile!r} are not met.")
     print(f"all {len(found)} requirements of profile {params.profile!r} hold")
 
 
-class Panel(NamedTuple):
+class CheckedSet(NamedTuple):
     """A data set that has learned rows and reference-only.
 
     dataset  : its name.
@@ -93,7 +93,7 @@ class Panel(NamedTuple):
     last: Sequence[str]
 
 
-def _panels(measured: Measured) -> Iterator[Panel]:
+def _checked(measured: Measured) -> Iterator[CheckedSet]:
     params = measured.params
     rows = [name for name in dict.fromkeys(measured.rows) if measured.learned(name)]
     for dataset in sorted({dataset for _, dataset in measured.results}):
@@ -103,24 +103,24 @@ def _panels(measured: Measured) -> Iterator[Panel]:
             gained = {name: gain for name in learned if (gain := gains.gain(name, measured, dataset)) is not None}
             last = [name for name in list(params.rows(3).values())[-1:] if name in learned]
             networks = [name for name in params.rows(1).values() if name in learned and name not in last]
-            yield Panel(measured, dataset, there, learned, gained, networks, last)
+            yield CheckedSet(measured, dataset, there, learned, gained, networks, last)
 
 
-def _learning(panel: Panel) -> Iterator[Requirement]:
+def _learning(data: CheckedSet) -> Iterator[Requirement]:
     """Compare the learned rows of Tables 1 to 3 with their bases, the floors and all rows without training."""
-    for name, own in panel.learned.items():
-        yield from _row(name, own, panel)
-    yield from _gains(panel)
-    yield from _above(panel)
+    for name, own in data.learned.items():
+        yield from _row(name, own, data)
+    yield from _gains(data)
+    yield from _above(data)
 
 
-def _row(name: str, own: Summary, panel: Panel) -> Iterator[Requirement]:
-    subject, there, measured = f"{name} on {panel.dataset}", panel.there, panel.measured
+def _row(name: str, own: Summary, data: CheckedSet) -> Iterator[Requirement]:
+    subject, there, measured = f"{name} on {data.dataset}", data.there, data.measured
     if lacking := {*NEEDED} - set(own.values):
         raise BenchError(f"{subject}: no scores of {', '.join(sorted(lacking))}; the protocol must give them.")
-    linear = gains.gain(name, measured, panel.dataset, "psnr-l")
+    linear = gains.gain(name, measured, data.dataset, "psnr-l")
     if linear is None:
-        raise BenchError(f"{subject}: {gains.missing(name, measured, panel.dataset)}; evaluate the base too.")
+        raise BenchError(f"{subject}: {gains.missing(name, measured, data.dataset)}; evaluate the base too.")
     floors = [there[floor].values["psnr-mu"] for floor in measured.params.tables.floors if floor in there]
     yield Requirement(f"{subject}, PSNR-l gained over {linear.base}", linear.difference.mean, -BASE_LOSS, "dB", True)
     if floors:
@@ -129,34 +129,34 @@ def _row(name: str, own: Summary, panel: Panel) -> Iterator[Requirement]:
     yield Requirement(f"{subject}, PSNR-mu where saturated", own.values[SATURATED], bound, "dB", True)
 
 
-def _gains(panel: Panel) -> Iterator[Requirement]:
+def _gains(data: CheckedSet) -> Iterator[Requirement]:
     """Count the networks whose interval of the gain lies above 0; every row of Tables 2 and 3 must have one."""
-    if panel.networks:
-        above = sum(panel.gained[name].difference.low > 0 for name in panel.networks)
-        subject = f"networks of Table 1 on {panel.dataset} whose gain over their base is no chance (interval above 0)"
-        yield _most(subject, above, panel)
-    for name, gain in panel.gained.items():
-        if name not in panel.networks:
-            subject = f"{name} on {panel.dataset}, lower end of the interval of PSNR-mu gained over {gain.base}"
+    if data.networks:
+        above = sum(data.gained[name].difference.low > 0 for name in data.networks)
+        subject = f"networks of Table 1 on {data.dataset} whose gain over their base is no chance (interval above 0)"
+        yield _most(subject, above, data)
+    for name, gain in data.gained.items():
+        if name not in data.networks:
+            subject = f"{name} on {data.dataset}, lower end of the interval of PSNR-mu gained over {gain.base}"
             yield Requirement(subject, gain.difference.low, 0.0, "dB")
 
 
-def _above(panel: Panel) -> Iterator[Requirement]:
+def _above(data: CheckedSet) -> Iterator[Requirement]:
     """Count the networks above every row without training; row 7 must be above them by itself."""
-    learned, measured = panel.learned, panel.measured
-    plain = {name: found.values["psnr-mu"] for name, found in panel.there.items() if not measured.learned(name)}
+    learned, measured = data.learned, data.measured
+    plain = {name: found.values["psnr-mu"] for name, found in data.there.items() if not measured.learned(name)}
     best = max(plain, key=lambda name: plain[name])
-    if panel.networks:
-        above = sum(learned[name].values["psnr-mu"] > plain[best] for name in panel.networks)
-        yield _most(f"networks of Table 1 on {panel.dataset} above {best}, the best row without training", above, panel)
-    for name in panel.last:
-        subject = f"{name} (row 7) on {panel.dataset}, PSNR-mu above {best}'s"
+    if data.networks:
+        above = sum(learned[name].values["psnr-mu"] > plain[best] for name in data.networks)
+        yield _most(f"networks of Table 1 on {data.dataset} above {best}, the best row without training", above, data)
+    for name in data.last:
+        subject = f"{name} (row 7) on {data.dataset}, PSNR-mu above {best}'s"
         yield Requirement(subject, learned[name].values["psnr-mu"], plain[best], "dB")
 
 
-def _most(subject: str, count: int, panel: Panel) -> Requirement:
+def _most(subject: str, count: int, data: CheckedSet) -> Requirement:
     """Return the requirement that most networks of Table 1 do something: eight of ten."""
-    networks = len(panel.networks)
+    networks = len(data.networks)
     return Requirement(subject, count, math.ceil(ABOVE * networks), f"of {networks}", True)
 
 
@@ -178,14 +178,14 @@ def _facts(params: Params, run: str) -> dict[str, float]:
     return read_json(path)
 
 
-def _findings(params: Params, panels: Sequence[Panel]) -> Iterator[str]:
+def _findings(params: Params, checked: Sequence[CheckedSet]) -> Iterator[str]:
     """Yield what is told and not required: gains below the aim, and whether F_vq's places matter to few seeds."""
-    for panel in panels:
-        gained = {name: gain.difference.mean for name, gain in panel.gained.items()}
+    for data in checked:
+        gained = {name: gain.difference.mean for name, gain in data.gained.items()}
         short = [f"{name} {mean:+.2f}" for name, mean in gained.items() if mean < AIM]
         if short:
             yield (
-                f"note {panel.dataset}: {len(short)} of {len(gained)} learned rows gain less than {AIM:g} dB of "
+                f"note {data.dataset}: {len(short)} of {len(gained)} learned rows gain less than {AIM:g} dB of "
                 f"PSNR-mu over their base: {', '.join(short)}"
             )
     losses: dict[str, list[float]] = {}
