@@ -168,7 +168,7 @@ def _wanted(source: RemoteFile, checksums: Checksums) -> str | None:
 def _from_any(
     source: RemoteFile, path: Path, checksums: Checksums, unpacked: bool, examine: Examine | None, limits: Limits
 ) -> None:
-    part, record = path.with_name(f"{path.name}.part"), checksums.get(source.name)
+    record = checksums.get(source.name)
     wanted, size = _wanted(source, checksums), source.bytes if record is None else record["bytes"]
     # The archive, its files, and a fifth to spare.
     room = 2.2 if unpacked else 1.0
@@ -176,8 +176,9 @@ def _from_any(
     for number, url in enumerate(source.urls, 1):
         named = shown(re.sub("//[^/@]*@", "//", url))  # without a password
         try:
-            Resumable(part, url, named, wanted, size, record is not None, room, limits).receive()
-            part.replace(path)
+            arriving = Resumable(path, url, named, wanted, size, record is not None, room, limits)
+            arriving.receive()
+            arriving.part.replace(path)
             if record is None and examine is not None:
                 examine(path)
         except DiskFull:
@@ -191,6 +192,7 @@ def _from_any(
             answers.append(f"- {named}: sent a damaged file")
         else:
             verify(source, path, checksums)
+            _drop(path, but=())
             return
         if number < len(source.urls):
             _say(f"{source.name}: {answers[-1].removeprefix('- ')}; asking the next address")
@@ -208,8 +210,23 @@ class _NoRoom(Refused):
     """An address whose file, as it says, has no room on this disk; another may send a smaller one."""
 
 
+def part_of(path: Path, url: str) -> Path:
+    """Return where the bytes of `path` are kept that this address has sent, until they are all there."""
+    origin = hashlib.sha256(url.encode(errors="replace")).hexdigest()[:8]
+    return path.with_name(f"{path.name}.{origin}.part")
+
+
+def _drop(path: Path, but: Sequence[Path]) -> None:
+    """Delete what other addresses have sent of a file, and the notes of these parts."""
+    for left in path.parent.iterdir():
+        if re.fullmatch(re.escape(path.name) + r"(\.[0-9a-f]{8})?\.part(\.json)?", left.name) and left not in but:
+            left.unlink(missing_ok=True)
+
+
 class Resumable:
-    """The download of a file from one address to `part`, which outlives failures and kills.
+    """The download of `path` from one address to `part`, which outlives failures and kills.
+
+    Each address has a part of its own: what one has sent isn't continued with another's bytes, nor lost to them.
 
     named    : the address for messages.
     wanted   : sha256 of the file or its beginning, None if it isn't known.
@@ -220,7 +237,7 @@ class Resumable:
 
     def __init__(
         self,
-        part: Path,
+        path: Path,
         url: str,
         named: str,
         wanted: str | None = None,
@@ -229,16 +246,17 @@ class Resumable:
         room: float = 1.0,
         limits: Limits = LIMITS,
     ) -> None:
-        """Remember where to collect; what another address has sent isn't continued."""
-        self.part, self.url, self.named, self.wanted, self.room = part, url, named, wanted, room
+        """Remember where to collect."""
+        self.path, self.url, self.named, self.wanted, self.room = path, url, named, wanted, room
         self.size, self.recorded, self.limits, self.ration = size, recorded, limits, Ration(limits)
-        self.state = part.with_name(f"{part.name}.json")
         self.most = UNPUBLISHED if size is None else int(SLACK * size)
-        self.origin = hashlib.sha256(url.encode(errors="replace")).hexdigest()[:16]
-        self.ours = self._state().get("origin", self.origin) == self.origin and self._size() <= self.most
+        self.part = part_of(path, url)
+        self.state = path.with_name(f"{self.part.name}.json")
 
     def receive(self) -> None:
         """Complete `part`; `Refused` with a sentence if the address doesn't give the file."""
+        if self._have() > self.most:
+            self._forget()
         most, failures = self._have(), 0
         enough = CHUNK if self.size is None else min(1 << 20, self.size // 100)
         try:
@@ -254,7 +272,7 @@ class Resumable:
                             f"{error}; {self._have()} bytes are kept, run the command again to go on"
                         ) from error
                     pause = PAUSES[max(failures - 1, 0)]
-                    _say(f"{self.part.stem}: {self.named}: {error}; trying again in {pause:.0f} s")
+                    _say(f"{self.path.name}: {self.named}: {error}; trying again in {pause:.0f} s")
                     time.sleep(pause)
             self._check()
         except TooMuch:
@@ -262,14 +280,11 @@ class Resumable:
             raise
         self.state.unlink(missing_ok=True)
 
-    def _size(self) -> int:
+    def _have(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0
 
-    def _have(self) -> int:
-        return self._size() if self.ours else 0
-
     def _state(self) -> dict[str, Any]:
-        """Return a sign of the address that `part` is from, and the mark that tells its file from a later one."""
+        """Return the mark that tells the file of `part` from a later one of its address."""
         try:
             state = read_json(self.state, 1 << 16) if self.state.exists() else {}
         except UsageError:  # cut short by a kill
@@ -330,14 +345,13 @@ class Resumable:
         self._need_room(begin, total)
         marks = [answer.headers.get("ETag", "W/"), answer.headers.get("Last-Modified")]
         strong = [mark for mark in marks if mark is not None and not mark.startswith("W/")]
-        state = {"mark": strong[0] if strong else None, "origin": self.origin}
+        state = {"mark": strong[0] if strong else None}
         most = self.most if self.size is not None or total is not None else min(self.most, self._fits(begin))
         self.ration.body(most, self._too_much(f"more than {most:,} bytes came from it"))
         pieces = _refuse_page(answer)  # before the part is opened: a login page must not wipe it out
         with self.part.open("ab" if begin else "wb") as file:
             self.state.write_text(json.dumps(state), encoding="utf-8")
-            self.ours = True
-            for piece in _shown(pieces, begin, total, self.part.stem):
+            for piece in _shown(pieces, begin, total, self.path.name):
                 file.write(piece)
         if total is not None and self._have() != total:
             raise _Again(f"the connection ended after {self._have()} of {total} bytes")
@@ -359,17 +373,19 @@ class Resumable:
     def _need_room(self, begin: int, total: int | None) -> None:
         expected = self.size if total is None else total
         if expected is not None and expected > self._fits(begin):
+            _drop(self.path, but=(self.part, self.state))
+        if expected is not None and expected > self._fits(begin):
             free = shutil.disk_usage(self.part.parent).free
             raise _NoRoom(
                 f"{self.part.parent}: {(self.room * expected - begin) / 1e9:.2f} GB are needed to download and unpack "
-                f"{self.part.stem}, {free / 1e9:.2f} GB are free. Free some space, or set downloads.folder to another "
+                f"{self.path.name}, {free / 1e9:.2f} GB are free. Free some space, or set downloads.folder to another "
                 "disk"
             )
 
     def _check(self) -> None:
         import pooch
 
-        if self.part.suffixes[-2:-1] == [".zip"]:
+        if self.path.suffix == ".zip":
             try:
                 archives.need_directory(self.part)
             except UsageError as error:

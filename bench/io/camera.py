@@ -23,6 +23,8 @@ HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"
 INSTALL = "or install what reads it here: pip install -e '.[raw]'"
 
 EXIF_FOLDER = 0x8769
+"""EXIF tag: the folder of what else the camera wrote."""
+
 FRACTIONS = (0x829A, 0x829D, 0x9201, 0x9202)
 """EXIF tags that are stored as two numbers: ExposureTime, FNumber, ShutterSpeedValue, ApertureValue."""
 

@@ -9,7 +9,16 @@ from numpy.typing import NDArray
 
 from bench.core.errors import UsageError
 from bench.core.reading import need_regular, shown
-from bench.io.camera import HEIF_SUFFIXES, RAW_SUFFIXES, is_heif, need_reader, raw_exif, read_heif, register_heif
+from bench.io.camera import (
+    EXIF_FOLDER,
+    HEIF_SUFFIXES,
+    RAW_SUFFIXES,
+    is_heif,
+    need_reader,
+    raw_exif,
+    read_heif,
+    register_heif,
+)
 from bench.io.decoding import first_bytes, need_room, quiet
 from bench.io.files import replacing
 from bench.io.png import stated_colours
@@ -29,8 +38,8 @@ MODES = {"CMYK": "CMYK", "P": "a palette", "LAB": "CIELAB", "YCbCr": "YCbCr", "H
 
 TOO_MANY = "its header asks for more than 178 million pixels, Pillow's bound"
 
-ORIENTATION, EXIF_FOLDER = 0x0112, 0x8769
-"""EXIF tags: how the camera was held, and the folder of what else it wrote."""
+ORIENTATION = 0x0112
+"""EXIF tag: how the camera was held."""
 
 COLOUR_SPACE, UNCALIBRATED, INTEROPERABILITY = 0xA001, 65535, 0xA005
 """EXIF tag of the colour space, its value for other ones than sRGB, and the folder whose R03 means Adobe RGB (DCF)."""

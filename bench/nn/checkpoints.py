@@ -91,7 +91,7 @@ def _readings(content: Any) -> Iterator[Reading]:
         raise UsageError("the file holds an empty mapping; expected one of names to tensors.")
     found = list(_mappings(content, "", set(), DEPTH))
     if not found:
-        held = ", ".join(map(shown, list(content)[:5])) or "nothing"
+        held = ", ".join(map(shown, list(content)[:5]))
         raise UsageError(f"the file holds no tensors by name, but {held}.")
     whole = [(_entries(mapping), f"inside {where}" if where else "") for where, mapping in found]
     for state, how in whole:

@@ -16,7 +16,7 @@ import pytest
 
 from bench.core.errors import BenchError, UsageError
 from bench.data import download as downloads
-from bench.data.download import Checksums, RemoteFile, download, drive_folder
+from bench.data.download import Checksums, RemoteFile, download, drive_folder, part_of
 
 from . import server as servers
 
@@ -60,6 +60,12 @@ def store(tmp_path):
     return tmp_path / "store"
 
 
+@pytest.fixture
+def part(store, server):
+    """Where what the server has sent is kept."""
+    return part_of(store / NAME, server.url(f"/{NAME}"))
+
+
 def left(store):
     """Files of the store, locks aside."""
     return {path.name for path in store.iterdir() if not path.name.endswith(".lock")}
@@ -87,10 +93,10 @@ def test_errors_of_the_server_are_waited_out(fetch, server):
     assert fetch().read_bytes() == GOOD and len(server.asked) == 3
 
 
-def test_a_server_that_ignores_ranges_is_asked_for_all_again(fetch, server, store):
+def test_a_server_that_ignores_ranges_is_asked_for_all_again(fetch, server, store, part):
     store.mkdir()
-    (store / f"{NAME}.part").write_bytes(b"x" * 1000)
-    (store / f"{NAME}.part.json").write_text('{"mark": null}')
+    part.write_bytes(b"x" * 1000)
+    part.with_name(f"{part.name}.json").write_text('{"mark": null}')
     server.faults[f"/{NAME}"] = "no-range", 9
     assert fetch().read_bytes() == GOOD
     assert server.asked == [(f"/{NAME}", "bytes=1000-")]
@@ -146,28 +152,28 @@ def test_a_login_page_is_no_archive(fetch, server, store):
     assert NAME not in left(store)
 
 
-def test_a_login_page_leaves_what_had_arrived(fetch, server, store):
+def test_a_login_page_leaves_what_had_arrived(fetch, server, store, part):
     store.mkdir()
-    (store / f"{NAME}.part").write_bytes(GOOD[:200_000])
-    (store / f"{NAME}.part.json").write_text('{"mark": null}')
+    part.write_bytes(GOOD[:200_000])
+    part.with_name(f"{part.name}.json").write_text('{"mark": null}')
     server.faults[f"/{NAME}"] = "page", 1
     with pytest.raises(BenchError, match="sent a web page"):
         fetch()
-    assert (store / f"{NAME}.part").read_bytes() == GOOD[:200_000]
+    assert part.read_bytes() == GOOD[:200_000]
     assert fetch().read_bytes() == GOOD and server.asked[-1] == (f"/{NAME}", "bytes=200000-")
 
 
-def test_a_part_that_is_whole_is_not_asked_for_again(fetch, server, store):
+def test_a_part_that_is_whole_is_not_asked_for_again(fetch, server, store, part):
     store.mkdir()
-    (store / f"{NAME}.part").write_bytes(GOOD)
-    (store / f"{NAME}.part.json").write_text('{"mark": null}')
+    part.write_bytes(GOOD)
+    part.with_name(f"{part.name}.json").write_text('{"mark": null}')
     assert fetch().read_bytes() == GOOD
     assert server.asked == [(f"/{NAME}", f"bytes={len(GOOD)}-")]
 
 
-def test_a_part_longer_than_the_servers_file_is_dropped(fetch, server, store):
+def test_a_part_longer_than_the_servers_file_is_dropped(fetch, server, store, part):
     store.mkdir()
-    (store / f"{NAME}.part").write_bytes(GOOD + b"more")
+    part.write_bytes(GOOD + b"more")
     assert fetch().read_bytes() == GOOD
 
 
@@ -233,7 +239,7 @@ def test_progress_is_told_in_plain_lines(fetch, server, monkeypatch, capsys):
     assert "of 0.3 MB" in capsys.readouterr().err
 
 
-def test_killed_at_any_moment_the_next_run_completes_the_same_bytes(fetch, server, store):
+def test_killed_at_any_moment_the_next_run_completes_the_same_bytes(fetch, server, store, part):
     server.pause = 0.004  # about 20 pieces: some 80 ms
     start = time.monotonic()
     fetch()
@@ -247,7 +253,7 @@ def test_killed_at_any_moment_the_next_run_completes_the_same_bytes(fetch, serve
         inside += process.is_alive()
         process.kill()
         process.join()
-        kept += (store / f"{NAME}.part").exists()
+        kept += part.exists()
         assert not (store / NAME).exists() or (store / NAME).read_bytes() == GOOD
         assert fetch().read_bytes() == GOOD
     assert inside >= KILLS // 3 and kept >= 3, "kills must land in the middle"

@@ -19,7 +19,7 @@ from bench.core.errors import BenchError, UsageError
 from bench.data import archive as archives
 from bench.data import download as downloads
 from bench.data.connection import Limits
-from bench.data.download import Checksums, RemoteFile, download
+from bench.data.download import Checksums, RemoteFile, download, part_of
 
 NAME = "set.zip"
 
@@ -191,6 +191,14 @@ def fetch(tmp_path, monkeypatch):
     return run
 
 
+def half(folder, server):
+    """Leave the first half of the file as what this server has sent; return where."""
+    part = part_of(folder / "store" / NAME, server.url())
+    part.parent.mkdir(exist_ok=True)
+    part.write_bytes(GOOD[:500_000])
+    return part
+
+
 @pytest.mark.parametrize("name", BAD)
 def test_the_next_address_is_asked(name, serve, fetch, read, tmp_path, capsys):
     answer, reason = BAD[name]
@@ -264,11 +272,37 @@ def test_a_slow_address_is_gone_on_with_by_the_next_call(serve, fetch):
 
 
 def test_headers_without_an_end_leave_what_had_arrived(serve, fetch, tmp_path):
-    (tmp_path / "store").mkdir()
-    (tmp_path / "store" / f"{NAME}.part").write_bytes(GOOD[:500_000])
+    server = serve(BAD["endless-headers"][0])
+    part = half(tmp_path, server)
     with pytest.raises(BenchError, match="headers of its answer don't end"):
-        fetch(serve(BAD["endless-headers"][0]))
-    assert (tmp_path / "store" / f"{NAME}.part").read_bytes() == GOOD[:500_000]
+        fetch(server)
+    assert part.read_bytes() == GOOD[:500_000]
+
+
+def test_what_one_address_has_sent_is_not_lost_to_another(serve, fetch, tmp_path):
+    """Each goes on with its own part, and no part is left when the file is whole."""
+    asked = []
+
+    def broken(send, begin):
+        asked.append(begin)
+        send(head("206 Partial", Content_Range=f"bytes {begin}-{SIZE - 1}/{SIZE}") + GOOD[int(begin) :][:1000])
+
+    one, other = serve(BAD["nothing"][0]), serve(broken)
+    parts = [half(tmp_path, one), half(tmp_path, other), tmp_path / "store" / f"{NAME}.part"]
+    parts[2].write_bytes(b"from a version before")
+    with pytest.raises(BenchError, match="couldn't be downloaded"):
+        fetch(one, other)
+    assert parts[0].read_bytes() == GOOD[:500_000] and parts[2].exists()
+    assert parts[1].read_bytes() == GOOD[: 500_000 + 1000 * len(asked)] and asked[:2] == ["500000", "501000"]
+    assert fetch(one, serve(whole())).read_bytes() == GOOD
+    assert not list((tmp_path / "store").glob("*.part*"))
+
+
+def test_parts_of_other_addresses_give_way_where_the_disk_is_small(serve, fetch, tmp_path, monkeypatch):
+    other = half(tmp_path, serve(BAD["nothing"][0]))
+    usage = namedtuple("Usage", "free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1_600_000 if other.exists() else 2_100_000))
+    assert fetch(serve(whole())).read_bytes() == GOOD and not other.exists()
 
 
 def test_a_damaged_file_is_told_where_no_address_has_a_better_one(serve, fetch, tmp_path):
@@ -311,10 +345,10 @@ def test_records_of_other_sets_are_left_as_they_are(serve, fetch, tmp_path):
     "state", ["[]", "{", '{"mark": ["x"]}', '{"mark": "a\\r\\nb"}', '{"origin": 5}', "\0" * 100_000]
 )
 def test_a_damaged_note_of_a_part_does_no_harm(state, serve, fetch, tmp_path):
-    (tmp_path / "store").mkdir()
-    (tmp_path / "store" / f"{NAME}.part").write_bytes(GOOD[:500_000])
-    (tmp_path / "store" / f"{NAME}.part.json").write_text(state)
-    assert fetch(serve(whole())).read_bytes() == GOOD
+    server = serve(whole())
+    part = half(tmp_path, server)
+    part.with_name(f"{part.name}.json").write_text(state)
+    assert fetch(server).read_bytes() == GOOD
 
 
 def test_what_is_no_file_in_its_place_is_told(serve, fetch, tmp_path):

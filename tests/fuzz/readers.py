@@ -475,14 +475,16 @@ def _served(place: Path) -> None:
 
 def _go_on(place: Path) -> None:
     """Go on with a download whose first half is here."""
-    from bench.data.download import Checksums, RemoteFile, download
+    from bench.data.download import Checksums, RemoteFile, download, part_of
 
-    whole, file = seeds.archive()[0], place / "downloads/a.zip"
+    whole, file, url = seeds.archive()[0], place / "downloads/a.zip", (place / "url").read_text()
     file.unlink(missing_ok=True)
-    file.with_name("a.zip.part").write_bytes(whole[: len(whole) // 2])
+    part = part_of(file, url)  # its name has the server's address, which is another in each run
+    part.write_bytes(whole[: len(whole) // 2])
+    (place / "downloads/state.json").replace(part.with_name(f"{part.name}.json"))
     (place / "checksums.json").unlink(missing_ok=True)
     download(
-        RemoteFile("a.zip", ((place / "url").read_text(),), len(whole)),
+        RemoteFile("a.zip", (url,), len(whole)),
         place / "downloads",
         Checksums(place / "checksums.json", "x"),
     )
@@ -547,7 +549,7 @@ READERS = (
     Reader("requirements", "text", "requirements.lock", seeds.requirements, _libraries, _no_libraries),
     Reader("archive", "zip", "mutant.zip", seeds.archive, _archive, _archives),
     Reader("checksums", "json", "checksums.json", _sums, _checksums, _archives),
-    Reader("download-state", "json", "downloads/a.zip.part.json", seeds.state, _go_on, _served, prints=True),
+    Reader("download-state", "json", "downloads/state.json", seeds.state, _go_on, _served, prints=True),
     Reader("on-disk-note", "json", "work/fuzz/raw/kalantari/on_disk.json", seeds.note, _on_disk, _noted, prints=True),
     Reader("prepared-record", "json", "work/fuzz/prepared/kalantari.json", _records, _on_disk, _noted, prints=True),
 )

@@ -15,7 +15,7 @@ from bench.core.errors import UsageError
 from bench.core.reading import positive_number, read_note, shown
 from bench.core.scene import Scene
 from bench.data.layouts.brackets import check_alike, inside
-from bench.io.ldr import read_frame
+from bench.io.ldr import need_alike, read_frame
 
 SETTINGS = ("ExposureTime", "ISO", "FNumber")
 
@@ -46,6 +46,7 @@ def read_scene(folder: Path, dataset: str, step: float = 2.0) -> Scene:
     names = [paths[index].name for index in chosen]
     frames = [read_frame(paths[index]) for index in chosen]
     check_alike(frames, names, what)
+    need_alike([paths[index] for index in chosen], what, upright=False)
     times = np.array([exposures[index] / exposures[chosen[0]] for index in chosen])
     metadata = {"capture": folder.name, "frames": names, "frames_found": len(paths)}
     return Scene(folder.name, np.stack(frames), times, len(chosen) // 2, None, metadata)

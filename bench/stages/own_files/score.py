@@ -14,7 +14,7 @@ import numpy as np
 from bench.core.errors import UsageError, unknown_name
 from bench.core.params import Params
 from bench.core.places import place
-from bench.core.reading import LONGEST_NAME, need_name, shown
+from bench.core.reading import LONGEST_NAME, shown
 from bench.core.registry import datasets, protocols
 from bench.io.container import list_scenes, read_card
 from bench.io.files import check_destination, write_bytes_atomic
@@ -283,7 +283,7 @@ def _complete(result: ScoreResult) -> bool:
 
 
 def _submission(name: str) -> Path:
-    return layout.submissions() / f"{need_name(name, '--submit')}.csv"
+    return layout.submissions() / f"{name}.csv"
 
 
 def _kept(path: Path) -> list[ScoreRow]:

@@ -10,7 +10,7 @@ import urllib.request
 import pytest
 
 from bench.core.errors import UsageError
-from bench.data.download import Checksums, RemoteFile, download
+from bench.data.download import Checksums, RemoteFile, download, part_of
 from bench.stages.tools.archive_server import served, span
 
 CONTENT = bytes(range(256)) * 40
@@ -87,8 +87,9 @@ def test_a_download_that_was_cut_off_goes_on(address, tmp_path):
     folder.mkdir()
     # What had arrived is told apart from the served bytes: it is kept only if the rest alone is asked for.
     half, mark = SIZE // 2, ask(address)[1]["Last-Modified"]
-    (folder / "x.bin.part").write_bytes(b"\xaa" * half)
-    (folder / "x.bin.part.json").write_text(json.dumps({"mark": mark}))
+    part = part_of(folder / "x.bin", address)
+    part.write_bytes(b"\xaa" * half)
+    part.with_name(f"{part.name}.json").write_text(json.dumps({"mark": mark}))
     path = download(RemoteFile("x.bin", (address,)), folder, Checksums(tmp_path / "sums.json", "set"), unpacked=False)
     assert path.read_bytes() == b"\xaa" * half + CONTENT[half:]
 
