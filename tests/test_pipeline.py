@@ -95,6 +95,11 @@ def entries(stage, params):
     return found
 
 
+def above(path):
+    """A path and all folders that it lies in."""
+    return {path, *map(str, Path(path).parents)}
+
+
 def covered(path, deps):
     return any(path == dep or path.startswith(f"{dep}/") for dep in deps)
 
@@ -147,12 +152,14 @@ class TestProfile:
         (judged,) = next(stage for stage in own if stage["name"] == "plan")["outs"]
         makers = {out: stage for stage in own for out in stage["outs"]}
         waits = {stage["name"] for stage in own if judged in stage["deps"]} | {"plan"}
+        needs = {stage["name"]: {path: above(path) for path in stage["deps"]} for stage in own}
         while True:
-            above = {s["name"] for s in own if any(covered(d, [o]) or covered(o, [d]) for d in s["deps"]
-                                                   for o in makers if makers[o]["name"] in waits)}  # fmt: skip
-            if above <= waits:
+            outs = {out for out, stage in makers.items() if stage["name"] in waits}
+            over = set().union(*map(above, outs))
+            later = {name for name, deps in needs.items() if over & set(deps) or outs & set().union(*deps.values())}
+            if later <= waits:
                 break
-            waits |= above
+            waits |= later
         assert waits == {stage["name"] for stage in own}
 
     def test_outputs_lie_in_the_profiles_folders(self, own, params):

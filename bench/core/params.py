@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
@@ -149,13 +150,13 @@ class Params(Section):
     tables: Tables = Tables()
     regression: Regression = Regression()
 
-    @property
-    def runs(self) -> dict[str, Run]:
+    @cached_property
+    def runs(self) -> Mapping[str, Run]:
         """All trainings of HDR networks by run id, `<variant>--<trainset>--s<seed>`."""
         return derived.runs(self)
 
-    @property
-    def runs_with_codebook(self) -> dict[str, Run]:
+    @cached_property
+    def runs_with_codebook(self) -> Mapping[str, Run]:
         """Those that build on a frozen codebook."""
         return {name: run for name, run in self.runs.items() if run.codebook is not None}
 
@@ -164,15 +165,22 @@ class Params(Section):
         """Names of what is inspected: trained codebooks, and `network-<run>` of what builds on them."""
         return [*self.codebook_runs, *(f"network-{run}" for run in self.runs_with_codebook)]
 
-    @property
-    def codebook_runs(self) -> dict[str, CodebookRun]:
+    @cached_property
+    def codebook_runs(self) -> Mapping[str, CodebookRun]:
         """All trainings of codebooks by id, `<codebook>--<trainset>--s<seed>`: one for each that a run is built on."""
         return derived.codebook_runs(self)
 
-    @property
-    def evaluations(self) -> dict[str, Evaluation]:
+    @cached_property
+    def evaluations(self) -> Mapping[str, Evaluation]:
         """All evaluations by id, `<run or variant>--<dataset>`."""
         return derived.evaluations(self)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with changes, as pydantic's, whose runs and evaluations are worked out from these."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in ("runs", "runs_with_codebook", "codebook_runs", "evaluations"):
+            copied.__dict__.pop(name, None)
+        return copied
 
     def stage1_of(self, name: str) -> Stage1:
         """Return the settings that a codebook, or a training of one, has: `stage1` and the codebook's differences."""

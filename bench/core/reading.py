@@ -241,7 +241,7 @@ def _check_keys(loader: Any, root: yaml.Node) -> None:
             inner = [value for _, value in node.value]
             _need_single(keys, [loader.construct_object(key, deep=True) for key in keys])
         new = {id(one): one for one in inner if id(one) not in seen}
-        seen |= new.keys()
+        seen.update(new)  # `|=` with a view of keys would copy the whole set
         nodes += new.values()
 
 

@@ -32,7 +32,8 @@ from tests.stage_modules import stage_module
 ROOT = Path(__file__).resolve().parents[2]
 
 
-PROJECT = ("bench", "methods", "datasets", "reports/printed", "dvc.yaml", "requirements.lock")
+CODE = ("bench", "methods")
+PROJECT = ("datasets", "reports/printed", "dvc.yaml", "requirements.lock")
 
 
 class Workshop(NamedTuple):
@@ -88,8 +89,8 @@ def tiny() -> tuple[dict[str, Any], str, str, str]:
 UNTRAINED = {name for name, card in methods.items() if not card.trains}
 
 
-def found(folder: Path) -> Workshop:
-    """Copy the project to `folder` and write the tiny profile's parameters."""
+def found(folder: Path, code: Path) -> Workshop:
+    """Copy the project to `folder`, with links to the `code`, and write the tiny profile's parameters."""
     content, *names = tiny()
     made = Simulation.model_validate(content["simulate"])
     used = {f"{name}.exr" for name in (*made.train, *made.validation, *made.test, "interior")}
@@ -101,8 +102,24 @@ def found(folder: Path) -> Workshop:
             shutil.copytree(ROOT / name, folder / name, ignore=lambda _, names: spare.intersection(names))
         else:
             shutil.copy2(ROOT / name, folder / name)
+    for name in CODE:
+        (folder / name).symlink_to(code / name)
     (folder / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     return Workshop(folder, loaded(folder), *names)
+
+
+def with_code(place: Workshop) -> Workshop:
+    """Give a workshop code of its own instead of links: a process starts where its code lies, and files may be added.
+
+    The others share one copy: to make 700 files and delete them again was most of what a test took.
+    """
+    for name in CODE:
+        link = place.folder / name
+        if link.is_symlink():
+            there = link.readlink()
+            link.unlink()
+            shutil.copytree(there, link)
+    return place
 
 
 def loaded(folder: Path) -> Params:
@@ -122,15 +139,33 @@ def cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+def code(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The code that workshops link to; no test may change it."""
+
+    def copy(folder: Path) -> None:
+        for name in CODE:
+            shutil.copytree(ROOT / name, folder / name)
+
+    def content(folder: Path) -> dict[Path, bytes]:
+        files = (path for name in CODE for path in (folder / name).rglob("*") if path.is_file())
+        return {path.relative_to(folder): path.read_bytes() for path in files if path.suffix != ".pyc"}
+
+    folder = shared(tmp_path_factory, "code", copy)
+    before = content(folder)
+    yield folder
+    assert content(folder) == before, "a test has changed the code that all share: it needs `with_code`"
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory, code: Path) -> Workshop:
     """A workshop whose stages have all run in one process; to be read, not changed."""
-    folder = shared(tmp_path_factory, "workshop", run_all)
+    folder = shared(tmp_path_factory, "workshop", lambda folder: run_all(folder, code))
     return Workshop(folder, loaded(folder), *tiny()[1:])
 
 
-def run_all(folder: Path) -> None:
+def run_all(folder: Path, code: Path) -> None:
     """Make a workshop and run all its stages in this process."""
-    made = found(folder)
+    made = found(folder, code)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(torch.cuda, "is_available", lambda: False)
@@ -139,16 +174,16 @@ def run_all(folder: Path) -> None:
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Workshop:
+def fresh(tmp_path: Path, code: Path) -> Workshop:
     """A workshop in which no stage has run."""
-    return found(tmp_path / "fresh")
+    return found(tmp_path / "fresh", code)
 
 
 @pytest.fixture
 def site(workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workshop]:
     """A copy of the finished workshop, free to be damaged; the current folder."""
     folder = tmp_path / "site"
-    shutil.copytree(workshop.folder, folder)
+    shutil.copytree(workshop.folder, folder, symlinks=True)
     monkeypatch.chdir(folder)
     yield workshop._replace(folder=folder)
     shutil.rmtree(folder)
@@ -171,7 +206,7 @@ def command(environment: dict[str, str]) -> Callable[..., Answer]:
     def run(place: Workshop, *words: str) -> Answer:
         line = [sys.executable, "-m", "bench", *words]
         return subprocess.run(
-            line, cwd=place.folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+            line, cwd=with_code(place).folder, env=environment, capture_output=True, text=True, timeout=120, check=False
         )
 
     return run
@@ -197,7 +232,7 @@ def together(environment: dict[str, str]) -> Callable[[Workshop, Sequence[Sequen
     def run(place: Workshop, commands: Sequence[Sequence[str]]) -> None:
         line = [sys.executable, "-c", TOGETHER, json.dumps(commands)]
         answer = subprocess.run(
-            line, cwd=place.folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+            line, cwd=with_code(place).folder, env=environment, capture_output=True, text=True, timeout=300, check=False
         )
         assert answer.returncode == 0, answer.stderr
 

@@ -73,9 +73,8 @@ def scored(params: Params, results: Results, variants: Iterable[str], dataset: s
     `bench.report.results.results.collect`.
     """
     wanted, found = set(variants), []
-    runs = params.runs  # worked out anew each time that it is asked for
     for key, entry in params.evaluations.items():
-        run = runs.get(entry.run)
+        run = params.runs.get(entry.run)
         result = results.get((entry.variant, entry.dataset))
         counts = result is not None and result.trainset == (run.trainset if run else "")
         if counts and entry.variant in wanted and dataset in ("", entry.dataset):

@@ -11,6 +11,7 @@ from bench.core.params import load
 from bench.core.registry import methods
 from bench.stages.cost import predictions, probe
 from bench.stages.cost.probe import Candidate
+from tests.stages.conftest import with_code
 
 GOOD = {"seconds": [0.5, 0.25, 1.0], "memory": 2 * 10**9, "rest": 10**9, "parameters": 1000, "frozen": 10}
 
@@ -258,7 +259,7 @@ class Picky:
 
 
 def test_each_method_has_a_process_of_its_own(fresh, monkeypatch):
-    (fresh.folder / "methods" / "failing.py").write_text(FAILING)
+    (with_code(fresh).folder / "methods" / "failing.py").write_text(FAILING)
     monkeypatch.chdir(fresh.folder)
     monkeypatch.setattr(predictions, "ROOT", fresh.folder)
     killed, loud, picky = (

@@ -15,6 +15,7 @@ from bench.io import files
 from bench.io.radiance import read_exr, read_rgbe, write_rgbe
 from bench.stages import layout
 from bench.stages.data import fetch
+from tests.stages.conftest import with_code
 
 
 def bracket(site):
@@ -217,7 +218,8 @@ class TestFullDisk:
 
         def run(script):
             words = [*namespace, script]
-            return subprocess.run(words, cwd=site.folder, env=environment, capture_output=True, text=True, check=False)
+            folder = with_code(site).folder
+            return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
         return run
 

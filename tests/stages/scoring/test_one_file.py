@@ -9,7 +9,7 @@ import yaml
 from bench.core import registry
 from bench.core.method import MethodCard
 from bench.core.registry import Registry
-from tests.stages.conftest import ROOT, loaded
+from tests.stages.conftest import ROOT, loaded, with_code
 from tests.test_docs import ENTRIES, FILES, PROTOCOL, merge
 
 NEW = {"methods/hat_merge.py": "hat-merge", "methods/three_layers.py": "three-layers"}
@@ -22,6 +22,7 @@ def enlarged(site, monkeypatch):
 
     Besides CONTRIBUTING's metric there is one whose library nobody has.
     """
+    with_code(site)
     before = {path.relative_to(site.folder) for path in (site.folder / "methods").rglob("*.py")}
     for path in NEW:
         (site.folder / path).write_text(FILES[path], encoding="utf-8")

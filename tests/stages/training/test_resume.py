@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from bench.stages import layout
+from tests.stages.conftest import with_code
 
 STEPS, EVERY = 16, 4
 PATIENCE = 90
@@ -46,7 +47,12 @@ def checkpoints(site):
 def kill_at_first_checkpoint(line, site, environment):
     """Start a command, send SIGKILL to it and its children when a checkpoint appears; return the checkpoint."""
     with subprocess.Popen(
-        line, cwd=site.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        line,
+        cwd=with_code(site).folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
     ) as process:
         end = time.monotonic() + PATIENCE
         while not checkpoints(site) and process.poll() is None and time.monotonic() < end:
