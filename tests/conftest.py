@@ -38,18 +38,23 @@ SMALL = yaml.safe_load(
 )
 
 
+MEANWHILE = 8
+"""Files that the other process takes while the first one makes the workshop."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that have few tests, and let those that need the workshop alternate with the others.
+    """Begin with the files that have few tests, and with only one that needs the workshop.
 
     A process takes a file at a time. Files of few tests hold the long ones, and a long one at the end would leave the
     other process idle; so would a second file that waits for the workshop while the first one makes it.
     """
     tests = Counter(item.path for item in items)
-    waiting = {item.path for item in items if "workshop" in getattr(item, "fixturenames", ())}
-    turns: dict[Path, int] = {}
-    for group in (waiting, tests.keys() - waiting):
-        turns |= {path: turn for turn, path in enumerate(sorted(group, key=lambda path: (tests[path], path)))}
-    items.sort(key=lambda item: (turns[item.path], item.path not in waiting))
+    order = sorted(tests, key=lambda path: (tests[path], path))
+    need = {item.path for item in items if "workshop" in getattr(item, "fixturenames", ())}
+    waiting, others = [path for path in order if path in need], [path for path in order if path not in need]
+    order = [*waiting[:1], *others[:MEANWHILE], *waiting[1:], *others[MEANWHILE:]]
+    turns = {path: turn for turn, path in enumerate(order)}
+    items.sort(key=lambda item: turns[item.path])
 
 
 def pytest_collection_finish() -> None:

@@ -7,12 +7,14 @@ from bench.report.results.results import collect
 from bench.stages import layout
 from bench.stages.reporting import sensitivity
 from tests.report.conftest import parameters, score_rows, sensitivity_rows
+from tests.shared import undrawn
 
 
 @pytest.fixture
 def section(tmp_path, monkeypatch):
     """Make the page's section from files of every cell, after a change of the rows that are written (None: no file)."""
     monkeypatch.chdir(tmp_path)
+    undrawn(monkeypatch)
 
     def make(change=lambda rows: rows, mine=lambda rows: rows, **changes):
         params = parameters(**changes)
