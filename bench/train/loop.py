@@ -386,11 +386,14 @@ def seed_parameters(network: nn.Module, seed: int) -> None:
 
     Modules of equal name and shape start equal in all variants, so that an ablation changes nothing but its part.
     """
+    # Before CUDA has begun, torch.manual_seed notes each call for it, with the whole stack as text: milliseconds each.
+    known = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    begin = torch.manual_seed if known else torch.default_generator.manual_seed
     for name, module in network.named_modules():
         reset = getattr(module, "reset_parameters", None)
         if callable(reset):
             with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(derive(seed, "weights", name))
+                begin(derive(seed, "weights", name))
                 reset()
 
 
