@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.core.errors import UsageError
+from bench.core.patching import Patches
 from bench.core.scene import Array, Scene
-from bench.core.seeding import generator
+from bench.core.seeding import derive, generator
 
 
 class Patch(NamedTuple):
@@ -47,6 +48,17 @@ def shares(batch: int, first: int, steps: int, *, rank: int = 0, world: int = 1)
     share = batch // world
     begins = (step * batch + rank * share for step in range(first, steps))
     return [begin + offset for begin in begins for offset in range(share)]
+
+
+def stream(patches: Patches, scenes: Sequence[Scene], seed: int, stage: str) -> "PatchStream":
+    """Return the patches of a training: equal for all variants of one seed and stage that cut them alike."""
+    return PatchStream(
+        scenes,
+        size=patches.size,
+        stride=patches.stride,
+        augment=patches.augment,
+        seed=derive(seed, stage, "patches"),
+    )
 
 
 class PatchStream:

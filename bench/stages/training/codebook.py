@@ -17,6 +17,7 @@ from bench.stages.training import environment, inputs, networks, outputs
 from bench.stages.training.observation import observer
 from bench.train.loop import fit, seed_parameters, trainable
 from bench.train.parallel import processes
+from bench.train.patches import stream
 from methods.olc.discriminator import DISCRIMINATORS
 from methods.olc.stage1 import CodebookLearner, alone
 from methods.olc.vqgan import VQGAN
@@ -37,7 +38,8 @@ def run(params: Params, name: str, minutes: float | None = None, peak: outputs.P
     with processes() as group:
         device = environment.start(params)
         scenes = inputs.read_split(params, entry.trainset, "train")
-        patches = inputs.stream(params.patches, scenes, entry.seed, "stage1")
+        inputs.need_bracket("a network", scenes)
+        patches = stream(params.patches, scenes, entry.seed, "stage1")
 
         # The VQGAN, its losses and discriminator, and what is measured on held-out images meanwhile.
         features = networks.backbone(params, settings.weight_perceptual, entry.seed, device)

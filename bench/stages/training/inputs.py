@@ -1,22 +1,19 @@
 """Scenes and patches of a training: read, registered where a network wants it, refused where no network takes them."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from bench.color.registration import registered
 from bench.core.errors import UsageError
 from bench.core.fingerprint import fingerprint
 from bench.core.params import Params
-from bench.core.patching import Patches
 from bench.core.progress import track
 from bench.core.scene import Scene
-from bench.core.seeding import derive
 from bench.io.container import list_scenes, read_scene, write_scene
 from bench.io.lock import alone
 from bench.stages import layout
 from bench.stages.training.environment import libraries
-from bench.train.patches import PatchStream
 
 FRAMES = 3
 """Frames that the networks take, short to long."""
@@ -68,18 +65,6 @@ def need_bracket(label: str, scenes: Iterable[Scene]) -> None:
                 f"{label} takes {FRAMES}, of which number {FRAMES // 2 + 1} is the reference. Leave {FRAMES} frames in "
                 "each scene of the dataset and prepare it again."
             )
-
-
-def stream(patches: Patches, scenes: Sequence[Scene], seed: int, stage: str) -> PatchStream:
-    """Return the patches of a training: equal for all variants of one seed and stage that cut them alike."""
-    need_bracket("a network", scenes)
-    return PatchStream(
-        scenes,
-        size=patches.size,
-        stride=patches.stride,
-        augment=patches.augment,
-        seed=derive(seed, stage, "patches"),
-    )
 
 
 def data_digest(params: Params, dataset: str, split: str) -> str:

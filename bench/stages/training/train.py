@@ -18,6 +18,7 @@ from bench.stages.training.validation import network_observer
 from bench.train.learner import HdrLearner, Learner
 from bench.train.loop import fit, seed_parameters, trainable
 from bench.train.parallel import processes
+from bench.train.patches import stream
 
 
 def run(params: Params, name: str, minutes: float | None = None, peak: outputs.Peak = outputs.unknown) -> None:
@@ -37,7 +38,8 @@ def run(params: Params, name: str, minutes: float | None = None, peak: outputs.P
         # The scenes as the variant's network takes them, and the patches that are cut from them.
         cut = params.patches_of(entry)
         scenes = inputs.read_aligned(params, entry.trainset, "train", registration(params, variant))
-        patches = inputs.stream(cut, scenes, entry.seed, "stage2")
+        inputs.need_bracket("a network", scenes)
+        patches = stream(cut, scenes, entry.seed, "stage2")
 
         # Steps, batch, learning rate and the like; an epoch's length decides them where a publication counts in epochs.
         settings = params.stage2_of(entry, len(patches))

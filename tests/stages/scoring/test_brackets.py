@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from bench.core.errors import UsageError
-from bench.core.patching import Patches
 from bench.core.registry import methods
 from bench.stages.scoring import predict
 from bench.stages.scoring.predict import predictor
@@ -40,11 +39,11 @@ def test_methods_without_a_network_decide_themselves(other):
     assert predictor(methods["reference-only"], None, CPU)(other).shape == (40, 56, 3)
 
 
-def test_a_training_refuses_them(tiny_scene, other):
-    patches = Patches(size=16, stride=8, augment=False)
-    assert len(inputs.stream(patches, [tiny_scene], 0, "stage1"))
+@pytest.mark.parametrize("verb", ["codebook", "train"])
+def test_a_training_refuses_them(verb, site, tiny_scene, other, monkeypatch):
+    monkeypatch.setattr(inputs, "read_split", lambda *_: [tiny_scene, other])
     with pytest.raises(UsageError, match=said(other)):
-        inputs.stream(patches, [tiny_scene, other], 0, "stage1")
+        site.run(verb, site.codebook if verb == "codebook" else site.plain)
 
 
 def test_a_training_refuses_them_before_it_registers_frames(other, monkeypatch):

@@ -19,7 +19,7 @@ from bench.nn.frames import scene_input
 from bench.stages.scoring import predict
 from bench.stages.scoring.predict import predictor
 from bench.stages.tools import tiles
-from bench.stages.training import inputs
+from bench.stages.training import inputs, train
 
 RUN = "kalantari2017--panoramas--s0"
 
@@ -109,8 +109,8 @@ def test_frames_as_taken_keep_nothing(aligning):
 
 def test_the_training_stage_uses_them(aligning, monkeypatch):
     seen = []
-    stream = inputs.stream
-    monkeypatch.setattr(inputs, "stream", lambda *given: seen.append(given) or stream(*given))
+    stream = train.stream
+    monkeypatch.setattr(train, "stream", lambda *given: seen.append(given) or stream(*given))
     aligning.run("train", RUN)
     (scenes,) = [part for part in seen[0] if isinstance(part, list)]
     folder = kept(aligning)[0].parent
