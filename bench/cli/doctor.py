@@ -14,7 +14,7 @@ import typer
 
 from bench.cli.settings import ROOT, Settings, workplace
 from bench.core.errors import UsageError
-from bench.core.reading import lines, read_text, shown
+from bench.core.reading import is_folder, lines, read_text, shown
 
 if TYPE_CHECKING:
     from bench.core.params import Params
@@ -172,8 +172,8 @@ def in_place(params: "Params", name: str, place: Path) -> Finding:
     from bench.core.registry import datasets
     from bench.stages.data.fetch import scenes_in
 
-    if not place.is_dir():
-        return Finding("fail", "data", f"{name} at {place}: not found")
+    if not is_folder(place):
+        return Finding("fail", "data", f"{name} at {shown(place)}: not found")
     if datasets[name].fetch == "simulate":
         return Finding("ok", "data", f"{name} at {place}")
     try:

@@ -63,6 +63,19 @@ def need_name(name: object, what: str) -> str:
     )
 
 
+def exists(path: str | PathLike[str]) -> bool:
+    """Tell whether there is anything at a path; false, too, for a name that no file system takes."""
+    try:
+        return Path(path).exists()
+    except OSError:  # longer than 255 bytes, for example
+        return False
+
+
+def is_folder(path: str | PathLike[str]) -> bool:
+    """Tell whether a path is a folder; false, too, for a name that no file system takes."""
+    return exists(path) and Path(path).is_dir()
+
+
 def need_regular(path: str | PathLike[str], at_most: int | None = None) -> Path:
     """Return `path` if it is a regular file, or a link to one, of at most that many bytes; otherwise UsageError.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.core.errors import unknown_name
-from bench.core.reading import read_json
+from bench.core.reading import exists, read_json
 from bench.core.registry import code_of, methods
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def base_of(params: "Params", name: str) -> str | None:
 
 def _card(variant: "Variant") -> Mapping[str, Any]:
     """Read the card beside a variant's weights from elsewhere; {} without one."""
-    if variant.weights is None or not (card := Path(variant.weights).with_suffix(".json")).exists():
+    if variant.weights is None or not exists(card := Path(variant.weights).with_suffix(".json")):
         return {}
     return read_json(card)
 

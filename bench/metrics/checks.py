@@ -130,7 +130,8 @@ def _cropped(prediction: Array, truth: Array) -> str:
 
 
 def _correlation(one: Array, other: Array) -> float:
-    x, y = (mu_law(np.nan_to_num(image).mean(axis=-1)) for image in (one, other))
+    # In double precision: three values near the largest float are more than one.
+    x, y = (mu_law(np.nan_to_num(image).mean(axis=-1, dtype=np.float64)) for image in (one, other))
     x, y = x - x.mean(), y - y.mean()
     norm = math.sqrt(float((x * x).sum() * (y * y).sum()))
     return float((x * y).sum()) / norm if norm > 0 else 0.0

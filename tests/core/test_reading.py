@@ -133,6 +133,13 @@ def test_numbers_that_would_be_computed_without_end_or_are_none(text):
         reading.positive_number(text)
 
 
+def test_a_name_that_no_file_system_takes_is_nothing(tmp_path):
+    (tmp_path / "there").mkdir()
+    assert reading.is_folder(tmp_path / "there") and reading.exists(tmp_path / "there")
+    for name in ("a" * 300, "a/" * 3000, "a\0b"):
+        assert not reading.is_folder(tmp_path / name) and not reading.exists(tmp_path / name)
+
+
 def test_names_are_shown_without_what_a_terminal_obeys():
     assert reading.shown("a\x1b[31m\nb\ud800\u202e") == r"a\x1b[31m\nb\ud800\u202e"
     assert len(reading.shown("x" * 10_000)) < 300 and reading.shown("é (1)") == "é (1)"

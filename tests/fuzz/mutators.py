@@ -277,12 +277,10 @@ def _changed(tree: Any, random: Random) -> Any:
 def json_tree(content: bytes, random: Random) -> bytes:
     """Change a value of a JSON text."""
     try:
-        tree = json.loads(content)
+        tree = _changed(json.loads(content), random)
+        return _bytes(json.dumps(tree, indent=random.choice((None, 1)), ensure_ascii=random.random() < 0.5))
     except (ValueError, RecursionError):  # of an earlier mutator
         return character(content, random)
-    return _bytes(
-        json.dumps(_changed(tree, random), indent=random.choice((None, 1)), ensure_ascii=random.random() < 0.5)
-    )
 
 
 def json_token(content: bytes, random: Random) -> bytes:
@@ -304,8 +302,10 @@ def yaml_tree(content: bytes, random: Random) -> bytes:
     """Change a value of a YAML text."""
     if b"&" in content:  # an earlier mutator's aliases, which may stand for a billion values
         return character(content, random)
+    # An earlier mutator's thousand levels would overflow the stack of the compiled loader, which ends the process.
+    deep = content.count(b"[") + content.count(b"{") > 500
     try:
-        tree = yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        tree = yaml.load(content, Loader=yaml.SafeLoader if deep else getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         return yaml.safe_dump(_changed(tree, random), sort_keys=False, allow_unicode=random.random() < 0.5).encode()
     except Exception:  # an earlier mutator's text, which PyYAML stumbles over in many ways
         return character(content, random)

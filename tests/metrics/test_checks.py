@@ -139,6 +139,11 @@ def test_signalling_nan_is_named_without_a_warning(truth):
     assert finding.said.startswith("1 NaN of")
 
 
+def test_values_near_the_largest_float_are_compared_without_a_warning(truth):
+    (finding,) = examine(np.full_like(truth[:-2], 3e38), truth)
+    assert finding.kind == "size"
+
+
 def codes(image):
     return np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)
 

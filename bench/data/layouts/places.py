@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from bench.core.dataset import Listing
 from bench.core.errors import Incomplete, UsageError
+from bench.core.reading import is_folder, shown
 
 DEEP = 2
 """Folders between the root and a layout that are looked through, such as an archive's own."""
@@ -42,8 +43,8 @@ def find(root: Path, split: str, layouts: Mapping[str, Layout], dataset: str) ->
     somewhere outside `root`.
     """
     root = Path(root)
-    if not root.is_dir():
-        raise Incomplete(f"{dataset}, split {split}: {root} is no folder.")
+    if not is_folder(root):
+        raise Incomplete(f"{dataset}, split {split}: {shown(root)} is no folder.")
     for name, layout in layouts.items():
         for base in _bases(root):
             for place in layout[split]:
@@ -92,18 +93,18 @@ def _refuse_links(root: Path, folders: Sequence[Path], dataset: str) -> None:
     for folder in folders:
         if not folder.resolve().is_relative_to(top):
             raise UsageError(
-                f"{dataset}: {folder} is a link to {folder.resolve()}, outside {root}; copy the scene there, or name "
-                "the folder that holds all of them."
+                f"{dataset}: {shown(folder)} is a link to {shown(folder.resolve())}, outside {shown(root)}; copy the "
+                "scene there, or name the folder that holds all of them."
             )
 
 
 def _nothing(root: Path, split: str, layouts: Mapping[str, Layout], dataset: str) -> str:
     ways = [_way(name, place) for name, layout in layouts.items() for place in layout[split]]
-    there = [path.name for path in _folders(root)]
+    there = [shown(path.name) for path in _folders(root)]
     seen = ", ".join(there[:SHOWN]) + (f" and {len(there) - SHOWN} more" if len(there) > SHOWN else "") or "no folder"
     return (
-        f"{dataset}, split {split}: no scenes under {root}; expected folders in {'; or '.join(ways)}. There: {seen}.\n"
-        "Place the unpacked archives there."
+        f"{dataset}, split {split}: no scenes under {shown(root)}; expected folders in {'; or '.join(ways)}. "
+        f"There: {seen}.\nPlace the unpacked archives there."
     )
 
 

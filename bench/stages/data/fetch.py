@@ -13,6 +13,7 @@ from bench.core import progress
 from bench.core.dataset import DatasetCard
 from bench.core.errors import BenchError, DiskFull, UsageError
 from bench.core.params import DatasetUse, Params
+from bench.core.reading import is_folder
 from bench.core.registry import ROOT, code_of, datasets
 from bench.data import archive as archives
 from bench.data.download import Checksums, RemoteFile, download, drive_folder, verify, verify_files
@@ -56,7 +57,7 @@ def run(
         note = _fetched(params, card, mirror or (use.mirror if use else None), agreed)
         lacking = _lacking(params, dataset, Path(note["folder"]))
     else:
-        if not place.expanduser().is_dir():
+        if not is_folder(place.expanduser()):
             reason = f" ({_reason(params, card)})" if root is None else ""
             raise UsageError(
                 f"dataset {dataset!r} is said to lie in {str(place)!r}{reason}, which is no folder.\n"

@@ -15,7 +15,7 @@ from bench.color.tonemap import for_display
 from bench.core.errors import UsageError, unknown_name
 from bench.core.method import MethodCard
 from bench.core.params import Params
-from bench.core.reading import need_regular, shown
+from bench.core.reading import is_folder, need_regular, shown
 from bench.core.registry import methods
 from bench.core.scene import Scene
 from bench.data import checks
@@ -198,7 +198,7 @@ def frames_of(words: Sequence[Path], written: Sequence[Path | None] = ()) -> tup
     """
     frames: list[Path] = []
     for word in words:
-        if word.is_dir():
+        if is_folder(word):
             ours = [path for path in written if path is not None and path.parent.resolve() == word.resolve()]
             frames += list_frames(word, {path.name for path in ours if not is_told(path)})
         else:

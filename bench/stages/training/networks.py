@@ -12,7 +12,7 @@ from bench.color.registration import REGISTRATIONS
 from bench.core.errors import UsageError, unknown_name
 from bench.core.method import MethodCard
 from bench.core.params import Params, Variant
-from bench.core.reading import need_regular, read_json, shown
+from bench.core.reading import exists, need_regular, read_json, shown
 from bench.core.registry import methods
 from bench.core.runs import BASES, RULE, Run, head
 from bench.nn.checkpoints import LARGEST, fit, load
@@ -88,7 +88,7 @@ def read_foreign(params: Params, variant: str) -> nn.Module:
     """
     entry, path = params.variants[variant], Path(params.variants[variant].weights or "")
     verb = f"import-weights {entry.method} FILE --preset {entry.preset} --name {shown(path.stem)}"
-    if not path.exists():
+    if not exists(path):
         raise UsageError(
             f"{shown(path)} doesn't exist. Convert the authors' file with: {layout.command(params, verb)}. If it is "
             "what another profile trains, run that profile's pipeline first."
@@ -125,7 +125,7 @@ def weights_card(path: Path) -> dict[str, Any]:
     its weights would load without a word, and give other pictures.
     """
     beside = path.with_suffix(".json")
-    if not beside.exists():
+    if not exists(beside):
         return {}
     told = {name: value for name, value in read_json(beside).items() if value is not None}
     for name, (kind, words) in TOLD.items():

@@ -248,6 +248,12 @@ class TestInPlace:
         ):
             fetch.run(params(on_disk="gone"), "kalantari")
 
+    @pytest.mark.parametrize("name", ["a" * 300, "a\x1b[31m"])
+    def test_so_is_a_name_that_is_none(self, params, name):
+        with pytest.raises(UsageError, match="which is no folder") as found:
+            fetch.run(params(on_disk=name), "kalantari")
+        assert "\x1b" not in str(found.value)
+
     def test_what_no_machine_can_fetch_is_not_said_to_be_downloaded(self, params, tmp_path, capsys):
         fetch.run(params(), "folder", root=tmp_path / "mine")
         assert "(store/folder/on-disk.txt; delete it to forget that)" in capsys.readouterr().out
