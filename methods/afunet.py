@@ -1,7 +1,7 @@
 """AFUNet (Li et al., ICCV 2025): alternating alignment and fusion, unfolded into four stages.
 
-The public network's parameters, their order and its multiply-adds are known; how its parts are joined is known in
-words only. What the words leave open is decided in `Stage`, `ChannelFusion` and `AFUNet.forward`, marked "our reading".
+Equal to the public network, but for inputs of exactly 40x40 pixels, its nominal size, where the public alignment
+exchanges heads and windows.
 """
 
 from collections.abc import Mapping
@@ -65,11 +65,7 @@ class ChannelAttention(nn.Module):
 
 
 class ChannelFusion(nn.Module):
-    """Channel cross-attention of the estimate with an aligned neighbour.
-
-    Our reading: the estimate is the first input, which the result is added to, as in the alignment; the convolution
-    of single channels has a residual.
-    """
+    """Channel cross-attention of the estimate with an aligned neighbour, added to the estimate, as in the alignment."""
 
     def __init__(self, channels: int, heads: int) -> None:
         """Keep `channels`."""
@@ -104,10 +100,10 @@ class Group(nn.Module):
 class Stage(nn.Module):
     """One iteration: align both neighbours, attend over all three, fuse by channels, stay true to the reference, merge.
 
-    With x the estimate, y1, y2, y3 the frames and A_i what turns radiance into frame i:
-    a_i = align(A_i x, y_i); z_i = fuse(x', a_i'), where (a1', x', a3') are a_1, x and a_3 after the group;
-    v = inv(A_2^T y2 + beta_1 z_1 + beta_2 z_3), the minimiser of |y2 - A_2 v|^2 + sum of beta_i |v - z_i|^2;
-    x + merge(z_1, v, z_3). Our reading: what enters the group's middle, the data term and the merge.
+    With x the estimate, y2 the reference, n1 and n3 the neighbours as the stage before has left them, and A_i what
+    turns radiance into frame i: n_i becomes align(A_i x, n_i), for the next stage too; (d1, d2, d3) are n1, x and n3
+    after the group; z_i = x + fuse(x, d_i); v = inv(A_2^T y2 + beta_1 z_1 + beta_2 z_3), the minimiser of
+    |y2 - A_2 v|^2 + sum of beta_i |v - z_i|^2; x becomes d2 + merge(z_1, v, z_3).
 
     Neither the merge nor the alignments' attention starts at zero: they are the neighbours' only way to the output, and
     behind a head that starts at zero they would reach it through a product of zeros.
@@ -125,16 +121,19 @@ class Stage(nn.Module):
         self.fuse_short, self.fuse_long = (ChannelFusion(channels, few) for _ in range(2))
         self.merge = Mlp(3 * channels, width, channels)
 
-    def forward(self, estimate: Tensor, short: Tensor, reference: Tensor, long: Tensor) -> Tensor:
-        """Estimate and features of the frames, all (B, H, W, C), to a better estimate."""
-        aligned_short = self.align_short(self.degrade_short(estimate), short)
-        aligned_long = self.align_long(self.degrade_long(estimate), long)
-        joined = self.group(torch.cat([aligned_short, estimate, aligned_long], -1))
-        aligned_short, middle, aligned_long = (part.contiguous() for part in joined.chunk(3, -1))
-        fused_short, fused_long = self.fuse_short(middle, aligned_short), self.fuse_long(middle, aligned_long)
+    def forward(
+        self, estimate: Tensor, short: Tensor, reference: Tensor, long: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Estimate and features of the frames, all (B, H, W, C), to a better estimate and the aligned neighbours."""
+        short = self.align_short(self.degrade_short(estimate), short)
+        long = self.align_long(self.degrade_long(estimate), long)
+        joined = self.group(torch.cat([short, estimate, long], -1))
+        near_short, middle, near_long = (part.contiguous() for part in joined.chunk(3, -1))
+        fused_short = estimate + self.fuse_short(estimate, near_short)
+        fused_long = estimate + self.fuse_long(estimate, near_long)
         data = self.restore(reference) + self.beta_short * fused_short + self.beta_long * fused_long
         merged: Tensor = self.merge(torch.cat([fused_short, self.invert(data), fused_long], -1))
-        return estimate + merged
+        return middle + merged, short, long
 
 
 @method(
@@ -154,6 +153,7 @@ class Stage(nn.Module):
         "colours": "RGB",
         "divisor": "65536",
         "output": "sigmoid, [0, 1]",
+        "tiles": "full frame, reflected to multiples of 128",
     },
     recipe={
         "lr": 5e-4,
@@ -178,11 +178,7 @@ class AFUNet(HdrNetwork):
         self.head = Head(channels, head, padding_mode="reflect")
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Frames (B, 3, 6, H, W) to linear radiance (B, 3, H, W); padded by reflection to multiples of 8 inside.
-
-        Our reading: the first estimate is the reference's third of the normalised tokens, the skip takes its features
-        from before the norm.
-        """
+        """Frames (B, 3, 6, H, W) to linear radiance (B, 3, H, W); padded by reflection to multiples of 8 inside."""
         height, width = frames.shape[-2:]
         padded = pad_reflect(frames, EDGE)
         features = [entry(padded[:, index]) for index, entry in enumerate(self.entries)]
@@ -190,7 +186,7 @@ class AFUNet(HdrNetwork):
         short, reference, long = (part.contiguous() for part in tokens.chunk(3, -1))
         estimate = reference
         for stage in self.stages:
-            estimate = stage(estimate, short, reference, long)
+            estimate, short, long = stage(estimate, short, reference, long)
         radiance: Tensor = self.head(as_map(estimate) + self.skip(features[1]), padded)
         return radiance[..., :height, :width]
 

@@ -10,7 +10,7 @@ from bench.core.method import method
 from bench.nn.attention import SpatialAttention
 from bench.nn.blocks import HdrNetwork, Head, activation, conv
 from bench.nn.dense import DENSE_NAMES, DilatedDenseBlock
-from bench.nn.published import fill, renamed
+from bench.nn.published import fill, from_bgr, renamed
 from bench.nn.tiling import in_strips
 
 
@@ -91,7 +91,7 @@ class AHDRNet(HdrNetwork):
         port = getattr(network, "rectified", False)
         names = {ours: renamed(ours, _RENAMED_PORT if port else _RENAMED) for ours in network.state_dict()}
         if port:
-            fill(network, state, names, "AHDRNet (ytZhang99)", edits=_RGB)
+            fill(network, state, names, "AHDRNet (ytZhang99)", edits=from_bgr("entry"))
         else:
             fill(network, state, names, "AHDRNet", ignored=r"attConv[13]\..*")
 
@@ -127,17 +127,3 @@ _RENAMED_PORT = (
     *DENSE_NAMES,
 )
 """Ours to ytZhang99's names."""
-
-
-def _rgb_inputs(weight: Tensor) -> Tensor:
-    """Weights (C, 6, 3, 3) for BGR in both halves to weights for RGB."""
-    halves = weight.view(len(weight), 2, 3, *weight.shape[2:])
-    return halves.flip(2).view(weight.shape)
-
-
-def _rgb_outputs(values: Tensor) -> Tensor:
-    """Weights or biases (3, ...) that make BGR to such that make RGB."""
-    return values.flip(0)
-
-
-_RGB = {"entry.weight": _rgb_inputs, "head.last.weight": _rgb_outputs, "head.last.bias": _rgb_outputs}

@@ -1,9 +1,7 @@
 """NHDRRNet (Yan et al., TIP 2020): an encoder a frame, triple-pass blocks beside a non-local branch, one decoder.
 
-There is no official code. One network here is either of two public re-implementations, ytZhang99's and Galaxies99's.
-No output of theirs was at hand. Names, shapes, parameters and multiply-adds are theirs to the digit and fix the pooled
-grid and the number of blocks. Our reading is the rest: features are joined decoder before encoders and local before
-non-local branch, LeakyReLU has slope 0.01, the attention is added to its input, and its scores aren't scaled.
+There is no official code. One network here is either of two public re-implementations, ytZhang99's and Galaxies99's,
+and equal to it.
 """
 
 from collections.abc import Mapping
@@ -17,7 +15,7 @@ from torch import Tensor, nn
 from bench.core.errors import UsageError
 from bench.core.method import method
 from bench.nn.blocks import Conv2d, HdrNetwork, Head, activation, conv
-from bench.nn.published import fill
+from bench.nn.published import fill, from_bgr
 
 LEVELS = 4
 """Halvings of height and width between a frame and the bottleneck."""
@@ -113,8 +111,10 @@ RANGES = {"ytzhang99": torch.relu, "galaxies99": unit_tanh}
     overlap=0,
     conventions={
         "channels": "[LDR, linear]",
-        "colours": "RGB",
-        "output": "ytZhang99's ReLU without upper bound; Galaxies99's tanh, [-1, 1]",
+        "colours": "ytZhang99's BGR, Galaxies99's RGB",
+        "divisor": "ytZhang99's 65536; Galaxies99's 255: files are read as 8 bit",
+        "input": "Galaxies99's encoders get both halves taken to [-1, 1]",
+        "output": "ytZhang99's ReLU, clamped to [0, 1] by its scripts; Galaxies99's tanh, [-1, 1]",
         "tiles": "none: full frame",
     },
     recipe={
@@ -122,8 +122,7 @@ RANGES = {"ytzhang99": torch.relu, "galaxies99": unit_tanh}
         "lr": 1e-3,
         "batch": 16,
         "patch": 256,
-        "differs": "no official code: the ports' learning rate and batch, without their decay every 20,000 epochs, "
-        "whose factor isn't known; join order, LeakyReLU's slope and form of the attention are our reading. "
+        "differs": "no official code: the ports' learning rate and batch, without their decay every 20,000 epochs. "
         "Batch norms take each process's own part of the batch: N processes don't equal one",
     },
 )
@@ -141,7 +140,8 @@ class NHDRRNet(HdrNetwork):
         blocks : those that run; Galaxies99's tenth never does (4,064,256 parameters) and is left out.
         grid   : height and width that the non-local branch pools to.
         port   : "ytzhang99" or "galaxies99". The latter has ReLU in the encoders, none after a block's merging
-                 convolution, and tanh instead of an unbounded ReLU as published output.
+                 convolution, tanh instead of an unbounded ReLU as published output, frames taken to [-1, 1], and the
+                 decoder's features before the encoders'.
         """
         super().__init__()
         if port not in RANGES:
@@ -163,7 +163,8 @@ class NHDRRNet(HdrNetwork):
         """Frames (B, 3, 6, H, W) to linear radiance (B, 3, H, W); zeros at right and bottom fill multiples of 16."""
         height, width = frames.shape[-2:]
         padded = F.pad(frames, (0, -width % (1 << LEVELS), 0, -height % (1 << LEVELS)))
-        levels = self._encode(padded)
+        # Zeros that fill up are black, so -1 to Galaxies99's encoders.
+        levels = self._encode(padded if self.port == "ytzhang99" else 2 * padded - 1)
         entry = self.act(self.norm(self.join(levels[-1])))
         local = entry
         for block in self.blocks:
@@ -172,7 +173,8 @@ class NHDRRNet(HdrNetwork):
         for index, up in enumerate(self.decoder):
             features = up(features)
             if index < LEVELS - 1:
-                features = torch.cat([features, levels[LEVELS - 2 - index]], 1)
+                known = levels[LEVELS - 2 - index]
+                features = torch.cat([known, features] if self.port == "ytzhang99" else [features, known], 1)
         radiance: Tensor = self.head(features, padded)
         return radiance[..., :height, :width]
 
@@ -190,12 +192,14 @@ class NHDRRNet(HdrNetwork):
     def load_published(network: nn.Module, state: Mapping[str, Any]) -> None:
         """Fill the network from the names of its port; the batch counters may be absent.
 
-        Galaxies99's tenth block, which never runs, is dropped.
+        Galaxies99's tenth block, which never runs, is dropped. ytZhang99's colours are turned from BGR to RGB.
         """
         names = {ours: _published_name(ours, network.port) for ours in network.state_dict()}
         counters = {theirs: torch.tensor(0) for theirs in names.values() if theirs.endswith("num_batches_tracked")}
         given = counters | {name.removeprefix("module."): value for name, value in state.items()}
-        fill(network, given, names, f"NHDRRNet ({network.port})", ignored=_IDLE[str(network.port)])
+        bgr = from_bgr(*(f"encoders.{index}.0.conv" for index in range(3)))
+        edits = bgr if network.port == "ytzhang99" else None
+        fill(network, given, names, f"NHDRRNet ({network.port})", ignored=_IDLE[str(network.port)], edits=edits)
 
 
 _IDLE = {"ytzhang99": "", "galaxies99": r"triple_list\.9\..*"}

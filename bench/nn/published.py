@@ -121,6 +121,19 @@ def halves_exchanged(frames: int = 1) -> Callable[[Tensor], Tensor]:
     return exchange
 
 
+def from_bgr(*entries: str) -> dict[str, Callable[[Tensor], Tensor]]:
+    """Return the edits of networks whose frames have blue before red in both halves, in and out.
+
+    entries : our names of the convolutions that take a frame of six channels.
+    """
+
+    def inputs(weight: Tensor) -> Tensor:
+        return weight.view(len(weight), 2, 3, *weight.shape[2:]).flip(2).view(weight.shape)
+
+    edits: dict[str, Callable[[Tensor], Tensor]] = {f"{entry}.weight": inputs for entry in entries}
+    return edits | {f"head.last.{kind}": lambda value: value.flip(0) for kind in ("weight", "bias")}
+
+
 def channels_reversed() -> dict[str, Callable[[Tensor], Tensor]]:
     """Return the edits of networks whose frames hold the linear half first, and blue before red, in and out.
 

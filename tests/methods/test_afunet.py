@@ -1,8 +1,4 @@
-"""AFUNet against its public network's names, shapes and counts, and against a naive version written from the words.
-
-The authors' outputs aren't at hand: what the description leaves open ("our reading" in methods/afunet.py) is the same
-in the naive version and isn't proved by it.
-"""
+"""AFUNet against a naive version written from words; public outputs, names and counts stand in test_published.py."""
 
 import math
 
@@ -20,7 +16,8 @@ CARD = methods["afunet"]
 
 @pytest.fixture(scope="module")
 def state():
-    return rule.public_state("afunet")
+    """With gains that keep the output out of saturation, which those of the public case don't."""
+    return rule.public_state("afunet", {".fc2.weight": 0.25, "out.0.weight": 0.125})
 
 
 @pytest.fixture(scope="module")
@@ -116,16 +113,16 @@ class Naive:
         height, width = inputs.shape[-2:]
         inputs = F.pad(inputs, (0, -width % 8, 0, -height % 8), mode="reflect")[0].permute(1, 2, 0)
         maps = [self.conv(f"conv{i + 1}.0", inputs[..., 6 * i : 6 * i + 6]) for i in range(3)]
-        y1, y2, y3 = self.norm("patch_embed.norm", torch.cat(maps, -1)).split(24, -1)
+        n1, y2, n3 = self.norm("patch_embed.norm", torch.cat(maps, -1)).split(24, -1)
         x = y2
         for i in range(4):
-            a1 = self.align(f"a_12.{i}", self.mlp(f"A1.{i}", x), y1)
-            a3 = self.align(f"a_32.{i}", self.mlp(f"A3.{i}", x), y3)
-            a1, middle, a3 = self.group(f"SFM.{i}", torch.cat([a1, x, a3], -1)).split(24, -1)
-            z1, z3 = self.fuse(f"f_12.{i}", middle, a1), self.fuse(f"f_32.{i}", middle, a3)
+            n1 = self.align(f"a_12.{i}", self.mlp(f"A1.{i}", x), n1)
+            n3 = self.align(f"a_32.{i}", self.mlp(f"A3.{i}", x), n3)
+            d1, d2, d3 = self.group(f"SFM.{i}", torch.cat([n1, x, n3], -1)).split(24, -1)
+            z1, z3 = x + self.fuse(f"f_12.{i}", x, d1), x + self.fuse(f"f_32.{i}", x, d3)
             beta1, beta2 = self.state[f"beta1.{i}"], self.state[f"beta2.{i}"]
             v = self.mlp(f"inv.{i}", self.mlp(f"A2_T.{i}", y2) + beta1 * z1 + beta2 * z3)
-            x = x + self.mlp(f"mlps_end.{i}", torch.cat([z1, v, z3], -1))
+            x = d2 + self.mlp(f"mlps_end.{i}", torch.cat([z1, v, z3], -1))
         last = self.conv("out.0", x + self.conv("conv_skip", maps[1])).permute(2, 0, 1)[None]
         return torch.sigmoid(last)[..., :height, :width], last
 
@@ -134,6 +131,7 @@ class Naive:
 def test_it_equals_the_naive_version(loaded, state, size):
     theirs = torch.cat([torch.from_numpy(rule.public_frame(index, *size)) for index in range(3)], 1).double()
     wanted, wanted_last = Naive(state)(theirs)
+    assert ((wanted > 1e-3) & (wanted < 1 - 1e-3)).all()  # a saturated output would hide what differs
     out, last = rule.run(loaded, rule.frames(*size, linear_first=True), loaded.head.last)
     np.testing.assert_allclose(out, wanted.numpy(), rtol=0, atol=1e-9)
     np.testing.assert_allclose(last, wanted_last.numpy(), rtol=0, atol=1e-8)
@@ -147,28 +145,17 @@ def test_single_precision_is_close(loaded, state):
     np.testing.assert_allclose(out, exact, rtol=0, atol=5e-5)
 
 
-def test_the_signal_stays_in_the_range_of_the_sigmoid_with_the_gain_only(state):
-    """The cases' gain on `.fc2.weight` is said to be what keeps the output from saturating."""
-    shares = []
-    for gain in (None, {}):
-        network = CARD.build("published")
-        CARD.load_published(network, rule.public_state("afunet", gain))
-        out, _ = rule.run(network, rule.frames(24, 24, linear_first=True, dtype=torch.float32))
-        shares.append(np.mean((out < 1e-3) | (out > 1 - 1e-3)))
-    assert shares[0] == 0 and shares[1] > 0.5
-
-
 def test_before_training_the_neighbours_reach_the_estimate_and_it_stays_in_range():
     """At the authors' size: four stages add to it, none of which starts as the identity."""
     torch.manual_seed(0)
     network, deviations = CARD.build("published").eval(), []
     for stage in network.stages:
-        stage.register_forward_hook(lambda _, __, out: deviations.append(float(out.std())))
+        stage.register_forward_hook(lambda _, __, out: deviations.append(float(out[0].std())))
     frames = torch.rand(1, 3, 6, 16, 16, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         assert torch.isfinite(network(frames)).all() and max(deviations) < 20
     tokens = torch.rand(4, 1, 8, 8, 24, generator=torch.Generator().manual_seed(1))
     estimate, short, reference, long = tokens
     with torch.no_grad():
-        before = network.stages[0](estimate, short, reference, long)
-        assert not torch.equal(network.stages[0](estimate, short.flip(1), reference, long), before)
+        before, _, _ = network.stages[0](estimate, short, reference, long)
+        assert not torch.equal(network.stages[0](estimate, short.flip(1), reference, long)[0], before)

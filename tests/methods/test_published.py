@@ -59,6 +59,7 @@ PUBLIC = {
     ),
     "afunet": Public(
         "afunet", "published", 1_161_987, "conv_skip.bias", ("out.0.bias", (4,), r"head\.last\.bias", [3]), "AFUNet",
+        order={"linear_first": True},
     ),
     "safnet": Public(
         "safnet", "published", 1_120_849, "decoder.conv6.bias",
@@ -90,7 +91,9 @@ PUBLIC = {
     },
 }  # fmt: skip
 
-GOLDEN = ("adnet_64x64", "adnet_64x64_stress", "ahdrnet_64x64", "ahdrnet_ytzhang99_64x64", "ca_vit_64x64")
+GOLDEN = (
+    "adnet_64x64", "adnet_64x64_stress", "afunet_64x64", "ahdrnet_64x64", "ahdrnet_ytzhang99_64x64", "ca_vit_64x64",
+)  # fmt: skip
 """Output and last convolution of public classes at full size, with weights and input that follow the rule of rule.py.
 
 They are of float64 on a CPU; in the stress case offsets are 16 times as large, many samples outside the image. The
