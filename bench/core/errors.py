@@ -3,11 +3,25 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+LONGEST = 2000
+"""Characters of a line of a message; the longest of ours, with many names, has some hundred."""
+
+
+def printable(text: str) -> str:
+    """Return the text with escapes in the place of what can't be printed, line breaks too."""
+    return "".join(c if c.isprintable() and not 0xD800 <= ord(c) < 0xE000 else ascii(c)[1:-1] for c in text)
+
 
 class BenchError(Exception):
     """A failure whose message says what was wrong, where, what was expected and what to do next."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        """Return the message with lines that can be printed and are not endless, whatever a file has put into them."""
+        lines = (printable(line) for line in str(self.args[0] if self.args else "").split("\n"))
+        half = LONGEST // 2
+        return "\n".join(line if len(line) <= LONGEST else f"{line[:half]}...{line[-half:]}" for line in lines)
 
 
 class UsageError(BenchError):
@@ -31,10 +45,6 @@ class CheckFailed(UsageError):
         """Take the sentence and the name of the check."""
         super().__init__(message, check)
         self.check = check
-
-    def __str__(self) -> str:
-        """Return the sentence."""
-        return str(self.args[0])
 
 
 class TrainingFailed(BenchError):

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from bench.core.errors import UsageError
+from bench.core.errors import UsageError, printable
 
 NOTE_LIMIT = 1 << 20
 """Bytes of a text that a person typed beside pictures: exposures, camera settings."""
@@ -45,8 +45,7 @@ NAME = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9._+-]*")
 
 def shown(name: object) -> str:
     """Return `name` as text that can't forge a line or colour a terminal: what can't be printed is written escaped."""
-    text = str(name)
-    safe = "".join(c if c.isprintable() and not 0xD800 <= ord(c) < 0xE000 else ascii(c)[1:-1] for c in text)
+    safe = printable(str(name))
     return safe if len(safe) <= 300 else f"{safe[:140]}...{safe[-140:]}"
 
 

@@ -18,6 +18,9 @@ Radiance = NDArray[np.float32]
 GAMMA = 2.2
 """Exponent of the power law that relates stored frames and linear values (Kalantari 2017)."""
 
+LONGEST = 1e12
+"""Times the shortest exposure; forty stops are twice what any sensor tells apart."""
+
 IMAGE_KINDS = ("L1", "L2", "L3", "H")
 """Kinds of images, in the order of the paper's eta = 1..4: short, mid and long frame, HDR."""
 
@@ -51,10 +54,11 @@ class Scene:
                 f"scene {self.id!r}: frames are {self.frames.dtype} of shape {self.frames.shape}; "
                 "expected uint8 or uint16 of shape (N, H, W, 3)."
             )
-        if len(self.times) != len(self.frames) or not np.isclose(self.times.min(), 1.0):
+        known = len(self.times) == len(self.frames) and np.isclose(self.times.min(), 1.0)
+        if not known or not self.times.max() <= LONGEST:
             raise UsageError(
                 f"scene {self.id!r}: exposure times {self.times.tolist()} for {len(self.frames)} frames; "
-                "expected one per frame, the shortest equal to 1."
+                f"expected one per frame, the shortest equal to 1, the longest at most {LONGEST:.0e}."
             )
         area = self.uncovered
         if area is not None and (area.dtype != np.bool_ or area.shape != self.frames.shape[1:3]):
