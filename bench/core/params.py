@@ -294,8 +294,14 @@ class Params(Section):
         """Refuse names that can't be folders, stages and words of a shell, or that DVC would read otherwise."""
         reading.need_name(self.profile, "profile")
         for part in ("datasets", "codebooks", "variants"):
+            same: dict[str, str] = {}
             for name in getattr(self, part):
                 reading.need_name(name, part)
+                if (other := same.setdefault(name.lower(), name)) != name:
+                    raise ValueError(
+                        f"{part}: {other!r} and {name!r} are one file on a disk that doesn't tell capitals from small "
+                        "letters; give one of them another name"
+                    )
                 if "." in name:
                     raise ValueError(
                         f"{part}: {name!r}: DVC reads a dot in a name as a level of plan.yaml; take a dash instead, "

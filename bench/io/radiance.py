@@ -45,10 +45,11 @@ def read_exr(path: Path) -> Radiance:
     return _exr(path)[0]
 
 
-def _exr(path: Path, bounded: bool = True) -> tuple[Radiance, Chromaticities | None]:
+def _exr(path: Path, bounded: bool = True, told: list[str] | None = None) -> tuple[Radiance, Chromaticities | None]:
     """Return what `read_exr` does, and the chromaticities that the header of that part states.
 
     bounded : whether a picture may be too large for its file.
+    told    : gets a sentence, without the file's name, if the picture isn't opaque.
     """
     import OpenEXR
 
@@ -68,6 +69,7 @@ def _exr(path: Path, bounded: bool = True) -> tuple[Radiance, Chromaticities | N
         with quiet(), OpenEXR.File(str(path), separate_channels=True) as file:
             channels = file.parts[chosen].channels
             planes = [np.asarray(channels[name].pixels) for name in "RGB"]
+            alpha = np.asarray(channels["A"].pixels) if told is not None and "A" in channels else None
     except UsageError:
         raise
     except Exception as error:  # OpenEXR raises plain RuntimeError, ValueError and more for damaged files
@@ -82,8 +84,21 @@ def _exr(path: Path, bounded: bool = True) -> tuple[Radiance, Chromaticities | N
             f"{shown(path)}: {which} integers ({whole[0][1]}), which are no light; expected linear RGB as half or "
             "float."
         )
+    if told is not None and alpha is not None:
+        tell_alpha(alpha, told)
     with np.errstate(all="ignore"):  # signalling NaN in half floats
         return np.stack(planes, axis=-1, dtype=np.float32), chromaticities
+
+
+def tell_alpha(alpha: NDArray[Any], told: list[str]) -> None:
+    """Tell of an alpha channel that isn't 1 everywhere: colours beside it may have been multiplied by it."""
+    with np.errstate(all="ignore"):
+        clear = int((alpha != 1).sum())
+    if clear:
+        told.append(
+            f"its alpha isn't 1 on {clear} of {alpha.size} pixels; it is dropped, and colours that were multiplied by "
+            "it stay so. Write the picture without alpha."
+        )
 
 
 def _coloured(path: Path, headers: list[dict[str, Any]], bounded: bool) -> int:
@@ -251,7 +266,8 @@ def read_converted(path: Path, told: list[str]) -> Radiance:
 
     told : gets a sentence, without the file's name, if values were converted.
     """
-    radiance, chromaticities = (_exr if path.suffix.lower() == ".exr" else _rgbe)(path)
+    exr = path.suffix.lower() == ".exr"
+    radiance, chromaticities = _exr(path, told=told) if exr else _rgbe(path)
     return radiance if chromaticities is None else to_bt709(path, radiance, chromaticities, told)
 
 

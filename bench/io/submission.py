@@ -11,9 +11,9 @@ from bench.core.reading import shown
 from bench.core.scene import Array, Radiance
 from bench.io.arrays import read_array
 from bench.io.decoding import need_room
-from bench.io.primaries import is_bt709, profile_name
-from bench.io.radiance import read_converted
-from bench.io.tiff import profile, read_tiff
+from bench.io.primaries import is_bt709, profile_name, to_bt709
+from bench.io.radiance import read_converted, tell_alpha
+from bench.io.tiff import chromaticities, profile, read_tiff
 
 
 def _read_npy(path: Path, told: list[str]) -> Radiance:
@@ -26,7 +26,11 @@ def _read_tiff(path: Path, told: list[str]) -> Radiance:
     pixels = read_tiff(path, "f", "linear float32 (integers are probably gamma-encoded)")
     if not is_bt709(name := profile_name(profile(path))):
         told.append(f"it has the colour profile {name}; it isn't applied, its values are taken for linear BT.709.")
-    return _floats(path, pixels[..., :3])
+    radiance = _floats(path, pixels[..., :3])
+    if pixels.shape[-1] == 4:
+        tell_alpha(pixels[..., 3], told)
+    stated = chromaticities(path)
+    return radiance if stated is None else to_bt709(path, radiance, stated, told)
 
 
 def _floats(path: Path, array: Array) -> Radiance:
@@ -55,9 +59,9 @@ def read_radiance(path: Path, told: list[str] | None = None) -> Radiance:
 
     told : gets a sentence, without the file's name, for whatever isn't taken as stored: other primaries, a profile.
 
-    Values are as stored, but for other primaries than BT.709, which .exr and .hdr can state: these are converted. An
-    alpha channel is dropped. UsageError if the file is missing, no regular file, damaged, of another kind, of integers
-    (which are probably gamma-encoded), too large or not of three channels.
+    Values are as stored, but for other primaries than BT.709, which all but .npy can state: these are converted. An
+    alpha channel is dropped, and told where it isn't 1 everywhere. UsageError if the file is missing, no regular file,
+    damaged, of another kind, of integers (which are probably gamma-encoded), too large or not of three channels.
     """
     if path.suffix.lower() not in READERS:
         raise UsageError(f"{shown(path)} is no kind of radiance file; expected {', '.join(READERS)}.")

@@ -16,6 +16,7 @@ from bench.core.errors import UsageError
 from bench.core.reading import need_regular, shown
 from bench.core.scene import Array
 from bench.io.decoding import FILE, need_room, quiet
+from bench.io.primaries import BT709
 
 MOST_PAGES = 1000
 """Pages that are counted; a file may claim any number."""
@@ -36,8 +37,8 @@ COLOURS = {
 }
 """Photometric interpretation -> what a reader may know it by."""
 
-ICC = 34675
-"""Tag of a colour profile."""
+ICC, WHITE, PRIMARIES = 34675, 318, 319
+"""Tags of a colour profile, and of the x and y of white and of red, green and blue."""
 
 SLACK = 1 << 20
 """Bytes that a compressed part may have beyond twice its pixels: noise grows a little, tables of JPEG are stored."""
@@ -250,3 +251,25 @@ def profile(path: Path) -> bytes:
         page: Any = file.pages[0]
         tag = page.tags.get(ICC)
         return b"" if tag is None else bytes(tag.value)
+
+
+def chromaticities(path: Path) -> tuple[float, ...] | None:
+    """Return x, y of red, green, blue and white that the tags of a sound TIFF state; None unless they state primaries.
+
+    White is D65 where only the primaries are stated. What a damaged tag holds isn't taken.
+    """
+    import tifffile
+
+    with quiet(), tifffile.TiffFile(path) as file:
+        page: Any = file.pages[0]
+        tags = page.tags.get(PRIMARIES), page.tags.get(WHITE)
+        colours, white = (None if tag is None else _pairs(tag.value) for tag in tags)
+    return None if colours is None or len(colours) != 6 else (*colours, *(white or BT709[6:]))
+
+
+def _pairs(numbers: Any) -> tuple[float, ...] | None:
+    """Return what numerators and denominators in turn stand for; None for anything else."""
+    try:
+        return tuple(over / under for over, under in zip(numbers[::2], numbers[1::2], strict=True))
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None

@@ -15,6 +15,12 @@ from bench.metrics.encoding import Fit, exchanged, misfit
 AGREES = 0.9
 """Correlation from which on a smaller picture counts as a part of the larger one."""
 
+APART = 0.2
+"""How much better a picture must correlate when it is turned; half a scene may be symmetric."""
+
+COARSE = 256
+"""Rows and columns at most of what is compared when it is turned."""
+
 GUESSABLE = 0.01
 """Share of negative values up to which a scale or tone curve is looked for: neither makes values negative."""
 
@@ -43,7 +49,7 @@ class FileFinding(NamedTuple):
 def examine(prediction: Array, truth: Array, trusted: bool = False) -> list[FileFinding]:
     """Check a prediction against the truth, both (H, W, 3) linear relative radiance.
 
-    trusted : leave out what is a judgement (colours exchanged, wrong scale, tone-mapped) and not a fact.
+    trusted : leave out what is a judgement (turned, colours exchanged, wrong scale, tone-mapped) and not a fact.
     Returns nothing for a sound prediction. A fault that hides the others is returned alone.
     """
     # In this order: NumPy warns of signalling NaN, which damaged files hold, where others than the first two meet it.
@@ -167,7 +173,27 @@ def _negative(prediction: Array) -> FileFinding | None:
     return FileFinding("negative", f"{said}; set them to 0.", scored=True)
 
 
+TURNED: Mapping[str, tuple[slice, slice]] = {
+    "upside down": np.s_[::-1, :], "mirrored, left for right": np.s_[:, ::-1], "turned by half": np.s_[::-1, ::-1],
+}  # fmt: skip
+
+
+def _turned(prediction: Array, truth: Array) -> FileFinding | None:
+    some = np.s_[:: -(-truth.shape[0] // COARSE), :: -(-truth.shape[1] // COARSE)]
+    straight = _correlation(prediction[some], truth[some])
+    if straight >= AGREES:
+        return None
+    fits = {name: _correlation(prediction[view][some], truth[some]) for name, view in TURNED.items()}
+    best = max(fits, key=lambda name: fits[name])
+    if fits[best] < max(AGREES, straight + APART):
+        return None
+    return FileFinding("turned", f"looks {best}; turn it back (if it is meant so, score it with --trust).")
+
+
 def _judged(prediction: Array, truth: Array) -> Iterator[FileFinding | None]:
+    if turned := _turned(prediction, truth):
+        yield turned
+        return
     if exchanged(prediction, truth):
         said = "red and blue look exchanged: write channels in the order RGB (if they are, score it with --trust)."
         yield FileFinding("colour", said)

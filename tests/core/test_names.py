@@ -69,6 +69,14 @@ def test_a_name_that_a_path_or_a_shell_reads_otherwise_is_refused(part, name, wr
 
 
 @pytest.mark.parametrize("part", ["codebooks", "variants"])
+def test_names_that_some_disks_take_for_one_are_refused(part, write_params, small_params):
+    name = next(iter(small_params[part]))
+    small_params[part][name.upper()] = dict(small_params[part][name])
+    with pytest.raises(UsageError, match=f"'{name.upper()}' and '{name}' are one file on a disk"):
+        load(write_params(small_params))
+
+
+@pytest.mark.parametrize("part", ["codebooks", "variants"])
 def test_a_dot_in_a_name_is_refused_since_dvc_reads_it_as_a_level(part, write_params, small_params):
     entry = {"codebooks": {"segments": "olc", "codes": 8}, "variants": {"method": "flow-merge"}}
     small_params[part]["v1.5"] = entry[part]

@@ -3,6 +3,7 @@
 import numpy as np
 import OpenEXR
 import pytest
+import tifffile
 
 from bench.core.errors import UsageError
 from bench.io.primaries import BT709, XYZ, is_bt709, is_linear, profile_name
@@ -46,6 +47,30 @@ def test_exr_of_other_primaries_is_converted_and_told(tmp_path, chromaticities, 
     (said,) = told
     assert said.startswith("its colours have other primaries (") and said.endswith("converted to BT.709.")
     np.testing.assert_allclose(read_exr(tmp_path / "a.exr"), PIXELS @ matrix.T, rtol=1e-6)
+
+
+def with_tags(path, pixels, chromaticities):
+    """A float TIFF whose tags state primaries and, but for D65, white."""
+    ratios = [number for value in chromaticities for number in (round(value * 10**6), 10**6)]
+    tags = [(319, 5, 6, ratios[:12], True)]
+    if chromaticities[6:] != BT709[6:]:
+        tags.append((318, 5, 2, ratios[12:], True))
+    tifffile.imwrite(path, np.asarray(pixels, np.float32), photometric="rgb", extratags=tags)
+
+
+@pytest.mark.parametrize(("chromaticities", "matrix"), [OTHERS["BT.2020"], (OTHERS["XYZ"][0], TO_XYZ)])
+def test_so_is_tiff(tmp_path, chromaticities, matrix):
+    with_tags(tmp_path / "a.tif", PIXELS @ matrix.T, chromaticities)
+    told = []
+    np.testing.assert_allclose(read_radiance(tmp_path / "a.tif", told), PIXELS, atol=5e-4)
+    assert told[0].startswith("its colours have other primaries (")
+
+
+@pytest.mark.parametrize("value", [(0,) * 12, (1, 0) * 6])
+def test_tags_that_state_nothing_are_not_taken(tmp_path, value):
+    tifffile.imwrite(tmp_path / "a.tif", PIXELS, photometric="rgb", extratags=[(319, 5, 6, value, True)])
+    np.testing.assert_array_equal(read_radiance(tmp_path / "a.tif", told := []), PIXELS)
+    assert not told
 
 
 @pytest.mark.parametrize("rounded", [BT709, (0.64, 0.33, 0.3, 0.6, 0.15, 0.06, 0.313, 0.329)])

@@ -3,6 +3,7 @@
 import contextlib
 
 import numpy as np
+import OpenEXR
 import pytest
 import tifffile
 
@@ -98,6 +99,28 @@ def test_every_kind_reads_back_to_the_bit(tmp_path, name, write):
     read = read_radiance(tmp_path / name)
     assert read.dtype == np.float32 and read.flags.c_contiguous
     np.testing.assert_array_equal(read, PIXELS)
+
+
+def translucent_exr(path, pixels, alpha):
+    OpenEXR.File({}, {"RGBA": np.dstack([pixels, alpha])}).write(str(path))
+
+
+def translucent_tiff(path, pixels, alpha):
+    tifffile.imwrite(path, np.dstack([pixels, alpha]), photometric="rgb", extrasamples=[1])
+
+
+@pytest.mark.parametrize(("name", "write"), [("a.exr", translucent_exr), ("a.tif", translucent_tiff)])
+def test_an_alpha_that_is_not_one_is_told(tmp_path, name, write):
+    """Colours may have been multiplied by it: nobody can tell from the file."""
+    alpha = np.ones(PIXELS.shape[:2], np.float32)
+    write(tmp_path / name, PIXELS, alpha)
+    told = []
+    np.testing.assert_array_equal(read_radiance(tmp_path / name, told), PIXELS)
+    assert not told
+    alpha[1, 2:5] = 0.7
+    write(tmp_path / name, PIXELS, alpha)
+    np.testing.assert_array_equal(read_radiance(tmp_path / name, told), PIXELS)
+    assert told[0].startswith(f"its alpha isn't 1 on 3 of {alpha.size} pixels; it is dropped")
 
 
 def test_rgbe_reads_to_its_precision(tmp_path):

@@ -144,6 +144,25 @@ def test_values_near_the_largest_float_are_compared_without_a_warning(truth):
     assert finding.kind == "size"
 
 
+@pytest.mark.parametrize(
+    ("turn", "said"),
+    [
+        (np.s_[::-1], "upside down"),
+        (np.s_[:, ::-1], "mirrored, left for right"),
+        (np.s_[::-1, ::-1], "turned by half"),
+    ],
+)
+def test_a_picture_that_is_turned_is_told(truth, turn, said):
+    (finding,) = examine(np.ascontiguousarray(truth[turn]) * np.float32(0.98), truth)
+    assert (finding.kind, finding.scored) == ("turned", False) and finding.said.startswith(f"looks {said};")
+    assert not examine(truth[turn], truth, trusted=True)
+
+
+def test_a_picture_without_a_side_is_not_turned():
+    even = np.repeat(np.linspace(0.1, 1, 64, dtype=np.float32)[None, :, None], 48, 0).repeat(3, 2)
+    assert not examine(even[::-1], even)
+
+
 def codes(image):
     return np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)
 

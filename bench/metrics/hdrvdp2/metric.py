@@ -5,6 +5,7 @@ Silva, Le Callet, J. Electronic Imaging 24(1), 2015. Q is that of releases 2.2.1
 """
 
 import math
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -176,6 +177,10 @@ def _tensor(image: Image, role: str, viewing: Viewing) -> Tensor:
 def _light(image: Tensor, role: str, viewing: Viewing) -> list[Tensor]:
     planes = [image] if image.ndim == 2 else list(image.unbind(-1))
     planes = [plane.double().contiguous() for plane in planes]
+    nans = sum(int(plane.detach().isnan().sum()) for plane in planes)
+    if nans:
+        said = f"the {role} image holds {nans} NaN of {image.numel()} values; HDR-VDP-2 takes them for black"
+        warnings.warn(f"{said}: Q says nothing of these pixels.", stacklevel=5)
     light = display.emitted(planes, viewing.color_encoding)
     if not all(math.isfinite(float(plane.detach().sum())) for plane in light):
         raise UsageError(f"the {role} image holds infinite or far too large values; HDR-VDP-2 compares finite light.")
