@@ -35,7 +35,7 @@ def score(
     maps: Annotated[Path | None, Option(help="Folder for error and visibility maps, a PNG for each scene.")] = None,
     truth: Annotated[Path | None, Option(help="Folder of ground truth with the same names, whose peak is 1.")] = None,
     submit: Annotated[str, Option(help="Keep the scores under reports/submissions as NAME.", metavar="NAME")] = "",
-    force: Annotated[bool, Option("--force", help="Replace a submission of this name.")] = False,
+    force: Annotated[bool, Option("--force", help="Replace a submission, and an --out that holds no scores.")] = False,
     trust: Annotated[bool, Option("--trust", help="Score files that look wrongly encoded too.")] = False,
     limit: Annotated[int | None, Option(min=1, help="Score only the first N scenes, to try things out.")] = None,
     jobs: Annotated[int | None, Option(min=1, help="Processes; default: one per core, 8 at most.")] = None,
@@ -136,6 +136,7 @@ def import_weights(
     file: Annotated[Path, typer.Argument(help="The authors' checkpoint: .pth, .safetensors or .npz.")],
     preset: Annotated[str, Option(help="Preset of the network that the file is for.")] = "published",
     name: Annotated[str, Option(help="Name of the result; default: the method's.")] = "",
+    force: Annotated[bool, Option("--force", help="Replace other weights of this name.")] = False,
 ) -> None:
     """Convert weights that a method's authors released.
 
@@ -148,4 +149,4 @@ def import_weights(
     with workplace():
         stage = importlib.import_module("bench.stages.own_files.import_weights")
         params = settings.load()
-        quietly(settings, lambda: stage.run(params, method, file, preset, name))
+        quietly(settings, lambda: stage.run(params, method, file, preset, name, force))

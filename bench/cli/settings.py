@@ -70,7 +70,7 @@ def workplace() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
-        raise Interrupted("interrupted; the same command goes on from the last checkpoint.") from error
+        raise Interrupted("interrupted; the same command goes on with what isn't finished.") from error
     except OSError as error:
         if error.errno not in FULL:
             raise

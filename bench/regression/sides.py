@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import io
+import math
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCORES = "scores.csv"
+
+BOUNDS = {"ssim": (-1.0, 1.0), "hdrvdp2": (-math.inf, 100.0)}
+"""Beginning of a metric's name -> the least and the most that it can be."""
 
 KEYS = ("profile", "method", "variant", "dataset", "scene", "metric", "protocol")
 """What every score row names; without training there are no trainset and seed."""
@@ -165,9 +169,17 @@ def _rows(content: bytes, file: str, name: str) -> "pd.DataFrame":
         try:
             scores = read_scores([copy])
         except UsageError as error:
-            raise UsageError(str(error).replace(str(copy), f"{name}: {file}")) from error
+            where = file if Path(name).name == Path(file).name else f"{name}: {file}"
+            raise UsageError(str(error).replace(str(copy), where)) from error
         except (ValueError, OverflowError) as error:  # a number beyond 64 bits
             raise UsageError(f"{name}: {file} holds a number that can't be read ({shown(error)}).") from error
+    for number, metric, value in zip(range(2, len(scores) + 2), scores["metric"], scores["value"], strict=True):
+        low, high = next((ends for name, ends in BOUNDS.items() if metric.startswith(name)), (-math.inf, math.inf))
+        if value < low or value > high:
+            raise UsageError(
+                f"{name}: {file}, line {number}: {shown(metric)} is {value:g}, which it can't be; the file was edited or "
+                "damaged. Score again."
+            )
     for column in KEYS:
         if empty := [number for number, cell in enumerate(scores[column], start=2) if not cell.strip()]:
             raise UsageError(f"{name}: {file}, line {empty[0]}: {column} is empty; the file is damaged. Score again.")

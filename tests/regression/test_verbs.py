@@ -119,6 +119,21 @@ def test_a_mistake_is_one_sentence_and_2(type_in, capsys, words, message):
     assert not answer.out
 
 
+@pytest.mark.parametrize("name", ["base/scores.csv", "new/scores.csv", "base"])
+def test_the_page_does_not_replace_what_is_compared(type_in, tmp_path, capsys, name):
+    before = (tmp_path / "base/scores.csv").read_bytes(), (tmp_path / "new/scores.csv").read_bytes()
+    assert type_in("compare", "base", "new", "--md", name) == 2
+    assert f"--md {name} is what is compared" in capsys.readouterr().err
+    assert before == ((tmp_path / "base/scores.csv").read_bytes(), (tmp_path / "new/scores.csv").read_bytes())
+
+
+def test_a_number_that_a_metric_cannot_be_is_no_improvement(type_in, rows, tmp_path, capsys):
+    better = [row._replace(value=1.7) if row.metric == "ssim-mu" else row for row in rows]
+    write_scores(tmp_path / "new/scores.csv", better)
+    assert type_in("compare", "base", "new", "--kind", "retrained") == 2
+    assert re.search(r"scores\.csv, line \d+: ssim-mu is 1\.7, which it can't be", capsys.readouterr().err)
+
+
 SEED = "ahdrnet,panoramas,0,"
 
 LACKING = {

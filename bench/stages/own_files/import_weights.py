@@ -13,7 +13,7 @@ from torch import nn
 from bench.core.errors import UsageError, unknown_name
 from bench.core.method import MethodCard
 from bench.core.params import Params
-from bench.core.reading import need_name, need_regular, shown
+from bench.core.reading import need_name, need_regular, read_json, shown
 from bench.core.registry import methods
 from bench.nn import checkpoints
 from bench.nn.published import Misnamed
@@ -40,11 +40,14 @@ Fitting = tuple[checkpoints.Reading, Mapping[str, torch.Tensor]]
 """A way to understand a file that fits the network, and the values that the network then has."""
 
 
-def run(params: Params, method: str, file: Path, preset: str = "published", name: str = "") -> None:
+def run(
+    params: Params, method: str, file: Path, preset: str = "published", name: str = "", force: bool = False
+) -> None:
     """Write weights/<name>.safetensors and its card, and print what to put into the parameter file.
 
-    file : .safetensors, .npz, what torch.save wrote, or whatever the method's `read_published` takes.
-    name : of the result, "": the method's.
+    file  : .safetensors, .npz, what torch.save wrote, or whatever the method's `read_published` takes.
+    name  : of the result, "": the method's.
+    force : replace other weights of this name.
     UsageError for weights of another network, and for files that can't be read without running what they hold.
     """
     if method not in methods:
@@ -58,9 +61,25 @@ def run(params: Params, method: str, file: Path, preset: str = "published", name
     settle = getattr(network, "settle", None)  # a spectral norm whose iteration goes on while it predicts
     if settle is not None:
         settle()
-    outputs.write_weights(target, network, _describe(card, network, file, preset, len(state)))
+    if not any(bool(value.any()) for value in network.parameters()):
+        raise UsageError(f"{shown(file)}: every weight is 0; such a network was never trained, or not saved.")
+    card_of = _describe(card, network, file, preset, len(state))
+    if not force:
+        _need_free(target, file)
+    outputs.write_weights(target, network, card_of)
     print(f"{target}: {card.label}, preset {preset}, {trainable([network]):,} parameters from {shown(file.name)}")
     print(_entries(card, preset, target))
+
+
+def _need_free(target: Path, file: Path) -> None:
+    """Raise UsageError for a name that weights from another file have, here or on a disk that ignores capitals."""
+    there = [path for path in target.parent.glob("*.json") if path.stem.lower() == target.stem.lower()]
+    for path in there:
+        if path.stem != target.stem or read_json(path).get("source_sha256") != outputs.file_digest(file):
+            raise UsageError(
+                f"{shown(path.with_suffix('.safetensors'))} holds weights of another file; give these another --name, "
+                "or replace them with --force."
+            )
 
 
 def _fill(card: MethodCard, network: nn.Module, file: Path) -> Mapping[str, Any]:

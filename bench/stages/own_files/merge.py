@@ -83,6 +83,11 @@ def run(params: Params, request: MergeRequest) -> None:
         radiance = predictor(card, network, device, request.tile, request.preset, registration=registration)(scene)
     except NotThree as error:  # of a method that isn't trained, and says itself what it takes
         raise _not_three(card, scene) from error
+    if lost := int((~np.isfinite(radiance)).sum()):
+        raise UsageError(
+            f"the result holds {lost} NaN or infinite of {radiance.size} values, so nothing is written: these weights "
+            "can't be right, or belong to another preset."
+        )
     write_exr(request.out, radiance)
     if request.preview is not None:
         from PIL import Image

@@ -1,9 +1,10 @@
 """Score: anyone's results, from a folder of radiance files, under named protocols."""
 
+import math
 import os
 import re
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +18,7 @@ from bench.core.places import place
 from bench.core.reading import LONGEST_NAME, shown
 from bench.core.registry import datasets, protocols
 from bench.io.container import list_scenes, read_card
+from bench.io.decoding import first_bytes
 from bench.io.files import check_destination, write_bytes_atomic
 from bench.io.lock import alone
 from bench.io.submission import ENCODED, READERS, UNREAD, FolderMatch, match, names, read_radiance
@@ -27,11 +29,15 @@ from bench.metrics.scorer import Scorer
 from bench.metrics.viewing import visibility
 from bench.report.figures.images import SceneMaps, map_figure
 from bench.report.scores.incomplete import published_scenes
+from bench.report.trace import digests
 from bench.stages import layout
-from bench.stages.scoring.scoring import Rules, Task, Truth, cache_folder, on_device, score_all, spread
+from bench.stages.scoring.scoring import Outcome, Rules, Task, Truth, cache_folder, on_device, score_all, spread
 
 MOST_WORKERS = 8
 """Processes started unless the user wants more: each needs about 1 GB for a large picture."""
+
+HEAD = ",".join(ScoreRow._fields).encode()
+"""What a file of scores begins with."""
 
 SUBMISSION = r"[a-z0-9]+(-[a-z0-9]+)*"
 """Names that a submission can have."""
@@ -57,10 +63,11 @@ class ScoreRequest:
     protocols : names; empty for the profile's own, ("all",) for every one.
     truth     : folder of the true pictures, instead of a dataset's prepared scenes.
     out, maps : CSV file and folder of pictures to write, if any.
-    submit    : name of the submission to keep, "" for none; `force` replaces an earlier one.
+    submit    : name of the submission to keep, "" for none.
+    force     : replace an earlier submission, and whatever `out` is.
     limit     : first scenes only.
     jobs      : processes; None for as many as there are cores, up to 8.
-    trust     : score files that look mis-scaled or tone-mapped too.
+    trust     : score files that look mis-scaled or tone-mapped too, and take copies of truths and of each other.
     """
 
     folder: Path
@@ -128,6 +135,8 @@ def run(params: Params, request: ScoreRequest) -> ScoreResult:
     outcomes = score_all(tasks, rules, workers=workers, label="score")
     done = list(zip(tasks, outcomes, strict=True))
     faults = [(shown(task.prediction.name), finding) for task, outcome in done for finding in outcome.findings]
+    if not request.trust:
+        faults += [*_truths(done), *_twins(tasks)]
     variant = request.submit or request.folder.resolve().name
     rows = tuple(
         ScoreRow(params.profile, "submitted", variant, "", None, request.dataset, scene, metric, value, protocol.id)
@@ -193,11 +202,47 @@ def _need_free(path: Path, held: Sequence[ScoreRow], wanted: Collection[Group]) 
         )
 
 
+def _truths(done: Sequence[tuple[Task, Outcome]]) -> Iterator[tuple[str, FileFinding]]:
+    """Find the predictions that are the truth itself: what has no error has infinite PSNR."""
+    for task, outcome in done:
+        scores = {name: value for found in outcome.scores.values() for name, value in found.items() if "@" not in name}
+        if any(name.startswith("psnr") and value == math.inf for name, value in scores.items()):
+            said = "equals the truth: it is a copy of it (if it is meant so, score it with --trust)."
+            yield shown(task.prediction.name), FileFinding("truth", said, scored=True)
+
+
+def _twins(tasks: Sequence[Task]) -> Iterator[tuple[str, FileFinding]]:
+    """Find files of the same bytes under the names of different scenes, as a loop's mistake makes them."""
+    sizes: dict[int, list[Task]] = {}
+    for task in tasks:
+        if task.prediction.is_file():
+            sizes.setdefault(task.prediction.stat().st_size, []).append(task)
+    for same in (found for found in sizes.values() if len(found) > 1):
+        known: dict[str, Task] = {}
+        for task in same:
+            first = known.setdefault(digests.of_file(task.prediction), task)
+            if first is not task and not _alike(first, task):
+                other = shown(first.prediction.name)
+                said = f"is a copy of {other}, of another scene (if it is meant so, score it with --trust)."
+                yield shown(task.prediction.name), FileFinding("twins", said, scored=True)
+
+
+def _alike(one: Task, other: Task) -> bool:
+    """Tell whether two scenes have the same truth; a prepared one's is in its folder."""
+    files = [task.truth / "radiance.npy" if task.truth.is_dir() else task.truth for task in (one, other)]
+    return all(file.is_file() for file in files) and len(set(map(digests.of_file, files))) == 1
+
+
 def _check_destinations(request: ScoreRequest) -> None:
     if request.out is not None:
         check_destination("--out", request.out)
+        if request.out.is_file() and not request.force and first_bytes(request.out, len(HEAD)) != HEAD:
+            said = "exists and holds no scores; choose another name, or replace it with --force."
+            raise UsageError(f"--out {shown(request.out)} {said}")
     if request.maps is not None:
         check_destination("--maps", request.maps, folder=True)
+        if request.maps.resolve() in [folder.resolve() for folder in (request.folder, request.truth) if folder]:
+            raise UsageError(f"--maps {shown(request.maps)} holds the pictures that are compared; name another folder.")
         if request.out in (request.maps, *request.maps.parents):
             raise UsageError(f"--out {request.out} is a file, and --maps {request.maps} needs a folder of this name.")
     if request.submit:

@@ -332,6 +332,29 @@ def with_imported(site, theirs, tmp_path, capsys):
     )
 
 
+def test_weights_of_another_file_are_replaced_only_by_force(theirs, desk, tmp_path):
+    torch.save(theirs[0], tmp_path / "one.pth")
+    torch.save({name: 2 * value for name, value in theirs[0].items()}, tmp_path / "two.pth")
+    kept = Path("weights/mine.safetensors")
+
+    def bring(file, name="mine", **options):
+        import_weights.run(desk, "ahdrnet", tmp_path / file, "smoke", name, **options)
+        return kept.read_bytes()
+
+    first = bring("one.pth")
+    assert bring("one.pth") == first  # the same again
+    for name in ("mine", "MINE"):
+        with pytest.raises(UsageError, match=r"mine\.safetensors holds weights of another file; .* --name, or .* --force"):
+            bring("two.pth", name)
+    assert kept.read_bytes() == first and bring("two.pth", force=True) != first
+
+
+def test_weights_that_are_all_zero_were_never_trained(theirs, desk, tmp_path):
+    torch.save({name: torch.zeros_like(value) for name, value in theirs[0].items()}, tmp_path / "zero.pth")
+    with pytest.raises(UsageError, match=r"zero\.pth: every weight is 0"):
+        import_weights.run(desk, "ahdrnet", tmp_path / "zero.pth", "smoke")
+
+
 def test_the_row_is_of_its_own_kind_and_ranked(with_imported):
     from bench.stages.training.networks import read_foreign
 

@@ -60,6 +60,16 @@ def with_exif(path, **tags):
     return path
 
 
+def test_a_result_that_is_no_light_is_not_written(ask, out, monkeypatch):
+    """As of finite weights whose sums overflow."""
+    lost = np.full((6, 9, 3), np.nan, np.float32)
+    lost[0] = 1
+    monkeypatch.setattr(merge, "predictor", lambda *_, **__: lambda scene: lost)
+    with pytest.raises(UsageError, match="the result holds 135 NaN or infinite of 162 values, so nothing is written"):
+        ask()
+    assert not out.exists()
+
+
 @pytest.mark.parametrize("held", range(1, 9))
 def test_photographs_come_upright_however_the_camera_was_held(tmp_path, held):
     paths = []

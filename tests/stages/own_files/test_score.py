@@ -82,13 +82,26 @@ def test_the_truth_itself_scores_infinity(site, score, tmp_path, capsys):
     folder = tmp_path / "truth"
     for path in list_scenes(layout.scenes(site.params, "panoramas", "test")):
         write_exr(folder / f"{path.name}.exr", np.load(path / "radiance.npy"))
-    assert score(folder, "--out", str(tmp_path / "out.csv"), "--json") == 0
+    assert score(folder, "--submit", "mine") == 1
+    said = capsys.readouterr().err
+    assert said.count("equals the truth: it is a copy of it (if it is meant so") == 2 and "no submission was kept" in said
+    assert score(folder, "--trust", "--out", str(tmp_path / "out.csv"), "--json") == 0
     rows = read_scores([tmp_path / "out.csv"]).set_index("metric")["value"]
     assert (rows["psnr-mu"] == np.inf).all()
     assert (rows["ssim-mu"] == 1).all()
     means = json.loads(capsys.readouterr().out)["protocols"]["whole-float@1"]["means"]
     assert {means["psnr-mu"][end] for end in ("mean", "low", "high")} == {"inf"}
     assert means["ssim-mu"]["mean"] == 1
+
+
+def test_one_file_under_the_names_of_two_scenes_is_told(score, rewritten, tmp_path, capsys):
+    folder = rewritten(".npy", np.save)
+    first, second = sorted(folder.iterdir())
+    shutil.copy2(first, second)
+    assert score(folder, "--submit", "mine") == 1
+    said = capsys.readouterr().err
+    assert f"{second.name}: is a copy of {first.name}, of another scene" in said and "no submission was kept" in said
+    assert score(folder, "--trust") == 0
 
 
 def test_files_of_other_kinds_and_truthless_scenes_are_ignored(score, ours, rewritten, tmp_path):

@@ -55,6 +55,22 @@ def test_it_is_said_in_a_sentence(score, ours, unscored, tmp_path, monkeypatch, 
     assert {path.name for path in folder.iterdir()} == {"folder", "file"}
 
 
+def test_what_is_no_table_is_replaced_only_by_force(score, ours, tmp_path, capsys):
+    """A prediction, a truth or notes: one letter too few of the completion of a shell."""
+    (precious,) = [tmp_path / "note.txt"]
+    precious.write_text("mine")
+    assert score(ours[0], "--out", str(precious)) == 2
+    assert "note.txt exists and holds no scores" in capsys.readouterr().err and precious.read_text() == "mine"
+    assert score(ours[0], "--out", str(precious), "--force") == 0
+    assert score(ours[0], "--out", str(precious)) == 0  # it holds scores now
+
+
+def test_maps_do_not_go_among_what_is_compared(score, ours, capsys):
+    before = sorted(ours[0].iterdir())
+    assert score(ours[0], "--maps", str(ours[0])) == 2
+    assert "holds the pictures that are compared" in capsys.readouterr().err and sorted(ours[0].iterdir()) == before
+
+
 def test_a_place_for_a_submission_that_is_a_folder(score, site, ours, unscored, capsys):
     (site.folder / "reports" / "submissions" / "mine.csv").mkdir(parents=True)
     assert score(ours[0], "--submit", "mine", "--force") == 2
