@@ -177,8 +177,8 @@ def _rows(content: bytes, file: str, name: str) -> "pd.DataFrame":
         low, high = next((ends for name, ends in BOUNDS.items() if metric.startswith(name)), (-math.inf, math.inf))
         if value < low or value > high:
             raise UsageError(
-                f"{name}: {file}, line {number}: {shown(metric)} is {value:g}, which it can't be; the file was edited or "
-                "damaged. Score again."
+                f"{name}: {file}, line {number}: {shown(metric)} is {value:g}, which it can't be; the file was edited "
+                "or damaged. Score again."
             )
     for column in KEYS:
         if empty := [number for number, cell in enumerate(scores[column], start=2) if not cell.strip()]:

@@ -4,6 +4,7 @@ import io
 import json
 import pickle
 from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -343,8 +344,9 @@ def test_weights_of_another_file_are_replaced_only_by_force(theirs, desk, tmp_pa
 
     first = bring("one.pth")
     assert bring("one.pth") == first  # the same again
+    said = r"mine\.safetensors holds weights of another file; .* --name, or .* --force"
     for name in ("mine", "MINE"):
-        with pytest.raises(UsageError, match=r"mine\.safetensors holds weights of another file; .* --name, or .* --force"):
+        with pytest.raises(UsageError, match=said):
             bring("two.pth", name)
     assert kept.read_bytes() == first and bring("two.pth", force=True) != first
 
