@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.core.errors import UsageError
-from bench.core.reading import TEXT_LIMIT, read_bytes, shown
+from bench.core.reading import TEXT_LIMIT, exists, read_bytes, shown
 from bench.io.tables import read_scores
 from bench.regression.locks import LIBRARIES, Lock, parse, versions
 from bench.repository import git
@@ -125,7 +125,7 @@ def read_side(text: str, here: Path, root: Path, reports: str) -> Side:
     UsageError if `text` is none of these, or if there are no rows.
     """
     path = (here / text).absolute()
-    if _there(path):
+    if exists(path):
         file = path / SCORES if path.is_dir() else path
         tree = holding(file.parent)
         return _side(text, tree, file.relative_to(tree.root).as_posix())
@@ -138,13 +138,6 @@ def read_side(text: str, here: Path, root: Path, reports: str) -> Side:
         )
     inner = (inner or reports).rstrip("/")
     return _side(text, Tree(root, found), inner if inner.endswith(".csv") else f"{inner}/{SCORES}")
-
-
-def _there(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # a name that no file can have: too long, or with a NUL
-        return False
 
 
 def _side(name: str, tree: Tree, file: str) -> Side:
