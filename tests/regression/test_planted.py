@@ -83,7 +83,7 @@ def test_a_wrong_ev_origin_is_told_from_its_size(side, rows, ev):
 
 
 def test_a_scene_that_lost_otherwise_has_no_wrong_ev_origin(side, rows):
-    new = changed(rows, lambda value: value - 4, "", "forest-01", "")
+    new = changed(rows, lambda value: value - (4 if value > 1 else 0.4), "", "forest-01", "")  # SSIM has no 4 to lose
     found = compare(side("base", rows), side("new", new))
     assert [pattern.partition(":")[0] for pattern in found.patterns] == ["panoramas/forest-01"]
 
@@ -267,7 +267,7 @@ def test_retrained_without_any_band_is_refused(side, rows):
 
 
 def test_small_steps_of_all_runs_are_no_chance(side, rows):
-    trained = [row for row in rows if row.variant == "ahdrnet"]
+    trained = [row for row in rows if row.variant == "ahdrnet" and row.metric.startswith("psnr")]
     base = [row._replace(variant=f"net-{i}") for i in range(8) for row in trained]
     new = [row._replace(value=row.value - (0.3 + 0.02 * (i // len(trained)))) for i, row in enumerate(base)]
     found = compare(side("base", base), side("new", new), "retrained", WIDE)

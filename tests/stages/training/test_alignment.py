@@ -113,8 +113,8 @@ def test_the_training_stage_uses_them(aligning, monkeypatch):
     monkeypatch.setattr(train, "stream", lambda *given: seen.append(given) or stream(*given))
     aligning.run("train", RUN)
     (scenes,) = [part for part in seen[0] if isinstance(part, list)]
-    folder = kept(aligning)[0].parent
-    np.testing.assert_array_equal(scenes[0].frames, read_scene(folder).frames)
+    folders = [path.parent for path in kept(aligning)]  # those of the validation's scenes too
+    assert any(np.array_equal(scenes[0].frames, read_scene(folder).frames) for folder in folders)
     assert Path("work/tiny/weights", f"{RUN}.safetensors").exists()
     outs = {path.relative_to("work/tiny").parts[0] for path in Path("work/tiny").rglob("*") if "aligned" in path.name}
     assert not outs
