@@ -101,7 +101,7 @@ def above(path):
 
 
 def covered(path, deps):
-    return any(path == dep or path.startswith(f"{dep}/") for dep in deps)
+    return not above(path).isdisjoint(deps)
 
 
 @pytest.mark.parametrize("pipeline", PROFILES, ids=lambda path: path.parent.name)

@@ -49,11 +49,11 @@ def compare(
         from bench.core.errors import UsageError, unknown_name
         from bench.regression.comparison import compare as run
         from bench.regression.judging import CHANGE_KINDS
-        from bench.regression.sides import read_side
+        from bench.regression.sides import SCORES, read_side
 
         if kind not in (None, *CHANGE_KINDS):
             raise unknown_name("kind of change (--kind)", str(kind), CHANGE_KINDS)
-        compared = [here / side / name for side in (base, new) for name in ("", "scores.csv", "dvc.lock")]
+        compared = [here / side / name for side in (base, new) for name in ("", SCORES, "dvc.lock")]
         if md and (here / md).absolute() in compared:
             raise UsageError(f"--md {md} is what is compared; choose another name for the page.")
         params = settings.load()

@@ -63,19 +63,21 @@ def run(
         settle()
     if not any(bool(value.any()) for value in network.parameters()):
         raise UsageError(f"{shown(file)}: every weight is 0; such a network was never trained, or not saved.")
-    card_of = _describe(card, network, file, preset, len(state))
+    described = _describe(card, network, file, preset, len(state))
     if not force:
-        _need_free(target, file)
-    outputs.write_weights(target, network, card_of)
+        _need_free(target, described["source_sha256"])
+    outputs.write_weights(target, network, described)
     print(f"{target}: {card.label}, preset {preset}, {trainable([network]):,} parameters from {shown(file.name)}")
     print(_entries(card, preset, target))
 
 
-def _need_free(target: Path, file: Path) -> None:
-    """Raise UsageError for a name that weights from another file have, here or on a disk that ignores capitals."""
-    there = [path for path in target.parent.glob("*.json") if path.stem.lower() == target.stem.lower()]
-    for path in there:
-        if path.stem != target.stem or read_json(path).get("source_sha256") != outputs.file_digest(file):
+def _need_free(target: Path, source: str) -> None:
+    """Raise UsageError for a name that weights from another file have, here or on a disk that ignores capitals.
+
+    source : sha256 of the file that the new weights are from.
+    """
+    for path in (path for path in target.parent.glob("*.json") if path.stem.lower() == target.stem.lower()):
+        if path.stem != target.stem or read_json(path).get("source_sha256") != source:
             raise UsageError(
                 f"{shown(path.with_suffix('.safetensors'))} holds weights of another file; give these another --name, "
                 "or replace them with --force."

@@ -17,12 +17,12 @@ from bench.core.params import Params
 from bench.core.places import place
 from bench.core.reading import LONGEST_NAME, shown
 from bench.core.registry import datasets, protocols
-from bench.io.container import list_scenes, read_card
+from bench.io.container import RADIANCE, list_scenes, read_card
 from bench.io.decoding import first_bytes
 from bench.io.files import check_destination, write_bytes_atomic
 from bench.io.lock import alone
 from bench.io.submission import ENCODED, READERS, UNREAD, FolderMatch, match, names, read_radiance
-from bench.io.tables import ScoreRow, read_scores, write_scores
+from bench.io.tables import COLUMNS, ScoreRow, read_scores, write_scores
 from bench.metrics.checks import FileFinding
 from bench.metrics.protocol import Protocol
 from bench.metrics.scorer import Scorer
@@ -36,7 +36,7 @@ from bench.stages.scoring.scoring import Outcome, Rules, Task, Truth, cache_fold
 MOST_WORKERS = 8
 """Processes started unless the user wants more: each needs about 1 GB for a large picture."""
 
-HEAD = ",".join(ScoreRow._fields).encode()
+HEAD = ",".join(COLUMNS).encode()
 """What a file of scores begins with."""
 
 SUBMISSION = r"[a-z0-9]+(-[a-z0-9]+)*"
@@ -229,7 +229,7 @@ def _twins(tasks: Sequence[Task]) -> Iterator[tuple[str, FileFinding]]:
 
 def _alike(one: Task, other: Task) -> bool:
     """Tell whether two scenes have the same truth; a prepared one's is in its folder."""
-    files = [task.truth / "radiance.npy" if task.truth.is_dir() else task.truth for task in (one, other)]
+    files = [task.truth / RADIANCE if task.truth.is_dir() else task.truth for task in (one, other)]
     return all(file.is_file() for file in files) and len(set(map(digests.of_file, files))) == 1
 
 

@@ -57,7 +57,7 @@ def test_it_is_said_in_a_sentence(score, ours, unscored, tmp_path, monkeypatch, 
 
 def test_what_is_no_table_is_replaced_only_by_force(score, ours, tmp_path, capsys):
     """A prediction, a truth or notes: one letter too few of the completion of a shell."""
-    (precious,) = [tmp_path / "note.txt"]
+    precious = tmp_path / "note.txt"
     precious.write_text("mine")
     assert score(ours[0], "--out", str(precious)) == 2
     assert "note.txt exists and holds no scores" in capsys.readouterr().err and precious.read_text() == "mine"
