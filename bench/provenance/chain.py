@@ -230,11 +230,11 @@ def _stages(names: Sequence[str], evidence: Evidence) -> list[dict[str, Any]]:
 def _evaluation(key: str, evidence: Evidence) -> dict[str, Any]:
     params, evaluation = evidence.params, evidence.params.evaluations[key]
     stage, recorded = f"evaluate@{key}", evidence.recorded("evaluations", key)
-    rows = digests.of_rows(origins.rows(params, evidence.scores, key))
+    rows = origins.digest(origins.rows(params, evidence.scores, key))
     file = layout.scores(params, key)
     scores = evidence.file(stage, file, None)
     if file.exists():  # its rows are compared with those of the report
-        scores["here"] = "as recorded" if digests.of_rows(evidence.rows([key])[0]) == rows else "changed since"
+        scores["here"] = "as recorded" if origins.digest(evidence.rows([key])[0]) == rows else "changed since"
     predictions = layout.predictions(params, evaluation.run, evaluation.dataset)
     link = {
         "evaluation": key,

@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
-from urllib.parse import urlsplit
 
-from bench.core.params import Downloads, Params
+from bench.core.params import Params
 from bench.core.registry import datasets, metrics, protocols
 from bench.metrics.intervals import RESAMPLES
 from bench.report.results.results import Summary
+from bench.report.scores.published import synthetic
 
 ERROR = (
     f"Standard error: the standard deviation of {RESAMPLES} bootstrap means, for each of which seeds, then places, "
@@ -75,14 +75,6 @@ def waivers(params: Params) -> str:
     """Return the checks of data that the profile overrules, with the reasons."""
     said = [f"{name} of {data}: {why}" for data, use in params.datasets.items() for name, why in use.waive.items()]
     return f"; checks waived ({'; '.join(said)})" if said else ""
-
-
-def synthetic(params: Params) -> list[str]:
-    """Name the data sets that are synthetic: served by this machine and not recorded in the tracked checksums."""
-    if params.downloads.checksums == Downloads().checksums:
-        return []
-    local = ("127.0.0.1", "localhost")
-    return [name for name, use in params.datasets.items() if urlsplit(use.mirror or "").hostname in local]
 
 
 def title(name: str) -> str:

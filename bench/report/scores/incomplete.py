@@ -3,19 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from bench.core.params import Params
-from bench.core.registry import datasets
-from bench.report.results.caption import synthetic
 from bench.report.results.inputs import Measured
+from bench.report.scores.published import published_scenes
 from bench.report.table.table import Table
-
-
-def published_scenes(params: Params, dataset: str) -> int | None:
-    """Return how many test scenes a data set is known to have; None where nobody knows, or it is a synthetic one."""
-    if dataset not in datasets or dataset in synthetic(params):
-        return None
-    card = datasets[dataset]
-    return next((count for split, count in card.expected.items() if card.splits[split] == "test"), None)
 
 
 def incomplete(measured: Measured) -> dict[str, str]:

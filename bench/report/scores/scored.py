@@ -9,11 +9,12 @@ import pandas as pd
 
 from bench.core.registry import methods, metrics, protocols
 from bench.report.results import gains, paired
-from bench.report.results.caption import BASES, OWN_HEAD, SUBMITTED, absent, caption, conditions, synthetic
+from bench.report.results.caption import BASES, OWN_HEAD, SUBMITTED, absent, caption, conditions
 from bench.report.results.gains import Gain
 from bench.report.results.inputs import DEFAULT_BLOCK, Measured, Paper
 from bench.report.results.paired import PRIMARY, PairedTest
 from bench.report.results.results import Summary, single_protocol
+from bench.report.scores.published import synthetic
 from bench.report.table.kinds import LEARNED
 from bench.report.table.table import OURS, PAPER, Column, Row, Table, Value, hidden, rank
 

@@ -1,14 +1,11 @@
-"""sha256 of what a report was made from: files, folders, score rows and parameters."""
+"""sha256 of what a report was made from: files, folders and parameters."""
 
 import hashlib
 import json
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
-
 from bench.core.params import Params
-from bench.report.results.results import clean
 
 
 class FolderDigest(NamedTuple):
@@ -49,11 +46,6 @@ def of_records(path: Path) -> str:
         if not record.parent.name.startswith("."):
             total.update(record.read_bytes())
     return total.hexdigest()
-
-
-def of_rows(rows: pd.DataFrame) -> str:
-    """Return the sha256 of score rows as reports/<profile>/scores.csv holds them, sorted, with its header."""
-    return of_bytes(clean(rows).to_csv(index=False, lineterminator="\n", na_rep="nan").encode())
 
 
 def of_params(params: Params) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from bench.core.params import Params
-from bench.report.results.results import Results
+from bench.report.results.results import Results, clean
+from bench.report.trace import digests
 
 GROUPS = ("evaluations", "runs", "codebooks", "datasets", "inspections")
 
@@ -93,6 +94,11 @@ def rows(params: Params, scores: pd.DataFrame, key: str) -> pd.DataFrame:
     for column, value in wanted.items():
         frame = frame[frame[column] == value]
     return frame
+
+
+def digest(rows: pd.DataFrame) -> str:
+    """Return the sha256 of score rows as reports/<profile>/scores.csv holds them, sorted, with its header."""
+    return digests.of_bytes(clean(rows).to_csv(index=False, lineterminator="\n", na_rep="nan").encode())
 
 
 def of_file(params: Params, results: Results, section: str, name: str) -> Sources:

@@ -28,7 +28,7 @@ from bench.metrics.protocol import Protocol
 from bench.metrics.scorer import Scorer
 from bench.metrics.viewing import visibility
 from bench.report.figures.images import SceneMaps, map_figure
-from bench.report.scores.incomplete import published_scenes
+from bench.report.scores.published import published_scenes
 from bench.report.trace import digests
 from bench.stages import layout
 from bench.stages.scoring.scoring import Outcome, Rules, Task, Truth, cache_folder, on_device, score_all, spread

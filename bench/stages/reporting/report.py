@@ -341,7 +341,7 @@ def _known(params: Params, scores: pd.DataFrame, sizes: Mapping[str, Any]) -> pr
 def _evaluation(params: Params, scores: pd.DataFrame, key: str) -> dict[str, Any]:
     entry, found = params.evaluations[key], origins.rows(params, scores, key)
     folder = layout.predictions(params, entry.run, entry.dataset)
-    made: dict[str, Any] = {"scores": {"rows": len(found), "sha256": digests.of_rows(found)}}
+    made: dict[str, Any] = {"scores": {"rows": len(found), "sha256": origins.digest(found)}}
     if folder.exists():
         made["predictions"] = digests.of_folder(folder)._asdict()
     if (path := layout.foreign_card(params, entry)).exists():

@@ -20,7 +20,7 @@ from bench.io.container import list_scenes, read_scene
 from bench.io.files import write_text_atomic
 from bench.report.figures.style import shrink
 from bench.report.page.data_page import DataSection, SceneRow, render
-from bench.report.results.caption import synthetic
+from bench.report.scores.published import synthetic
 from bench.stages import layout
 
 THUMBNAIL = 110

@@ -11,7 +11,8 @@ from bench.io.tables import COLUMNS, ScoreRow
 from bench.report.results.inputs import Measured
 from bench.report.results.results import collect
 from bench.report.scores import masks
-from bench.report.scores.incomplete import incomplete, published_scenes, told
+from bench.report.scores.incomplete import incomplete, told
+from bench.report.scores.published import published_scenes
 from bench.report.scores.summary import facts
 from bench.report.table.writers import to_latex, to_markdown
 

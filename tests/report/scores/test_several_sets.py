@@ -8,10 +8,11 @@ import pytest
 
 from bench.core.params import load
 from bench.io.tables import COLUMNS, ScoreRow
-from bench.report.results.caption import synthetic, title
+from bench.report.results.caption import title
 from bench.report.results.inputs import Measured, Paper
 from bench.report.results.results import collect
 from bench.report.scores import cross, scored, unscored
+from bench.report.scores.published import synthetic
 from bench.report.table.writers import to_csv, to_latex, to_markdown
 from bench.stages.reporting.report import _printed
 
