@@ -35,6 +35,11 @@ def score(
     maps: Annotated[Path | None, Option(help="Folder for error and visibility maps, a PNG for each scene.")] = None,
     truth: Annotated[Path | None, Option(help="Folder of ground truth with the same names, whose peak is 1.")] = None,
     submit: Annotated[str, Option(help="Keep the scores under reports/submissions as NAME.", metavar="NAME")] = "",
+    link: Annotated[str, Option(help="Address of what describes the submission, such as its paper.")] = "",
+    rescore: Annotated[
+        str, Option(help="Confirm the submission NAME: the same files must give its scores again.", metavar="NAME")
+    ] = "",
+    rank: Annotated[bool, Option("--rank", help="Show the place among the rows of the profile's report too.")] = False,
     force: Annotated[bool, Option("--force", help="Replace a submission, and an --out that holds no scores.")] = False,
     trust: Annotated[bool, Option("--trust", help="Score files that look wrongly encoded too.")] = False,
     limit: Annotated[int | None, Option(min=1, help="Score only the first N scenes, to try things out.")] = None,
@@ -58,6 +63,8 @@ def score(
         "dataset": dataset or (truth.absolute().name if truth else ""),
         "protocols": tuple(protocol or ()),
         "submit": submit,
+        "link": link,
+        "rescore": rescore,
         "force": force,
     }
     options |= {"trust": trust, "limit": limit, "jobs": jobs, "device": device}
@@ -71,6 +78,10 @@ def score(
             raise UsageError("name the data set with --dataset, or a folder of ground truth with --truth.")
         request, progress.quiet, params = ScoreRequest(**options), settings.quiet, settings.load()
         check_names(params, settings.params_file)
+        if rank and (as_json or truth is not None):
+            raise UsageError("--rank needs a data set's prepared scenes and prints text; leave --truth and --json out.")
+        stage = importlib.import_module("bench.stages.own_files.rank") if rank else None
+        among = stage.committed(params, dataset) if stage else None
         result = run(params, request)
         for line in scorecard.complaints(result):
             print(line, file=sys.stderr)
@@ -78,6 +89,8 @@ def score(
             print(scorecard.as_json(result))
         elif result.rows:
             print(scorecard.text(result))
+            if stage:
+                print(f"\n{stage.told(stage.place(params, result, among, submit or folder.absolute().name))}")
             for what, path in {"scores": request.out, "maps": request.maps}.items():
                 if path is not None:
                     print(f"{what}: {path}")
@@ -86,6 +99,66 @@ def score(
         if request.submit and result.kept is None:
             print(f"no submission was kept: {request.submit} needs every scene and no bad file.", file=sys.stderr)
         if result.bad or (request.submit and result.kept is None):
+            raise typer.Exit(1)
+
+
+@app.command()
+def rank(
+    context: typer.Context,
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder of <scene>.exr, .hdr, .npy or float .tif; without --method.")
+    ] = None,
+    dataset: Annotated[str, Option(help="Dataset whose test scenes the results belong to.")] = "panoramas",
+    name: Annotated[str, Option(help="What the row is called; default: the folder's or method's name.")] = "",
+    method: Annotated[str, Option(help="Rank a method instead: its name, or its file in methods/.")] = "",
+    weights: Annotated[Path | None, Option(help="Weights of that method, if it is a network.")] = None,
+    preset: Annotated[str, Option(help="Preset of that method; default: the weights' own.")] = "",
+    metric: Annotated[str, Option(help="Metric to rank by.")] = "psnr-mu",
+    page: Annotated[Path | None, Option(help="HTML file to write; default: work/<profile>/rank.html.")] = None,
+    submit: Annotated[bool, Option("--submit", help="Keep the scores under reports/submissions as the name.")] = False,
+    link: Annotated[str, Option(help="Address of what describes the submission, such as its paper.")] = "",
+    force: Annotated[bool, Option("--force", help="Replace a submission of this name.")] = False,
+    jobs: Annotated[int | None, Option(min=1, help="Processes; default: one per core, 8 at most.")] = None,
+) -> None:
+    """Show where your results stand among the rows of the profile's report.
+
+    Scores a folder of results, or a method's predictions, and ranks them: place, difference to each row with its 95 %
+    interval over places, scenes won and lost. Needs the prepared test scenes and reports/<profile>/scores.csv; nothing
+    is trained, and no report is changed.
+
+    Exit codes: 0 ranked, 1 some files are bad, 2 nothing could be scored or the command is at fault.
+
+    Example: python -m bench rank work/demo/predictions/flow-merge/panoramas/test --dataset panoramas --name mine
+    """
+    folder, weights, page = folder and folder.absolute(), weights and weights.absolute(), page and page.absolute()
+    method = str(Path(method).absolute()) if method.endswith(".py") else method
+    settings = cast(Settings, context.obj)
+    with workplace():
+        from bench.core.errors import UsageError
+        from bench.stages.own_files import rank as stage
+        from bench.stages.own_files import scorecard
+
+        if (folder is None) == (not method):
+            raise UsageError("name a folder of results, or a method with --method: one of the two.")
+        progress.quiet, params = settings.quiet, settings.load()
+        check_names(params, settings.params_file)
+        called = name or (folder.name if folder else Path(method).stem)
+        scored = stage.ScoreRequest(
+            folder or Path(), dataset, submit=called if submit else "", link=link, force=force, jobs=jobs
+        )
+        written = page or Path(f"work/{params.profile}/rank.html")
+        result, ranked = stage.run(params, stage.RankRequest(scored, called, written, method, weights, preset, metric))
+        for line in scorecard.complaints(result):
+            print(line, file=sys.stderr)
+        if ranked is None:
+            raise UsageError(f"nothing in {folder or method} could be scored.")
+        print(stage.told(ranked))
+        print(f"page: {written}")
+        if result.kept:
+            print(f"submission kept as {result.kept}; report --partial shows its row")
+        elif submit:
+            print(f"no submission was kept: {called} needs every scene and no bad file.", file=sys.stderr)
+        if result.bad or (submit and not result.kept):
             raise typer.Exit(1)
 
 

@@ -13,7 +13,7 @@ from bench.core.optimisation import Stage1
 from bench.core.runs import CodebookRun
 from bench.metrics.intervals import FEW, Spread, holm
 from bench.report.results.inputs import Measured, Paper
-from bench.report.results.results import Cells, spread
+from bench.report.results.results import Cells, Summary, spread
 
 PRIMARY = "psnr-mu"
 """The metric whose differences are tested."""
@@ -171,8 +171,12 @@ def difference(variant: str, other: str, metric: str, measured: Measured, panel:
     A pair of values stays together in the bootstrap, so what a scene or a seed does to both rows cancels. A variant
     without training has no seeds: its one value of a scene stands beside each seed of the other.
     """
-    first = measured.results[variant, panel].cells.get(metric, {})
-    second = measured.results[other, panel].cells.get(metric, {})
+    return between(measured.results[variant, panel], measured.results[other, panel], metric)
+
+
+def between(one: Summary, two: Summary, metric: str) -> Spread | None:
+    """Return the first result's value minus the second's, over the seeds and scenes that both have; None without."""
+    first, second = one.cells.get(metric, {}), two.cells.get(metric, {})
     seeds = {seed for seed, _ in (*first, *second)} - {""}
     first, second = _spread_out(first, seeds), _spread_out(second, seeds)
     common = [key for key in first.keys() & second.keys() if first[key] != second[key] or math.isfinite(first[key])]

@@ -31,6 +31,7 @@ from bench.report.figures.images import SceneMaps, map_figure
 from bench.report.scores.published import published_scenes
 from bench.report.trace import digests
 from bench.stages import layout
+from bench.stages.own_files import submission_log
 from bench.stages.scoring.scoring import Outcome, Rules, Task, Truth, cache_folder, on_device, score_all, spread
 
 MOST_WORKERS = 8
@@ -64,6 +65,8 @@ class ScoreRequest:
     truth     : folder of the true pictures, instead of a dataset's prepared scenes.
     out, maps : CSV file and folder of pictures to write, if any.
     submit    : name of the submission to keep, "" for none.
+    link      : address of a description of what is submitted, "" for none.
+    rescore   : name of a kept submission that these are the predictions of: its scores must come out again.
     force     : replace an earlier submission, and whatever `out` is.
     limit     : first scenes only.
     jobs      : processes; None for as many as there are cores, up to 8.
@@ -77,6 +80,8 @@ class ScoreRequest:
     out: Path | None = None
     maps: Path | None = None
     submit: str = ""
+    link: str = ""
+    rescore: str = ""
     force: bool = False
     limit: int | None = None
     jobs: int | None = None
@@ -124,10 +129,12 @@ def run(params: Params, request: ScoreRequest) -> ScoreResult:
     """
     rules = _rules(params, request)
     used = (*rules.masked, *rules.whole)
+    submission_log.need_link(request.link)
     if request.submit:
         _check_submission(params, request, {protocol.id for protocol in used})
+    said = _need_logged(request, used) if request.rescore else None
     _check_destinations(request)
-    scenes, known = _scenes(params, request)
+    scenes, known = scenes_of(params, request)
     matched = match(request.folder, scenes, known)
     tasks = [Task(scene, file, scenes[scene]) for scene, file in matched.files.items()]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -137,7 +144,7 @@ def run(params: Params, request: ScoreRequest) -> ScoreResult:
     faults = [(shown(task.prediction.name), finding) for task, outcome in done for finding in outcome.findings]
     if not request.trust:
         faults += [*_truths(done), *_twins(tasks)]
-    variant = request.submit or request.folder.resolve().name
+    variant = request.submit or request.rescore or request.folder.resolve().name
     rows = tuple(
         ScoreRow(params.profile, "submitted", variant, "", None, request.dataset, scene, metric, value, protocol.id)
         for protocol in used
@@ -153,9 +160,60 @@ def run(params: Params, request: ScoreRequest) -> ScoreResult:
     if request.maps is not None:
         scored = [task for task, outcome in done if outcome.scores]
         draw_maps(request.maps, scored, used[0], workers=workers, device=request.device)
-    if request.submit and not result.bad and _complete(result):
-        return replace(result, kept=_keep(request.submit, rows, request.force))
+    if (request.submit or said) and not result.bad and _complete(result):
+        entry = _entry(params, request, rows, matched, scenes)
+        if said:
+            _need_equal(said, entry)
+        return replace(result, kept=_keep(entry, () if said else rows, request.force))
     return result
+
+
+def _need_logged(request: ScoreRequest, used: Sequence[Protocol]) -> submission_log.Entry:
+    """Return what the log holds of the submission to be scored again; UsageError where it can't be compared."""
+    if request.submit or request.limit is not None or request.truth is not None:
+        raise UsageError("--rescore takes every prepared test scene; leave --submit, --limit and --truth out.")
+    entries, wanted = submission_log.read(layout.submissions()), {protocol.id for protocol in used}
+    found = submission_log.latest(entries, request.rescore, request.dataset, used[0].id)
+    if found is None or set(found.protocols) != wanted:
+        known = sorted({f"{one.name} on {one.dataset} under {', '.join(one.protocols)}" for one in entries})
+        raise UsageError(
+            f"{submission_log.path(layout.submissions())} has no submission {shown(request.rescore)} on "
+            f"{request.dataset} under {', '.join(sorted(wanted))}; it has: "
+            f"{'; '.join(map(shown, known)) or 'none'}."
+        )
+    return found
+
+
+def _need_equal(said: submission_log.Entry, entry: submission_log.Entry) -> None:
+    """Refuse a rescoring of other files, on other scenes, or with other scores than the log holds."""
+    other = sorted(scene for scene, digest in entry.predictions.items() if said.predictions.get(scene) != digest)
+    where = f"{submission_log.path(layout.submissions())} ({said.name}, {said.date})"
+    if other or entry.predictions.keys() != said.predictions.keys():
+        raise UsageError(f"not the files that {where} was made from: {', '.join(map(shown, other)) or 'scenes lack'}.")
+    if entry.truth != said.truth:
+        raise UsageError(
+            f"the prepared scenes aren't those that {where} was scored on; prepare them on such a machine."
+        )
+    if entry.scores != said.scores:
+        raise UsageError(f"the same files give other scores than {where} holds: don't take this submission as it is.")
+
+
+def _entry(
+    params: Params, request: ScoreRequest, rows: Sequence[ScoreRow], matched: FolderMatch, scenes: Mapping[str, Path]
+) -> submission_log.Entry:
+    truth = next(iter(scenes.values())).parent if request.truth is None else None
+    return submission_log.Entry(
+        name=request.submit or request.rescore,
+        kind=submission_log.RESCORED if request.rescore else submission_log.SELF_REPORTED,
+        date=submission_log.today(),
+        profile=params.profile,
+        dataset=request.dataset,
+        protocols=tuple(dict.fromkeys(row.protocol for row in rows)),
+        predictions={shown(scene): digests.of_file(file) for scene, file in matched.files.items()},
+        truth=digests.of_records(truth) if truth else "",
+        scores=submission_log.digest(rows),
+        link=request.link,
+    )
 
 
 def _check_submission(params: Params, request: ScoreRequest, used: set[str]) -> None:
@@ -262,7 +320,7 @@ def _rules(params: Params, request: ScoreRequest) -> Rules:
     return Rules(masked, whole, cache_folder(params), request.device, examined=True, trusted=request.trust)
 
 
-def _scenes(params: Params, request: ScoreRequest) -> tuple[dict[str, Path], set[str]]:
+def scenes_of(params: Params, request: ScoreRequest) -> tuple[dict[str, Path], set[str]]:
     """Return scene -> where its truth lies, and the names of other scenes whose files are no surprise."""
     if request.truth is not None:
         truths = match(request.truth, names(request.truth)).files
@@ -336,19 +394,21 @@ def _kept(path: Path) -> list[ScoreRow]:
     return [row._replace(seed=None) for row in rows]  # what others submit has no seed
 
 
-def _keep(name: str, rows: Sequence[ScoreRow], force: bool) -> Path:
-    """Write the rows to the submission's file; with `force` in place of those of the same group.
+def _keep(entry: submission_log.Entry, rows: Sequence[ScoreRow], force: bool) -> Path:
+    """Write the rows to the submission's file, with `force` in place of those of the same group, and log the event.
 
     One process at a time reads, merges and writes: of two at once, neither's rows are lost. Rows that another has
     written since this one began to score raise UsageError without `force`.
     """
-    path, groups = _submission(name), {_group(row) for row in rows}
+    path, groups = _submission(entry.name), {_group(row) for row in rows}
     with redirect_stdout(sys.stderr), alone(LOCK, f"another process writes {path.parent}; waiting for it"):
         older = _kept(path) if path.exists() else []
         if not force:
             _need_free(path, older, groups)
         kept = [row for row in older if _group(row) not in groups]
-        write_scores(path, sorted([*kept, *rows], key=_group))
+        if rows:
+            write_scores(path, sorted([*kept, *rows], key=_group))
+        submission_log.add(path.parent, entry)
     return path
 
 

@@ -1,5 +1,6 @@
 """Other people's results, kept below reports/submissions: which of them the tables of this profile can hold."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ from bench.report.results.inputs import Measured
 from bench.report.results.paired import PRIMARY
 from bench.report.results.results import Summary, collect
 from bench.stages import layout
+from bench.stages.own_files import submission_log
 
 METHOD = "submitted"
 
@@ -27,10 +29,14 @@ def read(scores: pd.DataFrame) -> tuple[dict[tuple[str, str], Summary], list[str
     tables = {tuple(cells) for cells in scores[KEYS].drop_duplicates().itertuples(index=False)}
     found: dict[tuple[str, str], Summary] = {}
     notes: list[str] = []
+    entries = submission_log.read(layout.submissions())
     for path in sorted(layout.submissions().glob("*.csv")):
         groups = {tuple(key): rows for key, rows in _rows(path).groupby(KEYS, sort=True)}
         for key in tables & groups.keys():
-            found |= collect(groups[key])
+            for (name, dataset), result in collect(groups[key]).items():
+                event = submission_log.latest(entries, name, dataset, result.protocol)
+                told = (submission_log.said(event),) if event else ()
+                found[name, dataset] = replace(result, notes=(*result.notes, *told))
         if left := [_where(*key) for key in groups if key not in tables]:
             ours = ", ".join(_where(*key) for key in sorted(tables))
             notes.append(

@@ -1,0 +1,1 @@
+"""Where someone's results stand among a report's rows."""
