@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from bench.report.page.page import environment
-from bench.report.rank.standing import Row, Standing, said
+from bench.report.rank.standing import RankedRow, Standing, said
 from bench.report.results.paired import interval
 
 MARGIN = 0.05
@@ -49,11 +49,11 @@ def bars(ranked: Standing) -> list[Bar | None]:
     return found
 
 
-def _by(row: Row) -> str:
+def _by(row: RankedRow) -> str:
     return interval(row.difference) if row.difference else ""
 
 
-def _ends(row: Row) -> tuple[float, float, float] | None:
+def _ends(row: RankedRow) -> tuple[float, float, float] | None:
     if row.difference is None:
         return None
     mean, low, high = row.difference.mean, row.difference.low, row.difference.high

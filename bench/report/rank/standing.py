@@ -18,7 +18,7 @@ from bench.report.table.view import DASH
 BETTER, WORSE, UNCLEAR = "better", "worse", "not distinguishable"
 
 
-class Row(NamedTuple):
+class RankedRow(NamedTuple):
     """One row of the ranking.
 
     place      : 1 for the best; rows of equal mean share one.
@@ -66,18 +66,18 @@ class Standing:
     protocol: str
     metric: str
     shown: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[RankedRow, ...]
     scenes: int
     places: int
     notes: tuple[str, ...] = ()
 
     @cached_property
-    def own(self) -> Row:
+    def own(self) -> RankedRow:
         """The row that was ranked."""
         return next(row for row in self.rows if row.difference is None)
 
     @property
-    def neighbours(self) -> list[Row]:
+    def neighbours(self) -> list[RankedRow]:
         """The nearest rows with a higher, equal and lower mean, as far as there are."""
         above = [row for row in self.rows if row.place < self.own.place]
         equal = [row for row in self.rows if row.place == self.own.place and row is not self.own]
@@ -115,8 +115,8 @@ def standing(
     rows = []
     for label, variant, kind, result in rivals:
         at = _place(sign * result.values[metric], levels)
-        rows.append(Row(at, label, variant, kind, result.values, *_against(own, result, metric, sign)))
-    rows.append(Row(_place(sign * own.values[metric], levels), shown(name), shown(name), "own", own.values))
+        rows.append(RankedRow(at, label, variant, kind, result.values, *_against(own, result, metric, sign)))
+    rows.append(RankedRow(_place(sign * own.values[metric], levels), shown(name), shown(name), "own", own.values))
     # Of rows that share a place the own one stands first; the rest are in the order of their names.
     rows.sort(key=lambda row: (row.place, row.difference is not None, row.label))
     beside = [other for other in dict.fromkeys((metric, *SHOWN)) if other in own.values]
@@ -174,7 +174,7 @@ def text(ranked: Standing) -> str:
     return "\n".join([*lines, *map(said, ranked.neighbours), *(f"note: {note}" for note in ranked.notes)])
 
 
-def said(row: Row) -> str:
+def said(row: RankedRow) -> str:
     """Return in a sentence which scenes are won and lost against a row, the farthest first."""
     order = sorted(row.scenes, key=lambda scene: row.scenes[scene])
     gains, losses = [s for s in order[::-1] if row.scenes[s] > 0], [s for s in order if row.scenes[s] < 0]
@@ -183,7 +183,7 @@ def said(row: Row) -> str:
     return f"Against {row.name}: {'; '.join(parts) or 'equal in every scene'}"
 
 
-def _named(row: Row, scenes: Sequence[str], most: int = 3) -> Iterator[str]:
+def _named(row: RankedRow, scenes: Sequence[str], most: int = 3) -> Iterator[str]:
     yield from (f"{shown(scene)} ({row.scenes[scene]:+.2f})" for scene in scenes[:most])
     if len(scenes) > most:
         yield f"{len(scenes) - most} more"

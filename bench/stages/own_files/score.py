@@ -31,7 +31,7 @@ from bench.report.figures.images import SceneMaps, map_figure
 from bench.report.scores.published import published_scenes
 from bench.report.trace import digests
 from bench.stages import layout
-from bench.stages.own_files import submission_log
+from bench.stages.reporting import submission_log
 from bench.stages.scoring.scoring import Outcome, Rules, Task, Truth, cache_folder, on_device, score_all, spread
 
 MOST_WORKERS = 8
@@ -168,7 +168,7 @@ def run(params: Params, request: ScoreRequest) -> ScoreResult:
     return result
 
 
-def _need_logged(request: ScoreRequest, used: Sequence[Protocol]) -> submission_log.Entry:
+def _need_logged(request: ScoreRequest, used: Sequence[Protocol]) -> submission_log.Submission:
     """Return what the log holds of the submission to be scored again; UsageError where it can't be compared."""
     if request.submit or request.limit is not None or request.truth is not None:
         raise UsageError("--rescore takes every prepared test scene; leave --submit, --limit and --truth out.")
@@ -184,7 +184,7 @@ def _need_logged(request: ScoreRequest, used: Sequence[Protocol]) -> submission_
     return found
 
 
-def _need_equal(said: submission_log.Entry, entry: submission_log.Entry) -> None:
+def _need_equal(said: submission_log.Submission, entry: submission_log.Submission) -> None:
     """Refuse a rescoring of other files, on other scenes, or with other scores than the log holds."""
     other = sorted(scene for scene, digest in entry.predictions.items() if said.predictions.get(scene) != digest)
     where = f"{submission_log.path(layout.submissions())} ({said.name}, {said.date})"
@@ -200,9 +200,9 @@ def _need_equal(said: submission_log.Entry, entry: submission_log.Entry) -> None
 
 def _entry(
     params: Params, request: ScoreRequest, rows: Sequence[ScoreRow], matched: FolderMatch, scenes: Mapping[str, Path]
-) -> submission_log.Entry:
+) -> submission_log.Submission:
     truth = next(iter(scenes.values())).parent if request.truth is None else None
-    return submission_log.Entry(
+    return submission_log.Submission(
         name=request.submit or request.rescore,
         kind=submission_log.RESCORED if request.rescore else submission_log.SELF_REPORTED,
         date=submission_log.today(),
@@ -394,7 +394,7 @@ def _kept(path: Path) -> list[ScoreRow]:
     return [row._replace(seed=None) for row in rows]  # what others submit has no seed
 
 
-def _keep(entry: submission_log.Entry, rows: Sequence[ScoreRow], force: bool) -> Path:
+def _keep(entry: submission_log.Submission, rows: Sequence[ScoreRow], force: bool) -> Path:
     """Write the rows to the submission's file, with `force` in place of those of the same group, and log the event.
 
     One process at a time reads, merges and writes: of two at once, neither's rows are lost. Rows that another has

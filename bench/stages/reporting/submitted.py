@@ -12,7 +12,7 @@ from bench.report.results.inputs import Measured
 from bench.report.results.paired import PRIMARY
 from bench.report.results.results import Summary, collect
 from bench.stages import layout
-from bench.stages.own_files import submission_log
+from bench.stages.reporting import submission_log
 
 METHOD = "submitted"
 

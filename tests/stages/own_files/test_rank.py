@@ -7,7 +7,7 @@ import pytest
 
 from bench.io.radiance import write_exr
 from bench.stages import layout
-from bench.stages.own_files import submission_log
+from bench.stages.reporting import submission_log
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ LONGEST_LINK = 300
 
 
 @dataclass(frozen=True)
-class Entry:
+class Submission:
     """One event.
 
     kind        : self-reported by whoever made the predictions, or rescored by somebody else from the same files.
@@ -65,7 +65,7 @@ def path(folder: Path) -> Path:
     return folder / "log.jsonl"
 
 
-def read(folder: Path) -> list[Entry]:
+def read(folder: Path) -> list[Submission]:
     """Return all events, oldest first; UsageError with the line's number for a damaged one."""
     file = path(folder)
     if not file.exists():
@@ -77,10 +77,10 @@ def read(folder: Path) -> list[Entry]:
     return entries
 
 
-def _entry(line: str, where: str) -> Entry:
+def _entry(line: str, where: str) -> Submission:
     try:
         told = json.loads(line)
-        found = Entry(**{**told, "protocols": tuple(told["protocols"])})
+        found = Submission(**{**told, "protocols": tuple(told["protocols"])})
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise UsageError(f"{where}, is no entry of the log: {shown(error)}. Restore the line from git.") from error
     texts = [found.name, found.kind, found.date, found.profile, found.dataset, found.truth, found.scores, found.link]
@@ -90,20 +90,20 @@ def _entry(line: str, where: str) -> Entry:
     return found
 
 
-def add(folder: Path, entry: Entry) -> None:
+def add(folder: Path, entry: Submission) -> None:
     """Write one event below the others; the caller holds the lock of submissions."""
     file = path(folder)
     before = read_text(file) if file.exists() else ""
     write_text_atomic(file, before + json.dumps(asdict(entry), sort_keys=True, ensure_ascii=False) + "\n")
 
 
-def latest(entries: Sequence[Entry], name: str, dataset: str, protocol: str) -> Entry | None:
+def latest(entries: Sequence[Submission], name: str, dataset: str, protocol: str) -> Submission | None:
     """Return the newest event about a submission's rows on a data set under a protocol (its id); None without."""
     found = [one for one in entries if (one.name, one.dataset) == (name, dataset) and protocol in one.protocols]
     return found[-1] if found else None
 
 
-def said(entry: Entry) -> str:
+def said(entry: Submission) -> str:
     """Return what tables say of a submission."""
     return f"{entry.kind} {entry.date}" + (f", {entry.link}" if entry.link else "")
 
