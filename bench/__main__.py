@@ -17,6 +17,7 @@ from bench.cli import (
     doctor,
     explain,
     launch,
+    literature,
     new,
     own_files,
     stages,
@@ -40,6 +41,7 @@ app.add_typer(data.app)
 app.add_typer(compare.app)
 app.add_typer(explain.app)
 app.add_typer(launch.app)
+app.add_typer(literature.app)
 app.add_typer(stages.app)
 app.add_typer(own_files.app)
 app.add_typer(data.data, name="data")
