@@ -31,8 +31,11 @@ variants:
   reference-only: {{method: reference-only}}
   triangle-merge: {{method: triangle-merge}}
 tables: {{"1": {{rows: [triangle-merge]}}, floors: [reference-only], crops: [reference-only, triangle-merge]}}
-# For methods that train, these too; profiles/smoke has all of them at their smallest.
+# For methods that train, these too; profiles/smoke has all of them at their smallest. With this head, networks start
+# from what the method brighter-where-clipped gives: with a variant of that name, Table 1 shows what they gain over it.
+# Where nothing is said of `perceptual`, VGG-16's weights are downloaded for the loss.
 # preset: demo
+# head: rule-residual
 # train: {{panoramas: [0]}}
 # patches: {{size: 64, stride: 32}}
 # perceptual: {{backbone: none}}
@@ -74,7 +77,7 @@ from bench.nn.blocks import Head, HdrNetwork, conv
     trains=True,
     heads=("published", "mu-residual", "rule-residual"),
     presets={{"published": {{"channels": 64}}, "demo": {{"channels": 16}}, "smoke": {{"channels": 4}}}},
-    overlap=8,  # pixels that the network looks beyond its own
+    overlap=8,  # pixels that the network looks beyond its own; multiple=N for one whose strides multiply to N
     recipe={{"lr": 1e-4, "batch": 8, "loss": "L1 on mu-law"}},
 )
 class {cls}(HdrNetwork):
@@ -138,8 +141,11 @@ def method(
         words = name.split("-")
         names = {"name": name, "label": " ".join(words).capitalize(), "cls": "".join(w.capitalize() for w in words)}
         file.write_text((PLAIN if plain else LEARNED).format(**names, year=date.today().year), encoding="utf-8")
-    print(f"{file} is written. To see it in Table 1, put into a parameter file that has `train` and `evaluate`:")
+    has = "`evaluate`" if plain else "`train` and `evaluate`"
+    print(f"{file} is written. To see it in Table 1, put into a parameter file that has {has}:")
     print(f'variants:\n  {name}: {{method: {name}}}\nand {name} among the rows of tables: "1".')
+    compared = "" if plain else ", which look for the figures of its recipe in tests/methods/recipes.csv"
+    print(f"Its tests{compared}: python -m pytest tests/methods -k {name}")
 
 
 def _check_name(name: str) -> None:

@@ -11,6 +11,7 @@ import torch
 from bench.core.errors import UsageError
 from bench.core.registry import metrics, protocols
 from bench.metrics import similarity
+from bench.metrics.hdrvdp2 import hdrvdp2, pixels_per_degree
 from bench.metrics.protocol import Protocol
 from bench.metrics.rounding import rgbe
 from bench.metrics.scorer import Scorer, preparation, score
@@ -120,25 +121,26 @@ def test_a_black_prediction_has_no_tanh_score_where_its_percentile_divides(image
     assert math.isfinite(protocols["ntire21"].evaluate(black, truth, trusted=True)["psnr-mu-tanh"])
 
 
-@pytest.mark.parametrize("name", [name for name in protocols if protocols[name].hdrvdp2 is not None])
-def test_the_map_is_of_what_the_score_is_of(name):
+@pytest.mark.parametrize(
+    ("name", "scale", "crop", "settings"),
+    [
+        ("whole-float", 1, 0, {"color_encoding": "sRGB-display", "pixels_per_degree": 26.7627}),
+        (
+            "deephdrvideo", 1, 0,
+            {"color_encoding": "sRGB-display", "pixels_per_degree": pixels_per_degree(24, (150, 130), 0.5)},
+        ),
+        (
+            "safnet-matlab", 1, 0,
+            {"color_encoding": "sRGB-display", "pixels_per_degree": pixels_per_degree(28, (150, 130), 0.55)},
+        ),
+        ("lrt-hdr", 65535, 50, {"color_encoding": "rgb-bt.709", "pixels_per_degree": 30}),
+    ],
+)  # fmt: skip
+def test_the_map_is_of_what_the_score_is_of(name, scale, crop, settings):
     """The same images, scaled and cropped as the protocol says, under the same conditions."""
-    from bench.metrics.hdrvdp2 import hdrvdp2, pixels_per_degree
-
     rng = np.random.default_rng(0)
     truth = rng.random((130, 150, 3)).astype(np.float32) ** 3
     pred = np.clip(truth * rng.normal(1, 0.05, truth.shape), 0, 1).astype(np.float32)
-    calls = {
-        "whole-float": (1, 0, {"color_encoding": "sRGB-display", "pixels_per_degree": 26.7627}),
-        "deephdrvideo": (
-            1, 0, {"color_encoding": "sRGB-display", "pixels_per_degree": pixels_per_degree(24, (150, 130), 0.5)}
-        ),
-        "safnet-matlab": (
-            1, 0, {"color_encoding": "sRGB-display", "pixels_per_degree": pixels_per_degree(28, (150, 130), 0.55)}
-        ),
-        "lrt-hdr": (65535, 50, {"color_encoding": "rgb-bt.709", "pixels_per_degree": 30}),
-    }  # fmt: skip
-    scale, crop, settings = calls[name]
     rule = protocols[name]
     scorer = Scorer(pred, truth)
     x, y = (image.astype(np.float64) for image in (pred, truth))

@@ -126,7 +126,7 @@ def test_files_of_older_versions_and_of_clouds_are_read():
 @pytest.mark.parametrize("path", [*ROOT.glob("profiles/*/dvc.lock"), ROOT / "dvc.lock"], ids=str)
 def test_the_tracked_lock_files_are_whole(path):
     planned = yaml.safe_load(path.with_name("plan.yaml").read_text(encoding="utf-8"))["plan"]["evaluations"]
-    assert len(stages(path.read_bytes(), str(path))) > len(planned) > 20
+    assert len(stages(path.read_bytes(), str(path))) > len(planned)
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,11 @@ def run(params: Params, name: str, tile: int, limit: int) -> None:
     network = environment.to_device(networks.read(params, name), device)
     for scene in inputs.read_split(params, entry.trainset, "test")[:limit]:
         inputs.need_bracket(card.label, [scene])
+        height, width = scene.frames.shape[1:3]
+        if max(height, width) <= tile:
+            raise UsageError(
+                f"{scene.id}, of {width}x{height} pixels, is a single tile of {tile}; set a smaller --tile."
+            )
         found = agreement(card, network, scene_input(registered(scene, wanted)).to(device), tile)
         print(
             f"{scene.id}, tiles of {tile}: {found.codes:.3%} of the codes differ; largest difference in the mu-law "

@@ -19,6 +19,7 @@ def test_a_new_profile_runs_and_reports_what_it_has(fresh, main_in, monkeypatch)
     folder = fresh.folder / "profiles" / "mine"
     assert (folder / "dvc.yaml").resolve() == (fresh.folder / "dvc.yaml").resolve()
     text = (folder / "params.yaml").read_text()
+    assert "# head: rule-residual\n" in text and "# perceptual: {backbone: none}\n" in text
     assert len([line for line in text.splitlines() if not line.startswith("#")]) <= 12
     (folder / "params.yaml").write_text(text.replace(PICKED, TINY))
     here = ("--params", "profiles/mine/params.yaml")
@@ -36,6 +37,8 @@ def test_a_new_profile_runs_and_reports_what_it_has(fresh, main_in, monkeypatch)
 def test_a_new_method_is_registered_and_gives_radiance(fresh, command, options):
     answer = command(fresh, "new", "method", "my-merge", *options)
     assert answer.returncode == 0, answer.stderr
+    assert ("`train` and `evaluate`" in answer.stdout, "recipes.csv" in answer.stdout) == ((not options,) * 2)
+    assert answer.stdout.endswith("python -m pytest tests/methods -k my-merge\n")
     asks = (
         "learned.build('smoke')(torch.rand(1, 3, 6, 16, 16)).shape if learned.trains else learned.predict(scene).shape"
     )

@@ -61,6 +61,11 @@ def test_the_command_tells_of_each_scene(site, capsys):
     assert re.search(r"tiles of 32: 0\.\d{3}% of the codes differ; largest .* \d\S* outside", lines[0])
 
 
+def test_a_scene_of_one_tile_compares_nothing(site):
+    with pytest.raises(UsageError, match=r"of \d+x\d+ pixels, is a single tile of 256; set a smaller --tile"):
+        site.run("tiles", site.vq, tile=256, limit=1)
+
+
 def test_a_method_that_takes_full_frames_only_is_refused(site, monkeypatch):
     monkeypatch.setitem(tiles.methods._cards, "olc", replace(methods["olc"], overlap=0))
     with pytest.raises(UsageError, match="method 'olc' takes full frames only"):
