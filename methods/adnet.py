@@ -42,6 +42,12 @@ class Pyramid(nn.Module):
         return levels
 
 
+class Steering(ZeroConv2d):
+    """Offsets and mask logits of a deformable convolution, which the public code, too, starts at zero."""
+
+    fixed_start = True
+
+
 class Step(nn.Module):
     """One deformable step: features of both frames, and what a coarser level found, to offsets and aligned features."""
 
@@ -51,7 +57,7 @@ class Step(nn.Module):
         self.first = conv(2 * channels, channels)
         self.second = conv(2 * channels if refines else channels, channels)
         self.third = conv(channels, channels) if refines else nn.Identity()
-        self.steering = ZeroConv2d(channels, 27 * groups, 3, padding=1)
+        self.steering = Steering(channels, 27 * groups, 3, padding=1)
         self.deform = DeformConv3x3(channels, groups)
         self.merge = conv(2 * channels, channels) if refines else nn.Identity()
         self.act = activation(SLOPE)
@@ -130,9 +136,10 @@ class PyramidAlignment(nn.Module):
         "decay": 0.5,
         "decay_every": 100,
         "decay_unit": "epochs",
-        "initialisation": "offsets at zero",
+        "initialisation": "framework",
+        "users": {"got": "about 43.8 dB PSNR-μ", "published": "44.37"},
         "differs": "released for NTIRE 2021; its gamma 2.24, jittered alignment of exposures and percentile-tanh loss "
-        "gave way to gamma 2.2, linear second halves and L1 on T",
+        "gave way to gamma 2.2, linear second halves and L1 on T; flips and rotations are as the profile says",
     },
 )
 class ADNet(HdrNetwork):

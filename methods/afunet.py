@@ -4,21 +4,25 @@ Equal to the public network, but for inputs of exactly 40x40 pixels, its nominal
 exchanges heads and windows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from bench.color.transfer import mu_law
 from bench.core.method import method
 from bench.nn.blocks import Conv2d, HdrNetwork, Head, ZeroConv2d
 from bench.nn.published import fill, halves_exchanged, renamed
-from bench.nn.swin import SWIN_BUFFERS, SWIN_NAMES, Mlp, SwinBlock, as_map, as_tokens
+from bench.nn.swin import SWIN_BUFFERS, SWIN_NAMES, Mlp, StochasticDepth, SwinBlock, as_map, as_tokens, rising
 from bench.nn.tiling import pad_reflect
 from bench.nn.windows import WindowAttention
 
 EDGE = 8
 """Edge of the attention's windows in pixels; the network pads its input to multiples of it."""
+
+SPECTRUM = 0.005
+"""Weight of the published loss's distance of spectra."""
 
 
 def per_channel(channels: int) -> nn.Conv2d:
@@ -29,15 +33,16 @@ def per_channel(channels: int) -> nn.Conv2d:
 class Alignment(nn.Module):
     """Window cross-attention of a neighbour to the transformed estimate, without norms."""
 
-    def __init__(self, channels: int, heads: int) -> None:
-        """Keep `channels`."""
+    def __init__(self, channels: int, heads: int, drop: float) -> None:
+        """Keep `channels`; the attention is dropped with probability `drop` in training."""
         super().__init__()
         self.attention = WindowAttention(channels, heads, edge=EDGE, cross=True)
+        self.depth = StochasticDepth(drop)
         self.local = per_channel(channels)
 
     def forward(self, estimate: Tensor, neighbour: Tensor) -> Tensor:
         """Two maps of tokens (B, H, W, C) to the aligned neighbour; the estimate is added by block and group."""
-        aligned: Tensor = estimate + self.attention(neighbour, estimate + neighbour)
+        aligned: Tensor = estimate + self.depth(self.attention(neighbour, estimate + neighbour))
         return estimate + aligned + as_tokens(self.local(as_map(aligned)))
 
 
@@ -82,11 +87,16 @@ class ChannelFusion(nn.Module):
 class Group(nn.Module):
     """Blocks, every other one shifted, a 3x3 convolution, and the residual of all."""
 
-    def __init__(self, channels: int, heads: int, depth: int) -> None:
-        """Have `depth` blocks. The convolution isn't zero at the start, as the blocks' ends are: see `Stage`."""
+    def __init__(self, channels: int, heads: int, drops: Sequence[float]) -> None:
+        """Have a block for each probability of `drops`.
+
+        The convolution isn't zero at the start, as the blocks' ends are: see `Stage`.
+        """
         super().__init__()
-        shifts = (EDGE // 2 * (index % 2) for index in range(depth))
-        self.blocks = nn.ModuleList(SwinBlock(channels, heads, shift=shift, edge=EDGE) for shift in shifts)
+        self.blocks = nn.ModuleList(
+            SwinBlock(channels, heads, shift=EDGE // 2 * (index % 2), drop=drop, edge=EDGE)
+            for index, drop in enumerate(drops)
+        )
         self.conv = Conv2d(channels, channels, 3, padding=1, padding_mode="reflect")
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -109,15 +119,18 @@ class Stage(nn.Module):
     behind a head that starts at zero they would reach it through a product of zeros.
     """
 
-    def __init__(self, channels: int, heads: int, depth: int) -> None:
-        """`channels` a frame; cross-attentions have half of the group's `heads`."""
+    def __init__(self, channels: int, heads: int, drops: Sequence[float], drop: float) -> None:
+        """`channels` a frame; cross-attentions have half of the group's `heads`.
+
+        drops, drop : stochastic depth of the group's blocks and of the alignments.
+        """
         super().__init__()
         width, few = 2 * channels, heads // 2
         self.degrade_short, self.degrade_long = (Mlp(channels, width) for _ in range(2))
         self.restore, self.invert = (Mlp(channels, width) for _ in range(2))
         self.beta_short, self.beta_long = (nn.Parameter(torch.tensor(0.5)) for _ in range(2))
-        self.align_short, self.align_long = (Alignment(channels, few) for _ in range(2))
-        self.group = Group(3 * channels, heads, depth)
+        self.align_short, self.align_long = (Alignment(channels, few, drop) for _ in range(2))
+        self.group = Group(3 * channels, heads, drops)
         self.fuse_short, self.fuse_long = (ChannelFusion(channels, few) for _ in range(2))
         self.merge = Mlp(3 * channels, width, channels)
 
@@ -156,24 +169,40 @@ class Stage(nn.Module):
         "tiles": "full frame, reflected to multiples of 128",
     },
     recipe={
+        "loss": "L1 on T + 0.005 L1 of T's Fourier transform",
         "lr": 5e-4,
         "batch": 4,
         "patch": 128,
+        "crops": 100,
+        "augment": "one-flip",
         "epochs": 400,
-        "differs": "the learning rate stays constant: its decay and the loss's weights aren't known here",
+        "cosine": True,
+        "min_lr": 5e-6,
+        "initialisation": "normal",
+        "options": {"drop": 0.1},
+        "best_epoch": True,
     },
     after_paper=True,
 )
 class AFUNet(HdrNetwork):
     """A convolution for each frame, a LayerNorm of all, the stages, a skip from the reference."""
 
-    def __init__(self, *, channels: int, heads: int, depth: int, stages: int, head: str = "published") -> None:
-        """The authors' size is 24 channels a frame, 4 heads, depth 5, 4 stages: 1,161,987 parameters."""
+    def __init__(
+        self, *, channels: int, heads: int, depth: int, stages: int, head: str = "published", drop: float = 0.0
+    ) -> None:
+        """The authors' size is 24 channels a frame, 4 heads, depth 5, 4 stages: 1,161,987 parameters.
+
+        drop : stochastic depth of the last block in training, rising from 0 at the first; that of the alignments rises
+               from stage to stage by a `depth`-th of it.
+        """
         super().__init__()
         self.channels = channels
         self.entries = nn.ModuleList(Conv2d(6, channels, 3, padding=1, padding_mode="reflect") for _ in range(3))
         self.norm = nn.LayerNorm(3 * channels)
-        self.stages = nn.ModuleList(Stage(channels, heads, depth) for _ in range(stages))
+        self.stages = nn.ModuleList(
+            Stage(channels, heads, drops, drop * index / depth)
+            for index, drops in enumerate(rising(drop, stages, depth))
+        )
         self.skip = Conv2d(channels, channels, 3, padding=1, padding_mode="reflect")
         self.head = Head(channels, head, padding_mode="reflect")
 
@@ -189,6 +218,18 @@ class AFUNet(HdrNetwork):
             estimate, short, long = stage(estimate, short, reference, long)
         radiance: Tensor = self.head(as_map(estimate) + self.skip(features[1]), padded)
         return radiance[..., :height, :width]
+
+    def published_losses(
+        self, frames: Tensor, truth: Tensor, fidelity: nn.Module, weights: Mapping[str, float]
+    ) -> dict[str, Tensor]:
+        """Fidelity of the output, and the L1 between the spectra of T; frames (B, 3, 6, H, W), truth (B, 3, H, W).
+
+        Real and imaginary parts of the unnormalised transform of whole patches count as numbers of their own.
+        """
+        radiance = self(frames)
+        terms: dict[str, Tensor] = fidelity(radiance, truth)
+        apart = torch.fft.rfft2(mu_law(radiance.float()) - mu_law(truth.float()))
+        return terms | {"spectrum": SPECTRUM * torch.view_as_real(apart).abs().mean()}
 
     @staticmethod
     def load_published(network: nn.Module, state: Mapping[str, Any]) -> None:

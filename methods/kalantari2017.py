@@ -60,11 +60,12 @@ class Outputs(Conv2d):
         "batch": 20,
         "patch": 40,
         "stride": 20,
+        "augment": True,
         "steps": 2_000_000,
-        "initialisation": "Xavier",
+        "initialisation": "glorot",
         "differs": "DIS instead of Liu's flow; zero padding as in the TensorFlow port (the original has none and loses "
         "6 pixels a side); patches of any exposure (theirs: over half of the values outside [0.2, 0.8]); eight "
-        "symmetries without the six orders of the colours; a blend starts even, and WIE not from a trained WE",
+        "symmetries without the six orders of the colours; WIE doesn't start from a trained WE",
     },
     conventions={
         "channels": "[LDR of all frames, linear of all frames]",

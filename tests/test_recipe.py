@@ -36,6 +36,9 @@ def test_every_card_holds_a_valid_recipe(name):
         ({"patch": 30}, "recipe on its card, patch: .*multiple of 8"),
         ({"epochs": 3, "steps": 9}, "its length is in epochs or in steps, not both"),
         ({"decay": 0.5}, "decay and decay_every belong together"),
+        ({"decay": 0.5, "decay_every": 2, "cosine": True}, "its rate decays or follows a cosine, not both"),
+        ({"augment": "twice"}, "recipe on its card, augment"),
+        ({"initialisation": "Kaiming"}, "recipe on its card, initialisation: Input should be"),
     ],
 )
 def test_a_mistake_on_a_card_is_a_sentence(literal, message):
@@ -153,6 +156,27 @@ def test_a_decay_per_epochs_becomes_one_per_steps():
     steady = Recipe(steps=9000, decay=0.995, decay_every=200, decay_unit="steps", min_lr=1e-6)
     made = recipe.settings(steady, BASE, Caps(), 400)
     assert (made.decay_every, made.min_lr) == (200, 1e-6)
+
+
+def test_a_decay_may_come_after_a_share_of_the_length():
+    last_fifth = Recipe(decay=0.1, decay_every=0.8, decay_unit="length")
+    made = recipe.settings(last_fifth, BASE, Caps(), 400)
+    assert (made.schedule, made.decay, made.decay_every, made.steps) == ("decay", 0.1, 400, 500)
+
+
+def test_a_cosine_is_set_once_an_epoch():
+    made = recipe.settings(Recipe(epochs=400, batch=4, lr=5e-4, cosine=True, min_lr=5e-6), BASE, Caps(), 7400)
+    assert (made.schedule, made.steps, made.decay_every, made.min_lr) == ("cosine", 740_000, 1850, 5e-6)
+    short = recipe.settings(Recipe(epochs=400, batch=4, cosine=True), BASE, Caps(steps=800), 7400)
+    assert (short.steps, short.decay_every) == (800, 2)
+
+
+def test_a_recipe_says_how_gradients_are_clipped_and_patches_turned():
+    told = Recipe(clip=1.0, clip_by="value", crops=100, augment="one-flip")
+    made, cut = recipe.settings(told, BASE, Caps(), 400), recipe.patches(told, PATCHES, Caps())
+    assert (made.clip, made.clip_by) == (1.0, "value")
+    assert cut == Patches(size=64, stride=32, crops=100, augment="one-flip")
+    assert recipe.patches(Recipe(augment=True), PATCHES, Caps()).augment is True
 
 
 def test_caps_shorten_a_recipe_and_its_decay():

@@ -22,13 +22,16 @@ class Optimisation(Section):
     batch: int = silent(8, "batch size isn't printed", gt=0)
     lr: float = Field(default=1e-4, gt=0, description="peak learning rate; the schedule is `lr_at`")
     betas: tuple[float, float] = silent((0.9, 0.99), "FeMaSR's, whose other settings coincide with the paper's")
-    schedule: Literal["constant", "one-cycle", "decay"] = silent("constant", "no schedule is printed")
+    schedule: Literal["constant", "one-cycle", "decay", "cosine"] = silent("constant", "no schedule is printed")
     decay: float = Field(
         default=1.0, gt=0, le=1, description="factor of the learning rate after every `decay_every` steps"
     )
-    decay_every: int = Field(default=1, gt=0, description="steps")
-    min_lr: float = Field(default=0.0, ge=0, description="a decaying learning rate stays above it")
+    decay_every: int = Field(default=1, gt=0, description="steps for which a falling learning rate stays the same")
+    min_lr: float = Field(default=0.0, ge=0, description="a falling learning rate stays above it, but one-cycle")
     clip: float | None = silent(None, "gradient clipping isn't mentioned", gt=0)
+    clip_by: Literal["norm", "value"] = Field(
+        default="norm", description="what `clip` bounds: the norm of the whole gradient, or each of its values"
+    )
     accumulate: int = Field(default=1, gt=0, description="parts that a batch is split into, one after another")
     ema: float | None = silent(None, "no average of weights over steps is mentioned", gt=0, lt=1)
     compile: bool | Literal["reduce-overhead"] = Field(
@@ -55,11 +58,15 @@ class Optimisation(Section):
 
         "constant" is the peak; "one-cycle" rises linearly from peak / 25 over the first tenth and falls as a cosine to
         0; "decay" is multiplied by `decay` after every `decay_every` steps and stays above `min_lr` (or above the peak,
-        if that is lower).
+        if that is lower); "cosine" falls as half a cosine from the peak to that floor, set anew every `decay_every`
+        steps.
         """
         peak = self.peak_lr(phase)
         if self.schedule == "constant":
             return peak
+        if self.schedule == "cosine":
+            floor, done = min(self.min_lr, peak), step // self.decay_every * self.decay_every / self.steps
+            return floor + (peak - floor) * 0.5 * (1 + math.cos(math.pi * done))
         if self.schedule == "decay":
             fallen = peak * self.decay ** (step // self.decay_every)
             return max(fallen, min(self.min_lr, peak))

@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from bench.core.errors import UsageError
 from bench.core.optimisation import Stage2
-from bench.core.patching import Patches
+from bench.core.patching import Augmentation, Patches
 from bench.core.section import Section
 
 if TYPE_CHECKING:
@@ -18,17 +18,35 @@ Kind = Literal["common", "published"]
 """Which recipe a run is trained with: the profile's `stage2` and `patches` for every method, or its publication's."""
 
 
+Initialisation = Literal["", "framework", "glorot", "he", "normal", "truncated-normal"]
+"""Which public code's way of drawing initial weights, see `bench.nn.initialisation`; "": ours, as the layers do."""
+
+
+class Users(Section):
+    """What users of a public code got when they trained with it, beside the published score, both in words."""
+
+    got: str
+    published: str
+
+
 class Recipe(Section):
     """The published training of one method, a literal on its card. What isn't known is left out.
 
     loss           : in a phrase; `published_losses` of the class, or else L1 on T and the perceptual sum.
     lr, betas      : Adam's; publications that don't name betas mean Adam's own.
     patch, stride  : edge of a square patch, and distance of the grid they are cut on, in pixels.
+    crops          : patches of each scene in an epoch, cut anywhere in it; 0: on the grid.
+    augment        : symmetries that patches are turned by; none: as the profile says.
     epochs, steps  : length, one of the two; an epoch has every patch once.
-    decay          : factor of the rate after every `decay_every` of `decay_unit`, down to `min_lr`; none: constant.
-    clip           : largest norm of a gradient.
-    initialisation : of the weights, by name; weights here start as their layers draw them.
-    differs        : what of the published training isn't repeated here.
+    decay          : factor of the rate after every `decay_every` of `decay_unit` (or shares of the length), down to
+                     `min_lr`; none: constant.
+    cosine         : the rate falls as half a cosine to `min_lr`, set once an epoch.
+    clip, clip_by  : largest norm of a gradient, or largest of its values.
+    initialisation : of the weights, in networks with the published head; those with a head of ours start as ours do.
+    options        : what the network is built with where its variant doesn't say otherwise.
+    best_epoch     : published scores are those of the epoch that was best on the test set; ours are the last step's.
+    users          : what others got who trained with the public code.
+    differs        : what of the published training isn't repeated here, and what of ours isn't published.
     section        : "stage2" where that section of the parameter file holds the training; these figures then are only
                      what its defaults were taken from.
     """
@@ -39,15 +57,22 @@ class Recipe(Section):
     batch: int | None = Field(default=None, gt=0)
     patch: int | None = Field(default=None, gt=0, multiple_of=8)
     stride: int | None = Field(default=None, gt=0)
+    crops: int = Field(default=0, ge=0)
+    augment: Augmentation | None = None
     epochs: int | None = Field(default=None, gt=0)
     steps: int | None = Field(default=None, gt=0)
     decay: float | None = Field(default=None, gt=0, lt=1)
-    decay_every: int | None = Field(default=None, gt=0)
-    decay_unit: Literal["epochs", "steps"] = "epochs"
+    decay_every: float | None = Field(default=None, gt=0)
+    decay_unit: Literal["epochs", "steps", "length"] = "epochs"
     min_lr: float = Field(default=0.0, ge=0)
+    cosine: bool = False
     clip: float | None = Field(default=None, gt=0)
+    clip_by: Literal["norm", "value"] = "norm"
     weight_perceptual: float = Field(default=0.0, ge=0)
-    initialisation: str = ""
+    initialisation: Initialisation = ""
+    options: Mapping[str, Any] = Field(default_factory=dict)
+    best_epoch: bool = False
+    users: Users | None = None
     differs: str = ""
     section: Literal["", "stage2"] = ""
 
@@ -57,6 +82,8 @@ class Recipe(Section):
             raise ValueError("its length is in epochs or in steps, not both")
         if (self.decay is None) != (self.decay_every is None):
             raise ValueError("decay and decay_every belong together")
+        if self.decay is not None and self.cosine:
+            raise ValueError("its rate decays or follows a cosine, not both")
         return self
 
 
@@ -89,7 +116,12 @@ def patches(recipe: Recipe | None, base: Patches, caps: Caps) -> Patches:
     if recipe is None or recipe.section:
         return base
     size, stride = recipe.patch or base.size, recipe.stride or base.stride
-    return base.model_copy(update={"size": _least(size, caps.patch), "stride": _least(stride, caps.stride)})
+    return base.model_copy(
+        update={
+            "size": _least(size, caps.patch), "stride": _least(stride, caps.stride), "crops": recipe.crops,
+            "augment": base.augment if recipe.augment is None else recipe.augment,
+        }
+    )  # fmt: skip
 
 
 def settings(
@@ -112,7 +144,7 @@ def settings(
     steps = _least(full.steps, caps.steps if "steps" in said else None)
     batch = _least(full.batch, caps.batch if "batch" in said else None)
     bounded: dict[str, Any] = {"steps": steps, "batch": batch, "accumulate": math.gcd(batch, full.accumulate)}
-    if full.schedule == "decay":
+    if full.schedule in ("decay", "cosine"):
         bounded["decay_every"] = max(round(full.decay_every * steps / full.steps), 1)
     return full.model_copy(update=bounded)
 
@@ -121,14 +153,16 @@ def _told(recipe: Recipe, base: Stage2, count: int) -> dict[str, Any]:
     """Return the fields of `Stage2` that a recipe decides, uncapped."""
     batch = recipe.batch or base.batch
     epoch = max(count // batch, 1)
+    steps = recipe.steps or (recipe.epochs * epoch if recipe.epochs else base.steps)
     told = {
-        "steps": recipe.steps or (recipe.epochs * epoch if recipe.epochs else base.steps), "batch": batch,
-        "betas": recipe.betas, "clip": recipe.clip, "ema": None, "schedule": "constant",
-        "weight_perceptual": recipe.weight_perceptual, "lr": recipe.lr or base.lr,
+        "steps": steps, "batch": batch, "betas": recipe.betas, "clip": recipe.clip, "clip_by": recipe.clip_by,
+        "ema": None, "schedule": "constant", "weight_perceptual": recipe.weight_perceptual, "lr": recipe.lr or base.lr,
     }  # fmt: skip
     if recipe.decay is not None and recipe.decay_every is not None:
-        every = recipe.decay_every * (epoch if recipe.decay_unit == "epochs" else 1)
-        told |= {"schedule": "decay", "decay": recipe.decay, "decay_every": every, "min_lr": recipe.min_lr}
+        every = round(recipe.decay_every * {"epochs": epoch, "steps": 1, "length": steps}[recipe.decay_unit])
+        told |= {"schedule": "decay", "decay": recipe.decay, "decay_every": max(every, 1), "min_lr": recipe.min_lr}
+    elif recipe.cosine:
+        told |= {"schedule": "cosine", "decay_every": epoch, "min_lr": recipe.min_lr}
     return told
 
 

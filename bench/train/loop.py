@@ -22,8 +22,10 @@ from torch.utils.data import DataLoader
 from bench.core import progress
 from bench.core.errors import TrainingFailed, TrainingPaused, UsageError
 from bench.core.optimisation import Optimisation
+from bench.core.recipe import Initialisation
 from bench.core.seeding import derive
 from bench.nn.frames import to_network
+from bench.nn.initialisation import draw
 from bench.train import metering
 from bench.train.checkpoint import Checkpoint
 from bench.train.failure import Guard, NotFinite
@@ -187,7 +189,9 @@ class TrainStep:
         self.guard.look(phase, step, list(terms), values, norm)
         if self.waits:
             self.guard.check()
-        if self.settings.clip is not None:
+        if self.settings.clip is not None and self.settings.clip_by == "value":
+            nn.utils.clip_grad_value_(parameters, self.settings.clip)
+        elif self.settings.clip is not None:
             nn.utils.clip_grads_with_norm_(parameters, self.settings.clip, norm)
         optimiser.param_groups[0]["lr"] = self.settings.lr_at(phase, step)
         optimiser.step()
@@ -381,10 +385,12 @@ def channels_last(frames: Tensor) -> Tensor:
     return frames.permute(1, 0, 3, 4, 2).contiguous().permute(1, 0, 4, 2, 3)
 
 
-def seed_parameters(network: nn.Module, seed: int) -> None:
+def seed_parameters(network: nn.Module, seed: int, initialisation: Initialisation = "") -> None:
     """Draw the initial weights of every module from a seed of its own name.
 
     Modules of equal name and shape start equal in all variants, so that an ablation changes nothing but its part.
+
+    initialisation : of which public code, see `bench.nn.initialisation`; "": as the modules draw themselves.
     """
     # Before CUDA has begun, torch.manual_seed notes each call for it, with the whole stack as text: milliseconds each.
     known = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
@@ -395,6 +401,8 @@ def seed_parameters(network: nn.Module, seed: int) -> None:
             with torch.random.fork_rng(devices=[]):
                 begin(derive(seed, "weights", name))
                 reset()
+                if initialisation:
+                    draw(module, initialisation)
 
 
 def trainable(networks: Sequence[nn.Module]) -> int:

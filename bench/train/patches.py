@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.core.errors import UsageError
-from bench.core.patching import Patches
+from bench.core.patching import SYMMETRIES, Augmentation, Patches
 from bench.core.scene import Array, Scene
 from bench.core.seeding import derive, generator
 
@@ -56,6 +56,7 @@ def stream(patches: Patches, scenes: Sequence[Scene], seed: int, stage: str) -> 
         scenes,
         size=patches.size,
         stride=patches.stride,
+        crops=patches.crops,
         augment=patches.augment,
         seed=derive(seed, stage, "patches"),
     )
@@ -64,13 +65,19 @@ def stream(patches: Patches, scenes: Sequence[Scene], seed: int, stage: str) -> 
 class PatchStream:
     """An endless, shuffled sequence of patches; sample n is the same whatever was drawn before it."""
 
-    def __init__(self, scenes: Sequence[Scene], *, size: int, stride: int, augment: bool, seed: int) -> None:
-        """Cut patches of `size` on a grid of `stride` from scenes with truth; too small scenes raise UsageError."""
-        self.scenes, self.size, self.augment, self.seed = scenes, size, augment, seed
+    def __init__(
+        self, scenes: Sequence[Scene], *, size: int, stride: int, augment: Augmentation, seed: int, crops: int = 0
+    ) -> None:
+        """Cut patches of `size` from scenes with truth; where none fits into any scene, UsageError is raised.
+
+        They lie on a grid of `stride`, or `crops` of each scene and epoch lie anywhere in it.
+        """
+        self.scenes, self.size, self.crops, self.seed = scenes, size, crops, seed
+        self.symmetries = SYMMETRIES[augment]
         self.places = [
             (index, *corner)
             for index, scene in enumerate(scenes)
-            for corner in grid(scene.frames.shape[1], scene.frames.shape[2], size, stride)
+            for corner in self._corners(*scene.frames.shape[1:3], stride)
         ]
         if not self.places:
             raise UsageError(f"no {size}x{size} patch fits into any of the {len(scenes)} training scenes.")
@@ -98,8 +105,9 @@ class PatchStream:
 
     def cut(self, number: int, out: Patch) -> None:
         """Write sample `number` to the arrays of `out`."""
-        _, top, left = self._place(number)
-        scene, window = self._scene(number), (slice(top, top + self.size), slice(left, left + self.size))
+        scene = self._scene(number)
+        top, left = self._anywhere(scene, number) if self.crops else self._place(number)[1:]
+        window = slice(top, top + self.size), slice(left, left + self.size)
         if scene.radiance is None:
             raise UsageError(f"scene {scene.id!r} has no truth and can't be trained on.")
         if len(scene.frames) != len(out.frames):
@@ -107,10 +115,26 @@ class PatchStream:
                 f"scene {scene.id!r} has {len(scene.frames)} frames, another of its batch {len(out.frames)}; "
                 "a training set needs brackets of one length."
             )
-        symmetry = int(generator(self.seed, "symmetry", number).integers(8)) if self.augment else 0
+        symmetry = self._symmetry(number)
         _pixels(out.frames)[...] = dihedral(_pixels(_sixteen_bits(scene.frames[:, *window])), symmetry)
         _pixels(out.truth)[...] = dihedral(_pixels(scene.radiance[window]), symmetry)
         out.times[...] = scene.times
+
+    def _corners(self, height: int, width: int, stride: int) -> list[tuple[int, int]]:
+        """Top left corners of an image's patches; of those that lie anywhere only their number counts."""
+        if self.crops:
+            return grid(height, width, self.size, max(height, width)) * self.crops
+        return grid(height, width, self.size, stride)
+
+    def _anywhere(self, scene: Scene, number: int) -> tuple[int, int]:
+        drawn = generator(self.seed, "corner", number)
+        top, left = (int(drawn.integers(side - self.size + 1)) for side in scene.frames.shape[1:3])
+        return top, left
+
+    def _symmetry(self, number: int) -> int:
+        if len(self.symmetries) == 1:
+            return self.symmetries[0]
+        return self.symmetries[int(generator(self.seed, "symmetry", number).integers(len(self.symmetries)))]
 
     def _place(self, number: int) -> tuple[int, int, int]:
         epoch, position = divmod(number, len(self.places))

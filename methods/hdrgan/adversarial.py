@@ -1,6 +1,5 @@
 """HDR-GAN's published training: L1 on T of all outputs, and a discriminator whose outputs are points on a sphere."""
 
-import math
 from collections.abc import Mapping
 
 import torch
@@ -13,19 +12,19 @@ from bench.nn.losses import Fidelity
 from methods.hdrgan.spectral import ReflectedSpectralConv2d
 
 MOMENTS = (1, 2, 3)
-"""Powers of the distance to the sphere's north pole that are compared (Park and Kwon, Sphere GAN, CVPR 2019)."""
+"""Powers of the distance on the sphere that are compared (Park and Kwon, Sphere GAN, CVPR 2019)."""
 
-WEIGHT = 1e-3
-"""Weight of the distance in the generator's loss. Ours: the published one isn't known here."""
+RANGE = 2
+"""Width of the range that the public code has mu-law images in, [-1, 1], and so the factor of its L1 to ours."""
 
 
 class PatchDiscriminator(nn.Module):
-    """Five 4x4 convolutions with spectral norm, swish between: 64-128-128-128-1 channels.
+    """Five 4x4 convolutions with spectral norm, swish between: 64-128-128-128-1 channels, strides 2-2-2-1-1.
 
-    The first three halve the image and the last two keep it but for a pixel; this is our reading of "patch".
+    The last alone reflects the border, by a pixel; the others have none. A value sees 70 x 70 pixels of the image.
     """
 
-    least = 24
+    least = 54
     """Shortest side of an image, in pixels; below it the last layer's reflection has no pixels."""
 
     def __init__(self, channels: int = 64) -> None:
@@ -36,6 +35,8 @@ class PatchDiscriminator(nn.Module):
             ReflectedSpectralConv2d(inputs, outputs, 4, stride)
             for inputs, outputs, stride in zip(widths[:-1], widths[1:], strides, strict=True)
         )
+        for layer in self.layers[:-1]:
+            layer.border = 0
 
     def forward(self, images: Tensor) -> Tensor:
         """Mu-law images (B, 3, H, W) in [-1, 1], sides of `least` or more, to a value for every patch (B, 1, h, w)."""
@@ -45,12 +46,16 @@ class PatchDiscriminator(nn.Module):
 
 
 def sphere_distance(values: Tensor) -> Tensor:
-    """Sum of the moments of each image's distance to the north pole, (B,).
+    """Sum of the moments of each image's distance to a point of the sphere, (B,).
 
     The values of an image's patches, (B, ...), are a point of the plane; the inverse stereographic projection takes it
-    to the sphere. Its angle to the pole is pi - 2 atan(|values|), in radians: 0 for values that are infinitely large.
+    to the sphere. The distance is the angle, in radians, to where the first coordinate is 1. That is the public code's
+    point, and not Sphere GAN's north pole: only the first patch and the norm of all decide.
     """
-    angle = math.pi - 2 * torch.atan(torch.linalg.vector_norm(values.float().flatten(1), dim=1))
+    points = values.float().flatten(1)
+    cosine = 2 * points[:, 0] / (points.square().sum(1) + 1)
+    edge = 1 - torch.finfo(cosine.dtype).eps  # at 1 the slope of the angle is infinite
+    angle = torch.acos(cosine.clamp(-edge, edge))
     return torch.stack([angle**moment for moment in MOMENTS]).sum(0)
 
 
@@ -61,7 +66,7 @@ class AdversarialLearner:
         """Train `network` (an HdrGan); both phases have the learning rate of `settings`."""
         self.network, self.fidelity = network, fidelity
         self.networks: Mapping[str, nn.Module] = {"network": network, "discriminator": PatchDiscriminator().eval()}
-        self.pairs: dict[int, tuple[Tensor, Tensor]] = {}
+        self.shown: dict[int, Tensor] = {}
         self.judged = False
 
     def prepare(self, frames: Tensor, truth: Tensor, step: int, samples: slice) -> list[tuple[nn.Parameter, Tensor]]:
@@ -75,28 +80,28 @@ class AdversarialLearner:
             return self._judge(samples.start)
         images: list[Tensor] = self.network.images(frames)  # type: ignore[operator]
         terms: dict[str, Tensor] = self.network.compare(images, truth, self.fidelity)  # type: ignore[operator]
-        real, fake = 2 * mu_law(truth.float()) - 1, 2 * images[-1] - 1
-        distance = sphere_distance(self.networks["discriminator"](fake)).mean()
-        self.pairs[samples.start] = real, fake.detach()
-        return terms | {"adversarial": -WEIGHT * distance}
+        fakes, discriminator = [2 * image - 1 for image in images], self.networks["discriminator"]
+        distances = torch.stack([sphere_distance(discriminator(fake)).mean() for fake in fakes])
+        self.shown[samples.start] = torch.stack([2 * mu_law(truth.float()) - 1, *(fake.detach() for fake in fakes)])
+        return {name: RANGE * term for name, term in terms.items()} | {"adversarial": -distances.sum()}
 
     def updated(self, phase: str) -> None:
-        """Forget the pairs that the discriminator has learned from."""
+        """Forget the images that the discriminator has learned from."""
         if phase == "discriminator":
-            self.pairs.clear()
+            self.shown.clear()
 
     def observe(self, step: int) -> dict[str, float]:
         """Nothing is measured on the way."""
         return {}
 
     def state(self) -> dict[str, Tensor]:
-        """Within a step, the pairs that the discriminator hasn't judged yet."""
-        return {f"pair.{start}": torch.stack(pair) for start, pair in self.pairs.items()}
+        """Within a step, the images that the discriminator hasn't judged yet."""
+        return {f"shown.{start}": images for start, images in self.shown.items()}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Take pairs back."""
-        for name, pair in state.items():
-            self.pairs[int(name.removeprefix("pair."))] = pair[0], pair[1]
+        """Take images back."""
+        for name, images in state.items():
+            self.shown[int(name.removeprefix("shown."))] = images
 
     def compile(self, mode: str) -> None:
         """Compile generator and discriminator.
@@ -107,10 +112,10 @@ class AdversarialLearner:
             part.compile()
 
     def _judge(self, start: int) -> dict[str, Tensor]:
-        """Real images away from the pole, generated ones towards it; one stored power step, however many parts."""
+        """Generated images towards the point, for each of them the real ones away; one stored power step a step."""
         discriminator = self.networks["discriminator"].train(not self.judged)
         self.judged = True
-        distances = sphere_distance(discriminator(torch.cat(self.pairs[start])))
+        shown = self.shown[start]  # (1 + outputs, B, 3, H, W), the real ones first
+        distances = sphere_distance(discriminator(shown.flatten(0, 1))).view(len(shown), -1).mean(1)
         discriminator.eval()
-        real, fake = distances.chunk(2)
-        return {"discriminator": fake.mean() - real.mean()}
+        return {"discriminator": (distances[1:] - distances[0]).sum()}

@@ -56,10 +56,10 @@ class ReflectedSpectralConv2d(ReflectedConv2d):
             super().reset_parameters()
             torch.nn.init.normal_(self.u)
             if not self.u.is_meta:  # where nothing is computed, iterations only take their time
-                self.settle(WARM_UP)
+                self.settle()
 
     @torch.no_grad()
-    def settle(self, iterations: int) -> None:
+    def settle(self, iterations: int = WARM_UP) -> None:
         """Improve `u` by so many power steps."""
         for _ in range(iterations):
             self.u.copy_(self._step()[1])

@@ -127,7 +127,9 @@ class Prediction(NamedTuple):
         "loss": "L1 on T + 0.01 perceptual, plus 0.1 of (L1 on T + census) on the merge",
         "patch": 512,
         "weight_perceptual": 0.01,
-        "differs": "refinement on the whole patch, not on windows of 128; the training code was never released",
+        "initialisation": "framework",
+        "differs": "length, learning rate and batch ours: the training code was never released; refinement on the "
+        "whole patch, not on windows of 128",
     },
     after_paper=True,
 )

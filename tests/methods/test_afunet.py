@@ -7,7 +7,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from bench.color.transfer import mu_law
 from bench.core.registry import methods
+from bench.nn.losses import Fidelity
 
 from . import rule
 
@@ -159,3 +161,19 @@ def test_before_training_the_neighbours_reach_the_estimate_and_it_stays_in_range
     with torch.no_grad():
         before, _, _ = network.stages[0](estimate, short, reference, long)
         assert not torch.equal(network.stages[0](estimate, short.flip(1), reference, long)[0], before)
+
+
+def test_the_published_loss_compares_t_and_its_spectrum():
+    """The transform by hand: sums over all rows and columns; of columns half the frequencies and the middle one."""
+    network = CARD.build("smoke").eval()
+    given, truth = torch.rand(2, 3, 6, 8, 16), torch.rand(2, 3, 8, 16)
+    terms = network.published_losses(given, truth, Fidelity(None, 0.0), {})
+    apart = (mu_law(network(given)) - mu_law(truth)).double()
+    angles = (torch.outer(torch.arange(side), torch.arange(side)) * (-2 * math.pi / side) for side in (8, 16))
+    rows, columns = (torch.polar(torch.ones_like(angle), angle).to(torch.complex128) for angle in angles)
+    spectrum = torch.einsum("uy,bcyx,vx->bcuv", rows, apart.to(torch.complex128), columns)[..., :9]
+    wanted = {
+        "reconstruction": apart.abs().mean().float(),
+        "spectrum": (0.005 * (spectrum.real.abs() + spectrum.imag.abs()).mean() / 2).float(),
+    }
+    torch.testing.assert_close(terms, wanted)

@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from bench.color.transfer import mu_law
 from bench.core.errors import UsageError
 from bench.core.registry import methods
 
@@ -220,3 +221,14 @@ def test_any_size_and_physical_radiance(port, head, size):
     network = methods["nhdrrnet"].build("smoke", head=head, port="ytzhang99" if port == "published" else port)
     out, _ = rule.run(network, rule.frames(*size, dtype=torch.float32))
     assert out.shape == (1, 3, *size) and (out >= 0).all()
+
+
+def test_the_published_loss_is_the_squared_error_of_the_clamped_output():
+    network = methods["nhdrrnet"].build("smoke").eval()
+    torch.nn.init.constant_(network.head.last.bias, 0.95)
+    given, truth = torch.rand(2, 3, 6, 32, 32), torch.rand(2, 3, 32, 32)
+    out = network(given)
+    assert (out > 1).any() and (out < 1).any()
+    terms = network.published_losses(given, truth, torch.nn.Identity(), {})
+    wanted = ((mu_law(out.clamp(0, 1)) - mu_law(truth)) ** 2).mean()
+    torch.testing.assert_close(terms, {"reconstruction": wanted})

@@ -171,6 +171,15 @@ def test_gradients_are_clipped_by_their_norm(tiny_scene, tmp_path):
     assert norms == pytest.approx([0.5, 0.5], rel=1e-4)
 
 
+def test_gradients_are_clipped_value_by_value(tiny_scene, tmp_path):
+    """Three values of 1000, whose norm would be brought to 0.5."""
+    seen, learner = [], Probe(lambda phase, weight, step: {"steep": 1000 * weight})
+    learner.networks["network"] = nn.Linear(3, 1, bias=False)
+    learner.updated = lambda phase: seen.extend(learner.networks["network"].weight.grad.flatten().tolist())
+    probe(tiny_scene, tmp_path, learner, clip=0.5, clip_by="value", steps=1)
+    assert seen == [0.5] * 3
+
+
 def test_each_phase_trains_its_own_network(tiny_scene, tmp_path):
     learner = Probe(lambda phase, weight, step: {} if phase == "b" and step < 2 else {phase: weight}, ("a", "b"))
     curve = probe(tiny_scene, tmp_path, learner, steps=4, log_every=4)

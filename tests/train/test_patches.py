@@ -1,6 +1,7 @@
 """Training patches: the field's count, every one once an epoch, and nothing that depends on history."""
 
 import itertools
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,8 +14,8 @@ from bench.nn.frames import scene_input, to_network
 from bench.train.patches import PatchStream, dihedral, grid, shares
 
 
-def stream(*scenes, size=16, stride=8, augment=False, seed=0):
-    return PatchStream(scenes, size=size, stride=stride, augment=augment, seed=seed)
+def stream(*scenes, size=16, stride=8, augment=False, seed=0, crops=0):
+    return PatchStream(scenes, size=size, stride=stride, augment=augment, seed=seed, crops=crops)
 
 
 def test_kalantaris_training_set_gives_17760_patches():
@@ -39,6 +40,28 @@ def test_every_patch_is_drawn_once_an_epoch(tiny_scene):
         drawn = [patches[number].truth.tobytes() for number in range(epoch * 48, (epoch + 1) * 48)]
         wanted = [tiny_scene.radiance[top : top + 16, left : left + 16].tobytes() for top, left in grid(40, 56, 16, 8)]
         assert sorted(drawn) == sorted(2 * wanted)
+
+
+def test_crops_lie_anywhere_and_as_many_of_each_scene_in_every_epoch(tiny_scene):
+    """A place is found by its truth, which is different everywhere."""
+    other = replace(tiny_scene, id="other", radiance=1 - tiny_scene.radiance)
+    patches, places = stream(tiny_scene, other, crops=30), {}
+    for index, scene in enumerate((tiny_scene, other)):
+        for top, left in itertools.product(range(25), range(41)):
+            places[scene.radiance[top : top + 16, left : left + 16].tobytes()] = index, top, left
+    assert len(patches) == 60
+    for epoch in range(2):
+        drawn = [places[patches[number].truth.tobytes()] for number in range(60 * epoch, 60 * (epoch + 1))]
+        assert [index for index, _, _ in drawn].count(0) == 30
+        assert sum(top % 8 > 0 or left % 8 > 0 for _, top, left in drawn) > 50
+    assert patches[5].truth.tobytes() == stream(tiny_scene, other, crops=30)[5].truth.tobytes()
+
+
+def test_a_crop_of_a_scene_that_is_as_large_is_the_whole(tiny_scene):
+    whole = replace(tiny_scene, frames=tiny_scene.frames[:, :16, :16], radiance=tiny_scene.radiance[:16, :16])
+    assert stream(whole, crops=3)[2].truth.tobytes() == np.ascontiguousarray(whole.radiance).tobytes()
+    with pytest.raises(UsageError, match="no 24x24 patch fits into any of the 1 training scenes"):
+        stream(whole, size=24, crops=3)
 
 
 def test_epochs_are_shuffled_differently(tiny_scene):
@@ -84,11 +107,22 @@ def test_the_eight_symmetries_are_different_and_keep_the_values():
     assert all(np.array_equal(np.sort(i.reshape(3, -1)), np.sort(image.reshape(3, -1))) for i in images)
 
 
-def test_all_symmetries_are_drawn(tiny_scene):
-    patches, plain = stream(tiny_scene, augment=True), stream(tiny_scene)
-    pairs = [[np.moveaxis(drawn[n].truth, -1, 0) for drawn in (plain, patches)] for n in range(80)]
-    seen = {next(s for s in range(8) if np.array_equal(dihedral(one, s), other)) for one, other in pairs}
-    assert seen == set(range(8))
+@pytest.mark.parametrize(
+    ("augment", "flips", "shares"),
+    [
+        (True, {}, dict.fromkeys(range(8), 1 / 8)),
+        ("flips", {2: (-2, -1), 4: (-1,), 6: (-2,)}, dict.fromkeys((0, 2, 4, 6), 1 / 4)),
+        ("one-flip", {4: (-1,), 6: (-2,)}, {0: 1 / 2, 4: 1 / 4, 6: 1 / 4}),
+        (False, {}, {0: 1}),
+    ],
+)
+def test_symmetries_are_drawn_by_their_shares(tiny_scene, augment, flips, shares):
+    patches, plain = stream(tiny_scene, augment=augment), stream(tiny_scene)
+    pairs = [[np.moveaxis(drawn[n].truth, -1, 0) for drawn in (plain, patches)] for n in range(160)]
+    seen = [next(s for s in range(8) if np.array_equal(dihedral(one, s), other)) for one, other in pairs]
+    assert set(seen) == set(shares)
+    assert all(abs(seen.count(symmetry) / 160 - share) < 0.1 for symmetry, share in shares.items())
+    assert all(np.array_equal(dihedral(pairs[0][0], s), np.flip(pairs[0][0], axes)) for s, axes in flips.items())
 
 
 @pytest.mark.parametrize(("dtype", "top"), [(np.uint8, 255), (np.uint16, 65535)])

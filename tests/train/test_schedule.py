@@ -1,5 +1,7 @@
 """Learning rates as functions of the step alone."""
 
+import math
+
 import pytest
 
 from bench.core.optimisation import Optimisation, Stage1
@@ -37,8 +39,18 @@ def test_a_decay_falls_in_steps_to_its_floor():
     assert found == sorted(found, reverse=True)
 
 
-def test_a_floor_above_the_peak_lifts_nothing():
-    assert set(lrs(1e-6, 10, schedule="decay", decay=0.5, decay_every=2, min_lr=1e-5)) == {1e-6}
+def test_a_cosine_falls_to_its_floor_and_is_set_anew_after_whole_intervals():
+    found = lrs(5e-4, 400 * 5, schedule="cosine", decay_every=5, min_lr=5e-6)
+    assert found[0] == found[4] == 5e-4 and found[5] < 5e-4
+    assert found[1000] == pytest.approx((5e-4 + 5e-6) / 2)
+    wanted = [5e-6 + (5e-4 - 5e-6) * (1 + math.cos(math.pi * epoch / 400)) / 2 for epoch in range(400)]
+    assert found[::5] == pytest.approx(wanted)
+    assert found == sorted(found, reverse=True) and len(set(found)) == 400
+
+
+@pytest.mark.parametrize("schedule", ["decay", "cosine"])
+def test_a_floor_above_the_peak_lifts_nothing(schedule):
+    assert set(lrs(1e-6, 10, schedule=schedule, decay=0.5, decay_every=2, min_lr=1e-5)) == {1e-6}
 
 
 def test_the_discriminator_of_stage_1_has_a_peak_of_its_own():

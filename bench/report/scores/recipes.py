@@ -18,15 +18,22 @@ COLUMNS = (
     Column("batch", "batch", "", 0),
     Column("length", "length"),
     Column("schedule", "schedule"),
-    Column("clip", "clip", "", 2),
+    Column("clip", "clip"),
     Column("patch", "patch", "", 0),
-    Column("stride", "stride", "", 0),
+    Column("stride", "stride"),
+    Column("turned", "turned by"),
     Column("loss", "loss"),
     Column("perceptual", "perceptual weight", "", 3),
     *hidden("note"),
 )
 UNKNOWN = "its publication doesn't tell"
 NO_CLIP = "no clipping"
+BEST_EPOCH = "published scores are of the best epoch on the test set"
+INITIALISATIONS = {
+    "framework": "the framework's default", "glorot": "Glorot and Bengio's", "he": "He's, cut off",
+    "normal": "normal, standard deviation 0.02", "truncated-normal": "the same, cut off",
+}  # fmt: skip
+TURNS = {True: "flips and rotations", "flips": "flips", "one-flip": "a flip, half the time", False: "nothing"}
 CAPTION = (
     "Two lines a method: the recipe that its row was trained with here, and the published one on its card. `common` is "
     "one recipe for all (stage2 and patches of the parameter file, but for what a variant says differently; own terms "
@@ -57,8 +64,10 @@ def _rows(label: str, variant: str, measured: Measured) -> Iterator[Row]:
     name = card.get("method", "")
     found = recipe.published(methods[name]) if name in methods else None
     if found is not None:
-        notes = [f"not repeated: {found.differs}"] if found.differs else []
-        notes += [f"initialisation: {found.initialisation}"] if found.initialisation else []
+        notes = [f"differs: {found.differs}"] if found.differs else []
+        notes += [f"initialisation: {INITIALISATIONS[found.initialisation]}"] if found.initialisation else []
+        notes += [BEST_EPOCH] if found.best_epoch else []
+        notes += [f"users got {found.users.got} for {found.users.published}"] if found.users else []
         yield _row(label, variant, _printed(found), "as published", tuple(notes))
 
 
@@ -80,11 +89,14 @@ def _trained(card: Mapping[str, Any]) -> dict[str, Value]:
     schedule = settings.get("schedule", "constant")
     if schedule == "decay":
         schedule = _decay(settings["decay"], settings["decay_every"], "steps", settings["min_lr"])
+    elif schedule == "cosine":
+        schedule = _cosine(settings["min_lr"])
     loss = methods[card["method"]].recipe.get("loss") if card.get("recipe") == "published" else None
     return {
         "rate": f"{settings['lr']:g}", "betas": _pair(settings["betas"]), "batch": settings["batch"],
-        "length": f"{settings['steps']} steps", "schedule": schedule, "clip": settings["clip"],
-        "patch": patches.get("size"), "stride": patches.get("stride"),
+        "length": f"{settings['steps']} steps", "schedule": schedule,
+        "clip": _clip(settings["clip"], settings.get("clip_by", "norm")), "patch": patches.get("size"),
+        "stride": _stride(patches.get("stride"), patches.get("crops", 0)), "turned": TURNS.get(patches.get("augment")),
         "loss": loss or "L1 on T and own terms",
         "perceptual": settings["weight_perceptual"] if card.get("perceptual") != "none" else 0.0,
     }  # fmt: skip
@@ -95,15 +107,33 @@ def _printed(found: Recipe) -> dict[str, Value]:
     schedule = "constant"
     if found.decay is not None and found.decay_every is not None:
         schedule = _decay(found.decay, found.decay_every, found.decay_unit, found.min_lr)
+    elif found.cosine:
+        schedule = _cosine(found.min_lr)
     return {
         "rate": None if found.lr is None else f"{found.lr:g}", "betas": _pair(found.betas), "batch": found.batch,
-        "length": length, "schedule": schedule, "clip": found.clip, "patch": found.patch, "stride": found.stride,
+        "length": length, "schedule": schedule, "clip": _clip(found.clip, found.clip_by), "patch": found.patch,
+        "stride": _stride(found.stride, found.crops), "turned": TURNS.get(found.augment),
         "loss": found.loss or None, "perceptual": found.weight_perceptual,
     }  # fmt: skip
 
 
-def _decay(factor: float, every: int, unit: str, floor: float) -> str:
-    return f"x {factor:g} every {every} {unit}" + (f", not below {floor:g}" if floor else "")
+def _decay(factor: float, every: float, unit: str, floor: float) -> str:
+    after = f"{every:.10g} of the {unit}" if unit == "length" else f"{every:.10g} {unit}"
+    return f"x {factor:g} every {after}" + (f", not below {floor:g}" if floor else "")
+
+
+def _cosine(floor: float) -> str:
+    return f"half a cosine to {floor:g}"
+
+
+def _clip(bound: float | None, by: str) -> str | None:
+    return None if bound is None else f"{bound:g} ({by})"
+
+
+def _stride(stride: int | None, crops: int) -> str | None:
+    if crops:
+        return f"anywhere, {crops} a scene and epoch"
+    return None if stride is None else str(stride)
 
 
 def _pair(betas: Any) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.core.recipe import published
 from bench.core.registry import methods, metrics, protocols
 from bench.report.results import gains, paired
 from bench.report.results.caption import BASES, OWN_HEAD, SUBMITTED, absent, caption, conditions
@@ -35,12 +36,6 @@ RUNNER_UP = (
     "same scenes decide."
 )
 ONE_SEED = f" Rows of one seed are tested over places, {paired.WEIGHTS}: it doesn't tell what another seed would give."
-BEST_EPOCH = (
-    " Published scores of CA-ViT, SCTNet and AFUNet are of the best epoch on the test set, ours of the last step; "
-    "users of these codes got 43.6 dB PSNR-μ for CA-ViT's 44.2 to 44.3, and 43.82 / 41.52 dB PSNR-μ / PSNR-l for "
-    "SCTNet's 44.4 to 44.5 / 42.3."
-)
-"""Of Kalantari's set; theirs validate on its 15 test scenes after each epoch and keep the best."""
 WHERE = (
     " Inside areas: where the reference frame is saturated, where something moves{uncovered}; the masks table has more."
 )
@@ -152,6 +147,17 @@ def _caption(paper: Paper, measured: Measured, panels: Sequence[str], rows: Sequ
     return f"{text} {conditions(used[0].protocol, scored, measured.params)}".strip() if used else text
 
 
+def _best_epochs() -> str:
+    """Tell which published scores are of the epoch that was best on the test set, and what users got, as cards say."""
+    told = {card.label: found for card in methods.values() if (found := published(card))}
+    chosen = ", ".join(label for label, found in told.items() if found.best_epoch)
+    users = [f"{got.got} for {label}'s {got.published}" for label, found in told.items() if (got := found.users)]
+    return (
+        f" Published scores of {chosen} are of the best epoch on the test set, ours of the last step; users of public "
+        f"codes got {', and '.join(users)}."
+    )
+
+
 def _wanted(paper: Paper, measured: Measured) -> set[str]:
     return {*paper.own.values(), *(measured.params.tables.floors if paper.number == 1 else ())}
 
@@ -224,7 +230,7 @@ class _Builder:
             yield RUNNER_UP if first else ""
             yield ONE_SEED if any(test.told and test.difference.seeds < 2 for test in found) else ""
             yield paired.rough(test.difference.places for test in found)
-        yield BEST_EPOCH if first else ""
+        yield _best_epochs() if first else ""
 
     def panel(self, panel: str, block: str) -> Iterator[Row]:
         """Floors, the paper's rows, ours that it lacks, controls, submissions; floors and submissions in Table 1."""

@@ -31,9 +31,9 @@ def find_run(params: Params, name: str) -> Run:
 
 
 def build(params: Params, run: Run) -> nn.Module:
-    """Build a run's network with the profile's head; its weights are not set."""
-    variant = params.variants[run.variant]
-    made = options(params, variant, run)
+    """Build a run's network with the profile's head and its recipe's options; its weights are not set."""
+    variant, recipe = params.variants[run.variant], params.published(run)
+    made = {**(recipe.options if recipe else {}), **options(params, variant, run)}
     _check_prior(run, made)
     return methods[variant.method].build(variant.preset, **made)
 

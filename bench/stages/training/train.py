@@ -26,7 +26,7 @@ def run(params: Params, name: str, minutes: float | None = None, peak: outputs.P
 
     Pauses after `minutes`; `peak` serves the MFU that is printed. N processes equal one to rounding, unless the network
     has batch norms (DeepHDR, NHDRRNet), whose statistics are each process's; nor do parts of a batch (`accumulate`)
-    equal the whole one with these, or with stochastic depth (CA-ViT, SCTNet), which is drawn part by part.
+    equal the whole one with these, or with stochastic depth (CA-ViT, SCTNet, AFUNet), which is drawn part by part.
     """
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
     entry = networks.find_run(params, name)
@@ -94,12 +94,17 @@ def run(params: Params, name: str, minutes: float | None = None, peak: outputs.P
 
 
 def learner(params: Params, run: Run, settings: Stage2, features: VggFeatures | None, device: torch.device) -> Learner:
-    """Build what a run trains, with its initial weights, on the device; the weights of a codebook aren't loaded."""
+    """Build what a run trains, with its initial weights, on the device; the weights of a codebook aren't loaded.
+
+    A published recipe's initialisation is for networks as published: with a head of ours they start as that needs.
+    """
+    recipe, own_head = params.published(run), head(params, params.variants[run.variant]) not in (None, "published")
+    initialisation = recipe.initialisation if recipe and not own_head else ""
     network = networks.build(params, run)
-    seed_parameters(network, derive(run.seed, "stage2"))
+    seed_parameters(network, derive(run.seed, "stage2"), initialisation)
     made = learner_of(params, run, environment.to_device(network, device), settings, features)
     for phase, other in list(made.networks.items())[1:]:  # a discriminator
-        seed_parameters(other, derive(run.seed, phase))
+        seed_parameters(other, derive(run.seed, phase), initialisation)
         environment.to_device(other, device)
     return made
 
