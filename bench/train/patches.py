@@ -77,7 +77,7 @@ class PatchStream:
         self.places = [
             (index, *corner)
             for index, scene in enumerate(scenes)
-            for corner in self._corners(*scene.frames.shape[1:3], stride)
+            for corner in self._corners(scene.frames.shape[1], scene.frames.shape[2], stride)
         ]
         if not self.places:
             raise UsageError(f"no {size}x{size} patch fits into any of the {len(scenes)} training scenes.")

@@ -31,12 +31,13 @@ class PatchDiscriminator(nn.Module):
         """`channels` after the first convolution, twice as many after the three following."""
         super().__init__()
         widths, strides = (3, channels, *3 * (2 * channels,), 1), (2, 2, 2, 1, 1)
-        self.layers = nn.ModuleList(
+        layers = [
             ReflectedSpectralConv2d(inputs, outputs, 4, stride)
             for inputs, outputs, stride in zip(widths[:-1], widths[1:], strides, strict=True)
-        )
-        for layer in self.layers[:-1]:
+        ]
+        for layer in layers[:-1]:
             layer.border = 0
+        self.layers = nn.ModuleList(layers)
 
     def forward(self, images: Tensor) -> Tensor:
         """Mu-law images (B, 3, H, W) in [-1, 1], sides of `least` or more, to a value for every patch (B, 1, h, w)."""
