@@ -173,7 +173,7 @@ class Stage(nn.Module):
         "lr": 5e-4,
         "batch": 4,
         "patch": 128,
-        "crops": 100,
+        "per_scene": 100,
         "augment": "one-flip",
         "epochs": 400,
         "cosine": True,

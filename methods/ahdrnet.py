@@ -40,13 +40,14 @@ from bench.nn.tiling import in_strips
         "betas": [0.9, 0.999],
         "batch": 8,
         "patch": 256,
+        "per_scene": 1,
         "augment": "flips",
         "decay": 0.1,
         "decay_every": 0.8,
         "decay_unit": "length",
         "initialisation": "framework",
-        "differs": "length ours: none is published; patches lie on a grid, theirs were cut at random; the paper says "
-        "Kaiming's initialisation, the public code takes the framework's",
+        "differs": "length ours: none is published; the paper says Kaiming's initialisation, the public code takes the "
+        "framework's",
     },
 )
 class AHDRNet(HdrNetwork):

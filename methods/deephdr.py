@@ -144,9 +144,9 @@ class Output(nn.Module):
         "augment": True,
         "steps": 479_100,
         "initialisation": "truncated-normal",
-        "differs": "the steps are their 50 epochs of 9,582 batches, 153,320 examples: 19,094 patches in eight "
-        "symmetries, as their code counts. Theirs lie on the same grid, and along the right and lower edge. Batch "
-        "norms take each process's own part of the batch: N processes don't equal one",
+        "differs": "the steps are their 50 epochs of 9,582 batches: 153,320 examples, of 19,094 patches in eight "
+        "symmetries as their code says. Theirs lie on the same grid, and along the right and lower edge. Batch norms "
+        "take each process's own part of the batch: N processes don't equal one",
     },
 )
 class DeepHDR(HdrNetwork):

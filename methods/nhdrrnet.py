@@ -123,7 +123,7 @@ RANGES = {"ytzhang99": torch.relu, "galaxies99": unit_tanh}
         "lr": 1e-3,
         "batch": 16,
         "patch": 256,
-        "crops": 1,
+        "per_scene": 1,
         "augment": False,
         "steps": 30_000,
         "decay": 0.1,

@@ -172,10 +172,10 @@ def test_a_cosine_is_set_once_an_epoch():
 
 
 def test_a_recipe_says_how_gradients_are_clipped_and_patches_turned():
-    told = Recipe(clip=1.0, clip_by="value", crops=100, augment="one-flip")
+    told = Recipe(clip=1.0, clip_by="value", per_scene=100, augment="one-flip")
     made, cut = recipe.settings(told, BASE, Caps(), 400), recipe.patches(told, PATCHES, Caps())
     assert (made.clip, made.clip_by) == (1.0, "value")
-    assert cut == Patches(size=64, stride=32, crops=100, augment="one-flip")
+    assert cut == Patches(size=64, stride=32, per_scene=100, augment="one-flip")
     assert recipe.patches(Recipe(augment=True), PATCHES, Caps()).augment is True
 
 

@@ -25,7 +25,7 @@ class Patches(Section):
 
     size: int = Field(default=256, gt=0, multiple_of=8)
     stride: int = Field(default=64, gt=0)
-    crops: int = Field(
+    per_scene: int = Field(
         default=0, ge=0, description="patches of a scene in an epoch, cut anywhere in it; 0: those of the grid"
     )
     augment: Augmentation = silent(True, "flips and rotations, as in the training codes of the field")

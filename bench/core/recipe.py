@@ -35,7 +35,7 @@ class Recipe(Section):
     loss           : in a phrase; `published_losses` of the class, or else L1 on T and the perceptual sum.
     lr, betas      : Adam's; publications that don't name betas mean Adam's own.
     patch, stride  : edge of a square patch, and distance of the grid they are cut on, in pixels.
-    crops          : patches of each scene in an epoch, cut anywhere in it; 0: on the grid.
+    per_scene      : patches of each scene in an epoch, cut anywhere in it; 0: on the grid.
     augment        : symmetries that patches are turned by; none: as the profile says.
     epochs, steps  : length, one of the two; an epoch has every patch once.
     decay          : factor of the rate after every `decay_every` of `decay_unit` (or shares of the length), down to
@@ -57,7 +57,7 @@ class Recipe(Section):
     batch: int | None = Field(default=None, gt=0)
     patch: int | None = Field(default=None, gt=0, multiple_of=8)
     stride: int | None = Field(default=None, gt=0)
-    crops: int = Field(default=0, ge=0)
+    per_scene: int = Field(default=0, ge=0)
     augment: Augmentation | None = None
     epochs: int | None = Field(default=None, gt=0)
     steps: int | None = Field(default=None, gt=0)
@@ -118,7 +118,7 @@ def patches(recipe: Recipe | None, base: Patches, caps: Caps) -> Patches:
     size, stride = recipe.patch or base.size, recipe.stride or base.stride
     return base.model_copy(
         update={
-            "size": _least(size, caps.patch), "stride": _least(stride, caps.stride), "crops": recipe.crops,
+            "size": _least(size, caps.patch), "stride": _least(stride, caps.stride), "per_scene": recipe.per_scene,
             "augment": base.augment if recipe.augment is None else recipe.augment,
         }
     )  # fmt: skip

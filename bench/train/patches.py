@@ -56,7 +56,7 @@ def stream(patches: Patches, scenes: Sequence[Scene], seed: int, stage: str) -> 
         scenes,
         size=patches.size,
         stride=patches.stride,
-        crops=patches.crops,
+        per_scene=patches.per_scene,
         augment=patches.augment,
         seed=derive(seed, stage, "patches"),
     )
@@ -66,13 +66,13 @@ class PatchStream:
     """An endless, shuffled sequence of patches; sample n is the same whatever was drawn before it."""
 
     def __init__(
-        self, scenes: Sequence[Scene], *, size: int, stride: int, augment: Augmentation, seed: int, crops: int = 0
+        self, scenes: Sequence[Scene], *, size: int, stride: int, augment: Augmentation, seed: int, per_scene: int = 0
     ) -> None:
         """Cut patches of `size` from scenes with truth; where none fits into any scene, UsageError is raised.
 
-        They lie on a grid of `stride`, or `crops` of each scene and epoch lie anywhere in it.
+        They lie on a grid of `stride`, or `per_scene` of each scene and epoch lie anywhere in it.
         """
-        self.scenes, self.size, self.crops, self.seed = scenes, size, crops, seed
+        self.scenes, self.size, self.per_scene, self.seed = scenes, size, per_scene, seed
         self.symmetries = SYMMETRIES[augment]
         self.places = [
             (index, *corner)
@@ -106,7 +106,7 @@ class PatchStream:
     def cut(self, number: int, out: Patch) -> None:
         """Write sample `number` to the arrays of `out`."""
         scene = self._scene(number)
-        top, left = self._anywhere(scene, number) if self.crops else self._place(number)[1:]
+        top, left = self._anywhere(scene, number) if self.per_scene else self._place(number)[1:]
         window = slice(top, top + self.size), slice(left, left + self.size)
         if scene.radiance is None:
             raise UsageError(f"scene {scene.id!r} has no truth and can't be trained on.")
@@ -122,8 +122,8 @@ class PatchStream:
 
     def _corners(self, height: int, width: int, stride: int) -> list[tuple[int, int]]:
         """Top left corners of an image's patches; of those that lie anywhere only their number counts."""
-        if self.crops:
-            return grid(height, width, self.size, max(height, width)) * self.crops
+        if self.per_scene:
+            return grid(height, width, self.size, max(height, width)) * self.per_scene
         return grid(height, width, self.size, stride)
 
     def _anywhere(self, scene: Scene, number: int) -> tuple[int, int]:

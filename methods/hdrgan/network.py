@@ -163,7 +163,7 @@ class Generator(nn.Module):
         "lr": 1e-4,
         "batch": 2,
         "patch": 512,
-        "crops": 1,
+        "per_scene": 1,
         "augment": True,
         "clip": 1.0,
         "clip_by": "value",

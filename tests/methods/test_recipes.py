@@ -26,7 +26,7 @@ LEARNED = [name for name, card in methods.items() if card.trains]
 PAPER = load(ROOT / "profiles/paper/params.yaml")
 REHEARSAL = load(ROOT / "profiles/rehearsal/params.yaml")
 LENGTHS = {"afunet": 740_000, "deephdr": 479_100, "nhdrrnet": 30_000, "adnet": 222_000, "kalantari2017": 2_000_000}
-"""Steps on Kalantari's 74 scenes. AFUNet's: 400 epochs of 100 crops of each scene, in batches of four."""
+"""Steps on Kalantari's 74 scenes. AFUNet's: 400 epochs of 100 patches of each scene, in batches of four."""
 
 
 def stated(method):
@@ -60,7 +60,7 @@ def test_the_paper_profile_trains_by_them(name):
     assert PAPER.kind_of(run) == "published"
     for field in {"lr", "batch", "betas", "clip", "clip_by", "steps", "min_lr", "decay"} & wanted.model_fields_set:
         assert getattr(settings, field) == getattr(wanted, field)
-    assert (cut.size, cut.stride, cut.crops) == (wanted.patch or 256, wanted.stride or 64, wanted.crops)
+    assert (cut.size, cut.stride, cut.per_scene) == (wanted.patch or 256, wanted.stride or 64, wanted.per_scene)
     assert cut.augment == (True if wanted.augment is None else wanted.augment)
     if run.trainset == "kalantari" and method in LENGTHS:
         assert settings.steps == LENGTHS[method]

@@ -14,8 +14,8 @@ from bench.nn.frames import scene_input, to_network
 from bench.train.patches import PatchStream, dihedral, grid, shares
 
 
-def stream(*scenes, size=16, stride=8, augment=False, seed=0, crops=0):
-    return PatchStream(scenes, size=size, stride=stride, augment=augment, seed=seed, crops=crops)
+def stream(*scenes, size=16, stride=8, augment=False, seed=0, per_scene=0):
+    return PatchStream(scenes, size=size, stride=stride, augment=augment, seed=seed, per_scene=per_scene)
 
 
 def test_kalantaris_training_set_gives_17760_patches():
@@ -42,10 +42,10 @@ def test_every_patch_is_drawn_once_an_epoch(tiny_scene):
         assert sorted(drawn) == sorted(2 * wanted)
 
 
-def test_crops_lie_anywhere_and_as_many_of_each_scene_in_every_epoch(tiny_scene):
+def test_patches_of_no_grid_lie_anywhere_and_as_many_of_each_scene_in_every_epoch(tiny_scene):
     """A place is found by its truth, which is different everywhere."""
     other = replace(tiny_scene, id="other", radiance=1 - tiny_scene.radiance)
-    patches, places = stream(tiny_scene, other, crops=30), {}
+    patches, places = stream(tiny_scene, other, per_scene=30), {}
     for index, scene in enumerate((tiny_scene, other)):
         for top, left in itertools.product(range(25), range(41)):
             places[scene.radiance[top : top + 16, left : left + 16].tobytes()] = index, top, left
@@ -54,14 +54,14 @@ def test_crops_lie_anywhere_and_as_many_of_each_scene_in_every_epoch(tiny_scene)
         drawn = [places[patches[number].truth.tobytes()] for number in range(60 * epoch, 60 * (epoch + 1))]
         assert [index for index, _, _ in drawn].count(0) == 30
         assert sum(top % 8 > 0 or left % 8 > 0 for _, top, left in drawn) > 50
-    assert patches[5].truth.tobytes() == stream(tiny_scene, other, crops=30)[5].truth.tobytes()
+    assert patches[5].truth.tobytes() == stream(tiny_scene, other, per_scene=30)[5].truth.tobytes()
 
 
-def test_a_crop_of_a_scene_that_is_as_large_is_the_whole(tiny_scene):
+def test_a_patch_anywhere_in_a_scene_of_its_size_is_the_whole(tiny_scene):
     whole = replace(tiny_scene, frames=tiny_scene.frames[:, :16, :16], radiance=tiny_scene.radiance[:16, :16])
-    assert stream(whole, crops=3)[2].truth.tobytes() == np.ascontiguousarray(whole.radiance).tobytes()
+    assert stream(whole, per_scene=3)[2].truth.tobytes() == np.ascontiguousarray(whole.radiance).tobytes()
     with pytest.raises(UsageError, match="no 24x24 patch fits into any of the 1 training scenes"):
-        stream(whole, size=24, crops=3)
+        stream(whole, size=24, per_scene=3)
 
 
 def test_epochs_are_shuffled_differently(tiny_scene):

@@ -31,7 +31,7 @@ NO_CLIP = "no clipping"
 BEST_EPOCH = "published scores are of the best epoch on the test set"
 INITIALISATIONS = {
     "framework": "the framework's default", "glorot": "Glorot and Bengio's", "he": "He's, cut off",
-    "normal": "normal, standard deviation 0.02", "truncated-normal": "the same, cut off",
+    "normal": "normal, standard deviation 0.02", "truncated-normal": "normal, standard deviation 0.02, cut off",
 }  # fmt: skip
 TURNS = {True: "flips and rotations", "flips": "flips", "one-flip": "a flip, half the time", False: "nothing"}
 CAPTION = (
@@ -96,7 +96,8 @@ def _trained(card: Mapping[str, Any]) -> dict[str, Value]:
         "rate": f"{settings['lr']:g}", "betas": _pair(settings["betas"]), "batch": settings["batch"],
         "length": f"{settings['steps']} steps", "schedule": schedule,
         "clip": _clip(settings["clip"], settings.get("clip_by", "norm")), "patch": patches.get("size"),
-        "stride": _stride(patches.get("stride"), patches.get("crops", 0)), "turned": TURNS.get(patches.get("augment")),
+        "stride": _stride(patches.get("stride"), patches.get("per_scene", 0)),
+        "turned": TURNS.get(patches.get("augment")),
         "loss": loss or "L1 on T and own terms",
         "perceptual": settings["weight_perceptual"] if card.get("perceptual") != "none" else 0.0,
     }  # fmt: skip
@@ -112,7 +113,7 @@ def _printed(found: Recipe) -> dict[str, Value]:
     return {
         "rate": None if found.lr is None else f"{found.lr:g}", "betas": _pair(found.betas), "batch": found.batch,
         "length": length, "schedule": schedule, "clip": _clip(found.clip, found.clip_by), "patch": found.patch,
-        "stride": _stride(found.stride, found.crops), "turned": TURNS.get(found.augment),
+        "stride": _stride(found.stride, found.per_scene), "turned": TURNS.get(found.augment),
         "loss": found.loss or None, "perceptual": found.weight_perceptual,
     }  # fmt: skip
 
@@ -130,9 +131,9 @@ def _clip(bound: float | None, by: str) -> str | None:
     return None if bound is None else f"{bound:g} ({by})"
 
 
-def _stride(stride: int | None, crops: int) -> str | None:
-    if crops:
-        return f"anywhere, {crops} a scene and epoch"
+def _stride(stride: int | None, per_scene: int) -> str | None:
+    if per_scene:
+        return f"anywhere, {per_scene} a scene and epoch"
     return None if stride is None else str(stride)
 
 

@@ -103,8 +103,8 @@ def patch_count(params: Params, run: Run) -> int:
         sizes = [frame(params, run.trainset)] * (params.simulate.train_views * len(params.simulate.train))
     else:
         sizes = [frame(params, run.trainset)] * card.expected.get("train", 1)
-    if cut.crops:
-        return cut.crops * len(sizes)
+    if cut.per_scene:
+        return cut.per_scene * len(sizes)
     return sum(len(grid(height, width, cut.size, cut.stride)) for height, width in sizes)
 
 
