@@ -25,6 +25,7 @@ with (Path(__file__).with_name("recipes.csv")).open(encoding="utf-8", newline=""
 LEARNED = [name for name, card in methods.items() if card.trains]
 PAPER = load(ROOT / "profiles/paper/params.yaml")
 REHEARSAL = load(ROOT / "profiles/rehearsal/params.yaml")
+STARTED = [name for name in LEARNED if methods[name].recipe.get("initialisation") and name in PAPER.variants]
 LENGTHS = {"afunet": 740_000, "deephdr": 479_100, "nhdrrnet": 30_000, "adnet": 222_000, "kalantari2017": 2_000_000}
 """Steps on Kalantari's 74 scenes. AFUNet's: 400 epochs of 100 patches of each scene, in batches of four."""
 
@@ -45,11 +46,14 @@ def stated(method):
 def test_a_card_holds_the_published_figures(name):
     words = {"loss", "differs", "section"}
     found = published(methods[name])
-    assert found is not None and found.model_dump(exclude=words) == stated(name).model_dump(exclude=words)
+    assert found is not None
+    assert found.model_dump(exclude=words) == stated(name).model_dump(exclude=words), (
+        f"recipes.csv needs a line for each figure on {name}'s card: method, field, value, source"
+    )
 
 
 def test_every_figure_says_where_it_was_found():
-    assert all(row["source"] and row["value"] for row in FIGURES) and {row["method"] for row in FIGURES} == set(LEARNED)
+    assert all(row["source"] and row["value"] and row["method"] in LEARNED for row in FIGURES)
 
 
 @pytest.mark.parametrize("name", PAPER.runs)
@@ -93,7 +97,7 @@ def learner(name, kind, head="published"):
     return made, next(iter(made.networks.values()))
 
 
-@pytest.mark.parametrize("name", [name for name in LEARNED if name != "olc"])
+@pytest.mark.parametrize("name", STARTED)
 def test_networks_start_as_published_under_their_own_recipe_alone(name):
     """Under it no layer starts at zero but those that do in the public code; else residual branches end in zeros."""
     weights = {}
