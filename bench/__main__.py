@@ -23,7 +23,7 @@ from bench.cli import (
     stages,
 )
 from bench.cli.settings import Settings, locate
-from bench.core.errors import BenchError, UsageError
+from bench.core.errors import BenchError, UsageError, not_python
 from bench.core.reading import shown
 
 app = typer.Typer(
@@ -89,6 +89,9 @@ def main() -> None:
     except BenchError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from error
+    except SyntaxError as error:  # of a file that is imported only now: a part of a method, say
+        print(f"error: {not_python(error, error.filename or 'a file of the code')}", file=sys.stderr)
+        raise SystemExit(UsageError.exit_code) from error
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise

@@ -105,7 +105,7 @@ def test_the_plan_that_dvc_reads_tells_what_a_variant_says():
     ("stage2", "variant", "said"),
     [
         ({"lrate": 1}, {}, "variants.own.stage2.lrate: unknown key"),
-        ({"lr": -1}, {}, "variants.own.stage2.lr: Input should be greater than 0"),
+        ({"lr": -1}, {}, "variants.own.stage2.lr: expected a number greater than 0, got -1"),
         ({"lr": 1}, {"method": "flow-merge"}, "variants.own.stage2: it isn't trained here"),
     ],
 )

@@ -156,9 +156,8 @@ def source(params: "Params", name: str) -> Finding:
     if card.fetch == "simulate":
         return Finding("ok", "data", f"{name} is simulated by the pipeline")
     if card.fetch == "manual":
-        return Finding(
-            "fail", "data", f"{name} is placed by hand ({card.page}): name its folder as datasets.{name}.on_disk"
-        )
+        page = f" ({card.page})" if card.page else ""
+        return Finding("fail", "data", f"{name} is placed by hand{page}: name its folder as datasets.{name}.on_disk")
     if not accepted(params, name):
         say = f"set datasets.{name}.accept_licence once you have read it"
         return Finding(

@@ -2,11 +2,13 @@
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
-from bench.core.errors import unknown_name
+from bench.core.errors import Incomplete, UsageError, unknown_name
+from bench.core.reading import shown
 
 if TYPE_CHECKING:  # listing datasets doesn't import NumPy
     from bench.core.scene import Scene
@@ -15,6 +17,10 @@ T = TypeVar("T")
 
 LAYOUT = "folders"
 """Name of the layout of a dataset that has only one."""
+
+
+Role = Literal["train", "validation", "test", "no-truth"]
+"""What a split is for: recipes are chosen on validation, which may be lacking."""
 
 
 class Listing(NamedTuple):
@@ -45,8 +51,7 @@ class SceneReader(Protocol):
 class DatasetCard:
     """Metadata of a dataset, known without touching its files. Every field is a literal in the dataset's file.
 
-    splits   : split name -> role: "train", "validation" (recipes are chosen on it; may be lacking), "test" or
-               "no-truth".
+    splits   : split name -> role.
     sources  : official files: name, url ("" if no plain address exists), mirrors (more addresses), bytes (None if not
                published), sha256 (None: recorded at first download).
     fetch    : "simulate" (made from files beside the dataset's, by its class's `simulate`), "download" (by machine) or
@@ -63,9 +68,9 @@ class DatasetCard:
     cites: str
     module: str
     attribute: str
-    splits: Mapping[str, str] = field(default_factory=dict)
+    splits: Mapping[str, Role] = field(default_factory=dict)
     sources: tuple[Mapping[str, Any], ...] = ()
-    fetch: str = "manual"
+    fetch: Literal["simulate", "download", "manual"] = "manual"
     page: str = ""
     steps: tuple[str, ...] = ()
     layouts: tuple[str, ...] = (LAYOUT,)
@@ -93,16 +98,33 @@ class DatasetCard:
         return reader
 
     def find(self, root: Path, split: str, layout: str | None = None) -> Listing:
-        """List the scene folders of one split under `root`."""
+        """List the scene folders of one split under `root`; Incomplete where the reader misses a file or folder."""
         if split not in self.splits:
             raise unknown_name(f"split of {self.name}", split, self.splits)
-        return self.reader(layout).find(Path(root), split)
+        reader = self.reader(layout)
+        with self._told(f"{self.name}/{split}"):
+            return reader.find(Path(root), split)
+
+    def read(self, folder: Path, split: str, layout: str | None = None) -> "Scene":
+        """Read one of these folders; Incomplete where the reader misses a file, UsageError for whatever is wrong."""
+        reader = self.reader(layout)
+        with self._told(f'scene "{shown(folder.name)}" of {self.name}'):
+            return reader.read(folder, split)
+
+    @contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        """Turn what the disk answers to a reader that doesn't look first into a sentence."""
+        try:
+            yield
+        except OSError as error:
+            missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+            path, reason = shown(error.filename or "a file"), error.strerror or error
+            raise (Incomplete if missing else UsageError)(f"{what}: {path} can't be read ({reason}).") from error
 
     def scenes(self, root: Path, split: str, layout: str | None = None) -> "Iterator[Scene]":
         """Yield the scenes of one split as the files under `root` hold them, unchecked (`bench.data.checks`)."""
         found = self.find(root, split, layout)
-        reader = self.reader(found.layout)
-        return (reader.read(folder, split) for folder in found.folders)
+        return (self.read(folder, split, found.layout) for folder in found.folders)
 
 
 def dataset(name: str, *, title: str, licence: str, cites: str, **card: Any) -> Callable[[type[T]], type[T]]:

@@ -30,6 +30,10 @@ class UsageError(BenchError):
     exit_code = 2
 
 
+class CodeFault(UsageError):
+    """A file of a method, dataset or metric isn't Python, or its card is at fault: not what named it, nor its file."""
+
+
 class DiskFull(UsageError):
     """A file couldn't be written for lack of space: no fault of the scene at hand, and the next one would fail too."""
 
@@ -70,3 +74,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def unknown_name(noun: str, name: str, known: Iterable[str]) -> UsageError:
     """Return the error for a name that no registry or parameter file holds, with the nearest known names."""
     return UsageError(f"no {noun} is called {name!r}. {nearest(name, known)}")
+
+
+def not_python(error: Exception, where: str) -> CodeFault:
+    """Return the error for a source, called `where`, that Python can't read; with the line where `error` knows it."""
+    line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+    reason = error.msg if isinstance(error, SyntaxError) else str(error) or "nested too deeply"
+    return CodeFault(f"{where}{line}: this isn't Python ({reason}); correct the file, or move it away.")

@@ -3,7 +3,7 @@
 import importlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from bench.core.errors import UsageError, unknown_name
 from bench.core.reading import shown
@@ -14,6 +14,9 @@ if TYPE_CHECKING:  # listing methods imports neither torch nor NumPy
     from bench.core.scene import Radiance, Scene
 
 T = TypeVar("T")
+
+
+HeadName = Literal["published", "mu-residual", "rule-residual"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class MethodCard:
     module: str
     attribute: str
     requires: tuple[str, ...] = ()
-    heads: tuple[str, ...] = ()
+    heads: tuple[HeadName, ...] = ()
     without_heads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     registers: str = ""
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

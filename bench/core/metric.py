@@ -4,9 +4,13 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 T = TypeVar("T", bound=Callable[..., Any])
+
+Better = Literal["higher", "lower"]
+Domain = Literal["mu", "linear", "pu21", "vision"]
+"""What images are encoded to before they are compared; vision: by a model of it."""
 
 
 @dataclass(frozen=True)
@@ -14,8 +18,6 @@ class MetricCard:
     """Facts about a metric, readable without running it. Every field is a literal in the metric's file.
 
     unit     : of the value, "dB" or "1"; "Q" is HDR-VDP-2's quality correlate.
-    better   : "higher" or "lower".
-    domain   : what the images are encoded to before the comparison: "mu", "linear", "pu21" or "vision" (a model of it).
     label    : its name in tables and figures.
     digits   : after the point, in tables.
     needs    : optional libraries that it imports, as they are imported; without them it isn't scored.
@@ -26,8 +28,8 @@ class MetricCard:
 
     name: str
     unit: str
-    better: str
-    domain: str
+    better: Better
+    domain: Domain
     label: str
     digits: int
     module: str
@@ -52,8 +54,8 @@ def metric(
     name: str,
     *,
     unit: str,
-    better: str,
-    domain: str,
+    better: Better,
+    domain: Domain,
     label: str,
     digits: int,
     needs: tuple[str, ...] = (),

@@ -11,7 +11,8 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 from bench.core import reading
 from bench.core import recipe as recipes
 from bench.core import runs as derived
-from bench.core.errors import UsageError, nearest, unknown_name
+from bench.core.errors import CodeFault, UsageError, nearest, unknown_name
+from bench.core.method import HeadName
 from bench.core.optimisation import Stage1, Stage2
 from bench.core.patching import Patches
 from bench.core.recipe import Caps, Kind, Recipe
@@ -122,9 +123,7 @@ class Params(Section):
     keep_predictions: bool = Field(
         default=True, description="else only their scores: they take a megabyte a scene and method"
     )
-    head: Literal["published", "mu-residual", "rule-residual"] = silent(
-        "published", "sigmoid, as the authors' earlier code"
-    )
+    head: HeadName = silent("published", "sigmoid, as the authors' earlier code")
     # Not `register`, which pydantic's classes have as an attribute already.
     registration: Literal["none", "dis"] = Field(
         default="none",
@@ -332,6 +331,8 @@ def load(path: Path) -> Params:
         return Params.model_validate(content)
     except ValidationError as error:
         raise UsageError(f"{reading.shown(path)}: {faults(error)}") from error
+    except CodeFault:  # not in this file
+        raise
     except UsageError as error:
         raise UsageError(f"{reading.shown(path)}: {error}") from error
 

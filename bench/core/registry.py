@@ -6,12 +6,14 @@ import sys
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from types import UnionType
+from typing import Any, Generic, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from bench.core.dataset import DatasetCard
-from bench.core.errors import UsageError, unknown_name
+from bench.core.errors import CodeFault, UsageError, not_python, unknown_name
 from bench.core.method import MethodCard
 from bench.core.metric import MetricCard, SectionCard
+from bench.core.reading import read_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,26 +40,39 @@ class Registry(Mapping[str, Card], Generic[Card]):
         return cards
 
     def _read(self, path: Path) -> Iterator[Card]:
-        source = path.read_text(encoding="utf-8")
-        if f"@{self.noun}(" not in source:
+        where = path.relative_to(ROOT)
+        try:
+            source = read_bytes(path)
+        except UsageError as error:
+            raise CodeFault(str(error)) from error
+        if f"@{self.noun}(".encode() not in source:
             return
-        parts = path.relative_to(ROOT).with_suffix("").parts
+        parts = where.with_suffix("").parts
         module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-        for node in ast.parse(source).body:
+        try:
+            body = ast.parse(source, path).body
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            head, null, _ = source.partition(b"\0")  # Python doesn't tell its line
+            raise not_python(error, f"{where}:{head.count(10) + 1}" if null else str(where)) from error
+        for node in body:
             for call in getattr(node, "decorator_list", []):
                 if isinstance(call, ast.Call) and getattr(call.func, "id", "") == self.noun:
-                    yield self._card(call, module, node, path)  # type: ignore[arg-type]
+                    yield self._card(call, module, node, where)  # type: ignore[arg-type]
 
-    def _card(self, call: ast.Call, module: str, node: ast.ClassDef, path: Path) -> Card:
+    def _card(self, call: ast.Call, module: str, node: ast.ClassDef, file: Path) -> Card:
         try:
             name = ast.literal_eval(call.args[0])
             fields = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
             if self.card is MethodCard:
                 fields["options"] = _options(node)
-            return self.card(name=name, module=module, attribute=node.name, **fields)
+            card = self.card(name=name, module=module, attribute=node.name, **fields)
         except (ValueError, TypeError, IndexError) as error:
-            where = f"{path.relative_to(ROOT)}:{call.lineno}"
-            raise UsageError(f"{where}: the card of a {self.noun} must consist of literals: {error}.") from error
+            said = f"the card of a {self.noun} must consist of literals: {error}"
+            raise CodeFault(f"{file}:{call.lineno}: {said}.") from error
+        for field, kind in get_type_hints(self.card).items():
+            if said := _misfit(getattr(card, field), kind):
+                raise CodeFault(f"{file}:{call.lineno}: {field} of the {self.noun} {name!r}: {said}.")
+        return card
 
     def __getitem__(self, name: str) -> Card:
         """Return the card called `name`; an unknown name raises UsageError with the nearest known ones."""
@@ -81,6 +96,28 @@ class Registry(Mapping[str, Card], Generic[Card]):
     def every(self) -> Mapping[str, Card]:
         """All cards by name."""
         return self._cards
+
+
+NAMES: Mapping[Any, str] = {str: "text", bool: "True or False", int: "an integer"}
+
+
+def _misfit(value: Any, kind: Any) -> str:
+    """Say what a card's field of the annotated kind may be, and what it is; "" if it may be that."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return "" if value in inner else f"expected {' or '.join(map(repr, inner))}, got {value!r}"
+    if origin is UnionType:
+        told = [_misfit(value, one) for one in inner]
+        return "" if "" in told else told[0]
+    if origin is tuple:
+        if not isinstance(value, tuple | list):
+            return f"expected a tuple such as ({value!r},), got {value!r}"
+        return next((said for one in value if (said := _misfit(one, inner[0]))), "")
+    if origin is Mapping:
+        if not isinstance(value, Mapping):
+            return f"expected a dictionary, got {value!r}"
+        return next((f"{key!r}: {said}" for key, one in value.items() if (said := _misfit(one, inner[1]))), "")
+    return "" if kind not in NAMES or type(value) is kind else f"expected {NAMES[kind]}, got {value!r}"
 
 
 def _options(node: ast.ClassDef) -> tuple[str, ...] | None:

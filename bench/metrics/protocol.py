@@ -21,6 +21,7 @@ from bench.core.errors import UsageError, unknown_name
 from bench.core.reading import read_yaml, shown
 from bench.core.registry import metrics, sections
 from bench.core.scene import Scene
+from bench.core.section import faults
 from bench.metrics.masks import Mask, moving, reference_saturated
 from bench.metrics.settings import MaskRule, MetricName, ProtocolSection, Region, Values
 
@@ -84,6 +85,8 @@ class Protocol(ProtocolSection):
                 if own.get(part) is None:
                     raise ValueError(f"{card.name} needs the section {part}")
         for name in self.masks.metrics:
+            if name not in self.metrics and "metrics" in self.masks.model_fields_set:  # not by default
+                raise ValueError(f"masks.metrics: {name} isn't among the protocol's metrics; add it there, or remove it")
             if not metrics[name].local:
                 raise ValueError(f"{name} has no value inside a mask")
         return self
@@ -217,13 +220,4 @@ def said(where: str) -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        faults = [f"{shown('.'.join(map(str, e['loc'])) or 'file')}: {_sentence(e)}" for e in error.errors()[:5]]
-        raise UsageError(f"{where}: " + "; ".join(faults)) from error
-
-
-def _sentence(error: Any) -> str:
-    if error["type"] == "extra_forbidden":
-        return "no such setting; check its spelling"
-    if error["type"] == "missing":
-        return "missing"
-    return f"{str(error['msg']).removeprefix('Value error, ')}, not {shown(repr(error['input']))}"
+        raise UsageError(f"{where}: {faults(error)}") from error

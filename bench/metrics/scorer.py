@@ -77,12 +77,13 @@ def score(card: MetricCard, pred: Image, truth: Image, *, mask: Image | None = N
     """
     from bench.metrics.protocol import Protocol, said
 
-    content: dict[str, Any] = {}
-    for name in card.sections:
-        known = sections[name].load().model_fields
-        content[name] = {key: settings.pop(key) for key in [*settings] if key in known}
+    known = {name: sections[name].load().model_fields for name in card.sections}
+    content: dict[str, Any] = {
+        name: {key: settings.pop(key) for key in [*settings] if key in fields} for name, fields in known.items()
+    }
     if settings:
-        raise UsageError(f"{card.name} has no setting {', '.join(settings)}.")
+        there = ", ".join(dict.fromkeys(key for fields in known.values() for key in fields)) or "none"
+        raise UsageError(f"{card.name} has no setting {', '.join(settings)}; it has: {there}.")
     if mask is not None and not card.local:
         raise UsageError(f"{card.name} has no value inside a mask.")
     if card.missing:

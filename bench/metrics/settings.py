@@ -9,13 +9,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from bench.core.errors import nearest
+from bench.core.errors import unknown_name
 from bench.core.registry import metrics
 
 
 def _known(name: str) -> str:
     if name not in metrics:
-        raise ValueError(f"expected a metric ({nearest(name, metrics)})")
+        raise ValueError(str(unknown_name("metric", name, metrics)))
     return name
 
 

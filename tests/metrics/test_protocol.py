@@ -130,7 +130,7 @@ def test_a_peak_from_the_truth(plain):
 
 def test_a_protocol_returns_only_what_it_defines(default):
     pred, truth = _images()
-    assert list(_variant(default, metrics=["psnr-mu"]).evaluate(pred, truth)) == ["psnr-mu"]
+    assert list(_variant(default, metrics=["psnr-mu"], masks={"metrics": []}).evaluate(pred, truth)) == ["psnr-mu"]
 
 
 @pytest.mark.usefixtures("vision")
@@ -189,24 +189,26 @@ def test_protocols_cant_be_changed_in_place(default):
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("sigma: 1.5", "sgima: 1.5", "ssim.window.sgima: no such setting"),
+        ("sigma: 1.5", "sgima: 1.5", "ssim.window.sgima: unknown key"),
         ("size: 11", "size: 10", "size 10 has no centre"),
-        ("resize: none", "resize: 960x1440", "region.resize: Input should be 'none' or 'bilinear', not '960x1440'"),
+        ("resize: none", "resize: 960x1440", "region.resize: expected 'none' or 'bilinear', got '960x1440'"),
         ("scale: 1.0}", "scale: 0.96}", "scale 0.96 needs resize: bilinear"),
-        ("quantise: none", "quantise: jpeg", "values.quantise: Input should be .*'rgbe' or 'png16', not 'jpeg'"),
-        ("peak: 1.0", "peak: largest", "psnr.peak.*: .* not 'largest'"),
+        ("quantise: none", "quantise: jpeg", "values.quantise: expected .*'rgbe' or 'png16', got 'jpeg'"),
+        ("peak: 1.0", "peak: largest", "psnr.peak: expected 'max-of-truth' or a number .* got 'largest'"),
         ("channels: separate", "channels: volume", "needs area: replicate"),
         ("arithmetic: float64", "arithmetic: float32-direct", "needs channels: volume"),
         ("metrics: [psnr-l, psnr-mu, ssim-mu]", "metrics: [hdrvdp2]", "hdrvdp2 has no value inside a mask"),
         ("pu21: {variant: banding_glare, peak_luminance: 4000.0}", "pu21: null", "psnr-pu needs the section pu21"),
-        ("variant: banding_glare", "variant: glare", "pu21.variant: .* not 'glare'"),
+        ("variant: banding_glare", "variant: glare", "pu21.variant: .*, got 'glare'"),
         ("pixels_per_degree: 26.7627", "pixels_per_degree: {diagonal_inches: 24.0}", "pixels_per_degree.*: missing"),
         ("schema_version: 1\n", "", "schema_version: missing"),
         (
             "[psnr-l, psnr-mu, ssim-l, ssim-mu, psnr-pu, psnr-pu-y, ssim-pu, hdrvdp2]",
             "[psnr-y]",
-            "metrics.0: .* not 'psnr-y'",
+            "metrics.0: no metric is called 'psnr-y'. Did you mean 'psnr-l'",
         ),
+        ("name: whole-float", "name: Whole", "name: expected text that matches .*, got 'Whole'"),
+        ("ssim-l, ssim-mu, psnr-pu,", "ssim-l, psnr-pu,", "yaml: masks.metrics: ssim-mu isn't among the protocol's"),
         ("{crop: 0", "{crop: [", "not valid YAML"),
         ("name: whole-float", "name: other", "calls itself 'other'"),
     ],

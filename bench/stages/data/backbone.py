@@ -8,12 +8,18 @@ from typing import Any
 import torch
 from safetensors.torch import save as to_bytes
 
-from bench.core.errors import UsageError
+from bench.core.errors import BenchError, DiskFull, UsageError
 from bench.core.params import Params
 from bench.data.download import Checksums, RemoteFile, download
 from bench.io.files import write_bytes_atomic, write_json_atomic
 from bench.nn.vgg import used_layers
 from bench.stages import layout
+
+WITHOUT = (
+    "Name a copy of the file as `perceptual: {weights: FILE}`, or train without it: `perceptual: {backbone: none}`, or "
+    "random-vgg16, in the parameter file."
+)
+"""What is left to whoever can't have the file."""
 
 
 def run(params: Params) -> None:
@@ -24,7 +30,12 @@ def run(params: Params) -> None:
     )  # nothing is downloaded idly
     card: dict[str, Any] = {"backbone": backbone}
     if backbone == "vgg16":
-        source = _source(params)
+        try:
+            source = _source(params)
+        except DiskFull:
+            raise
+        except BenchError as error:
+            raise type(error)(f"{error}\n{WITHOUT}") from error
         write_bytes_atomic(folder / layout.VGG, to_bytes(_layers(source)))
         card |= {"file": source.name, "sha256": hashlib.sha256(source.read_bytes()).hexdigest()}
     write_json_atomic(folder / "card.json", card)
@@ -40,7 +51,7 @@ def _source(params: Params) -> Path:
     if not path.is_file():
         raise UsageError(
             f"VGG-16 weights {str(path)!r} not found. Expected torchvision's vgg16-397923af.pth; correct "
-            "perceptual.weights, remove it to download the file, or set perceptual.backbone to random-vgg16 or none."
+            "perceptual.weights, or remove it to download the file."
         )
     return path
 

@@ -121,7 +121,7 @@ def read(task: SceneTask) -> Read:
         sources = _digests(task.folder, task.beside)
         if (earlier := _earlier(task, sources)) is not None:
             return earlier
-        scene = datasets[task.dataset].reader(task.layout).read(task.folder, task.split)
+        scene = datasets[task.dataset].read(task.folder, task.split, task.layout)
         found = {"checks": checks.run(scene, task.dataset, task.waived), "fingerprint": checks.fingerprint(scene)}
         write_scene(task.out / "scene", scene)
     except DiskFull:  # no fault of this scene, and the next would end so too

@@ -21,12 +21,12 @@ from methods.olc.codebook import Codebook
 class Agreement(NamedTuple):
     """Differences between a prediction in tiles and the whole image's.
 
-    codes      : share of code indices that differ; 0 for a method without a codebook.
+    codes      : share of code indices that differ; None of a method without a codebook.
     difference : largest absolute difference in the mu-law domain, outside pixels whose code differs.
     everywhere : the same, in all pixels.
     """
 
-    codes: float
+    codes: float | None
     difference: float
     everywhere: float
 
@@ -47,10 +47,17 @@ def run(params: Params, name: str, tile: int, limit: int) -> None:
                 f"{scene.id}, of {width}x{height} pixels, is a single tile of {tile}; set a smaller --tile."
             )
         found = agreement(card, network, scene_input(registered(scene, wanted)).to(device), tile)
-        print(
-            f"{scene.id}, tiles of {tile}: {found.codes:.3%} of the codes differ; largest difference in the mu-law "
-            f"domain {found.difference:.2g} outside their pixels, {found.everywhere:.2g} everywhere"
-        )
+        print(f"{scene.id}, tiles of {tile}: {said(found)}")
+
+
+def said(found: Agreement) -> str:
+    """Return an agreement in words; codes are spoken of where there are any."""
+    if found.codes is None:
+        return f"largest difference in the mu-law domain {found.everywhere:.2g}"
+    return (
+        f"{found.codes:.3%} of the codes differ; largest difference in the mu-law domain {found.difference:.2g} "
+        f"outside their pixels, {found.everywhere:.2g} everywhere"
+    )
 
 
 def agreement(card: MethodCard, network: nn.Module, frames: Tensor, tile: int) -> Agreement:
@@ -58,7 +65,7 @@ def agreement(card: MethodCard, network: nn.Module, frames: Tensor, tile: int) -
     (whole, codes), (tiled, others) = (_predict(card, network, frames, edge) for edge in (0, tile))
     gap = (mu_law(tiled) - mu_law(whole)).abs().amax(1)[0]
     if codes is None or others is None:
-        return Agreement(0.0, float(gap.max()), float(gap.max()))
+        return Agreement(None, float(gap.max()), float(gap.max()))
     differ = codes != others
     pixels = -(-gap.shape[0] // card.multiple) * card.multiple // codes.shape[-2]  # along the edge of a code
     covered = F.interpolate(differ[None].float(), scale_factor=pixels)[0, 0] > 0
