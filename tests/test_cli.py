@@ -168,6 +168,12 @@ def test_a_stage_gets_the_parameters(stage, write_params, small_params, capsys):
         (TrainingFailed("step 3: loss is nan."), 1, "error: step 3: loss is nan."),
         (OSError(errno.ENOSPC, "No space left on device", "scene.exr"), 2, "the disk is full while writing scene.exr"),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), 2, "the disk is full; free some space"),
+        (
+            SyntaxError("invalid syntax", ("/x/parts.py", 3, 1, "")),
+            2,
+            "error: /x/parts.py:3: this isn't Python (invalid",
+        ),
+        (SyntaxError("null bytes"), 2, "error: a file of the code: this isn't Python (null bytes)"),
         (KeyboardInterrupt(), 130, "interrupted; the same command goes on"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",

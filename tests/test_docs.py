@@ -177,9 +177,11 @@ def test_a_metric_in_one_file(example, monkeypatch):
     assert protocol.evaluate(pred, truth)["outliers-mu"] == pytest.approx(0.5)
     assert bench.metrics.outliers_mu(pred, truth, mask=np.ones((12, 13), bool)) == pytest.approx(0.5)
     assert bench.metrics.outliers_mu(pred, truth, tolerance=0.3) == 0
-    with pytest.raises(bench.core.errors.UsageError, match=r"outliers\.tolerance: .* greater than 0, not -1"):
+    with pytest.raises(bench.core.errors.UsageError, match=r"outliers\.tolerance: .* greater than 0, got -1"):
         bench.metrics.outliers_mu(pred, truth, tolerance=-1)
-    with pytest.raises(bench.core.errors.UsageError, match="has no setting peak"):
+    with pytest.raises(
+        bench.core.errors.UsageError, match="has no setting peak; it has: tolerance, constant, negative"
+    ):
         bench.metrics.outliers_mu(pred, truth, peak=1)
 
 

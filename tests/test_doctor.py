@@ -1,9 +1,13 @@
 """`doctor`: what it finds of this machine, checkout and profile."""
 
+import re
+from dataclasses import replace
+
 import pytest
 
 from bench.cli import doctor
 from bench.cli.settings import Settings
+from bench.core.registry import datasets
 from bench.stages import plan
 
 
@@ -36,6 +40,16 @@ def test_a_missing_folder_is_named(write_params, small_params):
     findings = list(doctor.profile(Settings(write_params(small_params), quiet=False)))
     assert findings[-1].state == "fail"
     assert "/nowhere/kalantari: not found" in findings[-1].detail
+
+
+@pytest.mark.parametrize(
+    ("page", "said"), [("", "by hand: name"), ("https://a.org", r"by hand \(https://a.org\): name")]
+)
+def test_a_dataset_that_is_placed_by_hand_is_named_with_its_page(write_params, small_params, monkeypatch, page, said):
+    monkeypatch.setitem(datasets._cards, "tursun", replace(datasets["tursun"], fetch="manual", page=page))
+    small_params["datasets"]["tursun"] = {}
+    *_, finding = doctor.profile(Settings(write_params(small_params), quiet=False))
+    assert finding.state == "fail" and re.search(said, finding.detail)
 
 
 def test_a_bad_parameter_file_is_a_finding(tmp_path):

@@ -3,8 +3,11 @@
 import pytest
 
 from bench.core import registry
-from bench.core.errors import UsageError
+from bench.core.dataset import DatasetCard
+from bench.core.errors import CodeFault, UsageError
 from bench.core.method import MethodCard
+from bench.core.metric import MetricCard, SectionCard
+from bench.core.params import load
 from bench.core.registry import Registry, datasets, methods, metrics, protocols
 
 CARD = """
@@ -81,6 +84,74 @@ def test_a_card_with_an_unknown_field_is_refused(tree):
     (folder / "negative.py").write_text(CARD.replace("cites=", "sites="))
     with pytest.raises(UsageError, match="sites"):
         len(found)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (CARD.encode() + b"\ndef broken(:\n", r"methods/negative\.py:11: this isn't Python \(invalid syntax\)"),
+        (CARD.encode() + b'\nx = "\0"\n', r"methods/negative\.py:11: this isn't Python \(.*null bytes\)"),
+        (CARD.encode() + b'\nx = "\xff"\n', r"methods/negative\.py:11: this isn't Python \(.*utf-8.*\)"),
+        (CARD.encode() + b"-" * 100_000 + b"1", r"methods/negative\.py: this isn't Python \(nested too deeply\)"),
+    ],
+    ids=["syntax", "null", "encoding", "depth"],
+)
+def test_a_file_that_is_not_python_is_told_with_its_line(tree, content, said):
+    folder, found = tree
+    (folder / "negative.py").write_bytes(content)
+    with pytest.raises(UsageError, match=f"^{said}; correct the file, or move it away"):
+        list(found)
+
+
+def test_a_link_to_nowhere_among_the_files_is_told(tree):
+    folder, found = tree
+    (folder / "negative.py").symlink_to("nowhere")  # as editors leave them
+    with pytest.raises(UsageError, match=r"negative\.py: can't be read"):
+        list(found)
+
+
+def test_a_fault_of_code_is_not_told_of_the_parameter_file(write_params, small_params, monkeypatch):
+    file = write_params(small_params)
+
+    def read(*_):
+        raise CodeFault("methods/negative.py:11: this isn't Python")
+
+    monkeypatch.setattr(Registry, "_read", read)
+    monkeypatch.delitem(methods.__dict__, "_cards", raising=False)
+    with pytest.raises(UsageError, match=r"^methods/negative\.py:11: this isn't Python"):
+        load(file)
+
+
+@pytest.mark.parametrize(
+    ("noun", "card", "fields", "said"),
+    [
+        ("dataset", DatasetCard, 'splits={"all": "testing"}', "splits.*: 'all': expected 'train' or .*, got 'testing'"),
+        ("dataset", DatasetCard, 'splits="test"', "splits.*: expected a dictionary, got 'test'"),
+        ("dataset", DatasetCard, 'fetch="hand"', "fetch.*: expected 'simulate' or 'download' or 'manual', got 'hand'"),
+        ("dataset", DatasetCard, 'steps="Ask them."', r"steps.*: expected a tuple such as \('Ask them.',\)"),
+        ("dataset", DatasetCard, 'expected={"all": "3"}', "expected.*: 'all': expected an integer, got '3'"),
+        ("method", MethodCard, 'trains="no"', "trains of the method 'new': expected True or False, got 'no'"),
+        (
+            "method",
+            MethodCard,
+            'trains=True, heads=("publishd",)',
+            "heads.*: expected 'published' or .*, got 'publishd'",
+        ),
+        ("metric", MetricCard, 'better="more"', "better.*: expected 'higher' or 'lower', got 'more'"),
+        ("metric", MetricCard, 'better="lower", domain="log"', "domain.*: expected 'mu' or .*, got 'log'"),
+        ("metric", MetricCard, 'better="lower", digits="2"', "digits.*: expected an integer, got '2'"),
+        ("section", SectionCard, 'required="yes"', "required.*: expected True or False, got 'yes'"),
+    ],
+)
+def test_a_field_that_a_card_cannot_have_is_refused_by_name(tree, noun, card, fields, said):
+    given = {"name": "new", "title": "T", "licence": "L", "cites": "c", "label": "N", "trains": False} | {
+        "unit": "1", "better": "higher", "domain": "mu", "digits": 2
+    }  # fmt: skip
+    given = {name: value for name, value in given.items() if name in card.__annotations__ and f"{name}=" not in fields}
+    words = [repr(given.pop("name")), *(f"{name}={value!r}" for name, value in given.items()), fields]
+    (tree[0] / "new.py").write_text(f"@{noun}({', '.join(words)})\nclass New:\n    pass\n")
+    with pytest.raises(UsageError, match=rf"^methods/new\.py:1: {said}"):
+        list(Registry(noun, "methods", card))
 
 
 def test_building_what_has_no_network_is_refused():

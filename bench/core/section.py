@@ -74,7 +74,7 @@ BEGINNINGS = {
 
 def _is_tag(key: Any) -> bool:
     """Tell whether a part of a fault's place is none of the file's: which of several kinds was tried."""
-    return isinstance(key, str) and re.fullmatch(r"(tuple|dict|literal)?\[.*\]|constrained-\w+|float|bool", key) is not None
+    return isinstance(key, str) and bool(re.fullmatch(r"(tuple|dict|literal)?\[.*\]|constrained-\w+|float|bool", key))
 
 
 def _sentence(faults: list[Any]) -> str:

@@ -86,7 +86,7 @@ class Protocol(ProtocolSection):
                     raise ValueError(f"{card.name} needs the section {part}")
         for name in self.masks.metrics:
             if name not in self.metrics and "metrics" in self.masks.model_fields_set:  # not by default
-                raise ValueError(f"masks.metrics: {name} isn't among the protocol's metrics; add it there, or remove it")
+                raise ValueError(f"masks.metrics: {name} isn't among the protocol's metrics; add or remove it")
             if not metrics[name].local:
                 raise ValueError(f"{name} has no value inside a mask")
         return self

@@ -291,7 +291,9 @@ class TestBackbone:
         torch.save(state, tmp_path / "x.pth")
         server.files["/vgg16-397923af.pth"] = (tmp_path / "x.pth").read_bytes()
         url = server.url("/vgg16-397923af.pth")
-        with pytest.raises(BenchError, match="397923af was expected"):
+        with pytest.raises(
+            BenchError, match=r"397923af was expected(.|\n)*or train without it: `perceptual: {backbone: none}`"
+        ):
             backbone.run(self.params(site, url=url))
         params = self.params(site, url=url, sha256="")
         backbone.run(params)
@@ -315,7 +317,9 @@ class TestBackbone:
         assert not (tmp_path / "checksums.json").exists()
 
     def test_a_missing_file_says_what_to_do(self, site):
-        with pytest.raises(UsageError, match=r"'none\.pth' not found.*remove it to download"):
+        with pytest.raises(
+            UsageError, match=r"'none\.pth' not found.*remove it to download(.|\n)*`perceptual: {backbone: none}`"
+        ):
             backbone.run(self.params(site, weights="none.pth"))
 
     def test_without_the_stage_training_says_how_to_make_it(self, site):

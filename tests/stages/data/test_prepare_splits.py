@@ -7,10 +7,12 @@ import pytest
 from typer.testing import CliRunner
 
 from bench.__main__ import app
+from bench.cli import doctor
+from bench.core.dataset import DatasetCard, Listing
 from bench.core.errors import UsageError
 from bench.core.registry import ROOT
 from bench.stages import layout
-from bench.stages.data import prepare
+from bench.stages.data import fetch, prepare
 from tests.data import builders
 
 
@@ -107,3 +109,37 @@ def test_a_scene_that_is_wrong_is_no_reason_to_fetch(params, tmp_path):
     with pytest.raises(UsageError, match="don't rise") as caught:
         prepare.run(params, "kalantari")
     assert "fetch" not in str(caught.value)
+
+
+class Careless:
+    """A reader that doesn't look before it lists and opens."""
+
+    def find(self, root, split):
+        return Listing("folders", sorted((root / split).iterdir()))
+
+    def read(self, folder, split):
+        (folder / "frame.png").read_bytes()
+
+
+def test_what_a_reader_misses_is_a_sentence(dataset_params, tmp_path, monkeypatch):
+    monkeypatch.setattr(DatasetCard, "reader", lambda *_: Careless())
+    mine = tmp_path / "mine"
+    (mine / "test" / "room").mkdir(parents=True)
+    loaded = dataset_params("kalantari", {"on_disk": str(mine)})
+    fetch.run(loaded, "kalantari")
+    with pytest.raises(UsageError) as caught:
+        prepare.run(loaded, "kalantari")
+    first, last = str(caught.value).splitlines()
+    said = f"kalantari/train: {mine / 'train'} can't be read (No such file or directory). Get what is missing: "
+    assert first.startswith(said) and last.endswith("prepare kalantari --split test")
+    with pytest.raises(
+        UsageError, match=r'^scene "room" of kalantari: .*frame\.png can.t be read .*\. Get what is missing'
+    ):
+        prepare.run(loaded, "kalantari", ["test"])
+    assert doctor.in_place(loaded, "kalantari", mine).detail == (
+        f"kalantari at {mine}: 1 test. kalantari/train: 0 of 74 scenes; numbers from them don't compare with the whole "
+        "set's. kalantari/test: 1 of 15 scenes; numbers from them don't compare with the whole set's."
+    )
+    (mine / "train").touch()
+    with pytest.raises(UsageError, match=r"train can't be read \(Not a directory\)"):
+        prepare.run(loaded, "kalantari", ["train"])
