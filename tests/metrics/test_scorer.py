@@ -12,7 +12,6 @@ from bench.core.errors import UsageError
 from bench.core.registry import metrics, protocols
 from bench.metrics import similarity
 from bench.metrics.hdrvdp2 import hdrvdp2, pixels_per_degree
-from bench.metrics.protocol import Protocol
 from bench.metrics.rounding import rgbe
 from bench.metrics.scorer import Scorer, preparation, score
 from bench.metrics.viewing import Display, visibility
@@ -110,7 +109,7 @@ def test_hdrvdp2_gives_the_reference_programs_q(pytestconfig):
     for pair, name, expected in cases:
         with np.load(folder / f"{pair}.npz") as file:
             pred, truth = (file[key].astype(np.float32) for key in ("test", "reference"))
-        rule = Protocol.model_validate({**protocols[name].model_dump(), "metrics": ["hdrvdp2"]})
+        rule = protocols[name].only(["hdrvdp2"])
         assert rule.evaluate(pred, truth)["hdrvdp2"] == pytest.approx(expected, abs=1e-4)
 
 
