@@ -1,7 +1,7 @@
 """How a picture lies on another one of its scene: turned, shifted, with its channels exchanged, or not at all."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,9 +46,20 @@ ORDERS: Mapping[tuple[int, ...], str] = {
 }  # fmt: skip
 """Where red, green and blue stand -> which channels are exchanged then."""
 
-TURNS: Mapping[str, tuple[slice, slice]] = {
-    "upside down": np.s_[::-1, :], "mirrored, left for right": np.s_[:, ::-1], "turned by half": np.s_[::-1, ::-1],
-}  # fmt: skip
+TURNS: Mapping[str, Callable[[Array], Array]] = {
+    "upside down": lambda image: image[::-1],
+    "mirrored, left for right": lambda image: image[:, ::-1],
+    "turned by half": lambda image: image[::-1, ::-1],
+}
+"""How a picture may be turned -> what undoes it."""
+
+QUARTERS: Mapping[str, Callable[[Array], Array]] = {
+    "turned by a quarter, clockwise": np.rot90,
+    "turned by a quarter, counterclockwise": lambda image: np.rot90(image, -1),
+    "transposed, rows for columns": lambda image: image.swapaxes(0, 1),
+    "transposed and turned by half": lambda image: image[::-1, ::-1].swapaxes(0, 1),
+}
+"""The same of square pictures alone: others show it by their size."""
 
 
 def correlation(one: Array, other: Array) -> float:
@@ -86,12 +97,13 @@ def stranger(picture: Array, own: Array, others: Mapping[str, Array]) -> str:
 
 
 def turned(picture: Array, other: Array) -> str:
-    """Say how `picture` must have been turned to lie on `other`, both (H, W, 3) linear; "" if it needn't have been."""
+    """Say how `picture` is turned against `other`, both (H, W, 3) linear; "" where that isn't obvious."""
     some = np.s_[:: -(-other.shape[0] // COARSE), :: -(-other.shape[1] // COARSE)]
     straight = correlation(picture[some], other[some])
     if straight >= AGREES:
         return ""
-    fits = {name: correlation(picture[view][some], other[some]) for name, view in TURNS.items()}
+    turns = TURNS if other.shape[0] != other.shape[1] else {**TURNS, **QUARTERS}
+    fits = {name: correlation(turn(picture)[some], other[some]) for name, turn in turns.items()}
     best = max(fits, key=lambda name: fits[name])
     return best if fits[best] >= max(AGREES, straight + APART) else ""
 

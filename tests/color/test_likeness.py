@@ -67,3 +67,19 @@ def test_another_scene_is_named(scenes, worse):
         assert likeness.stranger(likeness.look(picture), looks[name], others) == ""
         shown = {other: found for other, found in looks.items() if other != wrong}
         assert likeness.stranger(likeness.look(picture), looks[wrong], shown) == name
+
+
+@pytest.mark.parametrize("name", likeness.TURNS)
+def test_a_turned_picture_is_told(scenes, worse, name):
+    turn = likeness.TURNS[name]
+    assert likeness.turned(turn(worse["3"]), scenes["3"]) == name
+
+
+@pytest.mark.parametrize("turns", range(1, 4))
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_square_picture_is_told_turned_by_quarters_too(scenes, turns, mirrored):
+    truth = scenes["3"][:, :80]
+    picture = np.rot90(truth[:, ::-1] if mirrored else truth, turns)
+    said = likeness.turned(picture, truth)
+    undo = {**likeness.TURNS, **likeness.QUARTERS}[said]
+    assert np.array_equal(undo(picture), truth)
