@@ -12,8 +12,13 @@ from bench.core.scene import Array
 AGREES = 0.9
 """Correlation from which on two pictures count as views of the same."""
 
-APART = 0.2
-"""How much better a picture must correlate when it is turned, or with another scene; half a scene may be symmetric."""
+LIKELY, LEFT = 0.7, 0.5
+"""Correlation that a picture must reach once it is turned, or with another scene, to be called so; and the share of its
+distance from 1 that may be left of it.
+
+Half a scene may be symmetric: the demo's predictions correlate with their truths by 0.62 and more, and turned they are
+twice as far from 1 or farther.
+"""
 
 COARSE = 256
 """Rows and columns at most of what is compared when it is turned."""
@@ -93,19 +98,20 @@ def stranger(picture: Array, own: Array, others: Mapping[str, Array]) -> str:
     """Name the scene that a picture obviously shows instead of its own, "" if there is none; all as `look` gives."""
     fits = {name: _correlation(picture, other) for name, other in others.items()}
     best = max(fits, key=lambda name: fits[name], default="")
-    return best if best and fits[best] >= max(AGREES, _correlation(picture, own) + APART) else ""
+    return best if best and _better(fits[best], _correlation(picture, own)) else ""
+
+
+def _better(found: float, straight: float) -> bool:
+    return found >= LIKELY and 1 - found < LEFT * (1 - straight)
 
 
 def turned(picture: Array, other: Array) -> str:
     """Say how `picture` is turned against `other`, both (H, W, 3) linear; "" where that isn't obvious."""
     some = np.s_[:: -(-other.shape[0] // COARSE), :: -(-other.shape[1] // COARSE)]
-    straight = correlation(picture[some], other[some])
-    if straight >= AGREES:
-        return ""
     turns = TURNS if other.shape[0] != other.shape[1] else {**TURNS, **QUARTERS}
     fits = {name: correlation(turn(picture)[some], other[some]) for name, turn in turns.items()}
     best = max(fits, key=lambda name: fits[name])
-    return best if fits[best] >= max(AGREES, straight + APART) else ""
+    return best if _better(fits[best], correlation(picture[some], other[some])) else ""
 
 
 def shift(picture: Array, other: Array) -> tuple[int, int]:
@@ -131,6 +137,14 @@ def shift(picture: Array, other: Array) -> tuple[int, int]:
         for y, x in ((0, 0), (down, right))
     ]
     return (down, right) if errors[1] < SHIFTED * errors[0] else (0, 0)
+
+
+def direction(by: tuple[int, int]) -> str:
+    """Return a shift other than (0, 0) in words."""
+    down, right = by
+    rows = f"{abs(down)} row(s) {'down' if down > 0 else 'up'}" if down else ""
+    columns = f"{abs(right)} column(s) to the {'right' if right > 0 else 'left'}" if right else ""
+    return " and ".join(filter(None, (rows, columns)))
 
 
 def order(values: Array, true: Array) -> tuple[int, ...]:

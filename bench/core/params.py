@@ -32,7 +32,7 @@ class DatasetUse(Section):
     layout: str | None = Field(default=None, description="layout to expect; none: detected")
     mirror: str | None = Field(default=None, description="address of a folder that serves the official files")
     accept_licence: bool = Field(default=False, description="the licence was read and is accepted")
-    waive: dict[Literal["range", "steps", "colour", "scale", "duplicates"], Reason] = Field(
+    waive: dict[Literal["range", "steps", "place", "colour", "scale", "duplicates"], Reason] = Field(
         default_factory=dict, description="check -> why its refusals are overruled; tables print it"
     )
 

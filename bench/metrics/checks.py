@@ -193,13 +193,10 @@ def _judged(prediction: Array, truth: Array) -> Iterator[FileFinding | None]:
 
 
 def _shifted(prediction: Array, truth: Array) -> FileFinding | None:
-    down, right = likeness.shift(prediction, truth)
-    if not (down or right):
+    by = likeness.shift(prediction, truth)
+    if by == (0, 0):
         return None
-    rows = f"{abs(down)} row(s) {'down' if down > 0 else 'up'}" if down else ""
-    columns = f"{abs(right)} column(s) to the {'right' if right > 0 else 'left'}" if right else ""
-    where = " and ".join(filter(None, (rows, columns)))
-    said = f"lies {where} of its truth, as after a crop or a border; it is scored as it is."
+    said = f"lies {likeness.direction(by)} of its truth, as after a crop or a border; it is scored as it is."
     return FileFinding("shifted", said, scored=True)
 
 
