@@ -38,6 +38,53 @@ def test_a_valid_file_is_read(write_params, small_params):
     assert set(params.evaluations) == {"triangle-merge--panoramas", "ahdrnet--panoramas--s0--panoramas"}
 
 
+@pytest.mark.parametrize(
+    ("field", "written", "message"),
+    [
+        ("threads", "true", "threads: expected an integer such as 3, got True"),
+        ("threads", "'2'", "threads: expected an integer such as 3, got '2'"),
+        ("threads", "1e3", "threads: expected an integer such as 3, got '1e3'"),
+        ("threads", "2.0", "threads: expected an integer such as 3, got 2.0"),
+        ("train", "{panoramas: ['0']}", "train: expected an integer such as 3, got '0'"),
+        ("train", "{panoramas: [1e3]}", "train: expected an integer such as 3, got '1e3'"),
+        ("train", "{panoramas: [true]}", "train: expected an integer such as 3, got True"),
+        ("keep_predictions", "1", "keep_predictions: expected true or false, got 1"),
+        ("keep_predictions", "'off'", "keep_predictions: expected true or false, got 'off'"),
+        ("stage2", "{steps: 2, lr: true}", "stage2.lr: expected a number such as 0.5, got True"),
+        ("stage2", "{steps: 2, lr: '1_0'}", "stage2.lr: expected a number such as 0.5, got '1_0'"),
+        ("stage2", "{steps: 2, betas: ['0.9', false]}", "stage2.betas: expected a number such as 0.5, got False"),
+        ("stage2", "{steps: 2, compile: 1}", "stage2.compile: expected true or false, got 1"),
+        ("stage2", "{steps: 2, ema: 'no'}", "stage2.ema: expected a number such as 0.5, got 'no'"),
+        ("regression", "{retrained: {psnr-l: true}}", "regression.retrained: expected a number such as 0.5, got True"),
+        ("tile", "false", "tile: expected an integer such as 3, got False"),
+    ],
+)
+def test_values_are_of_the_kind_that_is_written(write_params, small_params, field, written, message):
+    small_params.pop(field, None)
+    with pytest.raises(UsageError) as caught:
+        load(write_params(yaml.safe_dump(small_params) + f"{field}: {written}\n"))
+    assert message in str(caught.value)
+
+
+def test_numbers_that_yaml_1_1_reads_as_text_are_numbers(write_params, small_params):
+    small_params.pop("stage2")
+    params = load(write_params(yaml.safe_dump(small_params) + "stage2: {steps: 2, lr: 1e-3, clip: 1}\n"))
+    assert (params.stage2.lr, params.stage2.clip) == (1e-3, 1.0)
+
+
+@pytest.mark.parametrize("owner", ["params.yaml", "profiles/small/params.yaml"])
+def test_another_profiles_name_is_refused(write_params, small_params, tmp_path, monkeypatch, owner):
+    place = tmp_path / "repository"
+    (place / owner).parent.mkdir(parents=True)
+    (place / owner).write_text(yaml.safe_dump(small_params))
+    monkeypatch.chdir(place)
+    scratch = write_params(small_params)
+    with pytest.raises(UsageError, match=f"profile 'small' is that of {owner}, whose work and reports"):
+        load(scratch)
+    assert load(place / owner).profile == load(Path(owner)).profile == "small"
+    assert load(write_params({**small_params, "profile": "other"})).profile == "other"
+
+
 def test_parameters_are_frozen(write_params, small_params):
     params = load(write_params(small_params))
     with pytest.raises(ValidationError, match="frozen"):

@@ -327,6 +327,7 @@ def _others(path: Path) -> str:
 def load(path: Path) -> Params:
     """Read a parameter file; a missing file, bad YAML, an unknown key or a bad value raises UsageError."""
     content = read(path)
+    _need_own_name(path, content.get("profile"))
     content["params_file"] = _relative(path)
     try:
         return Params.model_validate(content)
@@ -334,6 +335,17 @@ def load(path: Path) -> Params:
         raise UsageError(f"{reading.shown(path)}: {faults(error)}") from error
     except UsageError as error:
         raise UsageError(f"{reading.shown(path)}: {error}") from error
+
+
+def _need_own_name(path: Path, name: Any) -> None:
+    """Refuse the name of a profile of this repository in another file: results would be written over its own."""
+    for owner in (Path("profiles") / str(name) / "params.yaml", Path("params.yaml")):
+        there = reading.exists(owner)
+        if there and not owner.samefile(path) and _yaml(owner).get("profile") == name:
+            raise UsageError(
+                f"{reading.shown(path)}: profile {reading.shown(repr(name))} is that of {owner}, whose work and reports "
+                "would be written over; give this file's profile a name of its own."
+            )
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -269,3 +269,9 @@ def test_one_bad_file_is_told_and_the_others_are_listed_and_used(tmp_path, monke
     assert answer.stderr == f"left out: protocol file {tmp_path}/bad.yaml: not UTF-8 text (byte 6); save it as UTF-8.\n"
     assert [protocol.name for protocol in protocols.sound()] == ["sctnet", "whole-float"]
     assert "left out: protocol file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("crop", ["5", True, 5.0])
+def test_values_are_of_the_kind_that_is_written(plain, crop):
+    with pytest.raises(ValidationError, match="expected an integer such as 3"):
+        _variant(plain, region={"crop": crop})

@@ -255,18 +255,18 @@ def _refuse_copies(
 
     Scenes of one capture, such as the steps of a stress test, are the same by intent.
     """
-    cards = {key: read_card(task.out / "scene") for key, task in done.items()}
+    cards = {
+        key: read_card(task.out / "scene") for key, task in done.items() if datasets[dataset].splits[key[0]] == "test"
+    }
     copies = []
-    for (split, one), (_, other) in combinations(
-        (key for key in done if datasets[dataset].splits[key[0]] == "test"), 2
-    ):
-        first, second = cards[split, one], cards[split, other]
+    for (one, first), (other, second) in combinations(cards.items(), 2):
         if first["metadata"].get("capture", one) == second["metadata"].get("capture", other):
             continue
+        named = " and ".join(shown("/".join(key)) for key in (one, other))
         if first["sha256"][LDR] == second["sha256"][LDR]:
-            copies.append(f"{split}/{shown(one)} and {split}/{shown(other)} have the same frames.")
-        elif checks.same(*(records[split][name]["fingerprint"] for name in (one, other))):
-            print(f"note: {split}/{shown(one)} and {split}/{shown(other)} look the same; one scene would count twice.")
+            copies.append(f"{named} have the same frames.")
+        elif checks.same(*(records[split][name]["fingerprint"] for split, name in (one, other))):
+            print(f"note: {named} look the same; one scene would count twice.")
     if copies and "duplicates" not in params.datasets.get(dataset, DatasetUse()).waive:
         raise UsageError(
             f"{dataset}: {' '.join(copies[:SHOWN])} One scene would count twice in every mean: remove one of them."
