@@ -11,7 +11,7 @@ from bench.color.transfer import MU
 from bench.core.decisions import READINGS, decisions
 from bench.core.errors import UsageError
 from bench.core.optimisation import Stage1
-from bench.core.params import load
+from bench.core.params import load, need_own_name
 from bench.core.registry import methods
 from bench.core.scene import GAMMA
 
@@ -80,9 +80,16 @@ def test_another_profiles_name_is_refused(write_params, small_params, tmp_path, 
     monkeypatch.chdir(place)
     scratch = write_params(small_params)
     with pytest.raises(UsageError, match=f"profile 'small' is that of {owner}, whose work and reports"):
-        load(scratch)
-    assert load(place / owner).profile == load(Path(owner)).profile == "small"
-    assert load(write_params({**small_params, "profile": "other"})).profile == "other"
+        need_own_name(scratch, "small")
+    for path, name in ((place / owner, "small"), (Path(owner), "small"), (scratch, "other")):
+        need_own_name(path, name)
+
+
+@pytest.mark.parametrize("command", [["summarize"], ["report", "--partial"], ["evaluate", "x"]])
+def test_no_stage_writes_over_another_profiles_results(write_params, small_params, bench, command):
+    scratch = write_params({**small_params, "profile": "demo"})
+    ended = bench("--params", str(scratch), *command)
+    assert ended.returncode == 2 and "profile 'demo' is that of params.yaml" in ended.stderr
 
 
 def test_parameters_are_frozen(write_params, small_params):

@@ -327,7 +327,6 @@ def _others(path: Path) -> str:
 def load(path: Path) -> Params:
     """Read a parameter file; a missing file, bad YAML, an unknown key or a bad value raises UsageError."""
     content = read(path)
-    _need_own_name(path, content.get("profile"))
     content["params_file"] = _relative(path)
     try:
         return Params.model_validate(content)
@@ -337,14 +336,14 @@ def load(path: Path) -> Params:
         raise UsageError(f"{reading.shown(path)}: {error}") from error
 
 
-def _need_own_name(path: Path, name: Any) -> None:
+def need_own_name(path: Path, name: str) -> None:
     """Refuse the name of a profile of this repository in another file: results would be written over its own."""
-    for owner in (Path("profiles") / str(name) / "params.yaml", Path("params.yaml")):
+    for owner in (Path("profiles") / name / "params.yaml", Path("params.yaml")):
         there = reading.exists(owner)
         if there and not owner.samefile(path) and _yaml(owner).get("profile") == name:
             raise UsageError(
-                f"{reading.shown(path)}: profile {reading.shown(repr(name))} is that of {owner}, whose work and reports "
-                "would be written over; give this file's profile a name of its own."
+                f"{reading.shown(path)}: profile {reading.shown(repr(name))} is that of {owner}, whose work and "
+                "reports would be written over; give this file's profile a name of its own."
             )
 
 

@@ -1,20 +1,15 @@
 """The base of every part of the parameter file."""
 
-import re
 from collections.abc import Iterator, Mapping
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from bench.core.reading import shown
+from bench.core.reading import is_number, shown
 
 LARGEST = 2**53
 """The largest number of a parameter file. Up to it tables hold integers exactly, also in a column with gaps."""
-
-
-WRITTEN = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d{1,3})?", re.ASCII)
-"""Text that is taken for a number where a fraction is expected: YAML 1.1 reads 1e-3, without a point, as text."""
 
 
 def as_written(model: type[BaseModel], value: Any, info: ValidationInfo) -> Any:
@@ -26,7 +21,8 @@ def as_written(model: type[BaseModel], value: Any, info: ValidationInfo) -> Any:
 def need_kind(value: Any, kind: Any) -> None:
     """Raise ValueError for true, text or 3.0 where an annotation has integers, for 1 or "yes" where it has booleans.
 
-    Looked for at any depth of lists and mappings; whatever else doesn't fit, pydantic tells.
+    Where it has fractions, text that is a number passes: YAML 1.1 reads 1e-3, without a point, as text. Looked for at
+    any depth of lists and mappings; whatever else doesn't fit, pydantic tells.
     """
     kinds = list(_alternatives(kind))
     if isinstance(value, Mapping | list | tuple):
@@ -43,7 +39,7 @@ def need_kind(value: Any, kind: Any) -> None:
     taken = {one for one in (str, Any) if one in kinds} or value in [word for one in kinds for word in _words(one)]
     if not plain or taken or type(value) in plain or not isinstance(value, int | float | str):
         return
-    whole = type(value) is int or (isinstance(value, str) and WRITTEN.fullmatch(value))
+    whole = type(value) is int or (isinstance(value, str) and is_number(value))
     if float not in plain or not whole:
         expected = " or ".join(NAMES[one] for one in NAMES if one in plain)
         raise ValueError(f"expected {expected}, got {value!r}")

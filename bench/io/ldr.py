@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from bench.core.errors import UsageError
 from bench.core.reading import need_regular, shown
+from bench.io import png
 from bench.io.camera import (
     EXIF_FOLDER,
     HEIF_SUFFIXES,
@@ -21,9 +22,8 @@ from bench.io.camera import (
 )
 from bench.io.decoding import first_bytes, need_room, quiet
 from bench.io.files import replacing
-from bench.io.png import stated_colours
 from bench.io.primaries import is_bt709, is_linear, profile_name
-from bench.io.tiff import profile, read_opencv, read_tiff
+from bench.io.tiff import profile, read_opencv, read_tiff, stated_colours
 
 Frame = NDArray[np.uint8] | NDArray[np.uint16]
 """(H, W, 3) uint8 or uint16, RGB, as stored: the full range of the dtype is [0, 1]."""
@@ -93,13 +93,13 @@ def facts(path: Path) -> Facts:
 
     try:
         if path.suffix.lower() in TIFF_SUFFIXES:
-            return Facts(1, profile_name(profile(path)))  # turned ones are refused
+            return Facts(1, profile_name(profile(path)) or stated_colours(path))  # turned ones are refused
         upright = is_heif(path) and register_heif()  # libheif turns pixels as the file says
         with quiet(), Image.open(need_regular(path)) as image:
             orientation = 1 if upright else int(image.getexif().get(ORIENTATION, 1))
             name = profile_name(image.info.get("icc_profile") or b"")
             if image.format == "PNG":
-                name = stated_colours(path, name)
+                name = png.stated_colours(path, name)
             return Facts(orientation, name or _exif_colours(image.getexif()))
     except Exception:  # Pillow can't open every file that `read_frame` can, nor does every file hold sound tags
         return Facts(1, "")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.io.decoding import first_bytes
-from bench.io.primaries import AGREES, BT709
+from bench.io.primaries import AGREES, BT709, GAMMA, NEAR
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -21,9 +21,6 @@ USUAL = {(1, 1), (1, 6), (1, 13), (1, 14), (1, 15)}
 
 TRANSFERS = {8: "linear", 16: "PQ", 18: "HLG"}
 """Transfers of cICP that a reader may know by name."""
-
-GAMMA, NEAR = 1 / 2.2, 0.1
-"""What gAMA says of a gamma-encoded picture, and by what share it may differ: 1 / 2.4 and 1 / 2 are still near."""
 
 
 def stated_colours(path: Path, profile: str) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.core.errors import BenchError, UsageError
-from bench.core.reading import shown
+from bench.core.reading import number, shown
 from bench.core.scene import Radiance
 from bench.io import rgbe
 from bench.io.decoding import first_bytes, need_room, quiet
@@ -221,7 +221,7 @@ def _numbers(path: Path, header: bytes, name: str, count: int, expected: str) ->
     found = []
     for line in re.findall(rf"^{name}=(.*)$".encode(), header, re.MULTILINE):
         try:
-            values = [float(word) for word in line.split()]
+            values = [number(word.decode("ascii")) for word in line.split()]
         except ValueError:
             values = []
         if len(values) != count:
