@@ -47,6 +47,18 @@ def stated_colours(path: Path, profile: str) -> str:
     return f"of its chunks gAMA and cHRM ({', '.join(said)})" if said else ""
 
 
+def need_whole(path: Path) -> None:
+    """Raise ValueError if a chunk of a PNG is longer than its file: OpenCV allots what a chunk says that it has."""
+    size, place = path.stat().st_size, len(SIGNATURE)
+    with path.open("rb") as file:
+        while place + 8 <= size:
+            file.seek(place)
+            head = file.read(8)
+            place += 12 + int.from_bytes(head[:4], "big")
+            if place > size:
+                raise ValueError(f"its part {head[4:].decode('latin-1')} is longer than the file")
+
+
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield name and content of each chunk before the pixels."""
     place = len(SIGNATURE)

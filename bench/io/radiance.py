@@ -117,7 +117,7 @@ def _coloured(path: Path, headers: list[dict[str, Any]], bounded: bool) -> int:
         tile = header.get("tiles")  # one is decoded whole, however small the picture
         size += 4 * len(those) * max(area, int(tile.xSize) * int(tile.ySize) if tile else 0)
     if bounded:
-        need_room(path, size)
+        need_room(path, size, takes=2)  # planes, and the picture that is made of them
     coloured = [index for index, those in enumerate(names) if {"R", "G", "B"} <= set(those)]
     if len(coloured) > 1:
         called = ", ".join(repr(str(headers[index].get("name", index))) for index in coloured)

@@ -19,6 +19,9 @@ from bench.core.scene import Array
 from bench.io.decoding import FILE, need_room, quiet
 from bench.io.primaries import BT709, GAMMA, NEAR, others
 
+STRIP = 256
+"""Rows that are copied from a decoder at once: a copy of all would be as large as the picture."""
+
 MOST_PAGES = 1000
 """Pages that are counted; a file may claim any number."""
 
@@ -133,7 +136,8 @@ def _judge(path: Path, page: Any, kinds: str, expected: str, packed: bool) -> No
         raise UsageError(f"{shown(path)}: pixels are ordered {shown(page.axes)}; expected rows, columns, RGB.")
     across = ceil(page.imagewidth / page.tilewidth) * page.tilewidth if page.is_tiled else page.imagewidth
     down = ceil(page.imagelength / page.tilelength) * page.tilelength if page.is_tiled else page.imagelength
-    need_room(path, across, down, page.samplesperpixel, page.dtype.itemsize)
+    # Packed parts, of which there may be one, are unpacked beside the picture.
+    need_room(path, across, down, page.samplesperpixel, page.dtype.itemsize, takes=2)
     if page.predictor == 3 and page.compression != COMPRESSION.NONE:
         raise UsageError(
             f"{shown(path)}: its values are stored as differences (predictor 3, floating point), which isn't decoded "
@@ -241,7 +245,10 @@ def read_opencv(path: Path) -> Array:
     if pixels is None:
         raise ValueError("OpenCV can't decode it")
     colour = pixels.ndim == 3 and pixels.shape[-1] == 3
-    return np.ascontiguousarray(pixels[..., ::-1]) if colour else pixels
+    if colour:
+        for top in range(0, len(pixels), STRIP):
+            pixels[top : top + STRIP] = pixels[top : top + STRIP, :, ::-1].copy()
+    return pixels
 
 
 def profile(path: Path) -> bytes:
