@@ -11,7 +11,7 @@ from bench.color.transfer import MU
 from bench.core.decisions import READINGS, decisions
 from bench.core.errors import UsageError
 from bench.core.optimisation import Stage1
-from bench.core.params import load
+from bench.core.params import load, need_own_name
 from bench.core.registry import methods
 from bench.core.scene import GAMMA
 
@@ -36,6 +36,60 @@ def test_a_valid_file_is_read(write_params, small_params):
     assert params.reports == Path("reports/small")
     assert set(params.runs) == {"ahdrnet--panoramas--s0", "proposed--panoramas--s0"}
     assert set(params.evaluations) == {"triangle-merge--panoramas", "ahdrnet--panoramas--s0--panoramas"}
+
+
+@pytest.mark.parametrize(
+    ("field", "written", "message"),
+    [
+        ("threads", "true", "threads: expected an integer such as 3, got True"),
+        ("threads", "'2'", "threads: expected an integer such as 3, got '2'"),
+        ("threads", "1e3", "threads: expected an integer such as 3, got '1e3'"),
+        ("threads", "2.0", "threads: expected an integer such as 3, got 2.0"),
+        ("train", "{panoramas: ['0']}", "train: expected an integer such as 3, got '0'"),
+        ("train", "{panoramas: [1e3]}", "train: expected an integer such as 3, got '1e3'"),
+        ("train", "{panoramas: [true]}", "train: expected an integer such as 3, got True"),
+        ("keep_predictions", "1", "keep_predictions: expected true or false, got 1"),
+        ("keep_predictions", "'off'", "keep_predictions: expected true or false, got 'off'"),
+        ("stage2", "{steps: 2, lr: true}", "stage2.lr: expected a number such as 0.5, got True"),
+        ("stage2", "{steps: 2, lr: '1_0'}", "stage2.lr: expected a number such as 0.5, got '1_0'"),
+        ("stage2", "{steps: 2, betas: ['0.9', false]}", "stage2.betas: expected a number such as 0.5, got False"),
+        ("stage2", "{steps: 2, compile: 1}", "stage2.compile: expected true or false, got 1"),
+        ("stage2", "{steps: 2, ema: 'no'}", "stage2.ema: expected a number such as 0.5, got 'no'"),
+        ("regression", "{retrained: {psnr-l: true}}", "regression.retrained: expected a number such as 0.5, got True"),
+        ("tile", "false", "tile: expected an integer such as 3, got False"),
+    ],
+)
+def test_values_are_of_the_kind_that_is_written(write_params, small_params, field, written, message):
+    small_params.pop(field, None)
+    with pytest.raises(UsageError) as caught:
+        load(write_params(yaml.safe_dump(small_params) + f"{field}: {written}\n"))
+    assert message in str(caught.value)
+
+
+def test_numbers_that_yaml_1_1_reads_as_text_are_numbers(write_params, small_params):
+    small_params.pop("stage2")
+    params = load(write_params(yaml.safe_dump(small_params) + "stage2: {steps: 2, lr: 1e-3, clip: 1}\n"))
+    assert (params.stage2.lr, params.stage2.clip) == (1e-3, 1.0)
+
+
+@pytest.mark.parametrize("owner", ["params.yaml", "profiles/small/params.yaml"])
+def test_another_profiles_name_is_refused(write_params, small_params, tmp_path, monkeypatch, owner):
+    place = tmp_path / "repository"
+    (place / owner).parent.mkdir(parents=True)
+    (place / owner).write_text(yaml.safe_dump(small_params))
+    monkeypatch.chdir(place)
+    scratch = write_params(small_params)
+    with pytest.raises(UsageError, match=f"profile 'small' is that of {owner}, whose work and reports"):
+        need_own_name(scratch, "small")
+    for path, name in ((place / owner, "small"), (Path(owner), "small"), (scratch, "other")):
+        need_own_name(path, name)
+
+
+@pytest.mark.parametrize("command", [["summarize"], ["report", "--partial"], ["evaluate", "x"]])
+def test_no_stage_writes_over_another_profiles_results(write_params, small_params, bench, command):
+    scratch = write_params({**small_params, "profile": "demo"})
+    ended = bench("--params", str(scratch), *command)
+    assert ended.returncode == 2 and "profile 'demo' is that of params.yaml" in ended.stderr
 
 
 def test_parameters_are_frozen(write_params, small_params):

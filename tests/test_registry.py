@@ -1,5 +1,7 @@
 """The registries: one file adds an entry, and mistakes are answered in a sentence."""
 
+import math
+
 import pytest
 
 from bench.core import registry
@@ -167,3 +169,12 @@ def test_an_unknown_preset_is_answered_with_the_nearest():
 def test_an_option_that_the_network_does_not_have_is_refused():
     with pytest.raises(UsageError, match="no option of ahdrnet is called 'wings'"):
         methods["ahdrnet"].build("smoke", wings=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "possible", "impossible"),
+    [("ssim-l", [-1, 1, math.nan], [-1.1, 1.1]), ("ssim-pu", [0], [1.7, math.inf]), ("ssim-mu", [0.5], [-math.inf]),
+     ("hdrvdp2", [-20, 100], [100.1, math.inf]), ("psnr-mu", [math.inf, -3], [])],
+)  # fmt: skip
+def test_cards_tell_what_a_metric_can_be(name, possible, impossible):
+    assert all(map(metrics[name].possible, possible)) and not any(map(metrics[name].possible, impossible))

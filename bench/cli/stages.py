@@ -62,10 +62,15 @@ def execute(
 
 
 def check_names(params: "Params", file: Path) -> None:
-    """Refuse a dataset, layout, method, preset, option or protocol that doesn't exist, before hours lead to its use."""
+    """Refuse a dataset, layout, method, preset, option or protocol that doesn't exist, before hours lead to its use.
+
+    And the name of another profile, over whose results this one's would be written.
+    """
+    from bench.core.params import need_own_name
     from bench.core.recipe import published
     from bench.core.registry import datasets, methods, protocols
 
+    need_own_name(file, params.profile)
     for name, use in params.datasets.items():
         if name not in datasets:
             raise unknown_name(f"dataset (datasets in {file})", name, datasets)

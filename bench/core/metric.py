@@ -20,6 +20,7 @@ class MetricCard:
     unit     : of the value, "dB" or "1"; "Q" is HDR-VDP-2's quality correlate.
     label    : its name in tables and figures.
     digits   : after the point, in tables.
+    low, high: the least and the most that the value can be, None where there is no bound; NaN is always allowed.
     needs    : optional libraries that it imports, as they are imported; without them it isn't scored.
     sections : of the protocol that decide its value besides region and values; the same sections, the same value.
     local    : has a value inside a mask.
@@ -38,6 +39,12 @@ class MetricCard:
     sections: tuple[str, ...] = ()
     local: bool = True
     column: bool = True
+    low: float | None = None
+    high: float | None = None
+
+    def possible(self, value: float) -> bool:
+        """Tell whether the metric can have this value; NaN is what it has where it is undefined."""
+        return not (self.low is not None and value < self.low) and not (self.high is not None and value > self.high)
 
     @property
     def missing(self) -> str:
@@ -62,6 +69,8 @@ def metric(
     sections: tuple[str, ...] = (),
     local: bool = True,
     column: bool = True,
+    low: float | None = None,
+    high: float | None = None,
 ) -> Callable[[T], T]:
     """Register the decorated function as metric `name`; arguments are literals, the fields of `MetricCard`.
 
@@ -71,7 +80,7 @@ def metric(
     def mark(function: T) -> T:
         function.card = MetricCard(  # type: ignore[attr-defined]
             name, unit, better, domain, label, digits, function.__module__, function.__name__,
-            needs, sections, local, column,
+            needs, sections, local, column, low, high,
         )  # fmt: skip
         return function
 

@@ -33,7 +33,7 @@ class DatasetUse(Section):
     layout: str | None = Field(default=None, description="layout to expect; none: detected")
     mirror: str | None = Field(default=None, description="address of a folder that serves the official files")
     accept_licence: bool = Field(default=False, description="the licence was read and is accepted")
-    waive: dict[Literal["range", "steps", "colour", "scale", "duplicates"], Reason] = Field(
+    waive: dict[Literal["range", "steps", "place", "colour", "scale", "duplicates"], Reason] = Field(
         default_factory=dict, description="check -> why its refusals are overruled; tables print it"
     )
 
@@ -335,6 +335,17 @@ def load(path: Path) -> Params:
         raise
     except UsageError as error:
         raise UsageError(f"{reading.shown(path)}: {error}") from error
+
+
+def need_own_name(path: Path, name: str) -> None:
+    """Refuse the name of a profile of this repository in another file: results would be written over its own."""
+    for owner in (Path("profiles") / name / "params.yaml", Path("params.yaml")):
+        there = reading.exists(owner)
+        if there and not owner.samefile(path) and _yaml(owner).get("profile") == name:
+            raise UsageError(
+                f"{reading.shown(path)}: profile {reading.shown(repr(name))} is that of {owner}, whose work and "
+                "reports would be written over; give this file's profile a name of its own."
+            )
 
 
 def read(path: Path) -> dict[str, Any]:

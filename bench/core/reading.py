@@ -285,6 +285,8 @@ class _Loader(_SAFE):  # type: ignore[misc]  # which of the two it is isn't know
         said = ""
         if len(node.value) > LONGEST_NUMBER:
             said = f"a number has {len(node.value):,} digits, more than the {LONGEST_NUMBER:,} that are read"
+        elif "_" in node.value:  # YAML 1.1 passes over them, 1.2 doesn't
+            said = f"a value is {shown(node.value)}, a number to some programs; leave the underscores out"
         elif ":" in node.value:  # YAML 1.1 counts in sixties, 1.2 doesn't
             said = f"a value is {shown(node.value)}, base 60 to some programs; put it in quotes if text is meant"
         if said:
@@ -308,13 +310,32 @@ def _what(content: object) -> str:
     return "a list" if isinstance(content, list) else f"the value {shown(repr(content))}"
 
 
+def number(text: str) -> float:
+    """Return the finite number written as `-0.25` or `1e-3`; ValueError for anything else.
+
+    Python's own `float` would also take 6_6.6 and the digits of other scripts.
+    """
+    value = float(text) if is_number(text) else math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{shown(repr(text))} is no number such as 0.25 or 1e-3")
+    return value
+
+
+def is_number(text: str) -> bool:
+    """Tell whether a text is a number as people and programs write it, blanks around it allowed: -0.25, 1e-3."""
+    return len(text) <= LONGEST_NUMBER and _DECIMAL.fullmatch(text.strip()) is not None
+
+
+_DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+
+
 def positive_number(text: str, longest: int = 40) -> float:
     """Return the positive finite number written as `0.25`, `1e-3` or `1/250`; ValueError for anything else.
 
     The exponent is bounded before anything is computed: Python would spell out the billion digits of 1e999999999.
     """
     text = text.strip()
-    if len(text) > longest or not _NUMBER.fullmatch(text):
+    if len(text) > longest or not _FRACTION.fullmatch(text):
         raise ValueError(f"{shown(repr(text))} is no number such as 0.25, 1e-3 or 1/250")
     try:
         value = float(Fraction(text))
@@ -325,7 +346,7 @@ def positive_number(text: str, longest: int = 40) -> float:
     return value
 
 
-_NUMBER = re.compile(r"\+?(\d+/\d+|(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?)", re.ASCII)
+_FRACTION = re.compile(rf"\+?(\d+/\d+|{_DECIMAL.pattern})", re.ASCII)
 
 
 def lines(text: str) -> Iterator[tuple[int, str]]:

@@ -10,6 +10,7 @@ from itertools import combinations, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.color import likeness
 from bench.color.exposure import linearise
 from bench.core.errors import CheckFailed, UsageError
 from bench.core.reading import shown
@@ -36,8 +37,8 @@ RATIO_TOLERANCE = 0.75
 LOWER_BITS = (1023, 4095, 16383)
 """Largest values of 10-, 12- and 14-bit values stored in 16 bits without being spread over the range."""
 
-SWAPPED = 0.5
-"""Channels count as swapped when that explains the truth with less than this share of the error."""
+ALIKE = 4
+"""Bits, of 64, by which fingerprints of one picture may differ; those of other scenes differ in 16 or more."""
 
 
 def run(scene: Scene, dataset: str = "", waived: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -126,15 +127,29 @@ def check_scale(scene: Scene, what: str) -> str:
     return PASSED
 
 
+def check_place(scene: Scene, what: str) -> str:
+    """A truth that lies on the reference frame: not turned, mirrored or shifted by whole pixels."""
+    if scene.radiance is None:
+        return f"{NOT_APPLICABLE}no truth"
+    frame, time = scene.frames[scene.reference], float(scene.times[scene.reference])
+    reference = linearise(frame / np.float32(np.iinfo(frame.dtype).max))
+    truth = np.clip(scene.radiance * np.float32(time), 0, 1)  # what the reference frame could hold of it
+    if turn := likeness.turned(truth, reference):
+        raise UsageError(f"{what}: the truth is {turn} against the frames; turn it back.")
+    if (by := likeness.shift(truth, reference)) != (0, 0):
+        raise UsageError(f"{what}: the truth lies {likeness.direction(by)} of the frames; crop both alike.")
+    return PASSED
+
+
 def check_colour(scene: Scene, what: str) -> str:
     """A truth whose channels are in the order of the frames'."""
     found = _pairs(scene)
     if found is None:
         return f"{NOT_APPLICABLE}{'no truth' if scene.radiance is None else 'no well-exposed pixels'}"
-    truth, linear = (np.log2(np.maximum(values, 1e-6)) for values in found)
-    straight, swapped = (float(np.median(np.abs(values - linear))) for values in (truth, truth[:, ::-1]))
-    if straight > STATIC and swapped < SWAPPED * straight:
-        raise UsageError(f"{what}: red and blue of the truth are exchanged against the frames'; read both as RGB.")
+    truth, linear = (np.maximum(values, 1e-6) for values in found)
+    names = likeness.ORDERS.get(likeness.order(truth, linear))
+    if names is not None:
+        raise UsageError(f"{what}: {names} of the truth are exchanged against the frames'; read both as RGB.")
     return PASSED
 
 
@@ -143,12 +158,13 @@ CHECKS: Mapping[str, Callable[[Scene, str], str]] = {
     "range": check_range,
     "steps": check_steps,
     "truth": check_truth,
+    "place": check_place,
     "colour": check_colour,
     "scale": check_scale,
 }
 """Every check by name, in the order in which they run."""
 
-WAIVABLE = ("range", "steps", "colour", "scale")
+WAIVABLE = ("range", "steps", "place", "colour", "scale")
 """Checks that measure pictures, and that somebody who looked at them may overrule; the others are plain facts."""
 
 
@@ -249,8 +265,13 @@ def fingerprint(scene: Scene) -> str:
     return f"{int(''.join('1' if bit else '0' for bit in bits), 2):016x}"
 
 
-def duplicates(splits: Mapping[str, Mapping[str, str]], most: int = 4, untrained: Collection[str] = ()) -> list[str]:
-    """Name the scenes of different splits whose fingerprints differ in at most `most` bits of 64.
+def same(one: str, other: str) -> bool:
+    """Tell whether two fingerprints are of pictures that look the same: they differ in a few bits of 64."""
+    return (int(one, 16) ^ int(other, 16)).bit_count() <= ALIKE
+
+
+def duplicates(splits: Mapping[str, Mapping[str, str]], untrained: Collection[str] = ()) -> list[str]:
+    """Name the scenes of different splits that look the same.
 
     splits    : split -> scene -> fingerprint.
     untrained : splits that nothing is trained or chosen on: two of them may show the same.
@@ -261,5 +282,5 @@ def duplicates(splits: Mapping[str, Mapping[str, str]], most: int = 4, untrained
         if not {one, other} <= set(untrained)
         for first, bits in scenes.items()
         for second, found in others.items()
-        if (int(bits, 16) ^ int(found, 16)).bit_count() <= most
+        if same(bits, found)
     ]

@@ -372,9 +372,10 @@ class Resumable:
 
     def _need_room(self, begin: int, total: int | None) -> None:
         expected = self.size if total is None else total
-        if expected is not None and expected > self._fits(begin):
-            _drop(self.path, but=(self.part, self.state))
-        if expected is not None and expected > self._fits(begin):
+        if expected is None or expected <= self._fits(begin):
+            return
+        _drop(self.path, but=(self.part, self.state))
+        if expected > self._fits(begin):
             free = shutil.disk_usage(self.part.parent).free
             raise _NoRoom(
                 f"{self.part.parent}: {(self.room * expected - begin) / 1e9:.2f} GB are needed to download and unpack "

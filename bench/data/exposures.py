@@ -31,6 +31,9 @@ LARGEST = 1e6
 TIMES, APERTURES, ISOS = (1 / LARGEST, LARGEST), (0.1, 1000.0), (0.1, 1e8)
 """Seconds, f-numbers and ISOs that can be; anything else is as if it weren't stored."""
 
+ROUNDED = 0.25
+"""EV by which steps may differ from those of the times that cameras show: 1/60 s is 1/64."""
+
 LONGEST_LINE = 500
 """Characters of a line with one exposure: a name may have 255."""
 
@@ -104,13 +107,26 @@ def of_frames(paths: Sequence[Path], option: str = "") -> Told:
     """Return the relative exposure of each frame, from a text file in their folder, else from EXIF.
 
     option : the command's option that takes exposures, for messages; "" where it has none.
-    UsageError, with what to do, where a frame has none.
+    UsageError, with what to do, where a frame has none, and where two text files contradict each other.
     """
-    for name, unit in ((EV_FILE, "ev"), (TIME_FILE, "s")):
-        path = paths[0].parent / name
-        if os.path.lexists(path):  # what is no regular file is refused where it is read
-            return _from_file(path, paths, unit)
-    return from_exif(paths, option)
+    files = [(paths[0].parent / name, unit) for name, unit in ((EV_FILE, "ev"), (TIME_FILE, "s"))]
+    # What is no regular file is refused where it is read.
+    told = [_from_file(path, paths, unit) for path, unit in files if os.path.lexists(path)]
+    if len(told) > 1:
+        _need_agreement(paths, *told)
+    return told[0] if told else from_exif(paths, option)
+
+
+def _need_agreement(paths: Sequence[Path], evs: Told, times: Told) -> None:
+    """Refuse exposures of the two text files that differ by more than a camera's rounding of its times."""
+    steps = [[math.log2(value / told.values[0]) for value in told.values] for told in (evs, times)]
+    for path, one, other in zip(paths, *steps, strict=True):
+        if abs(one - other) > ROUNDED:
+            raise UsageError(
+                f"{shown(path.parent)}: {EV_FILE} and {TIME_FILE} contradict each other: {shown(path.name)} is "
+                f"{one:.3g} EV from {shown(paths[0].name)} by the one, {other:.3g} EV by the other; delete the wrong "
+                "one."
+            )
 
 
 def is_told(path: Path) -> bool:

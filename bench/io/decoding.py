@@ -16,9 +16,9 @@ from pathlib import Path
 from bench.core.errors import UsageError
 from bench.core.reading import need_regular, shown
 
-AT_ONCE = 1_200_000_000
-"""Bytes that any picture may take, however small its file: a flat or black one shrinks without bound. 100 million
-pixels of float RGB: more than cameras have, and less than the memory of any machine that could score them."""
+AT_ONCE = 900_000_000
+"""Bytes that decoding any picture may take, however small its file: a flat or black one shrinks without bound. A black
+picture of 60 million pixels of 16-bit RGB is still read, of which a camera's own file is large enough by `SHRUNK`."""
 
 SHRUNK = 200
 """Larger pictures may take this many times the bytes of their file; noise and JPEG's losses shrink one by 3 to 50."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from bench.core.errors import UsageError
 from bench.core.reading import need_regular, shown
+from bench.io import png
 from bench.io.camera import (
     EXIF_FOLDER,
     HEIF_SUFFIXES,
@@ -21,9 +22,8 @@ from bench.io.camera import (
 )
 from bench.io.decoding import first_bytes, need_room, quiet
 from bench.io.files import replacing
-from bench.io.png import stated_colours
 from bench.io.primaries import is_bt709, is_linear, profile_name
-from bench.io.tiff import profile, read_opencv, read_tiff
+from bench.io.tiff import STRIP, profile, read_opencv, read_tiff, stated_colours
 
 Frame = NDArray[np.uint8] | NDArray[np.uint16]
 """(H, W, 3) uint8 or uint16, RGB, as stored: the full range of the dtype is [0, 1]."""
@@ -93,13 +93,13 @@ def facts(path: Path) -> Facts:
 
     try:
         if path.suffix.lower() in TIFF_SUFFIXES:
-            return Facts(1, profile_name(profile(path)))  # turned ones are refused
+            return Facts(1, profile_name(profile(path)) or stated_colours(path))  # turned ones are refused
         upright = is_heif(path) and register_heif()  # libheif turns pixels as the file says
         with quiet(), Image.open(need_regular(path)) as image:
             orientation = 1 if upright else int(image.getexif().get(ORIENTATION, 1))
             name = profile_name(image.info.get("icc_profile") or b"")
             if image.format == "PNG":
-                name = stated_colours(path, name)
+                name = png.stated_colours(path, name)
             return Facts(orientation, name or _exif_colours(image.getexif()))
     except Exception:  # Pillow can't open every file that `read_frame` can, nor does every file hold sound tags
         return Facts(1, "")
@@ -254,6 +254,7 @@ def _read_other(path: Path) -> NDArray[Any]:
         _read_pillow(path, pixels=False)  # judges size and kind
         with quiet():
             try:
+                png.need_whole(path)
                 return read_opencv(path)
             except Exception as error:
                 raise _damaged(path, error) from error
@@ -271,15 +272,26 @@ def _read_pillow(path: Path, pixels: bool = True) -> tuple[str, NDArray[Any]]:
     try:
         # Only these: Pillow would start Ghostscript for a page of PostScript that is called .png.
         with quiet(), Image.open(path, formats=("PNG", "JPEG")) as image:
-            # Pillow keeps four bytes of each pixel, and these are copied twice; OpenCV's are copied once.
-            need_room(path, *image.size, len(image.getbands()), 1 if pixels else 2, takes=4 if pixels else 2)
+            # Pillow keeps four bytes of each pixel beside ours; OpenCV's are copied once.
+            need_room(path, *image.size, len(image.getbands()), 1 if pixels else 2, takes=3 if pixels else 2)
             if image.format == "PNG" and (count := getattr(image, "n_frames", 1)) > 1:
                 raise UsageError(f"{shown(path)}: holds {count} pictures; expected one.")
-            return f"{image.format}, {image.mode}", np.array(image) if pixels else np.empty(0, np.uint8)
+            return f"{image.format}, {image.mode}", _decoded(image) if pixels else np.empty(0, np.uint8)
     except UsageError:
         raise
     except Exception as error:  # Pillow raises a dozen kinds for damaged files
         raise _damaged(path, error) from error
+
+
+def _decoded(image: Any) -> NDArray[Any]:
+    """Return the pixels of a Pillow image; of the whole, `np.array` would hold two more copies for a moment."""
+    width, height = image.size
+    image.load()
+    first = np.array(image.crop((0, 0, width, min(STRIP, height))))
+    pixels = np.empty((height, *first.shape[1:]), first.dtype)
+    for top in range(0, height, STRIP):
+        pixels[top : top + STRIP] = np.array(image.crop((0, top, width, min(height, top + STRIP))))
+    return pixels
 
 
 def _damaged(path: Path, error: Exception) -> UsageError:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.io.decoding import first_bytes
-from bench.io.primaries import AGREES, BT709
+from bench.io.primaries import AGREES, BT709, GAMMA, NEAR
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -21,9 +21,6 @@ USUAL = {(1, 1), (1, 6), (1, 13), (1, 14), (1, 15)}
 
 TRANSFERS = {8: "linear", 16: "PQ", 18: "HLG"}
 """Transfers of cICP that a reader may know by name."""
-
-GAMMA, NEAR = 1 / 2.2, 0.1
-"""What gAMA says of a gamma-encoded picture, and by what share it may differ: 1 / 2.4 and 1 / 2 are still near."""
 
 
 def stated_colours(path: Path, profile: str) -> str:
@@ -48,6 +45,18 @@ def stated_colours(path: Path, profile: str) -> str:
     if len(corners) and not np.allclose((*corners[2:], *corners[:2]), BT709, rtol=0, atol=AGREES):
         said.append("other primaries")
     return f"of its chunks gAMA and cHRM ({', '.join(said)})" if said else ""
+
+
+def need_whole(path: Path) -> None:
+    """Raise ValueError if a chunk of a PNG is longer than its file: OpenCV allots what a chunk says that it has."""
+    size, place = path.stat().st_size, len(SIGNATURE)
+    with path.open("rb") as file:
+        while place + 8 <= size:
+            file.seek(place)
+            head = file.read(8)
+            place += 12 + int.from_bytes(head[:4], "big")
+            if place > size:
+                raise ValueError(f"its part {head[4:].decode('latin-1')} is longer than the file")
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:

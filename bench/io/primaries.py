@@ -22,6 +22,9 @@ AGREES = 2e-3
 BT709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
 """Chromaticities x, y of red, green, blue and white that every array of ours has (ITU-R BT.709)."""
 
+GAMMA, NEAR = 1 / 2.2, 0.1
+"""Exponent with which usual pictures are encoded, and by what share it may differ: 1 / 2.4 and 1 / 2 are still near."""
+
 XYZ = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
 """Chromaticities of the axes of CIE XYZ: values in them are no mixture of lights, and have no white of their own."""
 

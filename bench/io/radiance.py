@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.core.errors import BenchError, UsageError
-from bench.core.reading import shown
+from bench.core.reading import number, shown
 from bench.core.scene import Radiance
 from bench.io import rgbe
 from bench.io.decoding import first_bytes, need_room, quiet
@@ -117,7 +117,7 @@ def _coloured(path: Path, headers: list[dict[str, Any]], bounded: bool) -> int:
         tile = header.get("tiles")  # one is decoded whole, however small the picture
         size += 4 * len(those) * max(area, int(tile.xSize) * int(tile.ySize) if tile else 0)
     if bounded:
-        need_room(path, size)
+        need_room(path, size, takes=2)  # planes, and the picture that is made of them
     coloured = [index for index, those in enumerate(names) if {"R", "G", "B"} <= set(those)]
     if len(coloured) > 1:
         called = ", ".join(repr(str(headers[index].get("name", index))) for index in coloured)
@@ -221,7 +221,7 @@ def _numbers(path: Path, header: bytes, name: str, count: int, expected: str) ->
     found = []
     for line in re.findall(rf"^{name}=(.*)$".encode(), header, re.MULTILINE):
         try:
-            values = [float(word) for word in line.split()]
+            values = [number(word.decode("ascii")) for word in line.split()]
         except ValueError:
             values = []
         if len(values) != count:

@@ -1,5 +1,6 @@
 """Results that others made: which file belongs to which scene, and its pixels as linear radiance."""
 
+import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,9 +88,10 @@ class FolderMatch:
 def match(folder: Path, scenes: Iterable[str], known: Collection[str] = ()) -> FolderMatch:
     """Match the files of a folder with scenes, by name without suffix; no file is opened.
 
-    Upper and lower case may differ where no other scene has that name; of several files of a scene the one of exactly
-    its name is taken, then the one whose kind `READERS` names first. Hidden files, files of other kinds and files of
-    the scenes in `known`, which nobody asks for, are passed over. UsageError if there is no such folder.
+    Upper and lower case, and how accents are composed, may differ where no other scene has that name; of several files
+    of a scene the one of exactly its name is taken, then the one whose kind `READERS` names first. Hidden files, files
+    of other kinds and files of the scenes in `known`, which nobody asks for, are passed over. UsageError if there is no
+    such folder.
     """
     listed = _listed(folder, "expected one that holds <scene>.exr, .hdr, .npy or .tif")
     wanted = list(scenes)
@@ -112,8 +114,12 @@ def match(folder: Path, scenes: Iterable[str], known: Collection[str] = ()) -> F
 
 
 def _scene(stem: str, names: list[str]) -> str | None:
-    alike = [name for name in names if name.lower() == stem.lower()]
+    alike = [name for name in names if _folded(name) == _folded(stem)]
     return stem if stem in names else alike[0] if len(alike) == 1 else None
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).lower()
 
 
 def _listed(folder: Path, expected: str) -> list[Path]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.core.errors import UsageError
-from bench.core.reading import read_text, shown
+from bench.core.reading import number, read_text, shown
 from bench.io.files import write_text_atomic
 
 if TYPE_CHECKING:
@@ -43,6 +43,12 @@ FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 
 NUMBER = re.compile(r"[+-](\d+\.?\d*|\.\d+)([eE][+-]?\d+)?( [\w\[].*)?|[+-](inf|nan)", re.ASCII | re.IGNORECASE)
 """What begins so and is none: a number, or one with words behind it ("+0.21 [0.05, 0.47]"), which no operator joins."""
+
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+"""What spreadsheets put between cells instead of commas, where commas are decimal ones."""
+
+UNBOUNDED = ("inf", "-inf", "nan")
+"""What a value may be besides a finite number, as Python writes it."""
 
 SEED = re.compile(r"[0-9]{1,18}")
 """What fits 64 bits, as tables keep it."""
@@ -97,6 +103,9 @@ def _read(path: Path) -> list[ScoreRow]:
         header, *lines = list(csv.reader(io.StringIO(text, newline=""))) or [[]]
     except csv.Error as error:
         raise UsageError(f"{shown(path)}: no CSV file of scores ({error}); score again.") from error
+    other = next((name for mark, name in SEPARATORS.items() if tuple(",".join(header).split(mark)) == COLUMNS), "")
+    if other:
+        raise UsageError(f"{shown(path)}: its cells are separated by {other}; save it with commas between them.")
     if tuple(header) != COLUMNS:
         said = shown(",".join(header)) or "absent"
         raise UsageError(f"{shown(path)}: columns are {said}; expected {','.join(COLUMNS)}.")
@@ -114,7 +123,7 @@ def _row(cells: list[str], where: str) -> ScoreRow:
         )
     seed = int(named["seed"]) if named["seed"] else None
     try:
-        value = float(named["value"])
+        value = float(named["value"]) if named["value"] in UNBOUNDED else number(named["value"])
     except ValueError as error:
         said = shown(repr(named["value"]))
         raise UsageError(f"{where}: the value is {said}; seed and value must be numbers.") from error

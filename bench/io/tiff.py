@@ -4,6 +4,7 @@ What a file holds is judged by its tags before a pixel is decoded, so that the m
 parts that were never written for black, the first of several pages, and any colours for RGB.
 """
 
+import math
 import zlib
 from itertools import islice, pairwise
 from math import ceil
@@ -16,7 +17,10 @@ from bench.core.errors import UsageError
 from bench.core.reading import need_regular, shown
 from bench.core.scene import Array
 from bench.io.decoding import FILE, need_room, quiet
-from bench.io.primaries import BT709
+from bench.io.primaries import BT709, GAMMA, NEAR, others
+
+STRIP = 256
+"""Rows that are copied from a decoder at once: a copy of all would be as large as the picture."""
 
 MOST_PAGES = 1000
 """Pages that are counted; a file may claim any number."""
@@ -37,8 +41,8 @@ COLOURS = {
 }
 """Photometric interpretation -> what a reader may know it by."""
 
-ICC, WHITE, PRIMARIES = 34675, 318, 319
-"""Tags of a colour profile, and of the x and y of white and of red, green and blue."""
+ICC, TRANSFER, WHITE, PRIMARIES = 34675, 301, 318, 319
+"""Tags of a colour profile, of a table from code values to light, and of the x and y of white and of the primaries."""
 
 SLACK = 1 << 20
 """Bytes that a compressed part may have beyond twice its pixels: noise grows a little, tables of JPEG are stored."""
@@ -132,7 +136,8 @@ def _judge(path: Path, page: Any, kinds: str, expected: str, packed: bool) -> No
         raise UsageError(f"{shown(path)}: pixels are ordered {shown(page.axes)}; expected rows, columns, RGB.")
     across = ceil(page.imagewidth / page.tilewidth) * page.tilewidth if page.is_tiled else page.imagewidth
     down = ceil(page.imagelength / page.tilelength) * page.tilelength if page.is_tiled else page.imagelength
-    need_room(path, across, down, page.samplesperpixel, page.dtype.itemsize)
+    # Packed parts, of which there may be one, are unpacked beside the picture.
+    need_room(path, across, down, page.samplesperpixel, page.dtype.itemsize, takes=2)
     if page.predictor == 3 and page.compression != COMPRESSION.NONE:
         raise UsageError(
             f"{shown(path)}: its values are stored as differences (predictor 3, floating point), which isn't decoded "
@@ -240,7 +245,10 @@ def read_opencv(path: Path) -> Array:
     if pixels is None:
         raise ValueError("OpenCV can't decode it")
     colour = pixels.ndim == 3 and pixels.shape[-1] == 3
-    return np.ascontiguousarray(pixels[..., ::-1]) if colour else pixels
+    if colour:
+        for top in range(0, len(pixels), STRIP):
+            pixels[top : top + STRIP] = pixels[top : top + STRIP, :, ::-1].copy()
+    return pixels
 
 
 def profile(path: Path) -> bytes:
@@ -265,6 +273,24 @@ def chromaticities(path: Path) -> tuple[float, ...] | None:
         tags = page.tags.get(PRIMARIES), page.tags.get(WHITE)
         colours, white = (None if tag is None else _pairs(tag.value) for tag in tags)
     return None if colours is None or len(colours) != 6 else (*colours, *(white or BT709[6:]))
+
+
+def stated_colours(path: Path) -> str:
+    """Return the name of the colours that the tags of a sound TIFF state without a profile, "" for none and sRGB's."""
+    import tifffile
+
+    with quiet(), tifffile.TiffFile(path) as file:
+        page: Any = file.pages[0]
+        tag = page.tags.get(TRANSFER)
+        codes = 0 if page.dtype is None else 1 << 8 * page.dtype.itemsize
+        table = np.zeros(0) if tag is None else np.asarray(tag.value, np.float64).ravel()[:codes]  # red's, of three
+    said = []
+    middle = table[codes // 2] / table[-1] if len(table) == codes > 0 and table[-1] > 0 else 0.0
+    if 0 < middle < 1 and abs((gamma := -math.log2(middle)) * GAMMA - 1) > NEAR:
+        said.append(f"gamma {gamma:.3g}")
+    if (stated := chromaticities(path)) is not None and others(stated):
+        said.append("other primaries")
+    return f"of its tags TransferFunction and PrimaryChromaticities ({', '.join(said)})" if said else ""
 
 
 def _pairs(numbers: Any) -> tuple[float, ...] | None:

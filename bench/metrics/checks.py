@@ -1,25 +1,20 @@
 """Faults of a submitted prediction that make its scores meaningless, each said in a sentence."""
 
 import math
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.color.transfer import mu_law
+from bench.color import likeness
 from bench.core.errors import UsageError
 from bench.core.scene import Array
-from bench.metrics.encoding import Fit, exchanged, misfit
+from bench.metrics.encoding import Fit, misfit, order
 
-AGREES = 0.9
-"""Correlation from which on a smaller picture counts as a part of the larger one."""
-
-APART = 0.2
-"""How much better a picture must correlate when it is turned; half a scene may be symmetric."""
-
-COARSE = 256
-"""Rows and columns at most of what is compared when it is turned."""
+FAINT = 0.5
+"""Largest value of a truth up to which it is told: half of the peak that protocols assume is 6 dB of PSNR-l."""
 
 GUESSABLE = 0.01
 """Share of negative values up to which a scale or tone curve is looked for: neither makes values negative."""
@@ -29,9 +24,10 @@ class FileFinding(NamedTuple):
     """Something that a check found.
 
     kind   : "missing", "extra", "unreadable", "size", "not-finite", "zero", "negative", "colour", "scale",
-             "tone-mapped", "truth" or "refused"; "spare" for a file passed over, "unsuited" for a protocol that can't
-             be applied to such a scene, whatever is predicted, "range" for a truth above 1, and "converted" for what
-             isn't taken as stored: these are no faults of a file.
+             "tone-mapped", "turned", "scene", "twins", "truth" or "refused"; "spare" for a file passed over, "unsuited"
+             for a protocol that can't be applied to such a scene, whatever is predicted, "range" for a truth whose peak
+             isn't 1, "shifted" for what lies off the truth by whole pixels, and "converted" for what isn't taken as
+             stored: these are no faults of a file.
     said   : one sentence, without the file's name.
     scored : whether the file is scored all the same.
     """
@@ -43,7 +39,7 @@ class FileFinding(NamedTuple):
     @property
     def bad(self) -> bool:
         """True for a fault, False for what is just worth knowing."""
-        return self.kind not in ("spare", "unsuited", "range", "converted")
+        return self.kind not in ("spare", "unsuited", "range", "shifted", "converted")
 
 
 def examine(prediction: Array, truth: Array, trusted: bool = False) -> list[FileFinding]:
@@ -81,7 +77,8 @@ def need_floats(image: Any, role: str) -> None:
 def need_sound(prediction: Array, truth: Array) -> None:
     """Raise UsageError for what makes scores meaningless in a pair (H, W, 3) of equal shape, finite.
 
-    A truth that is zero everywhere, has values below 0 or above 1, and whatever `examine` finds in the prediction.
+    A truth that is zero everywhere, has values below 0 or above 1, and the faults that `examine` finds in the
+    prediction. What is no fault (a truth far below 1, a shift) is a warning.
     """
     low, high = float(truth.min()), float(truth.max())
     wrong = f"holds values below 0, down to {low:.4g}; no light is negative" if low < 0 else ""
@@ -92,11 +89,28 @@ def need_sound(prediction: Array, truth: Array) -> None:
         sound = float(prediction.min()) >= 0 and float(prediction.max()) <= 1 and prediction.any()
         swapped = " Or are the two exchanged? The prediction comes first." if sound else ""
         raise UsageError(f"the truth {wrong} (if it is meant so, add trusted=True).{swapped}")
+    told = [f"the truth {said}"] if (said := off_peak(truth)) else []
     for finding in examine(prediction, truth):
         said = finding.said.replace("score it with --trust", "add trusted=True")
+        if not finding.bad:
+            told.append(f"the prediction {said}")
+            continue
         if finding.kind in ("negative", "zero"):
             said += " If they are meant so, add trusted=True."
         raise UsageError(f"the prediction: {said}")
+    for said in told:
+        warnings.warn(said, stacklevel=4)  # of whoever calls `Protocol.evaluate`
+
+
+def off_peak(truth: Array) -> str:
+    """Say, behind the word truth, how far the largest value of a truth (H, W, 3) is from 1; "" for a usual one."""
+    high = float(truth.max())
+    if high > 1:
+        return f"goes up to {high:.4g}, and protocols take 1 as its peak."
+    if 0 < high < FAINT:
+        gain = -20 * math.log10(high)
+        return f"goes up to {high:.4g} only, and protocols take 1 as its peak: PSNR-l reads {gain:.1f} dB higher by it."
+    return ""
 
 
 def _size(prediction: Array, truth: Array) -> FileFinding | None:
@@ -128,19 +142,11 @@ def _cropped(prediction: Array, truth: Array) -> str:
         "the upper right part is left": (0, across),
     }  # fmt: skip
     fits = {
-        name: _correlation(prediction, truth[top : top + rows, left : left + columns])
+        name: likeness.correlation(prediction, truth[top : top + rows, left : left + columns])
         for name, (top, left) in places.items()
     }
     best = max(fits, key=lambda name: fits[name])
-    return best if fits[best] >= AGREES else ""
-
-
-def _correlation(one: Array, other: Array) -> float:
-    # In double precision: three values near the largest float are more than one.
-    x, y = (mu_law(np.nan_to_num(image).mean(axis=-1, dtype=np.float64)) for image in (one, other))
-    x, y = x - x.mean(), y - y.mean()
-    norm = math.sqrt(float((x * x).sum() * (y * y).sum()))
-    return float((x * y).sum()) / norm if norm > 0 else 0.0
+    return best if fits[best] >= likeness.AGREES else ""
 
 
 def _not_finite(prediction: Array) -> FileFinding | None:
@@ -173,32 +179,25 @@ def _negative(prediction: Array) -> FileFinding | None:
     return FileFinding("negative", f"{said}; set them to 0.", scored=True)
 
 
-TURNED: Mapping[str, tuple[slice, slice]] = {
-    "upside down": np.s_[::-1, :], "mirrored, left for right": np.s_[:, ::-1], "turned by half": np.s_[::-1, ::-1],
-}  # fmt: skip
-
-
-def _turned(prediction: Array, truth: Array) -> FileFinding | None:
-    some = np.s_[:: -(-truth.shape[0] // COARSE), :: -(-truth.shape[1] // COARSE)]
-    straight = _correlation(prediction[some], truth[some])
-    if straight >= AGREES:
-        return None
-    fits = {name: _correlation(prediction[view][some], truth[some]) for name, view in TURNED.items()}
-    best = max(fits, key=lambda name: fits[name])
-    if fits[best] < max(AGREES, straight + APART):
-        return None
-    return FileFinding("turned", f"looks {best}; turn it back (if it is meant so, score it with --trust).")
-
-
 def _judged(prediction: Array, truth: Array) -> Iterator[FileFinding | None]:
-    if turned := _turned(prediction, truth):
-        yield turned
+    if turn := likeness.turned(prediction, truth):
+        yield FileFinding("turned", f"looks {turn}; turn it back (if it is meant so, score it with --trust).")
         return
-    if exchanged(prediction, truth):
-        said = "red and blue look exchanged: write channels in the order RGB (if they are, score it with --trust)."
-        yield FileFinding("colour", said)
-        prediction = prediction[..., ::-1]
+    yield _shifted(prediction, truth)
+    places = order(prediction, truth)
+    if places in likeness.ORDERS:
+        said = f"{likeness.ORDERS[places]} look exchanged: write channels in the order RGB"
+        yield FileFinding("colour", f"{said} (if they are, score it with --trust).")
+        prediction = prediction[..., places]
     yield _encoding(prediction, truth)
+
+
+def _shifted(prediction: Array, truth: Array) -> FileFinding | None:
+    by = likeness.shift(prediction, truth)
+    if by == (0, 0):
+        return None
+    said = f"lies {likeness.direction(by)} of its truth, as after a crop or a border; it is scored as it is."
+    return FileFinding("shifted", said, scored=True)
 
 
 KNOWN: Mapping[float, str] = {

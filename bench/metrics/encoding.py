@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.color import likeness
 from bench.color.transfer import mu_law_inverse
 from bench.core.scene import GAMMA, Array
 
@@ -40,12 +41,6 @@ FACTOR = 1.9
 """Smallest multiple that is called mis-scaled: the least common exposure step is 1 EV, a factor of 2."""
 
 UNITS = (1.0, 255.0, 65535.0)
-
-COLOURED = 0.1
-"""Misfit of the ratio of red to blue, as a median difference of natural logarithms, below which it is right enough."""
-
-EXCHANGED = 3.0
-"""Factor by which that misfit must shrink with red and blue exchanged before they are called so."""
 
 
 def _srgb_inverse(y: Samples) -> Samples:
@@ -95,21 +90,16 @@ def misfit(prediction: Array, truth: Array) -> Fit | None:
     return best if fits[best] * BETTER["curve" if best.curve else "scale"] <= plain else None
 
 
-def exchanged(prediction: Array, truth: Array) -> bool:
-    """Tell if red and blue of a prediction are obviously exchanged; both (H, W, 3), linear, finite, of any scale.
+def order(prediction: Array, truth: Array) -> tuple[int, ...]:
+    """Return where red, green and blue stand in a prediction: (0, 1, 2) unless channels are obviously exchanged.
 
-    Compared are ratios of red to blue, on pixels that are neither dark nor clipped in either picture. That they fit
-    exchanged isn't enough, as they would after a cast of colour too: they must also vary the other way round.
+    Both (H, W, 3), linear, finite, of any scale; see `bench.color.likeness.order`.
     """
     values, true = _samples(prediction), _samples(truth)
-    kept = _usable(values, true)[:, ::2].all(axis=1)
+    kept = _usable(values, true).all(axis=1)
     if kept.sum() < max(64, FEWEST * len(true)):
-        return False
-    ours, theirs = (np.log(image[kept, 0]) - np.log(image[kept, 2]) for image in (values, true))
-    straight, swapped = (float(np.median(np.abs(ours - ratio))) for ratio in (theirs, -theirs))
-    ours, theirs = ours - np.median(ours), theirs - np.median(theirs)
-    reversed_too = bool(np.median(np.abs(ours + theirs)) < np.median(np.abs(ours - theirs)))
-    return straight > COLOURED and EXCHANGED * swapped < straight and reversed_too
+        return 0, 1, 2
+    return likeness.order(values[kept], true[kept])
 
 
 def _distance(values: Samples, true: Samples) -> float:

@@ -65,7 +65,9 @@ def psnr_pu_y(pair: "ImagePair", protocol: "Protocol", mask: "Tensor | None" = N
     return ratio(_encoded_luminance(pair, protocol.section(Pu21)), protocol, mask, PEAK)
 
 
-@metric("ssim-pu", unit="1", better="higher", domain="pu21", label="SSIM-PU", digits=4, sections=("pu21",))
+@metric(
+    "ssim-pu", unit="1", better="higher", domain="pu21", label="SSIM-PU", digits=4, sections=("pu21",), low=-1, high=1
+)
 def ssim_pu(pair: "ImagePair", protocol: "Protocol", mask: "Tensor | None" = None) -> float:
     """PU21-SSIM of relative radiance on the protocol's display; see `pu21_ssim`."""
     return _mean_similarity(pair, protocol.section(Pu21), mask)

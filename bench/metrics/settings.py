@@ -7,10 +7,11 @@ of the metric's own file.
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from bench.core.errors import unknown_name
 from bench.core.registry import metrics
+from bench.core.section import as_written
 
 
 def _known(name: str) -> str:
@@ -27,6 +28,8 @@ class ProtocolSection(BaseModel):
     """A part of a protocol."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    _as_written = field_validator("*", mode="before")(classmethod(as_written))
 
 
 class Region(ProtocolSection):

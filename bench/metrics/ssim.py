@@ -43,14 +43,18 @@ class Ssim(ProtocolSection):
         return self
 
 
-@metric("ssim-l", unit="1", better="higher", domain="linear", label="SSIM-l", digits=4, sections=("ssim",))
+@metric(
+    "ssim-l", unit="1", better="higher", domain="linear", label="SSIM-l", digits=4, sections=("ssim",), low=-1, high=1
+)
 def ssim_l(pair: "ImagePair", protocol: "Protocol", mask: "Tensor | None" = None) -> float:
     """SSIM of linear relative radiance."""
     rule = protocol.section(Ssim)
     return _mean(pair, rule, "linear", lambda: pair.linear, mask)
 
 
-@metric("ssim-mu", unit="1", better="higher", domain="mu", label="SSIM-μ", digits=4, sections=("ssim", "mu"))
+@metric(
+    "ssim-mu", unit="1", better="higher", domain="mu", label="SSIM-μ", digits=4, sections=("ssim", "mu"), low=-1, high=1
+)
 def ssim_mu(pair: "ImagePair", protocol: "Protocol", mask: "Tensor | None" = None) -> float:
     """SSIM of relative radiance after the mu-law."""
     rule, law = protocol.section(Ssim), protocol.section(mu.Mu)

@@ -92,7 +92,7 @@ class Hdrvdp2(ProtocolSection):
 
 @metric(
     "hdrvdp2", unit="Q", better="higher", domain="vision", label="HDR-VDP-2", digits=2, sections=("hdrvdp2",),
-    local=False,
+    local=False, high=100,
 )  # fmt: skip
 def quality(pair: "ImagePair", protocol: "Protocol", mask: "Tensor | None" = None) -> float:
     """Q of HDR-VDP-2.2.2 under the protocol's viewing conditions; see `bench.metrics.hdrvdp2.hdrvdp2`."""

@@ -3,7 +3,6 @@
 import ast
 import hashlib
 import io
-import math
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bench.core.errors import UsageError
 from bench.core.reading import TEXT_LIMIT, exists, read_bytes, shown
+from bench.core.registry import metrics
 from bench.io.tables import read_scores
 from bench.regression.locks import LIBRARIES, Lock, parse, versions
 from bench.repository import git
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCORES = "scores.csv"
-
-BOUNDS = {"ssim": (-1.0, 1.0), "hdrvdp2": (-math.inf, 100.0)}
-"""Beginning of a metric's name -> the least and the most that it can be."""
 
 KEYS = ("profile", "method", "variant", "dataset", "scene", "metric", "protocol")
 """What every score row names; without training there are no trainset and seed."""
@@ -167,8 +164,8 @@ def _rows(content: bytes, file: str, name: str) -> "pd.DataFrame":
         except (ValueError, OverflowError) as error:  # a number beyond 64 bits
             raise UsageError(f"{name}: {file} holds a number that can't be read ({shown(error)}).") from error
     for number, metric, value in zip(range(2, len(scores) + 2), scores["metric"], scores["value"], strict=True):
-        low, high = next((ends for name, ends in BOUNDS.items() if metric.startswith(name)), (-math.inf, math.inf))
-        if value < low or value > high:
+        whole = metric.partition("@")[0]
+        if whole in metrics and not metrics[whole].possible(value):
             raise UsageError(
                 f"{name}: {file}, line {number}: {shown(metric)} is {value:g}, which it can't be; the file was edited "
                 "or damaged. Score again."

@@ -165,3 +165,28 @@ def test_long_numbers_in_json_are_told_in_our_words(tmp_path):
     (tmp_path / "a.json").write_text(f'{{"a": {"9" * 6000}}}')
     with pytest.raises(UsageError, match=r"a\.json: not valid JSON \(a number has thousands of digits\)"):
         reading.read_json(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize(
+    "text", ["6_6.6", "\u0663", "\uff11", "nan", "inf", "1e999", "0x10", "1 2", "", "1/2", "9" * 2000]
+)
+def test_what_only_python_takes_for_a_number_is_none(text):
+    with pytest.raises(ValueError, match="is no number"):
+        reading.number(text)
+
+
+@pytest.mark.parametrize("text", ["-0.25", "1e-3", "+2.", " .5 ", "6.6E+2"])
+def test_numbers_are_read_as_python_reads_them(text):
+    assert reading.number(text) == float(text)
+
+
+@pytest.mark.parametrize("text", ["6_6", "6_6.6", "\u0663", "\u0663/2", "1_0/2"])
+def test_fractions_have_plain_digits_too(text):
+    with pytest.raises(ValueError, match="is no number"):
+        reading.positive_number(text)
+
+
+@pytest.mark.parametrize("value", ["1_000", "6_6.6", "0x1_0"])
+def test_numbers_with_underscores_differ_between_yaml_readers(value):
+    with pytest.raises(UsageError, match=f"a value is {value}, a number to some programs; leave the underscores out"):
+        reading.parse_yaml(f"a: {value}", "a.yaml")

@@ -149,8 +149,11 @@ def scaled(factor):
     return damage
 
 
-def swapped(scene):
-    write_rgbe(scene / "HDRImg.hdr", np.ascontiguousarray(read_rgbe(scene / "HDRImg.hdr")[..., ::-1]))
+def moved(change):
+    def damage(scene):
+        write_rgbe(scene / "HDRImg.hdr", np.ascontiguousarray(change(read_rgbe(scene / "HDRImg.hdr"))))
+
+    return damage
 
 
 def reordered(scene):
@@ -223,7 +226,12 @@ MALFORMED = {
     "truth-off-by-four": scaled(4),
     "truth-by-its-maximum": scaled(1.45),
     "truth-black": scaled(0),
-    "truth-red-and-blue-exchanged": swapped,
+    "truth-red-and-blue-exchanged": moved(lambda truth: truth[..., ::-1]),
+    "truth-green-and-blue-exchanged": moved(lambda truth: truth[..., [0, 2, 1]]),
+    "truth-channels-in-another-order": moved(lambda truth: truth[..., [2, 0, 1]]),
+    "truth-upside-down": moved(lambda truth: truth[::-1]),
+    "truth-mirrored": moved(lambda truth: truth[:, ::-1]),
+    "truth-shifted": moved(lambda truth: np.roll(truth, (0, 2), (0, 1))),
     # zero bytes, links, folders
     "empty-frame": empty(MIDDLE),
     "empty-truth": empty("HDRImg.hdr"),

@@ -280,3 +280,15 @@ def test_only_a_command_with_the_option_advises_it(tmp_path):
 def test_exact_fractions_stay_what_they_were():
     for word in ("1/320", "1/1250", "0.05", "1/3"):
         assert parse(word) == float(Fraction(word))
+
+
+def test_two_text_files_that_contradict_each_other_are_refused(tmp_path):
+    frames(tmp_path, lines("1/60", "1/15", "1/4"))
+    paths = frames(tmp_path, lines(0, 2, 4), file=EV_FILE)
+    assert of_frames(paths).values == [1, 4, 16]  # a camera's 1/60 s is 1/64
+    frames(tmp_path, lines(0, 2, 5), file=EV_FILE)
+    said = (
+        r"exposure\.txt and exposure_times\.txt contradict each other: c\.jpg is 5 EV from a\.jpg by the one, 3\.91 EV"
+    )
+    with pytest.raises(UsageError, match=said):
+        of_frames(paths)

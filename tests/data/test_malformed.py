@@ -54,6 +54,23 @@ def test_malformed_input_ends_in_a_sentence(root, name):
     assert "001" in sentence, "scene or file is named"
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("truth-upside-down", "the truth is upside down against the frames; turn it back."),
+        ("truth-mirrored", "the truth is mirrored, left for right against the frames"),
+        ("truth-shifted", "the truth lies 2 column(s) to the right of the frames; crop both alike."),
+        ("truth-green-and-blue-exchanged", "green and blue of the truth are exchanged against the frames'"),
+        ("truth-channels-in-another-order", "all three channels (stored as BRG) of the truth are exchanged"),
+    ],
+)
+def test_a_truth_that_lies_otherwise_than_the_frames_is_called_so(root, name, words):
+    MALFORMED[name](root / "Training" / "001")
+    with pytest.raises(UsageError) as caught:
+        read_all(root)
+    assert words in str(caught.value)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 @pytest.mark.parametrize("name", [MIDDLE, "HDRImg.hdr", "exposure.txt", "."])
 def test_what_may_not_be_read_ends_in_a_sentence(root, name):

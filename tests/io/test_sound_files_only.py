@@ -1,6 +1,7 @@
 """What every reader of pictures refuses alike: what is no regular file, and headers that ask for gigabytes."""
 
 import os
+import re
 import resource
 import socket
 import warnings
@@ -199,12 +200,42 @@ def test_a_large_picture_in_a_file_of_its_size_is_read(tmp_path, monkeypatch):
         need_room(tmp_path / "a.raw", 101, decoding.SHRUNK)
 
 
-@pytest.mark.parametrize(("sizes", "takes"), [((10_000, 10_000, 3, 4), 1), ((5000, 5000, 3, 4), 4)])
-def test_a_picture_of_a_hundred_million_pixels_is_read_from_any_file(tmp_path, sizes, takes):
+@pytest.mark.parametrize(("sizes", "takes"), [((10_000, 10_000, 3, 1), 3), ((10_000, 6_000, 3, 2), 2)])
+def test_pictures_of_cameras_are_read_from_any_file(tmp_path, sizes, takes):
     (tmp_path / "a.raw").touch()
     need_room(tmp_path / "a.raw", *sizes, takes=takes)
     with pytest.raises(UsageError, match="asks for"):
         need_room(tmp_path / "a.raw", *sizes, 2, takes=takes)
+
+
+def peak():
+    """The most bytes that this process has had, and what it has."""
+    status = Path("/proc/self/status").read_text()
+    return [1024 * int(re.search(rf"{name}:\s+(\d+)", status)[1]) for name in ("VmHWM", "VmRSS")]
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells the most memory of a while")
+def test_a_large_picture_is_read_without_copies_of_the_whole(tmp_path):
+    rows, columns = 4000, 5000
+    Image.new("RGB", (columns, rows), (1, 2, 3)).save(tmp_path / "a.png", compress_level=1)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    _, before = peak()
+    frame = read_frame(tmp_path / "a.png")
+    assert frame.shape == (rows, columns, 3) and (frame == [1, 2, 3]).all(axis=(0, 1)).all()
+    most, _ = peak()
+    assert most - before < 8.5 * rows * columns
+
+
+def test_a_chunk_that_is_longer_than_its_file_takes_no_memory(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((16, 24, 3), np.uint16))
+    data = bytearray((tmp_path / "a.png").read_bytes())
+    place = data.index(b"IDAT")
+    data[place - 4] = 0x40
+    (tmp_path / "a.png").write_bytes(data)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(UsageError, match=r"a\.png: damaged or cut short \(its part IDAT is longer than the file\)"):
+        read_frame(tmp_path / "a.png")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kilobytes
 
 
 def test_what_libraries_print_is_dropped_and_ours_is_not(capfd):

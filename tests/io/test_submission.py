@@ -40,6 +40,14 @@ def test_case_may_differ_unless_it_tells_scenes_apart(folder):
     assert match(made, ["BarbequeDay", "hall", "Hall"]).extra == (made / "HALL.exr",)
 
 
+@pytest.mark.parametrize(("stored", "wanted"), [("caf\u00e9", "cafe\u0301"), ("cafe\u0301", "Caf\u00e9")])
+def test_composed_and_decomposed_accents_are_one_name(folder, stored, wanted):
+    made = folder(f"{stored}.exr")
+    matched = match(made, [wanted])
+    assert matched.files == {wanted: made / f"{stored}.exr"} and not matched.extra
+    assert match(made, [wanted, stored]).files == {stored: made / f"{stored}.exr"}
+
+
 def test_of_two_kinds_the_first_in_the_list_is_taken_and_the_other_named(folder):
     made = folder("a.hdr", "a.npy", "a.exr")
     matched = match(made, ["a"])

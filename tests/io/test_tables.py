@@ -146,3 +146,19 @@ def test_json_is_sorted_indented_and_ends_with_a_newline(tmp_path):
 def test_text_keeps_its_line_ends(tmp_path):
     write_text_atomic(tmp_path / "a.txt", "a\r\nb\n")
     assert (tmp_path / "a.txt").read_bytes() == b"a\r\nb\n"
+
+
+@pytest.mark.parametrize("value", ["6_6.6", "\u0663\u0664.5", "infinity", "+nan", "1e9999", "0x1p3", "1,5"])
+def test_values_are_written_as_python_writes_numbers(tmp_path, value):
+    write_scores(tmp_path / "a.csv", [ROW])
+    text = (tmp_path / "a.csv").read_text(encoding="utf-8").replace(repr(ROW.value), f'"{value}"')
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match=r"the value is .*; seed and value must be numbers"):
+        read_scores([tmp_path / "a.csv"])
+
+
+@pytest.mark.parametrize(("mark", "name"), [(";", "semicolons"), ("\t", "tabs")])
+def test_cells_that_are_separated_otherwise_are_told(tmp_path, mark, name):
+    (tmp_path / "a.csv").write_text(f"{mark.join(COLUMNS)}\n{mark.join(map(str, ROW))}\n".replace("0.3", "0,3"))
+    with pytest.raises(UsageError, match=rf"a\.csv: its cells are separated by {name}; save it with commas"):
+        read_scores([tmp_path / "a.csv"])

@@ -5,7 +5,7 @@ import pytest
 import tifffile
 
 from bench.core.errors import UsageError
-from bench.io.ldr import read_frame
+from bench.io.ldr import facts, need_alike, read_frame
 from bench.io.submission import read_radiance
 
 PIXELS = np.random.default_rng(0).random((20, 37, 3), np.float32)
@@ -197,3 +197,45 @@ def test_channels_of_several_sample_formats_are_told(tmp_path, read, formats):
     with pytest.raises(UsageError, match=r"a\.tif: its channels have different sample formats") as caught:
         read(tmp_path / "a.tif")
     assert "damaged" not in str(caught.value)
+
+
+FRAME = READERS["frame"][1]
+CODES = np.arange(1 << 16) / 65535
+
+
+def curve(gamma):
+    """The tag TransferFunction of 16 bits: code values to light."""
+    return 301, "H", 1 << 16, np.rint(65535 * CODES**gamma).astype(np.uint16).tolist(), True
+
+
+def primaries(*corners):
+    """The tag PrimaryChromaticities."""
+    return 319, "2I", 6, [number for value in corners for number in (round(1000 * value), 1000)], True
+
+
+STATED = {
+    "nothing": ([], ""),
+    "gamma 2.2": ([curve(2.2)], ""),
+    "linear": ([curve(1.0)], "gamma 1"),
+    "1.8": ([curve(1.8)], "gamma 1.8"),
+    "BT.709": ([primaries(0.64, 0.33, 0.30, 0.60, 0.15, 0.06)], ""),
+    "BT.2020": ([primaries(0.708, 0.292, 0.170, 0.797, 0.131, 0.046)], "other primaries"),
+}
+
+
+@pytest.mark.parametrize("name", STATED)
+def test_what_the_tags_of_a_frame_state_of_its_colours_is_told(tmp_path, name):
+    tags, words = STATED[name]
+    tifffile.imwrite(tmp_path / "a.tif", FRAME, photometric="rgb", metadata=None, extratags=tags)
+    found = facts(tmp_path / "a.tif").profile
+    assert words in found and bool(found) == bool(words)
+
+
+def test_a_bracket_of_tiffs_with_other_colours_is_told_and_a_mixture_refused(tmp_path):
+    for name, tags in (("a", STATED["linear"][0]), ("b", STATED["linear"][0]), ("c", [])):
+        tifffile.imwrite(tmp_path / f"{name}.tif", FRAME, photometric="rgb", metadata=None, extratags=tags)
+    paths = [tmp_path / f"{name}.tif" for name in "abc"]
+    (note,) = need_alike(paths[:2], "the bracket", upright=True)
+    assert "TransferFunction" in note and "it says that values are linear, but they are decoded with gamma 2.2" in note
+    with pytest.raises(UsageError, match=r"the colour profile of c\.tif is none, that of a\.tif is of its tags"):
+        need_alike(paths, "the bracket", upright=True)

@@ -51,6 +51,35 @@ def test_exchanged_colours_are_named_and_what_else_is_wrong_is_judged_without_th
     assert examine(truth[..., ::-1], truth, trusted=True) == []
 
 
+@pytest.mark.parametrize(
+    ("order", "named"),
+    [
+        ([1, 0, 2], "red and green look"),
+        ([0, 2, 1], "green and blue look"),
+        ([2, 0, 1], "all three channels (stored as BRG) look"),
+        ([1, 2, 0], "all three channels (stored as GBR) look"),
+    ],
+)
+def test_any_exchange_of_channels_is_named(truth, order, named):
+    (finding,) = examine(truth[..., order], truth)
+    assert (finding.kind, finding.scored) == ("colour", False) and finding.said.startswith(named)
+
+
+def test_a_shift_is_told_and_is_no_fault(truth):
+    (finding,) = examine(np.roll(truth, (2, -1), (0, 1)), truth)
+    assert (finding.kind, finding.scored, finding.bad) == ("shifted", True, False)
+    assert finding.said.startswith("lies 2 row(s) down and 1 column(s) to the left of its truth")
+
+
+def test_what_is_no_fault_of_arrays_is_a_warning(truth):
+    rule = protocols["whole-float"].only(["psnr-l"])
+    with pytest.warns(UserWarning, match="the prediction lies 1 row"):
+        rule.evaluate(np.roll(truth, 1, 0), truth)
+    small = np.float32(0.01) * truth
+    with pytest.warns(UserWarning, match="the truth goes up to 0.01 only, .* reads 40.0 dB higher"):
+        assert rule.evaluate(np.float32(0.9) * small, small)["psnr-l"] > 50
+
+
 def test_values_that_are_no_numbers_are_counted_and_located(truth):
     changed = truth.copy()
     changed[7, 9, 2] = np.nan

@@ -122,7 +122,7 @@ def test_resizing_is_opencvs(plain):
 
 def test_a_peak_from_the_truth(plain):
     pred, truth = (0.25 * image for image in _images())
-    found = _variant(plain, psnr={"peak": "max-of-truth"}).evaluate(pred, truth)
+    found = _variant(plain, psnr={"peak": "max-of-truth"}).evaluate(pred, truth, trusted=True)
     assert found["psnr-l"] == pytest.approx(plain.evaluate(pred / truth.max(), truth / truth.max())["psnr-l"], abs=1e-4)
     with pytest.raises(UsageError, match="takes the truth's largest value as peak"):
         _variant(plain, psnr={"peak": "max-of-truth"}).evaluate(pred, 0 * truth, trusted=True)
@@ -271,3 +271,9 @@ def test_one_bad_file_is_told_and_the_others_are_listed_and_used(tmp_path, monke
     assert answer.stderr == f"left out: protocol file {tmp_path}/bad.yaml: not UTF-8 text (byte 6); save it as UTF-8.\n"
     assert [protocol.name for protocol in protocols.sound()] == ["sctnet", "whole-float"]
     assert "left out: protocol file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("crop", ["5", True, 5.0])
+def test_values_are_of_the_kind_that_is_written(plain, crop):
+    with pytest.raises(ValidationError, match="expected an integer such as 3"):
+        _variant(plain, region={"crop": crop})

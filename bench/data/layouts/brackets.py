@@ -3,7 +3,6 @@
 Layout: N. K. Kalantari, R. Ramamoorthi, "Deep High Dynamic Range Imaging of Dynamic Scenes", SIGGRAPH 2017.
 """
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from bench.color.exposure import times_from_ev
 from bench.core.errors import Incomplete, UsageError
-from bench.core.reading import read_note, shown
+from bench.core.reading import number, read_note, shown
 from bench.core.scene import Array, Radiance, Scene
 from bench.data.layouts.places import natural
 from bench.io.ldr import Frame, need_alike, read_frame, read_grey
@@ -90,11 +89,11 @@ def read_evs(path: Path, what: str, count: int) -> list[float]:
         raise UsageError(f"{what}: {path.name} can't be read as {count} EVs: {error}") from error
     words = text.replace(",", " ").split()
     try:
-        values = [float(word) for word in words]
+        values = [number(word) for word in words]
     except ValueError as error:
         held = shown(repr(text.strip()[:60]))
-        raise UsageError(f"{what}: {path.name} holds {held}; expected {count} numbers (EVs).") from error
-    if len(values) != count or not all(map(math.isfinite, values)):
+        raise UsageError(f"{what}: {path.name} holds {held}; expected {count} finite numbers (EVs).") from error
+    if len(values) != count:
         held = shown(" ".join(words)[:60])
         raise UsageError(f"{what}: {path.name} holds {len(values)} value(s), {held}; expected {count} finite EVs.")
     if max(map(abs, values)) > LARGEST:

@@ -85,7 +85,7 @@ def _holds_files(folder: Path) -> bool:
 
 
 def _counts(name: str, numbers: tuple[int, int] | None) -> bool:
-    return numbers is None or (name.isdecimal() and numbers[0] <= int(name) <= numbers[1])
+    return numbers is None or (name.isascii() and name.isdecimal() and numbers[0] <= int(name) <= numbers[1])
 
 
 def _refuse_links(root: Path, folders: Sequence[Path], dataset: str) -> None:

@@ -66,7 +66,7 @@ def triplet(exposures: Sequence[float], step: float) -> list[int]:
 
 def _frames(folder: Path, what: str) -> list[Path]:
     try:
-        found = [path for path in folder.iterdir() if re.fullmatch(r"\d+\.tiff?", path.name, re.IGNORECASE)]
+        found = [path for path in folder.iterdir() if re.fullmatch(r"[0-9]+\.tiff?", path.name, re.IGNORECASE)]
     except OSError as error:
         raise UsageError(f"{what}: {folder} can't be read ({error.strerror}); expected a folder of frames.") from error
     found.sort(key=lambda path: int(path.stem))

@@ -7,6 +7,7 @@ there: an interrupted call goes on where it was, and a dataset with one bad scen
 import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from bench.core.params import DatasetUse, Params
 from bench.core.reading import read_json, shown
 from bench.core.registry import datasets
 from bench.data import checks
-from bench.io.container import read_card, read_scene, write_scene
+from bench.io.container import LDR, read_card, read_scene, write_scene
 from bench.io.files import replacing, write_json_atomic
 from bench.io.lock import alone
 from bench.stages import layout
@@ -105,6 +106,7 @@ def _prepare(params: Params, dataset: str, splits: Sequence[str]) -> None:
         done[key] = task
         records.setdefault(task.split, {})[result.id] = dict(result.record)
     _refuse_twins(params, dataset, records)
+    _refuse_copies(params, dataset, done, records)
     for split in dict.fromkeys(task.split for task in tasks):
         _publish(
             layout.scenes(params, dataset, split), {name: task for (of, name), task in done.items() if of == split}
@@ -240,6 +242,37 @@ def _refuse_twins(params: Params, dataset: str, records: Mapping[str, Mapping[st
             f"{_waiver(params, dataset, ['duplicates'])}"
         )
     for sentence in found:
+        print(f"note: {sentence}")
+
+
+def _refuse_copies(
+    params: Params,
+    dataset: str,
+    done: Mapping[tuple[str, str], SceneTask],
+    records: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """Refuse test scenes with the same frames under two names, and tell those that look the same.
+
+    Scenes of one capture, such as the steps of a stress test, are the same by intent.
+    """
+    cards = {
+        key: read_card(task.out / "scene") for key, task in done.items() if datasets[dataset].splits[key[0]] == "test"
+    }
+    copies = []
+    for (one, first), (other, second) in combinations(cards.items(), 2):
+        if first["metadata"].get("capture", one) == second["metadata"].get("capture", other):
+            continue
+        named = " and ".join(shown("/".join(key)) for key in (one, other))
+        if first["sha256"][LDR] == second["sha256"][LDR]:
+            copies.append(f"{named} have the same frames.")
+        elif checks.same(*(records[split][name]["fingerprint"] for split, name in (one, other))):
+            print(f"note: {named} look the same; one scene would count twice.")
+    if copies and "duplicates" not in params.datasets.get(dataset, DatasetUse()).waive:
+        raise UsageError(
+            f"{dataset}: {' '.join(copies[:SHOWN])} One scene would count twice in every mean: remove one of them."
+            f"{_waiver(params, dataset, ['duplicates'])}"
+        )
+    for sentence in copies:
         print(f"note: {sentence}")
 
 

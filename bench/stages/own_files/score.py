@@ -5,13 +5,14 @@ import os
 import re
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from bench.color import likeness
 from bench.core.errors import UsageError, unknown_name
 from bench.core.params import Params
 from bench.core.places import place
@@ -143,7 +144,7 @@ def run(params: Params, request: ScoreRequest) -> ScoreResult:
     done = list(zip(tasks, outcomes, strict=True))
     faults = [(shown(task.prediction.name), finding) for task, outcome in done for finding in outcome.findings]
     if not request.trust:
-        faults += [*_truths(done), *_twins(tasks)]
+        faults += [*_truths(done), *_twins(tasks), *_strangers(done, scenes)]
     variant = request.submit or request.rescore or request.folder.resolve().name
     rows = tuple(
         ScoreRow(params.profile, "submitted", variant, "", None, request.dataset, scene, metric, value, protocol.id)
@@ -283,6 +284,22 @@ def _twins(tasks: Sequence[Task]) -> Iterator[tuple[str, FileFinding]]:
                 other = shown(first.prediction.name)
                 said = f"is a copy of {other}, of another scene (if it is meant so, score it with --trust)."
                 yield shown(task.prediction.name), FileFinding("twins", said, scored=True)
+
+
+def _strangers(done: Sequence[tuple[Task, Outcome]], scenes: Mapping[str, Path]) -> Iterator[tuple[str, FileFinding]]:
+    """Find the predictions that show another scene than their own."""
+    known = {task.scene: outcome.looks[1] for task, outcome in done if outcome.looks is not None}
+    for task, outcome in done:
+        if outcome.looks is None or likeness.alike(*outcome.looks):
+            continue
+        for scene in scenes.keys() - known.keys():  # whose own prediction is missing or can't be read
+            with suppress(UsageError):
+                known[scene] = likeness.look(np.asarray(Truth.read(scenes[scene]).radiance))
+        others = {scene: truth for scene, truth in known.items() if scene != task.scene}
+        if other := likeness.stranger(*outcome.looks, others):
+            said = f"shows the scene {shown(other)}, not its own: are names exchanged?"
+            finding = FileFinding("scene", f"{said} (If it is meant so, score it with --trust.)", scored=True)
+            yield shown(task.prediction.name), finding
 
 
 def _alike(one: Task, other: Task) -> bool:

@@ -1,7 +1,7 @@
 """Scoring of many predictions under one or several protocols: cached, and by as many processes as pay."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import torch
 
+from bench.color.likeness import look
 from bench.core import parallel
 from bench.core.errors import UsageError
 from bench.core.parallel import interrupted
@@ -18,7 +19,7 @@ from bench.core.reading import shown
 from bench.core.scene import Array, Radiance, Scene
 from bench.io.container import CARD, read_scene
 from bench.io.submission import read_radiance
-from bench.metrics.checks import FileFinding, examine
+from bench.metrics.checks import FileFinding, examine, off_peak
 from bench.metrics.images import one_thread
 from bench.metrics.protocol import Protocol
 from bench.metrics.scorer import Scorer, preparation
@@ -28,7 +29,7 @@ from bench.stages.scoring.score_cache import Scores
 Item = TypeVar("Item")
 Done = TypeVar("Done")
 
-ABOVE = "and protocols take 1 as its peak; files given as truth are neither scaled nor clipped, unlike prepared scenes."
+PEAK = "Files given as truth are neither scaled nor clipped, unlike prepared scenes."
 
 
 class Task(NamedTuple):
@@ -68,10 +69,12 @@ class Outcome:
 
     scores   : protocol's name -> metric -> value; protocols that couldn't be applied are absent.
     findings : faults of the prediction, and protocols' refusals.
+    looks    : prediction and truth as `bench.color.likeness.look` shrinks them; None where either can't be.
     """
 
     scores: Mapping[str, Scores] = field(default_factory=dict)
     findings: tuple[FileFinding, ...] = ()
+    looks: tuple[Array, Array] | None = None
 
 
 def cache_folder(params: Params) -> Path:
@@ -114,12 +117,18 @@ def score_one(rules: Rules, task: Task) -> Outcome:
             raise
         return Outcome(findings=(FileFinding("unreadable", _without_name(str(error), task.prediction)),))
     findings = examine(prediction, truth.radiance, rules.trusted) if rules.examined else []
-    if not all(finding.scored for finding in findings):
-        return Outcome(findings=tuple(findings))
+    looks = _looks(prediction, truth.radiance) if rules.examined else None
+    scored = all(finding.scored for finding in findings)
     findings += [FileFinding("converted", said, scored=True) for said in (*told, *truth.told)]
-    if truth.scene is None and (peak := float(truth.radiance.max())) > 1:
-        findings.append(FileFinding("range", f"its truth goes up to {peak:.4g}, {ABOVE}", scored=True))
-    return _under_all(rules, prediction, truth, findings)
+    if truth.scene is None and (said := off_peak(truth.radiance)):
+        findings.append(FileFinding("range", f"its truth {said} {PEAK}", scored=True))
+    if not scored:
+        return Outcome(findings=tuple(findings), looks=looks)
+    return replace(_under_all(rules, prediction, truth, findings), looks=looks)
+
+
+def _looks(prediction: Radiance, truth: Array) -> tuple[Array, Array] | None:
+    return (look(prediction), look(truth)) if np.isfinite(prediction).all() else None
 
 
 def _without_name(said: str, path: Path) -> str:

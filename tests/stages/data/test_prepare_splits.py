@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+import tifffile
 from typer.testing import CliRunner
 
 from bench.__main__ import app
@@ -72,6 +73,26 @@ def test_a_scene_that_another_split_was_prepared_with_is_refused(params, tmp_pat
     with pytest.raises(UsageError, match="train/001 and test/008 show the same"):
         prepare.run(params, "kalantari", ["test"])
     assert splits(params) == {"train"}
+
+
+def test_test_scenes_with_the_same_frames_are_refused_unless_it_is_said_to_be_right(params, tmp_path, dataset_params):
+    extra = tmp_path / "mine" / "Test" / "EXTRA"
+    shutil.copytree(extra / "007", extra / "008")
+    (extra / "008" / "exposure.txt").write_text("1\n3\n5\n")  # the same steps
+    with pytest.raises(UsageError, match=r"(?s)test/007 and test/008 have the same frames.*duplicates: <your reason>"):
+        prepare.run(params, "kalantari", ["test"])
+    assert not layout.scenes(params, "kalantari").exists()
+    prepare.run(dataset_params("kalantari", {"waive": {"duplicates": "one picture twice"}}), "kalantari", ["test"])
+    assert len(records(params)["test"]) == 2
+
+
+def test_test_scenes_that_look_the_same_are_told(params, tmp_path, capsys):
+    extra = tmp_path / "mine" / "Test" / "EXTRA"
+    shutil.copytree(extra / "007", extra / "008")
+    for path in (extra / "008").glob("*.tif"):
+        tifffile.imwrite(path, tifffile.imread(path) // 8 * 8, photometric="rgb", metadata=None)
+    prepare.run(params, "kalantari", ["test"])
+    assert "note: test/007 and test/008 look the same; one scene would count twice." in capsys.readouterr().out
 
 
 def test_a_split_that_is_unknown_is_answered(params):

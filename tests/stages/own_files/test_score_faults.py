@@ -75,6 +75,7 @@ UNSCORED = {
     "all zero": (other(np.zeros_like), "every value is 0"),
     "mis-scaled": (other(lambda x: x * 4000), "looks mis-scaled: about"),
     "tone-mapped": (other(mu_law), "looks tone-mapped: it fits the truth far better after the inverse of the mu-law"),
+    "green and blue": (other(lambda x: x[..., [0, 2, 1]]), "green and blue look exchanged: write channels in the"),
     "no EXR": (lambda folder: (folder / f"{FIRST}.exr").write_bytes(b"P6 4 4 255"), "not an OpenEXR file"),
     "grey": (as_array(np.zeros((64, 96), np.float32)), "expected floats of shape (H, W, 3)"),
     "integers": (as_array(np.zeros((64, 96, 3), np.uint8)), "uint8"),
@@ -200,3 +201,62 @@ def test_nothing_to_score_is_exit_code_2(score, floor, tmp_path, capsys):
 def test_no_folder_is_exit_code_2(score, tmp_path, capsys):
     assert score(tmp_path / "none") == 2
     assert capsys.readouterr().err.startswith("error: ")
+
+
+@pytest.fixture
+def files(tmp_path, textured, fresh, main_in, monkeypatch, capsys):
+    """Score arrays against arrays given as truth; return the exit code, the lines on stderr and the scores."""
+
+    def run(predictions, truths, *words):
+        monkeypatch.chdir(fresh.folder)
+        for folder, arrays in (("theirs", predictions), ("truth", truths)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            for name, array in arrays.items():
+                np.save(tmp_path / folder / f"{name}.npy", array)
+        words = ("--truth", str(tmp_path / "truth"), "--protocol", "whole-float", "--jobs", "1", *words)
+        code = main_in(fresh, "score", str(tmp_path / "theirs"), *words, "--out", str(tmp_path / "out.csv"))
+        lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith(("bad: ", "note: "))]
+        return code, lines, read_scores([tmp_path / "out.csv"]) if (tmp_path / "out.csv").exists() else None
+
+    return run
+
+
+def test_a_truth_far_below_its_peak_is_told(files, textured):
+    truth = np.float32(0.01) * textured(0)
+    code, (line,), _ = files({"a": np.float32(0.9) * truth}, {"a": truth})
+    assert code == 0 and line.startswith(
+        "note: a.npy: its truth goes up to 0.01 only, and protocols take 1 as its peak"
+    )
+    assert "reads 40.0 dB higher" in line
+
+
+def test_a_truth_far_below_its_peak_is_told_where_the_prediction_is_called_bad_for_it(files, textured):
+    truth = textured(0)
+    code, (line,), _ = files({"a": truth}, {"a": np.float32(0.01) * truth})
+    assert code == 2 and "looks mis-scaled: about 100 times the truth" in line
+    assert "its truth goes up to 0.01 only" in line
+
+
+def test_a_shift_is_told_and_scored(files, textured):
+    truth = textured(0)
+    code, (line,), scores = files({"a": np.roll(0.9 * truth, (0, 3), (0, 1))}, {"a": truth})
+    assert code == 0 and line.startswith("note: a.npy: lies 3 column(s) to the right of its truth")
+    assert len(scores)
+
+
+def test_the_scene_that_a_prediction_shows_instead_of_its_own_is_named(files, textured):
+    one, other, third = map(textured, range(3))
+    worse = {"one": 0.9 * other, "other": 0.8 * one, "third": 0.9 * third}
+    code, lines, scores = files(worse, {"one": one, "other": other, "third": third})
+    assert code == 1 and len(lines) == 2 and set(scores["scene"]) == set(worse)
+    for line, name, shown in zip(sorted(lines), ("one", "other"), ("other", "one"), strict=True):
+        assert f"bad: {name}.npy: " in line and f"shows the scene {shown}, not its own" in line
+
+
+def test_a_scene_without_a_prediction_is_named_too_and_trust_overrules_it(files, textured):
+    truths = {"one": textured(0), "other": textured(1)}
+    wrong = {"one": np.float32(0.9) * textured(1)}
+    _, lines, _ = files(wrong, truths)
+    assert any("one.npy: " in line and "shows the scene other" in line for line in lines)
+    _, lines, _ = files(wrong, truths, "--trust")
+    assert not any("shows the scene" in line for line in lines)

@@ -39,7 +39,7 @@ def test_every_scene_has_a_row_with_its_picture(page, workshop):
 
 def test_checks_and_layout_are_told(page):
     html = page()
-    assert "6 of 6" in html and "3 of 3" in html  # with truth and without
+    assert "7 of 7" in html and "3 of 3" in html  # with truth and without
     assert "scale: not applicable: no truth" in html and "<dd>folders</dd>" in html
 
 
