@@ -5,14 +5,15 @@ compares.
 """
 
 import re
+import textwrap
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 from bench.core.params import Params, load
-from bench.core.registry import datasets
+from bench.core.registry import datasets, methods
 from bench.stages.cost.disk import disk
-from bench.stages.cost.estimate import CARDS, WAYS, Bounds, Item, Overview, overview, total
+from bench.stages.cost.estimate import CARDS, EFFICIENCY, WAYS, Bounds, Item, Overview, overview, total
 from bench.stages.cost.gpus import GPUS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,26 +31,32 @@ JOBS = (8, 64, 600)
 README = """\
 {table}
 
-Hours from the lower to the upper bound, on one GPU, one stage after another; bf16 is compiled. Memory is the largest
-step's in fp32 and bf16; where a card has less, `accumulate` splits the batch.
+From the lower to the upper bound, on one GPU, one stage after another; bf16 is compiled. Memory is the largest step's;
+where a card has less, `accumulate` splits the batch. Disk is all that is kept, {kept}.
 """
 SCALE = """\
-`python -m bench cost estimate --profile paper` gives two bounds for a GPU. Lower: arithmetic at 35 % of the peak, or
-memory traffic, whichever takes longer. Upper: both in sequence, or the launches of kernels if these take longer. Data
-loading and scoring on the CPU aren't included. `make paper` as it stands, in hours:
+`make paper` as it stands, on one GPU:
 
 {stages}
+
+Each time is from a lower bound (arithmetic at {efficiency:.0%} of the data sheet's peak, or memory traffic at its full
+bandwidth, whichever takes longer) to an upper one (both in sequence, or the launches of kernels if these take longer).
+bf16 is compiled. The step of OLC that was timed on an H200 ([speed.md](../reports/lab/speed.md)) lies between them in
+both ways; nothing else was timed. Data loading and scoring on the CPU aren't included.
 
 Trained on Kalantari's set alone, and extrapolated to five sets and five seeds, on an H100:
 
 {sets}
 
-| GPUs | days, fp32 | days, bf16 |
-|---:|---:|---:|
+With so many H100s, in days:
+
 {days}
 
-The dearest trainings in fp32 are {dearest}. On Tel 2023, whose {scenes} scenes make the longest epochs, {last} ends
-last, after {longest} h in fp32: beyond some {enough} GPUs more jobs don't help; several GPUs per job do (`torchrun`).
+{ends}
+"""
+ENDS = """\
+In fp32 the dearest trainings are those of {dearest}. On Tel 2023, whose {scenes} scenes make the longest epochs, {last}
+ends last, after {longest}: beyond some {enough} GPUs more jobs don't help; several GPUs per job do (`torchrun`).
 """
 
 
@@ -60,9 +67,18 @@ def profile(name: str) -> tuple[Params, Overview]:
     return params, overview(params)
 
 
-def span(bounds: Bounds, unit: float = 1.0) -> str:
-    """Return a time from bound to bound, such as "1.2-3.4"."""
-    lower, upper = (f"{v:,.0f}" if v >= 10 else f"{v:.2g}" for v in (bounds.lower / unit, bounds.upper / unit))
+UNITS = {"h": 1.0, "min": 1 / 60, "s": 1 / 3600}
+
+
+def span(hours: Bounds) -> str:
+    """Return a time from bound to bound in the largest unit that the upper one has, such as "1.2-3.4 h"."""
+    unit = next((name for name, size in UNITS.items() if hours.upper >= size), "s")
+    return f"{plain(hours.times(1 / UNITS[unit]))} {unit}"
+
+
+def plain(bounds: Bounds) -> str:
+    """Return two numbers, or one where both read alike."""
+    lower, upper = (f"{value:,.0f}" if value >= 10 else f"{value:.2g}" for value in bounds)
     return lower if lower == upper else f"{lower}-{upper}"
 
 
@@ -76,14 +92,14 @@ def markdown(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def readme() -> str:
     """Return what stands between the marks of README.md."""
     rows = []
-    for name in PROFILES:
-        if (ROOT / PROFILES[name]).exists():
+    for name, file in PROFILES.items():
+        if (ROOT / file).exists():
             params, found = profile(name)
-            memory = " / ".join(f"{found.memory(way) / 1e9:.0f} GB" for way in WAYS)
+            memory = [f"{found.memory(way) / 1e9:.0f} GB" for way in WAYS]
             hours = [span(found.hours(*key)) for key in KEYS]
-            rows.append([f"`make {name}`", *hours, memory, f"{disk(params)['all'] / 1e9:.0f} GB"])
-    heads = ["hours", *(f"{GPUS[card].short} {way}" for card, way in KEYS), "memory", "disk"]
-    return README.format(table=markdown(heads, rows))
+            rows.append([f"`make {name}`", *hours, " / ".join(memory), f"{disk(params)['all'] / 1e9:.0f} GB"])
+    heads = ["", *(f"{GPUS[card].short}, {way}" for card, way in KEYS), f"memory, {' / '.join(WAYS)}", "disk"]
+    return README.format(table=markdown(heads, rows), kept="DVC's cache included")
 
 
 def scale() -> str:
@@ -91,55 +107,62 @@ def scale() -> str:
     params, found = profile("paper")
     stages = [*found.stages(), None]
     rows = [[stage or "**all**", *(span(found.hours(*key, stage)) for key in KEYS)] for stage in stages]
-    table = markdown(["stage", *(f"{GPUS[card].short} {way}" for card, way in KEYS)], rows)
-    return SCALE.format(stages=table, **_extrapolated(params, found))
+    table = markdown(["stage", *(f"{GPUS[card].short}, {way}" for card, way in KEYS)], rows)
+    return SCALE.format(stages=table, efficiency=EFFICIENCY, **_extrapolated(params, found))
 
 
 def _extrapolated(params: Params, found: Overview) -> dict[str, str]:
     trained = {way: _on(OWN, params, found.items["h100", way]) for way in WAYS}
-    wider = sum(datasets[name].expected["train"] for name in SETS) / datasets[OWN].expected["train"]
-    tested = sum(datasets[name].expected["test"] for name in SETS) / datasets[OWN].expected["test"]
-    many = {"codebooks": len(SETS), "fixed": len(SETS), "epochs": wider, "predictions": tested}
+    wider, tested = (sum(scenes(name, split) for name in SETS) / scenes(OWN, split) for split in ("train", "test"))
+    once = len(SETS) * SEEDS
+    factors = {"codebooks": once, "fixed": once, "epochs": SEEDS * wider, "predictions": SEEDS * tested}
     said = {
-        "codebooks": f"x {len(SETS) * SEEDS}: their steps are fixed", "fixed": f"x {len(SETS) * SEEDS}",
-        "epochs": f"x {SEEDS} x {wider:.2f}: scenes of the training sets",
-        "predictions": f"x {SEEDS} x {tested:.1f}: scenes of the test sets",
-    }  # fmt: skip
-    names = {
-        "codebooks": "codebooks", "fixed": "networks whose steps are fixed", "epochs": "networks whose epochs are",
-        "predictions": "predictions of the own test sets, by networks",
-    }  # fmt: skip
+        "codebooks": ("codebooks", f"x {once}: their steps are fixed"),
+        "fixed": ("networks whose steps are fixed", f"x {once}"),
+        "epochs": (f"by epochs: {_labels(params, trained['fp32']['epochs'])}", f"x {SEEDS} x {wider:.2f}, the scenes"),
+        "predictions": ("networks on the own test sets", f"x {SEEDS} x {tested:.1f}, the scenes"),
+    }
     hours = {way: {kind: total(one.values()) for kind, one in kinds.items()} for way, kinds in trained.items()}
     rows = [
-        [f"{len(trained['fp32'][kind])} {names[kind]}", *(span(hours[way][kind]) for way in WAYS), said[kind]]
-        for kind in many
+        [f"{len(trained['fp32'][kind])} {name}", *(span(hours[way][kind]) for way in WAYS), times]
+        for kind, (name, times) in said.items()
     ]
-    every = {way: total(hours[way][kind].times(SEEDS * factor) for kind, factor in many.items()) for way in WAYS}
+    every = {way: total(hours[way][kind].times(factor) for kind, factor in factors.items()) for way in WAYS}
     rows.append([f"**{len(SETS)} sets, {SEEDS} seeds**", *(span(every[way]) for way in WAYS), "GPU-hours"])
 
-    # A job is a training with its codebook's before it; the last to end is trained on the largest set.
-    largest = max(SETS, key=lambda name: datasets[name].expected["train"])
-    more = datasets[largest].expected["train"] / datasets[OWN].expected["train"]
-    longest = {
-        way: {**kinds["fixed"], **{name: one.times(more) for name, one in kinds["epochs"].items()}}
-        for way, kinds in trained.items()
+    # However many GPUs there are, it takes as long as the longest training, by epochs on the largest set.
+    largest = max(scenes(name, "train") for name in SETS)
+    more = largest / scenes(OWN, "train")
+    last = {
+        way: {**k["fixed"], **{name: one.times(more) for name, one in k["epochs"].items()}}
+        for way, k in trained.items()
     }
-    most = {way: Bounds(*(max(one[i] for one in runs.values()) for i in (0, 1))) for way, runs in longest.items()}
+    most = {
+        way: Bounds(max(one.lower for one in runs.values()), max(one.upper for one in runs.values()))
+        for way, runs in last.items()
+    }
     days = [
-        [f"{jobs}", *(span(Bounds(*(max(every[way][i] / jobs, most[way][i]) for i in (0, 1))), 24) for way in WAYS)]
+        [str(jobs), *(plain(Bounds(*map(max, every[way].times(1 / jobs), most[way])).times(1 / 24)) for way in WAYS)]
         for jobs in JOBS
     ]
-    by_hours = sorted(longest["fp32"], key=lambda name: -longest["fp32"][name].upper)
-    own = {**trained["fp32"]["fixed"], **trained["fp32"]["epochs"]}
+    own = trained["fp32"]["fixed"] | trained["fp32"]["epochs"]
     dearest = sorted(own, key=lambda name: -own[name].upper)[:3]
+    longest = max(last["fp32"], key=lambda name: last["fp32"][name].upper)
+    ends = ENDS.format(
+        dearest=", ".join(f"{_labels(params, [name])} ({span(own[name])})" for name in dearest),
+        scenes=largest, last=_labels(params, [longest]), longest=span(last["fp32"][longest]),
+        enough=f"{every['fp32'].upper / most['fp32'].upper:.0f}",
+    )  # fmt: skip
+    heads = ["", *WAYS]
     return {
-        "sets": markdown(["", "H100 fp32", "H100 bf16", "extrapolated"], rows),
-        "days": "\n".join(f"| {' | '.join(line)} |" for line in days),
-        "dearest": ", ".join(f"{_label(params, name)} ({span(own[name])} h)" for name in dearest),
-        "last": _label(params, by_hours[0]), "longest": span(longest["fp32"][by_hours[0]]),
-        "scenes": str(datasets[largest].expected["train"]),
-        "enough": f"{every['fp32'].upper / most['fp32'].upper:.0f}",
+        "sets": markdown([*heads, "extrapolated"], rows), "days": markdown(["GPUs", *WAYS], days),
+        "ends": textwrap.fill(" ".join(ends.split()), 120),
     }  # fmt: skip
+
+
+def scenes(dataset: str, split: str) -> int:
+    """Return how many scenes a split is published with."""
+    return datasets[dataset].expected[split]
 
 
 def _on(trainset: str, params: Params, items: Iterable[Item]) -> dict[str, dict[str, Bounds]]:
@@ -152,7 +175,8 @@ def _on(trainset: str, params: Params, items: Iterable[Item]) -> dict[str, dict[
                 found["codebooks"][name] = hours
             elif item.stage == "train" and params.runs[name].trainset == trainset:
                 recipe = params.published(params.runs[name])
-                found["epochs" if recipe is not None and recipe.epochs else "fixed"][name] = hours
+                by_epochs = recipe is not None and recipe.epochs and not recipe.section
+                found["epochs" if by_epochs else "fixed"][name] = hours
             elif item.stage == "evaluate" and _own_test(params, name, trainset):
                 found["predictions"][name] = hours
     return found
@@ -163,10 +187,8 @@ def _own_test(params: Params, name: str, trainset: str) -> bool:
     return evaluation.dataset == params.runs[evaluation.run].trainset == trainset
 
 
-def _label(params: Params, name: str) -> str:
-    from bench.core.registry import methods
-
-    return methods[params.variants[params.runs[name].variant].method].label
+def _labels(params: Params, names: Iterable[str]) -> str:
+    return ", ".join(methods[params.variants[params.runs[name].variant].method].label for name in names)
 
 
 def makefile(text: str) -> str:
@@ -174,7 +196,7 @@ def makefile(text: str) -> str:
     for name in PROFILES:
         if re.search(rf"^{name}: .*## ", text, re.M):
             _, found = profile(name)
-            hours = ", ".join(f"{way} {span(found.hours('h100', way))} h" for way in WAYS)
+            hours = ", ".join(f"{span(found.hours('h100', way))} in {way}" for way in WAYS)
             text = re.sub(rf"^({name}: .*## .*) \([^()]*\)$", rf"\1 (one H100: {hours})", text, flags=re.M)
     return text
 

@@ -27,7 +27,7 @@ from bench.core.params import Params, load
 from bench.core.registry import Registry
 from bench.core.scene import Scene
 
-from . import readme_block
+from . import cost_blocks, readme_block
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/scale.md")
@@ -81,6 +81,12 @@ def example(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("name", ("README.md", "docs/scale.md", "Makefile"))
+def test_hours_are_those_of_what_was_counted(name):
+    """Mended by `make costs`."""
+    assert (ROOT / name).read_text(encoding="utf-8") == cost_blocks.wanted()[name]
+
+
 def test_commands_exist(command):
     program, *words = shlex.split(command, comments=True)
     if program == "make":

@@ -21,8 +21,8 @@ DECIDES: Mapping[str, tuple[str, ...]] = {
     "prediction": ("bench/core", "bench/color", "bench/nn"),
     "score": ("bench/metrics", "bench/color", "bench/core/scene.py"),
     "cost": (
-        "bench/color/merging.py", "bench/color/transfer.py", "bench/nn", "bench/stages/cost/counting.py",
-        "bench/train/learner.py",
+        "bench/color/exposure.py", "bench/color/merging.py", "bench/color/transfer.py", "bench/nn",
+        "bench/stages/cost/counting.py", "bench/train/learner.py",
     ),
     "timing": (
         "bench/color", "bench/nn", "bench/data/pattern.py", "bench/stages/scoring/predict.py",

@@ -9,12 +9,12 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.core.params import load
+from bench.core.registry import methods
 from bench.nn import windows
 from bench.nn.blocks import HdrNetwork, conv
 from bench.nn.windows import WindowAttention
 from bench.stages.cost import counting
-from bench.stages.cost.step import counted
-from bench.stages.cost.workload import setup
+from bench.stages.cost.setups import counted, setup
 from bench.stages.training import networks
 from bench.train.learner import HdrLearner
 
@@ -165,6 +165,61 @@ def test_networks_of_windows_run_after_they_were_counted():
     again = network(tokens)
     assert type(again) is torch.Tensor
     torch.testing.assert_close(again, expected)
+
+
+def plain_attention(packs, bias, grid):
+    """Attention in all windows at once, as one writes it down: softmax(q k^T / sqrt(d) + bias and mask) v."""
+    shape = packs[0].shape
+    query, key, value = (
+        part.reshape(-1, grid.rows * grid.columns, *part.shape[2:]).transpose(2, 3)
+        for pack in packs
+        for part in pack.unbind(3)
+    )
+    added = bias.expand(grid.rows * grid.columns, *bias.shape)
+    if grid.shift:
+        regions = torch.zeros(grid.rows * grid.edge, grid.columns * grid.edge)
+        regions[-grid.edge : -grid.shift] += 1
+        regions[-grid.shift :] += 2
+        regions[:, -grid.edge : -grid.shift] += 3
+        regions[:, -grid.shift :] += 6
+        kinds = windows.split_windows(regions[None, ..., None], grid.edge).flatten(0, 1)[..., 0]
+        added = added + windows.APART * (kinds[:, None, None] != kinds[:, None, :, None])
+    scores = (query * query.shape[-1] ** -0.5) @ key.mT + added
+    return (torch.softmax(scores, -1) @ value).transpose(2, 3).reshape(*shape[:3], -1)
+
+
+TRANSFORMERS = ("cavit", "sctnet", "afunet")
+
+
+class TestAttention:
+    """What a GPU runs, however the CPU goes through the windows."""
+
+    def cost(self, method, batch, size=64):
+        network = partial(methods[method].build, "smoke")
+        build = lambda: (HdrLearner(network(), STAGE2, None), [])  # noqa: E731
+        return counting.training_step(build, batch=batch, size=size, step=0)
+
+    def test_the_plain_one_is_the_networks_own(self):
+        attention = WindowAttention(8, 2, edge=8, shift=4)
+        nn.init.normal_(attention.bias_table)
+        grid, bias = windows.WindowGrid(2, 3, 8, 4), attention.bias()
+        packs = [torch.rand(4, 3, 64, 3, 2, 4)]
+        torch.testing.assert_close(plain_attention(packs, bias, grid), windows.attend_windows(packs, bias, grid))
+
+    @pytest.mark.parametrize("method", TRANSFORMERS)
+    def test_traffic_is_that_of_attention_at_once(self, method, monkeypatch):
+        found = self.cost(method, 1)
+        monkeypatch.setattr(windows, "_attend_at_once", plain_attention)
+        plain = self.cost(method, 1)
+        assert found.traffic == pytest.approx(plain.traffic, rel=0.1)
+        assert found.flops == plain.flops
+
+    @pytest.mark.parametrize("method", TRANSFORMERS)
+    def test_operators_do_not_grow_with_the_batch_and_bytes_at_most_as_it(self, method):
+        one, four = self.cost(method, 1), self.cost(method, 4)
+        assert four.operators <= one.operators and four.products == one.products
+        assert one.traffic < four.traffic <= 4 * one.traffic
+        assert four.flops == 4 * one.flops
 
 
 class _Windows(nn.Module):
