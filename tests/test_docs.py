@@ -81,12 +81,6 @@ def example(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("name", ("README.md", "docs/scale.md", "Makefile"))
-def test_hours_are_those_of_what_was_counted(name):
-    """Mended by `make costs`."""
-    assert (ROOT / name).read_text(encoding="utf-8") == cost_blocks.wanted()[name]
-
-
 def test_commands_exist(command):
     program, *words = shlex.split(command, comments=True)
     if program == "make":
@@ -293,3 +287,9 @@ def test_pictures_in_the_readme_exist():
     pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", TEXTS["README.md"])
     assert pictures
     assert all((ROOT / path).is_file() for path in pictures)
+
+
+@pytest.mark.parametrize("name", ("README.md", "docs/scale.md", "Makefile"))
+def test_hours_are_those_of_what_was_counted(name):
+    """Mended by `make costs`."""
+    assert (ROOT / name).read_text(encoding="utf-8") == cost_blocks.wanted()[name]

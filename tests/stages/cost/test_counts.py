@@ -58,7 +58,7 @@ def test_flops_of_predictions_are_those_of_public_code(variant):
 
 @pytest.mark.parametrize(
     ("variant", "lower", "upper"),
-    [("cavit", 12, 20), ("sctnet", 16, 22), ("adnet", 13.5, 19.6), ("olc-1024", 14, 21)],
+    [("cavit", 12, 20), ("sctnet", 16, 22), ("adnet", 13.5, 19.6), ("olc-pa", 10, 15)],
 )
 def test_hours_on_an_h100_in_fp32_are_of_the_expected_size(variant, lower, upper):
     from bench.stages.cost.estimate import overview

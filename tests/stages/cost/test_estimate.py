@@ -1,6 +1,7 @@
 """What a profile costs: every stage is priced once, bounds hold, and the page says what the numbers are."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from bench.core.params import load
 from bench.core.registry import methods
 from bench.stages.cost import calibration, estimate, gpus, setups, trainings, workload
 from bench.stages.cost.cost import Cost
+from bench.stages.cost.disk import disk
 from bench.stages.cost.estimate import Bounds, Item, Way
 from bench.stages.cost.step import seconds_per_step
 
@@ -49,6 +51,11 @@ def priced(smoke):
 
 
 COST = Cost((("network", 6.7e12),), traffic=3.35e11, operators=1000, saved=0.0, trainable=0, frozen=0, products=100)
+
+
+@pytest.fixture(scope="module")
+def found(smoke):
+    return estimate.overview(smoke)
 
 
 def of(result, stage):
@@ -112,18 +119,12 @@ class TestHours:
         [((2, 1, 1), "compute"), ((1, 2, 1), "memory"), ((1, 2, 4), "launches"), ((1, 2, 2), "memory")],
     )
     def test_what_binds(self, priced, hours, binds):
-        from dataclasses import replace
-
         compute, traffic, launch = hours
         assert replace(priced.items[0], compute=compute, traffic=traffic, launch=launch).binds == binds
 
 
 class TestOverview:
     """Three GPUs, two ways each."""
-
-    @pytest.fixture(scope="class")
-    def found(self, smoke):
-        return estimate.overview(smoke)
 
     def test_every_column_is_the_estimate_of_its_gpu(self, found, priced):
         assert list(found.items) == [(card, way) for card in estimate.CARDS for way in estimate.WAYS]
@@ -146,53 +147,51 @@ class TestOverview:
                     assert hours["upper"] == pytest.approx(seconds["upper"] * number)
                     assert 0 < hours["lower"] <= hours["upper"]
 
-    def test_bf16_computes_faster_and_keeps_less(self, found):
+    def test_bf16_computes_faster_and_a_compiler_launches_less(self, found):
         for plain, half in zip(found.items["a100", "fp32"], found.items["a100", "bf16"], strict=True):
             if plain.stage == "evaluate":
                 assert half == plain, "predictions are made in fp32"
             else:
                 assert half.compute == pytest.approx(plain.compute * 19.5 / 312)
-                assert half.cost.saved < plain.cost.saved and half.launch < plain.launch
+                assert half.launch < plain.launch
 
     def test_the_largest_step_decides_the_memory(self, found):
         assert found.memory("fp32") == max(i.cost.memory for i in found.items["h100", "fp32"] if i.stage != "evaluate")
 
 
 class TestAgainstWhatWasTimed:
-    """A stage-2 step of lab's row 7, batch 16 of 256x256, on an H200: reports/lab/speed.json."""
+    """A stage-2 step of row 7 as published, batch 16 of 256x256, on an H200: reports/lab/speed.json.
+
+    The file of counts has it with a batch of 8, as `paper` trains it; all but the parameters grows with it.
+    """
 
     RECORD = json.loads((ROOT / "reports/lab/speed.json").read_text(encoding="utf-8"))
 
-    def timed(self, precision, compiled):
-        for one in self.RECORD["timed"]:
-            if one["way"] == {"precision": precision, "compile": compiled}:
-                return one
-        raise AssertionError
-
-    @pytest.fixture(scope="class")
-    def cost(self):
-        lab = load(ROOT / "profiles/lab/params.yaml")
-        setup = setups.setup(lab, "train", self.RECORD["run"])
-        settings = setup.settings.model_copy(update={"batch": self.RECORD["batch"]})
-        setup = setup._replace(settings=settings, size=self.RECORD["size"])
-        return {precision: setups.counted(setup, precision) for precision in ("fp32", "bf16")}
+    def both(self, way):
+        """Return the record of a way, and the step priced on that GPU."""
+        precision, compiled = estimate.WAYS[way]
+        (timed,) = [one for one in self.RECORD["timed"] if one["way"] == {"precision": precision, "compile": compiled}]
+        paper = load(ROOT / "profiles/paper/params.yaml")
+        items = estimate.overview(paper).items["h100", way]
+        (one,) = [item for item in items if item.stage == "train" and "olc-1024--kalantari--s0" in item.names]
+        assert (2 * one.batch, self.RECORD["size"]) == (self.RECORD["batch"], paper.patches.size)
+        phases = tuple((name, 2 * flops) for name, flops in one.cost.phases)
+        cost = replace(one.cost, phases=phases, traffic=2 * one.cost.traffic, saved=2 * one.cost.saved)
+        return timed, estimate.priced(Item("train", ("one",), cost, 16, 1), gpus.GPUS["h200"], estimate.WAYS[way])
 
     @pytest.mark.parametrize("way", estimate.WAYS)
-    def test_its_seconds_lie_between_the_bounds(self, cost, way):
-        item = Item("train", (self.RECORD["run"],), cost[way], self.RECORD["batch"], 1)
-        priced = estimate.priced(item, gpus.GPUS["h200"], estimate.WAYS[way])
-        assert priced.seconds.lower < self.timed(*estimate.WAYS[way])["seconds"] < priced.seconds.upper
-        assert priced.seconds.upper < 1.5 * priced.seconds.lower
+    def test_its_seconds_lie_between_the_bounds(self, way):
+        timed, item = self.both(way)
+        assert item.seconds.lower < timed["seconds"] < item.seconds.upper < 1.5 * item.seconds.lower
 
     @pytest.mark.parametrize("way", estimate.WAYS)
-    def test_its_memory_is_counted_to_a_tenth(self, cost, way):
-        assert cost[way].memory == pytest.approx(self.timed(*estimate.WAYS[way])["memory"], rel=0.1)
+    def test_its_memory_is_counted_to_a_tenth(self, way):
+        timed, item = self.both(way)
+        assert item.cost.memory == pytest.approx(timed["memory"], rel=0.1)
 
 
 class TestDisk:
     def test_smokes_by_hand(self, smoke):
-        from bench.stages.cost.disk import disk
-
         found = disk(smoke)
         sizes = smoke.simulate
         views = sizes.test_views * len(sizes.test) + sizes.train_views * len(sizes.train) + sizes.no_truth_scenes
@@ -202,8 +201,6 @@ class TestDisk:
         assert found["all"] == sum(found.values()) / 2
 
     def test_archives_count_packed_and_unpacked_where_they_are_fetched(self):
-        from bench.stages.cost.disk import disk
-
         paper = load(ROOT / "profiles/paper/params.yaml").model_copy(update={"profile": "nowhere"})
         assert disk(paper)["archives"] == 2 * (2102116177 + 602667980)
         here = {name: use.model_copy(update={"on_disk": "/data"}) for name, use in paper.datasets.items()}
