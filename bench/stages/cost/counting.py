@@ -145,7 +145,8 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         out = func(*args, **kwargs)
-        if not func.is_view and not func.__name__.startswith("empty"):
+        # What asks a fake tensor for its device comes through here, too, thousands of times: no device runs that.
+        if not func.is_view and func.namespace != "prim" and not func.__name__.startswith("empty"):
             tensors = [leaf for leaf in tree_leaves((args, kwargs, out)) if isinstance(leaf, Tensor)]
             # Of an expanded tensor less is in memory than its elements would take.
             self.traffic += sum(min(t.numel() * t.element_size(), t.untyped_storage().nbytes()) for t in tensors)
