@@ -49,8 +49,8 @@ smoke-again: $(STAMP) ## the smoke pipeline once more: no stage may run
 
 .PHONY: study lab paper
 study: $(STAMP) ## the demo's data with more seeds and controls (CPU, hours)
-lab: $(STAMP) ## larger networks on the demo's engine (one GPU, about an hour)
-paper: $(STAMP) ## the paper's settings on the real data sets, downloaded once you accept their licences (GPUs, days)
+lab: $(STAMP) ## larger networks on the demo's engine (one H100: 11-14 min in fp32, 2.3-3.1 min in bf16)
+paper: $(STAMP) ## the paper's settings on the real data sets, downloaded once you accept their licences (one H100: 446-581 h in fp32, 170-193 h in bf16)
 study lab paper:
 	@$(BIN)/python -m bench --params profiles/$@/params.yaml plan
 	@$(BIN)/dvc repro profiles/$@/dvc.yaml
@@ -98,6 +98,11 @@ deps: $(STAMP) ## write into dvc.yaml which code each stage depends on, from the
 .PHONY: readme
 readme: $(STAMP) ## put the demo's results into README.md
 	@$(BIN)/python tests/readme_block.py
+
+.PHONY: costs
+costs: $(STAMP) ## count what networks cost, where code or profiles changed; hours into README, docs and this list (minutes)
+	@$(BIN)/python -m bench cost count
+	@PYTHONPATH=. $(BIN)/python tests/cost_blocks.py
 
 .PHONY: benchmark
 benchmark: $(STAMP) ## time the hot spots, and assert their ratios to reference kernels (a quiet machine, half an hour)

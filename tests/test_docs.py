@@ -27,7 +27,7 @@ from bench.core.params import Params, load
 from bench.core.registry import Registry
 from bench.core.scene import Scene
 
-from . import readme_block
+from . import cost_blocks, readme_block
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/scale.md")
@@ -289,3 +289,9 @@ def test_pictures_in_the_readme_exist():
     pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", TEXTS["README.md"])
     assert pictures
     assert all((ROOT / path).is_file() for path in pictures)
+
+
+@pytest.mark.parametrize("name", ("README.md", "docs/scale.md", "Makefile"))
+def test_hours_are_those_of_what_was_counted(name):
+    """Mended by `make costs`."""
+    assert (ROOT / name).read_text(encoding="utf-8") == cost_blocks.wanted()[name]

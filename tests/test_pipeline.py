@@ -256,6 +256,7 @@ FINGERPRINTED = {
     "training": ("bench.stages.training.train", ("bench/stages/layout.py",)),
     "prediction": ("bench.color.registration", ()),
     "score": ("bench.metrics.protocol", ("bench/core",)),
+    "cost": ("bench.stages.cost.counting", ("bench/core", "bench/stages/cost/cost.py", "methods/olc")),
     "timing": ("bench.stages.cost.probe", ("bench",)),
 }
 """Result -> the module that makes it, and what it imports that can't change the result."""

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from bench.cli.catalogue import table
-from bench.cli.settings import Json, Settings, find_profile, workplace
+from bench.cli.settings import Json, Settings, find_profile, profiles, workplace
 from bench.cli.stages import check_names
 from bench.core import progress
 
 if TYPE_CHECKING:
     from bench.core.params import Params
-    from bench.stages.cost.estimate import Estimate, Item
+    from bench.stages.cost.estimate import Bounds, Estimate, Item, Overview
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -30,24 +30,53 @@ Profile = Annotated[str | None, Option(help="A profile by name; default: that of
 def estimate(
     context: typer.Context,
     profile: Profile = None,
-    gpu: Annotated[str | None, Option(help="h100, h200, a100 or 3090ti; default: this machine's, or h100.")] = None,
+    gpu: Annotated[
+        str | None, Option(help="Details of one: h100, h200, a100 or 3090ti; default: hours on three of them.")
+    ] = None,
+    timed: Annotated[
+        bool, Option("--timed", help="With --gpu: time 20 steps of both stages on this machine's GPU, too.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Estimate what a profile takes, before it is run.
 
-    Prints FLOPs, memory, samples, steps and time of every training and evaluation, and in total. FLOPs are counted on
-    the real graph, without computing. Times are a lower and an upper bound from the GPU's data sheet. Where there is a
-    GPU, 20 steps of both stages are timed on random data, and the measured times stand beside. The largest profile
-    takes half an hour of one CPU core; progress goes to stderr.
+    Prints hours of every training and evaluation on an H100, an A100 and a 3090 Ti, in fp32 and in bf16 compiled, each
+    from a lower to an upper bound by the GPU's data sheet; memory, disk, and totals. With --gpu: what FLOPs, memory
+    traffic and launches of one GPU take. FLOPs and bytes are counted on the real graph, without computing; those of the
+    profiles here are kept, others are counted now, which takes seconds for each network.
 
-    Example: python -m bench cost estimate --profile paper --gpu a100
+    Example: python -m bench cost estimate --profile paper
     """
+    if timed and gpu is None:
+        raise typer.BadParameter("it needs --gpu.", param_hint="--timed")
     with workplace():
         params = _load(context, profile)
-        from bench.stages.cost.estimate import run
+        from bench.stages.cost import estimate as estimates
 
-        result = run(params, gpu)
-        print(json.dumps(result.as_json(), indent=2) if as_json else "\n".join(_page(result)))
+        if gpu is None:
+            found = estimates.overview(params)
+            print(json.dumps(found.as_json(), indent=2) if as_json else "\n".join(_overview(params, found)))
+        else:
+            result = estimates.run(params, gpu, timed)
+            print(json.dumps(result.as_json(), indent=2) if as_json else "\n".join(_page(result)))
+
+
+@app.command()
+def count(context: typer.Context) -> None:
+    """Count what profiles here cost, and keep it for estimates.
+
+    Writes bench/stages/cost/counts.json, which git tracks. Counted is what the profiles ask for and the file lacks, or
+    has of other code than today's; all of it takes minutes of one CPU core.
+
+    Example: python -m bench cost count
+    """
+    with workplace():
+        progress.quiet = cast(Settings, context.obj).quiet
+        from bench.core.params import load
+        from bench.stages.cost import counts
+
+        number = counts.update([load(path) for path in profiles().values()])
+        print(f"{counts.FILE.name}: {number} counted, the others kept")
 
 
 @app.command()
@@ -151,6 +180,48 @@ def _load(context: typer.Context, profile: str | None) -> "Params":
     return params
 
 
+def _overview(params: "Params", found: "Overview") -> list[str]:
+    """Return hours on several GPUs as lines: a row for equal stages, one for each stage of the pipeline, and totals."""
+    from bench.stages.cost.disk import disk
+    from bench.stages.cost.estimate import CARDS, WAYS, remarks
+    from bench.stages.cost.gpus import GPUS
+
+    if not any(found.items.values()):
+        return [f"{found.profile} trains nothing."]
+    heads = {(card, way): f"{GPUS[card].short} {way}" for card in CARDS for way in WAYS}
+    rows = []
+    for index, item in enumerate(found.items[CARDS[0], "fp32"]):
+        each = {key: items[index] for key, items in found.items.items()}
+        if item.stage != "evaluate":  # minutes in all
+            memory = {f"GB {way}": f"{each[CARDS[0], way].cost.memory / 1e9:.1f}" for way in WAYS}
+            hours = {head: _hours(each[key].hours) for key, head in heads.items()}
+            own = {"stage": item.stage, "of": _names(item), "batch": item.batch, "steps": item.steps}
+            rows.append({**own, **memory, **hours})
+    blank = dict.fromkeys(("of", "batch", "steps", *(f"GB {way}" for way in WAYS)), "")
+    for stage in (*found.stages(), None):
+        number = sum(len(item.names) for item in found.items[CARDS[0], "fp32"] if stage in (None, item.stage))
+        hours = {head: _hours(found.hours(*key, stage)) for key, head in heads.items()}
+        rows.append({"stage": f"all {stage or ''}".strip(), **blank, "of": f"{number} stages", **hours})
+    space = disk(params)
+    return [
+        f"{found.profile}: hours on one GPU, one stage after another; bf16 is compiled", "",
+        table(rows, rows[0]), "",
+        "disk: " + ", ".join(f"{what} {size / 1e9:.1f} GB" for what, size in space.items()),
+        *remarks(params),
+    ]  # fmt: skip
+
+
+def _hours(bounds: "Bounds") -> str:
+    """Return hours from the lower to the upper bound, such as "1.2-3.4"."""
+    lower, upper = (f"{value:.0f}" if value >= 10 else f"{value:.2g}" for value in bounds)
+    return lower if lower == upper else f"{lower}-{upper}"
+
+
+def _names(item: "Item") -> str:
+    others = len(item.names) - 1
+    return item.names[0] + (f" and {others} more" if others else "")
+
+
 def _page(result: "Estimate") -> list[str]:
     """Return the estimate as lines: a table with a row for equal stages, totals, notes."""
     rows = [_row(item, result.measured.get(index)) for index, item in enumerate(result.items)]
@@ -162,10 +233,10 @@ def _page(result: "Estimate") -> list[str]:
 
 
 def _row(item: "Item", measured: float | None) -> dict[str, Any]:
-    cost, others = item.cost, len(item.names) - 1
+    cost = item.cost
     return {
         "stage": item.stage,
-        "of": item.names[0] + (f" and {others} more" if others else ""),
+        "of": _names(item),
         "trained M": f"{cost.trainable / 1e6:.2f}",
         "frozen M": f"{cost.frozen / 1e6:.2f}",
         "GFLOP/sample": f"{cost.flops / item.batch / 1e9:.1f}",

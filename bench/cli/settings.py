@@ -54,10 +54,15 @@ def locate(params_file: Path) -> Path:
     return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
 
 
+def profiles() -> dict[str, Path]:
+    """Return the parameter files of all profiles, relative to the root, by the profile's name."""
+    files = {path.parent.name: path.relative_to(ROOT) for path in sorted(ROOT.glob("profiles/*/params.yaml"))}
+    return {**files, DEMO: Path("params.yaml")}
+
+
 def find_profile(profile: str) -> Path:
     """Return a profile's parameter file; UsageError with the known names if there is none."""
-    files = {path.parent.name: path.relative_to(ROOT) for path in sorted(ROOT.glob("profiles/*/params.yaml"))}
-    files[DEMO] = Path("params.yaml")
+    files = profiles()
     if profile not in files:
         raise unknown_name("profile", profile, files)
     return files[profile]

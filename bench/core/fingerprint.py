@@ -20,6 +20,10 @@ DECIDES: Mapping[str, tuple[str, ...]] = {
     "training": ("bench/core", "bench/color", "bench/io", "bench/nn", "bench/train", "bench/stages/training"),
     "prediction": ("bench/core", "bench/color", "bench/nn"),
     "score": ("bench/metrics", "bench/color", "bench/core/scene.py"),
+    "cost": (
+        "bench/color/exposure.py", "bench/color/merging.py", "bench/color/transfer.py", "bench/nn",
+        "bench/stages/cost/counting.py", "bench/train/learner.py",
+    ),
     "timing": (
         "bench/color", "bench/nn", "bench/data/pattern.py", "bench/stages/scoring/predict.py",
         "bench/stages/cost/probe.py",

@@ -10,55 +10,26 @@ Networks and batches are fake tensors: they have shapes, types and a device, and
 - bytes that the forward pass keeps for the backward pass.
 """
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from bench.nn import deform, windows
+from bench.stages.cost.cost import Cost
 from bench.train.learner import Learner
 from methods.olc import codebook
 
 ADAM = 28
 """Bytes that Adam moves for each parameter: reads it, its gradient and two moments, and writes all but the gradient."""
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What one training step, or one prediction, costs.
-
-    phases            : name and FLOPs of each optimiser step in it; of the one forward pass of a prediction.
-    traffic           : bytes read and written.
-    operators         : how many were run, views apart: each is a launch, or more, on a GPU.
-    saved             : bytes kept for the backward pass, at the phase that keeps most.
-    trainable, frozen : numbers of parameters.
-    """
-
-    phases: tuple[tuple[str, float], ...]
-    traffic: float
-    operators: int
-    saved: float
-    trainable: int
-    frozen: int
-
-    @property
-    def flops(self) -> float:
-        """FLOPs of all phases."""
-        return sum(flops for _, flops in self.phases)
-
-    @property
-    def memory(self) -> float:
-        """Bytes: parameters in fp32, gradients and Adam's two moments of what is trained, and what is kept."""
-        return 4.0 * (self.trainable + self.frozen) + 12.0 * self.trainable + self.saved
 
 
 def training_step(
@@ -101,41 +72,40 @@ def training_step(
                     torch.autograd.backward(torch.stack(list(terms.values())).sum())
             phases.append((phase, parts * (counter.flops - before)))
     traffic, operators = parts * counter.traffic + ADAM * trainable, parts * counter.operators
-    return Cost(tuple(phases), traffic, operators, float(max(kept)), trainable, everything - trainable)
+    saved, frozen = float(max(kept)), everything - trainable
+    return Cost(tuple(phases), traffic, operators, saved, trainable, frozen, parts * counter.products)
 
 
-def prediction(build: Callable[[], nn.Module], *, height: int, width: int, strips: bool = True) -> Cost:
+def prediction(build: Callable[[], nn.Module], *, height: int, width: int) -> Cost:
     """Count one prediction from three whole frames in fp32.
 
-    strips : large maps go through in overlapping strips, as in a real prediction; without, each operation counts once.
+    Each operation counts once: the overlapping strips that large maps go through keep them in a CPU's cache.
     """
     # Networks cut strips only where nothing needs gradients.
-    with FakeTensorMode(allow_non_fake_inputs=True), _as_on_a_gpu(), torch.set_grad_enabled(not strips):
+    with FakeTensorMode(allow_non_fake_inputs=True), _as_on_a_gpu(), torch.enable_grad():
         network = build().eval()
         with _Counter() as counter:
             network(torch.rand(1, 3, 6, height, width))
     size = sum(p.numel() for p in network.parameters())
-    return Cost((("prediction", counter.flops),), counter.traffic, counter.operators, 0.0, 0, size)
+    phases = (("prediction", counter.flops),)
+    return Cost(phases, counter.traffic, counter.operators, 0.0, 0, size, counter.products)
 
 
 def multiply_adds(network: nn.Module, *, height: int, width: int) -> int:
-    """Count multiply-adds of one prediction in fp32, each once; the network may be real, nothing is computed."""
-    return int(prediction(lambda: network, height=height, width=width, strips=False).flops // 2)
-
-
-def padded(size: tuple[int, int], multiple: int) -> tuple[int, int]:
-    """Return height and width rounded up to a multiple, as a network pads its frames."""
-    height, width = (math.ceil(edge / multiple) * multiple for edge in size)
-    return height, width
+    """Count multiply-adds of one prediction in fp32; the network may be real, nothing is computed."""
+    return int(prediction(lambda: network, height=height, width=width).flops // 2)
 
 
 @contextmanager
 def _as_on_a_gpu() -> Iterator[None]:
-    """Let deformable convolutions and the search for codes take the path that they take on a GPU.
+    """Let deformable convolutions, attention in windows and the search for codes take the path that they take on a GPU.
 
     The CPU's convolution looks at values, which fake tensors haven't, and moves less memory than what is priced here;
-    its search is in smaller chunks. Fake tensors on a GPU would be the other way, but PyTorch makes none where it was
-    built without CUDA.
+    its attention takes one row of windows after another, its search is in smaller chunks. Fake tensors on a GPU would
+    be the other way, but PyTorch makes none where it was built without CUDA.
+
+    Attention is counted as matrix products and softmax, for that is what a GPU runs: heads of the published networks
+    have 10 or 18 channels, and the fused kernels that differentiate a bias ask for multiples of 4 (fp32) or 8 (bf16).
     """
 
     def whole(features: Tensor, offsets: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -145,9 +115,14 @@ def _as_on_a_gpu() -> Iterator[None]:
         out: Tensor = layer(features, predictor(guide))
         return out
 
+    def at_once(packs: Sequence[Tensor], bias: Tensor, grid: windows.WindowGrid) -> Tensor:
+        with sdpa_kernel(SDPBackend.MATH):
+            return windows._attend_at_once(packs, bias.to(packs[0].dtype), grid)
+
     with (
         patch.object(deform, "deform_conv3x3", whole),
         patch.object(deform.DeformConv3x3, "guided", guided),
+        patch.object(windows, "attend_windows", at_once),
         patch.object(codebook, "SCORES_CPU", codebook.SCORES),
     ):
         try:
@@ -165,18 +140,20 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.flops, self.traffic, self.operators = 0.0, 0.0, 0
+        self.flops, self.traffic, self.operators, self.products = 0.0, 0.0, 0, 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         out = func(*args, **kwargs)
-        if not func.is_view and not func.__name__.startswith("empty"):
+        # What asks a fake tensor for its device comes through here, too, thousands of times: no device runs that.
+        if not func.is_view and func.namespace != "prim" and not func.__name__.startswith("empty"):
             tensors = [leaf for leaf in tree_leaves((args, kwargs, out)) if isinstance(leaf, Tensor)]
             # Of an expanded tensor less is in memory than its elements would take.
             self.traffic += sum(min(t.numel() * t.element_size(), t.untyped_storage().nbytes()) for t in tensors)
             self.operators += 1
         if (formula := flop_registry.get(func.overloadpacket)) is not None:
             self.flops += float(formula(*args, **kwargs, out_val=out))
+            self.products += 1
         return out
 
 

@@ -1,22 +1,15 @@
-"""Estimate: operations, memory and hours of a profile's trainings and evaluations on a GPU, before they start."""
+"""Estimate: operations, memory and hours of a profile's trainings and evaluations on GPUs, before they start."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from itertools import chain
-from typing import Any
-
-import torch
+from typing import Any, NamedTuple
 
 from bench.core.params import Params
-from bench.core.progress import track
-from bench.core.registry import methods
-from bench.core.runs import Run
-from bench.stages.cost import counting, gpus, workload
-from bench.stages.cost.counting import Cost
-from bench.stages.cost.gpus import Gpu
-from bench.stages.cost.step import counted, seconds_per_step
-from bench.stages.training import environment, networks
+from bench.stages.cost import counts, gpus, workload
+from bench.stages.cost.cost import Cost
+from bench.stages.cost.gpus import GPUS, Gpu
+from bench.stages.cost.workload import Work
 
 EFFICIENCY = 0.35
 """Share of the arithmetic peak that well-fed convolutions reach; the usual good case."""
@@ -24,12 +17,44 @@ EFFICIENCY = 0.35
 LAUNCH = 6e-6
 """Seconds that the CPU takes to launch an operator; a guess in the middle of the usual 4 to 10 microseconds."""
 
-NOTHING_TIMED = "Nothing was timed: this machine has no CUDA GPU."
+FUSED = 2
+"""Launches of a compiled step for each of its products: itself, and one kernel of all that follows it; a guess."""
+
+
+class Way(NamedTuple):
+    """How a training's step is computed: in which precision, and whether compiled."""
+
+    precision: str
+    compiled: bool
+
+
+WAYS: Mapping[str, Way] = {"fp32": Way("fp32", False), "bf16": Way("bf16", True)}
+"""The ways that an overview compares, by name: as plain as can be, and what `precision` and `compile` give at best."""
+
+CARDS = ("h100", "a100", "3090ti")
+"""The GPUs that an overview compares."""
+
+
+class Bounds(NamedTuple):
+    """Least and most of a time."""
+
+    lower: float
+    upper: float
+
+    def times(self, factor: float) -> "Bounds":
+        """Return both, multiplied."""
+        return Bounds(factor * self.lower, factor * self.upper)
+
+
+def total(parts: Iterable[Bounds]) -> Bounds:
+    """Return the sum of times."""
+    every = list(parts)
+    return Bounds(sum(part.lower for part in every), sum(part.upper for part in every))
 
 
 @dataclass(frozen=True)
 class Item:
-    """Stages of the pipeline that cost the same.
+    """Stages of the pipeline that cost the same, on one GPU.
 
     stage   : "codebook", "train" or "evaluate".
     names   : their keys in the parameter file.
@@ -64,8 +89,18 @@ class Item:
 
     @property
     def upper(self) -> float:
-        """Hours of all of them, if arithmetic and traffic never overlap and every operator is launched by the CPU."""
+        """Hours of all of them, if arithmetic and traffic never overlap and every kernel is launched by the CPU."""
         return len(self.names) * max(self.compute + self.traffic, self.launch)
+
+    @property
+    def hours(self) -> Bounds:
+        """Both bounds for all of them."""
+        return Bounds(self.lower, self.upper)
+
+    @property
+    def seconds(self) -> Bounds:
+        """Both bounds for one step, or scene."""
+        return self.hours.times(3600 / len(self.names) / self.steps)
 
 
 @dataclass(frozen=True)
@@ -94,108 +129,111 @@ class Estimate:
         return asdict(self) | {"gpu": self.gpu._asdict(), "items": rows}
 
 
-def run(params: Params, gpu: str | None = None) -> Estimate:
-    """Price the profile on `gpu`, by default this machine's if its peaks are known, else an H100.
+@dataclass(frozen=True)
+class Overview:
+    """The cost of a profile on the GPUs of `CARDS`, trained in the ways of `WAYS`.
 
-    Where this machine has a GPU, some steps of both stages are timed on it.
+    items : (GPU, way) -> the profile's stages; the same stages in the same order for all of them.
     """
-    here = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
-    chosen = gpus.find(gpu) if gpu is not None else gpus.recognise(here) or gpus.find(gpus.DEFAULT)
+
+    profile: str
+    items: Mapping[tuple[str, str], tuple[Item, ...]]
+
+    def stages(self) -> tuple[str, ...]:
+        """The stages that it has, in the order of the pipeline."""
+        return tuple(dict.fromkeys(item.stage for item in next(iter(self.items.values()))))
+
+    def hours(self, card: str, way: str, stage: str | None = None) -> Bounds:
+        """Return the hours of a stage, or of all, one after another on one GPU."""
+        return total(item.hours for item in self.items[card, way] if stage in (None, item.stage))
+
+    def memory(self, way: str) -> float:
+        """Return the bytes of the largest step, on any GPU."""
+        steps = [item.cost.memory for item in self.items[CARDS[0], way] if item.stage != "evaluate"]
+        return max(steps, default=0.0)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return everything as JSON values: seconds of a step or scene, hours of all of an item's stages."""
+        rows = []
+        for index, item in enumerate(self.items[CARDS[0], "fp32"]):
+            each = {key: found[index] for key, found in self.items.items()}
+            rows.append({
+                "stage": item.stage, "names": item.names, "batch": item.batch, "steps": item.steps,
+                "memory": {way: each[CARDS[0], way].cost.memory for way in WAYS},
+                **{
+                    name: {card: {way: getattr(each[card, way], name)._asdict() for way in WAYS} for card in CARDS}
+                    for name in ("seconds", "hours")
+                },
+            })  # fmt: skip
+        return {"profile": self.profile, "items": rows}
+
+
+def run(params: Params, gpu: str, timed: bool = False) -> Estimate:
+    """Price the profile on `gpu`, trained in its own precision.
+
+    timed : time some steps of both stages on this machine's GPU; UsageError without one.
+    """
+    chosen = gpus.find(gpu)
     found = items(params, chosen)
-    measured, note = _calibrate(params, found, environment.start(params)) if here else ({}, NOTHING_TIMED)
-    notes = (*_assumptions(params, chosen, found), note)
-    return Estimate(params.profile, chosen, params.precision, tuple(found), measured, notes)
+    notes, measured = list(_assumptions(params, chosen, found)), {}
+    if timed:
+        from bench.stages.cost.calibration import calibrate  # imports torch, which an estimate does without
+
+        measured, note = calibrate(params, found)
+        notes.append(note)
+    return Estimate(params.profile, chosen, params.precision, tuple(found), measured, tuple(notes))
+
+
+def overview(params: Params) -> Overview:
+    """Price the profile on the GPUs and in the ways that are compared."""
+    works = workload.works(params)
+    costs = counts.find(params, works, [way.precision for way in WAYS.values()])
+    found = {
+        (card, name): tuple(_item(work, costs, GPUS[card], way) for work in works)
+        for card in CARDS
+        for name, way in WAYS.items()
+    }
+    return Overview(params.profile, found)
 
 
 def items(params: Params, gpu: Gpu) -> list[Item]:
     """Return what the profile's stages cost on a GPU; equal ones are one item, in the order of the pipeline."""
-    groups: dict[tuple[Any, ...], list[Item]] = {}
-    trainings = _trainings(params, "codebook", params.codebook_runs), _trainings(params, "train", params.runs)
-    every = chain(*trainings, _evaluations(params))
-    predicted = sum(evaluation.run in params.runs for evaluation in params.evaluations.values())
-    for item in track(every, len(params.codebook_runs) + len(params.runs) + predicted, "estimate"):
-        groups.setdefault((item.stage, item.cost, item.batch, item.steps), []).append(item)
-    merged = [replace(group[0], names=tuple(item.names[0] for item in group)) for group in groups.values()]
-    return [priced(item, gpu, params.precision if item.stage != "evaluate" else "fp32") for item in merged]
+    works = workload.works(params)
+    costs = counts.find(params, works, (params.precision,))
+    return [_item(work, costs, gpu, Way(params.precision, work.compiled)) for work in works]
 
 
 def trainings(params: Params, names: Collection[str]) -> dict[str, Item]:
     """Return without hours those of the trainings `names` that the profile has: "codebook-<name>", or a run."""
-    codebooks = [name for name in params.codebook_runs if f"codebook-{name}" in names]
-    found = {f"codebook-{item.names[0]}": item for item in _trainings(params, "codebook", codebooks)}
-    runs = [name for name in params.runs if name in names]
-    return found | {item.names[0]: item for item in _trainings(params, "train", runs)}
+    every = chain(workload.codebooks(params), workload.trainings(params))
+    wanted = {key: work for work in every if (key := workload.checkpoint(work)) in names}
+    costs = counts.find(params, wanted.values(), (params.precision,))
+    return {key: _unpriced(work, costs, params.precision) for key, work in wanted.items()}
 
 
-def priced(item: Item, gpu: Gpu, precision: str) -> Item:
+def _item(work: Work, costs: Mapping[str, Cost], gpu: Gpu, way: Way) -> Item:
+    if work.stage == "evaluate":
+        way = Way("fp32", False)
+    return priced(_unpriced(work, costs, way.precision), gpu, way)
+
+
+def _unpriced(work: Work, costs: Mapping[str, Cost], precision: str) -> Item:
+    return Item(work.stage, work.names, costs[work.key(precision)], work.batch, work.steps)
+
+
+def priced(item: Item, gpu: Gpu, way: Way) -> Item:
     """Return the item with its hours on a GPU, in a precision that the GPU's peaks name."""
-    hours = item.steps / 3600
+    hours, cost = item.steps / 3600, item.cost
+    launches = FUSED * cost.products if way.compiled else cost.operators
     return replace(
         item,
-        compute=hours * item.cost.flops / (EFFICIENCY * gpu.tflops[precision] * 1e12),
-        traffic=hours * item.cost.traffic / (gpu.bandwidth * 1e9),
-        launch=hours * item.cost.operators * LAUNCH,
+        compute=hours * cost.flops / (EFFICIENCY * gpu.tflops[way.precision] * 1e12),
+        traffic=hours * cost.traffic / (gpu.bandwidth * 1e9),
+        launch=hours * min(launches, cost.operators) * LAUNCH,
     )
 
 
-def _trainings(params: Params, stage: str, names: Iterable[str]) -> Iterator[Item]:
-    known: dict[str, Cost] = {}  # counting takes seconds to minutes: once for equal ones
-    for name in names:
-        setup = workload.setup(params, stage, name)
-        if stage == "codebook":
-            settings = setup.settings.model_dump(exclude={"images", "init", "restart_every"})
-            key = f"{params.codebook_runs[name].codes} {settings}"
-        else:
-            key = f"{_architecture(params, params.runs[name])} {params.kind_of(params.runs[name])}"
-        if key not in known:
-            known[key] = counted(setup, params.precision)
-        yield Item(stage, (name,), known[key], setup.settings.batch, setup.settings.steps)
-
-
-def _evaluations(params: Params) -> Iterator[Item]:
-    """Yield the evaluations of networks trained here; a method without a network costs no GPU time."""
-    known: dict[tuple[Any, ...], Cost] = {}
-    for name, evaluation in params.evaluations.items():
-        if (run := params.runs.get(evaluation.run)) is None:
-            continue
-        multiple = methods[params.variants[run.variant].method].multiple
-        size = counting.padded(workload.frame(params, evaluation.dataset), multiple)
-        key = (_architecture(params, run), size)
-        if key not in known:
-            known[key] = counting.prediction(partial(networks.build, params, run), height=size[0], width=size[1])
-        yield Item("evaluate", (name,), known[key], 1, workload.scenes(params, evaluation.dataset))
-
-
-def _architecture(params: Params, run: Run) -> str:
-    """Return as text what decides a run's costs: its variant, and size and settings of its codebook."""
-    variant = params.variants[run.variant]
-    codes = params.codebook_runs[run.codebook].codes if run.codebook else None
-    network = params.stage1_of(run.codebook).network if run.codebook else None
-    return f"{variant.method} {variant.preset} {variant.options} {codes} {network}"
-
-
-def _calibrate(params: Params, found: Sequence[Item], device: torch.device) -> tuple[dict[int, float], str]:
-    """Time the dearest item of both stages on `device`; scale the upper bounds of the others by what it took."""
-    measured: dict[int, float] = {}
-    said = []
-    for stage in ("codebook", "train"):
-        own = [index for index, item in enumerate(found) if item.stage == stage]
-        if not own:
-            continue
-        item = found[max(own, key=lambda index: found[index].cost.flops)]
-        try:
-            seconds = seconds_per_step(workload.setup(params, stage, item.names[0]), device, params.precision)
-        except torch.cuda.OutOfMemoryError:
-            said.append(f"{item.names[0]} doesn't fit its memory")
-            continue
-        factor = seconds * item.steps * len(item.names) / 3600 / item.upper
-        measured |= {index: factor * found[index].upper for index in own}
-        said.append(f"{item.names[0]} takes {seconds:.4f} s a step")
-    timed = f"Timed on {environment.device_name(device)}: {', '.join(said) or 'nothing'}"
-    return measured, f"{timed}. Other rows of measured: upper times what these took over theirs."
-
-
-def _assumptions(params: Params, gpu: Gpu, found: Iterable[Item]) -> Iterator[str]:
+def _assumptions(params: Params, gpu: Gpu, found: Sequence[Item]) -> Iterator[str]:
     """Yield the sentences without which the numbers would mislead."""
     peak = gpu.tflops[params.precision]
     yield (
@@ -204,16 +242,22 @@ def _assumptions(params: Params, gpu: Gpu, found: Iterable[Item]) -> Iterator[st
     )
     yield (
         f"compute: FLOPs at {EFFICIENCY:.0%} of that peak. traffic: bytes of all operators, unfused, at full "
-        f"bandwidth. launch: {LAUNCH * 1e6:g} us for each operator, a guess. All three for one of the stages."
+        f"bandwidth. launch: {LAUNCH * 1e6:g} us for each operator, of a compiled step for {FUSED} kernels for each of "
+        "its products: guesses. All three for one of the stages."
     )
+    yield "frozen M: with the VGG-16 of the perceptual loss, where there is one."
+    yield from remarks(params)
+    if large := [item.names[0] for item in found if item.cost.memory > gpu.memory * 1e9]:
+        yield f"Doesn't fit the memory: {', '.join(large)}. Raise `accumulate`, or predict with `tile`."
+
+
+def remarks(params: Params) -> Iterator[str]:
+    """Yield what is to be said of every estimate of the profile."""
     yield (
         "lower: the larger of compute and traffic, as in CUDA graphs. upper: their sum, or launches where these "
         "take longer. Both for all stages of the row, one after another. Not in it: data loading, metrics, start."
     )
-    yield "frozen M: with the VGG-16 of the perceptual loss, where there is one."
     tested = {evaluation.dataset for evaluation in params.evaluations.values()}
     if unsure := sorted(name for name in tested if workload.known_frame(params, name) is None):
         height, width = workload.UNKNOWN
         yield f"Frames of {', '.join(unsure)}: taken as {width}x{height} until the set is prepared."
-    if large := [item.names[0] for item in found if item.cost.memory > gpu.memory * 1e9]:
-        yield f"Doesn't fit the memory: {', '.join(large)}. Raise `accumulate`, or predict with `tile`."

@@ -9,6 +9,7 @@ from bench.core.registry import methods
 from bench.io.files import write_json_atomic
 from bench.stages import layout
 from bench.stages.cost import counting
+from bench.stages.cost.cost import padded
 from bench.stages.training import networks
 from bench.train.loop import trainable
 
@@ -48,6 +49,6 @@ def count(card: MethodCard, network: nn.Module) -> Size:
     every = sum(p.numel() for p in network.parameters())
     macs = {}
     for name, size in INPUTS.items():
-        height, width = counting.padded(size, card.multiple)
+        height, width = padded(size, card.multiple)
         macs[name] = counting.multiply_adds(network, height=height, width=width)
     return {"parameters": trained, "parameters_frozen": every - trained, **macs}

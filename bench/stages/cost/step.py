@@ -15,9 +15,9 @@ from bench.core import progress
 from bench.core.errors import UsageError
 from bench.core.params import Params
 from bench.io.files import write_json_atomic, write_text_atomic
-from bench.stages.cost import counting, workload
-from bench.stages.cost.counting import Cost
-from bench.stages.cost.workload import Setup
+from bench.stages.cost import setups
+from bench.stages.cost.cost import Cost
+from bench.stages.cost.setups import Setup, counted
 from bench.stages.training import environment, networks
 from bench.train.loop import TrainStep, channels_last
 
@@ -34,15 +34,6 @@ WARM_UP = 5
 
 EDGE = 8192
 """Edge of the square matrices whose product measures the arithmetic ceiling."""
-
-
-def counted(setup: Setup, precision: str) -> Cost:
-    """Count one step at the end of a training, when all parts of the loss have joined."""
-    settings = setup.settings
-    return counting.training_step(
-        setup.build, batch=settings.batch, size=setup.size, step=settings.steps - 1, precision=precision,
-        parts=settings.accumulate,
-    )  # fmt: skip
 
 
 def seconds_per_step(setup: Setup, device: torch.device, precision: str, steps: int = STEPS) -> float:
@@ -90,7 +81,7 @@ def run(params: Params, name: str | None = None, *, batch: int = 16, size: int =
     device = environment.start(params)
     chosen = name or _proposed(params)
     networks.find_run(params, chosen)
-    setup = workload.setup(params, "train", chosen)
+    setup = setups.setup(params, "train", chosen)
     setup = setup._replace(settings=setup.settings.model_copy(update={"batch": batch, "accumulate": 1}), size=size)
     folder = params.reports if keep else Path("runs") / params.profile / "speed"
     title = environment.device_name(device)

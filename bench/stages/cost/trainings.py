@@ -8,7 +8,7 @@ from bench.core.errors import UsageError
 from bench.core.params import Params
 from bench.core.reading import read_json
 from bench.stages.cost import estimate, gpus
-from bench.stages.cost.estimate import Item
+from bench.stages.cost.estimate import Item, Way
 from bench.stages.cost.gpus import Gpu
 
 COLUMNS = ("training", "steps", "seconds", "steps/s", "samples/s", "memory MB", "GFLOP/s", "MFU", "bandwidth", "binds")
@@ -50,7 +50,7 @@ def _figures(params: Params, timing: Mapping[str, Any], item: Item | None) -> tu
         return (*known, *"---")
     mfu, share = usage(item, rate, gpu, params.precision, devices)
     stored = timing.get("mfu")
-    binds = estimate.priced(item, gpu, params.precision).binds
+    binds = estimate.priced(item, gpu, Way(params.precision, compiled=False)).binds
     return (*known, f"{mfu if stored is None else stored:.1%}", f"{share:.0%}", binds)
 
 

@@ -1,21 +1,16 @@
-"""What the trainings and evaluations of a profile consist of: settings, learners, frames, patches and scenes."""
+"""What the trainings and evaluations of a profile consist of: what decides their cost, frames, patches and scenes."""
 
-from collections.abc import Callable
-from functools import partial
-from typing import NamedTuple
-
-from torch import nn
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from bench.core.optimisation import Optimisation, Stage2
 from bench.core.params import Params
-from bench.core.registry import datasets
-from bench.core.runs import Run
+from bench.core.registry import code_of, datasets, methods
+from bench.core.runs import Run, head
 from bench.io.container import list_scenes, read_scene
-from bench.nn.vgg import VggFeatures
 from bench.stages import layout
-from bench.stages.scoring.evaluate import SPLITS
-from bench.stages.training import codebook, networks, train
-from bench.train.learner import Learner
+from bench.stages.cost.cost import padded
 from bench.train.patches import grid
 
 FRAMES = {"kalantari": (1000, 1500), "tursun": (682, 1024)}
@@ -25,49 +20,113 @@ UNKNOWN = FRAMES["kalantari"]
 """Taken for the frames of a set that isn't prepared yet and of which no size is known."""
 
 
-Built = tuple[Learner, list[nn.Module]]
-"""A learner, and the networks that are only its tools, such as the perceptual backbone."""
+INDIFFERENT = {
+    "steps", "lr", "lr_discriminator", "betas", "schedule", "decay", "decay_every", "min_lr", "clip", "ema", "compile",
+    "checkpoint_every", "log_every", "workers", "observe_every", "images", "init", "quantise_from", "restart_every",
+    "restart_below", "lazy_codebook", "adversarial_from", "beta",
+}  # fmt: skip
+"""Settings of a training that a step's cost doesn't depend on; any other may."""
 
 
-class Setup(NamedTuple):
-    """A training: its settings, the edge of its patches in pixels, and what builds its learner."""
+@dataclass(frozen=True)
+class Work:
+    """Stages of the pipeline that cost the same: trainings, or predictions of a test set's scenes.
 
-    settings: Optimisation
-    size: int
-    build: Callable[[], Built]
-
-
-def setup(params: Params, stage: str, name: str) -> Setup:
-    """Return how the codebook ("codebook") or run ("train") called `name` is trained.
-
-    A codebook is taken to be trained on HDR images, which search all of its codes; others of OLC search half of them. A
-    run's prior is as it is before it is loaded.
+    stage  : "codebook", "train" or "evaluate".
+    names  : their keys in the parameter file.
+    batch  : samples in a step.
+    steps  : steps, or scenes.
+    told   : all that decides what a step or a prediction costs, as JSON values.
+    code   : file or folder of the method.
+    compiled : whether its parameters ask for torch.compile.
     """
-    if stage == "codebook":
-        first = params.stage1_of(name)
-        on_hdr = partial(codebook.learner, _hdr_only(params, name), name)
-        return Setup(first, params.patches.size, partial(_built, params, first.weight_perceptual, on_hdr))
-    run = params.runs[name]
-    settings = run_settings(params, run)
 
-    def learner(features: VggFeatures | None) -> Learner:
-        return train.learner_of(params, run, networks.build(params, run), settings, features)
+    stage: str
+    names: tuple[str, ...]
+    batch: int
+    steps: int
+    told: Mapping[str, Any]
+    code: str
+    compiled: bool = False
 
-    size = params.patches_of(run).size
-    return Setup(settings, size, partial(_built, params, settings.weight_perceptual, learner))
+    @property
+    def name(self) -> str:
+        """The first of them."""
+        return self.names[0]
+
+    def key(self, precision: str) -> str:
+        """Return what is counted, as text; TF32 moves and computes what fp32 does, and predictions are made in fp32."""
+        counted = "bf16" if precision == "bf16" and self.stage != "evaluate" else "fp32"
+        return " ".join(
+            f"{name}={value}" for name, value in {"stage": self.stage, **self.told, "precision": counted}.items()
+        )
 
 
-def _hdr_only(params: Params, name: str) -> Params:
-    name = params.codebook_runs[name].codebook
-    settings = params.codebooks[name]
-    changed = settings.model_copy(update={"options": {**settings.options, "images": "hdr"}})
-    return params.model_copy(update={"codebooks": {**params.codebooks, name: changed}})
+def works(params: Params) -> list[Work]:
+    """Return what the profile's pipeline computes on a GPU, in its order; what costs the same is one."""
+    found: dict[tuple[Any, ...], list[Work]] = {}
+    for work in (*codebooks(params), *trainings(params), *_evaluations(params)):
+        found.setdefault((work.key(params.precision), work.steps), []).append(work)
+    return [replace(group[0], names=tuple(work.name for work in group)) for group in found.values()]
 
 
-def _built(params: Params, weight: float, learner: Callable[[VggFeatures | None], Learner]) -> Built:
-    # The perceptual backbone costs the same whatever its weights are.
-    features = VggFeatures(None) if params.perceptual.backbone != "none" and weight > 0 else None
-    return learner(features), [features] if features else []
+def codebooks(params: Params) -> Iterator[Work]:
+    """Yield every training of a codebook.
+
+    It is taken to be trained on HDR images, which search all of its codes; others of OLC search half of them.
+    """
+    for name, run in params.codebook_runs.items():
+        settings = params.stage1_of(name)
+        told = {"method": "olc", "preset": params.preset, "codes": run.codes}
+        told |= _training(params, settings, params.patches.size)
+        code = code_of(methods["olc"].module)
+        yield Work("codebook", (name,), settings.batch, settings.steps, told, code, bool(settings.compile))
+
+
+def trainings(params: Params) -> Iterator[Work]:
+    """Yield every training of a network."""
+    for name, run in params.runs.items():
+        settings = run_settings(params, run)
+        losses = "common" if params.published(run) is None else "published"
+        told = {**_network(params, run), "losses": losses}
+        told |= _training(params, settings, params.patches_of(run).size)
+        yield Work("train", (name,), settings.batch, settings.steps, told, run.code, bool(settings.compile))
+
+
+def _evaluations(params: Params) -> Iterator[Work]:
+    """Yield the evaluations of networks trained here; a method without a network costs no GPU time."""
+    for name, evaluation in params.evaluations.items():
+        if (run := params.runs.get(evaluation.run)) is not None:
+            multiple = methods[params.variants[run.variant].method].multiple
+            size = padded(frame(params, evaluation.dataset), multiple)
+            told = {**_network(params, run), "size": list(size)}
+            yield Work("evaluate", (name,), 1, scenes(params, evaluation.dataset), told, run.code)
+
+
+def checkpoint(work: Work) -> str:
+    """Return the name of the folder in `runs` of a training, which its timings lie in."""
+    return f"codebook-{work.name}" if work.stage == "codebook" else work.name
+
+
+def _network(params: Params, run: Run) -> dict[str, Any]:
+    """Return what a run's network is built from; segments of a codebook cost alike, however long they are."""
+    variant = params.variants[run.variant]
+    told = {"method": variant.method, "preset": variant.preset, "options": dict(variant.options)}
+    told["head"] = head(params, variant)
+    if run.codebook is not None:
+        settings = params.stage1_of(run.codebook)
+        book = {"network": settings.network, "encoder_domain": settings.encoder_domain}
+        told["codebook"] = {"codes": params.codebook_runs[run.codebook].codes, **book}
+    return told
+
+
+def _training(params: Params, settings: Optimisation, size: int) -> dict[str, Any]:
+    """Return what of a training's settings decides a step's cost; of a loss's weight, that there is one."""
+    left = settings.model_dump(exclude=INDIFFERENT)
+    left = {name: value > 0 if name.startswith("weight_") else value for name, value in left.items()}
+    if "weight_perceptual" in left:
+        left["weight_perceptual"] &= params.perceptual.backbone != "none"
+    return {"size": size, **left}
 
 
 def run_settings(params: Params, run: Run) -> Stage2:
@@ -108,11 +167,22 @@ def patch_count(params: Params, run: Run) -> int:
     return sum(len(grid(height, width, cut.size, cut.stride)) for height, width in sizes)
 
 
-def scenes(params: Params, dataset: str) -> int:
-    """Return how many scenes of a set are predicted: its published number, or as many as are simulated."""
-    card = datasets[dataset]
-    if card.fetch == "simulate" and params.simulate is not None:
-        views = params.simulate.test_views * len(params.simulate.test)
-        stress = dataset == "stress"  # takes each view again and again
-        return views * len(params.simulate.stress.takes()) if stress else views + params.simulate.no_truth_scenes
-    return sum(card.expected.get(split, 0) for split, role in card.splits.items() if role in SPLITS)
+def pixels(params: Params, dataset: str) -> int:
+    """Return how many pixels a frame of a set has."""
+    height, width = frame(params, dataset)
+    return height * width
+
+
+def scenes(params: Params, dataset: str, *, every: bool = False) -> int:
+    """Return how many scenes of a set are predicted: its published number, or as many as are simulated.
+
+    every : those of the other splits, too.
+    """
+    card, simulated = datasets[dataset], params.simulate
+    if card.fetch == "simulate" and simulated is not None:
+        views = simulated.test_views * len(simulated.test)
+        if dataset == "stress":  # takes each view again and again
+            return views * len(simulated.stress.takes())
+        return views + simulated.no_truth_scenes + every * simulated.train_views * len(simulated.train)
+    roles = ("test", "no-truth", "train", "validation") if every else ("test", "no-truth")
+    return sum(card.expected.get(split, 0) for split, role in card.splits.items() if role in roles)

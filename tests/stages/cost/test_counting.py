@@ -5,16 +5,18 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.core.params import load
+from bench.core.registry import methods
 from bench.nn import windows
 from bench.nn.blocks import HdrNetwork, conv
 from bench.nn.windows import WindowAttention
 from bench.stages.cost import counting
-from bench.stages.cost.step import counted
-from bench.stages.cost.workload import setup
+from bench.stages.cost.setups import counted, setup
 from bench.stages.training import networks
 from bench.train.learner import HdrLearner
 
@@ -165,6 +167,63 @@ def test_networks_of_windows_run_after_they_were_counted():
     again = network(tokens)
     assert type(again) is torch.Tensor
     torch.testing.assert_close(again, expected)
+
+
+def plain_attention(packs, bias, grid):
+    """Attention in all windows at once, by the framework's function, with a bias and the mask of every window.
+
+    Its softmax of several operators guards against rows of -inf; without that it would move a fifth less.
+    """
+    shape = packs[0].shape
+    query, key, value = (
+        part.reshape(-1, grid.rows * grid.columns, *part.shape[2:]).transpose(2, 3)
+        for pack in packs
+        for part in pack.unbind(3)
+    )
+    added = bias.expand(grid.rows * grid.columns, *bias.shape)
+    if grid.shift:
+        regions = torch.zeros(grid.rows * grid.edge, grid.columns * grid.edge)
+        regions[-grid.edge : -grid.shift] += 1
+        regions[-grid.shift :] += 2
+        regions[:, -grid.edge : -grid.shift] += 3
+        regions[:, -grid.shift :] += 6
+        kinds = windows.split_windows(regions[None, ..., None], grid.edge).flatten(0, 1)[..., 0]
+        added = added + windows.APART * (kinds[:, None, None] != kinds[:, None, :, None])
+    with sdpa_kernel(SDPBackend.MATH):
+        attended = F.scaled_dot_product_attention(query, key, value, attn_mask=added)
+    return attended.transpose(2, 3).reshape(*shape[:3], -1)
+
+
+def step_of(method, preset, **sizes):
+    """Count a step of a method's network without perceptual loss."""
+    return counting.training_step(
+        lambda: (HdrLearner(methods[method].build(preset), STAGE2, None), []), step=0, **sizes
+    )
+
+
+TRANSFORMERS = ("cavit", "sctnet", "afunet")
+
+
+class TestAttention:
+    """What a GPU runs, however the CPU goes through the windows."""
+
+    def test_the_plain_one_is_the_networks_own(self):
+        attention = WindowAttention(8, 2, edge=8, shift=4)
+        nn.init.normal_(attention.bias_table)
+        grid, bias = windows.WindowGrid(2, 3, 8, 4), attention.bias()
+        packs = [torch.rand(4, 3, 64, 3, 2, 4)]
+        torch.testing.assert_close(plain_attention(packs, bias, grid), windows.attend_windows(packs, bias, grid))
+
+    @pytest.mark.parametrize("method", TRANSFORMERS)
+    def test_at_once_and_at_most_linear_in_the_batch(self, method, monkeypatch):
+        one, four = (step_of(method, "smoke", batch=batch, size=32) for batch in (1, 4))
+        assert four.operators <= one.operators and four.products == one.products
+        assert one.traffic < four.traffic <= 4 * one.traffic
+        assert four.flops == 4 * one.flops
+        monkeypatch.setattr(windows, "_attend_at_once", plain_attention)
+        plain = step_of(method, "smoke", batch=1, size=32)
+        assert one.traffic == pytest.approx(plain.traffic, rel=0.1)
+        assert one.flops == plain.flops
 
 
 class _Windows(nn.Module):

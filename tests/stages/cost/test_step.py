@@ -11,8 +11,8 @@ from bench.__main__ import app
 from bench.core.errors import UsageError
 from bench.core.params import load
 from bench.stages.cost import step
-from bench.stages.cost.counting import Cost
-from bench.stages.cost.workload import setup
+from bench.stages.cost.cost import Cost
+from bench.stages.cost.setups import setup
 
 ROOT = Path(__file__).resolve().parents[3]
 SMOKE = load(ROOT / "profiles/smoke/params.yaml")

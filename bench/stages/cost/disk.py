@@ -1,0 +1,60 @@
+"""Disk: what a profile's files take, before there are any."""
+
+from bench.core.params import Params
+from bench.core.registry import datasets
+from bench.stages.cost import counts, workload
+
+FRAMES = 3
+"""Frames of a scene."""
+
+ADAM = 12
+"""Bytes of a checkpoint for each parameter: the weight, and two moments of Adam."""
+
+
+def disk(params: Params) -> dict[str, float]:
+    """Return the bytes of a profile's files by what they are, the last of them all together.
+
+    archives    : as published, and once more unpacked; sets that are on this disk already, or of no known size, are 0.
+    scenes      : frames of 16 bits, and the truth.
+    weights     : of all networks and codebooks.
+    predictions : of all evaluations, one after another: radiance in float32.
+    checkpoints : if all trainings are under way at once; each is removed when its training ends.
+    cache       : scenes, weights and predictions once more, unless DVC links them (`dvc config cache.type`).
+    """
+    works = workload.works(params)
+    costs = counts.find(params, works, ("fp32",))
+    trained = {
+        name: costs[work.key("fp32")].trainable for work in works if work.stage != "evaluate" for name in work.names
+    }
+    # What is evaluated is all of a network, frozen parts too; in training, the perceptual backbone is among the frozen.
+    whole = {
+        params.evaluations[name].run: costs[work.key("fp32")].frozen
+        for work in works
+        for name in work.names
+        if work.stage == "evaluate"
+    }
+    kept = {
+        "scenes": sum(
+            workload.pixels(params, name) * 3 * (2 * FRAMES + 4) * workload.scenes(params, name, every=True)
+            for name in params.datasets
+        ),
+        "weights": sum(4 * whole.get(name, count) for name, count in trained.items()),
+        "predictions": sum(
+            workload.pixels(params, one.dataset) * 3 * 4 * workload.scenes(params, one.dataset)
+            for one in params.evaluations.values()
+        )
+        * params.keep_predictions,
+    }
+    archives = [
+        source.get("bytes") or 0
+        for name, use in params.datasets.items()
+        for source in datasets[name].sources
+        if use.on_disk is None
+    ]
+    parts = {
+        "archives": 2 * sum(archives),
+        **kept,
+        "checkpoints": ADAM * sum(trained.values()),
+        "cache": sum(kept.values()),
+    }
+    return {**parts, "all": sum(parts.values())}

@@ -1,0 +1,221 @@
+"""Hours in README.md, docs/scale.md and the Makefile, from what was counted; `make costs` puts them there.
+
+No hour is typed: after networks, recipes or profiles have changed, run `make costs` and commit what it writes. A test
+compares.
+"""
+
+import re
+import textwrap
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from bench.core.params import Params, load
+from bench.core.registry import datasets, methods
+from bench.stages.cost.disk import disk
+from bench.stages.cost.estimate import CARDS, EFFICIENCY, WAYS, Bounds, Item, Overview, overview, total
+from bench.stages.cost.gpus import GPUS
+
+ROOT = Path(__file__).resolve().parents[1]
+BEGIN, END = "<!-- hours:begin -->\n", "<!-- hours:end -->"
+PROFILES = {"lab": "profiles/lab/params.yaml", "day": "profiles/day/params.yaml", "paper": "profiles/paper/params.yaml"}
+KEYS = [(card, way) for card in CARDS for way in WAYS]
+
+OWN = "kalantari"
+"""The set that somebody's own is assumed to be as large as."""
+
+SETS = ("kalantari", "hu", "tel2023", "challenge123", OWN)
+SEEDS = 5
+JOBS = (8, 64, 600)
+
+README = """\
+{table}
+
+From the lower to the upper bound, on one GPU, one stage after another; bf16 is compiled. Memory is the largest step's;
+where a card has less, `accumulate` splits the batch. Disk is all that is kept, {kept}.
+"""
+SCALE = """\
+`make paper` as it stands, on one GPU:
+
+{stages}
+
+Each time is from a lower bound (arithmetic at {efficiency:.0%} of the data sheet's peak, or memory traffic at its full
+bandwidth, whichever takes longer) to an upper one (both in sequence, or the launches of kernels if these take longer).
+bf16 is compiled. The step of OLC that was timed on an H200 ([speed.md](../reports/lab/speed.md)) lies between them in
+both ways; nothing else was timed. Data loading and scoring on the CPU aren't included.
+
+Trained on Kalantari's set alone, and extrapolated to five sets and five seeds, on an H100:
+
+{sets}
+
+With so many H100s, in days:
+
+{days}
+
+{ends}
+"""
+ENDS = """\
+In fp32 the dearest trainings are those of {dearest}. On Tel 2023, whose {scenes} scenes make the longest epochs, {last}
+ends last, after {longest}: beyond some {enough} GPUs more jobs don't help; several GPUs per job do (`torchrun`).
+"""
+
+
+@cache
+def profile(name: str) -> tuple[Params, Overview]:
+    """Return a profile and what it costs."""
+    params = load(ROOT / PROFILES[name])
+    return params, overview(params)
+
+
+UNITS = {"h": 1.0, "min": 1 / 60, "s": 1 / 3600}
+
+
+def span(hours: Bounds) -> str:
+    """Return a time from bound to bound in the largest unit that the upper one has, such as "1.2-3.4 h"."""
+    unit = next((name for name, size in UNITS.items() if hours.upper >= size), "s")
+    return f"{plain(hours.times(1 / UNITS[unit]))} {unit}"
+
+
+def plain(bounds: Bounds) -> str:
+    """Return two numbers, or one where both read alike."""
+    lower, upper = (f"{value:,.0f}" if value >= 10 else f"{value:.2g}" for value in bounds)
+    return lower if lower == upper else f"{lower}-{upper}"
+
+
+def markdown(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a table whose first column is text."""
+    named = list(heads)
+    lines = [named, [":--", *["--:"] * (len(named) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def readme() -> str:
+    """Return what stands between the marks of README.md."""
+    rows = []
+    for name, file in PROFILES.items():
+        if (ROOT / file).exists():
+            params, found = profile(name)
+            memory = [f"{found.memory(way) / 1e9:.0f} GB" for way in WAYS]
+            hours = [span(found.hours(*key)) for key in KEYS]
+            rows.append([f"`make {name}`", *hours, " / ".join(memory), f"{disk(params)['all'] / 1e9:.0f} GB"])
+    heads = ["", *(f"{GPUS[card].short}, {way}" for card, way in KEYS), f"memory, {' / '.join(WAYS)}", "disk"]
+    return README.format(table=markdown(heads, rows), kept="DVC's cache included")
+
+
+def scale() -> str:
+    """Return what stands between the marks of docs/scale.md."""
+    params, found = profile("paper")
+    stages = [*found.stages(), None]
+    rows = [[stage or "**all**", *(span(found.hours(*key, stage)) for key in KEYS)] for stage in stages]
+    table = markdown(["stage", *(f"{GPUS[card].short}, {way}" for card, way in KEYS)], rows)
+    return SCALE.format(stages=table, efficiency=EFFICIENCY, **_extrapolated(params, found))
+
+
+def _extrapolated(params: Params, found: Overview) -> dict[str, str]:
+    trained = {way: _on(OWN, params, found.items["h100", way]) for way in WAYS}
+    wider, tested = (sum(scenes(name, split) for name in SETS) / scenes(OWN, split) for split in ("train", "test"))
+    once = len(SETS) * SEEDS
+    factors = {"codebooks": once, "fixed": once, "epochs": SEEDS * wider, "predictions": SEEDS * tested}
+    said = {
+        "codebooks": ("codebooks", f"x {once}: their steps are fixed"),
+        "fixed": ("networks whose steps are fixed", f"x {once}"),
+        "epochs": (f"by epochs: {_labels(params, trained['fp32']['epochs'])}", f"x {SEEDS} x {wider:.2f}, the scenes"),
+        "predictions": ("networks on the own test sets", f"x {SEEDS} x {tested:.1f}, the scenes"),
+    }
+    hours = {way: {kind: total(one.values()) for kind, one in kinds.items()} for way, kinds in trained.items()}
+    rows = [
+        [f"{len(trained['fp32'][kind])} {name}", *(span(hours[way][kind]) for way in WAYS), times]
+        for kind, (name, times) in said.items()
+    ]
+    every = {way: total(hours[way][kind].times(factor) for kind, factor in factors.items()) for way in WAYS}
+    rows.append([f"**{len(SETS)} sets, {SEEDS} seeds**", *(span(every[way]) for way in WAYS), "GPU-hours"])
+
+    # However many GPUs there are, it takes as long as the longest training, by epochs on the largest set.
+    largest = max(scenes(name, "train") for name in SETS)
+    more = largest / scenes(OWN, "train")
+    last = {
+        way: {**k["fixed"], **{name: one.times(more) for name, one in k["epochs"].items()}}
+        for way, k in trained.items()
+    }
+    most = {
+        way: Bounds(max(one.lower for one in runs.values()), max(one.upper for one in runs.values()))
+        for way, runs in last.items()
+    }
+    days = [
+        [str(jobs), *(plain(Bounds(*map(max, every[way].times(1 / jobs), most[way])).times(1 / 24)) for way in WAYS)]
+        for jobs in JOBS
+    ]
+    own = trained["fp32"]["fixed"] | trained["fp32"]["epochs"]
+    dearest = sorted(own, key=lambda name: -own[name].upper)[:3]
+    longest = max(last["fp32"], key=lambda name: last["fp32"][name].upper)
+    ends = ENDS.format(
+        dearest=", ".join(f"{_labels(params, [name])} ({span(own[name])})" for name in dearest),
+        scenes=largest, last=_labels(params, [longest]), longest=span(last["fp32"][longest]),
+        enough=f"{every['fp32'].upper / most['fp32'].upper:.0f}",
+    )  # fmt: skip
+    heads = ["", *WAYS]
+    return {
+        "sets": markdown([*heads, "extrapolated"], rows), "days": markdown(["GPUs", *WAYS], days),
+        "ends": textwrap.fill(" ".join(ends.split()), 120),
+    }  # fmt: skip
+
+
+def scenes(dataset: str, split: str) -> int:
+    """Return how many scenes a split is published with."""
+    return datasets[dataset].expected[split]
+
+
+def _on(trainset: str, params: Params, items: Iterable[Item]) -> dict[str, dict[str, Bounds]]:
+    """Return hours of the stages on one training set: of codebooks, networks by how long they train, predictions."""
+    found: dict[str, dict[str, Bounds]] = {"codebooks": {}, "fixed": {}, "epochs": {}, "predictions": {}}
+    for item in items:
+        for name in item.names:
+            hours = item.hours.times(1 / len(item.names))
+            if item.stage == "codebook" and params.codebook_runs[name].trainset == trainset:
+                found["codebooks"][name] = hours
+            elif item.stage == "train" and params.runs[name].trainset == trainset:
+                recipe = params.published(params.runs[name])
+                by_epochs = recipe is not None and recipe.epochs and not recipe.section
+                found["epochs" if by_epochs else "fixed"][name] = hours
+            elif item.stage == "evaluate" and _own_test(params, name, trainset):
+                found["predictions"][name] = hours
+    return found
+
+
+def _own_test(params: Params, name: str, trainset: str) -> bool:
+    evaluation = params.evaluations[name]
+    return evaluation.dataset == params.runs[evaluation.run].trainset == trainset
+
+
+def _labels(params: Params, names: Iterable[str]) -> str:
+    return ", ".join(methods[params.variants[params.runs[name].variant].method].label for name in names)
+
+
+def makefile(text: str) -> str:
+    """Return the Makefile with the hours of each GPU profile in the brackets that end its help."""
+    for name in PROFILES:
+        if re.search(rf"^{name}: .*## ", text, re.M):
+            _, found = profile(name)
+            hours = ", ".join(f"{span(found.hours('h100', way))} in {way}" for way in WAYS)
+            text = re.sub(rf"^({name}: .*## .*) \([^()]*\)$", rf"\1 (one H100: {hours})", text, flags=re.M)
+    return text
+
+
+def put(text: str, block: str) -> str:
+    """Return a text with `block` between its marks."""
+    return re.sub(f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: BEGIN + block + END, text, flags=re.S)
+
+
+def wanted() -> dict[str, str]:
+    """Return what the files should hold, by their name."""
+    texts = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/scale.md", "Makefile")}
+    return {
+        "README.md": put(texts["README.md"], readme()),
+        "docs/scale.md": put(texts["docs/scale.md"], scale()),
+        "Makefile": makefile(texts["Makefile"]),
+    }
+
+
+if __name__ == "__main__":
+    for name, text in wanted().items():
+        (ROOT / name).write_text(text, encoding="utf-8")
