@@ -173,7 +173,7 @@ class TrainStep:
     def _step(self, frames: Tensor, truth: Tensor, step: int) -> dict[str, Tensor]:
         samples, terms = self.group.samples(self.settings.batch), dict[str, Tensor]()
         if self.mode == "reduce-overhead":  # all that CUDA graphs return stays until the next step
-            torch.compiler.cudagraph_mark_step_begin()
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         only(trained(self.optimisers))
         overwritten = self._compiled(lambda: self._prepare(frames, truth, step, samples))
         for parameter, rows in overwritten:

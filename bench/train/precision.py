@@ -20,12 +20,10 @@ def products(precision: str) -> Iterator[None]:
     if precision != "tf32":
         yield
         return
-    libraries = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = [library.allow_tf32 for library in libraries]
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32
     try:
-        for library in libraries:
-            library.allow_tf32 = True
+        matmul.allow_tf32 = cudnn.allow_tf32 = True
         yield
     finally:
-        for library, allowed in zip(libraries, before, strict=True):
-            library.allow_tf32 = allowed
+        matmul.allow_tf32, cudnn.allow_tf32 = before
