@@ -1,7 +1,7 @@
 """Compiled losses and gradients are the eager ones: of every method and preset, and of the learners with two networks.
 
-On the CPU a C++ compiler takes a minute or two for each: `pytest tests/slow/test_compiled.py -k smoke` has the smallest
-alone. The first person with a GPU runs `-k cuda`.
+On the CPU a C++ compiler takes minutes for each: `pytest tests/slow/test_compiled.py -k "smoke and cpu"` has the
+smallest alone. Who has a GPU runs `make test-compiled DEVICE=cuda`.
 """
 
 import os
@@ -14,6 +14,7 @@ import torch
 from bench.core.optimisation import Stage1, Stage2
 from bench.core.registry import methods
 from bench.nn.losses import Fidelity
+from bench.stages.cost.step import WAYS
 from bench.stages.training import environment
 from bench.train.learner import HdrLearner
 from bench.train.loop import TrainStep, channels_last, seed_parameters
@@ -28,17 +29,18 @@ GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 BY_CXX = pytest.mark.skipif(
     shutil.which(os.environ.get("CXX", "g++")) is None, reason="needs a C++ compiler: set CXX, or install g++"
 )
-DEVICES = [pytest.param("cpu", marks=BY_CXX), pytest.param("cuda", marks=GPU)]
+PLACES = [pytest.param(*one, "cpu", marks=BY_CXX) for one in PRESETS]
+PLACES += [pytest.param(name, "smoke", "cuda", marks=GPU) for name in LEARNED]
 BATCH, SIZE = 2, 32
 
 
 @pytest.fixture(autouse=True)
 def compiler() -> Iterator[None]:
-    """Draw as eager code does, compile in this process, and leave nothing compiled behind."""
+    """Draw as eager code does, and leave nothing compiled behind."""
     import torch._dynamo
     import torch._inductor.config
 
-    with torch._inductor.config.patch(fallback_random=True, compile_threads=1):
+    with torch._inductor.config.patch(fallback_random=True):
         yield
     torch._dynamo.reset()
 
@@ -117,13 +119,12 @@ def check(make, device, dtype=torch.float64, mode="default"):
         )
 
 
-@pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize(("name", "preset"), PRESETS)
+@pytest.mark.parametrize(("name", "preset", "device"), PLACES)
 def test_a_compiled_step_is_the_eager_one(name, preset, device):
     check(lambda: hdr(name, preset), device, dtype(name))
 
 
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("device", [pytest.param("cpu", marks=BY_CXX), pytest.param("cuda", marks=GPU)])
 @pytest.mark.parametrize("make", [stage1, adversarial])
 def test_so_it_is_with_a_discriminator(make, device):
     check(make, device, torch.float32)
@@ -155,10 +156,9 @@ def test_weights_after_compiled_steps_are_those_after_eager_ones_on_cuda(accumul
 
 
 @GPU
-@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
-@pytest.mark.parametrize("mode", [False, True, "reduce-overhead"])
+@pytest.mark.parametrize(("precision", "mode"), WAYS)
 @pytest.mark.parametrize("name", LEARNED)
-def test_every_precision_trains_on_cuda(name, mode, precision):
+def test_every_precision_trains_on_cuda(name, precision, mode):
     device, settings = torch.device("cuda"), Stage2(steps=2, batch=BATCH, compile=mode)
     learner = hdr(name, "smoke")
     environment.to_device(learner.network, device)
