@@ -23,7 +23,7 @@ from methods.olc.stage1 import CodebookLearner
 from methods.olc.vqgan import VQGAN
 from tests.methods.test_methods import LEARNED, NEEDS
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # the compiler's, of other parts of PyTorch
+pytestmark = pytest.mark.filterwarnings("ignore:::torch")  # the compiler warns of other parts of PyTorch
 PRESETS = [(name, preset) for name in LEARNED for preset in methods[name].presets]
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 BY_CXX = pytest.mark.skipif(
