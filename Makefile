@@ -81,7 +81,11 @@ test: $(STAMP) ## run the tests
 
 .PHONY: test-slow
 test-slow: $(STAMP) ## kill the pipeline and delete its files at random: does it recover to the byte? (minutes)
-	@$(BIN)/python -m pytest tests/slow
+	@$(BIN)/python -m pytest tests/slow --ignore tests/slow/test_compiled.py
+
+.PHONY: test-compiled
+test-compiled: $(STAMP) ## compile a step of every method and preset: is it the eager one? (hours; DEVICE=cuda: half an hour)
+	@$(BIN)/python -m pytest tests/slow/test_compiled.py tests/train/test_precision.py -k $(or $(DEVICE),cpu)
 
 .PHONY: test-slurm
 test-slurm: $(STAMP) ## run the tests on a real Slurm of two nodes (as root, with slurm-wlm and munge)

@@ -92,9 +92,9 @@ def step(
 ) -> None:
     """Time a training's step on this machine.
 
-    In fp32, in bf16, compiled and in CUDA graphs, on a CPU in fp32 alone. Prints milliseconds, images/s, memory, MFU,
-    the share of the memory's bandwidth, against ceilings measured in the same call, and what limits the step. Written
-    to runs/<profile>/speed/speed.md and speed.json.
+    In fp32, TF32 and bf16, compiled and in CUDA graphs; on a CPU in fp32 alone. Prints milliseconds, images/s, memory,
+    MFU, the share of the memory's bandwidth, against ceilings measured in the same call, and what limits the step.
+    Written to runs/<profile>/speed/speed.md and speed.json.
 
     Example: python -m bench cost step --profile lab --batch 16 --size 256
     """

@@ -10,6 +10,13 @@ from bench.core.section import Section, silent
 WARM_UP = 0.1
 """Share of a one-cycle training in which the learning rate rises."""
 
+COMPILE_FROM = 2000
+"""Steps from which a compilation pays: it takes minutes, and a step of OLC on an H200 (`cost step`) fell by 61 ms."""
+
+FEW_PIXELS = 1 << 19
+"""Pixels of a part of a batch below which launches take longer than the work: the same step, eagerly in bf16, has 7,799
+operators, 55 ms of launches, and at 2^20 pixels 100 ms of memory traffic."""
+
 HELD_OUT = "held_out_"
 """Prefix of a learning curve's columns that hold measurements on images that aren't trained on, a codebook's with the
 kind of image behind them: held_out_<fact> or held_out_<fact>_<image kind>."""
@@ -34,8 +41,9 @@ class Optimisation(Section):
     )
     accumulate: int = Field(default=1, gt=0, description="parts that a batch is split into, one after another")
     ema: float | None = silent(None, "no average of weights over steps is mentioned", gt=0, lt=1)
-    compile: bool | Literal["reduce-overhead"] = Field(
-        default=False, description="torch.compile on CUDA, reduce-overhead: in CUDA graphs; the CPU runs eagerly"
+    compile: bool | Literal["auto", "reduce-overhead"] = Field(
+        default="auto",
+        description="torch.compile on CUDA, reduce-overhead: in CUDA graphs, auto: where it pays; the CPU runs eagerly",
     )
     checkpoint_every: int = Field(default=1000, gt=0, description="steps between checkpoints")
     log_every: int = Field(default=100, gt=0, description="steps between rows of the learning curve")
@@ -44,10 +52,17 @@ class Optimisation(Section):
         default=0, ge=0, description="steps between measurements on held-out images, which join the curve; 0: none"
     )
 
-    @property
-    def compile_mode(self) -> str:
-        """The mode of torch.compile that `compile` stands for."""
-        return self.compile if isinstance(self.compile, str) else "default"
+    def compile_mode(self, pixels: int) -> str | None:
+        """Return the mode of torch.compile on CUDA, None: eagerly, for parts of a batch of so many pixels.
+
+        "auto" compiles trainings that last, in CUDA graphs where launches would bind; but no batch in parts, whose
+        gradients would have to outlive a graph's memory.
+        """
+        if self.compile != "auto":
+            return self.compile if isinstance(self.compile, str) else "default" if self.compile else None
+        if self.steps < COMPILE_FROM:
+            return None
+        return "reduce-overhead" if pixels < FEW_PIXELS and self.accumulate == 1 else "default"
 
     def peak_lr(self, phase: str) -> float:
         """Return the highest learning rate of a phase of the training."""

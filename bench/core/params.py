@@ -132,7 +132,9 @@ class Params(Section):
     )
     tile: int = silent(0, "edge of inference tiles in pixels; 0 = whole image", ge=0, multiple_of=8)
     preset: str = silent("published", "widths and depths of all networks; C = 32 is printed, blocks aren't")
-    precision: Literal["fp32", "bf16"] = Field(default="fp32", description="autocast on CUDA; the CPU runs fp32")
+    precision: Literal["fp32", "tf32", "bf16"] = Field(
+        default="fp32", description="of trainings on CUDA: bf16 by autocast, tf32 in products alone; the CPU runs fp32"
+    )
     downloads: Downloads = Downloads()
     simulate: Simulation | None = None
     datasets: Mapping[str, DatasetUse]

@@ -18,6 +18,7 @@ from torch._subclasses import FakeTensor
 from torch.autograd.function import once_differentiable
 
 from bench.core.errors import UsageError
+from bench.nn.memory import piecewise
 
 SAMPLES = 1 << 18
 """Sampling positions of a strip, over all taps and groups: 1 MiB for each number that belongs to a position."""
@@ -42,7 +43,7 @@ def deform_conv3x3(features: Tensor, offsets: Tensor, mask: Tensor, weight: Tens
     _check(features, mask.shape[1] // 9)
     precise = torch.promote_types(features.dtype, torch.float32)
     features, offsets, mask = features.to(precise), offsets.to(precise), mask.to(precise)
-    if not _on_cpu(features):
+    if not _in_strips(features):
         return _whole(features, offsets, mask, weight, bias)
     with torch.autocast("cpu", enabled=False):
         added = None if bias is None else bias.to(precise)
@@ -74,9 +75,9 @@ def _sampling_grid(offsets: Tensor) -> Tensor:
     return torch.stack([x, y], dim=-1).view(len(offsets), 9 * height, width, 2)
 
 
-def _on_cpu(features: Tensor) -> bool:
-    """Tell if a tensor is in the CPU's memory; strips look at offsets, which fake tensors don't have."""
-    return features.device.type == "cpu" and not isinstance(features, FakeTensor)
+def _in_strips(features: Tensor) -> bool:
+    """Tell if a map is sampled in strips; these look at offsets, which fake tensors don't have."""
+    return piecewise(features) and not isinstance(features, FakeTensor)
 
 
 def _check(features: Tensor, groups: int) -> None:
@@ -103,7 +104,7 @@ class DeformConv3x3(nn.Module):
 
         On the CPU in fp32 the 27 G steering channels are made strip by strip and never held for the whole image.
         """
-        if not _on_cpu(features) or {features.dtype, guide.dtype} != {predictor.weight.dtype}:
+        if not _in_strips(features) or {features.dtype, guide.dtype} != {predictor.weight.dtype}:
             return self(features, predictor(guide))
         _check(features, self.groups)
         with torch.autocast("cpu", enabled=False):

@@ -14,6 +14,7 @@ from torch.autograd.function import once_differentiable
 
 from bench.nn.attention import attend
 from bench.nn.blocks import Linear, ZeroLinear
+from bench.nn.memory import piecewise
 
 SCORES = 1 << 18
 """Scores q k^T that the CPU's gradient holds at once, 1 MiB: they stay in the cache."""
@@ -63,11 +64,12 @@ def shifted_masks(edge: int, shift: int, dtype: torch.dtype, device: torch.devic
     The first index is 1 for windows in the last row, the second for those in the last column: only there a cyclic shift
     brings together what lies apart. So the masks are the same for all sizes.
     """
-    beyond = torch.arange(edge, device=device) >= edge - shift
+    # In numbers: PyTorch 2.13's compiler fails on comparisons of truth values that follow from positions.
+    beyond = (torch.arange(edge, device=device) - (edge - shift - 1)).clamp(0, 1).to(dtype)
     down, right = (side.expand(edge, edge).reshape(-1) for side in (beyond[:, None], beyond[None]))
-    differs = [side[:, None] != side for side in (down, right)]
-    kinds = torch.stack([torch.zeros_like(differs[0]), differs[1], differs[0], differs[0] | differs[1]])
-    return (APART * kinds.to(dtype)).view(2, 2, edge * edge, edge * edge)
+    rows, columns = ((side[:, None] - side).abs() for side in (down, right))
+    kinds = torch.stack([torch.zeros_like(rows), columns, rows, torch.maximum(rows, columns)])
+    return (APART * kinds).view(2, 2, edge * edge, edge * edge)
 
 
 @lru_cache(maxsize=8)
@@ -78,13 +80,17 @@ def relative_positions(edge: int, device: torch.device) -> Tensor:
     return down * (2 * edge - 1) + right
 
 
+def _kept(function: Any) -> Any:
+    """Return a cached function; for compiled code what it wraps, since a compiler looks through a cache and warns."""
+    return function.__wrapped__ if torch.compiler.is_compiling() else function
+
+
 def _row_biases(bias: Tensor, grid: WindowGrid) -> list[Tensor]:
     """Biases of a row of windows, (columns, heads, edge^2, edge^2): of a row in between, and of the last one."""
     if not grid.shift:
         return [bias.expand(grid.columns, *bias.shape)] * 2
-    masks = shifted_masks(grid.edge, grid.shift, bias.dtype, bias.device)
-    last = torch.arange(grid.columns, device=bias.device) == grid.columns - 1
-    return [bias + row[last.long(), None] for row in masks]
+    masks = _kept(shifted_masks)(grid.edge, grid.shift, bias.dtype, bias.device)
+    return [bias + torch.cat([row[:1].expand(grid.columns - 1, -1, -1), row[1:]])[:, None] for row in masks]
 
 
 def attend_windows(packs: Sequence[Tensor], bias: Tensor, grid: WindowGrid) -> Tensor:
@@ -95,13 +101,13 @@ def attend_windows(packs: Sequence[Tensor], bias: Tensor, grid: WindowGrid) -> T
     bias  : (heads, edge^2, edge^2), added to the scores.
     """
     bias = bias.to(packs[0].dtype)
-    if packs[0].device.type == "cpu":
+    if piecewise(packs[0]):
         return _RowByRow.apply(bias, grid, *packs)  # type: ignore[no-untyped-call]
     return _attend_at_once(packs, bias, grid)
 
 
 def _attend_at_once(packs: Sequence[Tensor], bias: Tensor, grid: WindowGrid) -> Tensor:
-    """`attend_windows` in one call, with a bias for every window: for GPUs."""
+    """`attend_windows` in one call, with a bias for every window: for GPUs and compiled code."""
     rows = min(len(packs[0]), grid.rows)
     query, key, value = (
         part.reshape(-1, rows * grid.columns, *part.shape[2:]).transpose(2, 3).flatten(1, 2)
@@ -200,7 +206,7 @@ class WindowAttention(nn.Module):
 
     def bias(self) -> Tensor:
         """Return what is added to the scores: (heads, edge^2, edge^2)."""
-        rows = relative_positions(self.edge, self.bias_table.device)
+        rows = _kept(relative_positions)(self.edge, self.bias_table.device)
         return self.bias_table[rows.reshape(-1)].T.reshape(self.heads, *rows.shape)
 
     def forward(self, tokens: Tensor, source: Tensor | None = None) -> Tensor:

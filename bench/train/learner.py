@@ -52,7 +52,7 @@ class Learner(Protocol):
         return
 
     def compile(self, mode: str) -> None:
-        """Compile what is worth it, in a mode of torch.compile; called before training on CUDA where asked for."""
+        """Compile what is worth it, in a mode of torch.compile, for one size; called before training on CUDA."""
 
 
 class HdrLearner(Learner):
@@ -92,6 +92,6 @@ class HdrLearner(Learner):
         """Compile what the losses call: the network's `trace` or `images` where it has one, else its `forward`."""
         for name in ("trace", "images"):  # which `forward` calls too
             if hasattr(self.network, name):
-                self.network.__dict__[name] = torch.compile(getattr(self.network, name), mode=mode)
+                self.network.__dict__[name] = torch.compile(getattr(self.network, name), mode=mode, dynamic=False)
                 return
-        self.network.compile(mode=mode)
+        self.network.compile(mode=mode, dynamic=False)

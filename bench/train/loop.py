@@ -9,11 +9,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +34,9 @@ from bench.train.learner import Learner
 from bench.train.optimiser import EMA, forget_moments, make_optimisers, only, trained
 from bench.train.parallel import ALONE, ProcessGroup
 from bench.train.patches import Patch, PatchStream, shares
+from bench.train.precision import autocast, products
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -82,10 +86,10 @@ def fit(
     step = TrainStep(learner, settings, device, precision=precision, group=group)
     state = _restore(checkpoint, step, device, label)
     group.agree(state.step, "the step to go on from")
-    step.compile()
+    step.compile(stream.size)
 
     first, observe_every = state.step, settings.observe_every
-    meter = metering.Meter(device, options.peak, counted=not step.compiles)
+    meter = metering.Meter(device, options.peak, counted=step.mode is None)
     batches = _batches(stream, settings, first, device, group)
     try:
         with StopSignal(options.deadline) as stop:
@@ -101,7 +105,8 @@ def fit(
                     state.end_row()
                     step.guard.check()
                     if group.leads and observe_every and state.step % observe_every == 0:
-                        state.curve[-1] |= learner.observe(state.step)
+                        with eagerly(step.mode):  # pictures of other sizes aren't worth a compilation
+                            state.curve[-1] |= learner.observe(state.step)
                 if last:
                     continue  # not break: progress ends at its last line
 
@@ -142,27 +147,35 @@ class TrainStep:
         group: ProcessGroup = ALONE,
     ) -> None:
         """Make optimisers and average of what `learner` trains, whose networks are on the device."""
-        cuda = device.type == "cuda"
         self.learner, self.settings, self.group = learner, settings, group
         self.guard = Guard(device)
         self.optimisers = make_optimisers(learner, settings, self.guard, device)
         self.ema = EMA(next(iter(learner.networks.values())), settings.ema) if settings.ema else None
-        self.autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16" and cuda)
-        self.compiles = bool(settings.compile) and cuda
-        self.waits = not cuda
-        """Each phase is checked at once; on a GPU the guard is asked later, so that no step waits for the device."""
+        self.precision, self.autocast = precision, autocast(precision, device)
+        self.cuda = device.type == "cuda"
+        self.mode: str | None = None
+        """Mode of torch.compile that the learner was compiled in; None: it wasn't."""
+        self.failure = ""
+        """Why compiled code wasn't gone on with."""
 
-    def compile(self) -> None:
-        """Compile the learner where asked for, on CUDA; the CPU runs eagerly."""
-        if self.compiles:
-            self.learner.compile(self.settings.compile_mode)
+    def compile(self, size: int) -> None:
+        """Compile the learner where asked for, on CUDA, for patches of edge `size`; the CPU runs eagerly."""
+        part = self.settings.batch // self.group.world // self.settings.accumulate
+        self.mode = self.settings.compile_mode(part * size**2) if self.cuda else None
+        if self.mode:
+            self.learner.compile(self.mode)
 
     def __call__(self, frames: Tensor, truth: Tensor, step: int) -> dict[str, Tensor]:
         """Take step `step` (0, 1, ...) on this process's share; returns each term's mean over the whole batch."""
+        with products(self.precision):
+            return self._step(frames, truth, step)
+
+    def _step(self, frames: Tensor, truth: Tensor, step: int) -> dict[str, Tensor]:
         samples, terms = self.group.samples(self.settings.batch), dict[str, Tensor]()
+        if self.mode == "reduce-overhead":  # all that CUDA graphs return stays until the next step
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         only(trained(self.optimisers))
-        with self.autocast:
-            overwritten = self.learner.prepare(frames, truth, step, samples)
+        overwritten = self._compiled(lambda: self._prepare(frames, truth, step, samples))
         for parameter, rows in overwritten:
             for optimiser in self.optimisers.values():
                 forget_moments(optimiser, parameter, rows)
@@ -174,11 +187,29 @@ class TrainStep:
             self.ema.update(step)
         return terms
 
+    def _compiled(self, part: Callable[[], Made]) -> Made:
+        """Run a part of a step, as compiled; where that fails, say so, and run it and all that follows eagerly.
+
+        What the part that failed has drawn and counted, it draws and counts again.
+        """
+        if self.mode and not self.failure:
+            try:
+                return part()
+            except Exception as error:  # of the compiler, of a tool that it calls, of its code; others come up again
+                self.failure = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"[:160]
+            if not progress.quiet:
+                print(f"compiled code failed ({self.failure}); goes on eagerly", file=sys.stderr, flush=True)
+        with eagerly(self.mode):
+            return part()
+
+    def _prepare(self, *given: Any) -> Sequence[tuple[nn.Parameter, Tensor]]:
+        with self.autocast:
+            return self.learner.prepare(*given)
+
     def _phase(self, phase: str, frames: Tensor, truth: Tensor, step: int, start: int) -> dict[str, Tensor]:
         optimiser = self.optimisers[phase]
         only(trained(self.optimisers), phase)
-        optimiser.zero_grad(set_to_none=True)
-        terms = self._backward(phase, frames, truth, step, start)
+        terms = self._compiled(lambda: self._backward(phase, frames, truth, step, start))
         if not terms:
             return {}
         values, parameters = torch.stack(list(terms.values())), optimiser.param_groups[0]["params"]
@@ -187,7 +218,7 @@ class TrainStep:
         self.group.mean([*gradients, values])
         norm = nn.utils.get_total_norm(gradients)
         self.guard.look(phase, step, list(terms), values, norm)
-        if self.waits:
+        if not self.cuda:  # a GPU is asked later, so that no step waits for it
             self.guard.check()
         if self.settings.clip is not None and self.settings.clip_by == "value":
             nn.utils.clip_grad_value_(parameters, self.settings.clip)
@@ -200,6 +231,7 @@ class TrainStep:
 
     def _backward(self, phase: str, frames: Tensor, truth: Tensor, step: int, start: int) -> dict[str, Tensor]:
         """Add up the gradients of equal parts of the share, in order; returns each term's mean over the parts."""
+        self.optimisers[phase].zero_grad(set_to_none=True)
         parts, size, sums = self.settings.accumulate, len(frames) // self.settings.accumulate, dict[str, Tensor]()
         for part in range(parts):
             own = slice(part * size, (part + 1) * size)
@@ -213,6 +245,13 @@ class TrainStep:
                 value = term.detach().float() / parts
                 sums[name] = sums[name] + value if name in sums else value
         return sums
+
+
+@contextmanager
+def eagerly(mode: str | None) -> Iterator[None]:
+    """Within, run what was compiled as if it weren't; `mode` is the compilation's, None for none."""
+    with torch.compiler.set_stance("force_eager") if mode else nullcontext():
+        yield
 
 
 @dataclass

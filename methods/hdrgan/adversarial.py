@@ -110,7 +110,7 @@ class AdversarialLearner:
         `mode` is ignored: in CUDA graphs the discriminator's second call would overwrite the first one's output.
         """
         for part in (self.network.get_submodule("generator"), self.networks["discriminator"]):
-            part.compile()
+            part.compile(dynamic=False)
 
     def _judge(self, start: int) -> dict[str, Tensor]:
         """Generated images towards the point, for each of them the real ones away; one stored power step a step."""

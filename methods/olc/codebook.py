@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from bench.core.errors import UsageError
 from bench.core.scene import IMAGE_KINDS
+from bench.nn.memory import piecewise
 
 SCORES_CPU, SCORES = 1 << 18, 1 << 25
 """Scores of vectors and codes that are held at a time: on the CPU 1 MiB, elsewhere 128 MiB."""
@@ -111,7 +112,7 @@ def nearest(vectors: Tensor, book: Tensor, allowed: Tensor | None = None) -> Ten
     bias = -0.5 * book.square().sum(1)
     if allowed is not None:
         bias = bias.masked_fill(~allowed, -torch.inf)
-    rows = max(1, (SCORES_CPU if book.device.type == "cpu" else SCORES) // len(book))
+    rows = max(1, (SCORES_CPU if piecewise(book) else SCORES) // len(book))
     scores = torch.empty(min(rows, len(vectors)), len(book), dtype=book.dtype, device=book.device)
     indices = torch.empty(len(vectors), dtype=torch.int64, device=book.device)
     for start in range(0, len(vectors), rows):

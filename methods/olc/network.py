@@ -207,7 +207,8 @@ class OLCNet(HdrNetwork):
     def trace(self, frames: Tensor) -> Prediction:
         """Predict, and return what the mapping loss and inspection need besides the radiance."""
         maps = self._encode(frames)
-        skips = [skip(maps[level]) for level, skip in enumerate(self.skips)]
+        # Not by index: a comprehension that holds `maps` makes of `del` what PyTorch 2.13 can't compile.
+        skips = [skip(level) for skip, level in zip(self.skips, maps, strict=False)]
         merged = skips[-1] if self.merge is None else self.merge(maps[SCALES - 1])
         sources = [[skip] for skip in reversed(skips)]
         deepest = maps[SCALES:]

@@ -161,7 +161,7 @@ class CodebookLearner:
         """
         for network in (self.vqgan.encoder, self.vqgan.decoder, self.networks.get("discriminator")):
             if network is not None:
-                network.compile()
+                network.compile(dynamic=False)
 
     def _judge(self, start: int) -> dict[str, Tensor]:
         """Hinge loss of the discriminator on the real and reconstructed images of one part.

@@ -20,13 +20,14 @@ from bench.stages.cost.cost import Cost
 from bench.stages.cost.setups import Setup, counted
 from bench.stages.training import environment, networks
 from bench.train.loop import TrainStep, channels_last
+from bench.train.precision import products
 
 STEPS = 20
 
 COMPILED: dict[bool | str, str] = {False: "eager", True: "compiled", "reduce-overhead": "compiled, CUDA graphs"}
 """Value of `compile` in the parameters -> its name in tables."""
 
-WAYS = (("fp32", False), *(("bf16", compiled) for compiled in COMPILED))
+WAYS = (("fp32", False), ("tf32", False), *(("bf16", compiled) for compiled in COMPILED))
 """Precision and `compile` of each way of computing a step; a CPU has the first only."""
 
 WARM_UP = 5
@@ -39,18 +40,22 @@ EDGE = 8192
 def seconds_per_step(setup: Setup, device: torch.device, precision: str, steps: int = STEPS) -> float:
     """Return the seconds that a step takes with the training loop's own code, on random patches at hand.
 
-    The steps are the training's last, so that all parts of the loss have joined. Cutting patches isn't in it.
+    The steps are the training's last, so that all parts of the loss have joined. Cutting patches isn't in it. Compiled
+    code that failed raises RuntimeError: a training would have gone on eagerly.
     """
     settings, size, build = setup
     learner, tools = build()
     for module in (*learner.networks.values(), *tools):
         environment.to_device(module, device)
     step = TrainStep(learner, settings, device, precision=precision)
-    step.compile()
+    step.compile(size)
     frames = channels_last(torch.rand(settings.batch, 3, 6, size, size, device=device))
     truth = torch.rand(settings.batch, 3, size, size, device=device)
     numbers = count(settings.steps - WARM_UP - steps)
-    return _mean(lambda: step(frames, truth, max(next(numbers), 0)), device, steps, WARM_UP)
+    seconds = _mean(lambda: step(frames, truth, max(next(numbers), 0)), device, steps, WARM_UP)
+    if step.failure:
+        raise RuntimeError(step.failure)
+    return seconds
 
 
 def _mean(call: Callable[[], Any], device: torch.device, repeats: int = 10, warm_up: int = 3) -> float:
@@ -120,7 +125,7 @@ def ceilings(device: torch.device) -> dict[str, Any]:
     """Measure what the device can do at best.
 
     bandwidth : bytes a second of a copy within the device's memory, read and written bytes counted.
-    flops     : operations a second of a square matrix product of random numbers, by precision; TF32 off.
+    flops     : operations a second of a square matrix product of random numbers, by precision.
     launch    : seconds between two operators too small to matter, as Python issues them.
     """
     cuda = device.type == "cuda"
@@ -128,9 +133,11 @@ def ceilings(device: torch.device) -> dict[str, Any]:
     target = torch.empty_like(values)
     bandwidth = 2 * values.numel() * values.element_size() / _mean(lambda: target.copy_(values), device)
     edge, flops = EDGE if cuda else 512, {}
-    for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)) if cuda else (("fp32", torch.float32),):
+    for precision in dict.fromkeys(name for name, _ in WAYS) if cuda else ("fp32",):
+        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         left, right = (torch.randn(edge, edge, device=device, dtype=dtype) for _ in range(2))
-        flops[precision] = 2 * edge**3 / _mean(partial(torch.mm, left, right), device)
+        with products(precision):
+            flops[precision] = 2 * edge**3 / _mean(partial(torch.mm, left, right), device)
     small = torch.zeros(16, device=device)
     return {
         "bandwidth": bandwidth, "flops": flops, "launch": _mean(lambda: small.add_(1), device, repeats=2000),
@@ -155,12 +162,13 @@ def page(record: Mapping[str, Any]) -> str:
     """Return a record as Markdown."""
     top, size = record["ceilings"], record["size"]
     rates = ", ".join(f"{rate / 1e12:.3g} TFLOP/s in {name}" for name, rate in top["flops"].items())
+    tf32 = "in its own row alone" if "tf32" in top["flops"] else "off"
     lines = [
         f"# A stage-2 step of {record['run']} on {record['device']}",
         "",
         f"Batch {record['batch']}, patches of {size}x{size}, perceptual backbone {record['perceptual']}, PyTorch "
-        f"{record['torch']}, TF32 off; mean of {STEPS} steps on random data, losses, backward pass and Adam included, "
-        "cutting patches not. Made by `python -m bench cost step`; another device gives other figures.",
+        f"{record['torch']}, TF32 {tf32}; mean of {STEPS} steps on random data, losses, backward pass and Adam "
+        "included, cutting patches not. Made by `python -m bench cost step`; another device gives other figures.",
         "",
         f"Ceilings measured in the same run: a copy moves {top['bandwidth'] / 1e9:.0f} GB/s, a matrix product does "
         f"{rates}, launching an operator takes {1e6 * top['launch']:.1f} us.",

@@ -17,6 +17,7 @@ from bench.train.failure import read_dump
 from bench.train.learner import Learner
 from bench.train.loop import to_inputs
 from bench.train.optimiser import only
+from bench.train.precision import autocast, products
 
 
 def run(path: Path) -> None:
@@ -39,7 +40,6 @@ def run(path: Path) -> None:
     for name, network in learner.networks.items():
         _say_finite(f"weights of {name}", dict(network.named_parameters()))
     size = settings.batch // settings.accumulate // saved["processes"]
-    autocast = torch.autocast(device.type, torch.bfloat16, params.precision == "bf16" and device.type == "cuda")
     trained = {name: [p for p in n.parameters() if p.requires_grad] for name, n in learner.networks.items()}
     for phase in learner.networks:
         only(trained, phase)
@@ -47,7 +47,7 @@ def run(path: Path) -> None:
             _fill(learner, saved, device)
         for start in range(0, settings.batch, size):
             own = slice(start, start + size)
-            with autocast:
+            with products(params.precision), autocast(params.precision, device):
                 _repeat(learner, phase, (batch[0][own], batch[1][own]), saved["step"], own)
         if phase == saved["phase"]:
             break

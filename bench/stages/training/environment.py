@@ -14,7 +14,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def start(params: Params) -> torch.device:
-    """Fix the number of CPU threads and the TF32 policy (off: fp32 means fp32); return the device to compute on."""
+    """Fix the number of CPU threads and switch TF32 off, for fp32 means fp32; return the device to compute on."""
     torch.set_num_threads(params.threads)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -32,8 +32,8 @@ def device_name(device: torch.device) -> str:
 
 def numerics(params: Params, device: torch.device) -> dict[str, str]:
     """Return how a training computes, for its card: the CPU trains in fp32, and fp32 never means TF32."""
-    cuda = device.type == "cuda"
-    return {"precision": params.precision if cuda else "fp32", "tf32": "off", "adam": "fused"}
+    precision = params.precision if device.type == "cuda" else "fp32"
+    return {"precision": precision, "tf32": "on" if precision == "tf32" else "off", "adam": "fused"}
 
 
 def libraries() -> dict[str, str]:

@@ -16,7 +16,7 @@ from bench.stages.cost.setups import setup
 
 ROOT = Path(__file__).resolve().parents[3]
 SMOKE = load(ROOT / "profiles/smoke/params.yaml")
-TOP = {"bandwidth": 1e12, "flops": {"fp32": 5e13, "bf16": 8e14}, "launch": 1e-5}
+TOP = {"bandwidth": 1e12, "flops": {"fp32": 5e13, "tf32": 4e14, "bf16": 8e14}, "launch": 1e-5}
 COST = {"phases": [["network", 1e13]], "traffic": 5e10, "operators": 1000, "saved": 0.0, "trainable": 1, "frozen": 0}
 
 
@@ -59,6 +59,24 @@ def test_a_way_that_fails_costs_its_own_row_only(monkeypatch):
     assert row(timed("fp32", failed=took["failed"]))[1] == "failed: RuntimeError: no kernel"
 
 
+def test_compiled_code_that_failed_is_not_timed_as_if_it_ran(monkeypatch):
+    """A training goes on eagerly; its seconds would stand in the row of compiled steps."""
+    monkeypatch.setattr(step.TrainStep, "compile", lambda self, size: setattr(self, "failure", f"no kernel for {size}"))
+    monkeypatch.setattr(step, "WARM_UP", 0)
+    training = setup(SMOKE, "train", "ahdrnet--panoramas--s0")._replace(size=16)
+    with pytest.raises(RuntimeError, match=r"^no kernel for 16$"):
+        step.seconds_per_step(training, torch.device("cpu"), "bf16", 1)
+
+
+@pytest.mark.parametrize(("flops", "said"), [(TOP["flops"], "in its own row alone"), ({"fp32": 1e12}, "off")])
+def test_a_page_says_where_tf32_was_on(flops, said):
+    record = {
+        "run": "one", "device": "gpu", "torch": "2", "batch": 1, "size": 8, "perceptual": "none", "timed": [],
+        "ceilings": TOP | {"flops": flops},
+    }  # fmt: skip
+    assert f"TF32 {said};" in step.page(record)
+
+
 def test_a_run_is_timed_here_and_kept_outside_the_pipeline(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(step, "STEPS", 1)
@@ -99,7 +117,7 @@ def test_a_size_that_the_network_cannot_take_is_refused():
 
 def test_ways_on_a_gpu_begin_with_the_plain_one():
     assert [row(timed(precision, 1.0, compiled=compiled))[0] for precision, compiled in step.WAYS] == [
-        "fp32, eager", "bf16, eager", "bf16, compiled", "bf16, compiled, CUDA graphs",
+        "fp32, eager", "tf32, eager", "bf16, eager", "bf16, compiled", "bf16, compiled, CUDA graphs",
     ]  # fmt: skip
 
 
