@@ -162,7 +162,7 @@ def test_a_preview_keeps_the_shot_and_nobody_s_name_or_place(ask, photographs, t
             tags = picture.getexif()
             inside = tags.get_ifd(EXIF_FOLDER)
         assert tags[0x010F] == "Maker" and inside[0x8827] == 100 and float(inside[0x829D]) == 4
-        assert not {0x013B, 0x8298, 0x8825} & set(tags) and not {0xA430, 0xA431, 0x927C} & set(inside)
+        assert not {0x013B, 0x8298, 0x8825} & set(tags) and not {0x829A, 0xA430, 0xA431, 0x927C} & set(inside)
 
 
 def test_a_radiance_picture_holds_what_an_exr_does(ask, photographs, tmp_path):
