@@ -15,6 +15,8 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
 Option = typer.Option
 
+Tonemap = Annotated[str, Option(help="Tone mapping: local, reinhard, drago, mantiuk or mu-law.")]
+
 Method = Annotated[str, Option(help="Name of a method; see: python -m bench list methods.")]
 
 
@@ -170,13 +172,17 @@ def merge(
         typer.Argument(help="The bracket's frames in any order, or their folder; a ground truth in it is ignored."),
     ],
     method: Method,
-    out: Annotated[Path, Option("-o", "--out", help="EXR file for the result: linear RGB, float32.")],
+    out: Annotated[Path, Option("-o", "--out", help="EXR or Radiance (.hdr) file for the result: linear RGB.")],
     exposures: Annotated[
         str, Option(help="Seconds or EVs of each frame, such as 1/320,1/80,1/20 or 0ev,2ev,4ev; or exif.")
     ] = "",
     weights: Annotated[Path | None, Option(help="Weights of a network, written by train.")] = None,
     preset: Annotated[str, Option(help="Preset of the method; of a network only for weights without a card.")] = "",
-    preview: Annotated[Path | None, Option(help="PNG file for a tone-mapped preview.")] = None,
+    curve: Annotated[
+        str, Option(help="How frames are encoded: gamma (2.2), srgb, or estimate: the camera's, from the frames.")
+    ] = "gamma",
+    preview: Annotated[Path | None, Option(help="PNG or JPEG file for a tone-mapped preview.")] = None,
+    tonemap: Tonemap = "local",
     tile: Annotated[int, Option(min=0, help="Edge of tiles in pixels, a multiple of 8; saves memory.")] = 0,
     force: Annotated[bool, Option("--force", help="Replace existing files.")] = False,
 ) -> None:
@@ -184,7 +190,8 @@ def merge(
 
     Exposure times come from --exposures, from exposure_times.txt or exposure.txt beside the frames, or from EXIF. In
     the result 1 is the largest radiance that the shortest frame holds. Frames are decoded with gamma 2.2; a camera's
-    JPEGs have a curve of their own, and a note says how far they are from gamma 2.2.
+    JPEGs have a curve of their own: a note says how far they are from gamma 2.2, and --curve estimate takes it from the
+    frames. The method exposure-fusion writes a picture for display (.png, .jpg), which holds no radiance.
 
     Example: python -m bench merge a.jpg b.jpg c.jpg --method triangle-merge -o out.exr --preview out.png
     """
@@ -197,9 +204,29 @@ def merge(
         params, stage = settings.load(), importlib.import_module("bench.stages.own_files.merge")
         request = stage.MergeRequest(
             frames=stage.frames_of(here, list(written.values())), method=method, exposures=exposures, weights=weights,
-            preset=preset, tile=tile, force=force, **written,
+            preset=preset, tile=tile, curve=curve, tonemap=tonemap, force=force, **written,
         )  # fmt: skip
         quietly(settings, lambda: stage.run(params, request))
+
+
+@app.command()
+def view(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="Radiance: .exr, .hdr, .npy or float .tif, linear RGB.")],
+    out: Annotated[Path, Option("-o", "--out", help="PNG or JPEG file for the picture.")],
+    tonemap: Tonemap = "local",
+    force: Annotated[bool, Option("--force", help="Replace an existing file.")] = False,
+) -> None:
+    """Show an HDR file as a picture.
+
+    Viewers that show radiance as it is look dark, with burnt-out lights: this tone-maps it. Nothing else is changed.
+
+    Example: python -m bench view out.exr -o out.png --tonemap reinhard
+    """
+    file, out, settings = file.absolute(), out.absolute(), cast(Settings, context.obj)
+    with workplace():
+        stage = importlib.import_module("bench.stages.own_files.display")
+        quietly(settings, lambda: stage.view(file, out, tonemap, force))
 
 
 @app.command("import-weights")

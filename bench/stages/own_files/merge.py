@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from bench.color.merging import NotThree
-from bench.color.tonemap import for_display
+from bench.color.registration import registered
 from bench.core.errors import UsageError, unknown_name
 from bench.core.method import MethodCard
 from bench.core.params import Params
@@ -21,27 +21,29 @@ from bench.core.scene import Scene
 from bench.data import checks
 from bench.data.exposures import Told, from_exif, given, is_told, of_frames
 from bench.data.user_bracket import covering, list_frames, read_bracket
-from bench.io.camera import need_reader
-from bench.io.files import check_destination, replacing
-from bench.io.radiance import write_exr
+from bench.io.camera import RAW_SUFFIXES, need_reader
+from bench.io.files import check_destination
+from bench.io.radiance import write_exr, write_rgbe
+from bench.io.submission import READERS
 from bench.nn.checkpoints import fit, load
+from bench.stages.own_files import curves, display
 from bench.stages.scoring.predict import predictor
 from bench.stages.training import environment, inputs, networks
 
 OPTION = "--exposures"
-
-WHITE_PERCENTILE = 99.5
-"""Of the result's values: the radiance that the preview shows as white."""
 
 
 @dataclass(frozen=True)
 class MergeRequest:
     """Frames to merge, method, and files to write.
 
+    out       : .exr or .hdr; of exposure-fusion .png or .jpg.
     exposures : "exif", a comma-separated list (seconds or EVs, one for each frame), or "" for whatever there is.
     weights   : a file that `train` wrote, with its card beside it; None for methods without training.
     preset    : of a method without training; else the network's size, only needed for weights without a card.
     tile      : edge of inference tiles in pixels, 0 for the whole picture at once.
+    curve     : what frames are encoded with: gamma, srgb, or estimate.
+    tonemap   : name of the preview's operator.
     force     : whether existing files may be replaced.
     """
 
@@ -53,16 +55,25 @@ class MergeRequest:
     preset: str = ""
     preview: Path | None = None
     tile: int = 0
+    curve: str = curves.GAMMA_CURVE
+    tonemap: str = "local"
     force: bool = False
 
 
 def run(params: Params, request: MergeRequest) -> None:
-    """Write the merged radiance (EXR, float32; 1 saturates the shortest frame) and, if asked for, a preview (PNG).
+    """Write the merged radiance (1 saturates the shortest frame) and, if asked for, a preview; or a fused picture.
 
     Everything that can be checked is checked before the network runs. UsageError, with one sentence, otherwise.
     """
+    if request.curve not in curves.CURVES:
+        raise unknown_name("curve", request.curve, curves.CURVES)
+    if request.tonemap not in display.TONEMAPS:
+        raise unknown_name("tone mapping", request.tonemap, display.TONEMAPS)
+    if request.method == display.FUSION:
+        _fuse(request)
+        return
     if request.method not in methods:
-        raise unknown_name("method", request.method, methods)
+        raise unknown_name("method", request.method, (*methods, display.FUSION))
     card = methods[request.method]
     if request.preset and not card.presets:
         raise UsageError(f"{card.label} has no presets; leave --preset out.")
@@ -70,14 +81,10 @@ def run(params: Params, request: MergeRequest) -> None:
         raise unknown_name(f"preset of {card.name}", request.preset, card.presets)
     _check_destinations(request)
     network, registration = _network(params, request, card)
-    told = _exposures(request)
-    _print_pairs(request.frames, told)  # before anything is refused for its exposure
-    scene = read_bracket("the bracket", request.frames, told.values, upright=True)
+    scene, told = _scene(request)
     if card.trains and len(scene.frames) != inputs.FRAMES:
         raise _not_three(card, scene)
-    outcome = checks.check_steps(scene, "the frames")
-    for note in [*told.notes, *scene.metadata.get("notes", ()), *([outcome] if outcome != checks.PASSED else [])]:
-        print(f"note: {note.removeprefix(checks.NOTED)}")
+    _print_notes(request, scene, told)
     device = environment.start(params)
     try:
         radiance = predictor(card, network, device, request.tile, request.preset, registration=registration)(scene)
@@ -88,22 +95,65 @@ def run(params: Params, request: MergeRequest) -> None:
             f"the result holds {lost} NaN or infinite of {radiance.size} values, so nothing is written: these weights "
             "can't be right, or belong to another preset."
         )
-    write_exr(request.out, radiance)
+    if request.out.suffix.lower() == ".exr":
+        write_exr(request.out, radiance)
+    else:
+        write_rgbe(request.out, np.maximum(radiance, 0))
     if request.preview is not None:
-        from PIL import Image
-
-        white = max(float(np.percentile(radiance, WHITE_PERCENTILE)), 1e-6)
-        with replacing(request.preview) as part:
-            Image.fromarray(for_display(radiance, white)).save(part, format="PNG")
+        picture = display.tone_mapped(radiance, request.tonemap)
+        display.write_picture(request.preview, picture, display.about(_reference(request, scene)))
     print(f"{request.out}: {radiance.shape[1]}x{radiance.shape[0]}, {card.label}, radiance up to {radiance.max():.4g}")
 
 
+def _scene(request: MergeRequest) -> tuple[Scene, Told]:
+    """Read the frames, print which is which, and write them anew under gamma 2.2 where they have another curve."""
+    told = _exposures(request)
+    _print_pairs(request.frames, told)  # before anything is refused for its exposure
+    scene = read_bracket("the bracket", request.frames, told.values, upright=True)
+    if request.curve == curves.GAMMA_CURVE:
+        return scene, told
+    if any(path.suffix.lower() in RAW_SUFFIXES or path.suffix.lower() in READERS for path in request.frames):
+        raise UsageError("raw and radiance files are linear and have no curve; leave --curve out.")
+    curve = curves.curve_of(scene, request.curve)
+    print(f"curve: {curves.told(request.curve, curve)}")
+    return curves.recoded(scene, curve), told
+
+
+def _print_notes(request: MergeRequest, scene: Scene, told: Told) -> None:
+    outcome = checks.check_steps(scene, "the frames")
+    for note in [*told.notes, *scene.metadata.get("notes", ()), *([outcome] if outcome != checks.PASSED else [])]:
+        doubted = note is outcome and "curve" in note and request.curve == curves.GAMMA_CURVE
+        hint = "; a camera's own curve is taken from the frames with --curve estimate" if doubted else ""
+        print(f"note: {note.removeprefix(checks.NOTED)}{hint}")
+
+
+def _fuse(request: MergeRequest) -> None:
+    """Write frames fused for display; nothing of it is radiance."""
+    if request.weights is not None or request.preset or request.preview is not None or request.tile:
+        raise UsageError(
+            f"{display.FUSION} makes a picture by itself; leave --weights, --preset, --preview, --tile out."
+        )
+    _check_destinations(request)
+    scene, told = _scene(request)
+    _print_notes(request, scene, told)
+    picture = display.fused(registered(scene, "homography"))
+    display.write_picture(request.out, picture, display.about(_reference(request, scene)))
+    print(f"{request.out}: {picture.shape[1]}x{picture.shape[0]}, exposure fusion, for display only: no radiance in it")
+
+
+def _reference(request: MergeRequest, scene: Scene) -> Path:
+    """Return the file of the reference frame."""
+    name = scene.metadata["frames"][scene.reference]
+    return next(path for path in request.frames if path.name == name)
+
+
 def _check_destinations(request: MergeRequest) -> None:
-    for option, path, suffix in (("-o", request.out, ".exr"), ("--preview", request.preview, ".png")):
+    ends = display.PICTURES if request.method == display.FUSION else (".exr", ".hdr")
+    for option, path, suffixes in (("-o", request.out, ends), ("--preview", request.preview, display.PICTURES)):
         if path is None:
             continue
-        if path.suffix.lower() != suffix:
-            raise UsageError(f"{option} {path}: expected a name that ends in {suffix}.")
+        if path.suffix.lower() not in suffixes:
+            raise UsageError(f"{option} {path}: expected a name that ends in {' or '.join(suffixes)}.")
         if path.is_file() and not request.force:
             raise UsageError(f"{option} {path} exists; choose another name, or replace it with --force.")
         if path.resolve() in {frame.resolve() for frame in request.frames}:
