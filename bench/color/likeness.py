@@ -17,7 +17,7 @@ LIKELY, LEFT = 0.7, 0.5
 distance from 1 that may be left of it.
 
 Half a scene may be symmetric: the demo's predictions correlate with their truths by 0.62 and more, and turned they are
-twice as far from 1 or farther.
+1.9 times as far from 1 and more.
 """
 
 COARSE = 256

@@ -154,13 +154,13 @@ def test_exposure_files_of_every_form(golden: Callable[[], Path], text: str) -> 
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"low\nmid\nhigh\n", r"exposure\.txt holds 'low\\nmid\\nhigh'; expected 3 finite numbers"),
+        (b"low\nmid\nhigh\n", r"exposure\.txt holds 'low\\nmid\\nhigh'; expected 3 numbers"),
         (b"0\n2\n", r"holds 2 value\(s\).*expected 3 finite EVs"),
         (b"0\n2\n4\n6\n", r"holds 4 value\(s\)"),
         (b"", r"holds 0 value\(s\)"),
-        (b"0\nnan\n4\n", r"holds '0\\nnan\\n4'; expected 3 finite numbers"),
-        (b"0\n6_6.6\n99\n", "expected 3 finite numbers"),
-        ("0\n\u0662\n4\n".encode(), "expected 3 finite numbers"),
+        (b"0\nnan\n4\n", r"holds '0\\nnan\\n4'; expected 3 numbers"),
+        (b"0\n6_6.6\n99\n", "expected 3 numbers"),
+        ("0\n\u0662\n4\n".encode(), "expected 3 numbers"),
         (b"4\n2\n0\n", r"the EVs \[4\.0, 2\.0, 0\.0\] in exposure\.txt don't rise"),
         (b"0\n0\n2\n", "don't rise"),
         (b"\xff\xfe0\x00", r"holds 1 value\(s\), 0; expected 3 finite EVs"),

@@ -92,7 +92,7 @@ def read_evs(path: Path, what: str, count: int) -> list[float]:
         values = [number(word) for word in words]
     except ValueError as error:
         held = shown(repr(text.strip()[:60]))
-        raise UsageError(f"{what}: {path.name} holds {held}; expected {count} finite numbers (EVs).") from error
+        raise UsageError(f"{what}: {path.name} holds {held}; expected {count} numbers (EVs).") from error
     if len(values) != count:
         held = shown(" ".join(words)[:60])
         raise UsageError(f"{what}: {path.name} holds {len(values)} value(s), {held}; expected {count} finite EVs.")
