@@ -145,8 +145,8 @@ PICTURES = (".png", *JPEGS)
 KEPT = (0x010F, 0x0110, 0x0132)
 """EXIF tags of a picture: make, model, date."""
 KEPT_INSIDE = (0x829D, 0x8827, 0x9003, 0x9004, 0x920A, 0xA405, 0xA433, 0xA434)
-"""Those of its EXIF folder: f-number, ISO, dates, focal lengths, lens. Places, owners, serial numbers and notes of the maker
-aren't among them, nor is the exposure time: a merged picture has none, and would be taken for a frame."""
+"""Those of its EXIF folder: f-number, ISO, dates, focal lengths, lens. Places, owners, serial numbers and notes of the
+maker aren't among them, nor is the exposure time: a merged picture has none, and would be taken for a frame."""
 
 
 def about(source: Path) -> bytes:
