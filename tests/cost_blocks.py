@@ -98,7 +98,7 @@ def readme() -> str:
             params, found = profile(name)
             memory = [f"{found.memory(way) / 1e9:.0f} GB" for way in WAYS]
             hours = [span(found.hours(*key)) for key in KEYS]
-            rows.append([f"`make {name}`", *hours, " / ".join(memory), f"{disk(params)['all'] / 1e9:.0f} GB"])
+            rows.append([f"`make {name}`", *hours, " / ".join(memory), f"{disk(params, found)['all'] / 1e9:.0f} GB"])
     heads = ["", *(f"{GPUS[card].short}, {way}" for card, way in KEYS), f"memory, {' / '.join(WAYS)}", "disk"]
     return README.format(table=markdown(heads, rows), kept="DVC's cache included")
 

@@ -183,7 +183,8 @@ def run(params: Params, gpu: str, timed: bool = False) -> Estimate:
     """
     chosen = gpus.find(gpu)
     found = items(params, chosen)
-    notes, measured = list(_assumptions(params, chosen, found)), {}
+    notes = list(_assumptions(params, chosen, found))
+    measured: dict[int, float] = {}
     if timed:
         from bench.stages.cost.calibration import calibrate  # imports torch, which an estimate does without
 

@@ -112,7 +112,7 @@ def _network(params: Params, run: Run) -> dict[str, Any]:
     """Return what a run's network is built from; segments of a codebook cost alike, however long they are."""
     variant, recipe = params.variants[run.variant], params.published(run)
     options = {**(recipe.options if recipe else {}), **variant.options}
-    told = {"method": variant.method, "preset": variant.preset, "options": options}
+    told: dict[str, Any] = {"method": variant.method, "preset": variant.preset, "options": options}
     told["head"] = head(params, variant)
     if run.codebook is not None:
         settings = params.stage1_of(run.codebook)

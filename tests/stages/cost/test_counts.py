@@ -150,7 +150,7 @@ def test_the_estimate_of_a_shipped_profile_needs_no_torch():
     code = (
         "import sys; from pathlib import Path; from bench.core.params import load;"
         "from bench.stages.cost.estimate import overview; from bench.stages.cost.disk import disk;"
-        "params = load(Path('profiles/paper/params.yaml')); overview(params); disk(params);"
+        "params = load(Path('profiles/paper/params.yaml')); disk(params, overview(params));"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -190,8 +190,8 @@ class TestAgainstWhatWasTimed:
 
 
 class TestDisk:
-    def test_smokes_by_hand(self, smoke):
-        found = disk(smoke)
+    def test_smokes_by_hand(self, smoke, found):
+        found = disk(smoke, found)
         sizes = smoke.simulate
         views = sizes.test_views * len(sizes.test) + sizes.train_views * len(sizes.train) + sizes.no_truth_scenes
         assert found["scenes"] == 64 * 96 * 3 * 10 * views
@@ -201,9 +201,10 @@ class TestDisk:
 
     def test_archives_count_packed_and_unpacked_where_they_are_fetched(self):
         paper = load(ROOT / "profiles/paper/params.yaml").model_copy(update={"profile": "nowhere"})
-        assert disk(paper)["archives"] == 2 * (2102116177 + 602667980)
+        found = estimate.overview(paper)
+        assert disk(paper, found)["archives"] == 2 * (2102116177 + 602667980)
         here = {name: use.model_copy(update={"on_disk": "/data"}) for name, use in paper.datasets.items()}
-        assert disk(paper.model_copy(update={"datasets": here}))["archives"] == 0
+        assert disk(paper.model_copy(update={"datasets": here}), found)["archives"] == 0
 
 
 class TestGpus:
