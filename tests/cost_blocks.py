@@ -42,7 +42,7 @@ SCALE = """\
 Each time is from a lower bound (arithmetic at {efficiency:.0%} of the data sheet's peak, or memory traffic, whichever
 takes longer) to an upper one (both in sequence, or the launches of kernels if these take longer). Bytes that operators
 read and write, each for itself, are taken to move at {eager:.0%} of the memory's bandwidth, compiled at {compiled:.0%}:
-so the one step that was timed, OLC's on an H200 ([speed.json](../reports/lab/speed.json)), lies between the bounds in
+so the one step that was timed, OLC's on an H200 (`reports/lab/speed.json`), lies between the bounds in
 fp32, in bf16 and compiled. Data loading and scoring on the CPU aren't included.
 
 Trained on Kalantari's set alone, and extrapolated to five sets and five seeds, on an H100:
@@ -56,8 +56,9 @@ With so many H100s, in days:
 {ends}
 """
 ENDS = """\
-In fp32 the dearest trainings are those of {dearest}. On Tel 2023, whose {scenes} scenes make the longest epochs, {last}
-ends last, after {longest}: beyond some {enough} GPUs more jobs don't help; several GPUs per job do (`torchrun`).
+In fp32 the dearest trainings on Kalantari's set are those of {dearest}. Of all 500, epochs of Tel 2023's {scenes} scenes
+among them, {last} takes longest, {longest}: beyond some {enough} GPUs more jobs don't help; several GPUs per job do
+(`torchrun`).
 """
 
 

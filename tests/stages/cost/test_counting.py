@@ -217,7 +217,7 @@ class TestAttention:
     @pytest.mark.parametrize("method", TRANSFORMERS)
     def test_at_once_and_at_most_linear_in_the_batch(self, method, monkeypatch):
         one, four = (step_of(method, "smoke", batch=batch, size=32) for batch in (1, 4))
-        assert four.operators <= 1.05 * one.operators and four.products == one.products
+        assert four.operators <= 1.1 * one.operators and four.products == one.products
         assert one.traffic < four.traffic <= 4 * one.traffic
         assert four.flops == 4 * one.flops
         monkeypatch.setattr(windows, "_attend_at_once", plain_attention)
