@@ -56,8 +56,8 @@ With so many H100s, in days:
 {ends}
 """
 ENDS = """\
-In fp32 the dearest trainings on Kalantari's set are those of {dearest}. Of all 500, epochs of Tel 2023's {scenes} scenes
-among them, {last} takes longest, {longest}: beyond some {enough} GPUs more jobs don't help; several GPUs per job do
+In fp32 the dearest trainings on Kalantari's set are those of {dearest}. Of all 500, epochs of Tel 2023's {scenes}
+scenes among them, {last} takes longest, {longest}: beyond some {enough} GPUs more jobs don't help; several GPUs per job do
 (`torchrun`).
 """
 

@@ -38,7 +38,7 @@ class Work:
     steps  : steps, or scenes.
     told   : all that decides what a step or a prediction costs, as JSON values.
     code   : file or folder of the method.
-    compiled : whether its parameters ask for torch.compile.
+    compiled : whether its parameters have it compiled on CUDA.
     """
 
     stage: str
@@ -80,7 +80,7 @@ def codebooks(params: Params) -> Iterator[Work]:
         told = {"method": "olc", "preset": params.preset, "codes": run.codes}
         told |= _training(params, settings, params.patches.size)
         code = code_of(methods["olc"].module)
-        yield Work("codebook", (name,), settings.batch, settings.steps, told, code, bool(settings.compile))
+        yield Work("codebook", (name,), settings.batch, settings.steps, told, code, _compiled(settings, told["size"]))
 
 
 def trainings(params: Params) -> Iterator[Work]:
@@ -90,7 +90,11 @@ def trainings(params: Params) -> Iterator[Work]:
         losses = "common" if params.published(run) is None else "published"
         told = {**_network(params, run), "losses": losses}
         told |= _training(params, settings, params.patches_of(run).size)
-        yield Work("train", (name,), settings.batch, settings.steps, told, run.code, bool(settings.compile))
+        yield Work("train", (name,), settings.batch, settings.steps, told, run.code, _compiled(settings, told["size"]))
+
+
+def _compiled(settings: Optimisation, size: int) -> bool:
+    return settings.compile_mode(settings.batch // settings.accumulate * size**2) is not None
 
 
 def _evaluations(params: Params) -> Iterator[Work]:
