@@ -49,8 +49,8 @@ smoke-again: $(STAMP) ## the smoke pipeline once more: no stage may run
 
 .PHONY: study lab paper
 study: $(STAMP) ## the demo's data with more seeds and controls (CPU, hours)
-lab: $(STAMP) ## larger networks on the demo's engine (one H100: 11-14 min in fp32, 2.3-3.1 min in bf16)
-paper: $(STAMP) ## the paper's settings on the real data sets, downloaded once you accept their licences (one H100: 446-581 h in fp32, 170-193 h in bf16)
+lab: $(STAMP) ## larger networks on the demo's engine (one H100: 11-16 min in fp32, 2.6-3.4 min in bf16)
+paper: $(STAMP) ## the paper's settings on the real data sets, downloaded once you accept their licences (one H100: 436-634 h in fp32, 136-160 h in bf16)
 study lab paper:
 	@$(BIN)/python -m bench --params profiles/$@/params.yaml plan
 	@$(BIN)/dvc repro profiles/$@/dvc.yaml

@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.core.params import Params, load
 from bench.core.registry import datasets, methods
 from bench.stages.cost.disk import disk
-from bench.stages.cost.estimate import CARDS, EFFICIENCY, WAYS, Bounds, Item, Overview, overview, total
+from bench.stages.cost.estimate import BANDWIDTH, CARDS, EFFICIENCY, WAYS, Bounds, Item, Overview, overview, total
 from bench.stages.cost.gpus import GPUS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,10 +39,11 @@ SCALE = """\
 
 {stages}
 
-Each time is from a lower bound (arithmetic at {efficiency:.0%} of the data sheet's peak, or memory traffic at its full
-bandwidth, whichever takes longer) to an upper one (both in sequence, or the launches of kernels if these take longer).
-bf16 is compiled. The step of OLC that was timed on an H200 ([speed.md](../reports/lab/speed.md)) lies between them in
-both ways; nothing else was timed. Data loading and scoring on the CPU aren't included.
+Each time is from a lower bound (arithmetic at {efficiency:.0%} of the data sheet's peak, or memory traffic, whichever
+takes longer) to an upper one (both in sequence, or the launches of kernels if these take longer). Bytes that operators
+read and write, each for itself, are taken to move at {eager:.0%} of the memory's bandwidth, compiled at {compiled:.0%}:
+so the one step that was timed, OLC's on an H200 (`reports/lab/speed.json`), lies between the bounds in
+fp32, in bf16 and compiled. Data loading and scoring on the CPU aren't included.
 
 Trained on Kalantari's set alone, and extrapolated to five sets and five seeds, on an H100:
 
@@ -55,8 +56,9 @@ With so many H100s, in days:
 {ends}
 """
 ENDS = """\
-In fp32 the dearest trainings are those of {dearest}. On Tel 2023, whose {scenes} scenes make the longest epochs, {last}
-ends last, after {longest}: beyond some {enough} GPUs more jobs don't help; several GPUs per job do (`torchrun`).
+In fp32 the dearest trainings on Kalantari's set are those of {dearest}. Of all 500, epochs of Tel 2023's {scenes}
+scenes among them, {last} takes longest, {longest}: beyond some {enough} GPUs more jobs don't help; several GPUs per job do
+(`torchrun`).
 """
 
 
@@ -97,7 +99,7 @@ def readme() -> str:
             params, found = profile(name)
             memory = [f"{found.memory(way) / 1e9:.0f} GB" for way in WAYS]
             hours = [span(found.hours(*key)) for key in KEYS]
-            rows.append([f"`make {name}`", *hours, " / ".join(memory), f"{disk(params)['all'] / 1e9:.0f} GB"])
+            rows.append([f"`make {name}`", *hours, " / ".join(memory), f"{disk(params, found)['all'] / 1e9:.0f} GB"])
     heads = ["", *(f"{GPUS[card].short}, {way}" for card, way in KEYS), f"memory, {' / '.join(WAYS)}", "disk"]
     return README.format(table=markdown(heads, rows), kept="DVC's cache included")
 
@@ -108,7 +110,13 @@ def scale() -> str:
     stages = [*found.stages(), None]
     rows = [[stage or "**all**", *(span(found.hours(*key, stage)) for key in KEYS)] for stage in stages]
     table = markdown(["stage", *(f"{GPUS[card].short}, {way}" for card, way in KEYS)], rows)
-    return SCALE.format(stages=table, efficiency=EFFICIENCY, **_extrapolated(params, found))
+    return SCALE.format(
+        stages=table,
+        efficiency=EFFICIENCY,
+        eager=BANDWIDTH[False],
+        compiled=BANDWIDTH[True],
+        **_extrapolated(params, found),
+    )
 
 
 def _extrapolated(params: Params, found: Overview) -> dict[str, str]:

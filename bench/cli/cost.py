@@ -182,7 +182,7 @@ def _load(context: typer.Context, profile: str | None) -> "Params":
 
 def _overview(params: "Params", found: "Overview") -> list[str]:
     """Return hours on several GPUs as lines: a row for equal stages, one for each stage of the pipeline, and totals."""
-    from bench.stages.cost.disk import disk
+    from bench.stages.cost.disk import disk, unknown
     from bench.stages.cost.estimate import CARDS, WAYS, remarks
     from bench.stages.cost.gpus import GPUS
 
@@ -202,11 +202,12 @@ def _overview(params: "Params", found: "Overview") -> list[str]:
         number = sum(len(item.names) for item in found.items[CARDS[0], "fp32"] if stage in (None, item.stage))
         hours = {head: _hours(found.hours(*key, stage)) for key, head in heads.items()}
         rows.append({"stage": f"all {stage or ''}".strip(), **blank, "of": f"{number} stages", **hours})
-    space = disk(params)
+    space = disk(params, found)
+    unsaid = f"; not in it, of no published size: archives of {', '.join(unknown(params))}" if unknown(params) else ""
     return [
         f"{found.profile}: hours on one GPU, one stage after another; bf16 is compiled", "",
         table(rows, rows[0]), "",
-        "disk: " + ", ".join(f"{what} {size / 1e9:.1f} GB" for what, size in space.items()),
+        "disk: " + ", ".join(f"{what} {size / 1e9:.1f} GB" for what, size in space.items()) + unsaid,
         *remarks(params),
     ]  # fmt: skip
 

@@ -21,9 +21,9 @@ UNKNOWN = FRAMES["kalantari"]
 
 
 INDIFFERENT = {
-    "steps", "lr", "lr_discriminator", "betas", "schedule", "decay", "decay_every", "min_lr", "clip", "ema", "compile",
-    "checkpoint_every", "log_every", "workers", "observe_every", "images", "init", "quantise_from", "restart_every",
-    "restart_below", "lazy_codebook", "adversarial_from", "beta",
+    "steps", "lr", "lr_discriminator", "betas", "schedule", "decay", "decay_every", "min_lr", "clip", "clip_by", "ema",
+    "compile", "checkpoint_every", "log_every", "workers", "observe_every", "images", "init", "quantise_from",
+    "restart_every", "restart_below", "lazy_codebook", "adversarial_from", "beta",
 }  # fmt: skip
 """Settings of a training that a step's cost doesn't depend on; any other may."""
 
@@ -38,7 +38,7 @@ class Work:
     steps  : steps, or scenes.
     told   : all that decides what a step or a prediction costs, as JSON values.
     code   : file or folder of the method.
-    compiled : whether its parameters ask for torch.compile.
+    compiled : whether its parameters have it compiled on CUDA.
     """
 
     stage: str
@@ -80,7 +80,7 @@ def codebooks(params: Params) -> Iterator[Work]:
         told = {"method": "olc", "preset": params.preset, "codes": run.codes}
         told |= _training(params, settings, params.patches.size)
         code = code_of(methods["olc"].module)
-        yield Work("codebook", (name,), settings.batch, settings.steps, told, code, bool(settings.compile))
+        yield Work("codebook", (name,), settings.batch, settings.steps, told, code, _compiled(settings, told["size"]))
 
 
 def trainings(params: Params) -> Iterator[Work]:
@@ -90,7 +90,11 @@ def trainings(params: Params) -> Iterator[Work]:
         losses = "common" if params.published(run) is None else "published"
         told = {**_network(params, run), "losses": losses}
         told |= _training(params, settings, params.patches_of(run).size)
-        yield Work("train", (name,), settings.batch, settings.steps, told, run.code, bool(settings.compile))
+        yield Work("train", (name,), settings.batch, settings.steps, told, run.code, _compiled(settings, told["size"]))
+
+
+def _compiled(settings: Optimisation, size: int) -> bool:
+    return settings.compile_mode(settings.batch // settings.accumulate * size**2) is not None
 
 
 def _evaluations(params: Params) -> Iterator[Work]:
@@ -110,8 +114,9 @@ def checkpoint(work: Work) -> str:
 
 def _network(params: Params, run: Run) -> dict[str, Any]:
     """Return what a run's network is built from; segments of a codebook cost alike, however long they are."""
-    variant = params.variants[run.variant]
-    told = {"method": variant.method, "preset": variant.preset, "options": dict(variant.options)}
+    variant, recipe = params.variants[run.variant], params.published(run)
+    options = {**(recipe.options if recipe else {}), **variant.options}
+    told: dict[str, Any] = {"method": variant.method, "preset": variant.preset, "options": options}
     told["head"] = head(params, variant)
     if run.codebook is not None:
         settings = params.stage1_of(run.codebook)
