@@ -161,7 +161,7 @@ def patch_count(params: Params, run: Run) -> int:
     elif card.fetch == "simulate" and params.simulate is not None:
         sizes = [frame(params, run.trainset)] * (params.simulate.train_views * len(params.simulate.train))
     else:
-        sizes = [frame(params, run.trainset)] * card.expected.get("train", 1)
+        sizes = [frame(params, run.trainset)] * (card.expected.get("train", 1) - params.datasets[run.trainset].hold_out)
     if cut.per_scene:
         return cut.per_scene * len(sizes)
     return sum(len(grid(height, width, cut.size, cut.stride)) for height, width in sizes)
