@@ -251,6 +251,18 @@ class Params(Section):
         method = self.variants[variant].method
         return methods[method].label if method in methods else variant
 
+    def first_seeds(self, count: int) -> Self:
+        """Return a copy in which everything that trains has no more than the first `count` of its seeds."""
+
+        def cut(seeds: Seeds) -> Seeds:
+            return {trainset: numbers[:count] for trainset, numbers in seeds.items()}
+
+        own = {
+            name: variant if variant.train is None else variant.model_copy(update={"train": cut(variant.train)})
+            for name, variant in self.variants.items()
+        }
+        return self.model_copy(update={"train": cut(self.train), "variants": own})
+
     def splits(self, dataset: str) -> dict[str, str]:
         """Return split -> role of a data set: its own, and `VALIDATION` where training scenes are held out."""
         use = self.datasets.get(dataset)

@@ -51,18 +51,19 @@ def run(params: Params, partial: bool = False, out: Path | None = None) -> None:
     A part that the parameters don't ask for is absent; one whose input is missing says so on the page.
 
     out     : the folder; by default reports/<profile>, which git tracks, or PARTIAL below work/<profile>.
-    partial : make a report that lacks such parts: never in reports/<profile>. Elsewhere it replaces a richer one, which
-              raises UsageError without it.
+    partial : make a report that lacks such parts, of the evaluations that are here if there are any: never in
+              reports/<profile>. Elsewhere it replaces a richer one, which raises UsageError without it.
 
     UsageError for a folder that holds other files, or lies in reports/.
     """
     target = _target(params, partial, out)
     # What was measured: read once, handed down.
-    scores = read_scores([layout.need(params, params.reports / "scores.csv", "summarize")])
+    here = [key for key in params.evaluations if partial and layout.scores(params, key).exists()]
+    scores = _scores(params, here)
     if not partial:
         _check_inputs(params, target)
     others, notes = submitted.read(scores)
-    recorded = {} if target == params.reports else _recorded(params)
+    recorded = {} if here or target == params.reports else _recorded(params)
     sizes = read_json(path) if (path := layout.sizes(params)).exists() else recorded.get("sizes", {})
     measured = Measured(params, collect(scores), _cards(params, recorded), others, sizes)
     papers = {paper.number: paper for paper in read_papers(params)}
@@ -115,7 +116,16 @@ def run(params: Params, partial: bool = False, out: Path | None = None) -> None:
     for line in (*reached, *submitted.places(measured)):
         print(line)
     print(f"{len(tables)} tables in {target / 'tables'}, {len(figures)} figures in {target / 'figures'}")
-    print(f"page: {target / 'index.html'}")
+    left = len(params.evaluations) - len(here)
+    pending = f", {len(here)} evaluations shown, {left} pending" if here and left else ""
+    print(f"page: {target / 'index.html'}{pending}")
+
+
+def _scores(params: Params, here: Sequence[str]) -> pd.DataFrame:
+    """Read the score rows of the evaluations `here`; where there are none, those of reports/<profile>/scores.csv."""
+    if here:
+        return clean(read_scores([layout.scores(params, key) for key in sorted(here)]))
+    return read_scores([layout.need(params, params.reports / "scores.csv", "summarize")])
 
 
 def _target(params: Params, partial: bool, out: Path | None) -> Path:

@@ -40,7 +40,7 @@ def network_observer(
     if not splits:
         raise UsageError(
             f"networks are to be measured every {every} steps, but {dataset} has no scenes for validation. "
-            f"Set stage2.observe_every to 0, or datasets.{dataset}.hold_out to how many training scenes are kept for it."
+            f"Set stage2.observe_every to 0, or datasets.{dataset}.hold_out to how many training scenes it may take."
         )
     scenes = inputs.read_aligned(params, dataset, splits[0], registration)
     inputs.need_bracket("a network", scenes)
