@@ -31,8 +31,9 @@ def ranked(params: Params, tables: Sequence[int] = ()) -> dict[str, int]:
         if trained and trained.codebook:
             stages += [f"inspect_network@{entry.run}", f"inspect_codebook@{trained.codebook}"]
         found |= {stage: min(rank, found.get(stage, rank)) for stage in stages}
-    if 1 in (tables or params.tables.paper):
-        found["sizes"] = max(found.values(), default=(0, 0, 0))
+    shown = list(tables or params.tables.paper)
+    if 1 in shown:  # the one table with sizes of networks
+        found["sizes"] = (0, 0, shown.index(1))
     order = sorted(set(found.values()))
     return {stage: order.index(rank) for stage, rank in found.items()}
 

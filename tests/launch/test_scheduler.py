@@ -250,7 +250,7 @@ def on_cards(scheduler, places, takes, room):
 
 def test_jobs_share_a_card_as_far_as_its_memory_goes(schedule):
     takes = {"a": 6.0, "b": 5.0, "c": 5.0, "huge": 99.0}
-    edges = {**dict.fromkeys(takes, []), "light": []}
+    edges = {name: [] for name in (*takes, "light")}
     scheduler = schedule(edges=edges, slots=3)
     seen = on_cards(scheduler, "000", takes, {"0": 10.0})
     scheduler.run()
@@ -262,14 +262,14 @@ def test_jobs_share_a_card_as_far_as_its_memory_goes(schedule):
 
 def test_small_jobs_do_not_keep_a_large_one_waiting(schedule):
     takes = {"first": 5.0, "large": 9.0, "small": 1.0}
-    scheduler = schedule(edges={**dict.fromkeys(takes, []), "light": []}, slots=4)
+    scheduler = schedule(edges={name: [] for name in (*takes, "light")}, slots=4)
     seen = on_cards(scheduler, "0000", takes, {"0": 10.0})
     assert starts(scheduler) == ["first", "light", "large", "small"]
     assert ("0", {"first", "light"}) in seen
 
 
 def test_cards_fill_evenly(schedule):
-    scheduler = schedule(edges=dict.fromkeys("abcd", []), slots=4)
+    scheduler = schedule(edges={name: [] for name in "abcd"}, slots=4)
     seen = on_cards(scheduler, "0101", dict.fromkeys("abcd", 3.0), {"0": 10.0, "1": 10.0})
     scheduler.run()
     assert seen[:2] == [("0", {"a", "c"}), ("1", {"b", "d"})] or seen[:2] == [("1", {"b", "d"}), ("0", {"a", "c"})]

@@ -39,9 +39,6 @@ INTROS = {
     3: "Each row adds a part to the one before. Rows differ in size, so this isn't a comparison at equal capacity. The "
     "paper's Table 3 calls frame-selective merging (FSM) FMU.",
 }
-PARTIAL = Path("report")
-"""Folder below work/<profile> of a report that lacks parts; those in reports/ stay whole."""
-
 WRITERS = {"csv": to_csv, "md": to_markdown, "tex": to_latex}
 
 
@@ -50,7 +47,7 @@ def run(params: Params, partial: bool = False, out: Path | None = None) -> None:
 
     A part that the parameters don't ask for is absent; one whose input is missing says so on the page.
 
-    out     : the folder; by default reports/<profile>, which git tracks, or PARTIAL below work/<profile>.
+    out     : the folder; by default reports/<profile>, which git tracks, or `layout.partial`.
     partial : make a report that lacks such parts, of the evaluations that are here if there are any: never in
               reports/<profile>. Elsewhere it replaces a richer one, which raises UsageError without it.
 
@@ -132,7 +129,7 @@ def _target(params: Params, partial: bool, out: Path | None) -> Path:
     """Return the folder of the report; UsageError for one where other files could be lost."""
     if out is None and not partial:
         return params.reports
-    folder = out or params.work / PARTIAL
+    folder = out or layout.partial(params)
     check_destination("--out", folder, folder=True)
     if folder.resolve().is_relative_to(Path("reports").resolve()):
         raise UsageError(
@@ -170,7 +167,7 @@ def _check_inputs(params: Params, target: Path) -> None:
     missing = [path for path in inputs if not path.exists()]
     if missing and (target / "index.html").exists():
         elsewhere = (
-            f"leaves this one alone and writes {params.work / PARTIAL}" if target == params.reports else "does so"
+            f"leaves this one alone and writes {layout.partial(params)}" if target == params.reports else "does so"
         )
         raise UsageError(
             f"{len(missing)} of {len(inputs)} files behind {target} aren't here, such as {missing[0]}: a new report "
