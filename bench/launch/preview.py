@@ -52,11 +52,15 @@ class Preview:
         if self.thread:
             self.thread.join()
 
+    def _finished(self) -> list[str]:
+        """Return the finished stages of jobs that have ended: only then do they leave what they recorded."""
+        return [name for name in self.board.having(FINISHED) if self.board.stages[name].job not in self.board.jobs]
+
     def _new(self) -> set[str]:
-        return {name for name in self.board.having(FINISHED) if name.startswith(EVALUATED)} - self.shown
+        return {name for name in self._finished() if name.startswith(EVALUATED)} - self.shown
 
     def _draw(self) -> None:
-        finished = self.board.having(FINISHED)
+        finished = self._finished()
         self.shown |= self._new()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "bench", "--params", str(self.params), "report", "--partial"]
