@@ -145,6 +145,9 @@ def _conclude(todo: LaunchPlan, board: Board, folder: Path, seconds: float) -> N
         again = sorted({stages[name].address for name in finished} & set(result.ran))
         if again:
             print(f"note: the cache lacked the workers' outputs of {', '.join(again)}; the head ran them again")
+    page = Path("reports") / options.profile / "index.html"
+    if options.partial and not bad and not options.stages and (options.root / page).exists():
+        print(f"page of the whole: {page}")
     if finished:
         board.settle()
         board.save(options.folder / "state.json")

@@ -114,7 +114,7 @@ def run(params: Params, partial: bool = False, out: Path | None = None) -> None:
         print(line)
     print(f"{len(tables)} tables in {target / 'tables'}, {len(figures)} figures in {target / 'figures'}")
     left = len(params.evaluations) - len(here)
-    pending = f", {len(here)} evaluations shown, {left} pending" if here and left else ""
+    pending = f"; evaluations: {len(here)} here, {left} pending" if here and left else ""
     print(f"page: {target / 'index.html'}{pending}")
 
 

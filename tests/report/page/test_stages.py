@@ -209,7 +209,7 @@ def test_a_partial_report_shows_what_is_evaluated_and_the_rest_as_pending(tiny, 
     assert kinds[label] == "pending" and "measured" in kinds.values()
     shown = len(tiny.evaluations) - len(gone)
     said = capsys.readouterr().out.splitlines()[-1]
-    assert said == f"page: {tiny.work / 'report' / 'index.html'}, {shown} evaluations shown, {len(gone)} pending"
+    assert said == f"page: {tiny.work / 'report' / 'index.html'}; evaluations: {shown} here, {len(gone)} pending"
     assert not (tiny.reports / "scores.csv").exists()
 
 
