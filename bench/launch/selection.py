@@ -12,7 +12,7 @@ def ranked(params: Params, tables: Sequence[int] = ()) -> dict[str, int]:
 
     First seeds come before second ones; then what needs the first of the profile's data sets alone; then the tables in
     the order given.
-    tables : numbers of the paper's tables, () for all and what stands in none; floors belong to each.
+    tables : numbers of the paper's tables, () for all; floors belong to each, and what stands in none follows all.
     UsageError for a table that the profile hasn't.
     """
     places, sets, count = _places(params, tables), list(params.datasets), Counter[tuple[str, str]]()
@@ -45,7 +45,7 @@ def _places(params: Params, tables: Sequence[int]) -> dict[str, int]:
         if number not in paper:
             there = ", ".join(str(known) for known in paper) or "none of them"
             raise UsageError(f"{params.params_file} has no Table {number}; it has {there}.")
-    places = {} if tables else dict.fromkeys(params.variants, len(paper))
+    places = {} if tables and {*tables} < {*paper} else dict.fromkeys(params.variants, len(paper))
     for place, number in reversed([*enumerate(tables or paper)]):
         rows = (*paper[number].rows, *paper[number].controls)
         places |= dict.fromkeys((*(variant for _, variant in rows), *params.tables.floors), place)
