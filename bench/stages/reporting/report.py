@@ -127,19 +127,18 @@ def _scores(params: Params, here: Sequence[str]) -> pd.DataFrame:
 
 def _target(params: Params, partial: bool, out: Path | None) -> Path:
     """Return the folder of the report; UsageError for one where other files could be lost."""
-    if out is None and not partial:
-        return params.reports
-    folder = out or layout.partial(params)
-    check_destination("--out", folder, folder=True)
-    if folder.resolve().is_relative_to(Path("reports").resolve()):
+    if out is None:
+        return layout.partial(params) if partial else params.reports
+    check_destination("--out", out, folder=True)
+    if out.resolve().is_relative_to(Path("reports").resolve()):
         raise UsageError(
-            f"--out {folder} lies in reports/, whose reports git tracks and only whole ones replace (without --out and "
+            f"--out {out} lies in reports/, whose reports git tracks and only whole ones replace (without --out and "
             "--partial); name a folder elsewhere."
         )
-    report = (folder / "index.html").is_file() and (folder / "tables" / provenance.NAME).is_file()
-    if folder.exists() and any(folder.iterdir()) and not report:
-        raise UsageError(f"--out {folder} holds files that are no report; name a new or empty folder.")
-    return folder
+    report = (out / "index.html").is_file() and (out / "tables" / provenance.NAME).is_file()
+    if out.exists() and any(out.iterdir()) and not report:
+        raise UsageError(f"--out {out} holds files that are no report; name a new or empty out.")
+    return out
 
 
 def read_papers(params: Params) -> list[Paper]:

@@ -4,6 +4,7 @@ As somebody with one machine would run it: Tables 2 and 3 first, killed in the m
 """
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -62,7 +63,7 @@ def rehearse(params: Params) -> None:
     BenchError if a launch fails, leaves no partial report, or runs a stage that was done; the last one may run nothing.
     """
     page, before = layout.partial(params) / "index.html", _done(params)
-    page.unlink(missing_ok=True)
+    shutil.rmtree(page.parent, ignore_errors=True)
     _tell("Tables 2 and 3, first seeds; killed after the first partial report")
     killed = _killed([*_launch(params), *LIMITED], page)
     _tell("the same again: it goes on" if killed else "nothing was left to be killed in; the same again")
