@@ -14,7 +14,7 @@ def takes(params: Params) -> dict[str, float]:
     from bench.stages.cost import estimate, gpus
 
     found: dict[str, float] = {}
-    for item in estimate.items(params, gpus.find(gpus.DEFAULT)):
+    for item in estimate.items(params, gpus.find(estimate.CARDS[0])):  # bytes are the same on any
         size = RESERVE + (PREDICTION if item.stage == "evaluate" else item.cost.memory)
         found |= {f"{item.stage}@{name}": size for name in item.names}
     return found

@@ -137,7 +137,7 @@ def _target(params: Params, partial: bool, out: Path | None) -> Path:
         )
     report = (out / "index.html").is_file() and (out / "tables" / provenance.NAME).is_file()
     if out.exists() and any(out.iterdir()) and not report:
-        raise UsageError(f"--out {out} holds files that are no report; name a new or empty out.")
+        raise UsageError(f"--out {out} holds files that are no report; name a new or empty folder.")
     return out
 
 
