@@ -66,6 +66,8 @@ day: PROFILE = day$(addprefix -,$(filter-out kalantari,$(DATASET)))
 day: $(STAMP) ## all three tables on real data, on one schedule; SEEDS=2, DATASET=hu, TABLES=2,3 (one H100: )
 	@test -d profiles/$(PROFILE) || \
 	  $(BIN)/python -m bench new profile $(PROFILE) --like day --dataset $(DATASET)
+	@$(BIN)/python -m bench --params profiles/$(PROFILE)/params.yaml plan
+	@$(BIN)/python -m bench doctor --profile $(PROFILE) || true
 	@$(call launch,$(PROFILE)) --tables $(or $(TABLES),$(ORDER)) --seeds $(or $(SEEDS),1) --partial
 paper: $(STAMP) ## the paper's settings on the real data sets, once you accept their licences; TABLES=2,3 (one H100: )
 	@$(call launch,$@) --tables $(or $(TABLES),$(ORDER)) --partial
