@@ -1,8 +1,8 @@
 """`doctor`: what it finds of this machine, checkout and profile."""
 
 import re
-from dataclasses import replace
 import types
+from dataclasses import replace
 
 import pytest
 
