@@ -14,7 +14,7 @@ from bench.core.params import Params, load
 from bench.core.registry import datasets, methods
 from bench.launch.selection import ranked
 from bench.stages.cost.disk import disk
-from bench.stages.cost.estimate import CARDS, EFFICIENCY, WAYS, Bounds, Item, Overview, overview, total
+from bench.stages.cost.estimate import BANDWIDTH, CARDS, EFFICIENCY, WAYS, Bounds, Item, Overview, overview, total
 from bench.stages.cost.gpus import GPUS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,10 +42,11 @@ SCALE = """\
 
 {stages}
 
-Each time is from a lower bound (arithmetic at {efficiency:.0%} of the data sheet's peak, or memory traffic at its full
-bandwidth, whichever takes longer) to an upper one (both in sequence, or the launches of kernels if these take longer).
-bf16 is compiled. The step of OLC that was timed on an H200 ([speed.md](../reports/lab/speed.md)) lies between them in
-both ways; nothing else was timed. Data loading and scoring on the CPU aren't included.
+Each time is from a lower bound (arithmetic at {efficiency:.0%} of the data sheet's peak, or memory traffic, whichever
+takes longer) to an upper one (both in sequence, or the launches of kernels if these take longer). Bytes that operators
+read and write, each for itself, are taken to move at {eager:.0%} of the memory's bandwidth, compiled at {compiled:.0%}:
+so the one step that was timed, OLC's on an H200 ([speed.json](../reports/lab/speed.json)), lies between the bounds in
+fp32, in bf16 and compiled. Data loading and scoring on the CPU aren't included.
 
 Trained on Kalantari's set alone, and extrapolated to five sets and five seeds, on an H100:
 
@@ -134,7 +135,13 @@ def scale() -> str:
     stages = [*found.stages(), None]
     rows = [[stage or "**all**", *(span(found.hours(*key, stage)) for key in KEYS)] for stage in stages]
     table = markdown(["stage", *(f"{GPUS[card].short}, {way}" for card, way in KEYS)], rows)
-    return SCALE.format(stages=table, efficiency=EFFICIENCY, **_extrapolated(params, found))
+    return SCALE.format(
+        stages=table,
+        efficiency=EFFICIENCY,
+        eager=BANDWIDTH[False],
+        compiled=BANDWIDTH[True],
+        **_extrapolated(params, found),
+    )
 
 
 def _extrapolated(params: Params, found: Overview) -> dict[str, str]:

@@ -21,9 +21,9 @@ UNKNOWN = FRAMES["kalantari"]
 
 
 INDIFFERENT = {
-    "steps", "lr", "lr_discriminator", "betas", "schedule", "decay", "decay_every", "min_lr", "clip", "ema", "compile",
-    "checkpoint_every", "log_every", "workers", "observe_every", "images", "init", "quantise_from", "restart_every",
-    "restart_below", "lazy_codebook", "adversarial_from", "beta",
+    "steps", "lr", "lr_discriminator", "betas", "schedule", "decay", "decay_every", "min_lr", "clip", "clip_by", "ema",
+    "compile", "checkpoint_every", "log_every", "workers", "observe_every", "images", "init", "quantise_from",
+    "restart_every", "restart_below", "lazy_codebook", "adversarial_from", "beta",
 }  # fmt: skip
 """Settings of a training that a step's cost doesn't depend on; any other may."""
 
@@ -110,8 +110,9 @@ def checkpoint(work: Work) -> str:
 
 def _network(params: Params, run: Run) -> dict[str, Any]:
     """Return what a run's network is built from; segments of a codebook cost alike, however long they are."""
-    variant = params.variants[run.variant]
-    told = {"method": variant.method, "preset": variant.preset, "options": dict(variant.options)}
+    variant, recipe = params.variants[run.variant], params.published(run)
+    options = {**(recipe.options if recipe else {}), **variant.options}
+    told = {"method": variant.method, "preset": variant.preset, "options": options}
     told["head"] = head(params, variant)
     if run.codebook is not None:
         settings = params.stage1_of(run.codebook)

@@ -138,16 +138,19 @@ class TestAgainstAnIndependentCount:
         assert found.flops / 2 == pytest.approx(2.4e12, rel=0.03)
 
 
-def test_flops_are_those_of_pytorchs_counter_on_a_real_step():
-    """Theirs counts while it computes, on 32x32 pixels; ours computes nothing."""
+def test_counts_are_those_of_a_real_step():
+    """FLOPs as PyTorch's counter has them; operators and bytes as they pass by with real tensors, 32x32 pixels."""
     smoke = load(ROOT / "profiles/smoke/params.yaml")
     name = next(iter(smoke.runs_with_codebook))
     learner = HdrLearner(networks.build(smoke, smoke.runs[name]), smoke.stage2, None)
     frames, truth = torch.rand(2, 3, 6, 32, 32), torch.rand(2, 3, 32, 32)
-    with counting._as_on_a_gpu(), FlopCounterMode(display=False) as counter:
+    with counting._as_on_a_gpu(), FlopCounterMode(display=False) as counter, counting._Counter() as passed:
         torch.stack(list(learner.losses("network", frames, truth, 0, slice(0, 2)).values())).sum().backward()
     without = smoke.model_copy(update={"perceptual": smoke.perceptual.model_copy(update={"backbone": "none"})})
-    assert counted(setup(without, "train", name), "fp32").flops == counter.get_total_flops()
+    found = counted(setup(without, "train", name), "fp32")
+    assert found.flops == counter.get_total_flops()
+    assert found.operators == passed.operators
+    assert found.traffic == passed.traffic + counting.ADAM * found.trainable
 
 
 def test_counting_draws_no_random_numbers():
@@ -170,10 +173,7 @@ def test_networks_of_windows_run_after_they_were_counted():
 
 
 def plain_attention(packs, bias, grid):
-    """Attention in all windows at once, by the framework's function, with a bias and the mask of every window.
-
-    Its softmax of several operators guards against rows of -inf; without that it would move a fifth less.
-    """
+    """Attention in all windows at once, by the framework's function, with the bias and the mask of every window."""
     shape = packs[0].shape
     query, key, value = (
         part.reshape(-1, grid.rows * grid.columns, *part.shape[2:]).transpose(2, 3)
@@ -217,13 +217,13 @@ class TestAttention:
     @pytest.mark.parametrize("method", TRANSFORMERS)
     def test_at_once_and_at_most_linear_in_the_batch(self, method, monkeypatch):
         one, four = (step_of(method, "smoke", batch=batch, size=32) for batch in (1, 4))
-        assert four.operators <= one.operators and four.products == one.products
+        assert four.operators <= 1.05 * one.operators and four.products == one.products
         assert one.traffic < four.traffic <= 4 * one.traffic
         assert four.flops == 4 * one.flops
         monkeypatch.setattr(windows, "_attend_at_once", plain_attention)
-        plain = step_of(method, "smoke", batch=1, size=32)
-        assert one.traffic == pytest.approx(plain.traffic, rel=0.1)
-        assert one.flops == plain.flops
+        plain = step_of(method, "smoke", batch=4, size=32)
+        assert four.traffic == pytest.approx(plain.traffic, rel=0.1)
+        assert four.flops == plain.flops
 
 
 class _Windows(nn.Module):
