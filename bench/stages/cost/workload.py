@@ -38,7 +38,7 @@ class Work:
     steps  : steps, or scenes.
     told   : all that decides what a step or a prediction costs, as JSON values.
     code   : file or folder of the method.
-    compiled : whether its parameters ask for torch.compile.
+    compiled : whether torch.compile is used on a GPU.
     """
 
     stage: str
@@ -80,7 +80,8 @@ def codebooks(params: Params) -> Iterator[Work]:
         told = {"method": "olc", "preset": params.preset, "codes": run.codes}
         told |= _training(params, settings, params.patches.size)
         code = code_of(methods["olc"].module)
-        yield Work("codebook", (name,), settings.batch, settings.steps, told, code, bool(settings.compile))
+        compiled = _compiled(settings, params.patches.size)
+        yield Work("codebook", (name,), settings.batch, settings.steps, told, code, compiled)
 
 
 def trainings(params: Params) -> Iterator[Work]:
@@ -89,8 +90,9 @@ def trainings(params: Params) -> Iterator[Work]:
         settings = run_settings(params, run)
         losses = "common" if params.published(run) is None else "published"
         told = {**_network(params, run), "losses": losses}
-        told |= _training(params, settings, params.patches_of(run).size)
-        yield Work("train", (name,), settings.batch, settings.steps, told, run.code, bool(settings.compile))
+        size = params.patches_of(run).size
+        told |= _training(params, settings, size)
+        yield Work("train", (name,), settings.batch, settings.steps, told, run.code, _compiled(settings, size))
 
 
 def _evaluations(params: Params) -> Iterator[Work]:
@@ -128,6 +130,11 @@ def _training(params: Params, settings: Optimisation, size: int) -> dict[str, An
     if "weight_perceptual" in left:
         left["weight_perceptual"] &= params.perceptual.backbone != "none"
     return {"size": size, **left}
+
+
+def _compiled(settings: Optimisation, size: int) -> bool:
+    """Tell whether a GPU would compile the step of a training on patches of this edge."""
+    return settings.compile_mode(settings.batch // settings.accumulate * size**2) is not None
 
 
 def run_settings(params: Params, run: Run) -> Stage2:
