@@ -47,14 +47,30 @@ smoke-again: $(STAMP) ## the smoke pipeline once more: no stage may run
 	@$(BIN)/dvc repro profiles/smoke/dvc.yaml 2>&1 | tee $(NIGHT)/smoke-again.txt
 	@! grep 'Running stage' $(NIGHT)/smoke-again.txt || { echo 'error: the second run executed these stages' >&2; exit 1; }
 
-.PHONY: study lab paper
+.PHONY: study
 study: $(STAMP) ## the demo's data with more seeds and controls (CPU, hours)
-lab: $(STAMP) ## larger networks on the demo's engine (one H100: 11-16 min in fp32, 2.6-3.4 min in bf16)
-paper: $(STAMP) ## the paper's settings on the real data sets, downloaded once you accept their licences (one H100: 436-634 h in fp32, 136-160 h in bf16)
-study lab paper:
 	@$(BIN)/python -m bench --params profiles/$@/params.yaml plan
 	@$(BIN)/dvc repro profiles/$@/dvc.yaml
 	@$(MAKE) where PROFILE=$@
+
+# On all GPUs of this machine, several trainings side by side on each as its memory allows (PER_GPU=1: one). Stop it at
+# any time; the same command goes on.
+launch = $(BIN)/python -m bench --params profiles/$1/params.yaml launch --per-gpu $(or $(PER_GPU),auto)
+ORDER := 2,3,1
+
+.PHONY: lab day paper
+lab: $(STAMP) ## published widths and all three tables on the demo's engine (one H100: 1.2-1.7 h in fp32, 36-38 min in bf16)
+	@$(call launch,$@)
+	@$(MAKE) where PROFILE=$@
+day: PROFILE = day$(addprefix -,$(filter-out kalantari,$(DATASET)))
+day: $(STAMP) ## all three tables on real data, on one schedule; SEEDS=2, DATASET=hu, TABLES=2,3 (one H100: 43-56 h in fp32, 21-22 h in bf16)
+	@test -d profiles/$(PROFILE) || \
+	  $(BIN)/python -m bench new profile $(PROFILE) --like day --dataset $(DATASET)
+	@$(BIN)/python -m bench --params profiles/$(PROFILE)/params.yaml plan
+	@$(BIN)/python -m bench doctor --profile $(PROFILE) || true
+	@$(call launch,$(PROFILE)) --tables $(or $(TABLES),$(ORDER)) --seeds $(or $(SEEDS),1) --partial
+paper: $(STAMP) ## the paper's settings on the real data sets, once you accept their licences; TABLES=2,3 (one H100: 446-581 h in fp32, 170-193 h in bf16)
+	@$(call launch,$@) --tables $(or $(TABLES),$(ORDER)) --partial
 
 .PHONY: stress
 stress: $(STAMP) ## where does each method break? with the demo's weights, so after `make repro` (2 CPU cores: 20 minutes)
@@ -64,10 +80,14 @@ stress: $(STAMP) ## where does each method break? with the demo's weights, so af
 	@$(BIN)/python -m bench --params profiles/stress/params.yaml launch --on local $(if $(JOBS),--jobs $(JOBS))
 	@printf '\nTable:  reports/stress/tables/stress.{csv,md,tex}\nPage:   reports/stress/index.html\n'
 
-.PHONY: paper-rehearsal
-paper-rehearsal: $(STAMP) ## the paper profile's pipeline, downloads included, on synthetic archives (minutes)
-	@$(BIN)/python -m bench --params profiles/rehearsal/params.yaml rehearse
-	@$(MAKE) where PROFILE=rehearsal
+.PHONY: paper-rehearsal day-rehearsal
+paper-rehearsal: PROFILE = rehearsal
+paper-rehearsal: $(STAMP) ## all that `make paper` does, downloads included, on synthetic archives (minutes)
+day-rehearsal: PROFILE = day-rehearsal
+day-rehearsal: $(STAMP) ## the same of `make day`, with a kill in the middle and a second seed (minutes)
+paper-rehearsal day-rehearsal:
+	@$(BIN)/python -m bench --params profiles/$(PROFILE)/params.yaml rehearse
+	@$(MAKE) where PROFILE=$(PROFILE)
 
 .PHONY: where
 where:
@@ -172,7 +192,7 @@ accept-ratios: $(STAMP) ## after `make ratios`: these speeds are right; commit t
 
 # .github/workflows/nightly.yml has the same steps in the same order; tests/test_workflows.py compares them.
 nightly-steps := setup test frozen smoke smoke-again compare-smoke ratios
-weekly-steps := setup repro check-demo compare-demo paper-rehearsal fuzz benchmark
+weekly-steps := setup repro check-demo compare-demo paper-rehearsal day-rehearsal fuzz benchmark
 .PHONY: nightly weekly
 nightly: ## what runs every night: goes on after a failure and ends with a summary
 weekly: ## what runs on Sundays as well: the demo from nothing, the paper's rehearsal, mutants, all timings

@@ -6,18 +6,18 @@ compares.
 
 import re
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
 from bench.core.params import Params, load
 from bench.core.registry import datasets, methods
+from bench.launch.selection import ranked
 from bench.stages.cost.disk import disk
 from bench.stages.cost.estimate import BANDWIDTH, CARDS, EFFICIENCY, WAYS, Bounds, Item, Overview, overview, total
 from bench.stages.cost.gpus import GPUS
 
 ROOT = Path(__file__).resolve().parents[1]
-BEGIN, END = "<!-- hours:begin -->\n", "<!-- hours:end -->"
 PROFILES = {"lab": "profiles/lab/params.yaml", "day": "profiles/day/params.yaml", "paper": "profiles/paper/params.yaml"}
 KEYS = [(card, way) for card in CARDS for way in WAYS]
 
@@ -25,6 +25,9 @@ OWN = "kalantari"
 """The set that somebody's own is assumed to be as large as."""
 
 SETS = ("kalantari", "hu", "tel2023", "challenge123", OWN)
+ORDER = (2, 3, 1)
+"""Of the tables, in `make day`."""
+
 SEEDS = 5
 JOBS = (8, 64, 600)
 
@@ -42,7 +45,7 @@ SCALE = """\
 Each time is from a lower bound (arithmetic at {efficiency:.0%} of the data sheet's peak, or memory traffic, whichever
 takes longer) to an upper one (both in sequence, or the launches of kernels if these take longer). Bytes that operators
 read and write, each for itself, are taken to move at {eager:.0%} of the memory's bandwidth, compiled at {compiled:.0%}:
-so the one step that was timed, OLC's on an H200 (`reports/lab/speed.json`), lies between the bounds in
+so the one step that was timed, OLC's on an H200 ([speed.json](../reports/lab/speed.json)), lies between the bounds in
 fp32, in bf16 and compiled. Data loading and scoring on the CPU aren't included.
 
 Trained on Kalantari's set alone, and extrapolated to five sets and five seeds, on an H100:
@@ -57,15 +60,15 @@ With so many H100s, in days:
 """
 ENDS = """\
 In fp32 the dearest trainings on Kalantari's set are those of {dearest}. Of all 500, epochs of Tel 2023's {scenes}
-scenes among them, {last} takes longest, {longest}: beyond some {enough} GPUs more jobs don't help; several GPUs per job do
-(`torchrun`).
+scenes among them, {last} takes longest, {longest}: beyond some {enough} GPUs more jobs don't help; several GPUs per job
+do (`torchrun`).
 """
 
 
 @cache
-def profile(name: str) -> tuple[Params, Overview]:
-    """Return a profile and what it costs."""
-    params = load(ROOT / PROFILES[name])
+def profile(name: str, seeds: int = 1) -> tuple[Params, Overview]:
+    """Return a profile with so many seeds of each variant, and what it costs."""
+    params = load(ROOT / PROFILES[name]).first_seeds(seeds)
     return params, overview(params)
 
 
@@ -94,14 +97,37 @@ def markdown(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def readme() -> str:
     """Return what stands between the marks of README.md."""
     rows = []
-    for name, file in PROFILES.items():
-        if (ROOT / file).exists():
-            params, found = profile(name)
-            memory = [f"{found.memory(way) / 1e9:.0f} GB" for way in WAYS]
-            hours = [span(found.hours(*key)) for key in KEYS]
-            rows.append([f"`make {name}`", *hours, " / ".join(memory), f"{disk(params, found)['all'] / 1e9:.0f} GB"])
+    for command, (params, found) in {
+        "lab": profile("lab"), "day": profile("day"), "day SEEDS=2": profile("day", 2), "paper": profile("paper"),
+    }.items():  # fmt: skip
+        memory = [f"{found.memory(way) / 1e9:.0f} GB" for way in WAYS]
+        hours = [span(found.hours(*key)) for key in KEYS]
+        rows.append([f"`make {command}`", *hours, " / ".join(memory), f"{disk(params, found)['all'] / 1e9:.0f} GB"])
     heads = ["", *(f"{GPUS[card].short}, {way}" for card, way in KEYS), f"memory, {' / '.join(WAYS)}", "disk"]
     return README.format(table=markdown(heads, rows), kept="DVC's cache included")
+
+
+def day() -> str:
+    """Return what stands between the marks of README.md on `make day`: after how many hours which table is there."""
+    (first, once), (both, twice) = profile("day"), profile("day", 2)
+    stops = {
+        "Table 2, with its four codebooks": (first, once, ORDER[:1]), "and Table 3": (first, once, ORDER[:2]),
+        "and Table 1: `make day` ends": (first, once, ORDER), "`make day SEEDS=2` ends": (both, twice, ORDER),
+    }  # fmt: skip
+    rows = [[what, *(span(_until(*stop, card)) for card in CARDS)] for what, stop in stops.items()]
+    return markdown(["", *(GPUS[card].label for card in CARDS)], rows) + "\n"
+
+
+def _until(params: Params, found: Overview, tables: Sequence[int], card: str) -> Bounds:
+    """Return the hours, compiled and in bf16, of all that tables need."""
+    stages = ranked(params, tables)
+    keys = [key for key in params.evaluations if f"evaluate@{key}" in stages]
+    runs = [params.evaluations[key].run for key in keys]
+    needed = {*keys, *runs, *(run.codebook for name, run in params.runs.items() if name in runs)}
+    return total(
+        item.hours.times(sum(name in needed for name in item.names) / len(item.names))
+        for item in found.items[card, "bf16"]
+    )
 
 
 def scale() -> str:
@@ -209,17 +235,18 @@ def makefile(text: str) -> str:
     return text
 
 
-def put(text: str, block: str) -> str:
-    """Return a text with `block` between its marks."""
-    return re.sub(f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: BEGIN + block + END, text, flags=re.S)
+def put(text: str, name: str, block: str) -> str:
+    """Return a text with `block` between the marks `name`."""
+    begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
+    return re.sub(f"{begin}.*?{end}", lambda _: begin + block + end, text, flags=re.S)
 
 
 def wanted() -> dict[str, str]:
     """Return what the files should hold, by their name."""
     texts = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/scale.md", "Makefile")}
     return {
-        "README.md": put(texts["README.md"], readme()),
-        "docs/scale.md": put(texts["docs/scale.md"], scale()),
+        "README.md": put(put(texts["README.md"], "hours", readme()), "day", day()),
+        "docs/scale.md": put(texts["docs/scale.md"], "hours", scale()),
         "Makefile": makefile(texts["Makefile"]),
     }
 

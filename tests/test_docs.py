@@ -84,7 +84,9 @@ def example(tmp_path, monkeypatch):
 def test_commands_exist(command):
     program, *words = shlex.split(command, comments=True)
     if program == "make":
-        assert set(words) <= set(targets())
+        settings = {word.partition("=")[0] for word in words if "=" in word}
+        assert {word for word in words if "=" not in word} <= set(targets())
+        assert settings <= set(re.findall(r"\$\(([A-Z_]+)\)", (ROOT / "Makefile").read_text(encoding="utf-8")))
         return
     words = words[2:]
     while words[0].startswith("--"):

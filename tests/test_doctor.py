@@ -1,6 +1,7 @@
 """`doctor`: what it finds of this machine, checkout and profile."""
 
 import re
+import types
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ from bench.cli import doctor
 from bench.cli.settings import Settings
 from bench.core.registry import datasets
 from bench.stages import plan
+from bench.stages.cost.estimate import Bounds
 
 
 def test_a_sound_profile_has_no_failures(write_params, small_params):
@@ -96,6 +98,77 @@ def test_a_lock_that_is_being_written_is_left_alone(tmp_path, monkeypatch):
     lock.write_text("")
     monkeypatch.setattr(doctor.time, "sleep", lambda _: lock.write_text("schema: '2.0'\nstages: {}\n"))
     assert doctor.locks(lock).state == "ok"
+
+
+def published(write_params, small_params, **changes):
+    return Settings(write_params({**small_params, "preset": "published", **changes}), quiet=False)
+
+
+def test_where_vgg_16_comes_from_is_told(write_params, small_params, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def told(**perceptual):
+        settings = published(write_params, small_params, perceptual={"backbone": "vgg16", **perceptual})
+        return doctor.vgg(settings.load())
+
+    (tmp_path / "here.pth").touch()
+    assert told(weights="here.pth") == ("ok", "VGG-16", "here.pth")
+    assert told(weights="gone.pth") == ("fail", "VGG-16", "gone.pth: not found")
+    state, _, detail = told(url="http://a.b/c.pth")
+    assert state == "note" and "downloaded from http://a.b/c.pth; without a network, name the file" in detail
+    (tmp_path / "downloads" / "backbone").mkdir(parents=True)
+    (tmp_path / "downloads" / "backbone" / "c.pth").touch()
+    assert told(url="http://a.b/c.pth") == ("ok", "VGG-16", "downloads/backbone/c.pth is here")
+
+
+@pytest.mark.parametrize(("memory", "state"), [(24e9, "ok"), (16e9, "fail")])
+def test_the_largest_step_must_fit_the_gpu(write_params, small_params, monkeypatch, memory, state):
+    card = types.SimpleNamespace(name="A card", total_memory=memory)
+    sizes = {"train@small": 3e9, "train@large": 20e9, "evaluate@large": 30e9}
+    monkeypatch.setattr("bench.launch.memory.takes", lambda _: sizes)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.get_device_properties", lambda _: card)
+    (finding,) = doctor.gpus(published(write_params, small_params).load())
+    assert finding.state == state
+    assert finding.detail.startswith(
+        f"A card, {memory / 1e9:.1f} GB: the largest step, train@large, takes about 20.0 GB"
+    )
+    assert ("accumulate: 2" in finding.detail) == (state == "fail")
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    (finding,) = doctor.gpus(published(write_params, small_params).load())
+    assert (finding.state, finding.detail) == (
+        "note",
+        "none here, and the largest step, train@large, takes about 20.0 GB",
+    )
+
+
+def test_what_was_never_counted_is_told_with_the_command(write_params, small_params):
+    settings = published(write_params, small_params, patches={"size": 24, "stride": 24})
+    (disk, cost) = doctor.costs(settings)
+    assert (disk.subject, cost.subject, cost.state) == ("disk", "cost", "note")
+    assert "of its steps aren't counted" in cost.detail and cost.detail.endswith(
+        f"{settings.params_file} cost estimate"
+    )
+
+
+def test_hours_are_those_of_first_seeds_and_of_all(write_params, small_params, monkeypatch):
+    class Overview:
+        def __init__(self, params):
+            self.runs = len(params.runs)
+
+        def hours(self, card, way):
+            assert way == "bf16"
+            return Bounds(2.0 * self.runs, 3.0 * self.runs)
+
+    monkeypatch.setattr("bench.stages.cost.estimate.overview", Overview)
+    one = published(write_params, {**small_params, "precision": "bf16"}).load()
+    once = len(one.runs)
+    assert f"H100 {2 * once} to {3 * once} h, A100" in doctor.hours(one).detail
+    assert "all seeds" not in doctor.hours(one).detail
+    two = one.model_copy(update={"train": dict.fromkeys(one.train, (0, 1))})
+    assert f"with all seeds: H100 {4 * once} to {6 * once} h" in doctor.hours(two).detail
 
 
 def test_it_runs(bench, write_params, small_params):

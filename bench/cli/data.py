@@ -43,12 +43,13 @@ def rehearse(
     context: typer.Context,
     serve: Annotated[bool, Option("--serve", help="Only serve the archives, until Ctrl-C.")] = False,
 ) -> None:
-    """Run the paper profile's pipeline on synthetic archives.
+    """Run the pipeline of `paper` or `day` on synthetic archives.
 
     Archives with the official names and layouts are made from the shipped panoramas and served on this machine; then
-    the whole pipeline runs, from the downloads to the report, with tiny networks.
+    the whole pipeline runs, from the downloads to the report, with tiny networks: Tables 2 and 3 first, killed in the
+    middle and launched again, then the rest, and once more, which may run nothing.
 
-    Example: python -m bench --params profiles/rehearsal/params.yaml rehearse
+    Example: python -m bench --params profiles/day-rehearsal/params.yaml rehearse
     """
     execute(context, "tools.rehearse", only_serve=serve)
 

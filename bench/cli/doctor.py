@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, cast
 
 import typer
 
-from bench.cli.settings import ROOT, Settings, workplace
+from bench.cli.settings import ROOT, Settings, find_profile, workplace
 from bench.core.errors import UsageError
 from bench.core.reading import is_folder, lines, read_text, shown
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
 DISK_GB = 5
-"""Below this the demo's scenes, weights and the cache may not fit."""
+"""Below this the demo's scenes, weights and the cache may not fit; larger profiles say what they want."""
 
 
 PATIENCE = 4.0
@@ -41,16 +41,20 @@ class Finding(NamedTuple):
 def doctor(
     context: typer.Context,
     stale: Annotated[bool, typer.Option("--stale", help="Also ask DVC which stages are out of date.")] = False,
+    profile: Annotated[str | None, typer.Option(help="A profile by name; default: that of --params.")] = None,
 ) -> None:
-    """Check this machine, checkout and profile.
+    """Check this machine, checkout and profile, before hours are spent on it.
 
-    Looks at Python, libraries, torch, threads, disk, parameters, data and cache.
+    Looks at Python, libraries, torch, threads, disk, parameters, data, licences, VGG-16, the memory of GPUs against the
+    largest training step, hours, and the cache.
     Exits with 1 if something must be mended.
 
-    Example: python -m bench doctor --stale
+    Example: python -m bench doctor --profile day
     """
     settings = cast(Settings, context.obj)
     with workplace():
+        if profile is not None:
+            settings = Settings(find_profile(profile), settings.quiet)
         findings = []
         for finding in examine(settings, stale):
             print(f"{finding.state:<5} {finding.subject:<11} {finding.detail}")
@@ -65,9 +69,8 @@ def examine(settings: Settings, stale: bool) -> Iterator[Finding]:
     yield Finding("ok" if sys.version_info >= (3, 11) else "fail", "python", f"{version} at {sys.executable}")
     yield libraries(ROOT / "requirements.lock")
     yield torch_build()
-    free = shutil.disk_usage(ROOT).free / 1e9
-    yield Finding("ok" if free >= DISK_GB else "fail", "disk", f"{free:.1f} GB free, {DISK_GB} GB wanted")
     yield from profile(settings)
+    yield from costs(settings)
     yield cache()
     yield locks(settings.params_file.parent / "dvc.lock")
     if stale:
@@ -130,6 +133,91 @@ def profile(settings: Settings) -> Iterator[Finding]:
             yield Finding("fail", "data", f"{name}: no such dataset in datasets/")
         else:
             yield source(params, name)
+
+
+def disk(wanted: float) -> Finding:
+    """Compare the free space with what is wanted, in GB."""
+    free = shutil.disk_usage(ROOT).free / 1e9
+    return Finding("ok" if free >= wanted else "fail", "disk", f"{free:.1f} GB free, {wanted:.0f} GB wanted")
+
+
+def costs(settings: Settings) -> Iterator[Finding]:
+    """Tell whether VGG-16, disk and GPUs suffice for trainings of published networks, and what hours they take."""
+    try:
+        params = settings.load()
+    except UsageError:  # `profile` has said why
+        params = None
+    if params is not None and params.runs and params.perceptual.backbone == "vgg16":
+        yield vgg(params)
+    if params is None or not params.runs or params.preset != "published":
+        yield disk(DISK_GB)
+        return
+    from bench.stages import layout
+    from bench.stages.cost import counts
+    from bench.stages.cost.disk import disk as space
+    from bench.stages.cost.estimate import overview
+
+    lacking, _ = counts.stale([params])
+    if lacking:
+        yield disk(DISK_GB)
+        command = layout.command(params, "cost estimate")
+        yield Finding("note", "cost", f"{len(lacking)} of its steps aren't counted; this does it in minutes: {command}")
+        return
+    yield disk(max(space(params, overview(params))["all"] / 1e9, DISK_GB))
+    yield from gpus(params)
+    yield hours(params)
+
+
+def vgg(params: "Params") -> Finding:
+    """Tell where the perceptual losses' VGG-16 comes from."""
+    from bench.stages.data.backbone import kept
+
+    settings = params.perceptual
+    named = settings.weights
+    if named is not None:
+        found = Path(named).is_file()
+        return Finding("ok" if found else "fail", "VGG-16", f"{shown(named)}{'' if found else ': not found'}")
+    if (file := kept(params)).exists():
+        return Finding("ok", "VGG-16", f"{file} is here")
+    return Finding(
+        "note", "VGG-16", f"is downloaded from {settings.url}; without a network, name the file as perceptual.weights, "
+        "or set perceptual.backbone to random-vgg16"
+    )  # fmt: skip
+
+
+def gpus(params: "Params") -> Iterator[Finding]:
+    """Compare the memory of each GPU with the largest training step."""
+    import torch
+
+    from bench.launch.memory import takes
+
+    trained = {name: size for name, size in takes(params).items() if not name.startswith("evaluate@")}
+    name, needed = max(trained.items(), key=lambda item: item[1])
+    said = f"the largest step, {name}, takes about {needed / 1e9:.1f} GB"
+    if not torch.cuda.is_available():
+        yield Finding("note", "GPU", f"none here, and {said}")
+    for index in range(torch.cuda.device_count()):
+        card = torch.cuda.get_device_properties(index)
+        fits = needed <= card.total_memory
+        advice = "" if fits else f"; give its variant stage2: {{accumulate: 2}} in {params.params_file}"
+        yield Finding("ok" if fits else "fail", "GPU", f"{card.name}, {card.total_memory / 1e9:.1f} GB: {said}{advice}")
+
+
+def hours(params: "Params") -> Finding:
+    """Tell the hours of the trainings and evaluations on one GPU, of first seeds and of all."""
+    from bench.stages.cost.estimate import CARDS, overview
+    from bench.stages.cost.gpus import GPUS
+
+    way = "fp32" if params.precision == "fp32" else "bf16"
+
+    def told(part: "Params") -> str:
+        found = overview(part)
+        bounds = {card: found.hours(card, way) for card in CARDS}
+        return ", ".join(f"{GPUS[card].short} {one.lower:.0f} to {one.upper:.0f} h" for card, one in bounds.items())
+
+    first = params.first_seeds(1)
+    seeds = "" if len(first.runs) == len(params.runs) else f"; with all seeds: {told(params)}"
+    return Finding("ok", "hours", f"on one GPU in {way}, from least to most: {told(first)}{seeds}")
 
 
 def planned(params: "Params") -> Finding:

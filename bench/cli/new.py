@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.settings import workplace
-from bench.core.errors import UsageError
+from bench.cli.settings import find_profile, workplace
+from bench.core.errors import UsageError, unknown_name
+from bench.core.reading import read_text
 
 app = typer.Typer(
     help="Write a starting point for a profile or a method.",
@@ -97,12 +98,18 @@ class {cls}(HdrNetwork):
 
 
 @app.command()
-def profile(name: str) -> None:
-    """Write profiles/NAME: a parameter file of a dozen lines, its plan, and the link to the pipeline.
+def profile(
+    name: str,
+    like: Annotated[str | None, typer.Option(help="A profile to copy.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="With --like: in place of the set that it trains on.")] = None,
+) -> None:
+    """Write profiles/NAME: a parameter file of a dozen lines or another's, its plan, and the link to the pipeline.
 
-    Example: python -m bench new profile mine
+    Example: python -m bench new profile day-hu --like day --dataset hu
     """
     _check_name(name)
+    if dataset is not None and like is None:
+        raise UsageError("--dataset goes with --like, the profile whose data set it replaces.")
     with workplace():
         from bench.core.params import load
         from bench.stages import plan
@@ -111,11 +118,30 @@ def profile(name: str) -> None:
         file = folder / "params.yaml"
         if folder.exists():
             raise UsageError(f"{folder} exists; choose another name, or change {file}.")
+        text = PROFILE.format(name=name, file=file) if like is None else _copied(name, find_profile(like), dataset)
         folder.mkdir(parents=True)
-        file.write_text(PROFILE.format(name=name, file=file), encoding="utf-8")
+        file.write_text(text, encoding="utf-8")
         (folder / "dvc.yaml").symlink_to(os.path.relpath("dvc.yaml", folder))
         plan.write(load(file))
     print(f"{file} is written; run it with: dvc repro {folder / 'dvc.yaml'}")
+
+
+def _copied(name: str, file: Path, dataset: str | None) -> str:
+    """Return a profile's parameter file under another name and, if it is to be, with another data set."""
+    from bench.core.params import load
+    from bench.core.registry import datasets
+
+    text = re.sub(r"(?m)^profile: .*$", f"profile: {name}", read_text(file), count=1)
+    if dataset is None:
+        return text
+    if dataset not in datasets:
+        raise unknown_name("dataset", dataset, datasets)
+    if not {"train", "test"} <= {*datasets[dataset].splits.values()}:
+        raise UsageError(f"{dataset} can't be trained and tested on: it has no such splits; see: list datasets")
+    used = list(load(file).datasets)
+    if len(used) != 1:
+        raise UsageError(f"{file} uses {', '.join(used)}; --dataset replaces the one set of a profile that has one.")
+    return re.sub(rf"(?<![\w-]){re.escape(used[0])}(?![\w-])", dataset, text)
 
 
 @app.command()

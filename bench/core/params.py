@@ -16,7 +16,7 @@ from bench.core.method import HeadName
 from bench.core.optimisation import Stage1, Stage2
 from bench.core.patching import Patches
 from bench.core.recipe import Caps, Kind, Recipe
-from bench.core.registry import methods
+from bench.core.registry import datasets, methods
 from bench.core.runs import CodebookRun, Evaluation, Run
 from bench.core.section import Section, faults, silent
 from bench.core.simulation import Simulation
@@ -26,6 +26,10 @@ Reason = Annotated[str, Field(min_length=10, max_length=100)]
 """Why something is as it is, in a few words that tables can print."""
 
 
+VALIDATION = "validation"
+"""The role, and the split, of scenes that curves are measured on and recipes are chosen on."""
+
+
 class DatasetUse(Section):
     """How the profile uses a dataset: where its files come from, and which refusals are overruled."""
 
@@ -33,6 +37,9 @@ class DatasetUse(Section):
     layout: str | None = Field(default=None, description="layout to expect; none: detected")
     mirror: str | None = Field(default=None, description="address of a folder that serves the official files")
     accept_licence: bool = Field(default=False, description="the licence was read and is accepted")
+    hold_out: int = Field(
+        default=0, ge=0, description="training scenes that nothing is trained on, spread evenly: for curves"
+    )
     waive: dict[Literal["range", "steps", "place", "colour", "scale", "duplicates"], Reason] = Field(
         default_factory=dict, description="check -> why its refusals are overruled; tables print it"
     )
@@ -243,6 +250,23 @@ class Params(Section):
     def _label(self, variant: str) -> str:
         method = self.variants[variant].method
         return methods[method].label if method in methods else variant
+
+    def first_seeds(self, count: int) -> Self:
+        """Return a copy in which everything that trains has no more than the first `count` of its seeds."""
+
+        def cut(seeds: Seeds) -> Seeds:
+            return {trainset: numbers[:count] for trainset, numbers in seeds.items()}
+
+        own = {
+            name: variant if variant.train is None else variant.model_copy(update={"train": cut(variant.train)})
+            for name, variant in self.variants.items()
+        }
+        return self.model_copy(update={"train": cut(self.train), "variants": own})
+
+    def splits(self, dataset: str) -> dict[str, str]:
+        """Return split -> role of a data set: its own, and `VALIDATION` where training scenes are held out."""
+        use = self.datasets.get(dataset)
+        return {**datasets[dataset].splits, **({VALIDATION: VALIDATION} if use and use.hold_out else {})}
 
     @property
     def work(self) -> Path:

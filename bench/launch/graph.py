@@ -20,6 +20,7 @@ class DvcStage:
     stale    : why DVC would run it; empty where it wouldn't.
     portable : whether the cache brings its result from another clone; where not, it runs at the head.
     sources  : paths that it reads and no stage makes, relative to the root.
+    outs     : paths that it makes and the cache keeps.
     """
 
     name: str
@@ -28,6 +29,7 @@ class DvcStage:
     stale: str
     portable: bool
     sources: tuple[str, ...]
+    outs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,7 @@ def _pipeline(repo: Any, root: Path, file: str) -> Pipeline:
                 stale="" if stage in restorable else _reason(status.get(stage.addressing, [])),
                 portable=_portable(stage),
                 sources=tuple(sorted(_sources(stage, root, made, folders))),
+                outs=tuple(_relative(out, root) for out in stage.outs if out.use_cache),
             )
             for stage in own
         },

@@ -17,11 +17,12 @@ from typing import Any
 from bench.core.errors import BenchError, UsageError
 from bench.io.files import replacing
 from bench.launch import board as boards
-from bench.launch.board import BAD, FINISHED, Board, LaunchDisplay, duration
+from bench.launch.board import BAD, FINISHED, Board, LaunchDisplay, State, duration
 from bench.launch.clone import lock_of, name_of, snapshot
 from bench.launch.job import CloneSource, Held, Holder, JobSpec, hold
 from bench.launch.plan import Job, LaunchOptions, LaunchPlan, plan
 from bench.launch.pool import open_pool
+from bench.launch.preview import Preview, forget
 from bench.launch.repro import reproduce
 from bench.launch.scheduler import Scheduler
 from bench.launch.worker import ENTRIES, GRACE, entry_name, file_name
@@ -55,8 +56,13 @@ def _launch(options: LaunchOptions) -> None:
     stages = dict(boards.resume(before, commit, names))
     board = Board(identifier, commit, options.executor, stages, clones=str(_clones(options)))
     start = time.monotonic()
+    preview = _preview(todo, board, folder) if options.partial else None
+    if preview:
+        forget(options.root, todo.pipeline, board.having(set(State) - FINISHED))
     if names:
-        _run_jobs(todo, board, folder)
+        _run_jobs(todo, board, folder, preview)
+    if preview:
+        preview.finish()
     _conclude(todo, board, folder, time.monotonic() - start)
 
 
@@ -64,7 +70,19 @@ def _clones(options: LaunchOptions) -> Path:
     return options.clones or options.folder / "clones"
 
 
-def _run_jobs(todo: LaunchPlan, board: Board, folder: Path) -> None:
+def _preview(todo: LaunchPlan, board: Board, folder: Path) -> Preview:
+    options, stages = todo.options, todo.pipeline.stages
+
+    def take(names: Iterable[str]) -> None:
+        # Of all launches: what one that was killed had finished lies in its own folder.
+        events = sorted(options.folder.glob("*/events"))
+        take_over(options.root, options.file, {name: stages[name].address for name in names}, *events)
+
+    params = Path(options.file).with_name("params.yaml")
+    return Preview(options.root, params, board, take, folder / "logs" / "report.log")
+
+
+def _run_jobs(todo: LaunchPlan, board: Board, folder: Path, preview: Preview | None) -> None:
     options, lock = todo.options, Path(todo.options.file).with_name("dvc.lock")
     if (options.root / lock).exists():
         shutil.copyfile(options.root / lock, folder / "dvc.lock")  # all workers start from the same one
@@ -99,7 +117,18 @@ def _run_jobs(todo: LaunchPlan, board: Board, folder: Path) -> None:
     print(todo.lines()[0] + f"; logs: {(folder / 'logs').relative_to(options.root)}", flush=True)
     save = partial(board.save, options.folder / "state.json")
     with LaunchDisplay(board, len(options.slots)) as display:
-        Scheduler(todo.pipeline, todo.jobs, board, pool, options, specify, display.show, save).run()
+
+        def show() -> None:
+            display.show()
+            if preview:
+                preview.look()
+
+        try:
+            Scheduler(todo.pipeline, todo.jobs, board, pool, options, specify, show, save).run()
+        except BaseException:
+            if preview:
+                preview.stop()
+            raise
 
 
 def _conclude(todo: LaunchPlan, board: Board, folder: Path, seconds: float) -> None:
@@ -116,6 +145,9 @@ def _conclude(todo: LaunchPlan, board: Board, folder: Path, seconds: float) -> N
         again = sorted({stages[name].address for name in finished} & set(result.ran))
         if again:
             print(f"note: the cache lacked the workers' outputs of {', '.join(again)}; the head ran them again")
+    page = Path("reports") / options.profile / "index.html"
+    if options.partial and not bad and not options.stages and (options.root / page).exists():
+        print(f"page of the whole: {page}")
     if finished:
         board.settle()
         board.save(options.folder / "state.json")
@@ -129,15 +161,16 @@ def _conclude(todo: LaunchPlan, board: Board, folder: Path, seconds: float) -> N
         raise BenchError("\n".join([f"{len(bad)} stages aren't done; launch again to go on:", *lines]))
 
 
-def take_over(root: Path, file: str, addresses: Mapping[str, str], events: Path) -> None:
+def take_over(root: Path, file: str, addresses: Mapping[str, str], *events: Path) -> None:
     """Record stages (name -> address) that jobs have finished, and check their outputs out of the shared cache.
 
-    The entries are those that workers left in the folder of events. DVC rewrites its whole dvc.lock for each stage that
-    it restores, which takes longer the more stages there are; so all are written at one go, and `dvc repro` then finds
-    these stages up to date. It restores whatever is missing here, also if this fails.
+    The entries are those that workers left in the folders of events, the latest of each stage. DVC rewrites its whole
+    dvc.lock for each stage that it restores, which takes longer the more stages there are; so all are written at one
+    go, and `dvc repro` then finds these stages up to date. It restores whatever is missing here, also if this fails.
     """
     entries: dict[str, Any] = {}
-    for path in sorted(events.glob(f"*{ENTRIES}"), key=lambda path: path.stat().st_mtime):
+    left = [path for folder in events for path in folder.glob(f"*{ENTRIES}")]
+    for path in sorted(left, key=lambda path: path.stat().st_mtime):
         with suppress(OSError, ValueError):  # of a worker that was killed
             found = json.loads(path.read_text(encoding="utf-8"))
             entries |= {name: entry for name, entry in found.items() if name in addresses}

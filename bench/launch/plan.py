@@ -1,6 +1,6 @@
 """The plan of a launch: its options, the jobs for workers, and the stages that only the head can run."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,6 +34,10 @@ class LaunchOptions:
     backoff   : seconds before the second attempt, doubled for each further one.
     poll      : seconds between two looks at the jobs.
     clones    : folder of the workers' clones; by default below runs/<profile>/launch.
+    ranks     : stage -> place in the order of the launch (0 first); what it needs comes with it, others last.
+    takes     : stage -> bytes of a GPU's memory that it takes; others take none.
+    room      : bytes of each GPU, by its name in `slots`; jobs that share one stay within it.
+    partial   : draw a partial report after each job that evaluates.
     """
 
     root: Path
@@ -50,6 +54,10 @@ class LaunchOptions:
     pull: bool = False
     push: bool = False
     clones: Path | None = None
+    ranks: Mapping[str, int] = field(default_factory=dict)
+    takes: Mapping[str, float] = field(default_factory=dict)
+    room: Mapping[str, float] = field(default_factory=dict)
+    partial: bool = False
 
     @property
     def folder(self) -> Path:

@@ -28,6 +28,9 @@ OUT_OF_MEMORY = re.compile("exceeded memory limit|oom[-_ ]?kill|out.of.memory", 
 ASK_EVERY = 3.0
 """Seconds between two calls of squeue: Slurm's controller has other users."""
 
+MOST = 4
+"""Jobs that share a GPU where nobody says how many: more hardly fill it better, and each takes processor time."""
+
 FOREVER = 60 * 24 * 365
 """Minutes: submitit's local jobs need a limit, and its default is short."""
 
@@ -208,17 +211,33 @@ def devices(environ: Mapping[str, str] = os.environ) -> list[str]:
     return [str(index) for index in range(len(answer.stdout.splitlines()))] if answer.returncode == 0 else []
 
 
-def slots(found: Sequence[str], per_job: int | None, jobs: int | None, threads: int) -> list[str | None]:
+def memory(found: Sequence[str]) -> dict[str, float]:
+    """Return the bytes of memory of GPUs by their names, those of which the driver tells."""
+    bytes_of: dict[str, float] = {}
+    for name in found:
+        command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits", f"--id={name}"]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        with suppress(ValueError):
+            bytes_of[name] = float(answer.stdout) * 2**20
+    return bytes_of
+
+
+def slots(
+    found: Sequence[str], per_job: int | None, jobs: int | None, threads: int, per_gpu: int | None = None
+) -> list[str | None]:
     """Return the CUDA_VISIBLE_DEVICES of each slot; None where there are no GPUs.
 
     found   : the GPUs of this machine.
     per_job : GPUs of each job; None gives each one and lets more jobs than GPUs share them.
     jobs    : number of slots; None makes one for each GPU, or on a machine without for every `threads` cores.
+    per_gpu : with `jobs` None, slots that share each GPU; 0 for as many as cores and `MOST` allow.
     """
     if not found:
         if per_job:
             raise UsageError(f"--gpus-per-job {per_job}: this machine has no GPU. Leave it out to run on the CPU.")
         return [None] * (jobs or max(cores() // threads, 1))
+    if per_gpu is not None and jobs is None:
+        jobs = len(found) * (per_gpu or min(max(cores() // threads // len(found), 1), MOST))
     each = per_job or 1
     number = jobs or max(len(found) // each, 1)
     if per_job and number * each > len(found):

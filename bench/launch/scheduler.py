@@ -1,14 +1,15 @@
 """The head's loop: ready jobs go to free slots, events move stages on, a failure stops its descendants only."""
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from bench.launch.board import BAD, FINISHED, Board, State
 from bench.launch.graph import Pipeline
 from bench.launch.job import Event, EventReader, JobSpec
 from bench.launch.plan import Job, LaunchOptions
-from bench.launch.pool import Gone, Pool
+from bench.launch.pool import OUT_OF_MEMORY, Gone, Pool
 
 PATIENCE = 10.0
 """Seconds that a job's last events may take to appear on a shared disk after the pool has seen the job end."""
@@ -18,6 +19,8 @@ PATIENCE = 10.0
 class Attempt:
     """A job in the pool.
 
+    takes   : bytes of its GPU's memory.
+    shared  : whether another job has been on its GPU meanwhile.
     excused : stages that failed in a way that another attempt may cure, with what went wrong.
     end     : the job's last event, once it is there.
     lost    : when the pool was first seen without the job.
@@ -26,6 +29,8 @@ class Attempt:
     job: Job
     slot: int
     reader: EventReader
+    takes: float = 0.0
+    shared: bool = False
     excused: dict[str, str] = field(default_factory=dict)
     end: Event | None = None
     lost: float = 0.0
@@ -61,11 +66,14 @@ class Scheduler:
     active: dict[str, Attempt] = field(default_factory=dict)
     attempts: dict[str, int] = field(default_factory=dict)
     resting: dict[str, float] = field(default_factory=dict)
+    alone: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        """Sort the jobs: those on which most depends come first."""
+        """Sort the jobs: those that the options rank first, then those on which most depends."""
         weights = longest_chains(self.pipeline, self.board)
+        ranks = inherited(self.pipeline, self.board, self.options.ranks)
         self.jobs = sorted(self.jobs, key=lambda job: max(weights[name] for name in job.stages), reverse=True)
+        self.jobs.sort(key=lambda job: min(ranks[name] for name in job.stages))
 
     def run(self) -> None:
         """Work until nothing is left to do; on KeyboardInterrupt the jobs are cancelled, and it is raised again."""
@@ -99,10 +107,17 @@ class Scheduler:
             note = f"exit code {event.code}: {event.note}" if event.kind == "failed" else ""
             if event.kind == "ended":
                 attempt.end = event
-            elif event.kind == "failed" and event.transient:
+            elif event.kind == "failed" and (event.transient or self._crowded(attempt, event)):
                 attempt.excused[event.stage] = note
             elif event.stage:
                 self.board.set(event.stage, State(event.kind), note)
+
+    def _crowded(self, attempt: Attempt, event: Event) -> bool:
+        """Tell whether a stage found no memory on a GPU that it has shared; its job then gets one to itself."""
+        crowded = attempt.shared and attempt.job.name not in self.alone and OUT_OF_MEMORY.search(event.note) is not None
+        if crowded:
+            self.alone.add(attempt.job.name)
+        return crowded
 
     def _finish_gone(self) -> None:
         """Finish attempts that the pool no longer has: it knows which were cancelled or out of memory.
@@ -144,7 +159,7 @@ class Scheduler:
         return bool(bad)
 
     def _submit(self) -> None:
-        stages, now = self.board.stages, time.monotonic()
+        stages, now, full = self.board.stages, time.monotonic(), False
         busy = {attempt.job.name for attempt in self.active.values()}
         for job in self.jobs:
             left = [name for name in job.stages if stages[name].state in (State.WAITING, State.READY)]
@@ -152,18 +167,44 @@ class Scheduler:
                 continue
             above = set().union(*(self.pipeline.stages[name].upstream for name in left)) - set(job.stages)
             if all(stages[name].state in FINISHED for name in above & stages.keys()):
-                self._start(job, left)
+                takes = max(self.options.takes.get(name, 0.0) for name in left)
+                takes = math.inf if job.name in self.alone else takes
+                slot = None if takes and full else self._slot(takes)
+                if slot is None:
+                    full = full or takes > 0  # or small jobs would always be before a large one that waits for room
+                    for name in left:
+                        self.board.set(name, State.READY, stages[name].note)
+                else:
+                    self._start(job, left, slot, takes)
 
-    def _start(self, job: Job, left: list[str]) -> None:
-        free = [slot for slot in range(len(self.options.slots)) if slot not in {a.slot for a in self.active.values()}]
-        if not free:
-            for name in left:
-                self.board.set(name, State.READY, self.board.stages[name].note)
-            return
+    def _slot(self, takes: float) -> int | None:
+        """Return a free slot whose GPU has room for so many bytes, the emptiest; one without other jobs always has.
+
+        None if there is none.
+        """
+        slots, taken = self.options.slots, {attempt.slot for attempt in self.active.values()}
+        used = {place: [a.takes for a in self.active.values() if slots[a.slot] == place] for place in {*slots}}
+        fitting = [
+            (sum(used[place]), slot)
+            for slot, place in enumerate(slots)
+            if slot not in taken and (place is None or self._has_room(place, used[place], takes))
+        ]
+        return min(fitting)[1] if fitting else None
+
+    def _has_room(self, place: str, used: list[float], takes: float) -> bool:
+        if not used or math.inf in (takes, *used):
+            return not used
+        return not takes or sum(used) + takes <= self.options.room.get(place, math.inf)
+
+    def _start(self, job: Job, left: list[str], slot: int, takes: float) -> None:
         number = self.attempts[job.name] = self.attempts.get(job.name, 0) + 1
-        spec = self.specify(job, left, free[0], number)
+        spec = self.specify(job, left, slot, number)
         identifier = self.pool.submit(spec)
-        self.active[identifier] = Attempt(job, free[0], EventReader(spec.events))
+        place = self.options.slots[slot]
+        beside = [a for a in self.active.values() if place is not None and self.options.slots[a.slot] == place]
+        for other in beside:
+            other.shared = True
+        self.active[identifier] = Attempt(job, slot, EventReader(spec.events), takes, bool(beside))
         for name in left:
             self.board.stages[name].job, self.board.stages[name].attempt = identifier, number
             self.board.set(name, State.QUEUED)
@@ -188,3 +229,12 @@ def longest_chains(pipeline: Pipeline, board: Board) -> dict[str, float]:
         below = [other for other in weights if name in pipeline.stages[other].upstream]
         weights[name] = (board.stages[name].seconds or 60.0) + max((weights[other] for other in below), default=0.0)
     return weights
+
+
+def inherited(pipeline: Pipeline, board: Board, ranks: Mapping[str, int]) -> dict[str, float]:
+    """Return the rank of each stage of the board: its own or the best of what needs it, inf without any."""
+    found: dict[str, float] = {}
+    for name in reversed([*board.stages]):
+        below = [found[other] for other in found if name in pipeline.stages[other].upstream]
+        found[name] = min([ranks.get(name, math.inf), *below])
+    return found

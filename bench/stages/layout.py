@@ -83,6 +83,11 @@ def sensitivity(params: Params, cell: str) -> Path:
     return params.work / "sensitivity" / f"{cell}.csv"
 
 
+def partial(params: Params) -> Path:
+    """Folder of a report that lacks parts; those in reports/ stay whole."""
+    return params.work / "report"
+
+
 def submissions() -> Path:
     """Score rows of other people's results, one CSV a submission; git tracks them."""
     return Path("reports") / "submissions"

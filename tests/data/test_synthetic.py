@@ -14,7 +14,7 @@ import torch
 
 from bench.core.errors import UsageError
 from bench.core.params import load, read
-from bench.core.registry import datasets
+from bench.core.registry import datasets, methods
 from bench.data import checks
 from bench.data.synthetic import SETS, pack, write_set
 from bench.io.radiance import read_rgbe
@@ -27,12 +27,14 @@ SHIPPED = ROOT / "datasets" / "panoramas"
 MAY_DIFFER = {
     "profile", "params_file", "threads", "preset", "patches.size", "patches.stride", "downloads.folder",
     "downloads.checksums", "caps.steps", "caps.batch", "caps.patch", "caps.stride",
-    *(f"datasets.{name}.{key}" for name in SETS for key in ("mirror", "accept_licence")),
+    *(f"datasets.{name}.{key}" for name in SETS for key in ("mirror", "accept_licence", "hold_out")),
     "perceptual.url", "perceptual.sha256",
     *(f"{stage}.{key}" for stage in ("stage1", "stage2")
-      for key in ("steps", "batch", "log_every", "checkpoint_every", "workers")),
+      for key in ("steps", "batch", "log_every", "checkpoint_every", "observe_every", "workers")),
 }  # fmt: skip
 """Names, addresses, sizes and step counts."""
+
+REHEARSALS = [("paper", "rehearsal"), ("day", "day-rehearsal")]
 
 
 @pytest.fixture(scope="module")
@@ -149,23 +151,34 @@ class TestRehearsal:
         parts = [self.leaves(value, f"{prefix}{key}.") for key, value in tree.items()]
         return {key: value for part in parts for key, value in part.items()} or {prefix.rstrip("."): {}}
 
-    def test_it_differs_from_paper_in_addresses_sizes_and_steps_alone(self):
-        paper, rehearsal = (
-            self.leaves(read(ROOT / "profiles" / name / "params.yaml")) for name in ("paper", "rehearsal")
-        )
+    @pytest.mark.parametrize(("real", "small"), REHEARSALS)
+    def test_it_differs_in_addresses_sizes_and_steps_alone(self, real, small):
+        paper, rehearsal = (self.leaves(read(ROOT / "profiles" / name / "params.yaml")) for name in (real, small))
         assert paper.keys() == rehearsal.keys()
         different = {key for key in paper if paper[key] != rehearsal[key]}
         assert not different - MAY_DIFFER
         assert rehearsal["preset"] == "smoke"
 
-    def test_every_address_is_the_rehearsals_server_and_every_file_of_it_stays_in_runs(self):
-        params = load(ROOT / "profiles" / "rehearsal" / "params.yaml")
+    @pytest.mark.parametrize(("real", "small"), REHEARSALS)
+    def test_every_address_is_the_rehearsals_server_and_every_file_of_it_stays_in_runs(self, real, small):
+        params = load(ROOT / "profiles" / small / "params.yaml")
         served = [urlsplit(use.mirror or "") for use in params.datasets.values()] + [urlsplit(params.perceptual.url)]
         assert {part.hostname for part in served} == {"127.0.0.1"}
         assert len({part.port for part in served}) == 1
         assert all(use.on_disk is None for use in params.datasets.values())
         for place in (params.downloads.folder, params.downloads.checksums):
-            assert Path(place).is_relative_to("runs/rehearsal")
+            assert Path(place).is_relative_to(f"runs/{small}")
+
+    def test_day_has_all_three_tables_a_second_seed_and_no_curve_on_the_test_set(self):
+        params = load(ROOT / "profiles" / "day" / "params.yaml")
+        paper = load(ROOT / "profiles" / "paper" / "params.yaml")
+        assert {n: [*params.rows(n).values()] for n in (2, 3)} == {n: [*paper.rows(n).values()] for n in (2, 3)}
+        learned = {name for name, method in methods.items() if method.trains and method.name != "olc"}
+        assert {params.variants[name].method for name in params.rows(1).values()} >= learned
+        second = {run.variant for run in params.runs.values() if run.seed == 1}
+        assert second == {*params.rows(2).values(), *[*params.rows(3).values()][4:]}
+        assert all(use.hold_out for use in params.datasets.values()) and params.stage2.observe_every
+        assert {run.recipe or params.recipe for run in params.runs.values()} == {"common"}
 
     def test_paper_covers_both_training_sets_crossed_and_the_set_without_truth(self):
         params = load(ROOT / "profiles" / "paper" / "params.yaml")

@@ -7,7 +7,7 @@ import pytest
 from bench.core.errors import UsageError
 from bench.launch import pool
 from bench.launch.job import CloneSource, JobSpec
-from bench.launch.pool import Needs, SlurmPool, devices, open_pool, slots
+from bench.launch.pool import Needs, SlurmPool, devices, memory, open_pool, slots
 
 
 @pytest.fixture
@@ -183,6 +183,29 @@ def test_else_the_driver_is_asked(monkeypatch, tmp_path):
 )
 def test_each_slot_has_its_gpus(found, per_job, jobs, expected):
     assert slots([*found], per_job, jobs, threads=1) == expected
+
+
+@pytest.mark.parametrize(
+    ("found", "per_gpu", "expected"),
+    [
+        ("01", 3, ["0", "1", "0", "1", "0", "1"]),
+        ("0", 0, ["0", "0", "0", "0"]),
+        ("01", 0, ["0", "1", "0", "1"]),
+        ("01234567", 0, [*"01234567"]),
+        ("", 0, [None] * 4),
+    ],
+)
+def test_several_jobs_share_a_gpu(monkeypatch, found, per_gpu, expected):
+    monkeypatch.setattr(pool, "cores", lambda: 8)
+    assert slots([*found], None, None, 2, per_gpu) == expected
+
+
+def test_the_driver_tells_the_memory_of_a_gpu(monkeypatch, tmp_path):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text('#!/bin/sh\ncase "$*" in *--id=0) echo 24564;; *) echo "No devices were found"; exit 6;; esac\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert memory(["0", "GPU-x"]) == {"0": 24564 * 2**20}
 
 
 @pytest.mark.parametrize(("threads", "number"), [(1, 8), (3, 2), (8, 1), (16, 1)])

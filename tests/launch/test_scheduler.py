@@ -216,3 +216,93 @@ def test_the_longest_chain_comes_first(schedule):
     assert longest_chains(scheduler.pipeline, scheduler.board) == {"short": 100, "long": 110, "after": 30}
     scheduler.run()
     assert [order.job for order in scheduler.pool.orders] == ["long", "short", "after"]
+
+
+def starts(scheduler):
+    """Run it, and return the jobs in the order in which they were started."""
+    scheduler.run()
+    return [order.job for order in scheduler.pool.orders]
+
+
+def test_what_is_ranked_first_starts_first_with_all_that_it_needs(schedule):
+    edges = {"data": [], "long": ["data"], "longer": ["long"], "book": ["data"], "wanted": ["book"], "other": ["data"]}
+    scheduler = schedule(edges=edges, slots=1)
+    assert starts(scheduler)[:2] == ["data", "long"], "without ranks, the longest chain"
+    scheduler = schedule(edges=edges, slots=1)
+    scheduler.options = dataclasses.replace(scheduler.options, ranks={"wanted": 0, "other": 1})
+    scheduler.__post_init__()
+    assert starts(scheduler) == ["data", "book", "wanted", "other", "long", "longer"]
+
+
+def on_cards(scheduler, places, takes, room):
+    """Let slots be on GPUs; return what ran together on each, round by round, as the scheduler shows it."""
+    scheduler.options = dataclasses.replace(scheduler.options, slots=tuple(places), takes=takes, room=room)
+    seen = []
+
+    def show():
+        for place in set(places):
+            at_work = {a.job.name for a in scheduler.active.values() if places[a.slot] == place}
+            seen.append((place, at_work))
+
+    scheduler.show = show
+    return seen
+
+
+def test_jobs_share_a_card_as_far_as_its_memory_goes(schedule):
+    takes = {"a": 6.0, "b": 5.0, "c": 5.0, "huge": 99.0}
+    edges = {name: [] for name in (*takes, "light")}
+    scheduler = schedule(edges=edges, slots=3)
+    seen = on_cards(scheduler, "000", takes, {"0": 10.0})
+    scheduler.run()
+    assert {*states(scheduler).values()} == {"done"}, "what is larger than the card runs alone"
+    assert all(sum(takes.get(name, 0.0) for name in names) <= 10 or "huge" in names for _, names in seen)
+    assert any({"b", "c"} <= names for _, names in seen)
+    assert all(names <= {"huge", "light"} for _, names in seen if "huge" in names)
+
+
+def test_small_jobs_do_not_keep_a_large_one_waiting(schedule):
+    takes = {"first": 5.0, "large": 9.0, "small": 1.0}
+    scheduler = schedule(edges={name: [] for name in (*takes, "light")}, slots=4)
+    seen = on_cards(scheduler, "0000", takes, {"0": 10.0})
+    assert starts(scheduler) == ["first", "light", "large", "small"]
+    assert ("0", {"first", "light"}) in seen
+
+
+def test_cards_fill_evenly(schedule):
+    scheduler = schedule(edges={name: [] for name in "abcd"}, slots=4)
+    seen = on_cards(scheduler, "0101", dict.fromkeys("abcd", 3.0), {"0": 10.0, "1": 10.0})
+    scheduler.run()
+    assert seen[:2] == [("0", {"a", "c"}), ("1", {"b", "d"})] or seen[:2] == [("1", {"b", "d"}), ("0", {"a", "c"})]
+
+
+class Crowded(FakePool):
+    """A job fails for want of memory while another is on its card."""
+
+    def __init__(self, scheduler):
+        super().__init__({})
+        self.scheduler = scheduler
+
+    def _tell(self, order, what):
+        mine = int(order.clone.name)
+        others = [a for a in self.scheduler.active.values() if a.slot != mine]
+        for name in order.stages:
+            report(order.events, Event("running", name))
+            if name == "b" and others:
+                report(order.events, Event("failed", name, code=1, note="torch.OutOfMemoryError: CUDA out of memory."))
+                report(order.events, Event("ended", code=1))
+                return
+            report(order.events, Event("done", name))
+        report(order.events, Event("ended"))
+
+
+def test_without_memory_beside_others_a_job_gets_a_card_to_itself(schedule):
+    scheduler = schedule(edges={"a": [], "b": [], "c": []}, slots=2)
+    on_cards(scheduler, "00", {}, {})
+    scheduler.pool = Crowded(scheduler)
+    scheduler.run()
+    assert {*states(scheduler).values()} == {"done"}
+    assert scheduler.pool.attempts("b") == 2
+    alone = schedule({"b": ["broken"]}, edges={"b": []}, slots=2)
+    on_cards(alone, "00", {}, {})
+    alone.run()
+    assert alone.pool.attempts("b") == 1, "on its own it isn't tried again"

@@ -55,7 +55,8 @@ class DataSection:
     @property
     def counts(self) -> dict[str, str]:
         """Split -> number of scenes, with the published number where it is another."""
-        found = {split: sum(row.split == split for row in self.rows) for split in self.card.splits}
+        shown = dict.fromkeys((*self.card.splits, *(row.split for row in self.rows)))
+        found = {split: sum(row.split == split for row in self.rows) for split in shown}
         expected = self.card.expected
         return {
             split: f"{count}" if expected.get(split) in (None, count) else f"{count} of {expected[split]} published"

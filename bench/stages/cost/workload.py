@@ -80,7 +80,8 @@ def codebooks(params: Params) -> Iterator[Work]:
         told = {"method": "olc", "preset": params.preset, "codes": run.codes}
         told |= _training(params, settings, params.patches.size)
         code = code_of(methods["olc"].module)
-        yield Work("codebook", (name,), settings.batch, settings.steps, told, code, _compiled(settings, told["size"]))
+        compiled = _compiled(settings, params.patches.size)
+        yield Work("codebook", (name,), settings.batch, settings.steps, told, code, compiled)
 
 
 def trainings(params: Params) -> Iterator[Work]:
@@ -89,11 +90,13 @@ def trainings(params: Params) -> Iterator[Work]:
         settings = run_settings(params, run)
         losses = "common" if params.published(run) is None else "published"
         told = {**_network(params, run), "losses": losses}
-        told |= _training(params, settings, params.patches_of(run).size)
-        yield Work("train", (name,), settings.batch, settings.steps, told, run.code, _compiled(settings, told["size"]))
+        size = params.patches_of(run).size
+        told |= _training(params, settings, size)
+        yield Work("train", (name,), settings.batch, settings.steps, told, run.code, _compiled(settings, size))
 
 
 def _compiled(settings: Optimisation, size: int) -> bool:
+    """Tell whether a GPU would compile the step of a training on patches of this edge."""
     return settings.compile_mode(settings.batch // settings.accumulate * size**2) is not None
 
 

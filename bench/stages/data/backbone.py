@@ -41,12 +41,16 @@ def run(params: Params) -> None:
     write_json_atomic(folder / "card.json", card)
 
 
+def kept(params: Params) -> Path:
+    """Return where the downloaded file lies, once it does."""
+    return Path(params.downloads.folder) / "backbone" / params.perceptual.url.rpartition("/")[2]
+
+
 def _source(params: Params) -> Path:
     if params.perceptual.weights is None:
-        url, downloads = params.perceptual.url, params.downloads
-        wanted = RemoteFile(url.rpartition("/")[2], (url,), None, params.perceptual.sha256 or None)
-        store, checksums = Path(downloads.folder) / "backbone", Checksums(Path(downloads.checksums), "backbone")
-        return download(wanted, store, checksums, unpacked=False, examine=_layers)
+        file, checksums = kept(params), Checksums(Path(params.downloads.checksums), "backbone")
+        wanted = RemoteFile(file.name, (params.perceptual.url,), None, params.perceptual.sha256 or None)
+        return download(wanted, file.parent, checksums, unpacked=False, examine=_layers)
     path = Path(params.perceptual.weights)
     if not path.is_file():
         raise UsageError(

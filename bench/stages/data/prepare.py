@@ -15,7 +15,7 @@ from bench.core.dataset import DatasetCard
 from bench.core.errors import CheckFailed, DiskFull, Incomplete, UsageError
 from bench.core.fingerprint import fingerprint
 from bench.core.parallel import interrupted, spread
-from bench.core.params import DatasetUse, Params
+from bench.core.params import VALIDATION, DatasetUse, Params
 from bench.core.reading import read_json, shown
 from bench.core.registry import datasets
 from bench.data import checks
@@ -75,6 +75,27 @@ def run(params: Params, dataset: str, splits: Sequence[str] = ()) -> None:
         _prepare(params, dataset, splits)
 
 
+def _held_out(params: Params, dataset: str, names: Sequence[str]) -> list[str]:
+    """Return which of the training scenes, in the order of their names, are held out: as evenly spread as they go.
+
+    Neighbours often show one place, so that what is held out in one piece would be few places.
+    """
+    number = params.datasets.get(dataset, DatasetUse()).hold_out
+    if not number or not names:
+        return []
+    if VALIDATION in datasets[dataset].splits:
+        raise UsageError(
+            f"datasets.{dataset}.hold_out: {dataset} has scenes for validation of its own; take the line out of "
+            f"{params.params_file}."
+        )
+    if number >= len(names):
+        raise UsageError(
+            f"datasets.{dataset}.hold_out is {number}, but {dataset} has {len(names)} training scenes here, and some "
+            f"must be left to train on; lower it in {params.params_file}."
+        )
+    return [names[(2 * place + 1) * len(names) // (2 * number)] for place in range(number)]
+
+
 def _on_disk(note: Path, params: Params, dataset: str) -> Path:
     """Return the folder that `fetch --root` has noted."""
     folder = read_json(note).get("folder")
@@ -107,7 +128,10 @@ def _prepare(params: Params, dataset: str, splits: Sequence[str]) -> None:
         records.setdefault(task.split, {})[result.id] = dict(result.record)
     _refuse_twins(params, dataset, records)
     _refuse_copies(params, dataset, done, records)
-    for split in dict.fromkeys(task.split for task in tasks):
+    for name in _held_out(params, dataset, [name for split, name in done if split == "train"]):
+        done[VALIDATION, name] = done.pop(("train", name))
+        records.setdefault(VALIDATION, {})[name] = records["train"].pop(name)
+    for split in dict.fromkeys((*(task.split for task in tasks), *(split for split, _ in done))):
         _publish(
             layout.scenes(params, dataset, split), {name: task for (of, name), task in done.items() if of == split}
         )
@@ -232,6 +256,8 @@ def _waiver(params: Params, dataset: str, names: Sequence[str]) -> str:
 
 def _refuse_twins(params: Params, dataset: str, records: Mapping[str, Mapping[str, Any]]) -> None:
     ordered = {split: records[split] for split in datasets[dataset].splits if split in records}
+    if VALIDATION in records and VALIDATION not in ordered:  # held-out training scenes of an earlier call
+        ordered["train"] = {**ordered.get("train", {}), **records[VALIDATION]}
     found = checks.duplicates(
         {split: {name: record["fingerprint"] for name, record in scenes.items()} for split, scenes in ordered.items()},
         untrained=[name for name, role in datasets[dataset].splits.items() if role in ("test", "no-truth")],
@@ -305,6 +331,7 @@ def _kept(params: Params, dataset: str, splits: Sequence[str]) -> dict[str, Any]
     records = read_json(path)
     if not all(isinstance(found, dict) for found in records.values()):
         raise UsageError(f"{shown(path)}: expected the scenes of each split; delete it and prepare all splits again.")
-    known = [name for name in datasets[dataset].splits if name in records and name not in splits]
+    own = [*datasets[dataset].splits, *([] if "train" in splits else [VALIDATION])]  # held out with the training scenes
+    known = [name for name in dict.fromkeys(own) if name in records and name not in splits]
     kept = [name for name in known if layout.scenes(params, dataset, name).exists()]
     return {name: records[name] for name in kept}

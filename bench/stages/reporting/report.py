@@ -39,9 +39,6 @@ INTROS = {
     3: "Each row adds a part to the one before. Rows differ in size, so this isn't a comparison at equal capacity. The "
     "paper's Table 3 calls frame-selective merging (FSM) FMU.",
 }
-PARTIAL = Path("report")
-"""Folder below work/<profile> of a report that lacks parts; those in reports/ stay whole."""
-
 WRITERS = {"csv": to_csv, "md": to_markdown, "tex": to_latex}
 
 
@@ -50,19 +47,20 @@ def run(params: Params, partial: bool = False, out: Path | None = None) -> None:
 
     A part that the parameters don't ask for is absent; one whose input is missing says so on the page.
 
-    out     : the folder; by default reports/<profile>, which git tracks, or PARTIAL below work/<profile>.
-    partial : make a report that lacks such parts: never in reports/<profile>. Elsewhere it replaces a richer one, which
-              raises UsageError without it.
+    out     : the folder; by default reports/<profile>, which git tracks, or `layout.partial`.
+    partial : make a report that lacks such parts, of the evaluations that are here if there are any: never in
+              reports/<profile>. Elsewhere it replaces a richer one, which raises UsageError without it.
 
     UsageError for a folder that holds other files, or lies in reports/.
     """
     target = _target(params, partial, out)
     # What was measured: read once, handed down.
-    scores = read_scores([layout.need(params, params.reports / "scores.csv", "summarize")])
+    here = [key for key in params.evaluations if partial and layout.scores(params, key).exists()]
+    scores = _scores(params, here)
     if not partial:
         _check_inputs(params, target)
     others, notes = submitted.read(scores)
-    recorded = {} if target == params.reports else _recorded(params)
+    recorded = {} if here or target == params.reports else _recorded(params)
     sizes = read_json(path) if (path := layout.sizes(params)).exists() else recorded.get("sizes", {})
     measured = Measured(params, collect(scores), _cards(params, recorded), others, sizes)
     papers = {paper.number: paper for paper in read_papers(params)}
@@ -115,24 +113,32 @@ def run(params: Params, partial: bool = False, out: Path | None = None) -> None:
     for line in (*reached, *submitted.places(measured)):
         print(line)
     print(f"{len(tables)} tables in {target / 'tables'}, {len(figures)} figures in {target / 'figures'}")
-    print(f"page: {target / 'index.html'}")
+    left = len(params.evaluations) - len(here)
+    pending = f"; evaluations: {len(here)} here, {left} pending" if here and left else ""
+    print(f"page: {target / 'index.html'}{pending}")
+
+
+def _scores(params: Params, here: Sequence[str]) -> pd.DataFrame:
+    """Read the score rows of the evaluations `here`; where there are none, those of reports/<profile>/scores.csv."""
+    if here:
+        return clean(read_scores([layout.scores(params, key) for key in sorted(here)]))
+    return read_scores([layout.need(params, params.reports / "scores.csv", "summarize")])
 
 
 def _target(params: Params, partial: bool, out: Path | None) -> Path:
     """Return the folder of the report; UsageError for one where other files could be lost."""
-    if out is None and not partial:
-        return params.reports
-    folder = out or params.work / PARTIAL
-    check_destination("--out", folder, folder=True)
-    if folder.resolve().is_relative_to(Path("reports").resolve()):
+    if out is None:
+        return layout.partial(params) if partial else params.reports
+    check_destination("--out", out, folder=True)
+    if out.resolve().is_relative_to(Path("reports").resolve()):
         raise UsageError(
-            f"--out {folder} lies in reports/, whose reports git tracks and only whole ones replace (without --out and "
+            f"--out {out} lies in reports/, whose reports git tracks and only whole ones replace (without --out and "
             "--partial); name a folder elsewhere."
         )
-    report = (folder / "index.html").is_file() and (folder / "tables" / provenance.NAME).is_file()
-    if folder.exists() and any(folder.iterdir()) and not report:
-        raise UsageError(f"--out {folder} holds files that are no report; name a new or empty folder.")
-    return folder
+    report = (out / "index.html").is_file() and (out / "tables" / provenance.NAME).is_file()
+    if out.exists() and any(out.iterdir()) and not report:
+        raise UsageError(f"--out {out} holds files that are no report; name a new or empty folder.")
+    return out
 
 
 def read_papers(params: Params) -> list[Paper]:
@@ -160,7 +166,7 @@ def _check_inputs(params: Params, target: Path) -> None:
     missing = [path for path in inputs if not path.exists()]
     if missing and (target / "index.html").exists():
         elsewhere = (
-            f"leaves this one alone and writes {params.work / PARTIAL}" if target == params.reports else "does so"
+            f"leaves this one alone and writes {layout.partial(params)}" if target == params.reports else "does so"
         )
         raise UsageError(
             f"{len(missing)} of {len(inputs)} files behind {target} aren't here, such as {missing[0]}: a new report "

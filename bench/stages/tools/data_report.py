@@ -62,7 +62,7 @@ def _section(params: Params, dataset: str, limit: int | None) -> DataSection:
     layout.need(params, layout.scenes(params, dataset), f"prepare {dataset}")
     record = layout.prepared(params, dataset)
     records: dict[str, Any] = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
-    folders = {split: layout.scenes(params, dataset, split) for split in card.splits}
+    folders = {split: layout.scenes(params, dataset, split) for split in params.splits(dataset)}
     found = [
         (split, path)
         for split, folder in folders.items()

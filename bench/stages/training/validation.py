@@ -13,8 +13,7 @@ from bench.color.transfer import mu_law
 from bench.core.errors import UsageError
 from bench.core.method import MethodCard
 from bench.core.optimisation import HELD_OUT
-from bench.core.params import Params
-from bench.core.registry import datasets
+from bench.core.params import VALIDATION, Params
 from bench.nn.frames import scene_input
 from bench.nn.tiling import predict
 from bench.stages import layout
@@ -23,7 +22,7 @@ from bench.stages.training import inputs
 
 def validation(params: Params, dataset: str) -> list[str]:
     """Return the prepared splits of a dataset that recipes are chosen on: one, or none."""
-    splits = [split for split, role in datasets[dataset].splits.items() if role == "validation"]
+    splits = [split for split, role in params.splits(dataset).items() if role == VALIDATION]
     return [split for split in splits if layout.scenes(params, dataset, split).exists()]
 
 
@@ -41,7 +40,7 @@ def network_observer(
     if not splits:
         raise UsageError(
             f"networks are to be measured every {every} steps, but {dataset} has no scenes for validation. "
-            "Set stage2.observe_every to 0."
+            f"Set stage2.observe_every to 0, or datasets.{dataset}.hold_out to how many training scenes it may take."
         )
     scenes = inputs.read_aligned(params, dataset, splits[0], registration)
     inputs.need_bracket("a network", scenes)

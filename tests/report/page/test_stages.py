@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from bench.core.errors import UsageError
@@ -194,6 +195,24 @@ def test_a_partial_report_takes_what_git_tracks_for_weights_and_ranks_submission
     assert said[1].startswith("my-net on panoramas: psnr-mu 35.20 dB, place 1 of ")
     assert f" tables in {tmp_path / 'mine' / 'tables'}, " in said[-2]
     assert said[-1] == f"page: {tmp_path / 'mine' / 'index.html'}"
+
+
+def test_a_partial_report_shows_what_is_evaluated_and_the_rest_as_pending(tiny, monkeypatch, capsys):
+    undrawn(monkeypatch)
+    gone = [key for key, entry in tiny.evaluations.items() if entry.variant == "full"]
+    for key in gone:
+        layout.scores(tiny, key).unlink()
+    (tiny.work / "report" / "tables").mkdir(parents=True)
+    (tiny.work / "report" / "tables" / "table1.csv").touch()  # of one that was killed before its page
+    report.run(tiny, partial=True)  # without `summarize`, which needs them all
+    rows = pd.read_csv(tiny.work / "report" / "tables" / "table2.csv", dtype="str", keep_default_na=False)
+    kinds = dict(zip(rows["method"], rows["kind"], strict=True))
+    (label,) = (label for label, variant in tiny.rows(2).items() if variant == "full")
+    assert kinds[label] == "pending" and "measured" in kinds.values()
+    shown = len(tiny.evaluations) - len(gone)
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said == f"page: {tiny.work / 'report' / 'index.html'}; evaluations: {shown} here, {len(gone)} pending"
+    assert not (tiny.reports / "scores.csv").exists()
 
 
 def test_only_what_an_earlier_report_has_written_elsewhere_goes(tmp_path):

@@ -1,5 +1,7 @@
 """`new`: what it writes runs as it is; and plan.yaml is kept honest."""
 
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bench.core.params import load
+from bench.core.params import load, read
+from bench.core.registry import ROOT
 from bench.stages import plan
 
 PICKED = "train_views: 1, test_views: 2, no_truth_scenes: 1"
@@ -31,6 +34,28 @@ def test_a_new_profile_runs_and_reports_what_it_has(fresh, main_in, monkeypatch)
     reports = fresh.folder / "reports" / "mine"
     assert (reports / "tables" / "table1.csv").exists() and not (reports / "tables" / "table2.csv").exists()
     assert "codebook" not in (reports / "index.html").read_text(encoding="utf-8").split("<main")[-1].lower()
+
+
+def test_a_profile_of_another_data_set_is_that_profile_in_all_else(fresh, main_in, capsys):
+    for name in ("day", "paper"):
+        (fresh.folder / "profiles" / name).mkdir(parents=True)
+        shutil.copy(ROOT / "profiles" / name / "params.yaml", fresh.folder / "profiles" / name)
+    assert main_in(fresh, "new", "profile", "day-hu", "--like", "day", "--dataset", "hu") == 0
+    made = read(fresh.folder / "profiles" / "day-hu" / "params.yaml")
+    wanted = yaml.safe_dump({**read(ROOT / "profiles" / "day" / "params.yaml"), "profile": "day-hu"})
+    assert made == yaml.safe_load(re.sub(r"\bkalantari\b", "hu", wanted))
+    assert {"kalantari2017", "hu"} <= {*made["variants"], *made["datasets"]}
+    refused = [
+        (("--like", "day", "--dataset", "tursun"), "tursun can't be trained and tested on: it has no such splits"),
+        (("--like", "day", "--dataset", "huu"), "no dataset is called 'huu'. Did you mean 'hu'"),
+        (("--like", "paper", "--dataset", "hu"), "uses kalantari, hu, tursun; --dataset replaces the one set"),
+        (("--like", "dya"), "no profile is called 'dya'"),
+        (("--dataset", "hu"), "--dataset goes with --like"),
+    ]
+    for words, said in refused:
+        assert main_in(fresh, "new", "profile", "other", *words) == 2
+        assert said in capsys.readouterr().err
+    assert not (fresh.folder / "profiles" / "other").exists()
 
 
 @pytest.mark.parametrize("options", [(), ("--plain",)])
