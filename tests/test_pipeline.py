@@ -251,9 +251,9 @@ def test_the_code_that_stages_depend_on_is_written_from_the_imports():
 
 
 FINGERPRINTED = {
-    "scene": ("bench.stages.data.prepare", ("bench/stages/layout.py", "bench/stages/data/fetch.py")),
+    "scene": ("bench.stages.data.prepare", ("bench/stages/data/fetch.py",)),
     "alignment": ("bench.color.registration", ("bench/core",)),
-    "training": ("bench.stages.training.train", ("bench/stages/layout.py",)),
+    "training": ("bench.stages.training.train", ()),
     "prediction": ("bench.color.registration", ()),
     "score": ("bench.metrics.protocol", ("bench/core",)),
     "cost": ("bench.stages.cost.counting", ("bench/core", "bench/stages/cost/cost.py", "methods/olc")),

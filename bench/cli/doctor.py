@@ -152,7 +152,7 @@ def costs(settings: Settings) -> Iterator[Finding]:
     if params is None or not params.runs or params.preset != "published":
         yield disk(DISK_GB)
         return
-    from bench.stages import layout
+    from bench.core import layout
     from bench.stages.cost import counts
     from bench.stages.cost.disk import disk as space
     from bench.stages.cost.estimate import overview

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.core import layout
 from bench.core.errors import UsageError, unknown_name
 from bench.core.registry import metrics, protocols
 from bench.provenance import values
@@ -17,7 +18,6 @@ from bench.report.trace import digests, origins, provenance
 from bench.report.trace.origins import Sources
 from bench.report.trace.provenance import target
 from bench.repository import git
-from bench.stages import layout
 
 
 def of_number(number: Number, evidence: Evidence) -> dict[str, Any]:

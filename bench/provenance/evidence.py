@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.core import layout
 from bench.core.errors import UsageError
 from bench.core.params import Params
 from bench.core.reading import read_json
@@ -15,7 +16,6 @@ from bench.io.tables import read_scores
 from bench.report.results.results import Summary, clean, collect
 from bench.report.trace import digests, origins, provenance
 from bench.repository.lock import as_today, stages
-from bench.stages import layout
 
 
 @dataclass(frozen=True)

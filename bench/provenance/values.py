@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.core import layout
 from bench.core.errors import UsageError
 from bench.core.registry import ROOT, metrics
 from bench.provenance.evidence import Evidence
@@ -18,7 +19,6 @@ from bench.report.results.paired import PRIMARY, Pairing
 from bench.report.results.results import collect
 from bench.report.scores import masks, scored
 from bench.report.table.table import PAPER, Column
-from bench.stages import layout
 
 METRICS = tuple(map(scored.metric_column, metrics))
 COLUMNS: Mapping[str, Column] = {column.key: column for column in (*scored.columns(1), *METRICS, *masks.VALUES)}

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from bench.core import layout
 from bench.core.errors import UsageError
 from bench.core.params import Params, load
 from bench.core.reading import read_json
@@ -15,7 +16,6 @@ from bench.io.files import replacing, write_json_atomic
 from bench.io.tables import ScoreRow, read_scores, write_scores
 from bench.regression.comparison import Comparison, compare
 from bench.regression.sides import SCORES, Side
-from bench.stages import layout
 from bench.stages.data import backbone, fetch, prepare
 from bench.stages.scoring import evaluate
 from bench.stages.scoring.scoring import Rules, Task, score_all

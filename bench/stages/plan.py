@@ -12,13 +12,13 @@ from typing import Any
 
 import yaml
 
+from bench.core import layout
 from bench.core.errors import UsageError
 from bench.core.params import Params, Variant, included
 from bench.core.reading import need_regular, shown
 from bench.core.registry import code_of, datasets
 from bench.core.runs import trains
 from bench.io.files import write_text_atomic
-from bench.stages import layout
 
 HEADER = "# Written by `python -m bench plan` from the parameter file beside it; nobody edits it.\n"
 

@@ -20,12 +20,13 @@ import pytest
 import torch
 import yaml
 
+from bench.core import layout
 from bench.core.params import Params, load
 from bench.core.registry import methods
 from bench.core.simulation import Simulation
 from bench.io.radiance import read_exr
 from bench.io.tables import read_scores
-from bench.stages import layout, plan
+from bench.stages import plan
 from tests.shared import shared
 from tests.stage_modules import stage_module
 

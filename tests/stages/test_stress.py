@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bench.core import layout
 from bench.core.params import load
 from bench.core.registry import ROOT
 from bench.core.runs import run_id
 from bench.io.tables import read_scores
-from bench.stages import layout
 
 from ..core.test_stress import SHORT
 

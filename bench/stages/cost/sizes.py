@@ -2,12 +2,12 @@
 
 from torch import nn
 
+from bench.core import layout
 from bench.core.method import MethodCard
 from bench.core.params import Params
 from bench.core.progress import track
 from bench.core.registry import methods
 from bench.io.files import write_json_atomic
-from bench.stages import layout
 from bench.stages.cost import counting
 from bench.stages.cost.cost import padded
 from bench.stages.training import networks

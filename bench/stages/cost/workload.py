@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bench.core import layout
 from bench.core.optimisation import Optimisation, Stage2
 from bench.core.params import Params
 from bench.core.registry import code_of, datasets, methods
 from bench.core.runs import Run, head
 from bench.io.container import list_scenes, read_scene
-from bench.stages import layout
 from bench.stages.cost.cost import padded
 from bench.train.patches import grid
 

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from safetensors.torch import save as to_bytes
 
+from bench.core import layout
 from bench.core.errors import BenchError, DiskFull, UsageError
 from bench.core.params import Params
 from bench.data.download import Checksums, RemoteFile, download
 from bench.io.files import write_bytes_atomic, write_json_atomic
 from bench.nn.vgg import used_layers
-from bench.stages import layout
 
 WITHOUT = (
     "Name a copy of the file as `perceptual: {weights: FILE}`, or train without it: `perceptual: {backbone: none}`, or "

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.core import progress
+from bench.core import layout, progress
 from bench.core.dataset import DatasetCard
 from bench.core.errors import BenchError, DiskFull, UsageError
 from bench.core.params import DatasetUse, Params
@@ -19,7 +19,6 @@ from bench.data import archive as archives
 from bench.data.download import Checksums, RemoteFile, download, drive_folder, verify, verify_files
 from bench.io.files import write_json_atomic, write_text_atomic
 from bench.io.lock import alone
-from bench.stages import layout
 
 NOTE = "on_disk.json"
 

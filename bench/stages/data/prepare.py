@@ -11,6 +11,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench.core import layout
 from bench.core.dataset import DatasetCard
 from bench.core.errors import CheckFailed, DiskFull, Incomplete, UsageError
 from bench.core.fingerprint import fingerprint
@@ -22,7 +23,6 @@ from bench.data import checks
 from bench.io.container import LDR, read_card, read_scene, write_scene
 from bench.io.files import replacing, write_json_atomic
 from bench.io.lock import alone
-from bench.stages import layout
 from bench.stages.data.fetch import NOTE
 
 DONE = "done.json"

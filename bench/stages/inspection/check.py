@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from bench.core import layout
 from bench.core.errors import BenchError
 from bench.core.params import Params
 from bench.core.reading import read_json
@@ -11,7 +12,6 @@ from bench.io.tables import read_scores
 from bench.report.results import gains
 from bench.report.results.inputs import Measured
 from bench.report.results.results import Summary, collect
-from bench.stages import layout
 
 SATURATED = "psnr-mu@saturated"
 NEEDED = ("psnr-mu", "psnr-l", SATURATED)

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.core import layout
 from bench.core.params import Params
 from bench.core.runs import registration
 from bench.core.seeding import derive
 from bench.metrics import psnr_mu
 from bench.metrics.usage import histogram, perplexity
-from bench.stages import layout
 from bench.stages.training import networks
 from bench.stages.training.observation import held_out, tensors
 from methods.olc.network import OLCNet

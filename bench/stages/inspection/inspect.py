@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bench.core import layout
 from bench.core.errors import UsageError, unknown_name
 from bench.core.params import Params
 from bench.core.scene import IMAGE_KINDS, Scene
@@ -17,7 +18,6 @@ from bench.metrics import overlap
 from bench.metrics.combination import by_zone
 from bench.metrics.usage import histogram, used_share
 from bench.metrics.zones import cell_zones
-from bench.stages import layout
 from bench.stages.inspection.disturbance import inspect_network
 from bench.stages.training import codebook, environment, networks
 from bench.stages.training.observation import Look, held_out, look, tensors

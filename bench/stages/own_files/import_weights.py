@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from bench.core import layout
 from bench.core.errors import UsageError, unknown_name
 from bench.core.method import MethodCard
 from bench.core.params import Params
@@ -17,7 +18,6 @@ from bench.core.reading import need_name, need_regular, read_json, shown
 from bench.core.registry import methods
 from bench.nn import checkpoints
 from bench.nn.published import Misnamed
-from bench.stages import layout
 from bench.stages.training import outputs
 from bench.train.loop import trainable
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from bench.core import layout
 from bench.core.errors import UsageError
 from bench.core.params import Params, Variant
 from bench.core.progress import track
@@ -25,7 +26,6 @@ from bench.report.results.inputs import Measured
 from bench.report.results.paired import PRIMARY
 from bench.report.results.results import collect
 from bench.report.trace import digests, provenance
-from bench.stages import layout
 from bench.stages.own_files import score
 from bench.stages.own_files.score import ScoreRequest, ScoreResult
 from bench.stages.reporting import submitted

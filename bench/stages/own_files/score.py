@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.color import likeness
+from bench.core import layout
 from bench.core.errors import UsageError, unknown_name
 from bench.core.params import Params
 from bench.core.places import place
@@ -31,7 +32,6 @@ from bench.metrics.viewing import visibility
 from bench.report.figures.images import SceneMaps, map_figure
 from bench.report.scores.published import published_scenes
 from bench.report.trace import digests
-from bench.stages import layout
 from bench.stages.reporting import submission_log
 from bench.stages.scoring.scoring import Outcome, Rules, Task, Truth, cache_folder, on_device, score_all, spread
 

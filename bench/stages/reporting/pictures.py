@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bench.core import layout
 from bench.core.params import Params
 from bench.core.places import place
 from bench.core.registry import datasets, protocols
@@ -20,7 +21,6 @@ from bench.report.page.page import Figure, PageSection
 from bench.report.results.inputs import Measured
 from bench.report.scores import unscored
 from bench.report.table.table import Table
-from bench.stages import layout
 
 SHOWN = {"test": 3, "no-truth": 2}
 """Roles of the splits that are predicted, and how many of their scenes to show."""

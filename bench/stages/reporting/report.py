@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from bench.core import layout
 from bench.core.errors import UsageError
 from bench.core.params import Params
 from bench.core.places import place
@@ -28,7 +29,6 @@ from bench.report.scores.summary import facts, findings
 from bench.report.stress import section as stress
 from bench.report.table.writers import to_csv, to_latex, to_markdown
 from bench.report.trace import digests, origins, provenance
-from bench.stages import layout
 from bench.stages.reporting import pictures, sensitivity, submitted
 
 TITLES = {1: "All methods", 2: "Codebooks: vanilla and overlapped, two sizes", 3: "Ablation of the network's parts"}

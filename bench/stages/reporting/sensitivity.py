@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
+from bench.core import layout
 from bench.core.params import Params
 from bench.core.registry import protocols as registry
 from bench.io.tables import read_scores
@@ -13,7 +14,6 @@ from bench.report.protocols.figure import charted, protocol_figure
 from bench.report.protocols.ranking import ProtocolGrid, by_protocol, grids
 from bench.report.results.inputs import Measured
 from bench.report.results.results import Results, single_protocol
-from bench.stages import layout
 
 INTRO = (
     "The predictions of this profile, scored again as public evaluation code does it. A change of rank under another "

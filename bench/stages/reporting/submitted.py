@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from bench.core import layout
 from bench.core.errors import UsageError
 from bench.core.reading import shown
 from bench.io.tables import read_scores
 from bench.report.results.inputs import Measured
 from bench.report.results.paired import PRIMARY
 from bench.report.results.results import Summary, collect
-from bench.stages import layout
 from bench.stages.reporting import submission_log
 
 METHOD = "submitted"

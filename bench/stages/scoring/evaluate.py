@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from bench.core import layout
 from bench.core.errors import UsageError, unknown_name
 from bench.core.params import Params
 from bench.core.progress import track
@@ -20,7 +21,6 @@ from bench.io.files import write_json_atomic
 from bench.io.radiance import write_exr
 from bench.io.tables import ScoreRow, write_scores
 from bench.metrics.protocol import Protocol
-from bench.stages import layout
 from bench.stages.scoring.predict import PredictionCache, Predictor, predictor
 from bench.stages.scoring.scoring import Outcome, Rules, Task, cache_folder, score_all
 from bench.stages.training import environment, networks

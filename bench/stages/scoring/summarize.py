@@ -1,10 +1,10 @@
 """Summarize: gather the score rows of a profile into the two files that git tracks."""
 
+from bench.core import layout
 from bench.core.params import Params
 from bench.io.files import write_json_atomic, write_text_atomic
 from bench.io.tables import quoted, read_scores
 from bench.report.results.results import clean, collect, nested
-from bench.stages import layout
 
 SHOWN = "psnr-mu"
 """The metric whose means are printed; metrics.json has all."""

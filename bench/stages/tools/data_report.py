@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.color.tonemap import for_display
+from bench.core import layout
 from bench.core.errors import UsageError, unknown_name
 from bench.core.params import Params, load
 from bench.core.progress import track
@@ -21,7 +22,6 @@ from bench.io.files import write_text_atomic
 from bench.report.figures.style import shrink
 from bench.report.page.data_page import DataSection, SceneRow, render
 from bench.report.scores.published import synthetic
-from bench.stages import layout
 
 THUMBNAIL = 110
 """Pixels of one frame's width."""

@@ -16,13 +16,13 @@ from urllib.parse import urlsplit
 
 import torch
 
+from bench.core import layout
 from bench.core.errors import BenchError, UsageError
 from bench.core.params import Params
 from bench.core.registry import ROOT
 from bench.data.synthetic import SETS, pack, write_set
 from bench.io.files import replacing
 from bench.nn.vgg import POSITIONS, VggFeatures
-from bench.stages import layout
 from bench.stages.tools.archive_server import HOST, served
 
 PANORAMAS = Path("datasets") / "panoramas"

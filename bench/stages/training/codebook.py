@@ -6,13 +6,13 @@ from dataclasses import asdict
 
 from torch import Tensor
 
+from bench.core import layout
 from bench.core.errors import unknown_name
 from bench.core.params import Params
 from bench.core.registry import methods
 from bench.core.seeding import derive
 from bench.nn.losses import Fidelity
 from bench.nn.vgg import VggFeatures
-from bench.stages import layout
 from bench.stages.training import environment, inputs, networks, outputs
 from bench.stages.training.observation import observer
 from bench.train.loop import fit, seed_parameters, trainable

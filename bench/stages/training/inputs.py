@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bench.color.registration import registered
+from bench.core import layout
 from bench.core.errors import UsageError
 from bench.core.fingerprint import fingerprint
 from bench.core.params import Params
@@ -12,7 +13,6 @@ from bench.core.progress import track
 from bench.core.scene import Scene
 from bench.io.container import list_scenes, read_scene, write_scene
 from bench.io.lock import alone
-from bench.stages import layout
 from bench.stages.training.environment import libraries
 
 FRAMES = 3

@@ -9,6 +9,7 @@ from safetensors import safe_open
 from torch import nn
 
 from bench.color.registration import REGISTRATIONS
+from bench.core import layout
 from bench.core.errors import UsageError, unknown_name
 from bench.core.method import MethodCard
 from bench.core.params import Params, Variant
@@ -17,7 +18,6 @@ from bench.core.registry import methods
 from bench.core.runs import BASES, RULE, Run, head
 from bench.nn.checkpoints import LARGEST, fit, load
 from bench.nn.vgg import VggFeatures
-from bench.stages import layout
 
 CODES = "vqgan.codebook.weight"
 """Name of a network's codebook, (K, channels), among its weights."""

@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import save as to_bytes
 from torch import nn
 
+from bench.core import layout
 from bench.core.fingerprint import fingerprint
 from bench.core.params import Params
 from bench.io.files import write_bytes_atomic, write_json_atomic, write_text_atomic
-from bench.stages import layout
 from bench.stages.training.environment import device_name, libraries, numerics
 from bench.train.checkpoint import Checkpoint
 from bench.train.loop import RunOptions

@@ -5,6 +5,7 @@ import time
 import torch
 from torch import nn
 
+from bench.core import layout
 from bench.core.optimisation import Stage2
 from bench.core.params import Params
 from bench.core.registry import methods
@@ -12,7 +13,6 @@ from bench.core.runs import BASES, Run, head, registration
 from bench.core.seeding import derive
 from bench.nn.losses import Fidelity
 from bench.nn.vgg import VggFeatures
-from bench.stages import layout
 from bench.stages.training import environment, inputs, networks, outputs
 from bench.stages.training.validation import network_observer
 from bench.train.learner import HdrLearner, Learner

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from bench.color.transfer import mu_law
+from bench.core import layout
 from bench.core.errors import UsageError
 from bench.core.method import MethodCard
 from bench.core.optimisation import HELD_OUT
 from bench.core.params import VALIDATION, Params
 from bench.nn.frames import scene_input
 from bench.nn.tiling import predict
-from bench.stages import layout
 from bench.stages.training import inputs
 
 

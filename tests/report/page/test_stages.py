@@ -10,9 +10,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bench.core import layout
 from bench.core.errors import UsageError
 from bench.io.tables import ScoreRow, read_scores, write_scores
-from bench.stages import layout
 from bench.stages.reporting import report
 from bench.stages.scoring import summarize
 from tests.report.conftest import QUALITY, card, fill, parameters, variant, write_json, write_score_files

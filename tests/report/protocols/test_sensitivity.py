@@ -1,10 +1,10 @@
 import pytest
 
+from bench.core import layout
 from bench.core.errors import UsageError
 from bench.io.tables import read_scores, write_scores
 from bench.report.results.inputs import Measured
 from bench.report.results.results import collect
-from bench.stages import layout
 from bench.stages.reporting import sensitivity
 from tests.report.conftest import parameters, score_rows, sensitivity_rows
 from tests.shared import undrawn

@@ -3,13 +3,13 @@ from dataclasses import replace
 
 import pytest
 
+from bench.core import layout
 from bench.core.errors import UsageError
 from bench.io.tables import read_scores, write_scores
 from bench.report.results.results import collect
 from bench.report.scores import masks, scored
 from bench.report.scores.summary import findings
 from bench.report.table.writers import to_markdown
-from bench.stages import layout
 from bench.stages.reporting import report, submitted
 from bench.stages.scoring import summarize
 from tests.report.conftest import frame, records

@@ -11,9 +11,9 @@ import OpenEXR
 import pytest
 import tifffile
 
+from bench.core import layout
 from bench.io import files
 from bench.io.radiance import read_exr, read_rgbe, write_rgbe
-from bench.stages import layout
 from bench.stages.data import fetch
 from tests.stages.conftest import with_code
 

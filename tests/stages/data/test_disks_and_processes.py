@@ -10,9 +10,9 @@ from collections import namedtuple
 import numpy as np
 import pytest
 
+from bench.core import layout
 from bench.core.errors import DiskFull
 from bench.data import download as downloads
-from bench.stages import layout
 from bench.stages.data import fetch, prepare
 from tests.data import builders
 from tests.data import server as servers

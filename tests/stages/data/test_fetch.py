@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from bench.core import layout
 from bench.core.errors import BenchError, UsageError
 from bench.core.registry import datasets
 from bench.data import download as downloads
 from bench.io.container import read_scene
-from bench.stages import layout
 from bench.stages.data import backbone, fetch, prepare
 from bench.stages.training import networks
 from tests.data import builders

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from bench.core import layout
 from bench.core.errors import BenchError
 from bench.core.registry import datasets
-from bench.stages import layout
 from bench.stages.data import fetch, prepare
 from tests.data import builders
 

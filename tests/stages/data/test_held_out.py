@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from bench.core import layout
 from bench.core.errors import UsageError
-from bench.stages import layout
 from bench.stages.data import prepare
 from bench.stages.training.validation import validation
 from tests.data import builders

@@ -6,8 +6,8 @@ import shutil
 import pytest
 
 from bench.cli import doctor
+from bench.core import layout
 from bench.core.errors import UsageError
-from bench.stages import layout
 from bench.stages.data import fetch, prepare
 from tests.data import builders
 

@@ -4,9 +4,9 @@ import numpy as np
 import yaml
 from PIL import Image
 
+from bench.core import layout
 from bench.core.params import load
 from bench.io.container import read_scene
-from bench.stages import layout
 from tests.data import builders
 from tests.test_docs import FILES
 

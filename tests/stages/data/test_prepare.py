@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 import yaml
 
-from bench.core import parallel
+from bench.core import layout, parallel
 from bench.core.errors import UsageError
 from bench.core.params import load
 from bench.io.container import read_scene
 from bench.io.radiance import read_rgbe, write_rgbe
 from bench.report.results import caption
-from bench.stages import layout
 from bench.stages.data import prepare
 
 GOLDEN = Path(__file__).resolve().parents[2] / "data" / "golden" / "kalantari_layout"

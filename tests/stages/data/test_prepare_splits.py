@@ -9,10 +9,10 @@ from typer.testing import CliRunner
 
 from bench.__main__ import app
 from bench.cli import doctor
+from bench.core import layout
 from bench.core.dataset import DatasetCard, Listing
 from bench.core.errors import UsageError
 from bench.core.registry import ROOT
-from bench.stages import layout
 from bench.stages.data import fetch, prepare
 from tests.data import builders
 

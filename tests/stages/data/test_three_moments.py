@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bench.core import layout
 from bench.core.errors import BenchError, UsageError
 from bench.core.registry import datasets
 from bench.io.container import read_scene
 from bench.io.ldr import write_tiff16
-from bench.stages import layout
 from bench.stages.data import fetch, prepare
 from tests.data import builders
 

@@ -4,8 +4,8 @@ import csv
 
 import pytest
 
+from bench.core import layout
 from bench.io.tables import COLUMNS, read_scores
-from bench.stages import layout
 from bench.stages.data import fetch, prepare
 from bench.stages.reporting import report
 from bench.stages.scoring import evaluate, summarize

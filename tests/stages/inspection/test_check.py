@@ -5,9 +5,9 @@ import json
 import pandas as pd
 import pytest
 
+from bench.core import layout
 from bench.core.errors import BenchError, UsageError
 from bench.io.tables import read_scores
-from bench.stages import layout
 from bench.stages.inspection.check import Requirement
 
 BASE = "dis-brighter-where-clipped"

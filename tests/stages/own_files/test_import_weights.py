@@ -11,13 +11,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from bench.core import layout
 from bench.core.errors import UsageError
 from bench.core.params import load
 from bench.core.registry import methods
 from bench.io.tables import read_scores
 from bench.nn import checkpoints
 from bench.nn.published import renamed
-from bench.stages import layout
 from bench.stages.own_files import import_weights
 from methods.ahdrnet import _RENAMED
 

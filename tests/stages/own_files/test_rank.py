@@ -5,8 +5,8 @@ import shutil
 import numpy as np
 import pytest
 
+from bench.core import layout
 from bench.io.radiance import write_exr
-from bench.stages import layout
 from bench.stages.reporting import submission_log
 
 

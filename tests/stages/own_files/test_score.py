@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 import tifffile
 
+from bench.core import layout
 from bench.io.container import list_scenes
 from bench.io.radiance import write_exr, write_rgbe
 from bench.io.tables import COLUMNS, read_scores
-from bench.stages import layout
 
 
 def numbers(rows):

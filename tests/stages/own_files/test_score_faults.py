@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from bench.color.transfer import mu_law
+from bench.core import layout
 from bench.io.radiance import read_exr, write_exr, write_rgbe
 from bench.io.tables import read_scores
-from bench.stages import layout
 
 FIRST, OTHER = "courtyard-01", "sunset-01"
 """The test scenes of the workshop."""

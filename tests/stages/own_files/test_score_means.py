@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from bench.core import layout
 from bench.io.container import list_scenes
 from bench.io.radiance import read_exr, write_exr
-from bench.stages import layout
 from bench.stages.own_files import score as stage
 
 

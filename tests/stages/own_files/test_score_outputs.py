@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from bench.core import layout
 from bench.core.registry import protocols
 from bench.io.files import check_destination
 from bench.io.radiance import read_exr, write_exr
 from bench.io.tables import read_scores
 from bench.metrics.scorer import Scorer
 from bench.metrics.viewing import visibility
-from bench.stages import layout
 from bench.stages.own_files import score as stage
 
 

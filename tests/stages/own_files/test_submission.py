@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.core import layout
 from bench.core.errors import UsageError
 from bench.io.tables import ScoreRow, read_scores
-from bench.stages import layout
 from bench.stages.own_files import score as stage
 
 

@@ -3,11 +3,11 @@
 import pandas as pd
 import pytest
 
+from bench.core import layout
 from bench.core.registry import protocols
 from bench.io.container import list_scenes
 from bench.io.tables import read_scores
 from bench.metrics.scorer import Scorer
-from bench.stages import layout
 
 
 @pytest.fixture

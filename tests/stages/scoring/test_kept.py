@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from bench.core import layout
 from bench.core.errors import UsageError
 from bench.core.fingerprint import DECIDES
 from bench.core.method import MethodCard
 from bench.io.container import list_scenes
-from bench.stages import layout
 from bench.stages.scoring import predict
 
 CELL = "triangle-merge--panoramas"

@@ -7,9 +7,9 @@ import re
 import pytest
 from PIL import Image
 
+from bench.core import layout
 from bench.core.errors import UsageError
 from bench.io.container import list_scenes
-from bench.stages import layout
 from bench.stages.data import fetch, prepare
 from bench.stages.tools import data_report
 from tests.data import builders

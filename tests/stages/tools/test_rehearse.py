@@ -9,9 +9,9 @@ import time
 
 import pytest
 
+from bench.core import layout
 from bench.core.errors import BenchError
 from bench.core.params import load
-from bench.stages import layout
 from bench.stages.tools import rehearse
 from bench.stages.tools.rehearse import supervise
 

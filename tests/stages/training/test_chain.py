@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 from safetensors.torch import load_file
 
+from bench.core import layout
 from bench.core.registry import protocols
 from bench.io.container import list_scenes, read_scene
 from bench.io.radiance import read_exr
 from bench.io.tables import read_scores
 from bench.report.table.kinds import KINDS
-from bench.stages import layout
 
 SCORE_COLUMNS = "profile,method,variant,trainset,seed,dataset,scene,metric,value,protocol"
 METRICS = ["psnr_mu", "psnr_l", "psnr_pu", "ssim_mu", "ssim_l", "ssim_pu", "hdrvdp2"]

@@ -5,9 +5,9 @@ import json
 import pytest
 from safetensors.torch import load_file
 
+from bench.core import layout
 from bench.core.errors import UsageError
 from bench.io.tables import read_scores
-from bench.stages import layout
 from bench.stages.training import codebook, networks
 
 RUN, CELL = "olc-random--panoramas--s0", "olc-random--panoramas--s0--panoramas"

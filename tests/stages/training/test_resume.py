@@ -9,7 +9,7 @@ import time
 import pytest
 import torch
 
-from bench.stages import layout
+from bench.core import layout
 from tests.stages.conftest import with_code
 
 STEPS, EVERY = 16, 4
