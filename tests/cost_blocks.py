@@ -57,8 +57,8 @@ With so many H100s, in days:
 """
 ENDS = """\
 In fp32 the dearest trainings on Kalantari's set are those of {dearest}. Of all 500, epochs of Tel 2023's {scenes}
-scenes among them, {last} takes longest, {longest}: beyond some {enough} GPUs more jobs don't help; several GPUs per job do
-(`torchrun`).
+scenes among them, {last} takes longest, {longest}: beyond some {enough} GPUs more jobs don't help; several GPUs per
+job do (`torchrun`).
 """
 
 
