@@ -246,6 +246,29 @@ class TestCommand:
         assert "  measured" not in answer.output and "e-0" not in answer.stdout
         assert not answer.stderr, "nothing is counted that the smoke profile has"
 
+    def test_overview(self, file, found, smoke):
+        answer = self.call("--params", str(file), "cost", "estimate")
+        assert answer.exit_code == 0, answer.output
+        lines = answer.stdout.splitlines()
+        for short in ("H100 fp32", "H100 bf16", "A100 fp32", "A100 bf16", "3090 Ti fp32", "3090 Ti bf16"):
+            assert short in lines[2]
+        trained = [item for item in found.items["h100", "fp32"] if item.stage != "evaluate"]
+        assert sum(line.startswith(("codebook ", "train ")) for line in lines) == len(trained)
+        totals = [line.split("  ")[0] for line in lines if line.startswith("all")]
+        assert totals == ["all codebook", "all train", "all evaluate", "all"]
+        told = json.loads(self.call("--params", str(file), "cost", "estimate", "--json").stdout)
+        assert told == json.loads(json.dumps(found.as_json()))
+
+    def test_only_one_gpu_can_be_timed(self, file):
+        assert self.call("--params", str(file), "cost", "estimate", "--timed").exit_code == 2
+        if not torch.cuda.is_available():
+            answer = self.call("--params", str(file), "cost", "estimate", "--gpu", "h100", "--timed")
+            assert isinstance(answer.exception, UsageError)
+            assert str(answer.exception).startswith("--timed: this machine has no CUDA GPU")
+
+    def test_a_profile_without_trainings_says_so(self):
+        assert self.call("cost", "estimate", "--profile", "stress").stdout == "stress trains nothing.\n"
+
     def test_json_holds_everything_and_is_the_same_every_time(self, file, priced):
         found = json.loads(self.call("--params", str(file), "cost", "estimate", "--gpu", "h100", "--json").stdout)
         assert found == json.loads(json.dumps(priced.as_json()))
