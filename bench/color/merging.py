@@ -22,7 +22,7 @@ def short_where_clipped(reference: Values, short: Values, linear: Values) -> Val
 
     All are of one shape and kind, NumPy arrays or torch tensors, and so is the result. Channels count one by one.
     """
-    if isinstance(reference, np.ndarray | np.generic):
+    if isinstance(reference, (np.ndarray, np.generic)):
         return np.where(reference > CLIPPED, short, linear)
     return short.where(reference > CLIPPED, linear)
 

@@ -21,7 +21,7 @@ def mu_law(x: Values, mu: float = MU) -> Values:
 
     Negative values are clamped to 0 (their gradient is 0); values above 1 are encoded above 1. NaN stays NaN.
     """
-    if isinstance(x, np.ndarray | np.generic):
+    if isinstance(x, (np.ndarray, np.generic)):
         return np.asarray(np.log1p(np.maximum(x, 0) * mu) / math.log1p(mu))
     return (x.clamp(min=0) * mu).log1p() / math.log1p(mu)
 
@@ -31,6 +31,6 @@ def mu_law_inverse(y: Values, mu: float = MU) -> Values:
 
     Negative values are clamped to 0; values above 1 are decoded above 1.
     """
-    if isinstance(y, np.ndarray | np.generic):
+    if isinstance(y, (np.ndarray, np.generic)):
         return np.asarray(np.expm1(np.maximum(y, 0) * math.log1p(mu)) / mu)
     return (y.clamp(min=0) * math.log1p(mu)).expm1() / mu

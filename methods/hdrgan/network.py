@@ -108,11 +108,10 @@ class Generator(nn.Module):
         Returns mu-law images (B, 3, H, W) in (-1, 1), the final one last.
         """
         encoded = [encode(frames[:, i]) for i, encode in enumerate(self.encoders)]
-        known = [
-            [merge([maps[scale] for maps in encoded]), encoded[REFERENCE][scale]]
-            for scale, merge in enumerate(self.merges)
-        ]
-        del encoded
+        # Not by index: a comprehension that holds `encoded` makes of `del` what PyTorch 2.13 can't compile.
+        scales = zip(*encoded, strict=True)
+        known = [[merge(list(maps)), maps[REFERENCE]] for merge, maps in zip(self.merges, scales, strict=False)]
+        del encoded, scales
         images, below = [], [maps[0] for maps in known]
         for stage, output in enumerate(self.outputs, 1):
             nodes = []
