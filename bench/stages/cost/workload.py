@@ -38,7 +38,7 @@ class Work:
     steps  : steps, or scenes.
     told   : all that decides what a step or a prediction costs, as JSON values.
     code   : file or folder of the method.
-    compiled : whether its parameters ask for torch.compile.
+    compiled : whether its parameters have it compiled on CUDA.
     """
 
     stage: str
@@ -76,21 +76,25 @@ def codebooks(params: Params) -> Iterator[Work]:
     It is taken to be trained on HDR images, which search all of its codes; others of OLC search half of them.
     """
     for name, run in params.codebook_runs.items():
-        settings = params.stage1_of(name)
+        settings, size = params.stage1_of(name), params.patches.size
         told = {"method": "olc", "preset": params.preset, "codes": run.codes}
-        told |= _training(params, settings, params.patches.size)
+        told |= _training(params, settings, size)
         code = code_of(methods["olc"].module)
-        yield Work("codebook", (name,), settings.batch, settings.steps, told, code, bool(settings.compile))
+        yield Work("codebook", (name,), settings.batch, settings.steps, told, code, _compiled(settings, size))
 
 
 def trainings(params: Params) -> Iterator[Work]:
     """Yield every training of a network."""
     for name, run in params.runs.items():
-        settings = run_settings(params, run)
+        settings, size = run_settings(params, run), params.patches_of(run).size
         losses = "common" if params.published(run) is None else "published"
         told = {**_network(params, run), "losses": losses}
-        told |= _training(params, settings, params.patches_of(run).size)
-        yield Work("train", (name,), settings.batch, settings.steps, told, run.code, bool(settings.compile))
+        told |= _training(params, settings, size)
+        yield Work("train", (name,), settings.batch, settings.steps, told, run.code, _compiled(settings, size))
+
+
+def _compiled(settings: Optimisation, size: int) -> bool:
+    return settings.compile_mode(settings.batch // settings.accumulate * size**2) is not None
 
 
 def _evaluations(params: Params) -> Iterator[Work]:
