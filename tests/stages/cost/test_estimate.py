@@ -30,6 +30,7 @@ KEPT = {"ahdrnet": ["panoramas"], "olc-baseline": [], "olc-32": ["panoramas"], "
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     content = yaml.safe_load((ROOT / "profiles/smoke/params.yaml").read_text(encoding="utf-8"))
+    content["profile"] = "part-of-smoke"
     for name, variant in content["variants"].items():
         variant |= {"evaluate": KEPT.get(name, [])}
         variant.pop("train", None)
@@ -240,7 +241,7 @@ class TestCommand:
         answer = self.call("--params", str(file), "cost", "estimate", "--gpu", "a100")
         assert answer.exit_code == 0, answer.output
         lines = answer.stdout.splitlines()
-        assert lines[0] == "smoke on one NVIDIA A100 80GB SXM, trained in fp32"
+        assert lines[0] == "part-of-smoke on one NVIDIA A100 80GB SXM, trained in fp32"
         assert any(line.startswith("codebook  vanilla-16--panoramas--s0 and 1 more ") for line in lines)
         assert any(line.startswith("all ") and line.endswith(("s", "min", "h")) for line in lines)
         assert "  measured" not in answer.output and "e-0" not in answer.stdout
@@ -323,7 +324,7 @@ class TestTrainings:
         monkeypatch.chdir(tmp_path)
 
         def write(name, **timing):
-            folder = tmp_path / "runs" / "smoke" / name / "hash"
+            folder = tmp_path / "runs" / "part-of-smoke" / name / "hash"
             folder.mkdir(parents=True)
             (folder / "timing.json").write_text(json.dumps({"steps": 8, "seconds": 2.0} | timing))
 
@@ -361,5 +362,5 @@ class TestTrainings:
 
     def test_nothing_has_run(self, smoke, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
-        with pytest.raises(UsageError, match="no training of profile 'smoke' has run"):
+        with pytest.raises(UsageError, match="no training of profile 'part-of-smoke' has run"):
             trainings.run(smoke)
