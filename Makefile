@@ -59,17 +59,17 @@ launch = $(BIN)/python -m bench --params profiles/$1/params.yaml launch --per-gp
 ORDER := 2,3,1
 
 .PHONY: lab day paper
-lab: $(STAMP) ## published widths and all three tables on the demo's engine (one H100: 1.2-1.7 h in fp32, 36-38 min in bf16)
+lab: $(STAMP) ## published widths and all three tables on the demo's engine (one H100: 41-58 min in fp32, 14-16 min in bf16)
 	@$(call launch,$@)
 	@$(MAKE) where PROFILE=$@
 day: PROFILE = day$(addprefix -,$(filter-out kalantari,$(DATASET)))
-day: $(STAMP) ## all three tables on real data, on one schedule; SEEDS=2, DATASET=hu, TABLES=2,3 (one H100: 43-56 h in fp32, 21-22 h in bf16)
+day: $(STAMP) ## all three tables on real data, on one schedule; SEEDS=2, DATASET=hu, TABLES=2,3 (one H100: 21-30 h in fp32, 7.7-8.7 h in bf16)
 	@test -d profiles/$(PROFILE) || \
 	  $(BIN)/python -m bench new profile $(PROFILE) --like day --dataset $(DATASET)
 	@$(BIN)/python -m bench --params profiles/$(PROFILE)/params.yaml plan
 	@$(BIN)/python -m bench doctor --profile $(PROFILE) || true
 	@$(call launch,$(PROFILE)) --tables $(or $(TABLES),$(ORDER)) --seeds $(or $(SEEDS),1) --partial
-paper: $(STAMP) ## the paper's settings on the real data sets, once you accept their licences; TABLES=2,3 (one H100: 446-581 h in fp32, 170-193 h in bf16)
+paper: $(STAMP) ## the paper's settings on the real data sets, once you accept their licences; TABLES=2,3 (one H100: 436-634 h in fp32, 136-160 h in bf16)
 	@$(call launch,$@) --tables $(or $(TABLES),$(ORDER)) --partial
 
 .PHONY: stress
