@@ -45,7 +45,7 @@ SCALE = """\
 Each time is from a lower bound (arithmetic at {efficiency:.0%} of the data sheet's peak, or memory traffic, whichever
 takes longer) to an upper one (both in sequence, or the launches of kernels if these take longer). Bytes that operators
 read and write, each for itself, are taken to move at {eager:.0%} of the memory's bandwidth, compiled at {compiled:.0%}:
-so the one step that was timed, OLC's on an H200 ([speed.json](../reports/lab/speed.json)), lies between the bounds in
+so the one step that was timed, OLC's on an H200 (`reports/lab/speed.json`), lies between the bounds in
 fp32, in bf16 and compiled. Data loading and scoring on the CPU aren't included.
 
 Trained on Kalantari's set alone, and extrapolated to five sets and five seeds, on an H100:
