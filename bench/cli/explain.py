@@ -108,8 +108,10 @@ def _find(
     path, row, column = numbers.split_address(address)
     full = here / path if (here / path).exists() else ROOT / path
     file = full.resolve().relative_to(ROOT) if full.resolve().is_relative_to(ROOT) else path
-    if len(file.parts) != 4 or file.parts[0] != "reports" or file.parts[2] not in ("tables", "figures"):
-        raise UsageError(f"{path} is no table or figure of a report; expected reports/PROFILE/tables/NAME.csv.")
+    if len(file.parts) != 4 or file.parts[0] != "reports" or file.parts[2] not in ("tables", "figures", "viewer"):
+        raise UsageError(
+            f"{path} is no table or figure of a report, nor its viewer; expected reports/PROFILE/tables/NAME.csv."
+        )
     evidence = Evidence(_params(settings, file.parts[1]), file.parts[2])
     if not row:
         if names.dataset:

@@ -18,7 +18,7 @@ from bench.io.tables import unquoted
 from bench.report.scores import masks, scored
 
 FORM = "expected FILE:ROW:COLUMN, such as reports/demo/tables/table3.csv:olc-64:psnr_mu"
-ADDRESS = re.compile(r"(?P<file>.+?\.(?:csv|md|tex|png|webp))(?::(?P<row>.+):(?P<column>[^:]+))?")
+ADDRESS = re.compile(r"(?P<file>.+?\.(?:csv|md|tex|png|webp|js|html))(?::(?P<row>.+):(?P<column>[^:]+))?")
 
 SCORES: Mapping[str, str] = {
     **{name.replace("-", "_"): name for name, card in metrics.items() if card.column},

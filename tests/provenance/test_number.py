@@ -32,6 +32,7 @@ def table(tmp_path):
         ("a/table3.csv:two: words:psnr_mu", ("a/table3.csv", "two: words", "psnr_mu")),
         ("a/figures/curves.png", ("a/figures/curves.png", "", "")),
         ("a/figures/crops.webp", ("a/figures/crops.webp", "", "")),
+        ("a/viewer/forest-01.js", ("a/viewer/forest-01.js", "", "")),
     ],
 )
 def test_an_address_has_file_row_and_column(said, parts):

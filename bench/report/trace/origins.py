@@ -3,12 +3,14 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import pandas as pd
 
 from bench.core.params import Params
 from bench.report.results.results import Results, clean
 from bench.report.trace import digests
+from bench.report.viewer.choice import chosen
 
 GROUPS = ("evaluations", "runs", "codebooks", "datasets", "inspections")
 
@@ -128,6 +130,10 @@ def of_file(params: Params, results: Results, section: str, name: str) -> Source
         case "crops":
             data = tuple(dataset for dataset in params.datasets if name.startswith(f"crops_{dataset}_"))
             return Sources(tuple(_shown(params, data)), datasets=data)
+        case "viewer":
+            tested = tuple(dict.fromkeys(params.evaluations[key].dataset for key in every.evaluations))
+            views = [scored(params, results, chosen(params, results, data), data) for data in tested]
+            return Sources(tuple(chain(*views)), datasets=tested)
         case "codebooks" if name == "parts":
             return Sources(inspections=tuple(f"network-{run}" for run in params.runs_with_codebook))
         case "codebooks" if name.startswith("observed"):

@@ -37,7 +37,7 @@ def sections(params: Params, scores: pd.DataFrame, measured: Measured) -> list[P
     crops, missing, unscored_sets = [], [], _unscored(params, measured)
     for dataset in tested if params.tables.crops else ():
         for split, most in _splits(dataset, *SHOWN).items():
-            found = _scenes(params, dataset, split)
+            found = scenes_of(params, dataset, split)
             crops += [_crops(measured, scores, dataset, split, found[name]) for name in _chosen(params, found, most)]
             missing += [] if found else [f"No prepared {split} scenes of {dataset} in this profile."]
     intro = (
@@ -69,7 +69,8 @@ def _splits(dataset: str, *roles: str) -> dict[str, int]:
     return {split: SHOWN[role] for split, role in datasets[dataset].splits.items() if role in roles}
 
 
-def _scenes(params: Params, dataset: str, split: str) -> dict[str, Path]:
+def scenes_of(params: Params, dataset: str, split: str) -> dict[str, Path]:
+    """Return the prepared scenes of a split by their names, none where nothing was prepared."""
     folder = layout.scenes(params, dataset, split)
     return {path.name: path for path in list_scenes(folder)} if folder.exists() else {}
 
@@ -85,7 +86,7 @@ def _chosen(params: Params, found: dict[str, Path], most: int) -> list[str]:
 def _crops(measured: Measured, scores: pd.DataFrame, dataset: str, split: str, path: Path) -> Figure:
     params, scene = measured.params, read_scene(path)
     labels = {variant: measured.label(variant).replace(" · ", "\n") for variant in params.tables.crops}
-    runs = {variant: _run(params, variant, dataset) for variant in labels}
+    runs = {variant: run_of(params, variant, dataset) for variant in labels}
     files = {
         labels[v]: layout.predictions(params, run, dataset) / split / f"{path.name}.exr" for v, run in runs.items()
     }
@@ -103,7 +104,7 @@ def _crops(measured: Measured, scores: pd.DataFrame, dataset: str, split: str, p
     return Figure(f"crops_{dataset}_{split}_{path.name}", drawn, f"{dataset}, {path.name}", f"{path.name}: {said}")
 
 
-def _run(params: Params, variant: str, dataset: str) -> str:
+def run_of(params: Params, variant: str, dataset: str) -> str:
     """Choose the run that stands for a variant: tested on the set, if possible trained on it, the lowest seed."""
     order = list(params.datasets)
     own = {name: run for name, run in params.runs.items() if run.variant == variant}
@@ -141,7 +142,7 @@ def _some_takes(found: dict[str, Path]) -> dict[str, Path]:
 def _sheet(params: Params, dataset: str) -> list[Figure]:
     views = []
     shown = _splits(dataset, "test") or _splits(dataset, "no-truth")
-    found = {name: path for split in shown for name, path in _scenes(params, dataset, split).items()}
+    found = {name: path for split in shown for name, path in scenes_of(params, dataset, split).items()}
     for name, path in _some_takes(found).items():
         scene = read_scene(path)
         frames = [shrink(frame, THUMBNAIL) for frame in _eight_bits(scene.frames)]

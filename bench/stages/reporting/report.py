@@ -29,7 +29,10 @@ from bench.report.scores.summary import facts, findings
 from bench.report.stress import section as stress
 from bench.report.table.writers import to_csv, to_latex, to_markdown
 from bench.report.trace import digests, origins, provenance
+from bench.report.viewer.viewer import FOLDER as VIEWED
+from bench.report.viewer.viewer import PAGE
 from bench.stages.reporting import pictures, sensitivity, submitted
+from bench.stages.reporting import viewer as viewing
 
 TITLES = {1: "All methods", 2: "Codebooks: vanilla and overlapped, two sizes", 3: "Ablation of the network's parts"}
 INTROS = {
@@ -43,7 +46,7 @@ WRITERS = {"csv": to_csv, "md": to_markdown, "tex": to_latex}
 
 
 def run(params: Params, partial: bool = False, out: Path | None = None) -> None:
-    """Write {tables,figures} and index.html of a folder, from reports/<profile>/scores.csv and what else is there.
+    """Write {tables,figures,viewer} and index.html of a folder, from reports/<profile>/scores.csv and what there is.
 
     A part that the parameters don't ask for is absent; one whose input is missing says so on the page.
 
@@ -107,6 +110,7 @@ def run(params: Params, partial: bool = False, out: Path | None = None) -> None:
     tables |= _views(params)
     _write(params, target / "tables", tables, measured, known)
     _write(params, target / "figures", figures, measured, known)
+    _write_viewer(target, measured, scores, known)
     reached = [sentence for one in sections if one.anchor == "table1" for sentence in findings(one.tables[0])]
     write_text_atomic(target / "index.html", render(Page(params, facts(measured), reached, sections)))
 
@@ -313,13 +317,23 @@ def _write(
         (folder / name).unlink(missing_ok=True)
 
 
+def _write_viewer(target: Path, measured: Measured, scores: pd.DataFrame, known: provenance.Known) -> None:
+    """Write the page that compares pictures and a script for each scene; without predictions nothing but records."""
+    folder, found, params = target / VIEWED, viewing.make(measured, scores), measured.params
+    parts = {name: _Part("viewer", {f"{name}.js": script}) for name, script in (found.scripts if found else {}).items()}
+    parts |= {"index": _Part("viewer", {PAGE: found.page.encode()})} if found else {}
+    _write(params, folder, parts, measured, known)
+    if not parts:  # the pipeline needs the folder, and git keeps none that is empty
+        write_json_atomic(folder / provenance.NAME, provenance.content(params, known, {}, {}))
+
+
 def _earlier(folder: Path, everything: bool) -> set[str]:
     """Return the files of an earlier report in `folder`: by its provenance, since a folder of --out may hold others.
 
     everything : take all files of a report's kinds; in reports/ nothing else lies.
     """
     if everything:
-        kinds = (".csv", ".md", ".tex", ".png", ".webp", ".json")
+        kinds = (".csv", ".md", ".tex", ".png", ".webp", ".html", ".js", ".json")
         return {path.name for path in folder.glob("*") if path.suffix in kinds}
     entries = _provenance(folder).get("entries", {})
     named = {Path(file).name for entry in entries.values() for file in entry.get("sha256", ())}

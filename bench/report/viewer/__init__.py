@@ -1,0 +1,1 @@
+"""The page that compares pictures: scenes packed into small scripts, and the page that shows them."""
