@@ -111,8 +111,14 @@ def of_file(params: Params, results: Results, section: str, name: str) -> Source
         case "table1" | "table2" | "table3":
             number = int(section[-1])
             return Sources(scored(params, results, variants(params, number)), sizes=number == 1)
+        case "differences":
+            return of_file(params, results, name.partition("_")[0], name)
+        case "sizes":
+            return of_file(params, results, "table1", name)
         case "support":
             return Sources(scored(params, results, {*variants(params, 2), *variants(params, 3)}))
+        case "protocol":
+            return Sources()
         case "cross" | "masks" | "protocols":
             return Sources(every.evaluations)
         case "stress":
