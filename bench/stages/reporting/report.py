@@ -44,7 +44,7 @@ INTROS = {
 DIFFERENCES = "Each row of Tables 1 to 3 against the row that it is tested against, on the same scenes."
 PROTOCOL = "Everything that decides a score besides the two images; another protocol gives other numbers."
 PAPER_PAGE = "https://arxiv.org/abs/2507.01588"
-VIEWER = "viewer/index.html"
+COMPARISON = "viewer/index.html"
 PRINTED_BY_PAPERS = "literature/kalantari.md"
 
 WRITERS = {"csv": to_csv, "md": to_markdown, "tex": to_latex}
@@ -127,7 +127,7 @@ def run(params: Params, partial: bool = False, out: Path | None = None) -> None:
     tables |= _views(params)
     _write(params, target / "tables", tables, measured, known)
     _write(params, target / "figures", figures, measured, known)
-    viewer = VIEWER if (target / VIEWER).is_file() else ""
+    viewer = COMPARISON if (target / COMPARISON).is_file() else ""
     page = Page(params, facts(measured), _front(papers, sections, measured, target), sections, viewer)
     _write_pages(target, render(page))
     reached = [sentence for one in sections if one.anchor == "table1" for sentence in findings(one.tables[0])]
