@@ -51,7 +51,7 @@ WRITERS = {"csv": to_csv, "md": to_markdown, "tex": to_latex}
 
 
 def run(params: Params, partial: bool = False, out: Path | None = None) -> None:
-    """Write {tables,figures,pages} and index.html of a folder, from reports/<profile>/scores.csv and what is there.
+    """Write {tables,figures} and index.html of a folder, from reports/<profile>/scores.csv and what else is there.
 
     A part that the parameters don't ask for is absent; one whose input is missing says so on the page.
 
@@ -127,10 +127,10 @@ def run(params: Params, partial: bool = False, out: Path | None = None) -> None:
     tables |= _views(params)
     _write(params, target / "tables", tables, measured, known)
     _write(params, target / "figures", figures, measured, known)
-    viewer = COMPARISON if (target / COMPARISON).is_file() else ""
-    page = Page(params, facts(measured), _front(papers, sections, measured, target), sections, viewer)
-    _write_pages(target, render(page))
     reached = [sentence for one in sections if one.anchor == "table1" for sentence in findings(one.tables[0])]
+    comparison = COMPARISON if (target / COMPARISON).is_file() else ""
+    page = Page(params, facts(measured), _front(papers, sections, measured, target), sections, comparison)
+    _write_pages(target, render(page))
 
     for line in (*reached, *submitted.places(measured)):
         print(line)
