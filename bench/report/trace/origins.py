@@ -112,7 +112,9 @@ def of_file(params: Params, results: Results, section: str, name: str) -> Source
             number = int(section[-1])
             return Sources(scored(params, results, variants(params, number)), sizes=number == 1)
         case "differences":
-            return of_file(params, results, name.partition("_")[0], name)
+            numbers = [int(name[5])] if re.match(r"table[123]_", name) else [1, 2, 3]
+            compared = {variant for number in numbers for variant in variants(params, number)}
+            return Sources(scored(params, results, compared), sizes=1 in numbers)
         case "sizes":
             return of_file(params, results, "table1", name)
         case "support":

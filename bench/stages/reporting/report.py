@@ -369,15 +369,6 @@ def _write(
         (folder / name).unlink(missing_ok=True)
 
 
-def _write_pages(target: Path, pages: Mapping[str, str]) -> None:
-    """Write the front and what stands beside it; a page that an earlier report had and this one doesn't goes."""
-    for name, _ in HOMES.values():
-        if (file := f"{FOLDER}/{name}.html") not in pages:
-            (target / file).unlink(missing_ok=True)
-    for file, html in pages.items():
-        write_text_atomic(target / file, html)
-
-
 def _earlier(folder: Path, everything: bool) -> set[str]:
     """Return the files of an earlier report in `folder`: by its provenance, since a folder of --out may hold others.
 
@@ -389,6 +380,15 @@ def _earlier(folder: Path, everything: bool) -> set[str]:
     entries = _provenance(folder).get("entries", {})
     named = {Path(file).name for entry in entries.values() for file in entry.get("sha256", ())}
     return named | ({provenance.NAME} if entries else set())
+
+
+def _write_pages(target: Path, pages: Mapping[str, str]) -> None:
+    """Write the front and what stands beside it; a page that an earlier report had and this one doesn't goes."""
+    for name, _ in HOMES.values():
+        if (file := f"{FOLDER}/{name}.html") not in pages:
+            (target / file).unlink(missing_ok=True)
+    for file, html in pages.items():
+        write_text_atomic(target / file, html)
 
 
 def _known(params: Params, scores: pd.DataFrame, sizes: Mapping[str, Any]) -> provenance.Known:
