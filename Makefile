@@ -120,11 +120,11 @@ deps: $(STAMP) ## write into dvc.yaml which code each stage depends on, from the
 	@PYTHONPATH=. $(BIN)/python tests/pipeline_deps.py
 
 .PHONY: readme
-readme: $(STAMP) ## put the demo's results into README.md
+readme: $(STAMP) ## put the demo's results, metrics and protocols into docs/
 	@$(BIN)/python tests/readme_block.py
 
 .PHONY: costs
-costs: $(STAMP) ## count what networks cost, where code or profiles changed; hours into README, docs and this list (minutes)
+costs: $(STAMP) ## count what networks cost, where code or profiles changed; hours into docs/ and this list (minutes)
 	@$(BIN)/python -m bench cost count
 	@PYTHONPATH=. $(BIN)/python tests/cost_blocks.py
 

@@ -1,4 +1,4 @@
-"""Hours in README.md, docs/scale.md and the Makefile, from what was counted; `make costs` puts them there.
+"""Hours in docs/ and the Makefile, from what was counted; `make costs` puts them there.
 
 No hour is typed: after networks, recipes or profiles have changed, run `make costs` and commit what it writes. A test
 compares.
@@ -31,7 +31,7 @@ ORDER = (2, 3, 1)
 SEEDS = 5
 JOBS = (8, 64, 600)
 
-README = """\
+OVERVIEW = """\
 {table}
 
 From the lower to the upper bound, on one GPU, one stage after another; bf16 is compiled. Memory is the largest step's;
@@ -94,8 +94,8 @@ def markdown(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def readme() -> str:
-    """Return what stands between the marks of README.md."""
+def profiles() -> str:
+    """Return what stands between the marks `hours` of docs/reproduce.md."""
     rows = []
     for command, (params, found) in {
         "lab": profile("lab"), "day": profile("day"), "day SEEDS=2": profile("day", 2), "paper": profile("paper"),
@@ -104,11 +104,11 @@ def readme() -> str:
         hours = [span(found.hours(*key)) for key in KEYS]
         rows.append([f"`make {command}`", *hours, " / ".join(memory), f"{disk(params, found)['all'] / 1e9:.0f} GB"])
     heads = ["", *(f"{GPUS[card].short}, {way}" for card, way in KEYS), f"memory, {' / '.join(WAYS)}", "disk"]
-    return README.format(table=markdown(heads, rows), kept="DVC's cache included")
+    return OVERVIEW.format(table=markdown(heads, rows), kept="DVC's cache included")
 
 
 def day() -> str:
-    """Return what stands between the marks of README.md on `make day`: after how many hours which table is there."""
+    """Return what stands between the marks of docs/real-data.md: after how many hours `make day` has which table."""
     (first, once), (both, twice) = profile("day"), profile("day", 2)
     stops = {
         "Table 2, with its four codebooks": (first, once, ORDER[:1]), "and Table 3": (first, once, ORDER[:2]),
@@ -243,9 +243,11 @@ def put(text: str, name: str, block: str) -> str:
 
 def wanted() -> dict[str, str]:
     """Return what the files should hold, by their name."""
-    texts = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/scale.md", "Makefile")}
+    files = ("docs/reproduce.md", "docs/real-data.md", "docs/scale.md", "Makefile")
+    texts = {name: (ROOT / name).read_text(encoding="utf-8") for name in files}
     return {
-        "README.md": put(put(texts["README.md"], "hours", readme()), "day", day()),
+        "docs/reproduce.md": put(texts["docs/reproduce.md"], "hours", profiles()),
+        "docs/real-data.md": put(texts["docs/real-data.md"], "day", day()),
         "docs/scale.md": put(texts["docs/scale.md"], "hours", scale()),
         "Makefile": makefile(texts["Makefile"]),
     }

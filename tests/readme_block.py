@@ -1,6 +1,7 @@
-"""The results in README.md, made from the demo's reports; `make readme` puts them there, a test compares them.
+"""Blocks of the documents that are made: results from the demo's reports, lists of metrics and protocols from code.
 
-No number of this block is typed: after the demo was run again, run `make readme` and commit both.
+`make readme` puts them there, a test compares them. No number of them is typed: after the demo was run again, run
+`make readme` and commit both.
 """
 
 import io
@@ -13,12 +14,14 @@ import pandas as pd
 import yaml
 
 from bench.core.params import load
+from bench.core.registry import metrics, protocols
 from bench.core.runs import base_of
+from bench.report.protocols.ranking import RankedValue, tau
 
 ROOT = Path(__file__).resolve().parents[1]
 SCORES, PROTOCOLS = "reports/demo/scores.csv", "reports/demo/tables/protocols.csv"
 SIZES = "reports/demo/tables/table1.csv"
-BEGIN, END = "<!-- results:begin -->\n", "<!-- results:end -->"
+BEGIN, END = "<!-- {}:begin -->\n", "<!-- {}:end -->"
 ROWS = {
     "reference-only": "Reference only (floor)",
     "triangle-merge": "Triangle merge (floor)",
@@ -38,7 +41,7 @@ ROWS = {
     "safnet": "SAFNet",
     "afunet": "AFUNet",
     "olc-baseline": "OLC, row 1 of Table 3: baseline",
-    "olc-pa-fsm": "OLC, row 5: + PA + FMU",
+    "olc-pa-fsm": "OLC, row 5: + PA + FSM",
     "olc-64": "OLC, row 7: proposed",
 }
 METRICS = {
@@ -59,8 +62,8 @@ The demo as committed: dB{q}, means of {scenes} test views, {seeds}, protocol `{
 {least} to {most} times fewer parameters than published ones, {steps} steps of training, and an output
 layer of ours (`{head}`): nothing here ranks the published methods.
 {frames} The rest is in
-[Table 1](reports/demo/tables/table1.md), [Table 2](reports/demo/tables/table2.md) and
-[Table 3](reports/demo/tables/table3.md).
+[Table 1](../reports/demo/tables/table1.md), [Table 2](../reports/demo/tables/table2.md) and
+[Table 3](../reports/demo/tables/table3.md).
 """
 FRAMES = {
     "none": "They get frames as taken, but where a method registers its own.",
@@ -72,11 +75,11 @@ seeds, `make paper` the published networks and schedules.
 """
 COMPARED = """\
 What the protocol alone does: the same predictions of `{variant}` have {low:.2f} dB PSNR-μ under `{under}` and
-{high:.2f} under `{over}`, and {changed} of the {others} other protocols that define PSNR-μ rank the {methods} variants
-otherwise than `{own}`; crops and windows weigh more on small views.
-[Every method under every protocol](reports/demo/tables/protocols.md):
+{high:.2f} under `{over}`, and {changed} of the {others} other protocols that define PSNR-μ rank the {compared} variants
+(floors left out) otherwise than `{own}`; crops and windows weigh more on small views.
+[Every method under every protocol](../reports/demo/tables/protocols.md):
 
-![Ranks under each protocol, and how far each shifts PSNR-μ](reports/demo/figures/protocols.png)
+![Ranks under each protocol, and how far each shifts PSNR-μ](../reports/demo/figures/protocols.png)
 """
 
 Read = Callable[[str], str | None]
@@ -154,25 +157,61 @@ def _compared(text: str) -> str:
     own = rows["change_against"].iloc[0].split()[1].partition("@")[0]
     spans = rows.groupby("variant")["value"].agg(lambda values: values.max() - values.min())
     found = rows[rows["variant"] == spans.idxmax()].set_index("protocol")["value"]
-    others = rows[rows["protocol"] != own]
-    moved = others.groupby("protocol")["rank_change"].agg(lambda places: (places.fillna(0) != 0).any())
+    compared = rows[rows["kind"] != "floor"]
+    columns = {
+        str(name): {variant: RankedValue(value) for variant, value in zip(of["variant"], of["value"], strict=True)}
+        for name, of in compared.groupby("protocol")
+    }
+    alike = {name: tau(columns[own], columns[name], 2) for name in columns if name != own}
     return COMPARED.format(
         variant=spans.idxmax(), own=own, low=found.min(), under=found.idxmin(), high=found.max(), over=found.idxmax(),
-        changed=int(moved.sum()), others=len(moved), methods=rows["variant"].nunique(),
+        changed=sum(value is not None and value < 1 for value in alike.values()), others=len(alike),
+        compared=len(columns[own]),
     )  # fmt: skip
 
 
-def standing(readme: str) -> str:
-    """Return what stands between the marks of a README now."""
-    return readme.split(BEGIN)[1].split(END)[0]
+def metric_list(_: Read) -> str:
+    """Return a table of all metrics, as their cards and docstrings have them."""
+    lines = ["| metric | in tables | unit | of what | what it is |", "|:--|:--|:--|:--|:--|"]
+    for name, card in metrics.items():
+        said = " ".join((card.load().__doc__ or "").split("\n\n")[0].split())
+        lines.append(f"| `{name}` | {card.label} | {card.unit} | {DOMAINS[card.domain]} | {said} |")
+    return "\n".join(lines) + "\n"
+
+
+def protocol_list(_: Read) -> str:
+    """Return a table of all protocols, as their files have them."""
+    lines = ["| protocol | what it repeats | whose habit | metrics |", "|:--|:--|:--|:--|"]
+    for name, one in protocols.items():
+        named = ", ".join(f"`{metric}`" for metric in one.metrics)
+        lines.append(f"| `{name}` | {one.title} | {one.source} | {named} |")
+    return "\n".join(lines) + "\n"
+
+
+DOMAINS = {
+    "linear": "linear radiance", "mu": "mu-law values", "pu21": "PU21 values", "vision": "a model of vision",
+}  # fmt: skip
+BLOCKS: dict[str, tuple[str, Callable[[Read], str]]] = {
+    "results": ("docs/results.md", block),
+    "metrics": ("docs/metrics.md", metric_list),
+    "protocols": ("docs/protocols.md", protocol_list),
+}
+"""Name of a block in its marks -> the document that holds it, and what makes it."""
+
+
+def standing(name: str) -> str:
+    """Return what stands between a block's marks now."""
+    text = (ROOT / BLOCKS[name][0]).read_text(encoding="utf-8")
+    return text.split(BEGIN.format(name))[1].split(END.format(name))[0]
 
 
 def main() -> None:
-    """Put the block made from the working tree's reports into README.md."""
-    path = ROOT / "README.md"
-    pattern = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.S)
-    text = pattern.sub(lambda _: BEGIN + block(on_disk) + END, path.read_text(encoding="utf-8"))
-    path.write_text(text, encoding="utf-8")
+    """Make every block from the working tree."""
+    for name, (file, make) in BLOCKS.items():
+        path, begin, end = ROOT / file, BEGIN.format(name), END.format(name)
+        pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.S)
+        made = begin + make(on_disk) + end
+        path.write_text(pattern.sub(lambda _, made=made: made, path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from bench.core.scene import Scene
 from . import cost_blocks, readme_block
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/scale.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
 TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in DOCUMENTS}
 COMMANDS = sorted(
     {line for text in TEXTS.values() for line in re.findall(r"^(?:python -m bench|make) .+$", text, re.M)}
@@ -113,16 +113,26 @@ def test_cheap_commands_run(command):
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_named_files_exist(name):
     text = re.sub(r"```.*?```", "", TEXTS[name], flags=re.S)
+    folder = (ROOT / name).parent
     places = re.findall(r"`((?:bench|methods|datasets|profiles|\.ci)/[\w./-]+)`", text)
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
-    missing = [place for place in {*places, *links} - set(FILES) if not (ROOT / place).exists()]
+    missing = [place for place in set(places) - set(FILES) if not (ROOT / place).exists()]
+    missing += [link for link in links if not (folder / link).exists()]
     assert not missing
 
 
-def test_python_of_the_readme_runs(capsys):
-    blocks = re.findall(r"```python\n(.*?)```", TEXTS["README.md"], re.S)
+def test_the_readme_leads_to_every_document_and_soon_to_a_success():
+    lines = TEXTS["README.md"].splitlines()
+    assert {name for name in DOCUMENTS if f"]({name})" in TEXTS["README.md"]} >= {*DOCUMENTS} - {"README.md"}
+    first = next(number for number, line in enumerate(lines) if line.startswith("python -m bench rank"))
+    assert first <= 30
+    assert "](reports/demo/figures/" in "\n".join(lines[:12]), "a picture on top"
+
+
+def test_python_of_the_documents_runs(capsys):
+    blocks = re.findall(r"```python\n(.*?)```", TEXTS["docs/metrics.md"], re.S)
     for block in blocks:
-        exec(compile(block, "README.md", "exec"), {})
+        exec(compile(block, "docs/metrics.md", "exec"), {})
     assert blocks
     assert "psnr-mu" in capsys.readouterr().out
 
@@ -237,12 +247,18 @@ def tiny_bracket():
     return Scene("wall", np.broadcast_to(frames[:, None, None, None], (3, 4, 5, 3)), times, reference=1)
 
 
-def test_results_in_the_readme_are_those_of_the_committed_demo():
+def test_results_in_the_documents_are_those_of_the_committed_demo():
     """Compared with the commit, because another machine's `make repro` rounds differently and rewrites the reports."""
     if readme_block.committed(readme_block.SCORES) is None:
         pytest.skip("not a git checkout with a committed demo")
     wanted = readme_block.block(readme_block.committed)
-    assert readme_block.standing(TEXTS["README.md"]) == wanted, f"run `make readme`; expected is:\n{wanted}"
+    assert readme_block.standing("results") == wanted, f"run `make readme`; expected is:\n{wanted}"
+
+
+@pytest.mark.parametrize("name", ["metrics", "protocols"])
+def test_lists_in_the_documents_are_those_of_the_registries(name):
+    wanted = readme_block.BLOCKS[name][1](readme_block.on_disk)
+    assert readme_block.standing(name) == wanted, "run `make readme`"
 
 
 def test_results_for_the_readme_follow_the_reports():
@@ -253,11 +269,19 @@ def test_results_for_the_readme_follow_the_reports():
     scores.loc[(scores["variant"] == "ahdrnet") & (scores["metric"] == "psnr-mu"), "value"] += 2
     compared = pd.DataFrame(
         [
-            ("x", "own@1", 30, 1, 0), ("x", "z@2", 31, 2, -1), ("x", "v@1", 30, 1, 0),
-            ("y", "own@1", 29, 2, 0), ("y", "z@2", 33, 1, 1), ("y", "w@1", None, None, None),
+            ("x", "own@1", 30, 1, 0),
+            ("x", "z@2", 31, 2, -1),
+            ("x", "v@1", 30, 1, 0),
+            ("y", "own@1", 29, 2, 0),
+            ("y", "z@2", 33, 1, 1),
+            ("y", "v@1", 29, 2, 0),
+            ("y", "w@1", None, None, None),
+            ("f", "own@1", 31, 1, 0),
+            ("f", "v@1", 20, 3, -2),
         ],
         columns=["variant", "protocol", "value", "rank", "rank_change"],
-    ).assign(metric="psnr-mu", change_against="psnr-mu own@1")  # fmt: skip
+    ).assign(metric="psnr-mu", change_against="psnr-mu own@1", kind="measured")
+    compared.loc[compared["variant"] == "f", "kind"] = "floor"  # fmt: skip
     sizes = pd.DataFrame({"params_m": [None, 0.5, 0.1], "published_params_m": [None, 2.0, 1.0]})
     files = {readme_block.SCORES: scores.to_csv(index=False), readme_block.SIZES: sizes.to_csv(index=False)}
     assert "What the protocol alone does" not in readme_block.block(files.get)
@@ -269,12 +293,12 @@ def test_results_for_the_readme_follow_the_reports():
     others = readme_block.block({**files, readme_block.SCORES: plain.to_csv(index=False)}.get)
     assert readme_block.GAIN in text and readme_block.GAIN not in others and "dis-brighter" not in others
     assert "means of 2 test views, one seed" in text
-    assert "`y` have 29.00 dB PSNR-μ under `own` and\n33.00 under `z`" in text
-    assert "1 of the 2 other protocols that define PSNR-μ rank the 2 variants" in text
+    assert "`f` have 20.00 dB PSNR-μ under `v` and\n31.00 under `own`" in text
+    assert "1 of the 2 other protocols that define PSNR-μ rank the 2 variants\n(floors left out) otherwise" in text
 
 
 def test_what_the_readme_says_of_the_study_stands_in_its_report():
-    said = TEXTS["README.md"].replace("\n", " ")
+    said = TEXTS["docs/reproduce.md"].replace("\n", " ")
     support = (ROOT / "reports/study/tables/support.md").read_text(encoding="utf-8")
     found = {
         "that RF helps": "That RF helps is supported",
@@ -287,13 +311,13 @@ def test_what_the_readme_says_of_the_study_stands_in_its_report():
         assert sentence in support
 
 
-def test_pictures_in_the_readme_exist():
-    pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", TEXTS["README.md"])
-    assert pictures
-    assert all((ROOT / path).is_file() for path in pictures)
+def test_pictures_of_the_documents_exist():
+    found = {name: re.findall(r"!\[[^]]+\]\(([^)]+)\)", text) for name, text in TEXTS.items()}
+    assert found["README.md"] and found["docs/results.md"]
+    assert all(((ROOT / name).parent / path).is_file() for name, paths in found.items() for path in paths)
 
 
-@pytest.mark.parametrize("name", ("README.md", "docs/scale.md", "Makefile"))
+@pytest.mark.parametrize("name", ("docs/reproduce.md", "docs/real-data.md", "docs/scale.md", "Makefile"))
 def test_hours_are_those_of_what_was_counted(name):
     """Mended by `make costs`."""
     assert (ROOT / name).read_text(encoding="utf-8") == cost_blocks.wanted()[name]

@@ -68,8 +68,8 @@ def stressed(copied):
 
 
 def test_from_views_to_the_page(stressed):
-    """The README's commands, then what else there is to evaluate, as `make stress` has it."""
-    params, told = stressed.params, (ROOT / "README.md").read_text(encoding="utf-8")
+    """The commands of docs/stress.md, then what else there is to evaluate, as `make stress` has it."""
+    params, told = stressed.params, (ROOT / "docs" / "stress.md").read_text(encoding="utf-8")
     commands = re.findall(r"^python -m bench --params profiles/stress/params.yaml (.+)$", told, re.M)
     assert [line.split()[0] for line in commands] == ["plan", "fetch", "prepare", "evaluate"]
     for line in commands:

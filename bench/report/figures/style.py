@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL.Image import Image
 
-DPI = 110
+DPI = 220
+SCALE = 2
+"""Pixels of a figure for one of the page, which shows it at half its size and opens it at full size."""
 PALETTES = (64, 256)
 """Numbers of colours that a plot may be written with: the first that is near enough."""
 NEAR = 45.0

@@ -19,9 +19,10 @@ TIDY = tuple(
     }.items()
 )  # fmt: skip
 READING = (
-    "Each column is one protocol, ranked by itself (rank in brackets; equal digits share one); nothing is ranked "
-    "across protocols. ▲n or ▼n: n places gained or lost against {own}, this profile's protocol, among the methods "
-    "that both rank. Rows stand in that protocol's order; floors are ranked too."
+    "Each column is one protocol, ranked by itself (rank in brackets; equal digits share one); protocols that give "
+    "every method the same value share a column; nothing is ranked across protocols. ▲n or ▼n: n places gained or "
+    "lost against {own}, this profile's protocol, among the methods that both rank. Rows stand in that protocol's "
+    "order; floors are ranked too."
 )
 VIEWING = (
     " {names} take the display's resolution from the picture, and so its pixels per degree: small pictures are seen as "
@@ -51,6 +52,7 @@ def table(grids: Sequence[ProtocolGrid], results: Mapping[str, Results], measure
         rows=tuple(row for grid in grids for row in _rows(grid, names, measured)),
         headings={panel(grid): _heading(grid) for grid in grids},
         groups={(panel(grid), GROUP): "" for grid in grids},
+        shared=GROUP,
         tidy=_tidy(grids, results, measured),
     )
 
@@ -166,7 +168,7 @@ def _orders(grid: ProtocolGrid, others: Sequence[str], compared: Sequence[str]) 
     found = {other: tau(own, {name: grid.places[name, other] for name in compared}, digits) for other in others}
     differ = {other: value for other, value in found.items() if value is not None and value < 1}
     text = (
-        f"The order of the {len(compared)} methods (floors left out) differs from that under {grid.own} for "
+        f"The order of the {len(compared)} variants (floors left out) differs from that under {grid.own} for "
         f"{len(differ)} of {len(others)} other {'protocols' if len(others) > 1 else 'protocol'} with {grid.metric.head}"
     )
     if differ:

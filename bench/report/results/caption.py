@@ -151,8 +151,8 @@ def _codebook_sizes(params: Params) -> str:
         own = [run for run in params.runs_with_codebook.values() if run.variant == variant]
         codebooks = (params.codebook_runs[run.codebook or ""] for run in own)
         if printed and (codebook := next(codebooks, None)) and codebook.codes != int(printed[1]):
-            found[printed[0]] = codebook.codes
-    said = " and ".join(f"K={codes} in rows called {name}" for name, codes in found.items())
+            found[printed[1]] = codebook.codes
+    said = " and ".join(f"K = {codes} in the place of the paper's {printed}" for printed, codes in found.items())
     return f"of {said}" if said else ""
 
 

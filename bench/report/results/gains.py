@@ -33,6 +33,11 @@ class Gain(NamedTuple):
         """Such as "+3.20 [2.81, 3.64] over reference-only"; a row that gains nothing is said to."""
         return f"{interval(self.difference)} over {self.base}{f': {NOTHING}' if self.nothing else ''}"
 
+    @property
+    def short(self) -> str:
+        """The same without the base."""
+        return f"{interval(self.difference)}{f': {NOTHING}' if self.nothing else ''}"
+
 
 def gain(variant: str, measured: Measured, panel: str, metric: str = PRIMARY) -> Gain | None:
     """Return the gain of a variant of ours over its base, of the same scenes; None where `missing` says why."""

@@ -1,5 +1,6 @@
 """Inputs of tables: the paper's printed rows, and what a profile measured."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,8 @@ from bench.core.params import Params
 from bench.core.registry import methods
 from bench.report.results.results import Results
 
+PAPER_CODES = 1024
+"""Codes of the paper's codebook, where a row's label names no number."""
 DEFAULT_BLOCK = "kalantari"
 """Data set of a printed table that names none."""
 
@@ -79,13 +82,24 @@ class Measured:
         return found[0] if found else {}
 
     def label(self, variant: str) -> str:
-        """Return the paper's label of a variant with ours behind it, or just ours."""
+        """Return the paper's label of a variant, as people read it, with ours behind it, or just ours."""
         params = self.params
         for rows in (*map(params.rows, (1, 3, 2)), *map(params.controls, (1, 2, 3))):
             for name, ours in rows.items():
                 if ours == variant:
-                    return f"{name} · {variant}" if name.lower() != variant else name
+                    return f"{self.named(name, variant)} · {variant}" if name.lower() != variant else name
         return variant
+
+    def named(self, label: str, variant: str) -> str:
+        """Return a row's label as people read it: with the codes that the variant has, and FSM for the tables' FMU."""
+        codes = self.codes(variant)
+        return (re.sub(r"K=\d+", f"K={codes}", label) if codes else label).replace("FMU", "FSM")
+
+    def smaller(self, label: str, variant: str) -> str:
+        """Return which number of codes stands in the place of the paper's, "" where it is the paper's or none."""
+        codes, printed = self.codes(variant), re.search(r"K=(\d+)", label)
+        paper = int(printed[1]) if printed else PAPER_CODES
+        return f"K = {codes}, in the place of the paper's {paper}" if codes not in (None, paper) else ""
 
     @property
     def rows(self) -> list[str]:

@@ -28,4 +28,6 @@ def told(table: Table, sentences: Mapping[str, str]) -> Table:
     rows = (*table.rows, *(table.tidy.rows if table.tidy else ()))
     shown = {row.cells.get("dataset") for row in rows}
     said = [sentence for dataset, sentence in sentences.items() if dataset in shown]
-    return replace(table, caption=" ".join([table.caption, *said])) if said else table
+    return (
+        replace(table, caption=" ".join([table.caption, *said]), brief=" ".join([table.gist, *said])) if said else table
+    )

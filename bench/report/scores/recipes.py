@@ -53,7 +53,6 @@ def table(measured: Measured) -> Table | None:
         caption=f"Profile {measured.params.profile}. {CAPTION}",
         columns=COLUMNS,
         rows=tuple(rows),
-        folded=True,
     )
 
 

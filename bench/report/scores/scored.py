@@ -1,6 +1,5 @@
 """Tables 1-3: our scores beside the paper's printed values, and what each row is."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ import pandas as pd
 from bench.core.recipe import published
 from bench.core.registry import methods, metrics, protocols
 from bench.report.results import gains, paired
-from bench.report.results.caption import BASES, OWN_HEAD, SUBMITTED, absent, caption, conditions
+from bench.report.results.caption import BASES, OWN_HEAD, SUBMITTED, absent, caption, conditions, data, seeds
 from bench.report.results.gains import Gain
 from bench.report.results.inputs import DEFAULT_BLOCK, Measured, Paper
 from bench.report.results.paired import PRIMARY, PairedTest
@@ -58,17 +57,19 @@ def metric_column(metric: str) -> Column:
 METRICS = tuple(map(metric_column, ("psnr-mu", "psnr-l", "psnr-pu", "ssim-mu", "ssim-l", "ssim-pu", "hdrvdp2")))
 """The metrics that the paper prints, in its order."""
 
-PRINTED = tuple(Column(f"paper_{c.key}", c.head, PAPER, c.digits) for c in METRICS)
-PARAMS = Column("params_m", "params (M)", "", 3)
+PRINTED = tuple(Column(f"paper_{c.key}", c.head, PAPER, c.digits, more=True) for c in METRICS)
+PARAMS = Column("params_m", "params (M)", "", 3, more=True)
 SIZES = (
-    Column("macs_256_g", "GMACs 256x256", "", 2),
-    Column("macs_full_g", "GMACs 1000x1500", "", 1),
-    Column("published_params_m", "full size: params (M)", "", 3),
-    Column("published_macs_256_g", "full size: GMACs 256x256", "", 1),
-    Column("published_macs_full_g", "full size: GMACs 1000x1500", "", 0),
+    Column("macs_256_g", "GMACs 256x256", "", 2, more=True),
+    Column("macs_full_g", "GMACs 1000x1500", "", 1, more=True),
+    Column("published_params_m", "full size: params (M)", "", 3, more=True),
+    Column("published_macs_256_g", "full size: GMACs 256x256", "", 1, more=True),
+    Column("published_macs_full_g", "full size: GMACs 1000x1500", "", 0, more=True),
 )
 """Multiply-adds of the networks as this profile has them, and both at their published size; Table 1 alone has these."""
-DIFFERENCE = Column("psnr_mu_difference", "PSNR-μ difference, 95 %", OURS)
+FIRST = ("psnr_mu", "hdrvdp2")
+"""Columns that the page shows first."""
+DIFFERENCE = Column("psnr_mu_difference", "PSNR-μ difference, 95 %", OURS, more=True)
 GAIN = Column("psnr_mu_gain", "PSNR-μ gain over base, 95 %", OURS)
 AREAS = {"": "whole", "@saturated": "saturated", "@moving": "moving", "@uncovered": "uncovered"}
 """Ending of a metric in score rows -> name of the area that it is the mean of."""
@@ -98,7 +99,7 @@ def score_columns(protocol: str) -> tuple[Column, ...]:
 def columns(number: int, scores: Sequence[Column] = (*METRICS, *INSIDE.values())) -> tuple[Column, ...]:
     """Return the columns of the paper's Table `number` (the CSV's contract); 2 and 3 name our variant."""
     first = number == 1
-    variant = () if first else (Column("variant", "our variant"),)
+    variant = () if first else (Column("variant", "our variant", more=True),)
     head = (*hidden("dataset"), Column("method", "method"), *variant, Column("kind", "kind"), PARAMS)
     return (*head, *(SIZES if first else ()), *scores, GAIN, DIFFERENCE, *PRINTED, *STANDING, *hidden("note"))
 
@@ -134,7 +135,17 @@ def table(paper: Paper, measured: Measured) -> Table:
         rows=rank(rows, builder.scores, ("dataset", "protocol", "scenes")),
         headings=headings,
         groups=groups,
+        brief=_gist(paper, measured, panels),
+        first=FIRST,
     )
+
+
+def _gist(paper: Paper, measured: Measured, panels: Sequence[str]) -> str:
+    used, _ = of_rows(paper, measured)
+    if not used:
+        return ""
+    standing = f"Means over {data(measured.params, used, panels)}; {seeds(used)}; protocol {used[0].protocol}."
+    return f"{standing} Best in bold, second underlined, among networks measured here."
 
 
 def _caption(paper: Paper, measured: Measured, panels: Sequence[str], rows: Sequence[Row]) -> str:
@@ -241,8 +252,8 @@ class _Builder:
             yield self.row(panel, {"method": name}, "floor", name, result, NO_SCORES, remarks=remarks, notes=notes)
         for record in (*paper.rows(block), *({"method": label} for label in (*paper.extra(block), *paper.controls))):
             yield self.variant(panel, record)
-        for name, data in sorted(measured.submitted) if first else ():
-            if data == panel:
+        for name, tested in sorted(measured.submitted) if first else ():
+            if tested == panel:
                 remarks = {column.key: "a submission has no network to count" for column in SIZES}
                 remarks[PARAMS.key], fewer = "not told by a submission", measured.fewer(name, panel)
                 result, ranked = measured.submitted[name, panel], not fewer
@@ -305,9 +316,8 @@ class _Builder:
         yield from measured.choices(variant)
         if panel not in self.same:
             yield f"paper_*: {OTHER_DATA}"
-        codes, printed = measured.codes(variant), re.search(r"K=(\d+)", label)
-        if codes is not None and codes != (int(printed[1]) if printed else 1024):
-            yield f"codebook of K = {codes} here"
+        if smaller := measured.smaller(label, variant):
+            yield smaller
         name = params.variants[variant].method if variant in params.variants else ""
         if name in methods:
             method = methods[name]
@@ -357,12 +367,15 @@ class _Builder:
                 none = NO_AREA if column.optional else absent(score, result.protocol)
                 why[column.key] = "undefined on every scene" if known else none
         printed, doubts = self.paper_cells(record)
-        marks = {}
+        marks: dict[str, str] = {}
+        texts: dict[str, str] = {}
+        asides: dict[str, str] = {}
         if test := self.tests.get((panel, label)):
             filled[DIFFERENCE.key] = test.phrase()
         if gain := self.gains.get((panel, label)):
             filled[GAIN.key] = gain.words
             marks = {GAIN.key: "down"} if gain.nothing else {}
+            texts, asides = {GAIN.key: gain.short}, {GAIN.key: f"over {gain.base}"}
         if filled.get("psnr_mu") is not None:
             why[DIFFERENCE.key] = "no row to test it against"
             why[GAIN.key] = NO_GAIN if kind == "submitted" else gains.missing(variant, self.measured, panel)
@@ -376,6 +389,8 @@ class _Builder:
             spreads,
             marks,
             ranked=ranked and kind in LEARNED,
+            texts=texts,
+            asides=asides,
         )
 
     def paper_cells(self, record: Mapping[str, Any]) -> tuple[dict[str, Value], dict[str, str]]:

@@ -5,6 +5,9 @@ from bench.report.results.inputs import Measured
 from bench.report.scores.incomplete import incomplete
 from bench.report.table.table import Table
 
+SMALLER = 1.5
+"""Times fewer parameters than published from which on networks aren't the published ones."""
+
 
 def facts(measured: Measured) -> dict[str, str]:
     """Return the box of facts: what was tested on what, under which protocol, and how it was trained."""
@@ -21,6 +24,30 @@ def facts(measured: Measured) -> dict[str, str]:
         **made_with(params, measured.cards),
         "parameter file": params.params_file,
     }
+
+
+def standing(measured: Measured) -> str:
+    """Return in a line what was measured, on what, and how often."""
+    params, results = measured.params, list(measured.results.values())
+    if not results:
+        return "Nothing is measured yet."
+    tested = list(dict.fromkeys(entry.dataset for entry in params.evaluations.values()))
+    protocols = ", ".join(sorted({result.protocol for result in results}))
+    said = f"{data(params, results, tested)}; {seeds(results, spreads=False)}; protocol {protocols}."
+    return " ".join([said[0].upper() + said[1:], *incomplete(measured).values()])
+
+
+def caution(table: Table, measured: Measured) -> str:
+    """Return how much smaller Table 1's networks are than published ones; "" where they aren't."""
+    pairs = [(row.cells.get("published_params_m"), row.cells.get("params_m")) for row in table.rows]
+    ratios = [full / own for full, own in pairs if isinstance(full, float) and isinstance(own, float)]
+    if not ratios or min(ratios) < SMALLER:
+        return ""
+    trained = made_with(measured.params, measured.cards)["training"]
+    return (
+        f"Networks here have {min(ratios):.0f} to {max(ratios):.0f} times fewer parameters than published ones, and "
+        f"little training ({trained}): this ranks what was trained here, not the published methods."
+    )
 
 
 def findings(table: Table) -> list[str]:

@@ -1,6 +1,7 @@
 """A table as data, whatever it is written to: columns, rows, remarks on cells, marks."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -15,7 +16,8 @@ OURS, PAPER = "ours", "paper"
 class Column:
     """A column: key in the CSV, heading elsewhere, group ("ours", "paper" or ""), digits shown (None: text).
 
-    An optional column goes from a panel that has nothing in it; the panel's heading says why.
+    An optional column goes from a panel that has nothing in it; the panel's heading says why. What is `more` stands
+    behind a switch on the page.
     """
 
     key: str
@@ -25,6 +27,7 @@ class Column:
     better: str = ""
     shown: bool = True
     optional: bool = False
+    more: bool = False
 
     def text(self, value: Value) -> str:
         """Return the value as shown to people: fixed digits, "" for an empty cell."""
@@ -57,6 +60,8 @@ class Row:
     ranked  : takes part in best and second.
     tails   : what people read behind a value, such as its rank, by column key.
     digits  : shown instead of the columns' own, where the panels of a table hold different metrics.
+    texts   : what people read instead of a cell, by column key; the CSV holds the cell.
+    asides  : footnotes for people alone, by column key: what the CSV says in the cell itself.
     """
 
     panel: str
@@ -68,6 +73,8 @@ class Row:
     ranked: bool = False
     tails: Mapping[str, str] = field(default_factory=dict)
     digits: int | None = None
+    texts: Mapping[str, str] = field(default_factory=dict)
+    asides: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def note(self) -> str:
@@ -84,6 +91,9 @@ class Table:
 
     tidy   : what the CSV holds, where people and programs need different shapes.
     folded : the page shows its title alone until it is opened: numbers to look up.
+    brief  : the caption's gist, which stands open on the page; by default the caption's first sentence.
+    first  : keys of the columns that the page shows first, behind the rows' heads.
+    shared : group whose columns share one where they show the same in every row of a panel.
     """
 
     name: str
@@ -95,6 +105,9 @@ class Table:
     groups: Mapping[tuple[str, str], str] = field(default_factory=dict)
     tidy: "Table | None" = None
     folded: bool = False
+    brief: str = ""
+    first: tuple[str, ...] = ()
+    shared: str = ""
 
     def __post_init__(self) -> None:
         """Refuse an empty cell without a reason."""
@@ -102,6 +115,11 @@ class Table:
             for key in (column.key for column in self.columns if column.key != "note"):
                 if row.cells.get(key) is None and key not in row.remarks:
                     raise BenchError(f"table {self.name}: empty cell {key!r} without a reason in {row.cells}.")
+
+    @property
+    def gist(self) -> str:
+        """What of the caption everyone should read."""
+        return self.brief or re.split(r"(?<=\.)\s(?=[A-Z])", self.caption, maxsplit=1)[0]
 
     @property
     def panels(self) -> list[str]:

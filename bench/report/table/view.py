@@ -47,6 +47,7 @@ class ColumnGroup(NamedTuple):
     label: str
     span: int
     name: str
+    more: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,11 @@ class Panel:
     groups: tuple[ColumnGroup, ...]
     columns: tuple[Column, ...]
     lines: tuple[Line, ...]
+
+    @property
+    def switched(self) -> bool:
+        """Tell whether some columns stand behind the switch, and others don't."""
+        return len({column.more for column in self.columns[1:]}) == 2
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,7 @@ class TableView:
     panels: tuple[Panel, ...]
     footnotes: tuple[tuple[str, str], ...]
     folded: bool = False
+    gist: str = ""
 
 
 class _Footnotes:
@@ -90,17 +97,49 @@ def view(table: Table) -> TableView:
     notes = _Footnotes()
     panels = tuple(_panel(table, name, notes) for name in table.panels)
     footnotes = tuple((letter, sentence) for sentence, letter in notes.letters.items())
-    return TableView(table.name, table.title, table.caption, panels, footnotes, table.folded)
+    return TableView(table.name, table.title, table.caption, panels, footnotes, table.folded, table.gist)
+
+
+def page_view(table: Table) -> TableView:
+    """Lay the table out for the page: the rows' heads, with their kinds; `Table.first`; others; what is `more`."""
+    head = next(column for column in table.columns if column.shown)
+
+    def place(column: Column) -> tuple[int, int]:
+        if column.key in table.first:
+            return 1, table.first.index(column.key)
+        return (0, 0) if column is head else (3, 0) if column.more else (2, 0)
+
+    columns = sorted((column for column in table.columns if column is head or column.key != "kind"), key=place)
+    return view(replace(table, columns=tuple(columns)))
 
 
 def _panel(table: Table, name: str, notes: _Footnotes) -> Panel:
     rows = [row for row in table.rows if row.panel == name]
     columns = tuple(_visible(table, rows))
-    groups = []
-    for group, members in groupby(column.group for column in columns):
-        groups.append(ColumnGroup(table.groups.get((name, group), group), len(list(members)), group))
     lines = tuple(Line(str(row.cells.get("kind") or ""), tuple(_cells(row, columns, notes))) for row in rows)
+    columns, lines = _shared(table.shared, columns, lines) if table.shared else (columns, lines)
+    groups = []
+    for group, found in groupby(columns, key=lambda column: column.group):
+        members = list(found)
+        more = all(column.more for column in members)
+        groups.append(ColumnGroup(table.groups.get((name, group), group), len(members), group, more))
     return Panel(table.headings.get(name, ""), tuple(groups), columns, lines)
+
+
+def _shared(
+    group: str, columns: tuple[Column, ...], lines: tuple[Line, ...]
+) -> tuple[tuple[Column, ...], tuple[Line, ...]]:
+    """Put columns of a group together that show the same in every line; the first one's heading names all."""
+    found: dict[tuple[object, ...], list[int]] = {}
+    for index, column in enumerate(columns):
+        cells = (line.cells[index]._replace(sort="") for line in lines)  # digits that nobody sees are no difference
+        shows = tuple(cells) if column.group == group else (index,)
+        found.setdefault(shows, []).append(index)
+    kept = [
+        replace(columns[same[0]], head=" = ".join(columns[index].head for index in same)) for same in found.values()
+    ]
+    first = [same[0] for same in found.values()]
+    return tuple(kept), tuple(line._replace(cells=tuple(line.cells[index] for index in first)) for line in lines)
 
 
 def _visible(table: Table, rows: Sequence[Row]) -> Iterator[Column]:
@@ -117,12 +156,20 @@ def _visible(table: Table, rows: Sequence[Row]) -> Iterator[Column]:
 def _cells(row: Row, columns: Sequence[Column], notes: _Footnotes) -> Iterator[ShownCell]:
     remarks = {column.key: row.remarks[column.key] for column in columns if column.key in row.remarks}
     common = [remark for remark, count in Counter(remarks.values()).items() if count >= MANY]
+    # At the row's head, or, where all of its cells stand behind the switch, at the first of them.
+    hidden = {remark for remark in common if all(c.more for c in columns if remarks.get(c.key) == remark)}
+    said = set(common) - hidden
     # What holds for all of the paper's columns is said by their heading.
     general = [note for note in row.notes if not note.startswith(f"{PAPER}_*")]
+    # Nor does a footnote repeat what a text says.
+    general = [note for note in general if not any(note in text for text in row.texts.values())]
     for index, column in enumerate(columns):
         remark = remarks.get(column.key, "")
-        sentences = [remark] if remark and remark not in common else []
-        yield _cell(row, column, remark, notes(sentences if index else [*sentences, *general, *common]))
+        sentences = [remark] if remark and remark not in said else []
+        said |= {remark} & hidden
+        sentences += [row.asides[column.key]] if column.key in row.asides else []
+        heading = [*general, *(one for one in common if one not in hidden)]
+        yield _cell(row, column, remark, notes(sentences if index else [*sentences, *heading]))
 
 
 def _cell(row: Row, column: Column, remark: str, letters: str) -> ShownCell:
@@ -131,7 +178,7 @@ def _cell(row: Row, column: Column, remark: str, letters: str) -> ShownCell:
         return ShownCell(DASH, "", letters, "", remark)
     if row.digits is not None and column.digits is not None:
         column = replace(column, digits=row.digits)
-    text = column.text(value)
+    text = row.texts.get(column.key) or column.text(value)
     spread = f"{row.spreads[column.key]:.{column.digits}f}" if column.key in row.spreads else ""
     sort = column.exact(value) if column.digits is not None else text.lower()
     sort = "" if sort == "NaN" else sort  # last, beside the dashes

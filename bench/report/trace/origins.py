@@ -113,8 +113,16 @@ def of_file(params: Params, results: Results, section: str, name: str) -> Source
         case "table1" | "table2" | "table3":
             number = int(section[-1])
             return Sources(scored(params, results, variants(params, number)), sizes=number == 1)
+        case "differences":
+            numbers = [int(name[5])] if re.match(r"table[123]_", name) else [1, 2, 3]
+            compared = {variant for number in numbers for variant in variants(params, number)}
+            return Sources(scored(params, results, compared), sizes=1 in numbers)
+        case "sizes":
+            return of_file(params, results, "table1", name)
         case "support":
             return Sources(scored(params, results, {*variants(params, 2), *variants(params, 3)}))
+        case "protocol":
+            return Sources()
         case "cross" | "masks" | "protocols":
             return Sources(every.evaluations)
         case "stress":

@@ -1,5 +1,6 @@
 """Report: tables, figures and the page, all from files that other stages wrote."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,20 +14,22 @@ from bench.core.errors import UsageError
 from bench.core.params import Params
 from bench.core.places import place
 from bench.core.reading import read_json
-from bench.core.registry import ROOT
+from bench.core.registry import ROOT, protocols
 from bench.io.files import check_destination, write_bytes_atomic, write_json_atomic, write_text_atomic
 from bench.io.tables import read_scores
 from bench.report.codebooks.figures import InspectedCodebook
 from bench.report.codebooks.section import section
 from bench.report.cost import predictions
 from bench.report.figures.figures import learning_curves
-from bench.report.page.page import Figure, Page, PageSection, render
+from bench.report.page.chart import chart
+from bench.report.page.page import FOLDER, HOMES, Figure, Front, Page, PageSection, render
 from bench.report.results.caption import of_codebooks
 from bench.report.results.inputs import Measured, Paper
 from bench.report.results.results import clean, collect
-from bench.report.scores import cross, differences, incomplete, masks, recipes, scored, support
-from bench.report.scores.summary import facts, findings
+from bench.report.scores import cross, differences, front, incomplete, masks, names, recipes, scored, support
+from bench.report.scores.summary import caution, facts, findings, standing
 from bench.report.stress import section as stress
+from bench.report.table.table import Table
 from bench.report.table.writers import to_csv, to_latex, to_markdown
 from bench.report.trace import digests, origins, provenance
 from bench.report.viewer.viewer import FOLDER as VIEWED
@@ -36,12 +39,17 @@ from bench.stages.reporting import viewer as viewing
 
 TITLES = {1: "All methods", 2: "Codebooks: vanilla and overlapped, two sizes", 3: "Ablation of the network's parts"}
 INTROS = {
-    1: "Floors first, then the paper's rows in its order. The paper's columns hold its printed values, made under a "
-    "protocol that it doesn't state. Where their heading says other data, they are there to be looked up only.",
+    1: "Floors first, then the paper's rows in its order. The paper's numbers stand behind the switch: they were made "
+    "under a protocol that it doesn't state and, where their heading says so, on other data.",
     2: "Each row is the full network (row 7 of Table 3) on another frozen codebook.",
-    3: "Each row adds a part to the one before. Rows differ in size, so this isn't a comparison at equal capacity. The "
-    "paper's Table 3 calls frame-selective merging (FSM) FMU.",
+    3: "Each row adds a part to the one before. Rows differ in size, so this isn't a comparison at equal capacity.",
 }
+DIFFERENCES = "Each row of Tables 1 to 3 against the row that it is tested against, on the same scenes."
+PROTOCOL = "Everything that decides a score besides the two images; another protocol gives other numbers."
+PAPER_PAGE = "https://arxiv.org/abs/2507.01588"
+COMPARISON = "viewer/index.html"
+PRINTED_BY_PAPERS = "literature/kalantari.md"
+
 WRITERS = {"csv": to_csv, "md": to_markdown, "tex": to_latex}
 
 
@@ -84,10 +92,15 @@ def run(params: Params, partial: bool = False, out: Path | None = None) -> None:
     plain = replace(measured, results=others)
     if plain.results:
         sections.append(PageSection("masks", "Where methods differ", tables=[masks.table(plain)]))
+    if tests := [table for paper in papers.values() if (table := differences.table(paper, measured))]:
+        sections.append(PageSection("differences", "Paired differences", DIFFERENCES, tests))
+    if 1 in papers and (drawn := predictions.figures(measured, scored.datasets_of(papers[1], measured))):
+        sections.append(PageSection("sizes", "Size", figures=drawn))
     broken = stress.section(measured, _taken(params))
     sections += [broken] if broken else []
     if params.sensitivity:
         sections.append(sensitivity.section(params, scores, measured))
+    sections.append(_protocol(params))
     if params.codebook_runs:
         sections.append(_codebooks(params, scenes))
     sections += pictures.sections(params, scores, measured)
@@ -95,8 +108,15 @@ def run(params: Params, partial: bool = False, out: Path | None = None) -> None:
         sections.append(_curves(params))
 
     # Last, so that no table is left out.
-    short = incomplete.incomplete(measured)
-    sections = [replace(one, tables=[incomplete.told(table, short) for table in one.tables]) for one in sections]
+    short, known_names = incomplete.incomplete(measured), names.names(measured)
+    sections = [
+        replace(
+            one,
+            tables=[names.told(incomplete.told(table, short), measured, known_names) for table in one.tables],
+            findings=[names.renamed(sentence, known_names) for sentence in one.findings],
+        )
+        for one in sections
+    ]
 
     # The folders' files, with what each was made from; the page last, when all that it names is there.
     tables = {"support": _Part("support", {"support.md": support.text(supported).encode()})} if supported else {}
@@ -112,7 +132,9 @@ def run(params: Params, partial: bool = False, out: Path | None = None) -> None:
     _write(params, target / "figures", figures, measured, known)
     _write_viewer(target, measured, scores, known)
     reached = [sentence for one in sections if one.anchor == "table1" for sentence in findings(one.tables[0])]
-    write_text_atomic(target / "index.html", render(Page(params, facts(measured), reached, sections)))
+    comparison = COMPARISON if (target / COMPARISON).is_file() else ""
+    page = Page(params, facts(measured), _front(papers, sections, measured, target), sections, comparison)
+    _write_pages(target, render(page))
 
     for line in (*reached, *submitted.places(measured)):
         print(line)
@@ -226,13 +248,47 @@ def _taken(params: Params) -> pd.DataFrame | None:
 
 
 def _paper_table(paper: Paper, measured: Measured, notes: Sequence[str]) -> PageSection:
-    """Make the section of one of the paper's tables; Table 1 has the Pareto figures and the notes on submissions."""
-    name, tests = (f"table{paper.number}", f"Table {paper.number}"), differences.table(paper, measured)
-    tables = [scored.table(paper, measured), *([tests] if tests else [])]
-    if paper.number == 1:
-        figures = predictions.figures(measured, scored.datasets_of(paper, measured))
-        return PageSection(*name, INTROS[1], tables, figures, notes)
-    return PageSection(*name, INTROS[paper.number], tables)
+    """Make the section of one of the paper's tables; Table 1 has the notes on submissions."""
+    table = scored.table(paper, measured)
+    missing = notes if paper.number == 1 else ()
+    return PageSection(f"table{paper.number}", f"Table {paper.number}", INTROS[paper.number], [table], missing=missing)
+
+
+def _protocol(params: Params) -> PageSection:
+    """Show the file of the profile's protocol: what decides a score besides the two images."""
+    text = (protocols.folder / f"{params.protocol}.yaml").read_text(encoding="utf-8")
+    return PageSection("protocol", f"This profile's protocol: {protocols[params.protocol].id}", PROTOCOL, text=text)
+
+
+def _front(papers: Mapping[int, Paper], sections: Sequence[PageSection], measured: Measured, target: Path) -> Front:
+    """Make what stands above the tables."""
+    tables = {table.name: table for one in sections for table in one.tables}
+    crops = [figure for one in sections if one.anchor == "crops" for figure in one.figures]
+    first, crop = tables.get("table1"), next(iter(crops), None)
+    return Front(
+        standing(measured),
+        caution(first, measured) if first else "",
+        chart(papers[1], first, measured) if first else None,
+        front.findings(papers, first, sections, measured),
+        crop,
+        crop.title.rpartition(" ")[2] if crop else "",
+        _links(target, tables),
+    )
+
+
+def _links(target: Path, tables: Mapping[str, Table]) -> dict[str, str]:
+    """Return words -> address of what the front links to, as far as it is there."""
+    found = {"Paper": PAPER_PAGE}
+    if target.resolve().is_relative_to(ROOT):
+        found["Repository"] = f"{os.path.relpath(ROOT, target.resolve())}/README.md"
+    if (target / "scores.csv").is_file():
+        found["Scores (CSV)"] = "scores.csv"
+    if "table1" in tables:
+        found |= {"Table 1 (CSV)": "tables/table1.csv", "Table 1 (LaTeX)": "tables/table1.tex"}
+    found["Protocol"] = f"{FOLDER}/protocols.html#protocol"
+    if (target.parent / PRINTED_BY_PAPERS).is_file():
+        found["What papers printed"] = f"../{PRINTED_BY_PAPERS}"
+    return found
 
 
 def _codebooks(params: Params, scenes: Mapping[str, Mapping[str, Sequence[str]]]) -> PageSection:
@@ -338,6 +394,15 @@ def _earlier(folder: Path, everything: bool) -> set[str]:
     entries = _provenance(folder).get("entries", {})
     named = {Path(file).name for entry in entries.values() for file in entry.get("sha256", ())}
     return named | ({provenance.NAME} if entries else set())
+
+
+def _write_pages(target: Path, pages: Mapping[str, str]) -> None:
+    """Write the front and what stands beside it; a page that an earlier report had and this one doesn't goes."""
+    for name, _ in HOMES.values():
+        if (file := f"{FOLDER}/{name}.html") not in pages:
+            (target / file).unlink(missing_ok=True)
+    for file, html in pages.items():
+        write_text_atomic(target / file, html)
 
 
 def _known(params: Params, scores: pd.DataFrame, sizes: Mapping[str, Any]) -> provenance.Known:

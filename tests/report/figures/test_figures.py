@@ -38,7 +38,7 @@ def test_a_plot_has_a_palette_that_shows_no_difference():
 
 
 def test_photographs_in_a_png_keep_all_their_colours():
-    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, (2 * DPI, 2 * DPI, 3), np.uint8)
     with canvas(2, 2) as figure:
         picture(figure.add_axes((0, 0, 1, 1)), noise)
         assert Image.open(io.BytesIO(png(figure))).mode == "RGB"

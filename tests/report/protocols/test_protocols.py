@@ -139,7 +139,7 @@ def test_findings_are_computed(compared, measured):
     # triangle-merge has 26.8, and 70 - 26.8 turned round.
     assert "by up to 16.40 dB: triangle-merge has 26.80 under equal@1, 43.20 under turned@2" in spread
     assert (
-        "The order of the 6 methods (floors left out) differs from that under whole-float@1 for 1 of 2 other" in orders
+        "The order of the 6 variants (floors left out) differs from that under whole-float@1 for 1 of 2 other" in orders
     )
     assert "turned@2 (Kendall's tau -1.00" in orders
     assert same.startswith("1 of them (equal@1)")

@@ -117,7 +117,7 @@ def test_an_empty_column_says_what_is_true(papers, measured, rows):
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ({"OLC (K=512)": "full"}, ["codebooks of K=32 in rows called K=512"]),
+        ({"OLC (K=512)": "full"}, ["codebooks of K = 32 in the place of the paper's 512"]),
         ({"OLC (K=32)": "full"}, []),
         ({"OLC": "full"}, []),
         ({}, []),

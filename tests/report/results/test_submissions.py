@@ -140,7 +140,7 @@ def test_page_and_files(bare, rows, monkeypatch):
     summarize.run(bare)
     report.run(bare)
     html = (bare.reports / "index.html").read_text(encoding="utf-8")
-    assert '<span class="kind submitted">submitted</span></td>' in html
+    assert '<span class="kind submitted">submitted</span></th>' in html
     assert "Rows of the submission my-net for panoramas of profile tiny under sctnet@1 stand in no table" in html
     assert "my-net" not in (bare.reports / "scores.csv").read_text()
     assert "my-net" not in json.loads((bare.reports / "metrics.json").read_text())

@@ -8,11 +8,11 @@ from bench.core.errors import BenchError
 from bench.report.codebooks import tables
 from bench.report.results.caption import of_codebooks
 from bench.report.results.inputs import Paper
-from bench.report.scores import masks, scored
+from bench.report.scores import masks, names, scored
 from bench.report.table.kinds import KINDS
 from bench.report.table.table import Column, Row, Table, rank
-from bench.report.table.view import view
-from bench.report.table.writers import tex, to_latex, to_markdown
+from bench.report.table.view import page_view, view
+from bench.report.table.writers import tex, to_csv, to_latex, to_markdown
 from tests.report.conftest import parameters, records
 
 SCORES = ["psnr_mu", "psnr_l", "psnr_pu", "ssim_mu", "ssim_l", "ssim_pu", "hdrvdp2"]
@@ -145,7 +145,45 @@ def test_suspected_copy_errors_are_marked_and_shown_as_printed(papers, measured)
 def test_table_2_names_variant_and_size_of_codebook(papers, measured):
     rows = {row["method"]: row for row in records(scored.table(papers[2], measured()))}
     assert rows["OLC (K=1024)"]["variant"] == "full"
-    assert "codebook of K = 32 here" in rows["OLC (K=1024)"]["note"]
+    assert "K = 32, in the place of the paper's 1024" in rows["OLC (K=1024)"]["note"]
+
+
+def test_people_read_the_true_number_of_codes_and_the_papers_word_for_fsm(papers, measured):
+    made = measured()
+    known = names.names(made)
+    assert known == {
+        "Vanilla (K=512)": "Vanilla (K=32)", "OLC (K=512)": "OLC (K=32)", "Vanilla (K=1024)": "Vanilla (K=32)",
+        "OLC (K=1024)": "OLC (K=32)", "7. + PA + FMU + D_VQ + RF": "7. + PA + FSM + D_VQ + RF",
+    }  # fmt: skip
+    second, third = (names.told(scored.table(papers[number], made), made, known) for number in (2, 3))
+    text = to_markdown(second)
+    assert "OLC (K = 32, in the place of the paper's 1024)" in text and "OLC (K=1024)" not in text
+    assert {row["method"] for row in records(second)} == set(papers[2].own), "the CSV keeps the labels"
+    assert "7. + PA + FSM + D\\_VQ + RF <sup>" in to_markdown(third)
+    assert "the paper's table prints FMU" in to_markdown(third) and "FMU" not in to_csv(third).partition("note")[0]
+    assert made.label("vanilla-32") == "Vanilla (K=32) · vanilla-32"
+
+
+def test_equal_columns_of_a_group_share_one():
+    columns = (Column("m", "m"), *(Column(name, name, "g", 1) for name in "abc"))
+    rows = (Row("p", {"m": "x", "a": 1.0, "b": 2.0, "c": 1.04}), Row("p", {"m": "y", "a": 3.0, "b": 3.0, "c": 3.0}))
+    apart, together = (view(Table("t", "t", "t", columns, rows, shared=group)).panels[0] for group in ("", "g"))
+    assert [column.head for column in apart.columns] == ["m", "a", "b", "c"]
+    assert [column.head for column in together.columns] == ["m", "a = c", "b"]
+    assert [[cell.text for cell in line.cells] for line in together.lines] == [["x", "1.0", "2.0"], ["y", "3.0", "3.0"]]
+    assert together.groups[-1].span == 2
+
+
+def test_the_page_shows_what_a_table_names_first_and_hides_what_is_more():
+    columns = (
+        Column("data", "data", shown=False), Column("m", "m"), Column("kind", "kind"), Column("s", "size", more=True),
+        Column("a", "a", "g", 1), Column("b", "b", "g", 1),
+    )  # fmt: skip
+    row = Row("p", {"m": "x", "kind": "floor", "a": 1.0, "b": 2.0, "data": "d", "s": "small"})
+    (panel,) = page_view(Table("t", "t", "One. Two.", columns, (row,), first=("b",))).panels
+    assert [column.key for column in panel.columns] == ["m", "b", "a", "s"]
+    assert panel.switched and panel.lines[0].kind == "floor"
+    assert Table("t", "t", "One (v. 2.2). Two.", columns, (row,)).gist == "One (v. 2.2)."
 
 
 def test_best_and_second_among_measured_learned_rows_only(papers, measured, rows):

@@ -116,8 +116,12 @@ def test_figures_of_one_size_name_the_books_of_that_size():
     assert set(found.inspections) == {"olc-16--panoramas--s0", "vanilla-16--panoramas--s0"}
 
 
+def everything_said(folder):
+    return "".join(path.read_text(encoding="utf-8") for path in (folder / "index.html", *folder.glob("pages/*.html")))
+
+
 def test_what_every_section_of_the_page_draws_on_is_known(reported):
-    page = (reported[1] / "index.html").read_text(encoding="utf-8")
+    page = everything_said(reported[1])
     sections = {part.partition('"')[0] for part in page.split('<section id="')[1:]}
     known = {name for name in sections if origins.of_file(reported[0], {}, name, "x") != everything(reported[0])}
     assert sections - {"decisions", "repeat"} <= known
@@ -151,6 +155,6 @@ def test_stages_are_those_of_the_pipeline(file, monkeypatch):
 
 
 def test_the_page_names_the_command_for_each_table(reported):
-    page = (reported[1] / "index.html").read_text(encoding="utf-8")
+    page = everything_said(reported[1])
     for name in ("table1", "table2_differences", "masks", "codebooks", "parts"):
         assert f"<code>python -m bench explain reports/tiny/tables/{name}.csv</code>" in page

@@ -44,9 +44,9 @@ def test_it_is_predicted_shown_and_not_scored(truthless, monkeypatch):
         assert {path.name for path in folder.rglob("*.exr")} == {"Cafe.exr", "Bench.exr"}
     summarize.run(params)
     report.run(params)
-    page = (params.reports / "index.html").read_text(encoding="utf-8")
-    assert "no ground truth exists, so nothing can be scored" in page
-    assert "crops_tursun_no-truth_Cafe" in page and "contact_tursun" in page
+    pages = {path.stem: path.read_text(encoding="utf-8") for path in (params.reports / "pages").glob("*.html")}
+    assert "no ground truth exists, so nothing can be scored" in pages["crops"]
+    assert "crops_tursun_no-truth_Cafe" in pages["crops"] and "contact_tursun" in pages["views"]
     with (params.reports / "tables" / "unscored.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["variant"], row["trainset"], row["scenes"]) for row in rows] == [
