@@ -30,6 +30,7 @@ KEPT = {"ahdrnet": ["panoramas"], "olc-baseline": [], "olc-32": ["panoramas"], "
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     content = yaml.safe_load((ROOT / "profiles/smoke/params.yaml").read_text(encoding="utf-8"))
+    content["profile"] = "small"
     for name, variant in content["variants"].items():
         variant |= {"evaluate": KEPT.get(name, [])}
         variant.pop("train", None)
@@ -240,7 +241,7 @@ class TestCommand:
         answer = self.call("--params", str(file), "cost", "estimate", "--gpu", "a100")
         assert answer.exit_code == 0, answer.output
         lines = answer.stdout.splitlines()
-        assert lines[0] == "smoke on one NVIDIA A100 80GB SXM, trained in fp32"
+        assert lines[0] == "small on one NVIDIA A100 80GB SXM, trained in fp32"
         assert any(line.startswith("codebook  vanilla-16--panoramas--s0 and 1 more ") for line in lines)
         assert any(line.startswith("all ") and line.endswith(("s", "min", "h")) for line in lines)
         assert "  measured" not in answer.output and "e-0" not in answer.stdout
@@ -308,6 +309,31 @@ class TestTimed:
             assert measured[index] == pytest.approx(2.0 * item.steps * len(item.names) / 3600)
         assert set(measured) == {i for i, item in enumerate(priced.items) if item.stage != "evaluate"}
 
+    @pytest.mark.parametrize(
+        ("error", "why"),
+        [
+            (torch.cuda.OutOfMemoryError("full"), "doesn't fit its memory"),
+            (RuntimeError("no gcc"), "can't be timed (no gcc)"),
+        ],
+    )
+    def test_what_can_not_be_timed_is_told_and_not_measured(self, smoke, priced, monkeypatch, error, why):
+        def fails(setup, device, precision):
+            raise error
+
+        monkeypatch.setattr(calibration, "seconds_per_step", fails)
+        measured, said = calibration.timed(smoke, priced.items, torch.device("cpu"))
+        assert measured == {} and said.count(why) == 2
+
+
+def test_what_is_compiled_and_what_is_not_are_never_one_work(smoke):
+    names = ("once", "twice")
+    plain = smoke.variants["ahdrnet"].model_copy(update={"evaluate": (), "train": {"panoramas": (0,)}})
+    compiled = plain.model_copy(update={"stage2": {**plain.stage2, "compile": True}})
+    both = smoke.model_copy(update={"variants": dict(zip(names, (plain, compiled), strict=True))})
+    assert [(work.names, work.compiled) for work in workload.works(both)] == [
+        (("once--panoramas--s0",), False), (("twice--panoramas--s0",), True),
+    ]  # fmt: skip
+
 
 def figures(found):
     """The cells of the only row."""
@@ -323,7 +349,7 @@ class TestTrainings:
         monkeypatch.chdir(tmp_path)
 
         def write(name, **timing):
-            folder = tmp_path / "runs" / "smoke" / name / "hash"
+            folder = tmp_path / "runs" / smoke.profile / name / "hash"
             folder.mkdir(parents=True)
             (folder / "timing.json").write_text(json.dumps({"steps": 8, "seconds": 2.0} | timing))
 
@@ -361,5 +387,5 @@ class TestTrainings:
 
     def test_nothing_has_run(self, smoke, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
-        with pytest.raises(UsageError, match="no training of profile 'smoke' has run"):
+        with pytest.raises(UsageError, match="no training of profile 'small' has run"):
             trainings.run(smoke)
