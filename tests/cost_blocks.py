@@ -78,13 +78,7 @@ UNITS = {"h": 1.0, "min": 1 / 60, "s": 1 / 3600}
 def span(hours: Bounds) -> str:
     """Return a time from bound to bound in the largest unit that the upper one has, such as "1.2-3.4 h"."""
     unit = next((name for name, size in UNITS.items() if hours.upper >= size), "s")
-    return f"{plain(hours.times(1 / UNITS[unit]))} {unit}"
-
-
-def plain(bounds: Bounds) -> str:
-    """Return two numbers, or one where both read alike."""
-    lower, upper = (f"{value:,.0f}" if value >= 10 else f"{value:.2g}" for value in bounds)
-    return lower if lower == upper else f"{lower}-{upper}"
+    return f"{hours.times(1 / UNITS[unit]).said()} {unit}"
 
 
 def markdown(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -176,7 +170,7 @@ def _extrapolated(params: Params, found: Overview) -> dict[str, str]:
         for way, runs in last.items()
     }
     days = [
-        [str(jobs), *(plain(Bounds(*map(max, every[way].times(1 / jobs), most[way])).times(1 / 24)) for way in WAYS)]
+        [str(jobs), *(Bounds(*map(max, every[way].times(1 / jobs), most[way])).times(1 / 24).said() for way in WAYS)]
         for jobs in JOBS
     ]
     own = trained["fp32"]["fixed"] | trained["fp32"]["epochs"]

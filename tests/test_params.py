@@ -53,7 +53,11 @@ def test_a_valid_file_is_read(write_params, small_params):
         ("stage2", "{steps: 2, lr: true}", "stage2.lr: expected a number such as 0.5, got True"),
         ("stage2", "{steps: 2, lr: '1_0'}", "stage2.lr: expected a number such as 0.5, got '1_0'"),
         ("stage2", "{steps: 2, betas: ['0.9', false]}", "stage2.betas: expected a number such as 0.5, got False"),
-        ("stage2", "{steps: 2, compile: 1}", "stage2.compile: expected true or false or 'auto' or 'reduce-overhead', got 1"),
+        (
+            "stage2",
+            "{steps: 2, compile: 1}",
+            "stage2.compile: expected true or false or 'auto' or 'reduce-overhead', got 1",
+        ),
         ("stage2", "{steps: 2, ema: 'no'}", "stage2.ema: expected a number such as 0.5, got 'no'"),
         ("regression", "{retrained: {psnr-l: true}}", "regression.retrained: expected a number such as 0.5, got True"),
         ("tile", "false", "tile: expected an integer such as 3, got False"),

@@ -13,7 +13,7 @@ from bench.core import progress
 
 if TYPE_CHECKING:
     from bench.core.params import Params
-    from bench.stages.cost.estimate import Bounds, Estimate, Item, Overview
+    from bench.stages.cost.estimate import Estimate, Item, Overview
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -194,13 +194,13 @@ def _overview(params: "Params", found: "Overview") -> list[str]:
         each = {key: items[index] for key, items in found.items.items()}
         if item.stage != "evaluate":  # minutes in all
             memory = {f"GB {way}": f"{each[CARDS[0], way].cost.memory / 1e9:.1f}" for way in WAYS}
-            hours = {head: _hours(each[key].hours) for key, head in heads.items()}
+            hours = {head: each[key].hours.said() for key, head in heads.items()}
             own = {"stage": item.stage, "of": _names(item), "batch": item.batch, "steps": item.steps}
             rows.append({**own, **memory, **hours})
     blank = dict.fromkeys(("of", "batch", "steps", *(f"GB {way}" for way in WAYS)), "")
     for stage in (*found.stages(), None):
         number = sum(len(item.names) for item in found.items[CARDS[0], "fp32"] if stage in (None, item.stage))
-        hours = {head: _hours(found.hours(*key, stage)) for key, head in heads.items()}
+        hours = {head: found.hours(*key, stage).said() for key, head in heads.items()}
         rows.append({"stage": f"all {stage or ''}".strip(), **blank, "of": f"{number} stages", **hours})
     space = disk(params, found)
     unsaid = f"; not in it, of no published size: archives of {', '.join(unknown(params))}" if unknown(params) else ""
@@ -210,12 +210,6 @@ def _overview(params: "Params", found: "Overview") -> list[str]:
         "disk: " + ", ".join(f"{what} {size / 1e9:.1f} GB" for what, size in space.items()) + unsaid,
         *remarks(params),
     ]  # fmt: skip
-
-
-def _hours(bounds: "Bounds") -> str:
-    """Return hours from the lower to the upper bound, such as "1.2-3.4"."""
-    lower, upper = (f"{value:.0f}" if value >= 10 else f"{value:.2g}" for value in bounds)
-    return lower if lower == upper else f"{lower}-{upper}"
 
 
 def _names(item: "Item") -> str:

@@ -83,7 +83,7 @@ def score(
         if rank and (as_json or truth is not None):
             raise UsageError("--rank needs a data set's prepared scenes and prints text; leave --truth and --json out.")
         stage = importlib.import_module("bench.stages.own_files.rank") if rank else None
-        among = stage.committed(params, dataset) if stage else None
+        among = stage.committed(params, request) if stage else None
         result = run(params, request)
         for line in scorecard.complaints(result):
             print(line, file=sys.stderr)
@@ -119,7 +119,9 @@ def rank(
     page: Annotated[Path | None, Option(help="HTML file to write; default: work/<profile>/rank.html.")] = None,
     submit: Annotated[bool, Option("--submit", help="Keep the scores under reports/submissions as the name.")] = False,
     link: Annotated[str, Option(help="Address of what describes the submission, such as its paper.")] = "",
-    force: Annotated[bool, Option("--force", help="Replace a submission of this name.")] = False,
+    force: Annotated[
+        bool, Option("--force", help="Replace a submission of this name, and whatever --page is.")
+    ] = False,
     jobs: Annotated[int | None, Option(min=1, help="Processes; default: one per core, 8 at most.")] = None,
 ) -> None:
     """Show where your results stand among the rows of the profile's report.

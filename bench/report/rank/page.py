@@ -8,6 +8,9 @@ from bench.report.page.page import environment
 from bench.report.rank.standing import RankedRow, Standing, said
 from bench.report.results.paired import interval
 
+MARK = b'<body class="rank">'
+"""What every such page holds, and no other."""
+
 MARGIN = 0.05
 """Share of the chart left free at either end."""
 

@@ -36,6 +36,9 @@ def timed(params: Params, found: Sequence[Item], device: torch.device) -> tuple[
         except torch.cuda.OutOfMemoryError:
             said.append(f"{item.names[0]} doesn't fit its memory")
             continue
+        except RuntimeError as error:  # compiled code that failed
+            said.append(f"{item.names[0]} can't be timed ({error})")
+            continue
         factor = seconds * item.steps * len(item.names) / 3600 / item.upper
         measured |= {index: factor * found[index].upper for index in own}
         said.append(f"{item.names[0]} takes {seconds:.4f} s a step")

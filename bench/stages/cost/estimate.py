@@ -53,6 +53,11 @@ class Bounds(NamedTuple):
         """Return both, multiplied."""
         return Bounds(factor * self.lower, factor * self.upper)
 
+    def said(self) -> str:
+        """Return both, such as "1.2-3.4", or one where both read alike."""
+        lower, upper = (f"{value:,.0f}" if value >= 10 else f"{value:.2g}" for value in self)
+        return lower if lower == upper else f"{lower}-{upper}"
+
 
 def total(parts: Iterable[Bounds]) -> Bounds:
     """Return the sum of times."""
@@ -212,12 +217,18 @@ def items(params: Params, gpu: Gpu) -> list[Item]:
     return [_item(work, costs, gpu, Way(params.precision, work.compiled)) for work in works]
 
 
-def trainings(params: Params, names: Collection[str]) -> dict[str, Item]:
-    """Return without hours those of the trainings `names` that the profile has: "codebook-<name>", or a run."""
+def trainings(params: Params, names: Collection[str]) -> dict[str, tuple[Item, Way]]:
+    """Return those of the trainings `names` that the profile has, "codebook-<name>" or a run, without hours.
+
+    And how a GPU computes them.
+    """
     every = chain(workload.codebooks(params), workload.trainings(params))
     wanted = {key: work for work in every if (key := workload.checkpoint(work)) in names}
     costs = counts.find(params, wanted.values(), (params.precision,))
-    return {key: _unpriced(work, costs, params.precision) for key, work in wanted.items()}
+    return {
+        key: (_unpriced(work, costs, params.precision), Way(params.precision, work.compiled))
+        for key, work in wanted.items()
+    }
 
 
 def _item(work: Work, costs: Mapping[str, Cost], gpu: Gpu, way: Way) -> Item:

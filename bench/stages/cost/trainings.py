@@ -30,27 +30,27 @@ def run(params: Params) -> tuple[list[dict[str, str]], float, list[str]]:
     timings = {path.parts[-3]: {"device": "cpu"} | read_json(path) for path in files}
     known = estimate.trainings(params, timings)
     rows = [
-        dict(zip(COLUMNS, (name, *_figures(params, timing, known.get(name))), strict=True))
-        for name, timing in timings.items()
+        dict(zip(COLUMNS, (name, *_figures(timing, known.get(name))), strict=True)) for name, timing in timings.items()
     ]
     total = sum(timing["seconds"] for timing in timings.values())
     return rows, total, sorted({timing["device"] for timing in timings.values()})
 
 
-def _figures(params: Params, timing: Mapping[str, Any], item: Item | None) -> tuple[str, ...]:
+def _figures(timing: Mapping[str, Any], known_as: tuple[Item, Way] | None) -> tuple[str, ...]:
     rate = timing["steps"] / max(timing["seconds"], 1e-9)
     known = [str(timing["steps"]), f"{timing['seconds']:.1f}", f"{rate:.2f}"]
-    if item is None:  # a training that the parameters no longer name
+    if known_as is None:  # a training that the parameters no longer name
         return (*known, *"------")
+    item, way = known_as
     devices, flops, memory = timing.get("processes", 1), timing.get("tflops"), timing.get("peak_memory_mb")
     gflops = rate * item.cost.flops / 1e9 if flops is None else 1e3 * flops * devices
     known += [f"{rate * item.batch:.1f}", "-" if memory is None else f"{memory:.0f}", f"{gflops:.1f}"]
     gpu = gpus.recognise(timing["device"])
     if gpu is None:
         return (*known, *"---")
-    mfu, share = usage(item, rate, gpu, params.precision, devices)
+    mfu, share = usage(item, rate, gpu, way.precision, devices)
     stored = timing.get("mfu")
-    binds = estimate.priced(item, gpu, Way(params.precision, compiled=False)).binds
+    binds = estimate.priced(item, gpu, way).binds
     return (*known, f"{mfu if stored is None else stored:.1%}", f"{share:.0%}", binds)
 
 

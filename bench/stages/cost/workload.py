@@ -66,7 +66,7 @@ def works(params: Params) -> list[Work]:
     """Return what the profile's pipeline computes on a GPU, in its order; what costs the same is one."""
     found: dict[tuple[Any, ...], list[Work]] = {}
     for work in (*codebooks(params), *trainings(params), *_evaluations(params)):
-        found.setdefault((work.key(params.precision), work.steps), []).append(work)
+        found.setdefault((work.key(params.precision), work.steps, work.compiled), []).append(work)
     return [replace(group[0], names=tuple(work.name for work in group)) for group in found.values()]
 
 

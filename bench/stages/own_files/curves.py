@@ -67,8 +67,7 @@ def estimated(scene: Scene) -> Curve:
     span = float(np.log2(scene.times[-1] / scene.times[0]))
     if span < LEAST:
         raise UsageError(f"a curve can't be estimated from frames {span:.1f} EV apart; they must span {LEAST:.0f} EV.")
-    frames = scene.frames if scene.frames.dtype == np.uint8 else np.rint(scene.frames / 257.0).astype(np.uint8)
-    eight = _aligned(frames, scene.reference)
+    eight = _aligned(eight_bits(scene.frames), scene.reference)
     if len(np.unique(eight)) < FEWEST:
         raise UsageError("no curve can be estimated from these frames: they hold too few different values.")
     channels = [np.ascontiguousarray(frame.transpose(2, 0, 1).reshape(-1, frame.shape[1])) for frame in eight]
@@ -86,6 +85,11 @@ def estimated(scene: Scene) -> Curve:
         beyond = codes <= end if end == LOWEST else codes >= end
         found[beyond] = found[end] * np.exp(slope * (codes[beyond] - end))
     return np.asarray(found / found[255])
+
+
+def eight_bits(frames: Array) -> Array:
+    """Return frames of 8 or 16 bits as those of 8."""
+    return frames if frames.dtype == np.uint8 else np.rint(frames / 257.0).astype(np.uint8)
 
 
 def _aligned(frames: Array, reference: int) -> list[Array]:

@@ -19,6 +19,7 @@ from bench.io.decoding import quiet
 from bench.io.files import check_destination, replacing
 from bench.io.ldr import exif
 from bench.io.submission import read_radiance
+from bench.stages.own_files.curves import eight_bits
 
 Picture = NDArray[np.uint8]
 """(H, W, 3) sRGB."""
@@ -132,9 +133,8 @@ def fused(scene: Scene) -> Picture:
     """Fuse frames by contrast, saturation and exposedness (Mertens, Kautz and Van Reeth 2007, by OpenCV)."""
     import cv2
 
-    eight = [one if one.dtype == np.uint8 else np.rint(one / 257.0).astype(np.uint8) for one in scene.frames]
     with quiet():
-        found = cv2.createMergeMertens().process(eight)
+        found = cv2.createMergeMertens().process([*eight_bits(scene.frames)])
     return np.asarray(np.rint(255 * np.clip(np.nan_to_num(found), 0, 1)), np.uint8)
 
 

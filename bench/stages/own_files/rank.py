@@ -12,14 +12,14 @@ from bench.core import layout
 from bench.core.errors import UsageError
 from bench.core.params import Params, Variant
 from bench.core.progress import track
-from bench.core.reading import exists, read_json, shown
+from bench.core.reading import exists, read_bytes, read_json, shown
 from bench.core.registry import code_of, methods
 from bench.core.runs import registration
 from bench.io.container import read_scene
 from bench.io.files import check_destination, write_text_atomic
 from bench.io.radiance import write_exr
 from bench.io.tables import COLUMNS, read_scores
-from bench.report.rank.page import render
+from bench.report.rank.page import MARK, render
 from bench.report.rank.standing import Standing, standing
 from bench.report.rank.standing import text as told
 from bench.report.results.inputs import Measured
@@ -62,8 +62,8 @@ def run(params: Params, request: RankRequest) -> tuple[ScoreResult, Standing | N
     What the report doesn't hold (its score rows, the data set under the protocol) raises UsageError before anything is
     scored.
     """
-    check_destination("--page", request.page)
-    rows = committed(params, request.score.dataset)
+    _check_page(request)
+    rows = committed(params, request.score)
     with _predicted(params, request) as folder:
         found = score.run(params, replace(request.score, folder=folder))
     if not found.rows:
@@ -73,27 +73,38 @@ def run(params: Params, request: RankRequest) -> tuple[ScoreResult, Standing | N
     return found, ranked
 
 
-def committed(params: Params, dataset: str) -> pd.DataFrame:
-    """Return the score rows of the profile's report on a data set under the profile's protocol."""
+def _check_page(request: RankRequest) -> None:
+    check_destination("--page", request.page)
+    if request.page.is_file() and not request.score.force and MARK not in read_bytes(request.page):
+        said = "exists and is no page of a ranking; choose another name, or replace it with --force."
+        raise UsageError(f"--page {shown(request.page)} {said}")
+
+
+def committed(params: Params, request: ScoreRequest) -> pd.DataFrame:
+    """Return the score rows of the profile's report on a data set under the protocol that is ranked by: the first."""
     path = Path("reports") / params.profile / "scores.csv"
     if not exists(path):
         raise UsageError(
             f"{path} isn't there, so there are no rows to stand among; make them with: {layout.pipeline(params)}"
         )
     rows = read_scores([path])
-    rows = rows[rows["dataset"] == dataset]
+    rows = rows[rows["dataset"] == request.dataset]
     if rows.empty:
-        raise UsageError(f"{path} holds no row on {shown(dataset)}.")
-    return rows
+        raise UsageError(f"{path} holds no row on {shown(request.dataset)}.")
+    protocol = score.protocols_of(params, request)[0].id
+    found = rows[rows["protocol"] == protocol]
+    if found.empty:
+        there = ", ".join(sorted(set(rows["protocol"])))
+        raise UsageError(f"{path} holds no row under {protocol}, only under {there}; leave --protocol out.")
+    return found
 
 
 def place(params: Params, found: ScoreResult, rows: pd.DataFrame, name: str, metric: str = PRIMARY) -> Standing:
-    """Return where scored files stand among a report's `rows`, of one data set."""
+    """Return where scored files stand among a report's `rows`, as `committed` gives them."""
     protocol = found.protocols[0].id
-    rows = rows[rows["protocol"] == protocol]
-    if rows.empty:
-        raise UsageError(f"the report of {params.profile} holds no row under {protocol}; leave --protocol out.")
     own = pd.DataFrame([row for row in found.rows if row.protocol == protocol], columns=COLUMNS)
+    if own.empty:
+        raise UsageError(f"no file could be scored under {protocol}, which the report's rows are under.")
     (result,) = collect(own).values()
     dataset = str(own["dataset"].iloc[0])
     others = {key: one for key, one in submitted.read(rows)[0].items() if key[1] == dataset}

@@ -35,6 +35,9 @@ from bench.report.trace import digests
 from bench.stages.reporting import submission_log
 from bench.stages.scoring.scoring import Outcome, Rules, Task, Truth, cache_folder, on_device, score_all, spread
 
+ROUNDING = 2e-5
+"""What scores of the same files may differ by from machine to machine: SSIM summed in float32 moves by up to 5e-6."""
+
 MOST_WORKERS = 8
 """Processes started unless the user wants more: each needs about 1 GB for a large picture."""
 
@@ -133,7 +136,7 @@ def run(params: Params, request: ScoreRequest) -> ScoreResult:
     submission_log.need_link(request.link)
     if request.submit:
         _check_submission(params, request, {protocol.id for protocol in used})
-    said = _need_logged(request, used) if request.rescore else None
+    said = _need_logged(params, request, used) if request.rescore else None
     _check_destinations(request)
     scenes, known = scenes_of(params, request)
     matched = match(request.folder, scenes, known)
@@ -164,29 +167,36 @@ def run(params: Params, request: ScoreRequest) -> ScoreResult:
     if (request.submit or said) and not result.bad and _complete(result):
         entry = _entry(params, request, rows, matched, scenes)
         if said:
-            _need_equal(said, entry)
+            entry = _confirmed(said, entry, rows)
         return replace(result, kept=_keep(entry, () if said else rows, request.force))
     return result
 
 
-def _need_logged(request: ScoreRequest, used: Sequence[Protocol]) -> submission_log.Submission:
+def _need_logged(params: Params, request: ScoreRequest, used: Sequence[Protocol]) -> submission_log.Submission:
     """Return what the log holds of the submission to be scored again; UsageError where it can't be compared."""
     if request.submit or request.limit is not None or request.truth is not None:
         raise UsageError("--rescore takes every prepared test scene; leave --submit, --limit and --truth out.")
     entries, wanted = submission_log.read(layout.submissions()), {protocol.id for protocol in used}
-    found = submission_log.latest(entries, request.rescore, request.dataset, used[0].id)
+    found = submission_log.latest(entries, request.rescore, params.profile, request.dataset, used[0].id)
     if found is None or set(found.protocols) != wanted:
-        known = sorted({f"{one.name} on {one.dataset} under {', '.join(one.protocols)}" for one in entries})
+        known = sorted({
+            f"{one.name} on {one.dataset} under {', '.join(one.protocols)} (profile {one.profile})" for one in entries
+        })  # fmt: skip
         raise UsageError(
             f"{submission_log.path(layout.submissions())} has no submission {shown(request.rescore)} on "
-            f"{request.dataset} under {', '.join(sorted(wanted))}; it has: "
+            f"{request.dataset} under {', '.join(sorted(wanted))} (profile {params.profile}); it has: "
             f"{'; '.join(map(shown, known)) or 'none'}."
         )
     return found
 
 
-def _need_equal(said: submission_log.Submission, entry: submission_log.Submission) -> None:
-    """Refuse a rescoring of other files, on other scenes, or with other scores than the log holds."""
+def _confirmed(
+    said: submission_log.Submission, entry: submission_log.Submission, rows: Sequence[ScoreRow]
+) -> submission_log.Submission:
+    """Return the event of a rescoring; UsageError for one of other files, on other scenes, or with other scores.
+
+    Scores of another processor or library may be rounded otherwise: the event keeps the digest of what is confirmed.
+    """
     other = sorted(scene for scene, digest in entry.predictions.items() if said.predictions.get(scene) != digest)
     where = f"{submission_log.path(layout.submissions())} ({said.name}, {said.date})"
     if other or entry.predictions.keys() != said.predictions.keys():
@@ -196,7 +206,24 @@ def _need_equal(said: submission_log.Submission, entry: submission_log.Submissio
             f"the prepared scenes aren't those that {where} was scored on; prepare them on such a machine."
         )
     if entry.scores != said.scores:
-        raise UsageError(f"the same files give other scores than {where} holds: don't take this submission as it is.")
+        path, groups = _submission(said.name), {_group(row) for row in rows}
+        kept = [row for row in (_kept(path) if path.exists() else []) if _group(row) in groups]
+        if submission_log.digest(kept) != said.scores:
+            raise UsageError(f"{shown(path)} doesn't hold the scores that {where} tells of; restore both from git.")
+        if not _rounded(kept, rows):
+            raise UsageError(
+                f"the same files give other scores than {where} holds: don't take this submission as it is."
+            )
+    return replace(entry, scores=said.scores)
+
+
+def _rounded(kept: Sequence[ScoreRow], rows: Sequence[ScoreRow]) -> bool:
+    """Tell whether rows differ from the kept ones in nothing but what rounding may make of their values."""
+    ours, theirs = ({row._replace(value=0.0): row.value for row in some} for some in (rows, kept))
+    return ours.keys() == theirs.keys() and all(
+        math.isclose(value, theirs[key], rel_tol=0, abs_tol=ROUNDING) or (math.isnan(value) and math.isnan(theirs[key]))
+        for key, value in ours.items()
+    )
 
 
 def _entry(
@@ -331,10 +358,15 @@ def _rules(params: Params, request: ScoreRequest) -> Rules:
         raise unknown_name("device", request.device, ("cpu", "cuda"))
     if request.device == "cuda" and not torch.cuda.is_available():
         raise UsageError("no CUDA device is available here; leave --device out to score on the CPU.")
-    wanted = request.protocols or (params.protocol,)
-    chosen = tuple(protocols.sound() if "all" in wanted else (protocols[name] for name in dict.fromkeys(wanted)))
+    chosen = protocols_of(params, request)
     masked, whole = (chosen, ()) if request.truth is None else ((), chosen)
     return Rules(masked, whole, cache_folder(params), request.device, examined=True, trusted=request.trust)
+
+
+def protocols_of(params: Params, request: ScoreRequest) -> tuple[Protocol, ...]:
+    """Return the protocols that are asked for, the profile's where none is."""
+    wanted = request.protocols or (params.protocol,)
+    return tuple(protocols.sound() if "all" in wanted else (protocols[name] for name in dict.fromkeys(wanted)))
 
 
 def scenes_of(params: Params, request: ScoreRequest) -> tuple[dict[str, Path], set[str]]:

@@ -97,9 +97,10 @@ def add(folder: Path, entry: Submission) -> None:
     write_text_atomic(file, before + json.dumps(asdict(entry), sort_keys=True, ensure_ascii=False) + "\n")
 
 
-def latest(entries: Sequence[Submission], name: str, dataset: str, protocol: str) -> Submission | None:
-    """Return the newest event about a submission's rows on a data set under a protocol (its id); None without."""
-    found = [one for one in entries if (one.name, one.dataset) == (name, dataset) and protocol in one.protocols]
+def latest(entries: Sequence[Submission], name: str, profile: str, dataset: str, protocol: str) -> Submission | None:
+    """Return the newest event about a submission's rows in a profile on a data set under a protocol's id, or None."""
+    wanted = name, profile, dataset
+    found = [one for one in entries if (one.name, one.profile, one.dataset) == wanted and protocol in one.protocols]
     return found[-1] if found else None
 
 

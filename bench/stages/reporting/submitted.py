@@ -34,7 +34,7 @@ def read(scores: pd.DataFrame) -> tuple[dict[tuple[str, str], Summary], list[str
         groups = {tuple(key): rows for key, rows in _rows(path).groupby(KEYS, sort=True)}
         for key in tables & groups.keys():
             for (name, dataset), result in collect(groups[key]).items():
-                event = submission_log.latest(entries, name, dataset, result.protocol)
+                event = submission_log.latest(entries, name, key[0], dataset, result.protocol)
                 told = (submission_log.said(event),) if event else ()
                 found[name, dataset] = replace(result, notes=(*result.notes, *told))
         if left := [_where(*key) for key in groups if key not in tables]:

@@ -128,6 +128,7 @@ def _own_lock(params: Params) -> Iterator[None]:
         yield
     finally:
         if lock.exists():
+            kept.parent.mkdir(parents=True, exist_ok=True)
             lock.replace(kept)
 
 

@@ -309,6 +309,31 @@ class TestTimed:
             assert measured[index] == pytest.approx(2.0 * item.steps * len(item.names) / 3600)
         assert set(measured) == {i for i, item in enumerate(priced.items) if item.stage != "evaluate"}
 
+    @pytest.mark.parametrize(
+        ("error", "why"),
+        [
+            (torch.cuda.OutOfMemoryError("full"), "doesn't fit its memory"),
+            (RuntimeError("no gcc"), "can't be timed (no gcc)"),
+        ],
+    )
+    def test_what_can_not_be_timed_is_told_and_not_measured(self, smoke, priced, monkeypatch, error, why):
+        def fails(setup, device, precision):
+            raise error
+
+        monkeypatch.setattr(calibration, "seconds_per_step", fails)
+        measured, said = calibration.timed(smoke, priced.items, torch.device("cpu"))
+        assert measured == {} and said.count(why) == 2
+
+
+def test_what_is_compiled_and_what_is_not_are_never_one_work(smoke):
+    names = ("once", "twice")
+    plain = smoke.variants["ahdrnet"].model_copy(update={"evaluate": (), "train": {"panoramas": (0,)}})
+    compiled = plain.model_copy(update={"stage2": {**plain.stage2, "compile": True}})
+    both = smoke.model_copy(update={"variants": dict(zip(names, (plain, compiled), strict=True))})
+    assert [(work.names, work.compiled) for work in workload.works(both)] == [
+        (("once--panoramas--s0",), False), (("twice--panoramas--s0",), True),
+    ]  # fmt: skip
+
 
 def figures(found):
     """The cells of the only row."""

@@ -7,6 +7,7 @@ import pytest
 
 from bench.core import layout
 from bench.io.radiance import write_exr
+from bench.io.tables import ScoreRow, read_scores, write_scores
 from bench.stages.reporting import submission_log
 
 
@@ -79,6 +80,7 @@ def test_score_shows_the_place_too(score, ours, capsys):
         (("ours", "--metric", "psnr-nu"), "the scores hold"),
         (("ours", "--submit", "--name", "mine", "--link", "file:///etc/passwd"), "begins with https://"),
         (("ours", "--page", "params.yaml/rank.html"), "--page"),
+        (("ours", "--page", "params.yaml"), "is no page of a ranking"),
     ],
 )
 def test_what_cannot_be_ranked_is_said(refused, site, ours, words, said):
@@ -96,6 +98,12 @@ def test_other_prepared_scenes_than_the_report_was_made_from_are_noted(rank, our
     card = next(layout.scenes(site.params, "panoramas", "test").glob("*/scene.json"))
     card.write_text(card.read_text() + " ")
     assert rank(ours[0]) == 0 and "aren't to the bit those" in capsys.readouterr().out
+
+
+def test_another_protocol_than_the_reports_is_said_before_anything_is_scored(refused, site, ours, monkeypatch):
+    monkeypatch.setattr("bench.stages.own_files.score.score_all", None)
+    words = ("score", str(ours[0]), "--dataset", "panoramas", "--rank", "--protocol", "sctnet")
+    assert "only under whole-float@1" in refused(site, *words)
 
 
 class TestSubmissions:
@@ -132,7 +140,30 @@ class TestSubmissions:
         path = submission_log.path(layout.submissions())
         path.write_text(path.read_text().replace(log()[0].scores, "0" * 64))
         assert score(ours[0], "--rescore", "mine") == 2
-        assert "give other scores" in capsys.readouterr().err
+        assert "doesn't hold the scores that" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(("by", "code"), [(1e-9, 0), (1e-3, 2)])
+    def test_other_rounding_is_no_other_score(self, score, ours, log, capsys, by, code):
+        """As if another machine had submitted: its scores differ a little, and the log has the digest of these."""
+        assert score(ours[0], "--submit", "mine") == 0
+        path, logged = layout.submissions() / "mine.csv", submission_log.path(layout.submissions())
+        rows = [ScoreRow(*cells)._replace(seed=None) for cells in read_scores([path]).itertuples(index=False)]
+        moved = [row._replace(value=row.value + by) for row in rows]
+        write_scores(path, moved)
+        logged.write_text(logged.read_text().replace(log()[0].scores, submission_log.digest(moved)))
+        capsys.readouterr()
+        assert score(ours[0], "--rescore", "mine") == code
+        assert ("give other scores" in capsys.readouterr().err) == (code == 2)
+        if code == 0:
+            assert score(ours[0], "--rescore", "mine") == 0
+            assert len({entry.scores for entry in log()}) == 1
+
+    def test_one_of_another_profile_is_another(self, score, ours, log, capsys):
+        assert score(ours[0], "--submit", "mine") == 0
+        path = submission_log.path(layout.submissions())
+        path.write_text(path.read_text().replace('"profile": "tiny"', '"profile": "huge"'))
+        assert score(ours[0], "--rescore", "mine") == 2
+        assert "mine on panoramas under whole-float@1 (profile huge)" in capsys.readouterr().err
 
     def test_one_that_nobody_made_cannot_be_confirmed(self, score, ours, capsys):
         assert score(ours[0], "--rescore", "mine") == 2

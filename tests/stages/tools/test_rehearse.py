@@ -105,7 +105,6 @@ def test_the_lock_file_lies_beside_the_parameters_only_during_a_rehearsal(
     params = load(write_params(small_params))
     lock, kept = tmp_path / "dvc.lock", tmp_path / "runs" / params.profile / "dvc.lock"
     with rehearse._own_lock(params):
-        kept.parent.mkdir(parents=True)
         lock.write_text("first")
     assert not lock.exists() and kept.read_text() == "first"
     with pytest.raises(KeyboardInterrupt), rehearse._own_lock(params):
