@@ -13,7 +13,7 @@ from tests.report.conftest import parameters
 from tests.report.scenes import HEIGHT, WIDTH, scene
 from tests.shared import shared
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium isn't installed; pip install -e '.[dev]'")
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium isn't installed; pip install -e '.[browser]'")
 ActionChains, Keys = webdriver.ActionChains, webdriver.Keys
 
 METHODS = {"ahdrnet": 0.002, "full": 0.001, "triangle-merge": 0.05}
