@@ -62,7 +62,9 @@ def test_the_contents_lead_to_every_page_and_back(screen, front):
     screen.open(front)
     names = [link.text for link in screen.all("nav.contents a")]
     assert names[0] == "Results" and {"Protocols", "Codebooks", "Decisions"} <= set(names)
-    for index, name in enumerate(names[1:], start=1):
+    for index, name in enumerate(names):
+        if name in ("Results", "Compare images"):  # the viewer has contents of its own
+            continue
         screen.all("nav.contents a")[index].click()
         assert screen.one("h1").text == name
         assert screen.one("nav.contents [aria-current]").text == name

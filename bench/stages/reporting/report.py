@@ -47,7 +47,7 @@ INTROS = {
 DIFFERENCES = "Each row of Tables 1 to 3 against the row that it is tested against, on the same scenes."
 PROTOCOL = "Everything that decides a score besides the two images; another protocol gives other numbers."
 PAPER_PAGE = "https://arxiv.org/abs/2507.01588"
-COMPARISON = "viewer/index.html"
+COMPARISON = f"{VIEWED}/{PAGE}"
 PRINTED_BY_PAPERS = "literature/kalantari.md"
 
 WRITERS = {"csv": to_csv, "md": to_markdown, "tex": to_latex}
