@@ -27,6 +27,7 @@ class Preview:
         """Draw the report of the parameter file `params`; `take` brings finished stages here, by their names."""
         self.root, self.params, self.board, self.take, self.log = root, params, board, take, log
         self.shown: set[str] = set()
+        self.taken: set[str] = set()
         self.drawn = False
         self.thread: Thread | None = None
         self.process: subprocess.Popen[bytes] | None = None
@@ -60,12 +61,13 @@ class Preview:
         return {name for name in self._finished() if name.startswith(EVALUATED)} - self.shown
 
     def _draw(self) -> None:
-        finished = self._finished()
+        new = [name for name in self._finished() if name not in self.taken]
         self.shown |= self._new()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "bench", "--params", str(self.params), "report", "--partial"]
         try:
-            self.take(finished)
+            self.take(new)
+            self.taken.update(new)
             with self.log.open("wb") as log:
                 self.process = subprocess.Popen(command, cwd=self.root, stdout=log, stderr=subprocess.STDOUT)
                 code = self.process.wait()

@@ -18,16 +18,16 @@ sys.exit("no such thing") if pathlib.Path("broken").exists() else print("page:",
 
 @pytest.fixture
 def preview(tmp_path):
-    """A preview of a project whose `python -m bench` counts its reports; it takes over into `taken`."""
+    """A preview of a project whose `python -m bench` counts its reports; what it takes over is `asked`."""
     (tmp_path / "bench").mkdir()
     (tmp_path / "bench" / "__init__.py").touch()
     (tmp_path / "bench" / "__main__.py").write_text(BENCH)
     names = ("train@a", "evaluate@a", "train@b", "evaluate@b")
     board = Board("id", "commit", "local", {name: StageStatus() for name in names})
     made = Preview(
-        tmp_path, tmp_path / "params.yaml", board, lambda names: made.taken.append([*names]), tmp_path / "log"
+        tmp_path, tmp_path / "params.yaml", board, lambda names: made.asked.append([*names]), tmp_path / "log"
     )
-    made.taken = []
+    made.asked = []
     return made
 
 
@@ -54,11 +54,12 @@ def test_a_report_follows_each_job_that_has_evaluated_once_it_has_ended(preview,
     assert look(preview) == 0, "a job leaves what it recorded at its end"
     preview.board.jobs = ["8"]
     assert look(preview) == 1
-    assert preview.taken == [["train@a", "evaluate@a"]]
+    assert preview.asked == [["train@a", "evaluate@a"]]
     assert look(preview) == 1
     preview.board.jobs = []
     end(preview, "evaluate@b", job="8")
     assert look(preview) == 2
+    assert preview.asked[1:] == [["evaluate@b"]]
     preview.finish()
     assert look(preview) == 2
     assert capsys.readouterr().out.splitlines() == ["partial report: page: 1", "partial report: page: 2"]
