@@ -59,11 +59,11 @@ launch = $(BIN)/python -m bench --params profiles/$1/params.yaml launch --per-gp
 ORDER := 2,3,1
 
 .PHONY: lab day paper
-lab: $(STAMP) ## published widths and all three tables on the demo's engine (one H100: 41-58 min in fp32, 14-16 min in bf16)
+lab: $(STAMP) ## published widths and all three tables on the demo's engine (one H100: 2.1-3 h in fp32, 43-49 min in bf16)
 	@$(call launch,$@)
 	@$(MAKE) where PROFILE=$@
 day: PROFILE = day$(addprefix -,$(filter-out kalantari,$(DATASET)))
-day: $(STAMP) ## all three tables on real data, on one schedule; SEEDS=2, DATASET=hu, TABLES=2,3 (one H100: 21-30 h in fp32, 7.7-8.7 h in bf16)
+day: $(STAMP) ## all three tables on real data, on one schedule; SEEDS=2, DATASET=hu, TABLES=2,3 (one H100: 51-71 h in fp32, 19-21 h in bf16)
 	@test -d profiles/$(PROFILE) || \
 	  $(BIN)/python -m bench new profile $(PROFILE) --like day --dataset $(DATASET)
 	@$(BIN)/python -m bench --params profiles/$(PROFILE)/params.yaml plan
