@@ -16,7 +16,7 @@ FLAGS = ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-sc
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[object]:
     """The browser of this process, a selenium driver that logs what it asks for."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium isn't installed; pip install -e '.[browser]'")
+    webdriver = pytest.importorskip("selenium.webdriver", reason="no selenium; pip install -e '.[browser]'")
     found = next(filter(None, map(shutil.which, NAMES)), None)
     driver = shutil.which("chromedriver")
     if not found or not driver:
