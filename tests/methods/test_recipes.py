@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from bench.core.optimisation import Stage2
 from bench.core.params import load
@@ -37,7 +38,8 @@ def stated(method):
         if row["method"] == method:
             part, _, inner = row["field"].partition(".")
             text = row["value"]
-            value = text.split() if part == "betas" else float(text) if part == "options" else text
+            value = text if part == "users" else yaml.safe_load(text)
+            value = text.split() if part == "betas" else float(text) if part == "options" else value
             made |= {part: {**made.get(part, {}), inner: value}} if inner else {part: value}
     return Recipe.model_validate(made)
 

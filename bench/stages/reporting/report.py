@@ -279,8 +279,9 @@ def _front(papers: Mapping[int, Paper], sections: Sequence[PageSection], measure
 def _links(target: Path, tables: Mapping[str, Table]) -> dict[str, str]:
     """Return words -> address of what the front links to, as far as it is there."""
     found = {"Paper": PAPER_PAGE}
-    if target.resolve().is_relative_to(ROOT):
-        found["Repository"] = f"{os.path.relpath(ROOT, target.resolve())}/README.md"
+    root = Path.cwd()  # of the project: commands run there
+    if target.resolve().is_relative_to(root):
+        found["Repository"] = f"{os.path.relpath(root, target.resolve())}/README.md"
     if (target / "scores.csv").is_file():
         found["Scores (CSV)"] = "scores.csv"
     if "table1" in tables:

@@ -142,8 +142,8 @@ class TestSubmissions:
         assert score(ours[0], "--rescore", "mine") == 2
         assert "doesn't hold the scores that" in capsys.readouterr().err
 
-    @pytest.mark.parametrize(("by", "code"), [(1e-9, 0), (1e-3, 2)])
-    def test_other_rounding_is_no_other_score(self, score, ours, log, capsys, by, code):
+    @pytest.mark.parametrize(("by", "ends"), [(1e-9, 0), (1e-3, 2)])
+    def test_other_rounding_is_no_other_score(self, score, ours, log, capsys, by, ends):
         """As if another machine had submitted: its scores differ a little, and the log has the digest of these."""
         assert score(ours[0], "--submit", "mine") == 0
         path, logged = layout.submissions() / "mine.csv", submission_log.path(layout.submissions())
@@ -152,9 +152,9 @@ class TestSubmissions:
         write_scores(path, moved)
         logged.write_text(logged.read_text().replace(log()[0].scores, submission_log.digest(moved)))
         capsys.readouterr()
-        assert score(ours[0], "--rescore", "mine") == code
-        assert ("give other scores" in capsys.readouterr().err) == (code == 2)
-        if code == 0:
+        assert score(ours[0], "--rescore", "mine") == ends
+        assert ("give other scores" in capsys.readouterr().err) == (ends == 2)
+        if ends == 0:
             assert score(ours[0], "--rescore", "mine") == 0
             assert len({entry.scores for entry in log()}) == 1
 

@@ -12,12 +12,23 @@ from bench.core import layout
 from bench.core.errors import UsageError
 from bench.io.tables import ScoreRow, read_scores
 from bench.stages.own_files import score as stage
+from bench.stages.reporting import submission_log
 
 
 def rows(protocol, value=1.0, scenes=("a", "b")):
     return [
         ScoreRow("tiny", "submitted", "mine", "", None, "hall", scene, "psnr-mu", value, protocol) for scene in scenes
     ]
+
+
+def keep(scored, force):
+    """Keep rows as a submission of theirs."""
+    first = scored[0]
+    entry = submission_log.Submission(
+        "mine", submission_log.SELF_REPORTED, "2026-11-30", first.profile, first.dataset, (first.protocol,), {}, "",
+        submission_log.digest(scored),
+    )  # fmt: skip
+    return stage._keep(entry, scored, force)
 
 
 @pytest.fixture
@@ -37,12 +48,13 @@ def test_of_several_at_once_none_is_lost(kept, monkeypatch):
 
     monkeypatch.setattr(stage, "_kept", slow)
     names = [f"protocol-{number}@1" for number in range(4)]
-    threads = [threading.Thread(target=stage._keep, args=("mine", rows(name), False)) for name in names]
+    threads = [threading.Thread(target=keep, args=(rows(name), False)) for name in names]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert kept() == sorted(2 * names)
+    assert sorted(entry.protocols[0] for entry in submission_log.read(layout.submissions())) == names
 
 
 HOLDS = """
@@ -62,7 +74,7 @@ def test_another_process_that_writes_is_waited_for_and_stdout_stays_clean(kept, 
         [sys.executable, "-c", HOLDS, str(stage.LOCK)], stdout=subprocess.PIPE, text=True, env=environment
     ) as other:
         assert other.stdout.readline() == "held\n"
-        stage._keep("mine", rows("x@1"), False)
+        keep(rows("x@1"), False)
         assert Path("done").exists()
     assert kept() == ["x@1"] * 2
     said = capsys.readouterr()
@@ -70,11 +82,11 @@ def test_another_process_that_writes_is_waited_for_and_stdout_stays_clean(kept, 
 
 
 def test_what_another_has_written_meanwhile_is_replaced_only_with_force(kept):
-    stage._keep("mine", rows("x@1"), False)
-    stage._keep("mine", rows("y@1"), False)
+    keep(rows("x@1"), False)
+    keep(rows("y@1"), False)
     before = (layout.submissions() / "mine.csv").read_bytes()
     with pytest.raises(UsageError, match=r"already holds scores on hall under x@1; .*--force"):
-        stage._keep("mine", rows("x@1", 2.0), False)
+        keep(rows("x@1", 2.0), False)
     assert (layout.submissions() / "mine.csv").read_bytes() == before
-    stage._keep("mine", rows("x@1", 2.0), True)
+    keep(rows("x@1", 2.0), True)
     assert read_scores([layout.submissions() / "mine.csv"])["value"].tolist() == [2.0, 2.0, 1.0, 1.0]

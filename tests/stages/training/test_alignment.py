@@ -172,4 +172,4 @@ def test_a_comparison_of_tiles_sees_them(aligning, monkeypatch, capsys):
     tiles.run(aligning.params, RUN, tile=32, limit=1)
     scene = inputs.read_split(aligning.params, "panoramas", "test")[0]
     torch.testing.assert_close(network.given[0], scene_input(register(scene, flow)), rtol=0, atol=0)
-    assert "largest difference in the mu-law domain 0 " in capsys.readouterr().out
+    assert "largest difference in the mu-law domain 0\n" in capsys.readouterr().out
