@@ -280,7 +280,7 @@ def _links(target: Path, tables: Mapping[str, Table]) -> dict[str, str]:
     """Return words -> address of what the front links to, as far as it is there."""
     found = {"Paper": PAPER_PAGE}
     root = Path.cwd()  # of the project: commands run there
-    if target.resolve().is_relative_to(root):
+    if target.resolve().is_relative_to(root) and (root / "README.md").is_file():
         found["Repository"] = f"{os.path.relpath(root, target.resolve())}/README.md"
     if (target / "scores.csv").is_file():
         found["Scores (CSV)"] = "scores.csv"
