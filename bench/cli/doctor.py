@@ -1,6 +1,5 @@
 """`doctor`: whether this machine, this checkout and this profile are fit to run."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -113,6 +112,7 @@ def torch_build() -> Finding:
 def profile(settings: Settings) -> Iterator[Finding]:
     """Check the parameter file, its threads, and that each of its datasets is there or can be made."""
     from bench.core.registry import datasets, protocols
+    from bench.launch.pool import cores
 
     try:
         params = settings.load()
@@ -125,9 +125,9 @@ def profile(settings: Settings) -> Iterator[Finding]:
         protocols[params.protocol]
     except UsageError as error:
         yield Finding("fail", "protocol", str(error))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    state: Literal["ok", "note"] = "ok" if params.threads <= cores else "note"
-    yield Finding(state, "threads", f"{params.threads} wanted, {cores} cores")
+    there = cores()
+    state: Literal["ok", "note"] = "ok" if params.threads <= there else "note"
+    yield Finding(state, "threads", f"{params.threads} wanted, {there} cores")
     for name in params.datasets:
         if name not in datasets:
             yield Finding("fail", "data", f"{name}: no such dataset in datasets/")

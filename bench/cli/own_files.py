@@ -92,7 +92,10 @@ def score(
         elif result.rows:
             print(scorecard.text(result))
             if stage:
-                print(f"\n{stage.told(stage.place(params, result, among, submit or folder.absolute().name))}")
+                from bench.report.rank import standing
+
+                ranked = stage.place(params, result, among, submit or folder.absolute().name)
+                print(f"\n{standing.text(ranked)}")
             for what, path in {"scores": request.out, "maps": request.maps}.items():
                 if path is not None:
                     print(f"{what}: {path}")
@@ -139,15 +142,17 @@ def rank(
     settings = cast(Settings, context.obj)
     with workplace():
         from bench.core.errors import UsageError
+        from bench.report.rank import standing
         from bench.stages.own_files import rank as stage
         from bench.stages.own_files import scorecard
+        from bench.stages.own_files.score import ScoreRequest
 
         if (folder is None) == (not method):
             raise UsageError("name a folder of results, or a method with --method: one of the two.")
         progress.quiet, params = settings.quiet, settings.load()
         check_names(params, settings.params_file)
         called = name or (folder.name if folder else Path(method).stem)
-        scored = stage.ScoreRequest(
+        scored = ScoreRequest(
             folder or Path(), dataset, submit=called if submit else "", link=link, force=force, jobs=jobs
         )
         written = page or Path(f"work/{params.profile}/rank.html")
@@ -156,7 +161,7 @@ def rank(
             print(line, file=sys.stderr)
         if ranked is None:
             raise UsageError(f"nothing in {folder or method} could be scored.")
-        print(stage.told(ranked))
+        print(standing.text(ranked))
         print(f"page: {written}")
         if result.kept:
             print(f"submission kept as {result.kept}; report --partial shows its row")

@@ -11,11 +11,9 @@ from bench.core.reading import shown
 from bench.core.registry import metrics
 from bench.metrics.intervals import Spread
 from bench.report.results.inputs import Measured
-from bench.report.results.paired import between, interval, turned
+from bench.report.results.paired import BETTER, UNCLEAR, WORSE, between, interval, turned
 from bench.report.results.results import Summary
 from bench.report.table.view import DASH
-
-BETTER, WORSE, UNCLEAR = "better", "worse", "not distinguishable"
 
 
 class RankedRow(NamedTuple):

@@ -14,6 +14,7 @@ from bench.color.tonemap import for_display
 from bench.core.errors import UsageError, unknown_name
 from bench.core.reading import shown
 from bench.core.scene import Radiance, Scene
+from bench.data.panorama import LUMINANCE
 from bench.io.camera import EXIF_FOLDER
 from bench.io.decoding import quiet
 from bench.io.files import check_destination, replacing
@@ -54,7 +55,7 @@ def _local(radiance: Radiance) -> Picture:
 
     luminance = np.maximum(radiance @ LUMA, 1e-6).astype(np.float32)
     log = np.log10(luminance)
-    # The spatial width is 2 % of the picture, as published; at an eighth of the size, which the filter's width allows.
+    # The spatial width is 2 % of the picture, as published: so wide a filter needs a copy of some 160 pixels alone.
     step = max(1, round(min(log.shape) / 160))
     small = cv2.resize(log, None, fx=1 / step, fy=1 / step, interpolation=cv2.INTER_AREA)
     base = cv2.bilateralFilter(small, -1, 0.4, 0.02 * max(small.shape))
@@ -81,8 +82,7 @@ def _upsampled(base: Any, small: Any, log: Any) -> Any:
 BASE_RANGE = 1.3
 """Decades that the base is shown in: some 4 EV."""
 
-LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
-"""Luminance of linear BT.709."""
+LUMA = np.array(LUMINANCE, np.float32)
 
 
 def _drago(radiance: Radiance) -> Picture:

@@ -21,7 +21,6 @@ from bench.io.radiance import write_exr
 from bench.io.tables import COLUMNS, read_scores
 from bench.report.rank.page import MARK, render
 from bench.report.rank.standing import Standing, standing
-from bench.report.rank.standing import text as told
 from bench.report.results.inputs import Measured
 from bench.report.results.paired import PRIMARY
 from bench.report.results.results import collect
@@ -31,8 +30,6 @@ from bench.stages.own_files.score import ScoreRequest, ScoreResult
 from bench.stages.reporting import submitted
 from bench.stages.scoring.predict import predictor
 from bench.stages.training import environment, networks
-
-__all__ = ["RankRequest", "ScoreRequest", "committed", "place", "run", "told"]
 
 
 @dataclass(frozen=True)
@@ -82,7 +79,7 @@ def _check_page(request: RankRequest) -> None:
 
 def committed(params: Params, request: ScoreRequest) -> pd.DataFrame:
     """Return the score rows of the profile's report on a data set under the protocol that is ranked by: the first."""
-    path = Path("reports") / params.profile / "scores.csv"
+    path = params.reports / "scores.csv"
     if not exists(path):
         raise UsageError(
             f"{path} isn't there, so there are no rows to stand among; make them with: {layout.pipeline(params)}"
@@ -113,10 +110,10 @@ def place(params: Params, found: ScoreResult, rows: pd.DataFrame, name: str, met
 
 
 def _notes(params: Params, found: ScoreResult, dataset: str) -> Iterator[str]:
-    if found.scenes < found.whole or len({row.scene for row in found.rows}) < found.scenes:
-        scored = len({row.scene for row in found.rows})
+    scored = len({row.scene for row in found.rows})
+    if scored < found.whole:
         yield f"{scored} of {found.whole} scenes are scored: place and means are of these, other rows' means of all"
-    path = Path("reports") / params.profile / "tables" / provenance.NAME
+    path = params.reports / "tables" / provenance.NAME
     recorded = read_json(path).get("datasets", {}).get(dataset, {}) if exists(path) else {}
     here = {split: digests.of_records(layout.scenes(params, dataset, split)) for split in recorded}
     if recorded != here:

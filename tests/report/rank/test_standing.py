@@ -8,8 +8,9 @@ import pytest
 from bench.core.errors import UsageError
 from bench.core.params import Params
 from bench.report.rank.page import bars, render
-from bench.report.rank.standing import BETTER, UNCLEAR, WORSE, said, standing, text
+from bench.report.rank.standing import said, standing, text
 from bench.report.results.inputs import Measured
+from bench.report.results.paired import BETTER, UNCLEAR, WORSE
 from bench.report.results.results import Summary, spread
 
 PLACES = [f"place{index}-{view:02d}" for index in range(6) for view in (1, 2)]
