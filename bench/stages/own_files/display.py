@@ -70,13 +70,13 @@ def _upsampled(base: Any, small: Any, log: Any) -> Any:
     """Guided upsampling (He and Sun 2015): the base as a local line of the log luminance, so that edges stay sharp."""
     import cv2
 
-    window, epsilon = (5, 5), 0.02
+    window, epsilon = (5, 5), 0.002  # with 0.02 the base strays 1.4 times as far from the filter at full size
     mean, other = cv2.blur(small, window), cv2.blur(base, window)
     slope = (cv2.blur(small * base, window) - mean * other) / (cv2.blur(small * small, window) - mean**2 + epsilon)
+    # Offsets belong to the slopes of their own windows: taken from averaged slopes they leave a halo around all edges.
+    offset = cv2.blur(other - slope * mean, window)
     size = log.shape[::-1]
-    slope = cv2.resize(cv2.blur(slope, window), size)
-    offset = cv2.resize(cv2.blur(other - cv2.resize(slope, small.shape[::-1]) * mean, window), size)
-    return slope * log + offset
+    return cv2.resize(cv2.blur(slope, window), size) * log + cv2.resize(offset, size)
 
 
 BASE_RANGE = 1.3

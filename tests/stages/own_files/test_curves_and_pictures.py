@@ -123,6 +123,14 @@ class TestToneMappings:
             display.tone_mapped(np.full((8, 8, 3), np.nan, np.float32), name)
 
 
+def test_a_dark_thing_before_a_bright_wall_has_no_halo():
+    rows, columns = np.mgrid[:480, :640]
+    light = np.where(np.hypot(rows - 240, columns - 200) < 60, 0.01, 0.2) + np.where(columns > 500, 0.8, 0)
+    shown = display.tone_mapped(np.repeat(light[..., None], 3, axis=2).astype(np.float32), "local").astype(int)
+    wall = shown[:, :480][np.hypot(rows - 240, columns - 200)[:, :480] > 64]
+    assert np.ptp(wall) <= 4  # of 255; it was 14, with a ring lighter than the wall
+
+
 @pytest.fixture
 def photographs(tmp_path):
     """A bracket as JPEGs of a camera with that curve, whose EXIF names a place, an owner and a serial number."""
