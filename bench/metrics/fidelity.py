@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor
 
-from bench.metrics.images import Image, check_peak, one_thread, pair, planes, pool
+from bench.metrics.functional.images import Image, check_peak, one_thread, pair, planes, pool
 from bench.metrics.similarity import similarity_map
 from bench.metrics.window import SsimArea, SsimChannels, SsimWindow
 

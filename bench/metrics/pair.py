@@ -10,7 +10,7 @@ from torch.nn.functional import interpolate
 
 from bench.core.errors import UsageError
 from bench.metrics import rounding
-from bench.metrics.images import by_rows, planes
+from bench.metrics.functional.images import by_rows, planes
 from bench.metrics.masks import Mask
 from bench.metrics.settings import Region
 

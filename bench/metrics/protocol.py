@@ -26,7 +26,7 @@ from bench.metrics.masks import Mask, moving, reference_saturated
 from bench.metrics.settings import MaskRule, MetricName, ProtocolSection, Region, Values
 
 if TYPE_CHECKING:
-    from bench.metrics.images import Image
+    from bench.metrics.functional.images import Image
     from bench.metrics.scorer import Scorer
 
 LIBRARIES = ("torch", "numpy", "scipy")

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from bench.color.pu21 import pu21_decode as decode
-from bench.color.pu21 import pu21_encode as encode
 from bench.core.errors import UsageError
 from bench.core.metric import metric, section
+from bench.metrics.functional.pu21 import pu21_decode as decode
+from bench.metrics.functional.pu21 import pu21_encode as encode
 from bench.metrics.psnr import ratio
 from bench.metrics.settings import ProtocolSection
 from bench.metrics.window import SsimWindow
@@ -20,7 +20,7 @@ from bench.metrics.window import SsimWindow
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bench.metrics.images import Image
+    from bench.metrics.functional.images import Image
     from bench.metrics.pair import ImagePair, Images
     from bench.metrics.protocol import Protocol
 
@@ -80,7 +80,7 @@ def pu21_psnr(
 
     peak_luminance : cd/m2 of linear 1.0; None if the values are cd/m2 already, which is refused for images that
                      nowhere exceed 1.
-    variant        : of the encoding; see `bench.color.pu21.VARIANTS`.
+    variant        : of the encoding; see `bench.metrics.functional.pu21.VARIANTS`.
     +inf for images that are equal after encoding. Values outside [0.005, 10000] cd/m2 count as the nearer end. NaN,
     infinity, unequal shapes or an unknown variant raise UsageError.
     """
@@ -106,7 +106,7 @@ def pu21_ssim(
 
 def _viewed(pred: "Image", truth: "Image", peak_luminance: float | None, variant: str) -> "tuple[ImagePair, Pu21]":
     """Both images, and what they are encoded by."""
-    from bench.metrics.images import pair
+    from bench.metrics.functional.images import pair
     from bench.metrics.pair import ImagePair
 
     x, y = pair(pred, truth, (2, 3))
@@ -138,7 +138,7 @@ def _decibels(x: "Tensor", y: "Tensor") -> float:
 
 def _mean_similarity(pair: "ImagePair", pu21: Pu21, mask: "Tensor | None") -> float:
     """Mean SSIM of encoded luminance: MATLAB's `ssim` with range 256, edges repeated."""
-    from bench.metrics.images import planes, pool
+    from bench.metrics.functional.images import planes, pool
     from bench.metrics.similarity import similarity_map
 
     def compute() -> "Tensor":

@@ -9,7 +9,7 @@ from bench.core.errors import UsageError
 from bench.core.metric import MetricCard
 from bench.core.registry import metrics, sections
 from bench.metrics.checks import need_floats
-from bench.metrics.images import Image, pair, refuse_non_finite
+from bench.metrics.functional.images import Image, pair, refuse_non_finite
 from bench.metrics.masks import Mask
 from bench.metrics.pair import ImagePair, prepared_mask
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import conv3d, pad
 
 from bench.core.errors import UsageError
-from bench.metrics.images import one_thread
+from bench.metrics.functional.images import one_thread
 from bench.metrics.window import SsimArea, SsimChannels, SsimWindow
 
 CPU_STRIP, DEVICE_STRIP = 16, 128

@@ -69,14 +69,14 @@ def ssim_mu(pair: "ImagePair", protocol: "Protocol", mask: "Tensor | None" = Non
 
 def _mean(pair: "ImagePair", rule: Ssim, domain: Any, images: "Callable[[], Images]", mask: "Tensor | None") -> float:
     """Mean of the local similarity, whose map is computed once for the whole image and all masks."""
-    from bench.metrics.images import pool
+    from bench.metrics.functional.images import pool
 
     values = pair.once(("ssim", rule, domain), lambda: _local(rule, *images()))
     return pool(values, mask, rule.window.border(rule.area))
 
 
 def _local(rule: Ssim, x: "Tensor", y: "Tensor") -> "Tensor":
-    from bench.metrics.images import planes
+    from bench.metrics.functional.images import planes
     from bench.metrics.similarity import similarity_map, volume_map
 
     if rule.clip == "both":  # clamping keeps NaN, as public code's clip does

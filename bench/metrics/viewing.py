@@ -1,14 +1,13 @@
 """HDR-VDP-2 in protocols: the viewing conditions, the metric, and the map of visible differences."""
 
-import math
 import warnings
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from bench.core.errors import UsageError
 from bench.core.metric import metric, section
+from bench.metrics.functional.viewing import pixels_per_degree
 from bench.metrics.settings import ProtocolSection
 
 if TYPE_CHECKING:
@@ -20,24 +19,6 @@ if TYPE_CHECKING:
 
 Positive = Annotated[float, Field(gt=0)]
 Pixels = Annotated[int, Field(gt=0)]
-
-
-def pixels_per_degree(diagonal: float, resolution: Sequence[int], distance: float) -> float:
-    """Return the pixels that one degree of visual angle covers on a display with square pixels.
-
-    diagonal   : of the display, in inches.
-    resolution : (width, height) of the display, in pixels.
-    distance   : of the eye, in metres.
-    A value that isn't positive raises UsageError.
-    """
-    width, height = resolution
-    if not (min(diagonal, width, height, distance) > 0 and math.isfinite(diagonal + width + height + distance)):
-        raise UsageError(
-            f"a display of {diagonal} in and {width}x{height} pixels at {distance} m; expected positive numbers."
-        )
-    ratio = width / height
-    height_mm = math.sqrt((diagonal * 25.4) ** 2 / (1 + ratio**2))
-    return height / math.degrees(2 * math.atan(0.5 * height_mm / (1000 * distance)))
 
 
 class Display(ProtocolSection):

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.ndimage import gaussian_filter
 
-from bench.color.pu21 import VARIANTS
 from bench.core.errors import UsageError
 from bench.core.registry import metrics
+from bench.metrics.functional.pu21 import VARIANTS
 from bench.metrics.pu21 import decode, encode, pu21_psnr, pu21_psnr_y, pu21_ssim
 
 HERE = Path(__file__).parent

@@ -5,8 +5,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.metrics.hdrvdp2.keeping import kept
-from bench.metrics.hdrvdp2.receptors import LookupTable
+from .keeping import kept
+from .receptors import LookupTable
 
 LOWEST, HIGHEST, NODES = -5.0, 5.0, 256
 """The tables by luminance: log10 of cd/m2 at both ends, and their length."""

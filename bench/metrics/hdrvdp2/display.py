@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from bench.core.errors import unknown_name
+from ..errors import unknown_name
 
 PEAK, BLACK = 99.0, 1.0
 """cd/m2 that the built-in display adds for a full channel, and emits for an empty one."""

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from bench.metrics.hdrvdp2 import csf
-from bench.metrics.hdrvdp2.resize import resized
-from bench.metrics.hdrvdp2.strips import strips
+from . import csf
+from .resize import resized
+from .strips import strips
 
 P = 10**0.544068
 Q = 10**0.49576

@@ -13,12 +13,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from bench.core.errors import UsageError
-from bench.core.scene import Array
-from bench.metrics.hdrvdp2 import display, pyramid
-from bench.metrics.hdrvdp2.pooling import pooled, visibility
-from bench.metrics.hdrvdp2.vision import Viewing, bands, seen
-from bench.metrics.images import from_array, need_plain
+from ..errors import UsageError
+from ..functional.images import Array, from_array, need_plain
+from . import display, pyramid
+from .pooling import pooled, visibility
+from .vision import Viewing, bands, seen
 
 Image = Array | Tensor
 """(H, W) or (H, W, 3) real numbers, in the unit of the colour encoding."""

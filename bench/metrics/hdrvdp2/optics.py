@@ -5,8 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from bench.metrics.hdrvdp2.keeping import kept
-from bench.metrics.hdrvdp2.strips import strips
+from .keeping import kept
+from .strips import strips
 
 DARKEST, BRIGHTEST = 1e-5, 1e10
 """cd/m2 that blurred channels are clamped to."""

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.metrics.hdrvdp2 import csf, pyramid
-from bench.metrics.hdrvdp2.masking import Band, differences, for_map
-from bench.metrics.hdrvdp2.resize import resized
-from bench.metrics.hdrvdp2.vision import Seen
+from . import csf, pyramid
+from .masking import Band, differences, for_map
+from .resize import resized
+from .vision import Seen
 
 FLOOR = 1e-12
 """Added to pooled errors before the logarithm; Q counts from its logarithm."""

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from bench.metrics.hdrvdp2 import taps
-from bench.metrics.hdrvdp2.keeping import kept
-from bench.metrics.hdrvdp2.taps import Taps
+from . import taps
+from .keeping import kept
+from .taps import Taps
 
 SMALLEST = 17
 """Rows and columns that an image must have to be split into bands."""

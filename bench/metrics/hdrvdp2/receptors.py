@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.metrics.hdrvdp2.keeping import kept
+from .keeping import kept
 
 Curve = NDArray[np.float64]
 

@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.metrics.hdrvdp2.keeping import kept
+from .keeping import kept
 
 BLOCK = 64
 """Rows of the result computed by one small matrix product: each needs few rows of the input only."""

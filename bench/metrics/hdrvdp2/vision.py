@@ -8,10 +8,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from bench.core.errors import UsageError
-from bench.metrics.hdrvdp2 import csf, display, optics, pyramid, receptors
-from bench.metrics.hdrvdp2.masking import Band
-from bench.metrics.hdrvdp2.strips import strips
+from ..errors import UsageError
+from . import csf, display, optics, pyramid, receptors
+from .masking import Band
+from .strips import strips
 
 VISIBLE = 1e-3
 """Relative difference of any channel from which on a pixel counts as changed."""

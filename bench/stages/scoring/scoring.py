@@ -20,7 +20,7 @@ from bench.core.scene import Array, Radiance, Scene
 from bench.io.container import CARD, read_scene
 from bench.io.submission import read_radiance
 from bench.metrics.checks import FileFinding, examine, off_peak
-from bench.metrics.images import one_thread
+from bench.metrics.functional.images import one_thread
 from bench.metrics.protocol import Protocol
 from bench.metrics.scorer import Scorer, preparation
 from bench.stages.scoring import score_cache

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.metrics.functional.images import one_thread
 from bench.metrics.hdrvdp2 import hdrvdp2
-from bench.metrics.images import one_thread
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -10,7 +10,7 @@ import torch
 from bench.core import parallel
 from bench.core.errors import BenchError, UsageError
 from bench.core.parallel import interrupted
-from bench.metrics.images import one_thread
+from bench.metrics.functional.images import one_thread
 from bench.stages.scoring.scoring import spread
 
 

@@ -13,7 +13,7 @@ from bench.core.errors import UsageError
 from bench.core.registry import protocols
 from bench.core.scene import Scene
 from bench.io.container import write_scene
-from bench.metrics.images import one_thread
+from bench.metrics.functional.images import one_thread
 from bench.metrics.scorer import Scorer
 from bench.stages.scoring import score_cache, scoring
 from bench.stages.scoring.scoring import Rules, Task, score_all

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from numpy.typing import NDArray
 
-from bench.core.errors import unknown_name
+from ..errors import unknown_name
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -3,13 +3,17 @@
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.core.errors import UsageError
-from bench.core.scene import Array
+from ..errors import UsageError
+
+Array = NDArray[Any]
+"""Any array; its shape, dtype and unit stand in the docstring that uses it."""
 
 Image = Array | Tensor
 """(H, W, 3) real numbers, RGB; the unit and range are the caller's. Where a metric says so, also (H, W): luminance."""
