@@ -40,7 +40,7 @@ def psnr_mu(pair: "ImagePair", protocol: "Protocol", mask: "Tensor | None" = Non
 
 def ratio(images: "Images", protocol: "Protocol", mask: "Tensor | None", peak: float | None = None) -> float:
     """PSNR in dB of two images in one domain; `peak` None takes that of the protocol."""
-    from bench.metrics.fidelity import decibels, mean_square_error
+    from bench.metrics.functional.fidelity import decibels, mean_square_error
     from bench.metrics.functional.images import pool
 
     x, y = images

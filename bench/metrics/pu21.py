@@ -131,7 +131,7 @@ def _encoded_luminance(pair: "ImagePair", pu21: Pu21) -> "Images":
 
 
 def _decibels(x: "Tensor", y: "Tensor") -> float:
-    from bench.metrics.fidelity import decibels, mean_square_error
+    from bench.metrics.functional.fidelity import decibels, mean_square_error
 
     return decibels(mean_square_error(x, y), PEAK)
 
@@ -139,7 +139,7 @@ def _decibels(x: "Tensor", y: "Tensor") -> float:
 def _mean_similarity(pair: "ImagePair", pu21: Pu21, mask: "Tensor | None") -> float:
     """Mean SSIM of encoded luminance: MATLAB's `ssim` with range 256, edges repeated."""
     from bench.metrics.functional.images import planes, pool
-    from bench.metrics.similarity import similarity_map
+    from bench.metrics.functional.similarity import similarity_map
 
     def compute() -> "Tensor":
         x, y = map(planes, _encoded_luminance(pair, pu21))

@@ -6,8 +6,9 @@ from pydantic import Field, model_validator
 
 from bench.core.metric import metric, section
 from bench.metrics import mu
+from bench.metrics.functional.window import SsimArea, SsimChannels, border
 from bench.metrics.settings import ProtocolSection
-from bench.metrics.window import SsimArea, SsimChannels, SsimWindow
+from bench.metrics.window import SsimWindow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,12 +73,12 @@ def _mean(pair: "ImagePair", rule: Ssim, domain: Any, images: "Callable[[], Imag
     from bench.metrics.functional.images import pool
 
     values = pair.once(("ssim", rule, domain), lambda: _local(rule, *images()))
-    return pool(values, mask, rule.window.border(rule.area))
+    return pool(values, mask, border(rule.window, rule.area))
 
 
 def _local(rule: Ssim, x: "Tensor", y: "Tensor") -> "Tensor":
     from bench.metrics.functional.images import planes
-    from bench.metrics.similarity import similarity_map, volume_map
+    from bench.metrics.functional.similarity import similarity_map, volume_map
 
     if rule.clip == "both":  # clamping keeps NaN, as public code's clip does
         x, y = x.clamp(0, rule.peak), y.clamp(0, rule.peak)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from bench.metrics.fidelity import psnr, ssim
+from bench.metrics.functional.fidelity import psnr, ssim
 
 pytestmark = pytest.mark.benchmark(group="metrics")
 

@@ -14,7 +14,7 @@ from bench import metrics as by_name
 from bench.core.errors import UsageError
 from bench.core.registry import metrics, protocols
 from bench.metrics import psnr_l, psnr_mu, ssim_l, ssim_mu
-from bench.metrics.fidelity import psnr, ssim, ssim_map
+from bench.metrics.functional.fidelity import psnr, ssim, ssim_map
 
 
 def _images(seed=0, shape=(37, 45, 3), noise=0.05):

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from bench.core.errors import UsageError
 from bench.core.registry import ROOT, protocols
 from bench.core.scene import Scene
-from bench.metrics.fidelity import psnr, ssim
+from bench.metrics.functional.fidelity import psnr, ssim
 from bench.metrics.protocol import Protocol, load
 from bench.metrics.pu21 import pu21_psnr, pu21_psnr_y, pu21_ssim
 

@@ -10,7 +10,7 @@ import torch
 
 from bench.core.errors import UsageError
 from bench.core.registry import metrics, protocols
-from bench.metrics import similarity
+from bench.metrics.functional import similarity
 from bench.metrics.hdrvdp2 import hdrvdp2, pixels_per_degree
 from bench.metrics.rounding import rgbe
 from bench.metrics.scorer import Scorer, preparation, score

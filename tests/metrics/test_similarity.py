@@ -11,8 +11,8 @@ from skimage.metrics import structural_similarity
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from bench.core.errors import UsageError
-from bench.metrics.fidelity import ssim, ssim_map
-from bench.metrics.similarity import similarity_map, volume_map
+from bench.metrics.functional.fidelity import ssim, ssim_map
+from bench.metrics.functional.similarity import similarity_map, volume_map
 from bench.metrics.window import SsimWindow
 
 UNIFORM = SsimWindow(kind="uniform", size=7, sample_covariance=True)

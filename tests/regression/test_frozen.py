@@ -9,7 +9,7 @@ import yaml
 from bench.core.errors import UsageError
 from bench.core.registry import protocols
 from bench.io.tables import read_scores
-from bench.metrics import fidelity
+from bench.metrics.functional import fidelity
 from bench.metrics.hdrvdp2 import metric as vision
 from bench.regression import drift, listing
 from bench.stages.training import environment

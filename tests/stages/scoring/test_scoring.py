@@ -162,7 +162,7 @@ def test_masks_are_part_of_the_question(tasks, rules, default, computed):
     assert "psnr-mu@moving" not in scores["whole-float"]
 
 
-@pytest.mark.parametrize("change", ["bench/metrics/fidelity.py", "bench/color/transfer.py"])
+@pytest.mark.parametrize("change", ["bench/metrics/psnr.py", "bench/color/transfer.py"])
 def test_changed_metric_code_rescores(tasks, rules, computed, monkeypatch, tmp_path, change):
     for name in (change, "bench/metrics/protocols/whole-float.yaml"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

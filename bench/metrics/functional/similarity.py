@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv3d, pad
 
-from bench.core.errors import UsageError
-from bench.metrics.functional.images import one_thread
-from bench.metrics.window import SsimArea, SsimChannels, SsimWindow
+from ..errors import UsageError
+from .images import one_thread
+from .window import SsimArea, SsimChannels, Taps
 
 CPU_STRIP, DEVICE_STRIP = 16, 128
 """Rows filtered at a time. More would add multiplications by zero and leave the cache."""
@@ -35,7 +35,7 @@ def similarity_map(
     y: Tensor,
     *,
     peak: float,
-    window: SsimWindow,
+    window: Taps,
     area: SsimArea = "valid",
     channels: SsimChannels = "separate",
     precision: torch.dtype = torch.float64,
@@ -79,7 +79,7 @@ def _check_rules(area: str, channels: str) -> None:
         )
 
 
-def _constants(peak: float, window: SsimWindow) -> tuple[float, float]:
+def _constants(peak: float, window: Taps) -> tuple[float, float]:
     """C1 and C2. Variances times n/(n - 1) are C2 divided by that factor, which then cancels."""
     factor = 1 - 1 / window.size**2 if window.sample_covariance else 1.0
     return (0.01 * peak) ** 2, (0.03 * peak) ** 2 * factor
@@ -88,7 +88,7 @@ def _constants(peak: float, window: SsimWindow) -> tuple[float, float]:
 class _Strip:
     """Buffers for strips of one height: to allocate them for each strip would cost more than the arithmetic."""
 
-    def __init__(self, count: int, rows: int, window: SsimWindow, channels: SsimChannels, like: Tensor) -> None:
+    def __init__(self, count: int, rows: int, window: Taps, channels: SsimChannels, like: Tensor) -> None:
         """Prepare for `count` planes, with the columns, the precision and the device of `like`."""
         reach, columns = window.size - 1, like.shape[-1]
         blocks = -(-columns // BLOCK)  # the last one reaches over columns of zeros, whose result is dropped
@@ -122,7 +122,7 @@ class _Strip:
 
 
 @lru_cache(maxsize=32)
-def _band(window: SsimWindow, outputs: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+def _band(window: Taps, outputs: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Matrix (outputs, outputs + size - 1) that correlates a column with the window's taps."""
     weights = torch.tensor(window.taps(), dtype=torch.float64).to(dtype)
     weights[window.size // 2] += 1 - weights.to(torch.float64).sum()  # a sum of 1 + e adds -e m^2 to each variance
@@ -133,7 +133,7 @@ def _band(window: SsimWindow, outputs: int, dtype: torch.dtype, device: torch.de
 
 
 @lru_cache(maxsize=32)
-def _down(window: SsimWindow, rows: int, mixed: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+def _down(window: Taps, rows: int, mixed: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Filter rows of one plane; of `mixed` planes together if that is more than one, and across them."""
     mix = torch.zeros(mixed, mixed, dtype=torch.float64)
     for plane in range(mixed):
@@ -159,7 +159,7 @@ def _index(means: Tensor, centre: Tensor, c1: float) -> Tensor:
     return torch.add(u, v, out=s).addcmul_(u, v, value=-2).mean(1).mul_(-2).add_(1)
 
 
-def volume_map(x: Tensor, y: Tensor, *, peak: float, window: SsimWindow) -> Tensor:
+def volume_map(x: Tensor, y: Tensor, *, peak: float, window: Taps) -> Tensor:
     """Local SSIM of planes (C, H, W) taken as a volume whose border is repeated: (H, W) float32, mean over planes.
 
     peak : the range L in the constants (0.01 L)^2 and (0.03 L)^2.

@@ -9,9 +9,9 @@ import math
 import torch
 from torch import Tensor
 
-from bench.metrics.functional.images import Image, check_peak, one_thread, pair, planes, pool
-from bench.metrics.similarity import similarity_map
-from bench.metrics.window import SsimArea, SsimChannels, SsimWindow
+from .images import Image, check_peak, one_thread, pair, planes, pool
+from .similarity import similarity_map
+from .window import SsimArea, SsimChannels, Taps, Window, border
 
 ROWS = 16
 """Rows of squared differences at a time: they stay in the cache."""
@@ -65,7 +65,7 @@ def ssim_map(
     truth: Image,
     *,
     peak: float,
-    window: SsimWindow | None = None,
+    window: Taps | None = None,
     area: SsimArea = "valid",
     channels: SsimChannels = "separate",
 ) -> Tensor:
@@ -76,7 +76,7 @@ def ssim_map(
     """
     x, y = (planes(image) for image in pair(pred, truth))
     check_peak(peak)
-    window = window or SsimWindow()
+    window = window or Window()
     return similarity_map(x, y, peak=peak, window=window, area=area, channels=channels, precision=x.dtype)
 
 
@@ -85,7 +85,7 @@ def ssim(
     truth: Image,
     *,
     peak: float,
-    window: SsimWindow | None = None,
+    window: Taps | None = None,
     area: SsimArea = "valid",
     channels: SsimChannels = "separate",
     mask: Image | None = None,
@@ -100,6 +100,6 @@ def ssim(
     mask     : (H, W) bool, the window centres that count; None for all.
     An empty mask gives NaN; NaN, infinity, unequal shapes or an image smaller than the window raise UsageError.
     """
-    window = window or SsimWindow()
+    window = window or Window()
     values = ssim_map(pred, truth, peak=peak, window=window, area=area, channels=channels)
-    return pool(values, mask, window.border(area))
+    return pool(values, mask, border(window, area))
