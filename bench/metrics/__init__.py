@@ -1,20 +1,37 @@
 """Metrics, and the protocols that fix how they are applied. Nothing here opens an image file.
 
-Every registered metric can be imported from here and called on images (H, W, 3), such as `psnr_mu(pred, truth)`; see
-`bench.metrics.scorer.score`. Only `hdrvdp2` is the package of that name, which holds the function with all arguments.
+Every registered metric can be imported from here, such as `psnr_mu(pred, truth)`, and takes images (H, W, 3), (3, H, W)
+or (B, 3, H, W); see `bench.metrics.scorer.score`. `hdrvdp2` is the package that holds the function with all arguments,
+and can be called like the others. Classes such as `PsnrMu` take the mean over many images; see
+`bench.metrics.functional.running`.
 """
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
-def __getattr__(name: str) -> Callable[..., float]:
-    """Return metric `name`, with "_" for "-", as a function of prediction and truth."""
+def __getattr__(name: str) -> "Callable[..., Any]":
+    """Return metric `name`, with "_" for "-", as a function of prediction and truth, or the class of that name."""
     from bench.core.registry import metrics
 
     metric = name.replace("_", "-")
-    if metric not in metrics or metric == "hdrvdp2":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if metric in metrics and metric != "hdrvdp2":
+        return partial(measured, metric)
+    if name[:1].isupper():
+        from bench.metrics.functional import running
+
+        if issubclass(found := getattr(running, name, object), running.RunningMetric):
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def measured(metric: str, pred: Any, truth: Any, **options: Any) -> "Tensor":
+    """Return the metric of that name; images and options as in `bench.metrics.scorer.score`."""
+    from bench.core.registry import metrics
     from bench.metrics.scorer import score
 
-    return partial(score, metrics[metric])
+    return score(metrics[metric], pred, truth, **options)

@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,22 +56,6 @@ def examine(prediction: Array, truth: Array, trusted: bool = False) -> list[File
     judged = not trusted and float((prediction < 0).mean()) <= GUESSABLE
     found = [negative, *(_judged(prediction, truth) if judged else ())]
     return [finding for finding in found if finding]
-
-
-def need_floats(image: Any, role: str) -> None:
-    """Raise UsageError for an array or tensor of integers or booleans, such as the code values of an 8-bit picture.
-
-    role : "prediction" or "truth", for the message.
-    """
-    try:
-        kind = str(image.dtype if hasattr(image, "dtype") else np.asarray(image).dtype).removeprefix("torch.")
-    except Exception:  # of lists of unequal length, for example, which have a sentence of their own
-        return
-    if kind.startswith(("int", "uint", "bool", "qint", "quint")):
-        raise UsageError(
-            f"the {role} holds {kind}, as pictures do whose code values are gamma-encoded; expected floats: linear "
-            "radiance on the scale on which the truth's peak is 1."
-        )
 
 
 def need_sound(prediction: Array, truth: Array) -> None:

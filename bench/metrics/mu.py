@@ -1,12 +1,11 @@
 """The mu-law, in which psnr-mu, ssim-mu and psnr-mu-tanh compare."""
 
-import math
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from bench.color.transfer import mu_law
 from bench.core.metric import section
+from bench.metrics.functional.mu import mu_law
 from bench.metrics.settings import ProtocolSection
 
 if TYPE_CHECKING:
@@ -27,9 +26,7 @@ class Mu(ProtocolSection):
 
     def encode(self, image: "Tensor") -> "Tensor":
         """Encode linear values of any shape; dtype and device are kept."""
-        if self.negative == "clamp":
-            return mu_law(image, self.constant)
-        return (1 + image * self.constant).log() / math.log1p(self.constant)
+        return mu_law(image, self.constant, self.negative)
 
 
 def encoded(pair: "ImagePair", protocol: "Protocol") -> "Images":

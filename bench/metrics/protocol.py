@@ -137,7 +137,8 @@ class Protocol(ProtocolSection):
 
     @staticmethod
     def _scorer(pred: "Image", truth: "Image", trusted: bool) -> "Scorer":
-        from bench.metrics.checks import need_floats, need_sound
+        from bench.metrics.checks import need_sound
+        from bench.metrics.functional.images import need_floats
         from bench.metrics.scorer import Scorer  # torch: only once something is scored
 
         need_floats(pred, "prediction")

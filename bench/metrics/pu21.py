@@ -11,6 +11,7 @@ from pydantic import Field
 
 from bench.core.errors import UsageError
 from bench.core.metric import metric, section
+from bench.metrics.functional.pu21 import PEAK, luminance
 from bench.metrics.functional.pu21 import pu21_decode as decode
 from bench.metrics.functional.pu21 import pu21_encode as encode
 from bench.metrics.psnr import ratio
@@ -26,12 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["decode", "encode", "luminance", "pu21_psnr", "pu21_psnr_y", "pu21_ssim"]
 
-PEAK = 256.0
-"""Of PSNR and SSIM; about the encoding of 100 cd/m2. Encoded values may exceed it."""
-
-RED, GREEN, BLUE = 0.212656, 0.715158, 0.072186
-"""Luminance of linear BT.709 RGB."""
-
 
 @section("pu21", required=True)
 class Pu21(ProtocolSection):
@@ -41,13 +36,6 @@ class Pu21(ProtocolSection):
         default="banding_glare", description="set of fitted parameters"
     )
     peak_luminance: Annotated[float, Field(gt=0)] = Field(default=4000.0, description="luminance of linear 1.0, cd/m2")
-
-
-def luminance(linear: "Tensor") -> "Tensor":
-    """Luminance (H, W) of linear RGB (H, W, 3); (H, W) is luminance already."""
-    if linear.ndim == 2:
-        return linear
-    return RED * linear[..., 0] + GREEN * linear[..., 1] + BLUE * linear[..., 2]
 
 
 @metric("psnr-pu", unit="dB", better="higher", domain="pu21", label="PSNR-PU", digits=2, sections=("pu21", "psnr"))

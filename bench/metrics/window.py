@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from bench.metrics.functional.window import Window, WindowKind
+from bench.metrics.functional.window import WindowKind, WindowSettings
 from bench.metrics.settings import ProtocolSection
 
 
@@ -24,4 +24,4 @@ class SsimWindow(ProtocolSection):
 
     def taps(self) -> list[float]:
         """Weights of one row, size many, with sum 1."""
-        return Window(self.kind, self.size, self.sigma).taps()
+        return WindowSettings(self.kind, self.size, self.sigma).taps()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .images import Image, check_peak, one_thread, pair, planes, pool
 from .similarity import similarity_map
-from .window import SsimArea, SsimChannels, Taps, Window, border
+from .window import SeparableWindow, SsimArea, SsimChannels, WindowSettings, border
 
 ROWS = 16
 """Rows of squared differences at a time: they stay in the cache."""
@@ -65,7 +65,7 @@ def ssim_map(
     truth: Image,
     *,
     peak: float,
-    window: Taps | None = None,
+    window: SeparableWindow | None = None,
     area: SsimArea = "valid",
     channels: SsimChannels = "separate",
 ) -> Tensor:
@@ -76,7 +76,7 @@ def ssim_map(
     """
     x, y = (planes(image) for image in pair(pred, truth))
     check_peak(peak)
-    window = window or Window()
+    window = window or WindowSettings()
     return similarity_map(x, y, peak=peak, window=window, area=area, channels=channels, precision=x.dtype)
 
 
@@ -85,7 +85,7 @@ def ssim(
     truth: Image,
     *,
     peak: float,
-    window: Taps | None = None,
+    window: SeparableWindow | None = None,
     area: SsimArea = "valid",
     channels: SsimChannels = "separate",
     mask: Image | None = None,
@@ -100,6 +100,6 @@ def ssim(
     mask     : (H, W) bool, the window centres that count; None for all.
     An empty mask gives NaN; NaN, infinity, unequal shapes or an image smaller than the window raise UsageError.
     """
-    window = window or Window()
+    window = window or WindowSettings()
     values = ssim_map(pred, truth, peak=peak, window=window, area=area, channels=channels)
     return pool(values, mask, border(window, area))

@@ -36,13 +36,18 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def to_floating(image: Image, role: str = "image", dims: tuple[int, ...] = (3,)) -> Tensor:
+def to_floating(image: Image, role: str = "image", dims: tuple[int, ...] = (3,), *, gradient: bool = False) -> Tensor:
     """Return the image on its own device as float32 if it is float32, else as float64, NaN and infinity included.
 
-    dims : allowed numbers of dimensions, 3 for (H, W, 3) and 2 for (H, W); another shape raises UsageError.
+    dims     : allowed numbers of dimensions, 3 for (H, W, 3) and 2 for (H, W); another shape raises UsageError.
+    gradient : keep what a gradient needs.
     The result may share memory with the image: it must not be changed in place.
+
+    >>> to_floating(np.zeros((2, 4, 3), np.float16)).dtype
+    torch.float64
     """
-    tensor = need_plain(image, role).detach() if isinstance(image, Tensor) else from_array(image, role)
+    tensor = need_plain(image, role) if isinstance(image, Tensor) else from_array(image, role)
+    tensor = tensor if gradient else tensor.detach()
     if tensor.is_complex():
         raise UsageError(f"the {role} holds {tensor.dtype}; expected real numbers.")
     tensor = tensor if tensor.dtype == torch.float32 else tensor.to(torch.float64)
@@ -71,7 +76,7 @@ def _shape_hint(tensor: Tensor) -> str:
     if tensor.ndim == 4 and tensor.shape[-1] == 1 and tensor.shape[-2] == 3:
         return " Leave the last axis out: take [..., 0]."
     if tensor.ndim == 4:
-        return " This looks like a batch: give one image at a time."
+        return " This looks like a batch: give one image at a time, or a metric (images, 3, height, width)."
     if tensor.ndim == 3 and tensor.shape[0] == 3:
         return " This looks like (channels, height, width): transpose it by (1, 2, 0)."
     if tensor.ndim == 3 and tensor.shape[-1] == 4:
@@ -110,7 +115,9 @@ def refuse_non_finite(tensor: Tensor, role: str, *, rounded: bool = False) -> Te
 
     rounded : whether it was finite before it was made float32.
     """
-    if math.isfinite(float(tensor.sum())):  # ten times as fast as looking at each value, and never true with one
+    if math.isfinite(
+        float(tensor.detach().sum())
+    ):  # ten times as fast as looking at each value, and never true with one
         return tensor
     if bad := int((~torch.isfinite(tensor)).sum()):
         if rounded:
@@ -122,14 +129,17 @@ def refuse_non_finite(tensor: Tensor, role: str, *, rounded: bool = False) -> Te
     return tensor
 
 
-def pair(pred: Image, truth: Image, dims: tuple[int, ...] = (3,), *, finite: bool = True) -> tuple[Tensor, Tensor]:
+def pair(
+    pred: Image, truth: Image, dims: tuple[int, ...] = (3,), *, finite: bool = True, gradient: bool = False
+) -> tuple[Tensor, Tensor]:
     """Both images on the prediction's device in one precision: float32 if both are, else float64.
 
-    finite : refuse NaN and infinity here; False if the caller does.
+    finite   : refuse NaN and infinity here; False if the caller does.
+    gradient : keep what a gradient needs.
     Errors of `to_floating`; unequal shapes raise UsageError.
     """
-    first = to_floating(pred, "prediction", dims)
-    second = to_floating(truth, "truth", dims).to(first.device)
+    first = to_floating(pred, "prediction", dims, gradient=gradient)
+    second = to_floating(truth, "truth", dims, gradient=gradient).to(first.device)
     if first.shape != second.shape:
         raise UsageError(
             f"the prediction has shape {tuple(first.shape)}, the truth {tuple(second.shape)}; they must be equal."
@@ -139,6 +149,72 @@ def pair(pred: Image, truth: Image, dims: tuple[int, ...] = (3,), *, finite: boo
         refuse_non_finite(second, "truth")
     common = torch.promote_types(first.dtype, second.dtype)
     return first.to(common), second.to(common)
+
+
+def separated(image: Image, role: str = "image") -> tuple[list[Image], bool]:
+    """Return the images (H, W, 3) of an image, (H, W, 3) or (3, H, W), or of a batch (B, 3, H, W), and which it is.
+
+    A last axis of 3 is the channels: (3, 8, 3) has 3 rows. A batch without an image raises UsageError; what
+    isn't an image, `pair` refuses.
+
+    >>> images, batch = separated(torch.zeros(2, 3, 8, 9))
+    >>> len(images), tuple(images[0].shape), batch
+    (2, (8, 9, 3), True)
+    """
+    tensor = need_plain(image, role) if isinstance(image, Tensor) else from_array(image, role)
+    if tensor.ndim == 3 and tensor.shape[-1] != 3 and tensor.shape[0] == 3:
+        return [tensor.permute(1, 2, 0)], False
+    if tensor.ndim != 4 or tensor.shape[1] != 3:
+        return [tensor], False
+    if not len(tensor):
+        raise UsageError(f"the {role} is a batch without an image; expected one at least.")
+    return list(tensor.permute(0, 2, 3, 1)), True
+
+
+def couples(pred: Image, truth: Image) -> tuple[list[tuple[Image, Image]], bool]:
+    """Return the pairs (H, W, 3) of two images or of two batches of as many, and whether they are batches.
+
+    >>> pairs, batch = couples(torch.zeros(3, 8, 9), np.zeros((8, 9, 3)))
+    >>> len(pairs), batch
+    (1, False)
+    """
+    (ours, batch), (theirs, other) = separated(pred, "prediction"), separated(truth, "truth")
+    if batch != other or len(ours) != len(theirs):
+        raise UsageError(
+            f"the prediction is {_counted(ours, batch)}, the truth {_counted(theirs, other)}; they must be equal."
+        )
+    return list(zip(ours, theirs, strict=True)), batch
+
+
+def _counted(images: list[Image], batch: bool) -> str:
+    return f"a batch of {len(images)}" if batch else "a single image"
+
+
+def wants_gradient(*images: Image) -> bool:
+    """Tell whether torch follows what is computed of these images.
+
+    >>> wants_gradient(torch.zeros(2, requires_grad=True)), wants_gradient(torch.zeros(2))
+    (True, False)
+    """
+    return torch.is_grad_enabled() and any(isinstance(image, Tensor) and image.requires_grad for image in images)
+
+
+def need_floats(image: Any, role: str) -> None:
+    """Raise UsageError for an array or tensor of integers or booleans, such as the code values of an 8-bit picture.
+
+    role : "prediction" or "truth", for the message.
+
+    >>> need_floats(np.zeros((2, 2, 3)), "truth")
+    """
+    try:
+        kind = str(image.dtype if hasattr(image, "dtype") else np.asarray(image).dtype).removeprefix("torch.")
+    except Exception:  # of lists of unequal length, for example, which have a sentence of their own
+        return
+    if kind.startswith(("int", "uint", "bool", "qint", "quint")):
+        raise UsageError(
+            f"the {role} holds {kind}, as pictures do whose code values are gamma-encoded; expected floats: linear "
+            "radiance on the scale on which the truth's peak is 1."
+        )
 
 
 def check_peak(peak: float) -> None:

@@ -15,6 +15,12 @@ Values = TypeVar("Values", NDArray[Any], "Tensor")
 LOWEST, HIGHEST = 0.005, 10000.0
 """Luminance in cd/m2 that the encoding was fitted on; values outside count as the nearer end."""
 
+PEAK = 256.0
+"""Of PSNR and SSIM; about the encoding of 100 cd/m2. Encoded values may exceed it."""
+
+RED, GREEN, BLUE = 0.212656, 0.715158, 0.072186
+"""Luminance of linear BT.709 RGB."""
+
 
 class Curve(NamedTuple):
     """The fitted parameters p1 ... p7 of one variant."""
@@ -52,6 +58,10 @@ def pu21_encode(luminance: Values, variant: str = "banding_glare") -> Values:
 
     V = max(p7 (((p1 + p2 Y^p4) / (1 + p3 Y^p4))^p5 - p6), 0), Y clamped to [0.005, 10000]. dtype and device are kept;
     the gradient is 0 outside the clamp. NaN stays NaN. An unknown variant raises UsageError.
+
+    >>> import numpy as np
+    >>> pu21_encode(np.array([0.005, 100.0, 10000.0])).round(1)
+    array([  0. , 256. , 595.4])
     """
     p = _curve(variant)
     power = luminance.clip(LOWEST, HIGHEST) ** p.p4
@@ -64,8 +74,24 @@ def pu21_decode(encoded: Values, variant: str = "banding_glare") -> Values:
     """Decode PU21 values, any shape, to cd/m2: the inverse of `pu21_encode` on [0.005, 10000].
 
     Y = (max(v - p1, 0) / (p2 - p3 v))^(1/p4) with v = max(V/p7 + p6, 0)^(1/p5). dtype and device are kept.
+
+    >>> import numpy as np
+    >>> pu21_decode(pu21_encode(np.array([100.0]))).round(6)
+    array([100.])
     """
     p = _curve(variant)
     v = (encoded / p.p7 + p.p6).clip(min=0) ** (1 / p.p5)
     decoded: Values = ((v - p.p1).clip(min=0) / (p.p2 - p.p3 * v)) ** (1 / p.p4)
     return decoded
+
+
+def luminance(linear: "Tensor") -> "Tensor":
+    """Luminance (H, W) of linear RGB (H, W, 3); (H, W) is luminance already.
+
+    >>> import torch
+    >>> luminance(torch.ones(1, 2, 3))
+    tensor([[1., 1.]])
+    """
+    if linear.ndim == 2:
+        return linear
+    return RED * linear[..., 0] + GREEN * linear[..., 1] + BLUE * linear[..., 2]

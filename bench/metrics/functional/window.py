@@ -8,7 +8,7 @@ SsimChannels = Literal["separate", "volume"]
 WindowKind = Literal["gaussian", "uniform"]
 
 
-class Taps(Protocol):
+class SeparableWindow(Protocol):
     """Any window that is the outer product of one normalised row with itself; hashable."""
 
     @property
@@ -26,10 +26,10 @@ class Taps(Protocol):
         """Filters are kept by their window."""
 
 
-class Window(NamedTuple):
+class WindowSettings(NamedTuple):
     """A window: its shape, rows and columns (odd), sigma in pixels, and whether variances are times n/(n-1).
 
-    >>> [round(weight, 3) for weight in Window(size=3, sigma=1.0).taps()]
+    >>> [round(weight, 3) for weight in WindowSettings(size=3, sigma=1.0).taps()]
     [0.274, 0.452, 0.274]
     """
 
@@ -48,10 +48,10 @@ class Window(NamedTuple):
         return [weight / math.fsum(weights) for weight in weights]
 
 
-def border(window: Taps, area: SsimArea) -> int:
+def border(window: SeparableWindow, area: SsimArea) -> int:
     """Width in pixels of the border of an image that holds no window centre.
 
-    >>> border(Window(size=11), "valid"), border(Window(size=11), "replicate")
+    >>> border(WindowSettings(size=11), "valid"), border(WindowSettings(size=11), "replicate")
     (5, 0)
     """
     return window.size // 2 if area == "valid" else 0

@@ -50,9 +50,7 @@ def inspect_network(params: Params, run: str, device: torch.device) -> dict[str,
 def _mean_psnr(radiances: list[Tensor], images: list[tuple[Tensor, Tensor]]) -> float:
     """Return the mean PSNR-mu in dB over images padded to multiples of 8."""
     pairs = zip(radiances, images, strict=True)
-    return float(
-        np.mean([psnr_mu(r[0].permute(1, 2, 0).cpu(), truth[0].permute(1, 2, 0).cpu()) for r, (_, truth) in pairs])
-    )
+    return float(np.mean([float(psnr_mu(r[0].cpu(), truth[0].cpu())) for r, (_, truth) in pairs]))
 
 
 def _permuted_features(network: OLCNet, images: list[tuple[Tensor, Tensor]]) -> list[Tensor]:

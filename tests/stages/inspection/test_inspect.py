@@ -81,8 +81,8 @@ def test_a_look_is_what_the_network_does(scenes):
     with torch.no_grad():
         pair = (vqgan(truth, 3).radiance[0].permute(1, 2, 0), truth[0].permute(1, 2, 0))
     # Both in float64, summed in another order.
-    assert one.psnr_mu == pytest.approx(psnr_mu(*pair), abs=1e-9)
-    assert one.psnr_l == pytest.approx(psnr_l(*pair), abs=1e-9)
+    assert one.psnr_mu == pytest.approx(float(psnr_mu(*pair)), abs=1e-9)
+    assert one.psnr_l == pytest.approx(float(psnr_l(*pair)), abs=1e-9)
 
 
 def test_segments_are_kept_and_overlap_shows_them(examined):
