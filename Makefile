@@ -132,6 +132,12 @@ costs: $(STAMP) ## count what networks cost, where code or profiles changed; hou
 benchmark: $(STAMP) ## time the hot spots, and assert their ratios to reference kernels (a quiet machine, half an hour)
 	@$(BIN)/python -m pytest tests/benchmarks --benchmark-enable
 
+.PHONY: wheel
+wheel: $(STAMP) ## the metrics alone as a package, `hdr_metrics`, which needs torch and NumPy: work/wheel (seconds)
+	@rm -rf packaging/build work/wheel
+	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir work/wheel ./packaging
+	@ls work/wheel/*.whl
+
 .PHONY: lint
 lint: $(STAMP) ## ruff: rules and format
 	@$(BIN)/ruff check

@@ -21,6 +21,9 @@ def mean_square_error(pred: Tensor, truth: Tensor, precision: torch.dtype = torc
     """Mean squared difference of two tensors of one shape, (H, W) or (H, W, C); NaN if either holds NaN.
 
     precision : of the subtraction; squares and their sum are float64.
+
+    >>> mean_square_error(torch.zeros(2, 3), torch.full((2, 3), 0.5))
+    0.25
     """
     total, columns = 0.0, pred[0].numel()
     # The strips' planes are made once: new memory for each would take as long as the arithmetic.
@@ -36,7 +39,11 @@ def mean_square_error(pred: Tensor, truth: Tensor, precision: torch.dtype = torc
 
 
 def decibels(mean_square: float, peak: float) -> float:
-    """10 log10(peak^2 / mean square): +inf for 0, NaN for NaN."""
+    """10 log10(peak^2 / mean square): +inf for 0, NaN for NaN.
+
+    >>> decibels(0.01, peak=1.0), decibels(0.0, peak=1.0)
+    (20.0, inf)
+    """
     return math.inf if mean_square == 0 else 20 * math.log10(peak) - 10 * math.log10(mean_square)
 
 
@@ -48,6 +55,9 @@ def psnr(pred: Image, truth: Image, *, peak: float, mask: Image | None = None) -
     Identical images give +inf, an empty mask NaN; NaN, infinity or unequal shapes raise UsageError. Two float32 images
     are subtracted in float32, which is exact for values within a factor of 2 and moves the result by at most 6e-7 dB;
     all else is float64.
+
+    >>> round(psnr(torch.zeros(8, 9, 3), torch.full((8, 9, 3), 0.5), peak=1.0), 4)
+    6.0206
     """
     check_peak(peak)
     if mask is not None:
@@ -73,6 +83,10 @@ def ssim_map(
 
     (H - size + 1, W - size + 1) for area "valid", (H, W) for "replicate"; float32 for two float32 images, else float64.
     Errors as in `ssim`.
+
+    >>> image = torch.linspace(0, 1, 12 * 13 * 3).reshape(12, 13, 3)
+    >>> tuple(ssim_map(image, image, peak=1.0).shape)
+    (2, 3)
     """
     x, y = (planes(image) for image in pair(pred, truth))
     check_peak(peak)
@@ -99,6 +113,10 @@ def ssim(
                outer ones repeated, which is what MATLAB does with a colour image.
     mask     : (H, W) bool, the window centres that count; None for all.
     An empty mask gives NaN; NaN, infinity, unequal shapes or an image smaller than the window raise UsageError.
+
+    >>> image = torch.linspace(0, 1, 12 * 13 * 3).reshape(12, 13, 3)
+    >>> ssim(image, image, peak=1.0)
+    1.0
     """
     window = window or WindowSettings()
     values = ssim_map(pred, truth, peak=peak, window=window, area=area, channels=channels)

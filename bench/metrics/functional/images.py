@@ -27,6 +27,10 @@ def one_thread() -> Iterator[None]:
 
     For sums, and for work on strips of rows: they are too small to share, and on a busy machine threads that wait for
     each other at each operation take up to fifty times as long. Scoring has other cores do other scenes.
+
+    >>> with one_thread():
+    ...     torch.get_num_threads()
+    1
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -60,7 +64,11 @@ def to_floating(image: Image, role: str = "image", dims: tuple[int, ...] = (3,),
 
 
 def need_plain(image: Tensor, role: str = "image") -> Tensor:
-    """Return a tensor as it is, with what a gradient needs; UsageError for one without values, or that isn't dense."""
+    """Return a tensor as it is, with what a gradient needs; UsageError for one without values, or that isn't dense.
+
+    >>> need_plain(torch.zeros(2)) is not None
+    True
+    """
     if image.is_meta:
         raise UsageError(f"the {role} is a meta tensor, without values; expected a plain tensor.")
     if image.is_nested or image.is_quantized or image.layout != torch.strided:
@@ -88,6 +96,9 @@ def from_array(image: Array, role: str = "image") -> Tensor:
     """Return an array (or nested lists) of real numbers as a tensor, float32 if it is float32, else float64.
 
     Other things, such as complex numbers, text, objects or masked arrays, raise UsageError.
+
+    >>> from_array(np.ones(2, np.float32)), from_array([1, 2])
+    (tensor([1., 1.]), tensor([1., 2.], dtype=torch.float64))
     """
     if np.ma.is_masked(image):
         raise UsageError(
@@ -114,6 +125,9 @@ def refuse_non_finite(tensor: Tensor, role: str, *, rounded: bool = False) -> Te
     """Return a tensor of any shape as it is; NaN or infinity in it raises UsageError.
 
     rounded : whether it was finite before it was made float32.
+
+    >>> refuse_non_finite(torch.ones(2), "truth")
+    tensor([1., 1.])
     """
     if math.isfinite(
         float(tensor.detach().sum())
@@ -137,6 +151,10 @@ def pair(
     finite   : refuse NaN and infinity here; False if the caller does.
     gradient : keep what a gradient needs.
     Errors of `to_floating`; unequal shapes raise UsageError.
+
+    >>> x, y = pair(np.zeros((8, 9, 3), np.float32), torch.zeros(8, 9, 3, dtype=torch.float64))
+    >>> x.dtype, y.dtype
+    (torch.float64, torch.float64)
     """
     first = to_floating(pred, "prediction", dims, gradient=gradient)
     second = to_floating(truth, "truth", dims, gradient=gradient).to(first.device)
@@ -218,13 +236,20 @@ def need_floats(image: Any, role: str) -> None:
 
 
 def check_peak(peak: float) -> None:
-    """Raise UsageError unless the peak value is positive and finite."""
+    """Raise UsageError unless the peak value is positive and finite.
+
+    >>> check_peak(255.0)
+    """
     if not 0 < peak < math.inf:
         raise UsageError(f"the peak value is {peak}; expected a positive number.")
 
 
 def planes(image: Tensor) -> Tensor:
-    """View (H, W, 3) as (3, H, W) and (H, W) as (1, H, W)."""
+    """View (H, W, 3) as (3, H, W) and (H, W) as (1, H, W).
+
+    >>> tuple(planes(torch.zeros(8, 9, 3)).shape), tuple(planes(torch.zeros(8, 9)).shape)
+    ((3, 8, 9), (1, 8, 9))
+    """
     return image.permute(2, 0, 1) if image.ndim == 3 else image[None]
 
 
@@ -232,6 +257,10 @@ def by_rows(function: Callable[[Tensor], Tensor], image: Tensor, step: int = 16)
     """Apply a function of single pixels to (H, W, ...), a few rows at a time: on a CPU they stay in the cache.
 
     The result has H rows, the shape of the function's result and its dtype.
+
+    >>> by_rows(lambda rows: rows.sum(-1), torch.ones(2, 2, 3))
+    tensor([[3., 3.],
+            [3., 3.]])
     """
     if image.device.type != "cpu":
         return function(image)
@@ -248,6 +277,9 @@ def pool(values: Tensor, mask: Image | None = None, border: int = 0) -> float:
     """Average a map in float64 over the pixels that a mask (H, W), bool, selects; NaN if it selects none.
 
     values : (H - 2 border, W - 2 border): the map of an image whose border has no values.
+
+    >>> pool(torch.tensor([[1.0, 3.0]])), pool(torch.tensor([[1.0, 3.0]]), torch.tensor([[False, True]]))
+    (2.0, 3.0)
     """
     if mask is None:
         return float(values.mean(dtype=torch.float64))

@@ -113,7 +113,7 @@ def measured(metric: str, pred: Image, truth: Image, *, protocol: Rules = None) 
 
     NaN, infinity, integers, unequal shapes, or settings that nothing here implements raise UsageError.
 
-    >>> measured("psnr-mu", np.zeros((3, 8, 9)), np.zeros((3, 8, 9)), protocol={"psnr": {"identical": 100.0}})
+    >>> measured("psnr-mu", torch.zeros(3, 8, 9), torch.zeros(3, 8, 9), protocol={"psnr": {"identical": 100.0}})
     tensor(100., dtype=torch.float64)
     """
     if metric not in MEASURES:

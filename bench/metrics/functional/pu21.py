@@ -23,7 +23,11 @@ RED, GREEN, BLUE = 0.212656, 0.715158, 0.072186
 
 
 class Curve(NamedTuple):
-    """The fitted parameters p1 ... p7 of one variant."""
+    """The fitted parameters p1 ... p7 of one variant.
+
+    >>> VARIANTS["banding_glare"].p7
+    596.3148142
+    """
 
     p1: float
     p2: float
@@ -61,7 +65,7 @@ def pu21_encode(luminance: Values, variant: str = "banding_glare") -> Values:
 
     >>> import numpy as np
     >>> pu21_encode(np.array([0.005, 100.0, 10000.0])).round(1)
-    array([  0. , 256. , 595.4])
+    array([  0. , 256.4, 595.4])
     """
     p = _curve(variant)
     power = luminance.clip(LOWEST, HIGHEST) ** p.p4

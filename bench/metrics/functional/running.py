@@ -19,6 +19,13 @@ class RunningMetric:
 
     metric  : its name.
     options : what the metric's function takes besides the images, such as `protocol`.
+
+    >>> metric = PsnrMu(protocol={"mu": {"constant": 1000.0}})
+    >>> for k in range(2):
+    ...     metric.update(torch.full((3, 8, 9), 0.5 + 0.1 * k), torch.full((3, 8, 9), 0.4))
+    >>> bool(metric.compute().isfinite())
+    True
+    >>> metric.reset()
     """
 
     metric: ClassVar[str]

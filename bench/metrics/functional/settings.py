@@ -15,21 +15,33 @@ Section = TypeVar("Section")
 
 
 class MuSettings(NamedTuple):
-    """The mu-law T(x) = log(1 + mu x) / log(1 + mu); values below 0 count as 0, or as NaN below -1/mu."""
+    """The mu-law T(x) = log(1 + mu x) / log(1 + mu); values below 0 count as 0, or as NaN below -1/mu.
+
+    >>> MuSettings(constant=1000.0)
+    MuSettings(constant=1000.0, negative='clamp')
+    """
 
     constant: Positive = 5000.0
     negative: Literal["clamp", "nan"] = "clamp"
 
 
 class PsnrSettings(NamedTuple):
-    """Peak of PSNR in the domain that is compared, and the dB that identical images get."""
+    """Peak of PSNR in the domain that is compared, and the dB that identical images get.
+
+    >>> PsnrSettings(peak="max-of-truth")
+    PsnrSettings(peak='max-of-truth', identical='inf')
+    """
 
     peak: Literal["max-of-truth"] | Positive = 1.0
     identical: Literal["inf"] | float = "inf"
 
 
 class SsimSettings(NamedTuple):
-    """Range L of the constants (0.01 L)^2 and (0.03 L)^2, the window, and where it stands."""
+    """Range L of the constants (0.01 L)^2 and (0.03 L)^2, the window, and where it stands.
+
+    >>> section({"ssim": {"window": {"size": 7}}}, "ssim", SsimSettings).window.size
+    7
+    """
 
     peak: Literal["range-of-truth"] | Positive = 1.0
     window: WindowSettings = WindowSettings()
@@ -40,14 +52,22 @@ class SsimSettings(NamedTuple):
 
 
 class Pu21Settings(NamedTuple):
-    """Variant of the encoding, and the luminance of linear 1.0 in cd/m2."""
+    """Variant of the encoding, and the luminance of linear 1.0 in cd/m2.
+
+    >>> Pu21Settings(peak_luminance=1000.0)
+    Pu21Settings(variant='banding_glare', peak_luminance=1000.0)
+    """
 
     variant: Literal["banding", "banding_glare", "peaks", "peaks_glare"] = "banding_glare"
     peak_luminance: Positive = 4000.0
 
 
 class Screen(NamedTuple):
-    """A screen with square pixels, its columns and rows ("image": the image's own), and the viewer's distance."""
+    """A screen with square pixels, its columns and rows ("image": the image's own), and the viewer's distance.
+
+    >>> Screen(diagonal_inches=24.0, resolution="image", distance_m=0.5).distance_m
+    0.5
+    """
 
     diagonal_inches: Positive
     resolution: Literal["image"] | tuple[int, int]
@@ -55,7 +75,12 @@ class Screen(NamedTuple):
 
 
 class Vdp2Settings(NamedTuple):
-    """Viewing conditions of HDR-VDP-2; `scale` is the factor from linear values to what is handed over."""
+    """Viewing conditions of HDR-VDP-2; `scale` is the factor from linear values to what is handed over.
+
+    >>> screen = {"diagonal_inches": 24, "resolution": [1500, 1000], "distance_m": 0.5}
+    >>> round(section({"hdrvdp2": {"pixels_per_degree": screen}}, "hdrvdp2", Vdp2Settings).density(64, 96), 4)
+    26.7627
+    """
 
     version: Literal["2.2.1", "2.2.2"] = "2.2.2"
     encoding: Literal["sRGB-display", "rgb-bt.709", "XYZ"] = "sRGB-display"

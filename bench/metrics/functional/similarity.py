@@ -48,6 +48,11 @@ def similarity_map(
     precision : of the arithmetic and the result, torch.float64 or torch.float32.
     NaN in the planes gives NaN in all windows that hold it, and in those of the rows around. An image smaller than the
     window raises UsageError.
+
+    >>> from .window import WindowSettings
+    >>> x = torch.linspace(0, 1, 300, dtype=torch.float64).reshape(3, 10, 10)
+    >>> tuple(similarity_map(x, x, peak=1.0, window=WindowSettings(size=7)).shape)
+    (4, 4)
     """
     _check_rules(area, channels)
     reach = window.size - 1
@@ -215,6 +220,11 @@ def volume_map(x: Tensor, y: Tensor, *, peak: float, window: SeparableWindow) ->
     rounds in one direction where an image is smooth: up to 5e-6 from the float64 value of `similarity_map`. A protocol
     that repeats such code to the sixth digit has to repeat the rounding, at a hundred times the cost.
     It runs on the CPU: a GPU's convolutions may use fewer digits still.
+
+    >>> from .window import WindowSettings
+    >>> x = torch.linspace(0, 1, 300).reshape(3, 10, 10)
+    >>> tuple(volume_map(x, x, peak=1.0, window=WindowSettings(size=7)).shape)
+    (10, 10)
     """
     row = torch.tensor([tap / max(window.taps()) for tap in window.taps()], dtype=torch.float32)
     row = row / row.sum()  # in float32: the last digit of a weight shows in the sixth of the result

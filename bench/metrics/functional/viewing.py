@@ -13,6 +13,9 @@ def pixels_per_degree(diagonal: float, resolution: Sequence[int], distance: floa
     resolution : (width, height) of the display, in pixels.
     distance   : of the eye, in metres.
     A value that isn't positive raises UsageError.
+
+    >>> round(pixels_per_degree(24, (1500, 1000), 0.5), 4)  # a 24 inch display of 1500x1000 pixels seen from 0.5 m
+    26.7627
     """
     width, height = resolution
     if not (min(diagonal, width, height, distance) > 0 and math.isfinite(diagonal + width + height + distance)):

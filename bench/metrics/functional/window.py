@@ -9,7 +9,12 @@ WindowKind = Literal["gaussian", "uniform"]
 
 
 class SeparableWindow(Protocol):
-    """Any window that is the outer product of one normalised row with itself; hashable."""
+    """Any window that is the outer product of one normalised row with itself; hashable.
+
+    >>> window: SeparableWindow = WindowSettings(kind="uniform", size=3)
+    >>> window.taps()[0] == 1 / 3
+    True
+    """
 
     @property
     def size(self) -> int:

@@ -36,6 +36,9 @@ class Hdrvdp2Result:
     p_det : probability that the difference is seen anywhere, the largest of p_map.
     c_max : the largest of c_map.
     Maps are NumPy arrays or tensors, as the test image was.
+
+    >>> Hdrvdp2Result(q=70.0).p_map is None
+    True
     """
 
     q: float
@@ -73,6 +76,11 @@ def hdrvdp2(
     1e-5 and 1e5. NaN pixels count as 1e-5 cd/m2, after the display model. Infinite light, unequal or small images and
     unknown names raise UsageError. Values that should be cd/m2 and don't exceed 1, or that should lie in [0, 1] and
     exceed 10, give a warning. Q depends on the size of the image: it doesn't compare between crops and whole images.
+
+    >>> reference = torch.linspace(1, 100, 20 * 24 * 3).reshape(20, 24, 3)  # cd/m2
+    >>> result = hdrvdp2(reference * 0.8, reference, color_encoding="rgb-bt.709", pixels_per_degree=30)
+    >>> result.q < 100, tuple(result.p_map.shape)
+    (True, (20, 24))
     """
     viewing = _viewing(color_encoding, pixels_per_degree, surround_l, rgb_display, precision)
     with torch.no_grad(), _exactly(test):
@@ -90,6 +98,11 @@ def hdrvdp2_batch(pairs: Iterable[tuple[Image, Image]], **settings: Any) -> Iter
     """Yield the result of each (test, reference) pair, one after the other, with the settings of `hdrvdp2`.
 
     Pairs of one size share what depends on size and viewing conditions only. One pair at a time is held.
+
+    >>> image = torch.full((20, 24), 10.0)
+    >>> results = hdrvdp2_batch([(image, image)], color_encoding="luminance", pixels_per_degree=30, maps=False)
+    >>> [result.q for result in results]
+    [100.0]
     """
     return (hdrvdp2(test, reference, **settings) for test, reference in pairs)
 
@@ -111,6 +124,12 @@ def hdrvdp2_loss(
     Not smooth: where a pixel's difference crosses 0.1 % (the set of changed pixels counts as constant); where the
     absolute values of both images are equal in a band; at the nodes of the tabulated functions; at the clamps of
     luminance. At identical images the loss has the slope of a logarithm at 1e-12: it drops by tens within a millionth.
+
+    >>> reference = torch.linspace(1, 100, 20 * 24).reshape(20, 24)
+    >>> test = (reference * 0.8).requires_grad_()
+    >>> hdrvdp2_loss(test, reference, color_encoding="luminance", pixels_per_degree=30).backward()
+    >>> bool(test.grad.isfinite().all())
+    True
     """
     viewing = _viewing(color_encoding, pixels_per_degree, surround_l, rgb_display, precision)
     with _exactly(test):
