@@ -130,6 +130,8 @@ def check(command, idle):
             assert all((ROOT / word).is_file() for word in words if word.endswith("params.yaml"))
         case [".venv/bin/python", "-m", "pytest", *words]:
             assert all((ROOT / word).exists() for word in words if word.startswith("tests/"))
+        case [".venv/bin/python", "-m", "pip", *words]:
+            assert (ROOT / words[-1] / "pyproject.toml").is_file()
         case [".venv/bin/python", script, *_]:
             assert (ROOT / script).is_file()
         case [".venv/bin/dvc", "repro", *pipelines]:

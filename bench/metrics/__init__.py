@@ -6,21 +6,24 @@ and can be called like the others. Classes such as `PsnrMu` take the mean over m
 `bench.metrics.functional.running`.
 """
 
-from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+PACKAGES = ("hdrvdp2",)
+"""Metrics that are packages, and callable; see `bench.metrics.functional.parent`."""
 
-def __getattr__(name: str) -> "Callable[..., Any]":
+
+def __getattr__(name: str) -> Any:
     """Return metric `name`, with "_" for "-", as a function of prediction and truth, or the class of that name."""
     from bench.core.registry import metrics
 
     metric = name.replace("_", "-")
-    if metric in metrics and metric != "hdrvdp2":
-        return partial(measured, metric)
+    if metric in metrics:
+        return import_module(f"{__name__}.{metric}") if metric in PACKAGES else partial(measured, metric)
     if name[:1].isupper():
         from bench.metrics.functional import running
 
