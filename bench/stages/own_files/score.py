@@ -1,7 +1,6 @@
 """Score: anyone's results, from a folder of radiance files, under named protocols."""
 
 import math
-import os
 import re
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -15,6 +14,8 @@ import numpy as np
 from bench.color import likeness
 from bench.core import layout
 from bench.core.errors import UsageError, unknown_name
+from bench.core.metric import SUMMED
+from bench.core.parallel import cores
 from bench.core.params import Params
 from bench.core.places import place
 from bench.core.reading import LONGEST_NAME, shown
@@ -34,9 +35,6 @@ from bench.report.scores.published import published_scenes
 from bench.report.trace import digests
 from bench.stages.reporting import submission_log
 from bench.stages.scoring.scoring import Outcome, Rules, Task, Truth, cache_folder, on_device, score_all, spread
-
-ROUNDING = 2e-5
-"""What scores of the same files may differ by from machine to machine: SSIM summed in float32 moves by up to 5e-6."""
 
 MOST_WORKERS = 8
 """Processes started unless the user wants more: each needs about 1 GB for a large picture."""
@@ -141,8 +139,7 @@ def run(params: Params, request: ScoreRequest) -> ScoreResult:
     scenes, known = scenes_of(params, request)
     matched = match(request.folder, scenes, known)
     tasks = [Task(scene, file, scenes[scene]) for scene, file in matched.files.items()]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = request.jobs or min(cores, MOST_WORKERS)
+    workers = request.jobs or min(cores(), MOST_WORKERS)
     outcomes = score_all(tasks, rules, workers=workers, label="score")
     done = list(zip(tasks, outcomes, strict=True))
     faults = [(shown(task.prediction.name), finding) for task, outcome in done for finding in outcome.findings]
@@ -221,7 +218,7 @@ def _rounded(kept: Sequence[ScoreRow], rows: Sequence[ScoreRow]) -> bool:
     """Tell whether rows differ from the kept ones in nothing but what rounding may make of their values."""
     ours, theirs = ({row._replace(value=0.0): row.value for row in some} for some in (rows, kept))
     return ours.keys() == theirs.keys() and all(
-        math.isclose(value, theirs[key], rel_tol=0, abs_tol=ROUNDING) or (math.isnan(value) and math.isnan(theirs[key]))
+        math.isclose(value, theirs[key], rel_tol=0, abs_tol=SUMMED) or (math.isnan(value) and math.isnan(theirs[key]))
         for key, value in ours.items()
     )
 
