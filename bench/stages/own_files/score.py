@@ -68,6 +68,7 @@ class ScoreRequest:
     out, maps : CSV file and folder of pictures to write, if any.
     submit    : name of the submission to keep, "" for none.
     link      : address of a description of what is submitted, "" for none.
+    files     : address of a zip archive of what is submitted, from which others can score it again; "" for none.
     rescore   : name of a kept submission that these are the predictions of: its scores must come out again.
     force     : replace an earlier submission, and whatever `out` is.
     limit     : first scenes only.
@@ -83,6 +84,7 @@ class ScoreRequest:
     maps: Path | None = None
     submit: str = ""
     link: str = ""
+    files: str = ""
     rescore: str = ""
     force: bool = False
     limit: int | None = None
@@ -132,6 +134,7 @@ def run(params: Params, request: ScoreRequest) -> ScoreResult:
     rules = _rules(params, request)
     used = (*rules.masked, *rules.whole)
     submission_log.need_link(request.link)
+    submission_log.need_files(request.files)
     if request.submit:
         _check_submission(params, request, {protocol.id for protocol in used})
     said = _need_logged(params, request, used) if request.rescore else None
@@ -202,16 +205,13 @@ def _confirmed(
         raise UsageError(
             f"the prepared scenes aren't those that {where} was scored on; prepare them on such a machine."
         )
-    if entry.scores != said.scores:
-        path, groups = _submission(said.name), {_group(row) for row in rows}
-        kept = [row for row in (_kept(path) if path.exists() else []) if _group(row) in groups]
-        if submission_log.digest(kept) != said.scores:
-            raise UsageError(f"{shown(path)} doesn't hold the scores that {where} tells of; restore both from git.")
-        if not _rounded(kept, rows):
-            raise UsageError(
-                f"the same files give other scores than {where} holds: don't take this submission as it is."
-            )
-    return replace(entry, scores=said.scores)
+    path, groups = _submission(said.name), {_group(row) for row in rows}
+    kept = [row for row in (_kept(path) if path.exists() else []) if _group(row) in groups]
+    if submission_log.digest(kept) != said.scores:
+        raise UsageError(f"{shown(path)} doesn't hold the scores that {where} tells of; restore both from git.")
+    if not _rounded(kept, rows):
+        raise UsageError(f"the same files give other scores than {where} holds: don't take this submission as it is.")
+    return replace(entry, scores=said.scores, link=entry.link or said.link, files=entry.files or said.files)
 
 
 def _rounded(kept: Sequence[ScoreRow], rows: Sequence[ScoreRow]) -> bool:
@@ -238,6 +238,7 @@ def _entry(
         truth=digests.of_records(truth) if truth else "",
         scores=submission_log.digest(rows),
         link=request.link,
+        files=request.files,
     )
 
 
