@@ -196,6 +196,10 @@ accept-smoke: ## after `make smoke`: its scores are right; commit tests/baseline
 accept-ratios: $(STAMP) ## after `make ratios`: these speeds are right; commit tests/benchmarks/accepted.json
 	@$(BIN)/python tests/benchmarks/ratios.py $(NIGHT)/ratios.xml --accept
 
+.PHONY: rescore
+rescore: $(STAMP) ## score anew what the pull request in work/submitted adds to the log of submissions
+	@$(BIN)/python .ci/rescore.py work/submitted/reports/submissions
+
 # .github/workflows/nightly.yml has the same steps in the same order; tests/test_workflows.py compares them.
 nightly-steps := setup test frozen smoke smoke-again compare-smoke ratios
 weekly-steps := setup repro check-demo compare-demo paper-rehearsal day-rehearsal fuzz benchmark

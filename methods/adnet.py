@@ -139,7 +139,8 @@ class PyramidAlignment(nn.Module):
         "initialisation": "framework",
         "users": {"got": "about 43.8 dB PSNR-μ", "published": "44.37"},
         "differs": "released for NTIRE 2021; its gamma 2.24, jittered alignment of exposures and percentile-tanh loss "
-        "gave way to gamma 2.2, linear second halves and L1 on T; flips and rotations are as the profile says",
+        "gave way to gamma 2.2, linear second halves and L1 on T; flips and rotations are as the profile says; the "
+        "biases of its deformable convolutions (DCNv2), which begin at zero, are drawn as all others are",
     },
 )
 class ADNet(HdrNetwork):

@@ -164,6 +164,13 @@ def test_a_decay_may_come_after_a_share_of_the_length():
     assert (made.schedule, made.decay, made.decay_every, made.steps) == ("decay", 0.1, 400, 500)
 
 
+@pytest.mark.parametrize(("said", "every"), [({"steps": 100}, 80), ({"steps": 100, "decay_every": 7}, 7), ({}, 4800)])
+def test_that_share_is_of_the_length_that_a_variant_is_trained(said, every):
+    last_fifth = Recipe(steps=6000, decay=0.1, decay_every=0.8, decay_unit="length")
+    assert recipe.settings(last_fifth, BASE, Caps(), 400, said).decay_every == every
+    assert recipe.settings(last_fifth, BASE, Caps(steps=50), 400, {"steps": 100}).decay_every == 40
+
+
 def test_a_cosine_is_set_once_an_epoch():
     made = recipe.settings(Recipe(epochs=400, batch=4, lr=5e-4, cosine=True, min_lr=5e-6), BASE, Caps(), 7400)
     assert (made.schedule, made.steps, made.decay_every, made.min_lr) == ("cosine", 740_000, 1850, 5e-6)

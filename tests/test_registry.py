@@ -171,6 +171,37 @@ def test_an_option_that_the_network_does_not_have_is_refused():
         methods["ahdrnet"].build("smoke", wings=2)
 
 
+OPTIONS = [
+    ("olc", {"channels": True}, "channels: expected an integer such as 3, got true"),
+    ("olc", {"channels": "8"}, "channels: expected an integer such as 3, got '8'"),
+    ("olc", {"channels": 8.0}, "channels: expected an integer such as 3, got 8.0"),
+    ("olc", {"encoder_blocks": "1"}, "encoder_blocks: expected an integer such as 3, got '1'"),
+    ("olc", {"prior_frozen": 0}, "prior_frozen: expected true or false, got 0"),
+    ("olc", {"prior_frozen": "no"}, "prior_frozen: expected true or false, got 'no'"),
+    ("olc", {"skip": False}, "skip: expected text such as 'False', got false"),
+    ("olc", {"vqgan": 16}, "vqgan: expected a mapping such as {name: value}, got 16"),
+    ("cavit", {"drop": "1e-3"}, "drop: expected a number such as 0.5, got '1e-3'"),
+    ("hdr-gan", {"channels": [4, True]}, "channels.1: expected an integer such as 3, got true"),
+    ("hdr-gan", {"channels": 4}, "channels: expected a list such as [4], got 4"),
+    ("sen2012", {"max_side": "64"}, "max_side: expected an integer such as 3, got '64'"),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "said"), OPTIONS)
+def test_an_option_of_another_kind_is_refused_before_anything_is_imported(name, options, said):
+    with pytest.raises(UsageError) as caught:
+        methods[name].check_options(options, " (here)")
+    assert str(caught.value) == f"{name} (here), option {said}."
+
+
+@pytest.mark.parametrize("name", methods)
+def test_what_presets_and_recipes_give_are_options_of_the_right_kind(name):
+    for options in (*methods[name].presets.values(), methods[name].recipe.get("options", {})):
+        methods[name].check_options(options)
+    methods["olc"].check_options({"encoder_blocks": None, "vqgan": {"codes": 16}, "prior_frozen": False})
+    methods["cavit"].check_options({"drop": 0})
+
+
 @pytest.mark.parametrize(
     ("name", "possible", "impossible"),
     [("ssim-l", [-1, 1, math.nan], [-1.1, 1.1]), ("ssim-pu", [0], [1.7, math.inf]), ("ssim-mu", [0.5], [-math.inf]),

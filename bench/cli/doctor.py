@@ -111,8 +111,8 @@ def torch_build() -> Finding:
 
 def profile(settings: Settings) -> Iterator[Finding]:
     """Check the parameter file, its threads, and that each of its datasets is there or can be made."""
+    from bench.core.parallel import cores
     from bench.core.registry import datasets, protocols
-    from bench.launch.pool import cores
 
     try:
         params = settings.load()

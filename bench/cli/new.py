@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -120,9 +121,13 @@ def profile(
             raise UsageError(f"{folder} exists; choose another name, or change {file}.")
         text = PROFILE.format(name=name, file=file) if like is None else _copied(name, find_profile(like), dataset)
         folder.mkdir(parents=True)
-        file.write_text(text, encoding="utf-8")
-        (folder / "dvc.yaml").symlink_to(os.path.relpath("dvc.yaml", folder))
-        plan.write(load(file))
+        try:
+            file.write_text(text, encoding="utf-8")
+            (folder / "dvc.yaml").symlink_to(os.path.relpath("dvc.yaml", folder))
+            plan.write(load(file))
+        except BaseException:  # the other profile may not be sound, or not with this data set
+            shutil.rmtree(folder)
+            raise
     print(f"{file} is written; run it with: dvc repro {folder / 'dvc.yaml'}")
 
 

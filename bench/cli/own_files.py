@@ -38,6 +38,7 @@ def score(
     truth: Annotated[Path | None, Option(help="Folder of ground truth with the same names, whose peak is 1.")] = None,
     submit: Annotated[str, Option(help="Keep the scores under reports/submissions as NAME.", metavar="NAME")] = "",
     link: Annotated[str, Option(help="Address of what describes the submission, such as its paper.")] = "",
+    files: Annotated[str, Option(help="Address of a zip archive of these files, for who scores them again.")] = "",
     rescore: Annotated[
         str, Option(help="Confirm the submission NAME: the same files must give its scores again.", metavar="NAME")
     ] = "",
@@ -66,6 +67,7 @@ def score(
         "protocols": tuple(protocol or ()),
         "submit": submit,
         "link": link,
+        "files": files,
         "rescore": rescore,
         "force": force,
     }
@@ -122,6 +124,7 @@ def rank(
     page: Annotated[Path | None, Option(help="HTML file to write; default: work/<profile>/rank.html.")] = None,
     submit: Annotated[bool, Option("--submit", help="Keep the scores under reports/submissions as the name.")] = False,
     link: Annotated[str, Option(help="Address of what describes the submission, such as its paper.")] = "",
+    files: Annotated[str, Option(help="Address of a zip archive of these files, for who scores them again.")] = "",
     force: Annotated[
         bool, Option("--force", help="Replace a submission of this name, and whatever --page is.")
     ] = False,
@@ -153,7 +156,7 @@ def rank(
         check_names(params, settings.params_file)
         called = name or (folder.name if folder else Path(method).stem)
         scored = ScoreRequest(
-            folder or Path(), dataset, submit=called if submit else "", link=link, force=force, jobs=jobs
+            folder or Path(), dataset, submit=called if submit else "", link=link, files=files, force=force, jobs=jobs
         )
         written = page or Path(f"work/{params.profile}/rank.html")
         result, ranked = stage.run(params, stage.RankRequest(scored, called, written, method, weights, preset, metric))

@@ -85,8 +85,14 @@ def look(image: Array) -> Array:
     """Shrink a picture (H, W, 3) of linear radiance, finite, to what tells scenes apart: (32, 32) after the mu-law."""
     import cv2
 
-    grey = mu_law(np.clip(image.mean(axis=-1, dtype=np.float32), 0, 1))
+    grey = _grey(image)
     return np.asarray(cv2.resize(grey, (SMALL, SMALL), interpolation=cv2.INTER_AREA), np.float64)
+
+
+def _grey(image: Array) -> Array:
+    """Return the mean of the channels of a finite picture (H, W, 3), in [0, 1], after the mu-law: (H, W) float32."""
+    with np.errstate(over="ignore"):  # three values near the largest float are more than one: 1, as all above
+        return mu_law(np.clip(image.mean(axis=-1, dtype=np.float32), 0, 1))
 
 
 def alike(one: Array, other: Array) -> bool:
@@ -177,6 +183,6 @@ def _apart(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> float:
 
 def _edges(image: Array) -> NDArray[np.complex64]:
     """Differences to the next row and the next column, as real and imaginary parts: (H - 1, W - 1)."""
-    grey = mu_law(np.clip(image.mean(axis=-1, dtype=np.float32), 0, 1))
+    grey = _grey(image)
     edges: NDArray[np.complex64] = np.diff(grey, axis=0)[:, :-1] + np.complex64(1j) * np.diff(grey, axis=1)[:-1]
     return edges

@@ -34,3 +34,8 @@ def mu_law_inverse(y: Values, mu: float = MU) -> Values:
     if isinstance(y, (np.ndarray, np.generic)):
         return np.asarray(np.expm1(np.maximum(y, 0) * math.log1p(mu)) / mu)
     return (y.clamp(min=0) * math.log1p(mu)).expm1() / mu
+
+
+def srgb_inverse(y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Decode sRGB values (IEC 61966-2-1) to linear ones: [0, 1] to [0, 1], any shape; above 1 the curve goes on."""
+    return np.where(y <= 0.04045, y / 12.92, ((np.maximum(y, 0.04045) + 0.055) / 1.055) ** 2.4)

@@ -1,7 +1,7 @@
 """A method turns the exposures of a scene into radiance."""
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -41,7 +41,8 @@ class MethodCard:
                weights: "channels", "colours", "divisor", "output", "tiles" and the like, each in a phrase.
     tuned    : of a method without training, which data its settings were chosen on, in a phrase that tables print.
     unavailable : why nobody can run it, "" for what can: such a card only tells what a row of printed numbers is.
-    options  : names of what the class takes, which the registry reads from the source; None where that doesn't say.
+    options  : what the class takes -> its kind, a type or Any, which the registry reads from the source; None where
+               that doesn't say.
     """
 
     name: str
@@ -62,7 +63,7 @@ class MethodCard:
     conventions: Mapping[str, str] = field(default_factory=dict)
     tuned: str = ""
     unavailable: str = ""
-    options: tuple[str, ...] | None = field(default=None, compare=False)
+    options: Mapping[str, Any] | None = field(default=None, compare=False)
 
     def load(self) -> Any:
         """Import the method's module and return the class that carries the card."""
@@ -73,13 +74,24 @@ class MethodCard:
         if self.unavailable:
             raise UsageError(f"{self.label} can't be run: {self.unavailable}. Its row holds printed numbers only.")
 
-    def check_options(self, names: Iterable[str], where: str = "") -> None:
-        """Raise UsageError, with the nearest names, for an option that the class doesn't take; nothing is imported."""
+    def check_options(self, options: Mapping[str, Any], where: str = "") -> None:
+        """Raise UsageError for an option that the class doesn't take, or of another kind: true or "3" where it has 3.
+
+        The method itself isn't imported for it.
+        """
+        from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+        from bench.core.section import faults
+
         if self.options is None:
             return
-        for name in names:
+        for name, value in options.items():
             if name not in self.options:
                 raise unknown_name(f"option of {self.name}{where}", name, self.options)
+            try:
+                TypeAdapter(self.options[name], config=ConfigDict(strict=True)).validate_python(value)
+            except ValidationError as error:
+                raise UsageError(f"{self.name}{where}, option {faults(error, name)}.") from error
 
     def build(self, preset: str = "published", **options: Any) -> "nn.Module":
         """Build the network: the preset's options, then `options` over them.

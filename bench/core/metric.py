@@ -12,6 +12,10 @@ Better = Literal["higher", "lower"]
 Domain = Literal["mu", "linear", "pu21", "vision"]
 """What images are encoded to before they are compared; vision: by a model of it."""
 
+SUMMED = 2e-5
+"""What an SSIM may differ by from machine to machine where a protocol repeats float32 sums of public code: instruction
+sets move it by up to 5e-6."""
+
 
 @dataclass(frozen=True)
 class MetricCard:

@@ -5,6 +5,7 @@ step, where ours finish it and keep what is done.
 """
 
 import multiprocessing
+import os
 import signal
 import threading
 import time
@@ -13,7 +14,6 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 from multiprocessing.synchronize import Event
-from os import _exit
 from typing import Any, TypeVar
 
 from bench.core.errors import BenchError
@@ -27,6 +27,11 @@ WORTHWHILE = 15.0
 
 _stop: Event | None = None
 """In a worker: set when the user has interrupted the command."""
+
+
+def cores() -> int:
+    """Return how many CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _nothing() -> None:
@@ -106,4 +111,4 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])
-        _exit(1)
+        os._exit(1)

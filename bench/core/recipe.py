@@ -136,7 +136,7 @@ def settings(
     training does. Values that no training has, alone or together, raise pydantic's ValidationError.
     """
     changes = changes or {}
-    told = {} if recipe is None or recipe.section else _told(recipe, base, count)
+    told = {} if recipe is None or recipe.section else _told(recipe, base, count, changes)
     if not told and not changes:
         return base
     full = Stage2.model_validate({**base.model_dump(), **told, **changes})
@@ -149,17 +149,18 @@ def settings(
     return full.model_copy(update=bounded)
 
 
-def _told(recipe: Recipe, base: Stage2, count: int) -> dict[str, Any]:
-    """Return the fields of `Stage2` that a recipe decides, uncapped."""
+def _told(recipe: Recipe, base: Stage2, count: int, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of `Stage2` that a recipe decides, uncapped; shares are of the length that is trained."""
     batch = recipe.batch or base.batch
     epoch = max(count // batch, 1)
     steps = recipe.steps or (recipe.epochs * epoch if recipe.epochs else base.steps)
+    length = Stage2(steps=changes["steps"]).steps if "steps" in changes else steps
     told = {
         "steps": steps, "batch": batch, "betas": recipe.betas, "clip": recipe.clip, "clip_by": recipe.clip_by,
         "ema": None, "schedule": "constant", "weight_perceptual": recipe.weight_perceptual, "lr": recipe.lr or base.lr,
     }  # fmt: skip
     if recipe.decay is not None and recipe.decay_every is not None:
-        every = round(recipe.decay_every * {"epochs": epoch, "steps": 1, "length": steps}[recipe.decay_unit])
+        every = round(recipe.decay_every * {"epochs": epoch, "steps": 1, "length": length}[recipe.decay_unit])
         told |= {"schedule": "decay", "decay": recipe.decay, "decay_every": max(every, 1), "min_lr": recipe.min_lr}
     elif recipe.cosine:
         told |= {"schedule": "cosine", "decay_every": epoch, "min_lr": recipe.min_lr}

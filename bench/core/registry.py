@@ -3,7 +3,7 @@
 import ast
 import importlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import UnionType
@@ -120,12 +120,28 @@ def _misfit(value: Any, kind: Any) -> str:
     return "" if kind not in NAMES or type(value) is kind else f"expected {NAMES[kind]}, got {value!r}"
 
 
-def _options(node: ast.ClassDef) -> tuple[str, ...] | None:
-    """Names of the arguments that a class's own `__init__` takes; None where the source doesn't say."""
+def _options(node: ast.ClassDef) -> dict[str, Any] | None:
+    """Return the arguments that a class's own `__init__` takes and their kinds; None where the source doesn't say."""
     for member in node.body:
         if isinstance(member, ast.FunctionDef) and member.name == "__init__" and member.args.kwarg is None:
-            return tuple(argument.arg for argument in (*member.args.args[1:], *member.args.kwonlyargs))
+            taken = (*member.args.args[1:], *member.args.kwonlyargs)
+            return {argument.arg: _kind(argument.annotation) for argument in taken}
     return None
+
+
+KINDS: Mapping[str, Any] = {"int": int, "float": float, "bool": bool, "str": str, "Mapping": Mapping[str, Any]}
+
+
+def _kind(annotation: ast.expr | None) -> Any:
+    """Return the type that an annotation in the source names; Any for one that parameter files hold no value of."""
+    if isinstance(annotation, ast.BinOp):
+        return _kind(annotation.left) | _kind(annotation.right)
+    if isinstance(annotation, ast.Constant) and annotation.value is None:
+        return None
+    if isinstance(annotation, ast.Subscript):
+        container = getattr(annotation.value, "id", "")
+        return Sequence[_kind(annotation.slice)] if container == "Sequence" else KINDS.get(container, Any)  # type: ignore[misc]
+    return KINDS.get(getattr(annotation, "id", ""), Any)
 
 
 class Protocols(Mapping[str, Any]):

@@ -148,7 +148,7 @@ def _expected(fault: Any) -> str:
     """Return what was expected, "" for a fault that isn't told so."""
     kind, said, given = fault["type"], str(fault["msg"]), fault["input"]
     single = isinstance(given, str | int | float)
-    if kind in ("tuple_type", "list_type"):
+    if kind in ("tuple_type", "list_type", "sequence_str", "is_instance_of"):  # the last two: of a Sequence
         return f"a list such as [{_as_yaml(given)}]" if single else "a list such as [a, b]"
     if kind == "string_type":
         return f"text such as {str(given)!r}" if single else "text"

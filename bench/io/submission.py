@@ -12,9 +12,9 @@ from bench.core.reading import shown
 from bench.core.scene import Array, Radiance
 from bench.io.arrays import read_array
 from bench.io.decoding import need_room
-from bench.io.primaries import is_bt709, profile_name, to_bt709
+from bench.io.primaries import NEAR, is_bt709, profile_name, to_bt709
 from bench.io.radiance import read_converted, tell_alpha
-from bench.io.tiff import chromaticities, profile, read_tiff
+from bench.io.tiff import chromaticities, profile, read_tiff, stated_gamma
 
 
 def _read_npy(path: Path, told: list[str]) -> Radiance:
@@ -27,6 +27,11 @@ def _read_tiff(path: Path, told: list[str]) -> Radiance:
     pixels = read_tiff(path, "f", "linear float32 (integers are probably gamma-encoded)")
     if not is_bt709(name := profile_name(profile(path))):
         told.append(f"it has the colour profile {name}; it isn't applied, its values are taken for linear BT.709.")
+    if (gamma := stated_gamma(path)) and abs(gamma - 1) > NEAR:
+        told.append(
+            f"its tag TransferFunction says that values are encoded (gamma {gamma:.3g}); it isn't applied, they are "
+            "taken for linear."
+        )
     radiance = _floats(path, pixels[..., :3])
     if pixels.shape[-1] == 4:
         tell_alpha(pixels[..., 3], told)

@@ -285,12 +285,32 @@ def stated_colours(path: Path) -> str:
         codes = 0 if page.dtype is None else 1 << 8 * page.dtype.itemsize
         table = np.zeros(0) if tag is None else np.asarray(tag.value, np.float64).ravel()[:codes]  # red's, of three
     said = []
-    middle = table[codes // 2] / table[-1] if len(table) == codes > 0 and table[-1] > 0 else 0.0
-    if 0 < middle < 1 and abs((gamma := -math.log2(middle)) * GAMMA - 1) > NEAR:
+    gamma = _gamma(table) if len(table) == codes else 0.0
+    if gamma and abs(gamma * GAMMA - 1) > NEAR:
         said.append(f"gamma {gamma:.3g}")
     if (stated := chromaticities(path)) is not None and others(stated):
         said.append("other primaries")
     return f"of its tags TransferFunction and PrimaryChromaticities ({', '.join(said)})" if said else ""
+
+
+def stated_gamma(path: Path) -> float:
+    """Return the exponent by which a sound TIFF of floats says that its values become light; 0 where it says none.
+
+    A table has an entry for each code value, which floats don't have: whatever its length, its middle tells.
+    """
+    import tifffile
+
+    with quiet(), tifffile.TiffFile(path) as file:
+        page: Any = file.pages[0]
+        tag = page.tags.get(TRANSFER)
+        table = np.zeros(0) if tag is None else np.asarray(tag.value, np.float64).ravel()
+    return _gamma(table[: len(table) // 3] if len(table) % 3 == 0 else table)  # red's, of three
+
+
+def _gamma(table: Array) -> float:
+    """Return the exponent of a table from code values to light by its middle; 0 for none that rises."""
+    middle = table[len(table) // 2] / table[-1] if len(table) > 1 and table[-1] > 0 else 0.0
+    return -math.log2(middle) if 0 < middle < 1 else 0.0
 
 
 def _pairs(numbers: Any) -> tuple[float, ...] | None:

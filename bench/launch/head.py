@@ -17,7 +17,7 @@ from typing import Any
 from bench.core.errors import BenchError, UsageError
 from bench.io.files import replacing
 from bench.launch import board as boards
-from bench.launch.board import BAD, FINISHED, Board, LaunchDisplay, State, duration
+from bench.launch.board import BAD, FINISHED, Board, LaunchDisplay, duration
 from bench.launch.clone import lock_of, name_of, snapshot
 from bench.launch.job import CloneSource, Held, Holder, JobSpec, hold
 from bench.launch.plan import Job, LaunchOptions, LaunchPlan, plan
@@ -58,7 +58,7 @@ def _launch(options: LaunchOptions) -> None:
     start = time.monotonic()
     preview = _preview(todo, board, folder) if options.partial else None
     if preview:
-        forget(options.root, todo.pipeline, board.having(set(State) - FINISHED))
+        forget(options.root, todo.pipeline, board.having(FINISHED))
     if names:
         _run_jobs(todo, board, folder, preview)
     if preview:

@@ -36,7 +36,8 @@ class LaunchOptions:
     clones    : folder of the workers' clones; by default below runs/<profile>/launch.
     ranks     : stage -> place in the order of the launch (0 first); what it needs comes with it, others last.
     takes     : stage -> bytes of a GPU's memory that it takes; others take none.
-    room      : bytes of each GPU, by its name in `slots`; jobs that share one stay within it.
+    room      : bytes of each GPU, by its name in `slots`; jobs that share one stay within it, and on one whose memory
+                isn't known those that take some are alone.
     partial   : draw a partial report after each job that evaluates.
     """
 

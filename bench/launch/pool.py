@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.core.errors import BenchError, UsageError
+from bench.core.parallel import cores
 from bench.launch.job import JobSpec
 from bench.launch.worker import GRACE, work
 
@@ -22,8 +23,9 @@ ALIVE = frozenset(
 )
 """Slurm's states of jobs that haven't ended."""
 
-OUT_OF_MEMORY = re.compile("exceeded memory limit|oom[-_ ]?kill|out.of.memory", re.IGNORECASE)
-"""Slurm's words in the log of a job that it kills for its memory; the job's state may then just be FAILED."""
+OUT_OF_MEMORY = re.compile("exceeded memory limit|oom[-_ ]?kill|out.of.memory|status_alloc_failed", re.IGNORECASE)
+"""Slurm's words in the log of a job that it kills for its memory, whose state may then just be FAILED, and those of
+CUDA and its libraries (CUBLAS_STATUS_ALLOC_FAILED)."""
 
 ASK_EVERY = 3.0
 """Seconds between two calls of squeue: Slurm's controller has other users."""
@@ -212,9 +214,14 @@ def devices(environ: Mapping[str, str] = os.environ) -> list[str]:
 
 
 def memory(found: Sequence[str]) -> dict[str, float]:
-    """Return the bytes of memory of GPUs by their names, those of which the driver tells."""
+    """Return the bytes of memory of GPUs by their names, those of which the driver tells.
+
+    Of a part of a GPU (MIG) it doesn't: it tells of the whole.
+    """
     bytes_of: dict[str, float] = {}
-    for name in found:
+    for name in found if shutil.which("nvidia-smi") else ():
+        if name.startswith("MIG-"):
+            continue
         command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits", f"--id={name}"]
         answer = subprocess.run(command, capture_output=True, text=True, check=False)
         with suppress(ValueError):
@@ -246,8 +253,3 @@ def slots(
             f"({', '.join(found)}). Lower --jobs or --gpus-per-job."
         )
     return [",".join(found[(slot * each + k) % len(found)] for k in range(each)) for slot in range(number)]
-
-
-def cores() -> int:
-    """Return how many CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

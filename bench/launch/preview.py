@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
@@ -39,7 +39,7 @@ class Preview:
             self.thread.start()
 
     def finish(self) -> None:
-        """Wait for the report that is being drawn, and draw the last one if there is more to show, or none yet."""
+        """Wait for the report that is being drawn, and draw a last one if there is more to show or that one failed."""
         if self.thread:
             self.thread.join()
         if self._new() or not self.drawn:
@@ -61,8 +61,9 @@ class Preview:
         return {name for name in self._finished() if name.startswith(EVALUATED)} - self.shown
 
     def _draw(self) -> None:
-        new = [name for name in self._finished() if name not in self.taken]
-        self.shown |= self._new()
+        finished = self._finished()  # once: of what ends meanwhile nothing is taken over yet
+        new = [name for name in finished if name not in self.taken]
+        self.shown.update(name for name in finished if name.startswith(EVALUATED))
         self.log.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "bench", "--params", str(self.params), "report", "--partial"]
         try:
@@ -74,16 +75,19 @@ class Preview:
             said = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it said nothing"]
         except Exception as error:  # whatever it is, trainings go on
             code, said = 1, [f"{type(error).__name__}: {error}"]
-        self.drawn = self.drawn or code == 0
+        self.drawn = code == 0
         print(f"partial report: {said[-1] if code == 0 else f'failed ({said[-1]}); log: {self.log}'}", flush=True)
 
 
-def forget(root: Path, pipeline: Pipeline, names: Iterable[str]) -> None:
-    """Remove predictions and scores of stages that must run again: a partial report would show them as measured.
+def forget(root: Path, pipeline: Pipeline, finished: Collection[str]) -> None:
+    """Remove predictions and scores that are out of date: a partial report would show them as measured.
 
-    DVC's cache keeps them. Of trainings nothing is removed: what was trained by hand may lie nowhere else.
+    finished : stages that earlier launches have done; what they made is only to be taken over.
+
+    So it is with stages that this launch leaves out. DVC's cache keeps what is removed. Of trainings nothing is: what
+    was trained by hand may lie nowhere else.
     """
-    for name in names:
+    for name in pipeline.out_of_date({*pipeline.stages}).keys() - finished:
         for out in pipeline.stages[name].outs if name.startswith(EVALUATED) else ():
             path = root / out
             if path.is_dir() and not path.is_symlink():

@@ -194,7 +194,7 @@ class Scheduler:
     def _has_room(self, place: str, used: list[float], takes: float) -> bool:
         if not used or math.inf in (takes, *used):
             return not used
-        return not takes or sum(used) + takes <= self.options.room.get(place, math.inf)
+        return not takes or sum(used) + takes <= self.options.room.get(place, 0.0)
 
     def _start(self, job: Job, left: list[str], slot: int, takes: float) -> None:
         number = self.attempts[job.name] = self.attempts.get(job.name, 0) + 1

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.color import likeness
-from bench.color.transfer import mu_law_inverse
+from bench.color.transfer import mu_law_inverse, srgb_inverse
 from bench.core.scene import GAMMA, Array
 
 Samples = NDArray[np.float64]
@@ -43,10 +43,6 @@ FACTOR = 1.9
 UNITS = (1.0, 255.0, 65535.0)
 
 
-def _srgb_inverse(y: Samples) -> Samples:
-    return np.where(y <= 0.04045, y / 12.92, ((np.maximum(y, 0.04045) + 0.055) / 1.055) ** 2.4)
-
-
 def _gamma_inverse(y: Samples) -> Samples:
     return np.asarray(y**GAMMA, np.float64)
 
@@ -59,7 +55,7 @@ def _mu_inverse(y: Samples) -> Samples:
 CURVES: Mapping[str, Callable[[Samples], Samples]] = {
     "the mu-law (mu = 5000)": _mu_inverse,
     "gamma 2.2": _gamma_inverse,
-    "the sRGB curve": _srgb_inverse,
+    "the sRGB curve": srgb_inverse,
 }
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 from scipy.special import stdtrit
 
+from bench.core.metric import SUMMED
 from bench.core.params import Regression
 from bench.core.registry import metrics, protocols
 from bench.regression.locks import Cause
@@ -22,9 +23,6 @@ CHANGE_KINDS: tuple[Kind, ...] = ("rerun", "rescored", "retrained")
 
 RESCORED = 1e-6
 """Difference, in a metric's unit, that rounding may make when the same predictions are scored anew."""
-
-DIRECT = 2e-5
-"""The same for SSIM where a protocol repeats float32 sums of public code: instruction sets move it by up to 5e-6."""
 
 ROUNDED = {"dB": 0.15, "1": 0.006, "Q": 0.25}
 """The same for a scene of a method without training on another kind of processor, by the metric's unit.
@@ -162,7 +160,7 @@ class Allowance:
         if kind == "rerun":
             return 0.0
         if kind == "rescored":
-            return DIRECT if key.metric.startswith("ssim") and _direct(key.protocol) else RESCORED
+            return SUMMED if key.metric.startswith("ssim") and _direct(key.protocol) else RESCORED
         return self.bands.retrained.get(key.metric) if key.trained else self._rounded(key.metric)
 
     def mean(self, key: Key, scenes: int) -> float | None:

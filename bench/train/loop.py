@@ -116,7 +116,7 @@ def fit(
                     if group.leads:
                         _save(checkpoint, state, step)
                 if paused:
-                    _note(checkpoint, meter, label, state.step - first, settings, group)
+                    _note(checkpoint, meter, label, state.step - first, step)
                     raise TrainingPaused(
                         f"{label}: paused after step {state.step} of {settings.steps}, because {stop.reason()}. "
                         f"Its state is saved; go on with: {options.again}"
@@ -130,7 +130,7 @@ def fit(
     only(trained(step.optimisers), *step.optimisers)  # what was trainable before is trainable again
     if step.ema:
         step.ema.apply()
-    _note(checkpoint, meter, label, state.step - first, settings, group)
+    _note(checkpoint, meter, label, state.step - first, step)
     return state.curve
 
 
@@ -195,6 +195,8 @@ class TrainStep:
         if self.mode and not self.failure:
             try:
                 return part()
+            except torch.cuda.OutOfMemoryError:  # no compiler is to blame; who chose batch and patch must know
+                raise
             except Exception as error:  # of the compiler, of a tool that it calls, of its code; others come up again
                 self.failure = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"[:160]
             if not progress.quiet:
@@ -339,12 +341,11 @@ def _dump(
     return target.path
 
 
-def _note(
-    checkpoint: Checkpoint, meter: metering.Meter, label: str, steps: int, settings: Optimisation, group: ProcessGroup
-) -> None:
-    """Print the throughput of the last `steps` steps, and keep it beside the checkpoint."""
-    timing = meter.read(steps, settings.batch, group.world)
-    if group.leads:
+def _note(checkpoint: Checkpoint, meter: metering.Meter, label: str, steps: int, step: TrainStep) -> None:
+    """Print the throughput of the last `steps` steps and how they were computed, and keep both by the checkpoint."""
+    timing = meter.read(steps, step.settings.batch, step.group.world)
+    timing |= {"compiled": step.mode, "failure": step.failure}
+    if step.group.leads:
         checkpoint.note_time(timing)
         metering.say(label, timing)
 

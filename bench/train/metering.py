@@ -98,13 +98,16 @@ class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def say(label: str, timing: Timing) -> None:
-    """Print the figures in a line on stderr."""
+    """Print the figures in a line on stderr, and the mode of compiled code, or why it wasn't gone on with."""
     rate = "" if timing["tflops"] is None else f", {timing['tflops']:.3g} TFLOP/s each"
     mfu = "" if timing["mfu"] is None else f", MFU {timing['mfu']:.1%}"
+    how = f", compiled ({timing['compiled']})" if timing["compiled"] else ""
+    how += f" until it failed: {timing['failure']}" if timing["failure"] else ""
     if not progress.quiet and timing["steps"]:
         print(
             f"{label}: {timing['steps_per_s']:.2f} steps/s, {timing['samples_per_s']:.1f} samples/s, "
-            f"peak memory {timing['peak_memory_mb']:.0f} MB, {timing['processes']} x {timing['device']}{rate}{mfu}",
+            f"peak memory {timing['peak_memory_mb']:.0f} MB, {timing['processes']} x {timing['device']}"
+            f"{rate}{mfu}{how}",
             file=sys.stderr,
             flush=True,
         )

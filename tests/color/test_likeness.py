@@ -52,6 +52,13 @@ def test_a_shift_is_measured(scenes, worse, by):
     assert likeness.shift(np.roll(worse["2"], by, (0, 1)), scenes["2"]) == by
 
 
+def test_the_largest_values_that_files_hold_are_looked_at_without_a_warning(scenes):
+    """An RGBE holds up to 1.7e38: three such are more than a float; pytest makes NumPy's warning an error."""
+    huge = np.where(scenes["0"].max(axis=-1, keepdims=True) > 0.5, np.float32(1.7e38), scenes["0"])
+    np.testing.assert_array_equal(likeness.look(huge), likeness.look(np.minimum(huge, 10)))
+    assert likeness.shift(huge, scenes["0"]) == (0, 0)
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 3), (7, 9, 3), (8, 8, 3), (9, 300, 3)])
 def test_small_and_flat_pictures_have_no_shift(shape):
     flat = np.full(shape, 0.5, np.float32)

@@ -131,6 +131,18 @@ def test_an_alpha_that_is_not_one_is_told(tmp_path, name, write):
     assert told[0].startswith(f"its alpha isn't 1 on 3 of {alpha.size} pixels; it is dropped")
 
 
+@pytest.mark.parametrize(("gamma", "tables"), [(2.2, 1), (2.2, 3), (1.8, 1), (1.0, 3)])
+def test_a_tiff_of_floats_that_says_they_are_encoded_is_told(tmp_path, gamma, tables):
+    """The tag TransferFunction, as frames of integers have it."""
+    table = np.rint(65535 * np.linspace(0, 1, 4096) ** gamma).astype(np.uint16).tolist() * tables
+    tags = [(301, "H", len(table), table, True)]
+    tifffile.imwrite(tmp_path / "a.tif", PIXELS, photometric="rgb", metadata=None, extratags=tags)
+    told = []
+    np.testing.assert_array_equal(read_radiance(tmp_path / "a.tif", told), PIXELS)
+    said = f"its tag TransferFunction says that values are encoded (gamma {gamma:.3g}); it isn't applied"
+    assert [line.startswith(said) for line in told] == [True] * (gamma != 1)
+
+
 def test_rgbe_reads_to_its_precision(tmp_path):
     write_rgbe(tmp_path / "a.hdr", PIXELS)
     assert np.abs(read_radiance(tmp_path / "a.hdr") - PIXELS).max() < 1 / 128

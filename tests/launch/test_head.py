@@ -23,9 +23,9 @@ WORKERS = {"fetch", "prepare", "train-a", "train-b", "evaluate-a", "evaluate-b",
 
 @pytest.fixture(scope="module")
 def launched(template, tmp_path_factory):
-    """A project after a launch, with what that said."""
+    """A project after a launch with partial reports, with what that said."""
     project = Project.copied(template, tmp_path_factory.mktemp("launched"))
-    code, output = project.launch(slots=("3", "5"), processes=2)
+    code, output = project.launch(slots=("3", "5"), processes=2, partial=True)
     assert code == 0, output
     return project, output
 
@@ -43,6 +43,15 @@ def test_a_launch_makes_what_dvc_repro_makes_and_a_second_one_does_nothing(launc
     assert code == 0
     assert len(project.names) == 8
     assert "head: 8 stages restored or up to date, run: none" in output
+
+
+def test_partial_reports_show_what_is_evaluated_and_the_last_shows_all(launched):
+    project, output = launched
+    pages = [line for line in output.splitlines() if line.startswith("partial report: ")]
+    assert pages[-1] == "partial report: page of work/tiny/scores/a work/tiny/scores/b"
+    assert 1 <= len(pages) <= 2 and pages[0].startswith("partial report: page of work/tiny/scores/")
+    (log,) = project.root.glob("runs/tiny/launch/*/logs/report.log")
+    assert log.read_text() == pages[-1].removeprefix("partial report: ") + "\n"
 
 
 def test_a_plan_names_jobs_and_reasons_and_writes_nothing(project, monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 from bench.core.errors import UsageError
 from bench.launch import pool
 from bench.launch.job import CloneSource, JobSpec
-from bench.launch.pool import Needs, SlurmPool, devices, memory, open_pool, slots
+from bench.launch.pool import OUT_OF_MEMORY, Needs, SlurmPool, devices, memory, open_pool, slots
 
 
 @pytest.fixture
@@ -202,10 +202,29 @@ def test_several_jobs_share_a_gpu(monkeypatch, found, per_gpu, expected):
 
 def test_the_driver_tells_the_memory_of_a_gpu(monkeypatch, tmp_path):
     tool = tmp_path / "nvidia-smi"
-    tool.write_text('#!/bin/sh\ncase "$*" in *--id=0) echo 24564;; *) echo "No devices were found"; exit 6;; esac\n')
+    told = "*--id=0|*--id=MIG-x) echo 24564;; *) echo No devices were found; exit 6;;"
+    tool.write_text(f'#!/bin/sh\ncase "$*" in {told} esac\n')
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert memory(["0", "GPU-x"]) == {"0": 24564 * 2**20}
+    assert memory(["0", "GPU-x", "MIG-x"]) == {"0": 24564 * 2**20}
+
+
+def test_without_the_drivers_tool_no_memory_is_known(monkeypatch, tmp_path):
+    """CUDA_VISIBLE_DEVICES may name GPUs of a container that has no nvidia-smi."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert memory(["0"]) == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "torch.OutOfMemoryError: CUDA out of memory.",
+        "RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "slurmstepd: error: Detected 1 oom_kill event in StepId=2.0.",
+    ],
+)
+def test_a_full_memory_is_known_by_many_names(line):
+    assert OUT_OF_MEMORY.search(line)
 
 
 @pytest.mark.parametrize(("threads", "number"), [(1, 8), (3, 2), (8, 1), (16, 1)])

@@ -84,12 +84,44 @@ def test_one_that_fails_is_told_and_stops_nothing(preview, what, capsys):
     assert capsys.readouterr().out == f"partial report: failed ({said}); log: {preview.log}\n"
 
 
+def test_one_that_failed_is_drawn_again_at_the_end(preview, capsys):
+    end(preview, "evaluate@a")
+    assert look(preview) == 1
+    (preview.root / "broken").touch()
+    end(preview, "evaluate@b")
+    assert look(preview) == look(preview) == 2, "what failed isn't tried without end"
+    (preview.root / "broken").unlink()
+    preview.finish()
+    assert look(preview) == 3
+    assert capsys.readouterr().out.splitlines()[-1] == "partial report: page: 3"
+
+
+def test_what_ends_while_one_begins_comes_into_the_next(preview):
+    """The list of what is finished grew between two looks at it: the second stage was shown, and never taken over."""
+    having, late = preview.board.having, [("evaluate@a",), ("evaluate@a", "evaluate@b")]
+
+    def growing(states):
+        end(preview, *(late.pop(0) if late else ()))
+        return having(states)
+
+    preview.board.having = growing
+    preview._draw()
+    assert preview.asked == [["evaluate@a"]] and late
+    preview.finish()
+    assert preview.asked[1:] == [["evaluate@b"]]
+
+
 def test_old_scores_are_no_part_of_it_and_trainings_stay(tmp_path):
-    outs = {"evaluate@a": ("predictions/a", "scores/a.csv", "scores/gone.csv"), "train@a": ("weights/a",)}
-    stages = {name: DvcStage(name, name, frozenset(), "", True, (), made) for name, made in outs.items()}
-    for name in ("predictions/a/1.exr", "scores/a.csv", "scores/b.csv", "weights/a"):
+    """Of all stages that are out of date: those that the launch leaves out, too."""
+    outs = {
+        "evaluate@a": ("predictions/a", "scores/a.csv", "scores/gone.csv"), "train@a": ("weights/a",),
+        "evaluate@b": ("scores/b.csv",), "evaluate@done": ("scores/done.csv",),
+    }  # fmt: skip
+    why = {"evaluate@a": "changed code", "train@a": "changed code", "evaluate@done": "changed code"}
+    stages = {name: DvcStage(name, name, frozenset(), why.get(name, ""), True, (), made) for name, made in outs.items()}
+    for name in ("predictions/a/1.exr", "scores/a.csv", "scores/b.csv", "scores/done.csv", "weights/a"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    forget(tmp_path, Pipeline("dvc.yaml", stages, (), "cache", {}, None), outs)
+    forget(tmp_path, Pipeline("dvc.yaml", stages, (), "cache", {}, None), ["evaluate@done"])
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
-    assert left == {"scores/b.csv", "weights/a"}
+    assert left == {"scores/b.csv", "scores/done.csv", "weights/a"}

@@ -260,6 +260,15 @@ def test_jobs_share_a_card_as_far_as_its_memory_goes(schedule):
     assert all(names <= {"huge", "light"} for _, names in seen if "huge" in names)
 
 
+def test_on_a_card_of_unknown_memory_jobs_that_take_some_are_alone(schedule):
+    """Such as a part of a GPU, of which the driver tells nothing."""
+    scheduler = schedule(edges={name: [] for name in "abcd"}, slots=4)
+    seen = on_cards(scheduler, ("0", "0", "MIG-x", "MIG-x"), dict.fromkeys("abcd", 3.0), {"0": 10.0})
+    scheduler.run()
+    assert max(len(names) for place, names in seen if place == "MIG-x") == 1
+    assert max(len(names) for place, names in seen if place == "0") == 2
+
+
 def test_small_jobs_do_not_keep_a_large_one_waiting(schedule):
     takes = {"first": 5.0, "large": 9.0, "small": 1.0}
     scheduler = schedule(edges={name: [] for name in (*takes, "light")}, slots=4)

@@ -1,5 +1,7 @@
 """Precision and compilation of training steps: what holds within a step alone, and what happens where it fails."""
 
+import json
+
 import pytest
 import torch
 
@@ -8,8 +10,10 @@ from bench.core.params import Params
 from bench.core.registry import methods
 from bench.nn import deform, windows
 from bench.stages.training import environment
+from bench.train.checkpoint import Checkpoint
 from bench.train.learner import HdrLearner
-from bench.train.loop import TrainStep, seed_parameters
+from bench.train.loop import TrainStep, fit, seed_parameters
+from bench.train.patches import PatchStream
 from bench.train.precision import products
 from tests.methods.test_methods import LEARNED, build
 
@@ -123,6 +127,44 @@ def test_compiled_code_that_fails_is_left_in_a_line(where, monkeypatch, capsys):
         ended.append([p.detach().clone() for p in network.parameters()])
     assert all(map(torch.equal, *ended)) and tried == [where]
     assert capsys.readouterr().err == "compiled code failed (RuntimeError: no kernel); goes on eagerly\n"
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_how_steps_were_computed_stands_beside_their_speed(tiny_scene, tmp_path, monkeypatch, capsys, breaks):
+    monkeypatch.setattr(torch.compiler, "set_stance", Stance)
+    monkeypatch.setattr(TrainStep, "compile", lambda self, size: setattr(self, "mode", "default"))
+    network = build("ahdrnet")
+    learner = HdrLearner(network, Stage2(steps=1, batch=2), None)
+    losses = learner.losses
+
+    def broken(*given):
+        if breaks and Stance.now == "default":
+            raise RuntimeError("no kernel")
+        return losses(*given)
+
+    monkeypatch.setattr(learner, "losses", broken)
+    stream = PatchStream([tiny_scene], size=16, stride=8, augment=False, seed=0)
+    fit(learner, stream, Stage2(steps=1, batch=2), Checkpoint(tmp_path), label="tiny", device=CPU)
+    timing = json.loads((tmp_path / "timing.json").read_text())
+    failure = "RuntimeError: no kernel" if breaks else ""
+    assert (timing["compiled"], timing["failure"]) == ("default", failure)
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.endswith(", compiled (default)" + (f" until it failed: {failure}" if breaks else ""))
+
+
+def test_a_full_memory_is_no_fault_of_the_compiler(monkeypatch, capsys):
+    """Eager code would take as much: whoever chose the batch must hear of it, and `launch`, which tries it alone."""
+    learner = HdrLearner(build("ahdrnet"), Stage2(steps=1), None)
+    step = TrainStep(learner, Stage2(steps=1, batch=2), CPU)
+    step.mode = "default"
+
+    def full(*_):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(learner, "losses", full)
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        step(torch.rand(2, 3, 6, 16, 16), torch.rand(2, 3, 16, 16), 0)
+    assert not step.failure and not capsys.readouterr().err
 
 
 def test_a_step_that_fails_eagerly_too_fails(monkeypatch):

@@ -48,6 +48,8 @@ def _figures(timing: Mapping[str, Any], known_as: tuple[Item, Way] | None) -> tu
     gpu = gpus.recognise(timing["device"])
     if gpu is None:
         return (*known, *"---")
+    if timing.get("failure"):  # the parameters have it compiled, and it went on eagerly
+        way = way._replace(compiled=False)
     mfu, share = usage(item, rate, gpu, way.precision, devices)
     stored = timing.get("mfu")
     binds = estimate.priced(item, gpu, way).binds

@@ -6,6 +6,7 @@ there: an interrupted call goes on where it was, and a dataset with one bad scen
 
 import hashlib
 import shutil
+import unicodedata
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -116,15 +117,16 @@ def _prepare(params: Params, dataset: str, splits: Sequence[str]) -> None:
     results = spread(read, tasks, params.threads, f"prepare {dataset}")
     _refuse_bad(params, dataset, tasks, results)
     done: dict[tuple[str, str], SceneTask] = {}
+    taken: dict[tuple[str, str], tuple[str, Path]] = {}
     records = _kept(params, dataset, splits)
     for task, result in sorted(zip(tasks, results, strict=True), key=lambda pair: (pair[0].split, pair[1].id)):
-        key = task.split, result.id
-        if key in done:
-            raise UsageError(
-                f"{dataset}/{task.split}: two scenes are called {result.id!r}, {done[key].folder} and {task.folder}; "
-                "rename one of them."
-            )
-        done[key] = task
+        # How accents are composed tells scenes apart on some disks only, and not in folders of results.
+        name, folder = taken.setdefault((task.split, unicodedata.normalize("NFC", result.id)), (result.id, task.folder))
+        if folder != task.folder:
+            names = f"{result.id!r}" if name == result.id else f"{name!a} and {result.id!a}, which read alike"
+            where = f"{dataset}/{task.split}"
+            raise UsageError(f"{where}: two scenes are called {names}, {folder} and {task.folder}; rename one of them.")
+        done[task.split, result.id] = task
         records.setdefault(task.split, {})[result.id] = dict(result.record)
     _refuse_twins(params, dataset, records)
     _refuse_copies(params, dataset, done, records)
@@ -135,6 +137,8 @@ def _prepare(params: Params, dataset: str, splits: Sequence[str]) -> None:
         _publish(
             layout.scenes(params, dataset, split), {name: task for (of, name), task in done.items() if of == split}
         )
+    if "train" in records and VALIDATION not in (*datasets[dataset].splits, *records):  # scenes held out earlier
+        shutil.rmtree(layout.scenes(params, dataset, VALIDATION), ignore_errors=True)
     # A file of its own: a check that is added or renamed must not make a training start again.
     write_json_atomic(layout.prepared(params, dataset), records)
     shutil.rmtree(staging.parent, ignore_errors=True)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.color.transfer import srgb_inverse
 from bench.core.errors import UsageError, unknown_name
 from bench.core.scene import GAMMA, Array, Scene
 from bench.io.decoding import quiet
@@ -38,7 +39,8 @@ def curve_of(scene: Scene, name: str) -> Curve:
         raise unknown_name("curve", name, CURVES)
     if name == ESTIMATE:
         return estimated(scene)
-    return srgb() if name == SRGB else (np.arange(256) / 255) ** GAMMA
+    codes = np.arange(256) / 255
+    return srgb_inverse(codes) if name == SRGB else codes**GAMMA
 
 
 def recoded(scene: Scene, curve: Curve) -> Scene:
@@ -48,12 +50,6 @@ def recoded(scene: Scene, curve: Curve) -> Scene:
     linear = np.interp(codes, np.arange(256), curve)
     table = np.rint(65535 * np.clip(linear, 0, 1) ** (1 / GAMMA)).astype(np.uint16)
     return replace(scene, frames=table[scene.frames])
-
-
-def srgb() -> Curve:
-    """Return the curve of IEC 61966-2-1."""
-    code = np.arange(256) / 255
-    return np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4)
 
 
 def estimated(scene: Scene) -> Curve:

@@ -1,7 +1,6 @@
 """Score: anyone's results, from a folder of radiance files, under named protocols."""
 
 import math
-import os
 import re
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -15,6 +14,8 @@ import numpy as np
 from bench.color import likeness
 from bench.core import layout
 from bench.core.errors import UsageError, unknown_name
+from bench.core.metric import SUMMED
+from bench.core.parallel import cores
 from bench.core.params import Params
 from bench.core.places import place
 from bench.core.reading import LONGEST_NAME, shown
@@ -34,9 +35,6 @@ from bench.report.scores.published import published_scenes
 from bench.report.trace import digests
 from bench.stages.reporting import submission_log
 from bench.stages.scoring.scoring import Outcome, Rules, Task, Truth, cache_folder, on_device, score_all, spread
-
-ROUNDING = 2e-5
-"""What scores of the same files may differ by from machine to machine: SSIM summed in float32 moves by up to 5e-6."""
 
 MOST_WORKERS = 8
 """Processes started unless the user wants more: each needs about 1 GB for a large picture."""
@@ -70,6 +68,7 @@ class ScoreRequest:
     out, maps : CSV file and folder of pictures to write, if any.
     submit    : name of the submission to keep, "" for none.
     link      : address of a description of what is submitted, "" for none.
+    files     : address of a zip archive of what is submitted, from which others can score it again; "" for none.
     rescore   : name of a kept submission that these are the predictions of: its scores must come out again.
     force     : replace an earlier submission, and whatever `out` is.
     limit     : first scenes only.
@@ -85,6 +84,7 @@ class ScoreRequest:
     maps: Path | None = None
     submit: str = ""
     link: str = ""
+    files: str = ""
     rescore: str = ""
     force: bool = False
     limit: int | None = None
@@ -134,6 +134,7 @@ def run(params: Params, request: ScoreRequest) -> ScoreResult:
     rules = _rules(params, request)
     used = (*rules.masked, *rules.whole)
     submission_log.need_link(request.link)
+    submission_log.need_files(request.files)
     if request.submit:
         _check_submission(params, request, {protocol.id for protocol in used})
     said = _need_logged(params, request, used) if request.rescore else None
@@ -141,8 +142,7 @@ def run(params: Params, request: ScoreRequest) -> ScoreResult:
     scenes, known = scenes_of(params, request)
     matched = match(request.folder, scenes, known)
     tasks = [Task(scene, file, scenes[scene]) for scene, file in matched.files.items()]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = request.jobs or min(cores, MOST_WORKERS)
+    workers = request.jobs or min(cores(), MOST_WORKERS)
     outcomes = score_all(tasks, rules, workers=workers, label="score")
     done = list(zip(tasks, outcomes, strict=True))
     faults = [(shown(task.prediction.name), finding) for task, outcome in done for finding in outcome.findings]
@@ -205,23 +205,20 @@ def _confirmed(
         raise UsageError(
             f"the prepared scenes aren't those that {where} was scored on; prepare them on such a machine."
         )
-    if entry.scores != said.scores:
-        path, groups = _submission(said.name), {_group(row) for row in rows}
-        kept = [row for row in (_kept(path) if path.exists() else []) if _group(row) in groups]
-        if submission_log.digest(kept) != said.scores:
-            raise UsageError(f"{shown(path)} doesn't hold the scores that {where} tells of; restore both from git.")
-        if not _rounded(kept, rows):
-            raise UsageError(
-                f"the same files give other scores than {where} holds: don't take this submission as it is."
-            )
-    return replace(entry, scores=said.scores)
+    path, groups = _submission(said.name), {_group(row) for row in rows}
+    kept = [row for row in (_kept(path) if path.exists() else []) if _group(row) in groups]
+    if submission_log.digest(kept) != said.scores:
+        raise UsageError(f"{shown(path)} doesn't hold the scores that {where} tells of; restore both from git.")
+    if not _rounded(kept, rows):
+        raise UsageError(f"the same files give other scores than {where} holds: don't take this submission as it is.")
+    return replace(entry, scores=said.scores, link=entry.link or said.link, files=entry.files or said.files)
 
 
 def _rounded(kept: Sequence[ScoreRow], rows: Sequence[ScoreRow]) -> bool:
     """Tell whether rows differ from the kept ones in nothing but what rounding may make of their values."""
     ours, theirs = ({row._replace(value=0.0): row.value for row in some} for some in (rows, kept))
     return ours.keys() == theirs.keys() and all(
-        math.isclose(value, theirs[key], rel_tol=0, abs_tol=ROUNDING) or (math.isnan(value) and math.isnan(theirs[key]))
+        math.isclose(value, theirs[key], rel_tol=0, abs_tol=SUMMED) or (math.isnan(value) and math.isnan(theirs[key]))
         for key, value in ours.items()
     )
 
@@ -241,6 +238,7 @@ def _entry(
         truth=digests.of_records(truth) if truth else "",
         scores=submission_log.digest(rows),
         link=request.link,
+        files=request.files,
     )
 
 

@@ -32,6 +32,7 @@ class Submission:
     truth       : sha256 of the scenes that it was scored on, as provenance.json calls it; "" for files of --truth.
     scores      : sha256 of the score rows.
     link        : where the method is described, "" for nowhere.
+    files       : address of a zip archive of the predictions, "" for none.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Submission:
     truth: str
     scores: str
     link: str = ""
+    files: str = ""
 
 
 def today() -> str:
@@ -51,13 +53,18 @@ def today() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%d")
 
 
-def need_link(link: str) -> None:
-    """Refuse a link that isn't one: it stands in tables and on the page."""
+def need_link(link: str, option: str = "--link", example: str = "a paper's") -> None:
+    """Refuse a link that isn't one: it stands in tables and on the page, or files are fetched from there."""
     parts = urlsplit(link) if re.fullmatch(r"[!-~]*", link) else None
     if link and (
         parts is None or parts.scheme not in ("http", "https") or not parts.netloc or len(link) > LONGEST_LINK
     ):
-        raise UsageError(f"--link {shown(link)}: expected an address that begins with https://, such as a paper's.")
+        raise UsageError(f"{option} {shown(link)}: expected an address that begins with https://, such as {example}.")
+
+
+def need_files(files: str) -> None:
+    """Refuse an address of predictions that isn't one."""
+    need_link(files, "--files", "an archive's")
 
 
 def path(folder: Path) -> Path:
@@ -83,10 +90,12 @@ def _entry(line: str, where: str) -> Submission:
         found = Submission(**{**told, "protocols": tuple(told["protocols"])})
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise UsageError(f"{where}, is no entry of the log: {shown(error)}. Restore the line from git.") from error
-    texts = [found.name, found.kind, found.date, found.profile, found.dataset, found.truth, found.scores, found.link]
-    if not all(isinstance(text, str) for text in (*texts, *found.protocols)) or not isinstance(found.predictions, dict):
+    texts = [found.name, found.kind, found.date, found.profile, found.dataset, found.truth, found.scores]
+    texts += [found.link, found.files, *found.protocols]
+    if not all(isinstance(text, str) for text in texts) or not isinstance(found.predictions, dict):
         raise UsageError(f"{where}, is no entry of the log: a field is of another kind. Restore the line from git.")
     need_link(found.link)
+    need_files(found.files)
     return found
 
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -365,6 +366,14 @@ class TestTrainings:
         assert cells["GFLOP/s"] == f"{4 * cost.flops / 1e9:.1f}"
         assert cells["MFU"] == f"{4 * cost.flops / 67e12:.1%}"
         assert (cells["memory MB"], cells["binds"]) == ("-", "launches")
+
+    @pytest.mark.parametrize("failure", ["", "RuntimeError: no kernel"])
+    def test_compiled_code_that_failed_is_priced_eagerly(self, smoke, timings, monkeypatch, failure):
+        monkeypatch.setattr(estimate, "priced", lambda item, gpu, way: SimpleNamespace(binds=str(way.compiled)))
+        smoke = smoke.model_copy(update={"stage1": smoke.stage1.model_copy(update={"compile": True})})
+        name, gpu = "codebook-vanilla-16--panoramas--s0", "NVIDIA H100 80GB HBM3"
+        timings(name, device=gpu, compiled="default", failure=failure)
+        assert figures(trainings.run(smoke))[-1] == str(not failure)
 
     def test_what_the_training_counted_itself_goes_first(self, smoke, timings):
         counted = {"tflops": 0.5, "mfu": 0.123, "peak_memory_mb": 812.4, "processes": 2}

@@ -65,6 +65,16 @@ def test_another_number_moves_scenes_back(held_out):
     assert names(params)["train"] == ["001", "002", "003", "005", "006", "007"]
 
 
+@pytest.mark.parametrize("splits", [(), ("train",)])
+def test_none_any_more_moves_all_back(held_out, splits):
+    prepare.run(held_out(2), "kalantari")
+    params = held_out(0)
+    prepare.run(params, "kalantari", ["test"])
+    assert names(params) == WANTED, "nothing was said of the training scenes"
+    prepare.run(params, "kalantari", splits)
+    assert set(names(params)) == {"train", "test"} and len(names(params)["train"]) == 7
+
+
 def test_some_scenes_must_be_left(held_out):
     with pytest.raises(UsageError, match=r"datasets\.kalantari\.hold_out is 7, but kalantari has 7 training scenes"):
         prepare.run(held_out(7), "kalantari")

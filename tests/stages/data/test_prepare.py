@@ -180,6 +180,16 @@ def test_scenes_that_are_gone_are_removed(site):
     assert not prepared(site, name="003").exists()
 
 
+def test_names_that_differ_in_how_accents_are_composed_alone_are_refused(site):
+    """Other disks and programs take them for one; on this one they are two folders."""
+    for name in ("caf\u00e9", "cafe\u0301"):
+        place(site / "kalantari", f"Training/{name}")
+    said = r"two scenes are called 'cafe\\u0301' and 'caf\\xe9', which read alike, .*; rename one of them\."
+    with pytest.raises(UsageError, match=said):
+        run(site)
+    assert not prepared(site).exists()
+
+
 def test_several_processes_write_what_one_writes(site, monkeypatch):
     for number in range(2, 7):
         place(site / "kalantari", f"Training/{number:03d}")

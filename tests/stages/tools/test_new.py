@@ -58,6 +58,15 @@ def test_a_profile_of_another_data_set_is_that_profile_in_all_else(fresh, main_i
     assert not (fresh.folder / "profiles" / "other").exists()
 
 
+def test_a_profile_that_is_not_sound_leaves_no_other(fresh, main_in, capsys):
+    broken = fresh.folder / "profiles" / "broken"
+    broken.mkdir(parents=True)
+    (broken / "params.yaml").write_text("profile: broken\ndatasets: {panoramas: {}}\nvariants: {x: {method: cavti}}\n")
+    assert main_in(fresh, "new", "profile", "other", "--like", "broken") == 2
+    assert "Did you mean 'cavit'" in capsys.readouterr().err
+    assert not (fresh.folder / "profiles" / "other").exists()
+
+
 @pytest.mark.parametrize("options", [(), ("--plain",)])
 def test_a_new_method_is_registered_and_gives_radiance(fresh, command, options):
     answer = command(fresh, "new", "method", "my-merge", *options)
