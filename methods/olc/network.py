@@ -275,8 +275,6 @@ def _check_prior(prior: str, weights: str, frozen: bool, vqgan: Mapping[str, Any
         raise UsageError("this variant of olc needs a codebook: give its number of codes and segments.")
     if weights not in ("trained", "random"):
         raise UsageError(f"prior_weights {weights!r} are unknown; expected trained or random.")
-    if not isinstance(frozen, bool):
-        raise UsageError(f"prior_frozen {frozen!r} is neither true nor false.")
     if prior == "none" and (weights, frozen) != ("trained", True):
         raise UsageError("with prior: none there is no codebook decoder; remove prior_weights and prior_frozen.")
 

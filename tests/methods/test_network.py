@@ -294,7 +294,7 @@ def test_training_leaves_the_frozen_parts_as_they_are(build_row, row, tiny_scene
             {"prior_weights": "imagenet", "vqgan": BOOK},
             "prior_weights 'imagenet' are unknown; expected trained",
         ),
-        ({"prior_frozen": "no", "vqgan": BOOK}, "prior_frozen 'no' is neither true nor false"),
+        ({"prior_frozen": "no", "vqgan": BOOK}, "olc, option prior_frozen: expected true or false, got 'no'"),
         ({"prior": "none", "prior_frozen": False}, "with prior: none there is no codebook decoder"),
         ({"prior": "none", "prior_weights": "random"}, "with prior: none there is no codebook decoder"),
     ],
