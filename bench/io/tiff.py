@@ -296,20 +296,25 @@ def stated_colours(path: Path) -> str:
 def stated_gamma(path: Path) -> float:
     """Return the exponent by which a sound TIFF of floats says that its values become light; 0 where it says none.
 
-    A table has an entry for each code value, which floats don't have: whatever its length, its middle tells.
+    A table has an entry for each code value, which floats don't have: whatever its length, its middle tells. What a
+    damaged tag holds isn't taken.
     """
     import tifffile
 
     with quiet(), tifffile.TiffFile(path) as file:
         page: Any = file.pages[0]
         tag = page.tags.get(TRANSFER)
-        table = np.zeros(0) if tag is None else np.asarray(tag.value, np.float64).ravel()
+        stored = () if tag is None else tag.value
+    try:
+        table = np.asarray(stored, np.float64).ravel()
+    except (TypeError, ValueError):
+        return 0.0
     return _gamma(table[: len(table) // 3] if len(table) % 3 == 0 else table)  # red's, of three
 
 
 def _gamma(table: Array) -> float:
     """Return the exponent of a table from code values to light by its middle; 0 for none that rises."""
-    middle = table[len(table) // 2] / table[-1] if len(table) > 1 and table[-1] > 0 else 0.0
+    middle = float(table[len(table) // 2]) / float(table[-1]) if len(table) > 1 and table[-1] > 0 else 0.0
     return -math.log2(middle) if 0 < middle < 1 else 0.0
 
 

@@ -143,6 +143,17 @@ def test_a_tiff_of_floats_that_says_they_are_encoded_is_told(tmp_path, gamma, ta
     assert [line.startswith(said) for line in told] == [True] * (gamma != 1)
 
 
+@pytest.mark.parametrize(
+    "tag", [("s", 4, "nine"), ("B", 1, 7), ("d", 4, [np.inf] * 4), ("d", 2, [np.nan] * 2), ("H", 4, [9, 9, 9, 0])]
+)
+def test_what_such_a_tag_holds_instead_of_a_table_is_not_taken(tmp_path, tag):
+    tags = [(301, *tag, True)]
+    tifffile.imwrite(tmp_path / "a.tif", PIXELS, photometric="rgb", metadata=None, extratags=tags)
+    told = []
+    np.testing.assert_array_equal(read_radiance(tmp_path / "a.tif", told), PIXELS)
+    assert not told
+
+
 def test_rgbe_reads_to_its_precision(tmp_path):
     write_rgbe(tmp_path / "a.hdr", PIXELS)
     assert np.abs(read_radiance(tmp_path / "a.hdr") - PIXELS).max() < 1 / 128
