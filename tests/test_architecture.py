@@ -49,7 +49,11 @@ def test_the_lock_pins_every_requirement():
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    for name in ("raw", "browser"):  # used where somebody installed them; no number that we publish depends on them
+    for name in (
+        "raw",
+        "browser",
+        "perceptual",
+    ):  # used where somebody installed them; no number that we publish depends on them
         extras.pop(name)
     groups = [project["dependencies"], *extras.values()]
     wanted = {line.split(">")[0].split("=")[0].lower() for group in groups for line in group}

@@ -26,6 +26,7 @@ class MetricCard:
     digits   : after the point, in tables.
     low, high: the least and the most that the value can be, None where there is no bound; NaN is always allowed.
     needs    : optional libraries that it imports, as they are imported; without them it isn't scored.
+    extra    : of pyproject.toml, what installs them; "" if none does.
     sections : of the protocol that decide its value besides region and values; the same sections, the same value.
     local    : has a value inside a mask.
     column   : is a column of Tables 1-3 wherever the protocol has it.
@@ -45,6 +46,7 @@ class MetricCard:
     column: bool = True
     low: float | None = None
     high: float | None = None
+    extra: str = ""
 
     def possible(self, value: float) -> bool:
         """Tell whether the metric can have this value; NaN is what it has where it is undefined."""
@@ -54,7 +56,8 @@ class MetricCard:
     def missing(self) -> str:
         """Return why it can't be scored here, "" if it can."""
         absent = [library for library in self.needs if find_spec(library) is None]
-        return f"needs {' and '.join(absent)}, which isn't installed" if absent else ""
+        hint = f"; try: pip install -e '.[{self.extra}]'" if self.extra else ""
+        return f"needs {' and '.join(absent)}, which isn't installed{hint}" if absent else ""
 
     def load(self) -> Any:
         """Import the metric's module and return its function, as `metric` describes it."""
@@ -75,6 +78,7 @@ def metric(
     column: bool = True,
     low: float | None = None,
     high: float | None = None,
+    extra: str = "",
 ) -> Callable[[T], T]:
     """Register the decorated function as metric `name`; arguments are literals, the fields of `MetricCard`.
 
@@ -84,7 +88,7 @@ def metric(
     def mark(function: T) -> T:
         function.card = MetricCard(  # type: ignore[attr-defined]
             name, unit, better, domain, label, digits, function.__module__, function.__name__,
-            needs, sections, local, column, low, high,
+            needs, sections, local, column, low, high, extra,
         )  # fmt: skip
         return function
 
