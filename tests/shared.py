@@ -1,4 +1,4 @@
-"""Folders that all processes of a test run read, made by the first that needs them, and reports with coarse drawings or none."""
+"""Folders that all processes of a test run read, made by the first that needs them, and reports with few pixels."""
 
 import os
 import shutil
@@ -11,8 +11,8 @@ from PIL import Image
 
 from bench.report.figures import style
 
-
 COARSE = 55
+"""Pixels of an inch of a figure; a report has 220."""
 
 
 def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:

@@ -34,7 +34,8 @@ def page(workshop, monkeypatch, tmp_path):
     return make
 
 
-def test_every_scene_has_a_row_with_its_picture(html, workshop):
+def test_every_scene_has_a_row_with_its_picture(html, workshop, monkeypatch):
+    monkeypatch.chdir(workshop.folder)
     for split in ("train", "test", "no-truth"):
         for path in list_scenes(layout.scenes(workshop.params, "panoramas", split)):
             assert f"<b>{path.name}</b>" in html
