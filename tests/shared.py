@@ -1,4 +1,4 @@
-"""Folders that all processes of a test run read, made by the first that needs them, and reports without drawings."""
+"""Folders that all processes of a test run read, made by the first that needs them, and reports with few pixels."""
 
 import os
 import shutil
@@ -10,6 +10,9 @@ from filelock import FileLock
 from PIL import Image
 
 from bench.report.figures import style
+
+COARSE = 55
+"""Pixels of an inch of a figure; a report has 220."""
 
 
 def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
@@ -25,6 +28,11 @@ def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], ob
             make(folder)
             done.touch()
     return folder
+
+
+def coarse(patch: pytest.MonkeyPatch) -> None:
+    """Draw a sixteenth of a figure's pixels: to choose their palette and to pack them is most of the time of a plot."""
+    patch.setattr(style, "DPI", COARSE)
 
 
 def undrawn(patch: pytest.MonkeyPatch) -> None:

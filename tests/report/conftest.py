@@ -22,6 +22,7 @@ from bench.report.table.table import Table
 from bench.report.table.writers import to_csv
 from bench.stages.reporting import report
 from bench.stages.scoring import summarize
+from tests import shared as drawing
 from tests.shared import shared
 
 from .inspected import CODEBOOKS, codebook_arrays, codebook_report, network_report
@@ -148,6 +149,12 @@ def fill(params: Params) -> None:
 
 
 @pytest.fixture
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures that are drawn faster, for tests that ask something else of them than how fine they are."""
+    drawing.coarse(monkeypatch)
+
+
+@pytest.fixture
 def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
     """A profile with every input, in an empty folder that is now the current one."""
     monkeypatch.chdir(tmp_path)
@@ -183,6 +190,7 @@ def report_twice(folder: Path) -> None:
         (folder / name).mkdir()
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(folder / name)
+            drawing.coarse(patch)
             fill(params)
             summarize.run(params)
             report.run(params)

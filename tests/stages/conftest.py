@@ -27,7 +27,7 @@ from bench.core.simulation import Simulation
 from bench.io.radiance import read_exr
 from bench.io.tables import read_scores
 from bench.stages import plan
-from tests.shared import shared
+from tests.shared import COARSE, coarse, shared
 from tests.stage_modules import stage_module
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -170,6 +170,7 @@ def run_all(folder: Path, code: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(torch.cuda, "is_available", lambda: False)
+        coarse(patch)
         for words in made.stages:
             made.run(*words)
 
@@ -213,9 +214,11 @@ def command(environment: dict[str, str]) -> Callable[..., Answer]:
     return run
 
 
-TOGETHER = """
+TOGETHER = f"""
 import json, sys
 from bench.__main__ import main
+from bench.report.figures import style
+style.DPI = {COARSE}
 for words in json.loads(sys.argv[1]):
     sys.argv = ["bench", "--quiet", *words]
     try:
@@ -228,7 +231,10 @@ for words in json.loads(sys.argv[1]):
 
 @pytest.fixture(scope="session")
 def together(environment: dict[str, str]) -> Callable[[Workshop, Sequence[Sequence[str]]], None]:
-    """Run commands in a workshop one after the other, all in one process of their own: imports take seconds."""
+    """Run commands in a workshop one after the other, all in one process of their own: imports take seconds.
+
+    Figures are coarse, as in `workshop`.
+    """
 
     def run(place: Workshop, commands: Sequence[Sequence[str]]) -> None:
         line = [sys.executable, "-c", TOGETHER, json.dumps(commands)]

@@ -13,6 +13,7 @@ from bench.core.params import load
 from bench.core.registry import ROOT
 from bench.core.runs import run_id
 from bench.io.tables import read_scores
+from tests.shared import coarse
 
 from ..core.test_stress import SHORT
 
@@ -67,7 +68,7 @@ def stressed(copied):
     return copied._replace(params=load(Path("stress.yaml")))
 
 
-def test_from_views_to_the_page(stressed):
+def test_from_views_to_the_page(stressed, monkeypatch):
     """The commands of docs/stress.md, then what else there is to evaluate, as `make stress` has it."""
     params, told = stressed.params, (ROOT / "docs" / "stress.md").read_text(encoding="utf-8")
     commands = re.findall(r"^python -m bench --params profiles/stress/params.yaml (.+)$", told, re.M)
@@ -82,6 +83,7 @@ def test_from_views_to_the_page(stressed):
         assert rows["scene"].nunique() == 2 * 7
         folder = layout.predictions(params, entry.run, "stress")
         assert folder.is_dir() and not list(folder.rglob("*.exr"))
+    coarse(monkeypatch)
     stressed.run("summarize")
     stressed.run("report")
 

@@ -24,6 +24,9 @@ from bench.report.codebooks.section import section
 from bench.report.figures.style import KIND_COLOURS
 from bench.report.table.writers import to_csv, to_latex, to_markdown
 from tests.report.conftest import two_codebooks
+from tests.shared import coarse
+
+pytestmark = pytest.mark.usefixtures("coarse")
 
 OBSERVED = {"step": [1, 2, 3], "total": [1.0, 0.5, 0.2], "held_out_used_H": [None, 0.5, 0.75]}
 """A codebook's learning curve with measurements on held-out images from the second row on."""
@@ -243,12 +246,13 @@ def late(curve):
 
 @pytest.fixture(scope="module")
 def drawn():
-    """The codebooks' section without learning curves and with one: seconds of drawing that several tests look at."""
+    """The codebooks' section without learning curves and, undrawn, with one: seconds that several tests look at."""
     codebooks, curve = two_codebooks(), pd.DataFrame(OBSERVED)
-    return {
-        "bare": section("tiny", codebooks, [], {}),
-        "observed": section("tiny", codebooks, [], {codebooks[0].name: curve}),
-    }
+    with pytest.MonkeyPatch.context() as patch:
+        coarse(patch)
+        bare = section("tiny", codebooks, [], {})
+        patch.setattr(figures, "png", lambda figure: b"undrawn")
+        return {"bare": bare, "observed": section("tiny", codebooks, [], {codebooks[0].name: curve})}
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from bench.report.figures.figures import contact_sheet, learning_curves
 from bench.report.figures.images import Crop, choose, crop_figure, crops_of, error
 from bench.report.figures.style import DPI, NEAR, QUARTERS, TERMS, canvas, picture, png, shrink, webp
 from bench.report.page.page import size
+from tests.report.conftest import two_codebooks
 
 
 def pixels(file):
@@ -45,6 +46,7 @@ def test_photographs_in_a_png_keep_all_their_colours():
         assert len(webp(figure)) < 0.5 * len(png(figure))
 
 
+@pytest.mark.usefixtures("coarse")
 def test_figures_ignore_the_users_settings(codebooks):
     import matplotlib
 
@@ -114,11 +116,13 @@ def test_error_is_zero_for_the_truth_and_one_for_black_against_white():
     np.testing.assert_allclose(error(np.zeros_like(white), white), 1, atol=1e-6)
 
 
+@pytest.mark.usefixtures("coarse")
 @pytest.mark.parametrize("name", ["truth", "no-truth"])
 def test_crop_figure(name, exhibits):
     assert pixels(crop_figure(exhibits[name])).std() > 10
 
 
+@pytest.mark.usefixtures("coarse")
 def test_heads_of_crops_say_what_their_numbers_are(exhibits):
     exhibit = replace(exhibits["truth"], values={"floor": 25.123})
     assert exhibit.heads == ["reference frame\nPSNR-μ, whole picture:", "floor\n25.12 dB", "missing\n", "truth\n"]
@@ -138,11 +142,13 @@ def test_chosen_scenes_come_from_different_places_first():
     assert choose(interest, 3) == ["a-1", "b-1", "a-2"]
 
 
+@pytest.mark.usefixtures("coarse")
 def test_learning_curves_leave_gaps_for_values_without_logarithm():
     frame = pd.DataFrame({"step": [1, 2, 3], "total": [1.0, 0.5, float("nan")], "adversarial": [-1.0, -1.0, 0.1]})
     assert pixels(learning_curves({"run": frame}, "loss")).ndim == 3
 
 
+@pytest.mark.usefixtures("coarse")
 def test_seeds_of_a_run_share_a_panel():
     frame = pd.DataFrame({"step": [1, 2, 3], "total": [1.0, 0.5, 0.2]})
     other = frame.assign(total=[0.9, 0.6, 0.1])
@@ -166,19 +172,29 @@ def test_shrink_averages_blocks():
     assert shrink(image, 2)[:, :, 0].tolist() == [[100, 0], [0, 0]]
 
 
+@pytest.mark.usefixtures("coarse")
 def test_measurements_on_held_out_images_are_no_loss_terms():
     frame = pd.DataFrame({"step": [1, 2, 3], "total": [1.0, 0.5, 0.2]})
     observed = pd.concat([frame, pd.DataFrame({"step": [4], "held_out_used_H": [0.5]})])
     assert learning_curves({"run": observed}, "loss") == learning_curves({"run": frame}, "loss")
 
 
-@pytest.mark.parametrize("code", [3, 331, 1000])
-def test_no_code_of_a_large_codebook_falls_between_pixels(code, codebooks):
+LONE = (3, 331, 1000)
+"""Codes of a large codebook in three of its quarters, so that their colours tell them apart."""
+
+
+@pytest.fixture(scope="module")
+def large():
+    """The figure of three codebooks, each with nothing but the lone codes chosen."""
     hits = np.zeros((4, 1024), np.int64)
-    hits[:, code] = 1
+    hits[:, LONE] = 1
     codes = np.random.default_rng(0).normal(size=(1024, 4)).astype(np.float32)
-    shown = pixels(codebook_figure([replace(codebooks[0], histograms=hits, codes=codes)] * 3)).astype(int)
-    below = shown[int(0.65 * len(shown)) : int(0.93 * len(shown))]
+    return pixels(codebook_figure([replace(two_codebooks()[0], histograms=hits, codes=codes)] * 3)).astype(int)
+
+
+@pytest.mark.parametrize("code", LONE)
+def test_no_code_of_a_large_codebook_falls_between_pixels(code, large):
+    below = large[int(0.65 * len(large)) : int(0.93 * len(large))]
     colour = np.array([int(QUARTERS[code // 256][i : i + 2], 16) for i in (1, 3, 5)])
     # A line of about a pixel, partly mixed with the white beside it.
     hit = (np.abs(below - colour).max(-1) < 130) & (np.ptp(below, -1) > 40)

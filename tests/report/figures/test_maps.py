@@ -7,9 +7,12 @@ import pytest
 from PIL import Image
 
 from bench.report.figures.images import SceneMaps, map_figure
+from tests.shared import coarse
+
+pytestmark = pytest.mark.usefixtures("coarse")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def maps():
     rng = np.random.default_rng(0)
     truth = rng.random((30, 40, 3), np.float32)
@@ -22,8 +25,15 @@ def pixels(content):
     return np.asarray(Image.open(io.BytesIO(content)).convert("RGB")).astype(int)
 
 
-def test_equal_maps_are_equal_bytes(maps):
-    assert map_figure(maps) == map_figure(maps)
+@pytest.fixture(scope="module")
+def drawn(maps):
+    with pytest.MonkeyPatch.context() as patch:
+        coarse(patch)
+        return map_figure(maps)
+
+
+def test_equal_maps_are_equal_bytes(maps, drawn):
+    assert map_figure(maps) == drawn
 
 
 @pytest.mark.parametrize(
@@ -35,8 +45,8 @@ def test_equal_maps_are_equal_bytes(maps):
     ],
     ids=["prediction", "visibility", "error"],
 )
-def test_each_input_has_its_panel(maps, change, place):
-    before, after = pixels(map_figure(maps)), pixels(map_figure(maps._replace(**change)))
+def test_each_input_has_its_panel(maps, drawn, change, place):
+    before, after = pixels(drawn), pixels(map_figure(maps._replace(**change)))
     assert before.shape == after.shape
     rows, columns = (before != after).any(-1).nonzero()
     height, width = before.shape[:2]
@@ -67,7 +77,7 @@ def test_any_finite_prediction_is_drawn_without_a_warning(maps, prediction):
     assert map_figure(maps._replace(prediction=prediction(maps.truth).astype(np.float32)))[:4] == b"\x89PNG"
 
 
-def test_a_missing_visibility_map_has_its_reason(maps):
+def test_a_missing_visibility_map_has_its_reason(maps, drawn):
     long = "images of 12x12 pixels are too small for HDR-VDP-2, which needs 17 or more on each side. " * 2
     without = pixels(map_figure(maps._replace(visibility=None, reason=long)))
-    assert (without != pixels(map_figure(maps))).any()
+    assert (without != pixels(drawn)).any()

@@ -120,6 +120,7 @@ def test_methods_without_parameters_have_a_place_that_says_so(figure):
     assert alone.get_xticklabels()[0].get_text() == "none"
 
 
+@pytest.mark.usefixtures("coarse")
 def test_files_are_the_same_each_time_and_hold_no_date():
     first, second = (pareto_figure(table1(), "PSNR, dB", "caption") for _ in range(2))
     assert first == second and set(first) == {"png", "svg", "pdf"}

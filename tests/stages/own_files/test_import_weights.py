@@ -20,6 +20,7 @@ from bench.nn import checkpoints
 from bench.nn.published import renamed
 from bench.stages.own_files import import_weights
 from methods.ahdrnet import _RENAMED
+from tests.shared import undrawn
 
 
 class Surprise:
@@ -357,7 +358,7 @@ def test_weights_that_are_all_zero_were_never_trained(theirs, desk, tmp_path):
         import_weights.run(desk, "ahdrnet", tmp_path / "zero.pth", "smoke")
 
 
-def test_the_row_is_of_its_own_kind_and_ranked(with_imported):
+def test_the_row_is_of_its_own_kind_and_ranked(with_imported, monkeypatch):
     from bench.stages.training.networks import read_foreign
 
     network = read_foreign(with_imported.params, "theirs")
@@ -365,6 +366,7 @@ def test_the_row_is_of_its_own_kind_and_ranked(with_imported):
     with_imported.run("evaluate", "theirs--panoramas")
     rows = read_scores([layout.scores(with_imported.params, "theirs--panoramas")])
     assert set(rows["variant"]) == {"theirs"} and rows["seed"].isna().all()
+    undrawn(monkeypatch)
     with_imported.run("summarize")
     with_imported.run("report")
     text = (with_imported.params.reports / "tables" / "table1.csv").read_text()

@@ -9,6 +9,7 @@ from bench.core import layout
 from bench.io.radiance import write_exr
 from bench.io.tables import ScoreRow, read_scores, write_scores
 from bench.stages.reporting import submission_log
+from tests.shared import undrawn
 
 
 @pytest.fixture
@@ -177,7 +178,8 @@ class TestSubmissions:
         said = refused(site, "score", str(ours[0]), "--dataset", "panoramas", "--rescore", "mine")
         assert "log.jsonl, line 1, is no entry" in said
 
-    def test_tables_say_it(self, score, ours, site):
+    def test_tables_say_it(self, score, ours, site, monkeypatch):
+        undrawn(monkeypatch)
         assert score(ours[0], "--submit", "mine", "--link", "https://example.org/paper") == 0
         shutil.rmtree(site.folder / "reports/tiny/tables")
         site.run("report")

@@ -18,6 +18,7 @@ from bench.io.tables import read_scores
 from bench.metrics.scorer import Scorer
 from bench.metrics.viewing import visibility
 from bench.stages.own_files import score as stage
+from tests.shared import coarse
 
 
 @pytest.fixture
@@ -100,6 +101,7 @@ def test_every_scored_scene_has_its_picture(score, ours, rewritten, tmp_path):
 @pytest.fixture
 def viewed(monkeypatch):
     """Protocols whose viewing conditions were used, and what was drawn of them."""
+    coarse(monkeypatch)
     used, drawn = [], []
     real, figure = stage.visibility, stage.map_figure
     monkeypatch.setattr(stage, "visibility", lambda pair, rule: (used.append(rule), real(pair, rule))[1])

@@ -12,6 +12,7 @@ import yaml
 from bench.core.params import load, read
 from bench.core.registry import ROOT
 from bench.stages import plan
+from tests.shared import coarse
 
 PICKED = "train_views: 1, test_views: 2, no_truth_scenes: 1"
 TINY = f"{PICKED}, width: 64, height: 48, train: [city, courtyard], test: [forest, interior]"
@@ -26,6 +27,7 @@ def test_a_new_profile_runs_and_reports_what_it_has(fresh, main_in, monkeypatch)
     assert len([line for line in text.splitlines() if not line.startswith("#")]) <= 12
     (folder / "params.yaml").write_text(text.replace(PICKED, TINY))
     here = ("--params", "profiles/mine/params.yaml")
+    coarse(monkeypatch)
     monkeypatch.chdir(fresh.folder)
     verbs = [("plan",), ("plan", "--check"), ("fetch", "panoramas"), ("backbone",), ("prepare", "panoramas")]
     verbs += [("evaluate", f"{name}--panoramas") for name in ("reference-only", "triangle-merge")]
