@@ -221,7 +221,7 @@ def why(
             print(f"{'bad' if finding.bad else 'note'}: {file}: {finding.said}", file=sys.stderr)
         lines = listing(result.found)
         print(table(lines, lines[0]))
-        for line in (f"{result.found.scenes} scenes of {result.found.dataset}", *findings(result.found)):
+        for line in (f"scenes of {result.found.dataset}: {result.found.scenes}", *findings(result.found)):
             print(line)
         for path in result.files:
             print(path)
