@@ -17,26 +17,22 @@ def why(site, main_in):
     return run
 
 
-def test_each_value_is_the_protocols_own(why, ours, site, tmp_path, capsys):
-    assert why(ours[0], "--dataset", "panoramas", "--scenes", 1, "--out", tmp_path / "mine") == 0
-    rows = {row["setting"]: row for row in csv.DictReader((tmp_path / "mine/why.csv").read_text().splitlines())}
+def test_each_value_is_the_protocols_own_and_other_files_are_replaced_on_demand(why, ours, site, tmp_path, capsys):
+    words = (ours[0], "--dataset", "panoramas", "--scenes", 1, "--out", tmp_path)
+    (tmp_path / "why.csv").write_text("mine")
+    assert why(*words) == 2
+    assert "why.csv exists; name another folder, or replace it with --force" in capsys.readouterr().err
+    assert (tmp_path / "why.csv").read_text() == "mine"
+    assert why(*words, "--force") == 0
+    rows = {row["setting"]: row for row in csv.DictReader((tmp_path / "why.csv").read_text().splitlines())}
     scene = read_scene(list_scenes(site.folder / "work/tiny/scenes/panoramas/test")[0])
     prediction = read_exr(ours[0] / f"{scene.id}.exr")
     for name in ("whole-float", "gmodiff"):
         expected = protocols[name].only(["hdrvdp2"]).evaluate(prediction, scene.radiance, trusted=True)["hdrvdp2"]
         assert float(rows[name]["value"]) == pytest.approx(expected, abs=1e-6)
-    assert (tmp_path / "mine/why.png").read_bytes()[:4] == b"\x89PNG"
+    assert (tmp_path / "why.png").read_bytes()[:4] == b"\x89PNG"
     said = capsys.readouterr().out
     assert "published: whole-float" in said and "scenes of panoramas: 1" in said
-
-
-def test_other_files_are_replaced_on_demand_only(why, ours, tmp_path, capsys):
-    (tmp_path / "why.csv").write_text("mine")
-    words = (ours[0], "--dataset", "panoramas", "--scenes", 1, "--out", tmp_path)
-    assert why(*words) == 2
-    assert "why.csv exists; name another folder, or replace it with --force" in capsys.readouterr().err
-    assert (tmp_path / "why.csv").read_text() == "mine"
-    assert why(*words, "--force") == 0
 
 
 @pytest.mark.parametrize(
