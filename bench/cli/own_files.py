@@ -175,6 +175,61 @@ def rank(
 
 
 @app.command()
+def why(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="Folder of <scene>.exr, .hdr, .npy or float .tif.")],
+    dataset: Annotated[str, Option(help="Dataset whose test scenes the files belong to; with --truth any name.")] = "",
+    truth: Annotated[Path | None, Option(help="Folder of ground truth with the same names, whose peak is 1.")] = None,
+    scenes: Annotated[int, Option(min=1, help="Score the first N scenes: 27 settings take a while.")] = 4,
+    out: Annotated[
+        Path | None, Option(help="Folder for why.csv and why.png; default: work/<profile>/why/<folder's name>.")
+    ] = None,
+    force: Annotated[bool, Option("--force", help="Replace why.csv and why.png of an earlier call in --out.")] = False,
+    trust: Annotated[bool, Option("--trust", help="Score files that look wrongly encoded too.")] = False,
+    jobs: Annotated[int, Option(min=1, help="Processes.")] = 1,
+) -> None:
+    """Show why your HDR-VDP-2 differs from a paper's.
+
+    Scores the same files under every setting of HDR-VDP-2 that public code states, and under single steps away from
+    one of them: encoding, scale, pixels per degree, order, file and version.
+
+    Exit codes: 0 done, 1 some files are bad, 2 nothing could be scored or the command is at fault.
+
+    Example: python -m bench why work/demo/predictions/flow-merge/panoramas/test --dataset panoramas --scenes 2
+    """
+    folder, truth, out = folder.absolute(), truth and truth.absolute(), out and out.absolute()
+    settings = cast(Settings, context.obj)
+    with workplace():
+        from bench.cli.catalogue import table
+        from bench.core.errors import UsageError
+        from bench.core.registry import datasets
+        from bench.report.protocols.why import findings, listing
+        from bench.stages.own_files import why as stage
+        from bench.stages.own_files.score import ScoreRequest
+
+        progress.quiet, params = settings.quiet, settings.load()
+        if not dataset and truth is None:
+            raise UsageError("name the data set with --dataset, or a folder of ground truth with --truth.")
+        if truth is None:
+            datasets[dataset]  # an unknown name is a fault of the command
+        request = ScoreRequest(
+            folder, dataset or (truth.name if truth else ""), truth=truth, limit=scenes, jobs=jobs, trust=trust,
+            force=force or out is None,
+        )  # fmt: skip
+        result = stage.run(params, request, out or params.work / "why" / folder.name)
+        for file, finding in result.findings:
+            print(f"{'bad' if finding.bad else 'note'}: {file}: {finding.said}", file=sys.stderr)
+        lines = listing(result.found)
+        print(table(lines, lines[0]))
+        for line in (f"scenes of {result.found.dataset}: {result.found.scenes}", *findings(result.found)):
+            print(line)
+        for path in result.files:
+            print(path)
+        if any(finding.bad for _, finding in result.findings):
+            raise typer.Exit(1)
+
+
+@app.command()
 def merge(
     context: typer.Context,
     frames: Annotated[

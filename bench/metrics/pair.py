@@ -9,10 +9,11 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from bench.core.errors import UsageError
+from bench.core.scene import Scene
 from bench.metrics import rounding
 from bench.metrics.functional.images import by_rows, planes
 from bench.metrics.masks import Mask
-from bench.metrics.settings import Region
+from bench.metrics.settings import Composite, Region
 
 if TYPE_CHECKING:
     from bench.metrics.protocol import Protocol
@@ -37,8 +38,18 @@ class ImagePair:
         self._kept: dict[Hashable, Any] = {}
 
     @classmethod
-    def prepared(cls, pred: Tensor, truth: Tensor, protocol: "Protocol") -> "ImagePair":
-        """Crop, resample, clip and quantise both images (H, W, 3) float32 as the protocol says."""
+    def prepared(cls, pred: Tensor, truth: Tensor, protocol: "Protocol", scene: Scene | None = None) -> "ImagePair":
+        """Compose, crop, resample, clip and quantise both images (H, W, 3) float32 as the protocol says.
+
+        scene : whose frames a prediction is composed with; None raises UsageError under a protocol that does so.
+        """
+        if (rule := protocol.values.composite) is not None:
+            if scene is None:
+                raise UsageError(
+                    f"protocol {protocol.id} composes a prediction with the reference frame, which two images don't "
+                    "tell; score a data set's prepared scenes, or call evaluate_scene."
+                )
+            pred = _composed(pred, scene, rule)
         return cls(_prepared(pred, protocol, "prediction"), _prepared(truth, protocol, "truth"))
 
     def once(self, key: Hashable, compute: Callable[[], T]) -> T:
@@ -81,12 +92,25 @@ def _prepared(image: Tensor, protocol: "Protocol", role: str) -> Tensor:
     return quantised
 
 
+def _composed(image: Tensor, scene: Scene, rule: Composite) -> Tensor:
+    """Return a prediction (H, W, 3) with the reference frame's linear values where that is well exposed."""
+    at, times = scene.reference, scene.times
+    red, green, blue = np.moveaxis(scene.ldr[at], -1, 0)
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    dark = (luma < rule.dark) & (times[at] < times.max())
+    bright = (luma > rule.bright) & (times[at] > times.min())
+    frame, predicted = (torch.from_numpy(array).to(image.device) for array in (scene.linear[at], dark | bright))
+    return torch.where(predicted[..., None], image, frame.to(image.dtype))
+
+
 def _cropped(image: Tensor, protocol: "Protocol") -> Tensor:
-    border = protocol.region.crop
     rows, columns = image.shape[:2]
-    if min(rows, columns) <= 2 * border:
-        raise UsageError(f"protocol {protocol.id} crops {border} px on every side of {rows}x{columns}: none are left.")
-    return image[border : rows - border, border : columns - border]
+    left = image[protocol.region.window(rows, columns)]
+    if 0 in left.shape[:2]:
+        crop = protocol.region.crop
+        said = f"{crop} px" if isinstance(crop, int) else " and ".join(map(str, crop)) + " px"
+        raise UsageError(f"protocol {protocol.id} crops {said} on every side of {rows}x{columns}: none are left.")
+    return left
 
 
 def _size(image: Tensor, region: Region) -> list[int]:

@@ -130,20 +130,21 @@ class Protocol(ProtocolSection):
 
         Returns metric name -> value; dB for PSNR (+inf for identical images unless `psnr.identical` says otherwise), at
         most 1 for SSIM, at most 100 for HDR-VDP-2. Integers, NaN, infinity, unequal shapes or an image too small for a
-        metric raise UsageError; so does, unless `trusted`, what `bench score` calls bad (see `checks.need_sound`).
+        metric raise UsageError; so does, unless `trusted`, what `bench score` calls bad (see `checks.need_sound`). So
+        does a protocol that needs the frames (`values.composite`): `evaluate_scene` has them.
         Where `mu.negative` is "nan", values below -1/mu give NaN, as public code does.
         """
         return self._scorer(pred, truth, trusted).scores(self)
 
     @staticmethod
-    def _scorer(pred: "Image", truth: "Image", trusted: bool) -> "Scorer":
+    def _scorer(pred: "Image", truth: "Image", trusted: bool, scene: Scene | None = None) -> "Scorer":
         from bench.metrics.checks import need_sound
         from bench.metrics.functional.images import need_floats
         from bench.metrics.scorer import Scorer  # torch: only once something is scored
 
         need_floats(pred, "prediction")
         need_floats(truth, "truth")
-        scorer = Scorer(pred, truth)
+        scorer = Scorer(pred, truth, scene)
         if not trusted:
             need_sound(*(image.cpu().numpy() for image in scorer.images))
         return scorer
@@ -158,7 +159,7 @@ class Protocol(ProtocolSection):
         if scene.radiance is None:
             raise UsageError(f"scene {scene.id!r} has no truth, so nothing can be scored on it.")
         try:
-            return self._scorer(pred, scene.radiance, trusted).scores(self, self.areas(scene))
+            return self._scorer(pred, scene.radiance, trusted, scene).scores(self, self.areas(scene))
         except UsageError as error:
             raise UsageError(f"scene {scene.id!r}: {error}") from error
 

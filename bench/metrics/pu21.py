@@ -5,7 +5,7 @@ whatever the largest encoded value. Each colour channel is encoded by itself for
 luminance of linear RGB is taken first.
 """
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,7 @@ from bench.core.metric import metric, section
 from bench.metrics.functional.pu21 import PEAK, luminance
 from bench.metrics.functional.pu21 import pu21_decode as decode
 from bench.metrics.functional.pu21 import pu21_encode as encode
+from bench.metrics.light import CodeDisplay, Positive, TruthMaximum, light
 from bench.metrics.psnr import ratio
 from bench.metrics.settings import ProtocolSection
 from bench.metrics.window import SsimWindow
@@ -35,7 +36,10 @@ class Pu21(ProtocolSection):
     variant: Literal["banding", "banding_glare", "peaks", "peaks_glare"] = Field(
         default="banding_glare", description="set of fitted parameters"
     )
-    peak_luminance: Annotated[float, Field(gt=0)] = Field(default=4000.0, description="luminance of linear 1.0, cd/m2")
+    peak_luminance: Positive | TruthMaximum | CodeDisplay = Field(
+        default=4000.0,
+        description="luminance of linear 1.0, cd/m2; or that of the truth's largest value; or the display of a picture",
+    )
 
 
 @metric("psnr-pu", unit="dB", better="higher", domain="pu21", label="PSNR-PU", digits=2, sections=("pu21", "psnr"))
@@ -110,12 +114,21 @@ def _viewed(pred: "Image", truth: "Image", peak_luminance: float | None, variant
 
 
 def _encoded(pair: "ImagePair", pu21: Pu21) -> "Images":
-    return pair.encoded(pu21, lambda rows: encode(rows * pu21.peak_luminance, pu21.variant))
+    lit, factor = _lit(pair, pu21)
+    return lit.encoded(pu21, lambda rows: encode(rows * factor, pu21.variant))
 
 
 def _encoded_luminance(pair: "ImagePair", pu21: Pu21) -> "Images":
-    key = "luminance", pu21
-    return pair.encoded(key, lambda rows: encode(luminance(rows * pu21.peak_luminance), pu21.variant))
+    key, (lit, factor) = ("luminance", pu21), _lit(pair, pu21)
+    return lit.encoded(key, lambda rows: encode(luminance(rows * factor), pu21.variant))
+
+
+def _lit(pair: "ImagePair", pu21: Pu21) -> "tuple[ImagePair, float]":
+    """Return a pair and the factor by which it is in cd/m2."""
+    rule = pu21.peak_luminance
+    if isinstance(rule, float):
+        return pair, rule
+    return pair.once(("lit", rule), lambda: type(pair)(*light(pair, rule))), 1.0
 
 
 def _decibels(x: "Tensor", y: "Tensor") -> float:

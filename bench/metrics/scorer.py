@@ -10,6 +10,7 @@ from torch import Tensor
 from bench.core.errors import UsageError
 from bench.core.metric import MetricCard
 from bench.core.registry import metrics, protocols, sections
+from bench.core.scene import Scene
 from bench.metrics.functional.images import Image, couples, need_floats, pair, refuse_non_finite, wants_gradient
 from bench.metrics.functional.metrics import MEASURES, Measure
 from bench.metrics.masks import Mask
@@ -23,14 +24,16 @@ class Scorer:
     """A prediction and its truth (H, W, 3), linear relative radiance, and what has been computed of them.
 
     images : both, as float32 tensors.
+    scene  : theirs, for protocols that compare more than these two; None if there is none.
 
     It keeps the scores of all protocols, and the pair of the last region and values that were asked for: protocols that
     share these should come one after the other.
     """
 
-    def __init__(self, pred: Image, truth: Image) -> None:
+    def __init__(self, pred: Image, truth: Image, scene: Scene | None = None) -> None:
         """Check both images; NaN, infinity (also after rounding to float32) or unequal shapes raise UsageError."""
         self.images = _single(*pair(pred, truth))
+        self.scene = scene
         self._scores: dict[Hashable, float] = {}
         self._prepared: Hashable = None
         self._pair: ImagePair
@@ -58,7 +61,7 @@ class Scorer:
     def pair(self, protocol: "Protocol") -> ImagePair:
         """Both images as the protocol's metrics see them."""
         if self._prepared != (protocol.region, protocol.values):
-            self._pair = ImagePair.prepared(*self.images, protocol)
+            self._pair = ImagePair.prepared(*self.images, protocol, self.scene)
             self._prepared = protocol.region, protocol.values
         return self._pair
 

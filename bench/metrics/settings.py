@@ -32,10 +32,25 @@ class ProtocolSection(BaseModel):
     _as_written = field_validator("*", mode="before")(classmethod(as_written))
 
 
+Pixels = Annotated[int, Field(ge=0)]
+
+
+class Centre(ProtocolSection):
+    """A crop to the middle."""
+
+    centre: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] = Field(
+        description="rows and columns that are left; an image with fewer keeps its own"
+    )
+
+
 class Region(ProtocolSection):
     """Which pixels are compared: cropped first, then resampled."""
 
-    crop: int = Field(default=0, ge=0, description="pixels dropped on every side before anything else")
+    crop: Pixels | tuple[Pixels, Pixels] | Centre = Field(
+        default=0,
+        description="pixels dropped on every side before anything else; or rows at top and bottom, and columns at left "
+        "and right; or the size of the centre that is left",
+    )
     resize: Literal["none", "bilinear"] = Field(
         default="none", description="resampling of both images; bilinear: half-pixel centres, no low-pass (OpenCV)"
     )
@@ -47,11 +62,35 @@ class Region(ProtocolSection):
             raise ValueError(f"scale {self.scale} needs resize: bilinear")
         return self
 
+    def window(self, rows: int, columns: int) -> tuple[slice, slice]:
+        """Rows and columns of an image that its crop leaves; none where it is larger than the image."""
+        size = (rows, columns)
+        if isinstance(self.crop, Centre):
+            kept = [min(most, length) for most, length in zip(self.crop.centre, size, strict=True)]
+            borders = [(length - left) // 2 for length, left in zip(size, kept, strict=True)]
+            return slice(borders[0], borders[0] + kept[0]), slice(borders[1], borders[1] + kept[1])
+        down, across = self.crop if isinstance(self.crop, tuple) else (self.crop, self.crop)
+        return slice(down, max(rows - down, down)), slice(across, max(columns - across, across))
+
+
+class Composite(ProtocolSection):
+    """Where a prediction counts at all: elsewhere the reference frame's linear values stand in its place.
+
+    By the frame's Y = 0.299 R + 0.587 G + 0.114 B of its gamma-encoded values in [0, 1]. The prediction counts where
+    the frame is too dark if it is the shortest, too bright if it is the longest, and in both cases if it is neither.
+    """
+
+    dark: float = Field(ge=0, le=1, description="too dark below this Y")
+    bright: float = Field(ge=0, le=1, description="too bright above this Y")
+
 
 class Values(ProtocolSection):
     """Steps before the encoding: rounded to the precision, clipped, quantised."""
 
     precision: Literal["float32"] = Field(default="float32", description="both images are rounded to it first")
+    composite: Composite | None = Field(
+        default=None, description="pixels where the reference frame is well exposed are taken from it; None: from none"
+    )
     clip: Literal["none", "prediction", "both"] = Field(default="none", description="what is clipped to [0, clip_high]")
     clip_high: float | None = Field(default=1.0, gt=0, description="upper end of the clip; None: only negatives go")
     quantise: Literal["none", "rgbe", "png16"] = Field(

@@ -1,9 +1,10 @@
 """SSIM (Wang et al. 2004) of linear and of mu-law values."""
 
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from bench.core.errors import UsageError
 from bench.core.metric import metric, section
 from bench.metrics import mu
 from bench.metrics.functional.window import SsimArea, SsimChannels, border
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
 class Ssim(ProtocolSection):
     """Structural similarity (Wang 2004)."""
 
-    peak: float = Field(default=1.0, gt=0, description="range L of the constants (0.01 L)^2 and (0.03 L)^2")
+    peak: Literal["range-of-truth"] | Annotated[float, Field(gt=0)] = Field(
+        default=1.0,
+        description="range L of the constants (0.01 L)^2 and (0.03 L)^2; range-of-truth: its largest value there less "
+        "its smallest",
+    )
     window: SsimWindow = SsimWindow()
     clip: Literal["none", "both"] = Field(default="none", description="both: encoded values are clipped to [0, L]")
     area: SsimArea = Field(default="valid", description="valid: whole windows only; replicate: border repeated")
@@ -37,6 +42,8 @@ class Ssim(ProtocolSection):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
+        if self.peak == "range-of-truth" and self.clip != "none":
+            raise ValueError("clip: both clips to [0, L], and needs a number as peak")
         if self.channels == "volume" and self.area != "replicate":
             raise ValueError("channels: volume repeats the outer channels, and needs area: replicate")
         if self.arithmetic == "float32-direct" and (self.channels != "volume" or self.window.sample_covariance):
@@ -80,9 +87,16 @@ def _local(rule: Ssim, x: "Tensor", y: "Tensor") -> "Tensor":
     from bench.metrics.functional.images import planes
     from bench.metrics.functional.similarity import similarity_map, volume_map
 
+    peak = _range(y) if rule.peak == "range-of-truth" else rule.peak
     if rule.clip == "both":  # clamping keeps NaN, as public code's clip does
-        x, y = x.clamp(0, rule.peak), y.clamp(0, rule.peak)
+        x, y = x.clamp(0, peak), y.clamp(0, peak)
     x, y = planes(x), planes(y)
     if rule.arithmetic == "float32-direct":
-        return volume_map(x, y, peak=rule.peak, window=rule.window)
-    return similarity_map(x, y, peak=rule.peak, window=rule.window, area=rule.area, channels=rule.channels)
+        return volume_map(x, y, peak=peak, window=rule.window)
+    return similarity_map(x, y, peak=peak, window=rule.window, area=rule.area, channels=rule.channels)
+
+
+def _range(truth: "Tensor") -> float:
+    if (found := float(truth.max() - truth.min())) <= 0:
+        raise UsageError("SSIM takes the truth's largest value less its smallest as its range, but they are equal.")
+    return found

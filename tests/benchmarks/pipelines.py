@@ -19,8 +19,8 @@ import yaml
 from bench.core.params import Params
 
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("bench", "methods", "datasets", "reports/printed", "reports/submissions", "dvc.yaml", "requirements.lock",
-          ".dvc/config", ".dvcignore", ".gitignore", "params.yaml", "plan.yaml")  # fmt: skip
+COPIED = ("bench", "methods", "datasets", "reports/literature", "reports/printed", "reports/submissions", "dvc.yaml",
+          "requirements.lock", ".dvc/config", ".dvcignore", ".gitignore", "params.yaml", "plan.yaml")  # fmt: skip
 FILES = 11
 """Files in an output that is a folder: the demo's predictions of one run."""
 

@@ -25,6 +25,12 @@ NAMES = {
 }
 """Preset and changed values; the other names are lower-cased."""
 
+BY_HAND = (
+    "afunet-issue-5", "gmodiff", "hdr-gan", "hdrflow", "la-hdr", "sctnet-matlab", "sctnet-pu21", "selfhdr",
+    "singlehdr", "wavelet-hdr",
+)  # fmt: skip
+"""Presets that no public function was run for: `test_public_recipes` writes them out."""
+
 CASES = sorted({(row["pair"], row["protocol"]) for row in ROWS})
 
 
@@ -52,7 +58,7 @@ def test_public_code_gives_the_same_numbers(pair, origin, golden_pair):
 
 def test_the_rows_cover_every_preset_and_its_nan():
     origins = {origin for _, origin in CASES}
-    assert {preset(origin).name for origin in origins} == set(protocols) - {"whole-float"}
+    assert {preset(origin).name for origin in origins} == set(protocols) - {"whole-float", *BY_HAND}
     assert len(ROWS) == 4 * 46
     assert sum(math.isnan(float(row["value"])) for row in ROWS) == 15
 
@@ -67,7 +73,7 @@ def test_a_file_writes_every_setting_out(name):
 def test_the_presets_of_the_design_are_there():
     names = "hdr-transformer sctnet afunet rfg-hdr ahdrnet-ytzhang99 ntire21 adnet-validation safnet safnet-matlab"
     names += " deephdr deephdrvideo lrt-hdr nhdrrnet-galaxies99 resized-960x1440 whole-float"
-    assert set(protocols) == set(names.split())
+    assert set(protocols) == {*names.split(), *BY_HAND}
 
 
 def test_identical_images_get_what_deephdr_states(golden_pair):

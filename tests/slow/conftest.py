@@ -16,8 +16,8 @@ from bench.repository.lock import cut_short
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = (
-    "bench", "methods", "datasets", "reports/printed", "reports/submissions", "dvc.yaml", "requirements.lock",
-    ".dvc/config", ".dvcignore", ".gitignore",
+    "bench", "methods", "datasets", "reports/literature", "reports/printed", "reports/submissions", "dvc.yaml",
+    "requirements.lock", ".dvc/config", ".dvcignore", ".gitignore",
 )  # fmt: skip
 KEPT = ("triangle-merge", "ahdrnet", "olc-16")
 """Variants of the smoke profile that are trained and evaluated: one without training, two networks, one on a codebook.

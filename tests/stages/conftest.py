@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 CODE = ("bench", "methods")
-PROJECT = ("datasets", "reports/printed", "dvc.yaml", "requirements.lock")
+PROJECT = ("datasets", "reports/literature", "reports/printed", "dvc.yaml", "requirements.lock")
 
 
 class Workshop(NamedTuple):

@@ -2,8 +2,8 @@
 
 from ..functional.parent import make_callable
 from ..functional.viewing import pixels_per_degree
-from .metric import Hdrvdp2Result, hdrvdp2, hdrvdp2_batch, hdrvdp2_loss
+from .metric import Hdrvdp2Result, hdrvdp2, hdrvdp2_batch, hdrvdp2_loss, older_q_mos
 
-__all__ = ["Hdrvdp2Result", "hdrvdp2", "hdrvdp2_batch", "hdrvdp2_loss", "pixels_per_degree"]
+__all__ = ["Hdrvdp2Result", "hdrvdp2", "hdrvdp2_batch", "hdrvdp2_loss", "older_q_mos", "pixels_per_degree"]
 
 make_callable(__name__)

@@ -16,7 +16,7 @@ from torch import Tensor
 from ..errors import UsageError
 from ..functional.images import Array, from_array, need_plain
 from . import display, pyramid
-from .pooling import pooled, visibility
+from .pooling import older_mos, pooled, visibility
 from .vision import Viewing, bands, seen
 
 Image = Array | Tensor
@@ -92,6 +92,26 @@ def hdrvdp2(
         p_det, c_max = float(drawn.probability.max()), float(drawn.contrast.max())
     shown = [plane if isinstance(test, Tensor) else plane.numpy() for plane in drawn]
     return Hdrvdp2Result(float(found.q), shown[0], shown[1], p_det, c_max)
+
+
+def older_q_mos(
+    test: Image,
+    reference: Image,
+    *,
+    color_encoding: str,
+    pixels_per_degree: float,
+    surround_l: float = 1e-5,
+    rgb_display: str | None = None,
+    precision: Precision = "fast",
+) -> float:
+    """Return Q_MOS of release 2.2.0, 0 to 100, the higher the better; arguments as in `hdrvdp2`.
+
+    A logistic function of a Q that later releases don't have: it compares with no number of theirs.
+    """
+    viewing = _viewing(color_encoding, pixels_per_degree, surround_l, rgb_display, precision)
+    with torch.no_grad(), _exactly(test):
+        view = seen(*_pair(test, reference, viewing), viewing)
+        return float(older_mos(bands(view, viewing), view))
 
 
 def hdrvdp2_batch(pairs: Iterable[tuple[Image, Image]], **settings: Any) -> Iterator[Hdrvdp2Result]:

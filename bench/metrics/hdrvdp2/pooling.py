@@ -20,6 +20,13 @@ WEIGHTS = (0.0, 0.0, 0.0003, 0.0003, 0.0398, 0.2690, 0.2142, 0.2832, 0.2832, 0.0
 """Weight in Q by a band's centre frequency in cycles per degree, linear in between, constant outside."""
 
 
+OLDER_FREQUENCIES, OLDER_WEIGHTS = FREQUENCIES[1:8], (0.0002, *WEIGHTS[2:8])
+"""The same of release 2.2.0, which ends at 15 cycles per degree."""
+
+STEEPNESS, MIDDLE = 3.455, -0.8886
+"""Of release 2.2.0's logistic function."""
+
+
 class Pooled(NamedTuple):
     """Q as float64 without dimension, and for the maps the differences of each band (empty without maps)."""
 
@@ -46,6 +53,22 @@ def pooled(bands: list[Band], view: Seen, maps: bool) -> Pooled:
         errors = _root(energy) / band.reference[0].numel()
         q = q - weight * ((errors + FLOOR).log() - math.log(FLOOR)).sum()
     return Pooled(q, kept)
+
+
+def older_mos(bands: list[Band], view: Seen) -> Tensor:
+    """Compare the bands of both images as release 2.2.0 did: Q_MOS, 0 to 100, float64 without dimension.
+
+    Q_MOS = 100 / (1 + exp(3.455 (Q + 0.8886))), Q the sum of w ln(e + 1e-12) over bands and orientations divided by
+    their number, with e as in `pooled`. Its authors took it back as unreliable.
+    """
+    masks = [band.mutual_mask() for band in bands]
+    q = view.test_mean.new_tensor(0.0)
+    for band in bands:
+        weight = float(np.interp(band.frequency, OLDER_FREQUENCIES, OLDER_WEIGHTS))
+        errors = _root(_energy(band, masks, view, False)[0]) / band.reference[0].numel()
+        q = q + weight * (errors + FLOOR).log().sum()
+    mean = q / sum(len(band.reference) for band in bands)
+    return 100 * torch.sigmoid(-STEEPNESS * (mean - MIDDLE))
 
 
 def _energy(band: Band, masks: list[Tensor], view: Seen, maps: bool) -> tuple[Tensor, list[Tensor]]:

@@ -186,11 +186,25 @@ def chosen(
 
 
 def _method(word: str, names: Sequence[str]) -> str:
-    plain = {_letters(name): name for name in reversed(names)}
-    found = OURS.get(word.lower()) or plain.get(_letters(word))
+    found = named(word, names)
     if found is None:
         raise unknown_name("method", shown(word), names)
     return found
+
+
+def named(word: str, names: Sequence[str]) -> str | None:
+    """Return the one of `names` that a word stands for, capitals and hyphens aside; None if none is it."""
+    plain = {_letters(name): name for name in reversed(names)}
+    return OURS.get(word.lower()) or plain.get(_letters(word))
+
+
+def elsewhere(found: Range) -> str:
+    """Say how far the sources of a number lie apart, in half a sentence."""
+    if found.sources == 1:
+        return f"no other source is known than the one that prints {found.low}"
+    if found.distinct == 1:
+        return f"{found.sources} sources print {found.low}"
+    return f"{found.sources} sources print {found.low} to {found.high} ({found.distinct} different values)"
 
 
 def _letters(name: str) -> str:

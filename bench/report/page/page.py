@@ -33,6 +33,7 @@ HOMES = {
     "support": ("support", "What is supported"),
     "protocol": ("protocols", "Protocols"),
     "protocols": ("protocols", "Protocols"),
+    "why": ("protocols", "Protocols"),
     "codebooks": ("codebooks", "Codebooks"),
     "recipes": ("recipes", "Recipes"),
     "curves": ("curves", "Learning curves"),

@@ -75,7 +75,7 @@ def _caption(own: str, results: Mapping[str, Results], measured: Measured) -> st
     sized = [
         name
         for name, protocol in protocols.items()
-        if protocol.hdrvdp2 and getattr(protocol.hdrvdp2.pixels_per_degree, "resolution", None) == "image"
+        if protocol.hdrvdp2 and isinstance(getattr(protocol.hdrvdp2.pixels_per_degree, "resolution", None), str)
     ]
     return f"{told} {caution(measured.params)}{VIEWING.format(names=' and '.join(sized)) if sized else ''}"
 

@@ -208,10 +208,16 @@ def _written_out(section: Any) -> str:
     said = []
     for name, value in section.model_dump().items():
         if value is not None:
-            values = value if isinstance(value, tuple) else [value]
-            text = f"{value:g}" if isinstance(value, float) else " ".join(map(str, values))
-            said.append(f"{name.replace('_', ' ')} {text}" + (f" {UNITS[name]}" if name in UNITS else ""))
+            plain = isinstance(value, float)
+            text = f"{value:g}" if plain else _in_words(value)
+            said.append(f"{name.replace('_', ' ')} {text}" + (f" {UNITS[name]}" if plain and name in UNITS else ""))
     return ", ".join(said)
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, dict):
+        return " and ".join(f"{name.replace('_', ' ')} {_in_words(one)}" for name, one in value.items())
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def caution(params: Params) -> str:

@@ -22,7 +22,8 @@ DEFAULT_BLOCK = "kalantari"
 class Paper:
     """One of the paper's tables: number, what it shows, its rows as printed and our variant for each label.
 
-    controls : label -> variant of rows of ours that stand below the paper's.
+    controls  : label -> variant of rows of ours that stand below the paper's.
+    elsewhere : (data set, label, metric) -> what other sources print, half a sentence.
     """
 
     number: int
@@ -30,6 +31,7 @@ class Paper:
     printed: pd.DataFrame
     variants: Mapping[str, str]
     controls: Mapping[str, str] = field(default_factory=dict)
+    elsewhere: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse a control under the label of another row: tables and tests find rows by label."""

@@ -38,6 +38,7 @@ ONE_SEED = f" Rows of one seed are tested over places, {paired.WEIGHTS}: it does
 WHERE = (
     " Inside areas: where the reference frame is saturated, where something moves{uncovered}; the masks table has more."
 )
+ELSEWHERE = " Point at a number of the paper to see what others print of that method (reports/literature)."
 NO_CODE = "no public implementation (the paper's dagger)"
 AFTER = "published after the paper: an optional row"
 THIRD_PARTY = "weights by others ({source}), not trained here"
@@ -54,8 +55,10 @@ def metric_column(metric: str) -> Column:
     return Column(metric.replace("-", "_"), card.label, OURS, card.digits, card.better)
 
 
-METRICS = tuple(map(metric_column, ("psnr-mu", "psnr-l", "psnr-pu", "ssim-mu", "ssim-l", "ssim-pu", "hdrvdp2")))
+PAPER_METRICS = ("psnr-mu", "psnr-l", "psnr-pu", "ssim-mu", "ssim-l", "ssim-pu", "hdrvdp2")
 """The metrics that the paper prints, in its order."""
+
+METRICS = tuple(map(metric_column, PAPER_METRICS))
 
 PRINTED = tuple(Column(f"paper_{c.key}", c.head, PAPER, c.digits, more=True) for c in METRICS)
 PARAMS = Column("params_m", "params (M)", "", 3, more=True)
@@ -228,6 +231,8 @@ class _Builder:
     def reading(self, panels: Sequence[str]) -> Iterator[str]:
         """Yield what a reader should know of areas, gains, tests and the paper's columns."""
         first, found = self.paper.number == 1, list(self.tests.values())
+        if self.paper.elsewhere:
+            yield ELSEWHERE
         if self.inside:
             known = ", and where another frame doesn't show what the reference shows (uncovered)"
             yield WHERE.format(uncovered=known if f"{PRIMARY}@uncovered" in self.inside else "")
@@ -391,7 +396,14 @@ class _Builder:
             ranked=ranked and kind in LEARNED,
             texts=texts,
             asides=asides,
+            hints=self.hints(record),
         )
+
+    def hints(self, record: Mapping[str, Any]) -> dict[str, str]:
+        """Return what other sources print of the row's method, by the paper's columns."""
+        block, label = str(record.get("dataset", DEFAULT_BLOCK)), str(record["method"])
+        found = {column.key: (block, label, metric) for column, metric in zip(PRINTED, PAPER_METRICS, strict=True)}
+        return {key: said for key, place in found.items() if (said := self.paper.elsewhere.get(place))}
 
     def paper_cells(self, record: Mapping[str, Any]) -> tuple[dict[str, Value], dict[str, str]]:
         """Return the paper's values, and remarks on those that are missing or doubtful."""

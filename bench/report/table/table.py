@@ -62,6 +62,7 @@ class Row:
     digits  : shown instead of the columns' own, where the panels of a table hold different metrics.
     texts   : what people read instead of a cell, by column key; the CSV holds the cell.
     asides  : footnotes for people alone, by column key: what the CSV says in the cell itself.
+    hints   : what the page says of a value to whom points at it, by column key.
     """
 
     panel: str
@@ -75,6 +76,7 @@ class Row:
     digits: int | None = None
     texts: Mapping[str, str] = field(default_factory=dict)
     asides: Mapping[str, str] = field(default_factory=dict)
+    hints: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def note(self) -> str:

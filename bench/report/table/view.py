@@ -17,6 +17,7 @@ MANY = 3
 class ShownCell(NamedTuple):
     """A cell: its text, its mark ("best", "second", "up", "down" or ""), letters of its footnotes, what it sorts by.
 
+    reason       : why it is empty or doubtful, or a hint; the page shows it to whom points at the cell.
     spread, tail : what stands behind the text, "" for nothing: the standard error as text, and a remark such as a rank.
     """
 
@@ -182,4 +183,5 @@ def _cell(row: Row, column: Column, remark: str, letters: str) -> ShownCell:
     spread = f"{row.spreads[column.key]:.{column.digits}f}" if column.key in row.spreads else ""
     sort = column.exact(value) if column.digits is not None else text.lower()
     sort = "" if sort == "NaN" else sort  # last, beside the dashes
-    return ShownCell(text, row.marks.get(column.key, ""), letters, sort, remark, spread, row.tails.get(column.key, ""))
+    reason = "; ".join(filter(None, (remark, row.hints.get(column.key, ""))))
+    return ShownCell(text, row.marks.get(column.key, ""), letters, sort, reason, spread, row.tails.get(column.key, ""))

@@ -123,7 +123,7 @@ def of_file(params: Params, results: Results, section: str, name: str) -> Source
             return Sources(scored(params, results, {*variants(params, 2), *variants(params, 3)}))
         case "protocol":
             return Sources()
-        case "cross" | "masks" | "protocols":
+        case "cross" | "masks" | "protocols" | "why":
             return Sources(every.evaluations)
         case "stress":
             return Sources(scored(params, results, params.variants, "stress"), datasets=("stress",))

@@ -21,6 +21,7 @@ from bench.report.codebooks.figures import InspectedCodebook
 from bench.report.codebooks.section import section
 from bench.report.cost import predictions
 from bench.report.figures.figures import learning_curves
+from bench.report.literature import numbers
 from bench.report.page.chart import chart
 from bench.report.page.page import FOLDER, HOMES, Figure, Front, Page, PageSection, render
 from bench.report.results.caption import of_codebooks
@@ -34,7 +35,7 @@ from bench.report.table.writers import to_csv, to_latex, to_markdown
 from bench.report.trace import digests, origins, provenance
 from bench.report.viewer.viewer import FOLDER as VIEWED
 from bench.report.viewer.viewer import PAGE
-from bench.stages.reporting import pictures, sensitivity, submitted
+from bench.stages.reporting import pictures, sensitivity, submitted, why
 from bench.stages.reporting import viewer as viewing
 
 TITLES = {1: "All methods", 2: "Codebooks: vanilla and overlapped, two sizes", 3: "Ablation of the network's parts"}
@@ -100,6 +101,7 @@ def run(params: Params, partial: bool = False, out: Path | None = None) -> None:
     sections += [broken] if broken else []
     if params.sensitivity:
         sections.append(sensitivity.section(params, scores, measured))
+        sections.append(why.section(measured))
     sections.append(_protocol(params))
     if params.codebook_runs:
         sections.append(_codebooks(params, scenes))
@@ -170,7 +172,21 @@ def _target(params: Params, partial: bool, out: Path | None) -> Path:
 def read_papers(params: Params) -> list[Paper]:
     """Return those of the paper's tables that this profile has, with its variants."""
     printed = {n: _printed(ROOT / "reports" / "printed" / f"table{n}.csv") for n in params.tables.paper}
-    return [Paper(n, TITLES[n], frame, params.rows(n), params.controls(n)) for n, frame in printed.items()]
+    others = {n: _elsewhere(frame) if n == 1 else {} for n, frame in printed.items()}
+    return [Paper(n, TITLES[n], one, params.rows(n), params.controls(n), others[n]) for n, one in printed.items()]
+
+
+def _elsewhere(printed: pd.DataFrame) -> dict[tuple[str, str, str], str]:
+    """Return what sources print of a table's methods: (data set, label, metric) -> half a sentence."""
+    found = numbers.ranges(numbers.read(ROOT / "reports" / "literature"))
+    names = sorted({method for _, method, _ in found})
+    labels = {label: name for label in printed["method"].unique() if (name := numbers.named(label, names))}
+    return {
+        (dataset, label, metric): numbers.elsewhere(one)
+        for (dataset, method, metric), one in found.items()
+        for label, name in labels.items()
+        if name == method
+    }
 
 
 def _printed(path: Path) -> pd.DataFrame:

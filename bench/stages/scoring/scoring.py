@@ -175,7 +175,9 @@ def _under_all(rules: Rules, prediction: Radiance, truth: Truth, findings: list[
         found = score_cache.read(rules.cache, name)
         if found is None:
             try:
-                pair = pair or Scorer(on_device(prediction, rules.device), on_device(truth.radiance, rules.device))
+                pair = pair or Scorer(
+                    on_device(prediction, rules.device), on_device(truth.radiance, rules.device), truth.scene
+                )
                 found = pair.scores(protocol, protocol.areas(scene) if scene and protocol.masks.metrics else None)
             except UsageError as error:
                 refusals.append((protocol, error))
@@ -196,7 +198,7 @@ def _refusal(protocol: Protocol, error: UsageError, scored: bool, truth: Truth, 
         return FileFinding("refused", said)
     try:
         image = on_device(truth.radiance, device)
-        Scorer(image, image).scores(protocol)
+        Scorer(image, image, truth.scene).scores(protocol)
     except UsageError:
         return FileFinding("unsuited", said, scored=True)
     return FileFinding("refused", said)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.metrics.hdrvdp2 import csf, masking, pooling
+from bench.metrics.hdrvdp2 import csf, masking, older_q_mos, pooling
 from bench.metrics.hdrvdp2.metric import _pair, _viewing
 from bench.metrics.hdrvdp2.resize import resized
 from bench.metrics.hdrvdp2.vision import bands, seen
@@ -160,3 +160,21 @@ def test_light_behind_the_optics(golden, name):
             np.testing.assert_allclose(found, np.atleast_1d(stages[side][f"L_O_{key}"]), rtol=1e-10)
         corner = light[len(light) // 2][:3, :3].numpy()
         np.testing.assert_allclose(corner, stages[side]["L_O_corner"], rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["p01_1", "p08_1", "p14_2"])
+def test_the_older_q_mos_is_what_the_golden_errors_give(name, golden):
+    """Release 2.2.0, from the pooled errors of the golden cases: frequencies 0.2344 to 15, constant beyond."""
+    case = golden(name)
+    frequencies, weights = (
+        (0.2344, 0.4688, 0.9375, 1.875, 3.75, 7.5, 15),
+        (2e-4, 3e-4, 3e-4, 0.0398, 0.2690, 0.2142, 0.2832),
+    )
+    terms = [
+        np.interp(float(row["freq"]), frequencies, weights) * np.log(float(row["msre"]) + 1e-12) for row in case.terms
+    ]
+    expected = 100 / (1 + np.exp(3.455 * (np.mean(terms) + 0.8886)))
+    assert older_q_mos(case.test, case.reference, **case.settings, precision="double") == pytest.approx(
+        expected, abs=1e-6
+    )
+    assert older_q_mos(case.reference, case.reference, **case.settings) > 99.9

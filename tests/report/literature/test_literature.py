@@ -124,3 +124,21 @@ def test_a_cell_keeps_its_columns():
     lines = text.document(["kalantari"], {"kalantari": [row]}, ()).splitlines()
     line = next(line for line in lines if "A \\| B" in line)
     assert line.count("|") - line.count("\\|") == 8
+
+
+def test_what_others_print_is_said_in_half_a_sentence():
+    found = numbers.ranges(ROWS)
+    assert numbers.elsewhere(found["kalantari", "AHDRNet", "hdrvdp2"]) == (
+        "8 sources print 62.30 to 67.50 (4 different values)"
+    )
+    assert numbers.elsewhere(numbers.Range("1.00", "1.00", 1, 3)) == "3 sources print 1.00"
+    assert numbers.elsewhere(numbers.Range("1.00", "1.00", 1, 1)).startswith("no other source is known")
+
+
+def test_labels_of_the_papers_table_find_their_method():
+    names = sorted({row.method for row in ROWS})
+    assert [numbers.named(label, names) for label in ("NHDRNet", "ahdrnet", "Proposed")] == [
+        "NHDRRNet",
+        "AHDRNet",
+        None,
+    ]

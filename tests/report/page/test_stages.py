@@ -120,7 +120,7 @@ def test_report_survives_missing_parts_and_says_so(bare):
 
 
 TABLES = parameters().model_dump(by_alias=True)["tables"]
-FIXED = {"masks", "protocol", "protocols", "views", "repeat"}
+FIXED = {"masks", "protocol", "protocols", "views", "repeat", "why"}
 LEARNED = {"decisions", "support", "curves", "crops", "differences", "table1", "table2", "table3"}
 FRONT = {"chart", "found", "crop"}
 """Sections of the front, which draw on the others."""
@@ -136,7 +136,7 @@ ALONE = {"codebooks": {}, "variants": {"reference-only": variant("reference-only
     ("changes", "sections"),
     [
         (ALONE, FIXED),
-        ({**ALONE, "sensitivity": [], "tables": {"floors": ["reference-only"]}}, FIXED - {"protocols"}),
+        ({**ALONE, "sensitivity": [], "tables": {"floors": ["reference-only"]}}, FIXED - {"protocols", "why"}),
         ({**ALONE, "tables": {"1": {"rows": {"Floor": "reference-only"}}}}, {*FIXED, "table1"}),
         ({"tables": {**TABLES, "1": None}}, {*FIXED, *LEARNED, "codebooks"} - {"table1"}),
         ({"tables": {**TABLES, "2": None}}, {*FIXED, *LEARNED, "codebooks"} - {"table2"}),

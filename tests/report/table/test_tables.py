@@ -334,3 +334,21 @@ def test_dashes_carry_letters_of_their_reasons(papers, measured):
             assert used <= letters
             if any(cell.text == "\u2013" for cell in line.cells):
                 assert used
+
+
+def test_the_page_says_of_the_papers_numbers_what_others_print(papers, measured):
+    """On demand, and of Table 1 alone: files hold the paper's numbers as they are."""
+    table = scored.table(papers[1], measured())
+    shown = page_view(table)
+    said = {
+        (line.cells[0].text, column.key): cell.reason
+        for panel in shown.panels[:1]  # beside what is measured stands the first block, Kalantari's
+        for line in panel.lines
+        for column, cell in zip(panel.columns, line.cells, strict=True)
+        if column.group == "paper" and cell.text != "\u2013"
+    }
+    assert "8 sources print 62.30 to 67.50 (4 different values)" in said["AHDRNet", "paper_hdrvdp2"]
+    assert said["Proposed", "paper_hdrvdp2"] == ""
+    assert "Point at a number of the paper" in table.caption and "sources print" not in to_csv(table)
+    assert "sources print" not in to_markdown(table)
+    assert not any(row.hints for row in scored.table(papers[2], measured()).rows)
