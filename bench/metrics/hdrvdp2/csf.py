@@ -1,5 +1,7 @@
 """Contrast sensitivity: how well gratings are seen, by their frequency and the luminance they are seen at."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -23,12 +25,17 @@ PARAMETERS = (
 Numbers = NDArray[np.float64]
 
 
-def sensitivity(frequency: float | Numbers, logs: float | Numbers) -> Numbers:
+def sensitivity(
+    frequency: float | Numbers,
+    logs: float | Numbers,
+    luminances: Sequence[float] = LUMINANCES,
+    parameters: Sequence[Sequence[float]] = PARAMETERS,
+) -> Numbers:
     """Normalised sensitivity at a frequency in cycles per degree and log10 of a luminance in cd/m2; 0 at frequency 0.
 
     nCSF = p4 / sqrt((1 + (p1 rho)^p2) / (1 - exp(-(rho / 7)^2))^p3).
     """
-    p1, p2, p3, p4 = (np.interp(logs, np.log10(LUMINANCES), row) for row in PARAMETERS)
+    p1, p2, p3, p4 = (np.interp(logs, np.log10(luminances), row) for row in parameters)
     low_cut = -np.expm1(-((np.asarray(frequency) / 7) ** 2))
     curve: Numbers = p4 * np.sqrt(low_cut**p3 / (1 + (p1 * frequency) ** p2))
     return curve
@@ -41,12 +48,17 @@ def table(frequency: float, dtype: torch.dtype, device: torch.device) -> LookupT
     return LookupTable.of(sensitivity(frequency, np.linspace(LOWEST, HIGHEST, NODES)), LOWEST, HIGHEST, like)
 
 
-def on_lattice(rho: Tensor, log_luminance: Tensor) -> Tensor:
+def on_lattice(
+    rho: Tensor,
+    log_luminance: Tensor,
+    luminances: Sequence[float] = LUMINANCES,
+    parameters: Sequence[Sequence[float]] = PARAMETERS,
+) -> Tensor:
     """Sensitivity on a lattice of frequencies at one luminance, whose log10 (0-dim) stays on its device."""
-    logs = rho.new_tensor(LUMINANCES).log10()
-    right = torch.searchsorted(logs, log_luminance.detach()).clamp(1, len(LUMINANCES) - 1)
+    logs = rho.new_tensor(luminances).log10()
+    right = torch.searchsorted(logs, log_luminance.detach()).clamp(1, len(luminances) - 1)
     share = ((log_luminance - logs[right - 1]) / (logs[right] - logs[right - 1])).clamp(0, 1)
-    p1, p2, p3, p4 = (torch.lerp(row[right - 1], row[right], share) for row in rho.new_tensor(PARAMETERS))
+    p1, p2, p3, p4 = (torch.lerp(row[right - 1], row[right], share) for row in rho.new_tensor(parameters))
     # The derivative of a power of 0 by its exponent is NaN, so frequency 0 never gets to see the powers.
     safe = torch.where(rho > 0, rho, 1.0)
     low_cut = -torch.expm1(-((safe / 7) ** 2))

@@ -94,7 +94,7 @@ def emitted(image: list[Tensor], color_encoding: str) -> list[Tensor]:
         # Below 0 there is no power; NaN goes the same way, and neither gets a slope.
         light = [torch.where(v >= 0, PEAK * v.clamp(min=0) ** 2.2 + BLACK, NOT_A_NUMBER) for v in image]
     elif color_encoding == "sRGB-display":
-        light = [PEAK * _srgb_decoded(plane) + BLACK for plane in image]
+        light = [PEAK * srgb_decoded(plane) + BLACK for plane in image]
     elif color_encoding == "XYZ":
         light = [x * image[0] + y * image[1] + z * image[2] for x, y, z in XYZ_TO_RGB]
     else:
@@ -102,7 +102,8 @@ def emitted(image: list[Tensor], color_encoding: str) -> list[Tensor]:
     return [plane.nan_to_num(nan=NOT_A_NUMBER, posinf=math.inf, neginf=-math.inf) for plane in light]
 
 
-def _srgb_decoded(encoded: Tensor) -> Tensor:
+def srgb_decoded(encoded: Tensor) -> Tensor:
+    """Decode sRGB values; below 0 and above 1 the curve goes on."""
     # The power's own slope at the values it isn't used for would be NaN: it never gets to see them.
     power = ((encoded.clamp(min=KNEE) + 0.055) / 1.055) ** 2.4
     return torch.where(encoded <= KNEE, encoded / 12.92, power)

@@ -36,14 +36,18 @@ class Lattice(NamedTuple):
         return torch.cat([quadrant, quadrant[1:-1].flip(0)])
 
 
-@kept(4)
-def transfer(lattice: Lattice) -> Tensor:
-    """Return the MTF on the half spectrum of the doubled image: (2H, W + 1) float64, 1 at frequency 0."""
-    rho = lattice.frequencies()
+def modulation(rho: Tensor) -> Tensor:
+    """Return the MTF at radial frequencies in cycles per degree, 1 at 0."""
     response = torch.zeros_like(rho)
     for weight, decay in zip(WEIGHTS, DECAYS, strict=True):
         response += weight * torch.exp(-decay * rho)
-    return lattice.unfold(response)
+    return response
+
+
+@kept(4)
+def transfer(lattice: Lattice) -> Tensor:
+    """Return the MTF on the half spectrum of the doubled image: (2H, W + 1) float64, 1 at frequency 0."""
+    return lattice.unfold(modulation(lattice.frequencies()))
 
 
 def filtered_rows(plane: Tensor, response: Tensor) -> Tensor:

@@ -22,33 +22,46 @@ DIMMEST = 1e-3
 """Sensitivity that cones keep where rods take over."""
 
 
-def joint_sensitivity(luminance: Curve) -> Curve:
+class Sensitivities(NamedTuple):
+    """Figures of the curves of a release: both kinds together, then rods above and below their peak."""
+
+    joint: tuple[float, float, float, float]
+    rod_peak: float
+    exponents: tuple[float, float]
+    widths: tuple[float, float]
+
+
+RELEASE = Sensitivities((30.162, 4.0627, 1.6596, -0.2712), 10**1.1414, (2.9899, 1.2167), (0.5547, 1.1478))
+
+
+def joint_sensitivity(luminance: Curve, release: Sensitivities = RELEASE) -> Curve:
     """Sensitivity of cones and rods together, s_A, at luminances in cd/m2."""
-    curve: Curve = 30.162 * ((4.0627 / luminance) ** 1.6596 + 1) ** -0.2712
+    peak, knee, rise, fall = release.joint
+    curve: Curve = peak * ((knee / luminance) ** rise + 1) ** fall
     return curve
 
 
-def rod_sensitivity(luminance: Curve) -> Curve:
+def rod_sensitivity(luminance: Curve, release: Sensitivities = RELEASE) -> Curve:
     """Sensitivity of rods, s_R, at luminances in cd/m2."""
-    exponent, width = (np.where(luminance > 1.1732, *pair) for pair in ((2.9899, 1.2167), (0.5547, 1.1478)))
-    curve: Curve = 10**1.1414 * np.exp(-(np.abs(np.log10(luminance / 1.1732)) ** exponent) / width)
+    exponent, width = (np.where(luminance > 1.1732, *pair) for pair in (release.exponents, release.widths))
+    curve: Curve = release.rod_peak * np.exp(-(np.abs(np.log10(luminance / 1.1732)) ** exponent) / width)
     return curve
 
 
-def response_tables() -> tuple[Curve, Curve]:
+def response_tables(release: Sensitivities = RELEASE, correction: float = CORRECTION) -> tuple[Curve, Curve]:
     """Return the responses of one kind of cone and of rods at NODES equal steps of log10 luminance, 0 at the first."""
     logs = np.linspace(LOWEST, HIGHEST, NODES)
     luminance = 10**logs
-    rod = rod_sensitivity(luminance)
-    both_cones = np.maximum(joint_sensitivity(luminance) - rod, DIMMEST)
+    rod = rod_sensitivity(luminance, release)
+    both_cones = np.maximum(joint_sensitivity(luminance, release) - rod, DIMMEST)
     # Each of L and M has half the sensitivity of both at twice its own signal.
     cone = 0.5 * np.interp(np.minimum(2 * luminance, 10**HIGHEST), luminance, both_cones)
-    return _integral(cone, logs), _integral(rod, logs)
+    return _integral(cone, logs, correction), _integral(rod, logs, correction)
 
 
-def _integral(sensitivity: Curve, logs: Curve) -> Curve:
+def _integral(sensitivity: Curve, logs: Curve, correction: float) -> Curve:
     steps = np.diff(logs) * (sensitivity[1:] + sensitivity[:-1]) / 2
-    integral: Curve = CORRECTION * math.log(10) * np.concatenate([[0.0], np.cumsum(steps)])
+    integral: Curve = correction * math.log(10) * np.concatenate([[0.0], np.cumsum(steps)])
     return integral
 
 

@@ -39,11 +39,14 @@ def weights(size: int, target: int) -> NDArray[np.float64]:
     return matrix
 
 
-@kept(128)
-def _blocks(size: int, target: int, dtype: torch.dtype, device: torch.device) -> list[tuple[int, int, Tensor]]:
-    matrix = weights(size, target)
+Blocks = list[tuple[int, int, Tensor]]
+"""A banded matrix: for each BLOCK of its rows the first and last column with a weight, and the weights there."""
+
+
+def blocks(matrix: NDArray[np.float64], dtype: torch.dtype, device: torch.device) -> Blocks:
+    """Cut a banded matrix (target, size) into blocks of rows."""
     found = []
-    for top in range(0, target, BLOCK):
+    for top in range(0, len(matrix), BLOCK):
         rows = matrix[top : top + BLOCK]
         used = np.flatnonzero(rows.any(axis=0))
         first, last = int(used[0]), int(used[-1]) + 1
@@ -51,13 +54,26 @@ def _blocks(size: int, target: int, dtype: torch.dtype, device: torch.device) ->
     return found
 
 
+@kept(128)
+def _resizing(size: int, target: int, dtype: torch.dtype, device: torch.device) -> Blocks:
+    return blocks(weights(size, target), dtype, device)
+
+
+def along_rows(planes: Tensor, parts: Blocks) -> Tensor:
+    """Multiply the columns (axis -2) of planes (..., h, w) by a matrix."""
+    return torch.cat([rows @ planes[..., first:last, :] for first, last, rows in parts], dim=-2)
+
+
+def along_columns(planes: Tensor, parts: Blocks) -> Tensor:
+    """Multiply the rows (axis -1) of planes (..., h, w) by a matrix."""
+    return torch.cat([planes[..., first:last] @ rows.mT for first, last, rows in parts], dim=-1)
+
+
 def resized(planes: Tensor, shape: tuple[int, int]) -> Tensor:
     """Resize (..., h, w) to (..., *shape) as MATLAB's `imresize` does; the result isn't clipped."""
     height, width = planes.shape[-2:]
     if shape[0] != height:
-        parts = _blocks(height, shape[0], planes.dtype, planes.device)
-        planes = torch.cat([rows @ planes[..., first:last, :] for first, last, rows in parts], dim=-2)
+        planes = along_rows(planes, _resizing(height, shape[0], planes.dtype, planes.device))
     if shape[1] != width:
-        parts = _blocks(width, shape[1], planes.dtype, planes.device)
-        planes = torch.cat([planes[..., first:last] @ rows.mT for first, last, rows in parts], dim=-1)
+        planes = along_columns(planes, _resizing(width, shape[1], planes.dtype, planes.device))
     return planes

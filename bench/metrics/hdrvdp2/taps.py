@@ -15,7 +15,7 @@ def _figures(text: str) -> Taps:
     return np.array(text.split(), dtype=np.float64)
 
 
-def _isotropic(octant: str) -> Taps:
+def isotropic(octant: str) -> Taps:
     """Unfold row r, columns 0 to r, of the upper left quadrant: symmetric about both axes and both diagonals."""
     values = _figures(octant)
     edge = int(np.sqrt(2 * len(values)))
@@ -42,7 +42,7 @@ def _diagonal(triangle: str) -> Taps:
     return taps
 
 
-HIGH_PASS = _isotropic("""
+HIGH_PASS = isotropic("""
     -0.000404839986
     -0.00062596000498 -0.00032734998967
     -3.7829999201e-05 0.00077435001731 0.0011793200392
@@ -55,7 +55,7 @@ HIGH_PASS = _isotropic("""
 """)
 """15x15, gives the high-pass residual."""
 
-LOW_PASS = _isotropic("""
+LOW_PASS = isotropic("""
     -8.7009997515e-05
     -0.0013542800443 0.0029215801042
     -0.001601260039 0.0075227199122 -0.007061290089
@@ -64,7 +64,7 @@ LOW_PASS = _isotropic("""
 """)
 """9x9, gives what the levels are made from."""
 
-SHRINK = _isotropic("""
+SHRINK = isotropic("""
     -4.3500000174e-05
     0.00012078000145 0.00044606000301
     -0.00067714002216 -0.00058146001538 0.0014607800404

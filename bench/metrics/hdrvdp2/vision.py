@@ -51,14 +51,15 @@ class Seen(NamedTuple):
 def seen(test: list[Tensor], reference: list[Tensor], viewing: Viewing) -> Seen:
     """Pass the light of two images, lists of channels (H, W) in cd/m2, float64, through optics and receptors."""
     surround = [_surround(plane, viewing.surround) for plane in reference]
-    changed = _changed(test, reference)
+    changed = visibly_changed(test, reference)
     adapted, joint = zip(*(_received(light, surround, viewing) for light in (test, reference)), strict=True)
     both = ((adapted[0] + adapted[1]) / 2).clamp(DIMMEST, BRIGHTEST).log10()
     difference, known, logs, mask = (x.to(viewing.dtype) for x in (joint[0] - joint[1], joint[1], both, changed))
     return Seen(difference, known, logs, adapted[0].mean(), adapted[1].mean(), mask)
 
 
-def _changed(test: list[Tensor], reference: list[Tensor]) -> Tensor:
+def visibly_changed(test: list[Tensor], reference: list[Tensor]) -> Tensor:
+    """Tell pixels (H, W) of which a channel of light differs by more than VISIBLE of the reference."""
     # As in the original program: a reference of 0 gives infinity, which is changed, or 0/0, which isn't; where the
     # reference is negative, nothing counts as changed.
     channels = zip(test, reference, strict=True)

@@ -1,0 +1,171 @@
+"""From stored pixel values to the light of a display's primaries, and how cones and rods of an age see it.
+
+`spectra.npz` holds 420 wavelengths from 360 to 780 nm of: `receptors` (L, M, rod sensitivity), the emission of each
+display's primaries and of `d65`, the CIE 1931 `observer` (x, y, z) and the `lens` density TL1 of Pokorny, Smith and
+Lutze (1987). They are the reference's tables, resampled: CVRL's and the CIE's, and measured displays.
+"""
+
+import math
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..errors import UsageError, unknown_name
+from ..hdrvdp2.display import BLACK, PEAK, srgb_decoded
+from ..hdrvdp2.keeping import kept
+
+SPECTRA = Path(__file__).with_name("spectra.npz")
+STEP = 420 / 419
+"""nm between wavelengths: 420 of them, both ends included."""
+
+DISPLAYS = ("led-lcd-srgb", "led-lcd-wcg", "oled", "crt", "ccfl-lcd")
+
+DARKEST = 1e-6
+"""cd/m2: the least that primaries emit after a change of colour space."""
+
+NOT_A_NUMBER = 1e-5
+"""Luminance of a NaN pixel, cd/m2."""
+
+BT_709 = ((0.4124, 0.3576, 0.1805), (0.2126, 0.7152, 0.0722), (0.0193, 0.1192, 0.9505))
+BT_2020 = ((0.6370, 0.1446, 0.1689), (0.2627, 0.6780, 0.0593), (0.0000, 0.0281, 1.0610))
+IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+
+Matrix = tuple[tuple[float, ...], ...]
+Figures = NDArray[np.float64]
+
+
+class Encoding(NamedTuple):
+    """A colour encoding.
+
+    channels : 1 or 3.
+    absolute : values are cd/m2 instead of [0, 1].
+    display  : what it is shown on by default.
+    to_xyz   : the colour space's matrix; None leaves the primaries to the display.
+    """
+
+    channels: int
+    absolute: bool
+    display: str | None
+    to_xyz: Matrix | None
+
+
+ENCODINGS = {
+    "luminance": Encoding(1, True, None, None),
+    "luma-display": Encoding(1, False, None, None),
+    "sRGB-display": Encoding(3, False, "led-lcd-srgb", BT_709),
+    "rgb-bt.709": Encoding(3, True, "led-lcd-srgb", BT_709),
+    "rgb-bt.2020": Encoding(3, True, "oled", BT_2020),
+    "rgb-native": Encoding(3, True, "led-lcd-srgb", None),
+    "XYZ": Encoding(3, True, "oled", IDENTITY),
+}
+
+
+def need_display(name: str | None) -> str | None:
+    """Return the name as spelt here, whatever its case; an unknown one raises UsageError."""
+    if name is None:
+        return None
+    if name.lower() not in DISPLAYS:
+        raise unknown_name("display", name, DISPLAYS)
+    return name.lower()
+
+
+@cache
+def _spectra() -> dict[str, Figures]:
+    with np.load(SPECTRA) as tables:
+        return dict(tables)
+
+
+def _integrals(rows: Figures, columns: Figures) -> Figures:
+    """Trapezoid sums over wavelength of each product of a row of (m, 420) and one of (n, 420): (m, n)."""
+    integrals: Figures = np.trapezoid(rows[:, None] * columns[None], dx=STEP, axis=-1)
+    return integrals
+
+
+def lens(age: float) -> Figures:
+    """Return the share of light that passes the lens at an age in years, compared with 32 years: (420,)."""
+    growth = 0.02 * (age - 32) if age <= 60 else 0.56 + 0.0667 * (age - 60)
+    passed: Figures = 10 ** (-growth * _spectra()["lens"])
+    return passed
+
+
+@cache
+def sensed(encoding: str, display: str | None, age: float, lens_ages: bool) -> Matrix:
+    """Return what L cones, M cones and rods get of each channel: (channels, 3); white of 1 gives L + M = 1."""
+    known, spectra = ENCODINGS[encoding], _spectra()
+    emission = spectra[display or known.display or "d65"]
+    if known.channels == 1:
+        emission = emission.sum(axis=0, keepdims=True)
+    received = spectra["receptors"] * (lens(age) if lens_ages else 1.0)
+    matrix = _integrals(emission, received)
+    matrix /= matrix[:, :2].sum()
+    return tuple(map(tuple, matrix.tolist()))
+
+
+@cache
+def to_native(encoding: str, display: str | None) -> Matrix | None:
+    """Return the matrix from an encoding's channels to a display's primaries; None for encodings without one."""
+    known, spectra = ENCODINGS[encoding], _spectra()
+    if known.to_xyz is None:
+        return None
+    primaries = _integrals(spectra["observer"], spectra[display or known.display or "d65"])
+    primaries /= primaries[1].sum()
+    return tuple(map(tuple, np.linalg.solve(primaries, np.array(known.to_xyz)).tolist()))
+
+
+class Light(NamedTuple):
+    """Light of an image, channels (H, W) in cd/m2: as shown, and of the display's primaries, where NaN stays NaN."""
+
+    shown: list[Tensor]
+    native: list[Tensor]
+
+    def seen(self) -> list[Tensor]:
+        """Return the primaries' light with NaN as nearly dark."""
+        return [torch.where(plane.isnan(), NOT_A_NUMBER, plane) for plane in self.native]
+
+
+def light(image: list[Tensor], role: str, encoding: str, display: str | None) -> Light:
+    """Return the light of an image, a list of channels (H, W) float64.
+
+    NaN is black for `sRGB-display`. Elsewhere it makes all channels of the pixel NaN where there is a colour matrix,
+    and 1e-6 if the clamp has anything to do in that image. Infinite or far too large values, and negative ones of
+    `luma-display`, raise UsageError.
+    """
+    missing = [plane.isnan() for plane in image]
+    known = [torch.where(gone, 0.0, plane) for gone, plane in zip(missing, image, strict=True)]
+    if encoding == "luma-display":
+        if bool((known[0] < 0).any()):
+            raise UsageError(f"the {role} image holds negative luma, which has no power 2.2; expected values in [0, 1].")
+        shown = [PEAK * plane**2.2 + BLACK for plane in known]
+    elif encoding == "sRGB-display":
+        shown = [PEAK * srgb_decoded(plane) + BLACK for plane in known]
+        missing = [torch.zeros_like(gone) for gone in missing]
+    else:
+        shown = known
+    matrix = to_native(encoding, display)
+    native = shown if matrix is None else [_mixed(shown, row) for row in matrix]
+    if not all(math.isfinite(float(plane.detach().sum())) for plane in native):
+        raise UsageError(f"the {role} image holds infinite or far too large values; HDR-VDP-3 compares finite light.")
+    if matrix is not None:
+        gone = missing[0] | missing[1] | missing[2]
+        clamped = any(bool(((plane < DARKEST) & ~gone).any()) for plane in native)
+        filled = DARKEST if clamped else math.nan
+        return Light(
+            _with_gaps(shown, missing, math.nan),
+            [torch.where(gone, filled, plane.clamp(min=DARKEST)) for plane in native],
+        )
+    given = _with_gaps(shown, missing, math.nan)
+    return Light(given, given)
+
+
+def _with_gaps(planes: list[Tensor], missing: list[Tensor], value: float) -> list[Tensor]:
+    return [torch.where(gone, value, plane) for gone, plane in zip(missing, planes, strict=True)]
+
+
+def _mixed(planes: list[Tensor], weights: tuple[float, ...]) -> Tensor:
+    first, *rest = (plane * weight for plane, weight in zip(planes, weights, strict=True))
+    return sum(rest, first)
