@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -60,12 +61,12 @@ SPECTRA = {
 D65 = ((0.601847152244699, 0.31670829557916946, 0.9046706545995032),)
 
 
-def encoding(name: str) -> str:
+def encoding(name: str, among: Iterable[str] = ENCODINGS) -> str:
     """Return the encoding's name as spelt here, whatever its case; an unknown one raises UsageError."""
-    for known in ENCODINGS:
+    for known in among:
         if known.lower() == name.lower():
             return known
-    raise unknown_name("colour encoding", name, ENCODINGS)
+    raise unknown_name("colour encoding", name, among)
 
 
 def spectral_matrix(color_encoding: str, rgb_display: str | None) -> list[list[float]]:
@@ -109,13 +110,13 @@ def srgb_decoded(encoded: Tensor) -> Tensor:
     return torch.where(encoded <= KNEE, encoded / 12.92, power)
 
 
-def warn_of_scale(image: list[Tensor], color_encoding: str) -> None:
+def warn_of_scale(image: list[Tensor], color_encoding: str, absolute: bool, release: str = "HDR-VDP-2") -> None:
     """Warn where values look like those of another encoding: relative radiance for luminance, or code values."""
     largest = max(float(plane.detach().max()) for plane in image)
-    takes = f"HDR-VDP-2 with {color_encoding} takes"
-    if ENCODINGS[color_encoding].absolute and color_encoding != "XYZ" and largest <= 1:
+    takes = f"{release} with {color_encoding} takes"
+    if absolute and color_encoding != "XYZ" and largest <= 1:
         advice = "multiply relative radiance by the luminance that 1 stands for"
         warnings.warn(f"{takes} cd/m2, but no value is above 1: {advice}.", stacklevel=4)
-    if not ENCODINGS[color_encoding].absolute and largest > FAR_ABOVE:
+    if not absolute and largest > FAR_ABOVE:
         advice = "divide code values by the largest code"
         warnings.warn(f"{takes} [0, 1], but values reach {largest:g}: {advice}.", stacklevel=4)

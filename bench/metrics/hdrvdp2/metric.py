@@ -5,7 +5,6 @@ Silva, Le Callet, J. Electronic Imaging 24(1), 2015. Q is that of releases 2.2.1
 """
 
 import math
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,13 +13,10 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
-from ..functional.images import Array, from_array, need_plain
 from . import display, pyramid
+from .inputs import Expected, Image, channels, exactly, number, tensors
 from .pooling import older_mos, pooled, visibility
 from .vision import Viewing, bands, seen
-
-Image = Array | Tensor
-"""(H, W) or (H, W, 3) real numbers, in the unit of the colour encoding."""
 
 Precision = Literal["fast", "double"]
 DTYPES: dict[str, torch.dtype] = {"fast": torch.float32, "double": torch.float64}
@@ -83,7 +79,7 @@ def hdrvdp2(
     (True, (20, 24))
     """
     viewing = _viewing(color_encoding, pixels_per_degree, surround_l, rgb_display, precision)
-    with torch.no_grad(), _exactly(test):
+    with torch.no_grad(), exactly(test):
         view = seen(*_pair(test, reference, viewing), viewing)
         found = pooled(bands(view, viewing), view, maps)
         if not maps:
@@ -109,7 +105,7 @@ def older_q_mos(
     A logistic function of a Q that later releases don't have: it compares with no number of theirs.
     """
     viewing = _viewing(color_encoding, pixels_per_degree, surround_l, rgb_display, precision)
-    with torch.no_grad(), _exactly(test):
+    with torch.no_grad(), exactly(test):
         view = seen(*_pair(test, reference, viewing), viewing)
         return float(older_mos(bands(view, viewing), view))
 
@@ -152,7 +148,7 @@ def hdrvdp2_loss(
     True
     """
     viewing = _viewing(color_encoding, pixels_per_degree, surround_l, rgb_display, precision)
-    with _exactly(test):
+    with exactly(test):
         view = seen(*_pair(test, reference, viewing), viewing)
         return 100 - pooled(bands(view, viewing), view, maps=False).q
 
@@ -161,7 +157,7 @@ def _viewing(encoding: str, ppd: float, surround: float, rgb_display: str | None
     for name, value in (("color_encoding", encoding), ("rgb_display", rgb_display or "")):
         if not isinstance(value, str):
             raise UsageError(f"{name} is {value!r}; expected a name.")
-    numbers = (_number("pixels_per_degree", ppd), _number("surround_l", surround))
+    numbers = (number("pixels_per_degree", ppd), number("surround_l", surround))
     name = display.encoding(encoding)
     display.spectral_matrix(name, rgb_display)
     if not 0 < numbers[0] < math.inf:
@@ -173,54 +169,20 @@ def _viewing(encoding: str, ppd: float, surround: float, rgb_display: str | None
     return Viewing(name, *numbers, rgb_display, DTYPES[precision])
 
 
-def _number(name: str, value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{name} is {value!r}; expected a number.") from error
-
-
-def _exactly(image: Image) -> torch.autocast:
-    """Keep `torch.autocast` out: in half precision Q would be another number."""
-    device = image.device.type if isinstance(image, Tensor) else "cpu"
-    return torch.autocast(device, enabled=False)
-
-
 def _pair(test: Image, reference: Image, viewing: Viewing) -> tuple[list[Tensor], list[Tensor]]:
     """Return the light of both images, lists of channels (H, W) in cd/m2, float64, on the test image's device."""
-    first, second = _tensor(test, "test", viewing), _tensor(reference, "reference", viewing)
-    if first.shape != second.shape:
-        sizes = [f"{image.shape[0]}x{image.shape[1]}" for image in (first, second)]
-        raise UsageError(f"the test image has {sizes[0]} pixels, the reference {sizes[1]}; they must be equal.")
-    return _light(first, "test", viewing), _light(second.to(first.device), "reference", viewing)
-
-
-def _tensor(image: Image, role: str, viewing: Viewing) -> Tensor:
-    name = f"{role} image"
-    tensor = need_plain(image, name) if isinstance(image, Tensor) else from_array(image, name)
-    single = display.ENCODINGS[viewing.color_encoding].channels == 1
-    if tensor.ndim != (2 if single else 3) or (not single and tensor.shape[-1] != 3):
-        wanted = "(height, width)" if single else "(height, width, 3)"
-        raise UsageError(f"the {role} image has shape {tuple(tensor.shape)}; {viewing.color_encoding} needs {wanted}.")
-    if min(tensor.shape[:2]) < pyramid.SMALLEST:
-        raise UsageError(
-            f"the {role} image has {tensor.shape[0]}x{tensor.shape[1]} pixels; HDR-VDP-2 splits images into bands and "
-            f"needs {pyramid.SMALLEST} a side at least."
-        )
-    if tensor.is_complex():
-        raise UsageError(f"the {role} image holds {tensor.dtype}; expected real numbers.")
-    return tensor
+    known = display.ENCODINGS[viewing.color_encoding]
+    first, second = tensors(
+        test, reference, Expected("HDR-VDP-2", viewing.color_encoding, known.channels, pyramid.SMALLEST)
+    )
+    return _light(first, "test", viewing), _light(second, "reference", viewing)
 
 
 def _light(image: Tensor, role: str, viewing: Viewing) -> list[Tensor]:
-    planes = [image] if image.ndim == 2 else list(image.unbind(-1))
-    planes = [plane.double().contiguous() for plane in planes]
-    nans = sum(int(plane.detach().isnan().sum()) for plane in planes)
-    if nans:
-        said = f"the {role} image holds {nans} NaN of {image.numel()} values; HDR-VDP-2 takes them for black"
-        warnings.warn(f"{said}: Q says nothing of these pixels.", stacklevel=5)
+    planes = channels(image, role, "HDR-VDP-2", stacklevel=5)
     light = display.emitted(planes, viewing.color_encoding)
     if not all(math.isfinite(float(plane.detach().sum())) for plane in light):
         raise UsageError(f"the {role} image holds infinite or far too large values; HDR-VDP-2 compares finite light.")
-    display.warn_of_scale(planes, viewing.color_encoding)
+    encoding = viewing.color_encoding
+    display.warn_of_scale(planes, encoding, display.ENCODINGS[encoding].absolute)
     return light

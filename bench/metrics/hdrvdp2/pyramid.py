@@ -111,7 +111,7 @@ def split(plane: Tensor, bank: Bank = SP3, most: int | None = None) -> list[Tens
     """
     low, high = analysed(plane, bank.first)
     bands = [high[None]]
-    levels = height(*plane.shape, bank.smallest)
+    levels = height(plane.shape[0], plane.shape[1], bank.smallest)
     for _ in range(levels if most is None else min(most, levels)):
         *oriented, low = analysed(low, bank.level)
         bands.append(torch.stack(oriented))

@@ -6,6 +6,7 @@ Lutze (1987). They are the reference's tables, resampled: CVRL's and the CIE's, 
 """
 
 import math
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +18,6 @@ from torch import Tensor
 
 from ..errors import UsageError, unknown_name
 from ..hdrvdp2.display import BLACK, PEAK, srgb_decoded
-from ..hdrvdp2.keeping import kept
 
 SPECTRA = Path(__file__).with_name("spectra.npz")
 STEP = 420 / 419
@@ -82,8 +82,7 @@ def _spectra() -> dict[str, Figures]:
 
 def _integrals(rows: Figures, columns: Figures) -> Figures:
     """Trapezoid sums over wavelength of each product of a row of (m, 420) and one of (n, 420): (m, n)."""
-    integrals: Figures = np.trapezoid(rows[:, None] * columns[None], dx=STEP, axis=-1)
-    return integrals
+    return np.asarray(np.trapezoid(rows[:, None] * columns[None], dx=STEP, axis=-1))
 
 
 def lens(age: float) -> Figures:
@@ -117,55 +116,52 @@ def to_native(encoding: str, display: str | None) -> Matrix | None:
     return tuple(map(tuple, np.linalg.solve(primaries, np.array(known.to_xyz)).tolist()))
 
 
-class Light(NamedTuple):
-    """Light of an image, channels (H, W) in cd/m2: as shown, and of the display's primaries, where NaN stays NaN."""
+def shown(image: list[Tensor], role: str, encoding: str) -> list[Tensor]:
+    """Return the light of the channels (H, W) float64 of an image, in cd/m2 where it is absolute.
 
-    shown: list[Tensor]
-    native: list[Tensor]
-
-    def seen(self) -> list[Tensor]:
-        """Return the primaries' light with NaN as nearly dark."""
-        return [torch.where(plane.isnan(), NOT_A_NUMBER, plane) for plane in self.native]
-
-
-def light(image: list[Tensor], role: str, encoding: str, display: str | None) -> Light:
-    """Return the light of an image, a list of channels (H, W) float64.
-
-    NaN is black for `sRGB-display`. Elsewhere it makes all channels of the pixel NaN where there is a colour matrix,
-    and 1e-6 if the clamp has anything to do in that image. Infinite or far too large values, and negative ones of
-    `luma-display`, raise UsageError.
+    NaN is black for `sRGB-display` and stays NaN otherwise. Negative values of `luma-display` raise UsageError.
     """
-    missing = [plane.isnan() for plane in image]
-    known = [torch.where(gone, 0.0, plane) for gone, plane in zip(missing, image, strict=True)]
     if encoding == "luma-display":
-        if bool((known[0] < 0).any()):
-            raise UsageError(f"the {role} image holds negative luma, which has no power 2.2; expected values in [0, 1].")
-        shown = [PEAK * plane**2.2 + BLACK for plane in known]
-    elif encoding == "sRGB-display":
-        shown = [PEAK * srgb_decoded(plane) + BLACK for plane in known]
-        missing = [torch.zeros_like(gone) for gone in missing]
-    else:
-        shown = known
+        if bool((image[0] < 0).any()):
+            raise UsageError(f"the {role} image has negative luma, which has no power of 2.2; expected [0, 1].")
+        return [_around_gaps(plane, lambda v: PEAK * v**2.2 + BLACK) for plane in image]
+    if encoding == "sRGB-display":
+        return [PEAK * srgb_decoded(torch.where(plane.isnan(), 0.0, plane)) + BLACK for plane in image]
+    return image
+
+
+def _around_gaps(plane: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """Apply a function to a plane, but not to its NaN, which would make the gradients of all NaN."""
+    gaps = plane.isnan()
+    if not bool(gaps.any()):
+        return function(plane)
+    return torch.where(gaps, math.nan, function(torch.where(gaps, 0.0, plane)))
+
+
+def native(light: list[Tensor], role: str, encoding: str, display: str | None) -> list[Tensor]:
+    """Return the light of a display's primaries in cd/m2 for the channels (H, W) that `shown` returns.
+
+    Where there is a colour matrix the least is 1e-6, and NaN makes all primaries of the pixel NaN, or 1e-6 if anything
+    else in the image is below that. Infinite or far too large values raise UsageError.
+    """
+    gaps = [plane.isnan() for plane in light]
+    holes = any(bool(gap.any()) for gap in gaps)
+    known = [torch.where(gap, 0.0, plane) for gap, plane in zip(gaps, light, strict=True)] if holes else light
     matrix = to_native(encoding, display)
-    native = shown if matrix is None else [_mixed(shown, row) for row in matrix]
-    if not all(math.isfinite(float(plane.detach().sum())) for plane in native):
-        raise UsageError(f"the {role} image holds infinite or far too large values; HDR-VDP-3 compares finite light.")
     if matrix is not None:
-        gone = missing[0] | missing[1] | missing[2]
-        clamped = any(bool(((plane < DARKEST) & ~gone).any()) for plane in native)
-        filled = DARKEST if clamped else math.nan
-        return Light(
-            _with_gaps(shown, missing, math.nan),
-            [torch.where(gone, filled, plane.clamp(min=DARKEST)) for plane in native],
-        )
-    given = _with_gaps(shown, missing, math.nan)
-    return Light(given, given)
+        colours = torch.stack(known)
+        known = list(torch.tensordot(colours.new_tensor(matrix), colours, 1))
+    if not all(math.isfinite(float(plane.detach().sum())) for plane in known):
+        raise UsageError(f"the {role} image holds infinite or far too large values; HDR-VDP-3 compares finite light.")
+    filled = math.nan
+    if matrix is not None:
+        gaps = [gaps[0] | gaps[1] | gaps[2]] * 3
+        if any(bool(((plane < DARKEST) & ~gaps[0]).any()) for plane in known):
+            filled = DARKEST
+        known = [plane.clamp(min=DARKEST) for plane in known]
+    return [torch.where(gap, filled, plane) for gap, plane in zip(gaps, known, strict=True)] if holes else known
 
 
-def _with_gaps(planes: list[Tensor], missing: list[Tensor], value: float) -> list[Tensor]:
-    return [torch.where(gone, value, plane) for gone, plane in zip(missing, planes, strict=True)]
-
-
-def _mixed(planes: list[Tensor], weights: tuple[float, ...]) -> Tensor:
-    first, *rest = (plane * weight for plane, weight in zip(planes, weights, strict=True))
-    return sum(rest, first)
+def visible(light: list[Tensor]) -> list[Tensor]:
+    """Return the primaries' light with NaN as nearly dark."""
+    return [torch.where(plane.isnan(), NOT_A_NUMBER, plane) for plane in light]

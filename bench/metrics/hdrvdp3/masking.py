@@ -41,9 +41,7 @@ def mutual_mask(band: Band, norm: float) -> Tensor:
     return mean
 
 
-def excesses(
-    band: Band, masks: Sequence[Tensor], sensitivity: Tensor, task: Task
-) -> Iterator[tuple[slice, Excess]]:
+def excesses(band: Band, masks: Sequence[Tensor], sensitivity: Tensor, task: Task) -> Iterator[tuple[slice, Excess]]:
     """Yield rows of the band and their difference, strip by strip.
 
     masks       : of all bands, as `mutual_mask` returns them, times 2^(number - 1).

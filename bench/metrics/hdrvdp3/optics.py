@@ -1,4 +1,4 @@
-"""Light scattered in the eye: the two transfer functions, and filtering of an image that goes on as its mirror image."""
+"""Light scattered in the eye: two transfer functions, and filtering of an image that goes on as its mirror image."""
 
 import math
 
@@ -15,7 +15,7 @@ MTFS = ("hdrvdp", "cie", "none")
 def modulation(rho: Tensor, mtf: str, age: float) -> Tensor:
     """Return the MTF at radial frequencies in cycles per degree, float64, 1 at 0.
 
-    mtf : `hdrvdp` as in release 2; `cie` the glare of CIE 135/1 (1999), which grows with the age; `none` is 1.
+    mtf : `hdrvdp` as in release 2; `cie` the CIE's glare of 1999, which grows with the age; `none` is 1.
     """
     if mtf == "hdrvdp":
         return optics.modulation(rho)
@@ -34,7 +34,8 @@ def _cie(w: Tensor, age: float) -> Tensor:
     near = 2 * 9.2e6 * 0.0046**2 * w * k1(0.0046 * w) + 2 * 1.5e5 * 0.045**2 * w * k1(0.045 * w)
     wide = 2 * 0.1 * 0.8 * k0(0.1 * w) + 2 * 0.1**2 * 1300 * w * k1(0.1 * w)
     veil = 400 * 0.1 * math.pi * torch.exp(-0.1 * w) * (1.6 * g + 1)
-    return (p * (1 + 1.6 * g) * wide + (1 - 0.08 * g) * near + veil) / (p * (0.0417 + 0.055 * g) + 1)
+    spread: Tensor = p * (1 + 1.6 * g) * wide + (1 - 0.08 * g) * near + veil
+    return spread / (p * (0.0417 + 0.055 * g) + 1)
 
 
 @kept(4)

@@ -44,9 +44,7 @@ def pooled(bands: list[Band], view: Seen, viewing: Viewing, maps: bool) -> Poole
     return Pooled(6 - (math.exp(-4) + total).log(), kept)
 
 
-def _energy(
-    band: Band, masks: list[Tensor], view: Seen, viewing: Viewing, maps: bool
-) -> tuple[Tensor, list[Tensor]]:
+def _energy(band: Band, masks: list[Tensor], view: Seen, viewing: Viewing, maps: bool) -> tuple[Tensor, list[Tensor]]:
     """Return the sum of |D|^EXPONENT of each orientation (float64), and with maps the strips of their map values."""
     shape = (band.reference.shape[-2], band.reference.shape[-1])
     changed = resized(view.changed, shape).abs() ** EXPONENT
@@ -57,7 +55,7 @@ def _energy(
     for rows, strip in excesses(band, masks, sensitivity, viewing.task):
         energy = energy + (strip.power(EXPONENT, p) * changed[rows]).sum((1, 2), dtype=torch.float64)
         if maps:
-            kept.append(strip.sign * strip.power(slope / p, p) * band.scale)
+            kept.append((strip.sign * strip.power(slope / p, p) * band.scale).double())
     return energy, kept
 
 
@@ -94,7 +92,7 @@ class VisibilityMaps(NamedTuple):
 
 
 def visibility(differences: list[Tensor], viewing: Viewing) -> VisibilityMaps:
-    """Put the bands' differences together to the contrast in units of the threshold and the probability of detection."""
+    """Put the bands' differences together to the contrast in units of the threshold and how probably it is detected."""
     task, ppd = viewing.task, viewing.pixels_per_degree
     contrast = pyramid.join(differences, viewing.bank).abs()
     if task.do_spatial_total_pooling:

@@ -12,9 +12,7 @@ REFERENCE_AGE = 28.0
 
 
 @kept(8)
-def tables(
-    correction: float, rods: float, dtype: torch.dtype, device: torch.device
-) -> tuple[LookupTable, LookupTable]:
+def tables(correction: float, rods: float, dtype: torch.dtype, device: torch.device) -> tuple[LookupTable, LookupTable]:
     """Return the response of cones and of rods by log10 luminance, in units of just noticeable differences.
 
     correction, rods : exponents of 10 of the sensitivity of both kinds, and of rods alone.

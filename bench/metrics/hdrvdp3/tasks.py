@@ -1,8 +1,8 @@
 """Tasks: the figures that HDR-VDP-3 was calibrated with for each question an observer is asked."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import UsageError, unknown_name
 
@@ -33,17 +33,31 @@ class Task:
 
     def with_options(self, options: Mapping[str, Any]) -> "Task":
         """Return the task with some parameters replaced; an unknown one, or a value that isn't one, is a UsageError."""
+        known = [field.name for field in fields(self)]
         for name, value in options.items():
-            if name not in (known := [field.name for field in fields(self)]):
-                raise unknown_name("option of HDR-VDP-3", name, known)
-            if name == "steerpyr_filter":
-                if value not in FILTERS:
-                    raise unknown_name("filter of HDR-VDP-3's pyramid", str(value), FILTERS)
-            elif isinstance(value, bool) != name.startswith("do_") and not (name.startswith("do_") and value in (0, 1)):
-                raise UsageError(f"option {name} of HDR-VDP-3 is {value!r}; expected {_expected(name)}.")
-            elif not isinstance(value, int | float) or not abs(value) <= LARGEST:
-                raise UsageError(f"option {name} of HDR-VDP-3 is {value!r}; expected {_expected(name)}.")
+            if name not in known:
+                raise unknown_name("option of HDR-VDP-3", str(name), known)
+            wanted = _wanted(name)
+            if not wanted.holds(value):
+                raise UsageError(f"option {name} of HDR-VDP-3 is {value!r}; expected {wanted.said}.")
         return replace(self, **options)
+
+
+class Wanted(NamedTuple):
+    """Values that an option takes, and a sentence's words for them."""
+
+    holds: Callable[[Any], bool]
+    said: str
+
+
+def _wanted(name: str) -> Wanted:
+    if name == "steerpyr_filter":
+        return Wanted(lambda value: value in FILTERS, " or ".join(FILTERS))
+    if name.startswith("do_"):
+        return Wanted(lambda value: value in (False, True), "True or False")
+    return Wanted(
+        lambda value: isinstance(value, int | float) and abs(value) <= LARGEST, f"a number, {LARGEST:g} at most"
+    )
 
 
 FILTERS = ("sp0Filters", "sp3Filters")

@@ -8,14 +8,15 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
-from ..hdrvdp2 import pyramid, taps
+from ..hdrvdp2 import pyramid
 from ..hdrvdp2.masking import Band
 from ..hdrvdp2.optics import Lattice
 from ..hdrvdp2.pyramid import Bank, Filters
+from ..hdrvdp2.strips import strips
 from ..hdrvdp2.vision import BRIGHTEST, DIMMEST, visibly_changed
 from . import optics, receptors
 from .csf import Observer
-from .display import Light, sensed
+from .display import sensed, visible
 from .smoothing import smoothed
 from .taps import BAND, HIGH_PASS, LOW_PASS, SHRINK
 from .tasks import Task
@@ -38,7 +39,7 @@ ADAPTATION = 10**-0.781367
 
 @dataclass(frozen=True)
 class Viewing:
-    """Viewing conditions; see `hdrvdp3`. `dtype` is that of everything after the receptors."""
+    """Viewing conditions; see `hdrvdp3`. `dtype` is that of the bands, and of everything after them."""
 
     encoding: str
     pixels_per_degree: float
@@ -59,9 +60,14 @@ class Viewing:
         """Filters of the pyramid."""
         return BANKS[self.task.steerpyr_filter]
 
+    @property
+    def smallest(self) -> int:
+        """Rows and columns that an image must have: those of the high pass."""
+        return 2 * self.bank.first.radius + 1
+
 
 class Seen(NamedTuple):
-    """Input of the bands and the masking; planes are (H, W).
+    """Input of the bands and the masking; planes are (H, W), the first two float64.
 
     difference, reference : receptor responses, in units of just noticeable differences.
     logs                  : log10 of the luminance that the eye adapts to, mean of both images, cd/m2.
@@ -74,22 +80,16 @@ class Seen(NamedTuple):
     changed: Tensor
 
 
-def seen(test: Light, reference: Light, viewing: Viewing) -> Seen:
-    """Pass the light of two images through optics and receptors."""
-    surround = _surrounds(reference, viewing)
-    adapted, joint = zip(*(_received(x.seen(), surround, viewing) for x in (test, reference)), strict=True)
-    logs = ((adapted[0] + adapted[1]) / 2).clamp(DIMMEST, BRIGHTEST).log10()
-    changed = visibly_changed(test.native, reference.native)
-    planes = (joint[0] - joint[1], joint[1], logs, changed)
-    return Seen(*(plane.to(viewing.dtype) for plane in planes))
+def surroundings(reference: list[Tensor], viewing: Viewing) -> list[Tensor | None]:
+    """Return the light around each channel of both images, without dimension; None for their mirror image.
 
-
-def _surrounds(reference: Light, viewing: Viewing) -> list[Tensor | None]:
+    reference : its channels (H, W) in the encoding's own colours. Without a geometric mean it raises UsageError.
+    """
     if viewing.surround is None:
-        return [None] * len(reference.shown)
+        return [None] * len(reference)
     if viewing.surround != "mean":
-        return [plane.new_tensor(viewing.surround) for plane in reference.shown]
-    return [_geometric_mean(plane) for plane in reference.shown]
+        return [plane.new_tensor(viewing.surround) for plane in reference]
+    return [_geometric_mean(plane) for plane in reference]
 
 
 def _geometric_mean(plane: Tensor) -> Tensor:
@@ -97,35 +97,40 @@ def _geometric_mean(plane: Tensor) -> Tensor:
         raise UsageError(
             "the reference has negative light or NaN, so there is no geometric mean for the surround to take."
         )
-    if bool((plane == 0).any()):
-        return plane.new_zeros(())
-    return plane.log().mean().exp()
+    return plane.log().mean().exp() if bool(plane.all()) else plane.new_zeros(())
 
 
-def _received(light: list[Tensor], surrounds: list[Tensor | None], viewing: Viewing) -> tuple[Tensor, Tensor]:
+def seen(test: list[Tensor], reference: list[Tensor], surround: list[Tensor | None], viewing: Viewing) -> Seen:
+    """Pass the primaries' light of two images, channels (H, W) float64, through optics and receptors."""
+    adapted, joint = zip(*(_received(visible(light), surround, viewing) for light in (test, reference)), strict=True)
+    logs = ((adapted[0] + adapted[1]) / 2).clamp(DIMMEST, BRIGHTEST).log10()
+    changed = visibly_changed(test, reference)
+    return Seen(joint[0] - joint[1], joint[1], logs.to(viewing.dtype), changed.to(viewing.dtype))
+
+
+def _received(light: list[Tensor], surround: list[Tensor | None], viewing: Viewing) -> tuple[Tensor, Tensor]:
     """Return the adapting luminance and the joint receptor response, (H, W) float64."""
     height, width = light[0].shape
+    device, ppd, task = light[0].device, viewing.pixels_per_degree, viewing.task
     if viewing.mtf != "none":
-        lattice = Lattice(height, width, viewing.pixels_per_degree, light[0].device)
-        quadrant = optics.transfer(lattice, viewing.mtf, viewing.age)
-        light = [optics.blurred(x, around, quadrant) for x, around in zip(light, surrounds, strict=True)]
-    task = viewing.task
-    weights = sensed(viewing.encoding, viewing.display, viewing.age, task.do_aod)
-    long, middle, rod = (_signal(light, [row[kind] for row in weights]) for kind in range(3))
-    # The mean of logarithms is needed as well, so the mean luminance comes last.
-    logs = smoothed((long + middle).clamp(min=NIGHT).log(), ADAPTATION * viewing.pixels_per_degree, "repeated")
-    if task.do_slum:
-        area = height * width / viewing.pixels_per_degree**2
-        factor = receptors.pupil_factor(logs.mean().exp(), area, viewing.age)
-        long, middle, rod = long * factor, middle * factor, rod * factor
+        quadrant = optics.transfer(Lattice(height, width, ppd, device), viewing.mtf, viewing.age)
+        light = [optics.blurred(plane, around, quadrant) for plane, around in zip(light, surround, strict=True)]
+    weights = light[0].new_tensor(sensed(viewing.encoding, viewing.display, viewing.age, task.do_aod)).mT
+    parts = list(strips(height, width, device))
+    signals = [
+        torch.tensordot(weights, torch.stack([plane[part] for plane in light]), 1).clamp(BLIND, DAZZLED)
+        for part in parts
+    ]
+    logs = torch.cat([(rows[0] + rows[1]).clamp(min=NIGHT).log() for rows in signals])
+    logs = smoothed(logs, ADAPTATION * ppd, "repeated")
+    factor = receptors.pupil_factor(logs.mean().exp(), height * width / ppd**2, viewing.age) if task.do_slum else 1.0
     correction = task.base_sensitivity_correction + task.sensitivity_correction
-    cone, of_rods = receptors.tables(correction, task.rod_sensitivity, long.dtype, long.device)
-    return logs.exp(), cone(long.log10()) + cone(middle.log10()) + of_rods(rod.log10())
-
-
-def _signal(light: list[Tensor], weights: list[float]) -> Tensor:
-    first, *rest = (plane * weight for plane, weight in zip(light, weights, strict=True))
-    return sum(rest, first).clamp(BLIND, DAZZLED)
+    cone, of_rod = receptors.tables(correction, task.rod_sensitivity, logs.dtype, device)
+    response = []
+    for rows in signals:
+        long, middle, rod = (rows * factor).log10()
+        response.append(cone(long) + cone(middle) + of_rod(rod))
+    return logs.exp(), torch.cat(response)
 
 
 def bands(view: Seen, viewing: Viewing) -> list[Band]:
@@ -134,6 +139,8 @@ def bands(view: Seen, viewing: Viewing) -> list[Band]:
     split = [pyramid.split(plane, viewing.bank, most) for plane in (view.difference, view.reference)]
     for parts in split:
         parts[-1] = parts[-1] - parts[-1].mean()
+        # Not before: the receptors' responses are thousands of times as large as the differences that count.
+        parts[:] = [part.to(viewing.dtype) for part in parts]
     return [
         Band(difference, reference, viewing.pixels_per_degree / 2**number, number)
         for number, (difference, reference) in enumerate(zip(*split, strict=True), start=1)
