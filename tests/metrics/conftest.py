@@ -1,4 +1,4 @@
-"""Golden pairs, and a stand-in for HDR-VDP-2 where a test is about something else."""
+"""Golden and synthetic pairs, and a stand-in for HDR-VDP-2 where a test is about something else."""
 
 import sys
 from pathlib import Path
@@ -25,6 +25,24 @@ def golden_pair():
         return pred.view(np.float16).astype(np.float32), truth.view(np.float16).astype(np.float32)
 
     return read
+
+
+@pytest.fixture(scope="session")
+def scene():
+    """Make a pair of relative images in [0, 1]: light over five decades, a ghost, noise and a clipped area."""
+
+    def make(height, width, seed=0, channels=3):
+        rng = np.random.default_rng(seed)
+        rows, columns = np.mgrid[:height, :width] / max(height, width)
+        waves = [np.sin(20 * (a * rows + b * columns) + c) for a, b, c in rng.uniform(-1, 1, (4, 3)) * [1, 1, 6]]
+        truth = 10.0 ** (-2.5 + sum(waves)[..., None] + rng.normal(0, 0.1, (height, width, channels)))
+        truth = np.clip(truth, 1e-6, 1)
+        test = truth * (1 + rng.normal(0, 0.03, truth.shape))
+        test[: height // 3, : width // 3] = np.roll(truth, (3, 5), (0, 1))[: height // 3, : width // 3]
+        test = np.minimum(test, 0.5)
+        return (test, truth) if channels == 3 else (test[..., 0], truth[..., 0])
+
+    return make
 
 
 @pytest.fixture

@@ -104,11 +104,14 @@ def hdrvdp3(
     lie in [0, 1] and exceed 10, give a warning.
 
     >>> import numpy as np
-    >>> truth = 200 * np.random.default_rng(0).random((32, 48, 3))
-    >>> hdrvdp3(truth, truth, encoding="rgb-bt.709", pixels_per_degree=30).Q_JOD
+    >>> rows, columns = np.mgrid[:48, :64]
+    >>> truth = 100 + 80 * np.sin(rows / 3) * np.cos(columns / 5)
+    >>> hdrvdp3(truth, truth, encoding="luminance", pixels_per_degree=30).Q_JOD
     10.0
-    >>> result = hdrvdp3(0.5 * truth, truth, encoding="rgb-bt.709", pixels_per_degree=30, precision="double")
-    >>> print(f"{result.Q:.4f} {result.Q_JOD:.4f} {result.P_det:.4f}")
+    >>> ghost = np.where(columns < 20, np.roll(truth, 4, axis=0), truth)
+    >>> result = hdrvdp3(ghost, truth, encoding="luminance", pixels_per_degree=30)
+    >>> print(f"Q {result.Q:.2f}, Q_JOD {result.Q_JOD:.2f}, P_det {result.P_det:.2f}")
+    Q 6.05, Q_JOD 6.97, P_det 0.93
     """
     viewing = _viewing(encoding, pixels_per_degree, task, display, age, surround, mtf, options, precision)
     with torch.no_grad(), exactly(pred):
