@@ -19,6 +19,8 @@ from bench.metrics.hdrvdp2.metric import _pair, _viewing
 from bench.metrics.hdrvdp2.pooling import pooled, visibility
 from bench.metrics.hdrvdp2.vision import bands, seen
 
+from .pairs import smooth
+
 ROOT = Path(__file__).resolve().parents[2]
 SRGB = {"color_encoding": "sRGB-display", "pixels_per_degree": 26.7627}
 
@@ -39,16 +41,6 @@ print(*peaks)
 """
 
 
-def images(height, width):
-    """A pair of smooth images with a ghost and 2 % noise, float32 in [0, 1]."""
-    rng = np.random.default_rng(0)
-    rows, columns = np.mgrid[:height, :width] / 40
-    truth = np.stack([0.5 + 0.45 * np.sin(rows + c) * np.cos(columns - c) for c in range(3)], -1) ** 3
-    test = np.clip(truth * (1 + 0.02 * rng.standard_normal(truth.shape)), 0, 1)
-    test[height // 4 : height // 2, : width // 3] = truth[: height // 2 - height // 4, 9 : 9 + width // 3]
-    return test.astype(np.float32), truth.astype(np.float32)
-
-
 @pytest.fixture(scope="module")
 def oracle():
     spec = importlib.util.spec_from_file_location("slow", ROOT / "tests/metrics/hdrvdp2/oracle.py")
@@ -61,7 +53,7 @@ def oracle():
 @pytest.mark.usefixtures("one_thread")
 def test_many_times_as_fast_as_a_plain_program(oracle, race, ratio):
     """Both on one thread and with maps; the plain program is NumPy and SciPy in float64."""
-    test, truth = images(300, 450)
+    test, truth = smooth(300, 450)
     slow = [image.astype(np.float64) for image in (test, truth)]
     expected = oracle(*slow, "sRGB-display", SRGB["pixels_per_degree"])
     assert hdrvdp2(test, truth, **SRGB).q == pytest.approx(expected["q"], abs=1e-4)
@@ -100,7 +92,7 @@ def stages(test, truth):
 
 @pytest.mark.benchmark(group="metrics")
 def test_hdrvdp2_of_a_full_size_pair(benchmark):
-    test, truth = images(*((1000, 1500) if benchmark.enabled else (250, 375)))
+    test, truth = smooth(*((1000, 1500) if benchmark.enabled else (250, 375)))
     result = benchmark(hdrvdp2, test, truth, **SRGB, maps=False)
     split = stages(test, truth)
     benchmark.extra_info.update(split)
