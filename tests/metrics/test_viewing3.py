@@ -92,6 +92,6 @@ def test_defaults_are_the_luminance_that_pu21_takes_for_one(images, name):
     found = scorer.score(metrics[name], *images)
     assert float(found) == (expected.Q if name == "hdrvdp3" else expected.Q_JOD)
     with pytest.raises(
-        UsageError, match="task: expected .quality., .side-by-side., .flicker. or .detection., got .beauty."
+        UsageError, match=r"task: expected .quality., .side-by-side., .flicker. or .detection., got .beauty."
     ):
         scorer.score(metrics[name], *images, task="beauty")
