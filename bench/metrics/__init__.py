@@ -1,8 +1,8 @@
 """Metrics, and the protocols that fix how they are applied. Nothing here opens an image file.
 
 Every registered metric can be imported from here, such as `psnr_mu(pred, truth)`, and takes images (H, W, 3), (3, H, W)
-or (B, 3, H, W); see `bench.metrics.scorer.score`. `hdrvdp2` is the package that holds the function with all arguments,
-and can be called like the others. Classes such as `PsnrMu` take the mean over many images; see
+or (B, 3, H, W); see `bench.metrics.scorer.score`. `hdrvdp2` and `hdrvdp3` are the packages that hold the functions with
+all arguments, and can be called like the others. Classes such as `PsnrMu` take the mean over many images; see
 `bench.metrics.functional.running`.
 """
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-PACKAGES = ("hdrvdp2",)
+PACKAGES = ("hdrvdp2", "hdrvdp3")
 """Metrics that are packages, and callable; see `bench.metrics.functional.parent`."""
 
 

@@ -19,7 +19,7 @@ from bench.metrics.functional.metrics import MEASURES
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = ROOT / "packaging"
-ORIGINS = {"functional": "bench/metrics/functional", "hdrvdp2": "bench/metrics/hdrvdp2"}
+ORIGINS = {part: f"bench/metrics/{part}" for part in ("functional", "hdrvdp2", "hdrvdp3")}
 """Sub-package of the wheel -> the benchmark's folder that it is."""
 
 SCRIPT = """
@@ -133,7 +133,7 @@ def test_the_readmes_example_runs(alone):
 @pytest.mark.parametrize("name", MEASURES)
 def test_its_values_are_the_benchmarks(name, alone, pairs):
     function = getattr(bench.metrics, name.replace("-", "_"))
-    assert alone["scores"][name] == function(*pairs, protocol="whole-float").tolist()
+    assert alone["scores"][name] == function(*pairs, protocol=protocols["whole-float"].model_dump()).tolist()
 
 
 def test_every_example_runs_there(alone):

@@ -22,7 +22,7 @@ from .fidelity import mean_square_error
 from .images import Image, by_rows, couples, need_floats, pair, planes, pool, wants_gradient
 from .mu import mu_law
 from .pu21 import PEAK, luminance, pu21_encode
-from .settings import MuSettings, PsnrSettings, Pu21Settings, SsimSettings, Vdp2Settings, section
+from .settings import MuSettings, PsnrSettings, Pu21Settings, SsimSettings, Vdp2Settings, Vdp3Settings, section
 from .similarity import similarity_map, smooth_similarity_map, volume_map
 
 Rules = Mapping[str, Any] | None
@@ -253,6 +253,31 @@ def _hdrvdp2(protocol: Rules) -> Measure:
     return measure
 
 
+def _hdrvdp3(protocol: Rules, jod: bool = False) -> Measure:
+    from ..hdrvdp3.metric import hdrvdp3, hdrvdp3_loss, to_jod
+
+    view = section(protocol, "hdrvdp3", Vdp3Settings)
+    if view.encoding == "sRGB-display" and "scale" not in (protocol or {})["hdrvdp3"]:
+        raise UsageError("hdrvdp3.encoding sRGB-display takes code values in [0, 1]: say by which hdrvdp3.scale.")
+
+    def measure(x: Tensor, y: Tensor) -> Tensor:
+        conditions: dict[str, Any] = {
+            "encoding": view.encoding, "pixels_per_degree": view.density(*x.shape[:2]), "task": view.task,
+            "display": view.display, "age": view.age, "mtf": view.mtf, "surround": view.surround,
+            "precision": view.precision,
+        }  # fmt: skip
+        images = x.double() * view.scale, y.double() * view.scale
+        with warnings.catch_warnings():  # as above
+            warnings.simplefilter("ignore", UserWarning)
+            if wants_gradient(x, y):
+                loss = hdrvdp3_loss(*images, **conditions)
+                return to_jod(loss) if jod else 10 - loss
+            result = hdrvdp3(*images, maps=False, **conditions)
+        return _number(result.Q_JOD if jod else result.Q, x)
+
+    return measure
+
+
 MEASURES: Mapping[str, Callable[[Rules], Measure]] = {
     "psnr-l": _psnr_l,
     "psnr-mu": _psnr_mu,
@@ -262,6 +287,8 @@ MEASURES: Mapping[str, Callable[[Rules], Measure]] = {
     "ssim-mu": _ssim_mu,
     "ssim-pu": _ssim_pu,
     "hdrvdp2": _hdrvdp2,
+    "hdrvdp3": _hdrvdp3,
+    "hdrvdp3-jod": lambda protocol: _hdrvdp3(protocol, jod=True),
 }
 """Metric -> what makes of a protocol's sections the function of two images."""
 

@@ -140,3 +140,27 @@ class HdrVdp2(RunningMetric):
     """
 
     metric = "hdrvdp2"
+
+
+class HdrVdp3(RunningMetric):
+    """Mean Q of HDR-VDP-3.
+
+    >>> metric = HdrVdp3()
+    >>> metric.update(torch.full((20, 20, 3), 0.5), torch.full((20, 20, 3), 0.5))
+    >>> metric.compute()
+    tensor(10., dtype=torch.float64)
+    """
+
+    metric = "hdrvdp3"
+
+
+class HdrVdp3Jod(RunningMetric):
+    """Mean Q_JOD of HDR-VDP-3.
+
+    >>> metric = HdrVdp3Jod(protocol={"hdrvdp3": {"scale": 1000.0}})
+    >>> metric.update(torch.full((20, 20, 3), 0.5), torch.full((20, 20, 3), 0.5))
+    >>> metric.compute()
+    tensor(10., dtype=torch.float64)
+    """
+
+    metric = "hdrvdp3-jod"

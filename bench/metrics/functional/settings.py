@@ -92,11 +92,37 @@ class Vdp2Settings(NamedTuple):
 
     def density(self, rows: int, columns: int) -> float:
         """Pixels per degree of visual angle for an image of this size."""
-        if not isinstance(self.pixels_per_degree, Screen):
-            return self.pixels_per_degree
-        screen = self.pixels_per_degree
-        size = (columns, rows) if screen.resolution == "image" else screen.resolution
-        return pixels_per_degree(screen.diagonal_inches, size, screen.distance_m)
+        return _density(self.pixels_per_degree, rows, columns)
+
+
+class Vdp3Settings(NamedTuple):
+    """Viewing conditions and observer of HDR-VDP-3; `scale` is the luminance of linear 1.0 in cd/m2.
+
+    >>> section({"hdrvdp3": {"task": "flicker", "age": 60}}, "hdrvdp3", Vdp3Settings).age
+    60.0
+    """
+
+    version: Literal["3.0.7"] = "3.0.7"
+    task: Literal["quality", "side-by-side", "flicker", "detection"] = "quality"
+    encoding: Literal["sRGB-display", "rgb-bt.709", "rgb-bt.2020", "rgb-native", "XYZ"] = "rgb-bt.709"
+    scale: Positive = 4000.0
+    display: Literal["led-lcd-srgb", "led-lcd-wcg", "oled", "crt", "ccfl-lcd", None] = None
+    age: Positive = 24.0
+    mtf: Literal["hdrvdp", "cie", "none"] = "hdrvdp"
+    surround: Literal["none", "mean"] | float = "none"
+    pixels_per_degree: Screen | Positive = 26.7627
+    precision: Literal["fast", "double"] = "fast"
+
+    def density(self, rows: int, columns: int) -> float:
+        """Pixels per degree of visual angle for an image of this size."""
+        return _density(self.pixels_per_degree, rows, columns)
+
+
+def _density(given: Screen | float, rows: int, columns: int) -> float:
+    if not isinstance(given, Screen):
+        return given
+    size = (columns, rows) if given.resolution == "image" else given.resolution
+    return pixels_per_degree(given.diagonal_inches, size, given.distance_m)
 
 
 def section(protocol: Mapping[str, Any] | None, name: str, kind: type[Section]) -> Section:

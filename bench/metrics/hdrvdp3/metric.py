@@ -47,6 +47,9 @@ class Hdrvdp3Result(NamedTuple):
     P_map : (H, W) probability that the difference is seen there, in [-1e-4, 1]; None without maps.
     C_map : (H, W) contrast in units of the detection threshold, >= 0; None without maps.
     Maps are NumPy arrays or tensors, as the test image was.
+
+    >>> Hdrvdp3Result(Q=9.0, Q_JOD=9.48).P_map is None
+    True
     """
 
     Q: float
@@ -117,14 +120,14 @@ def hdrvdp3(
     with torch.no_grad(), exactly(pred):
         view = _seen(pred, truth, viewing)
         found = pooled(bands(view, viewing), view, viewing, maps)
-        q = float(found.q)
+        q, jod = float(found.q), float(to_jod(10 - found.q))
         if not maps:
-            return Hdrvdp3Result(q, jod(q))
+            return Hdrvdp3Result(q, jod)
         drawn = visibility(found.bands, viewing)
         largest = float(drawn.p_det), float(drawn.c_max)
     planes = [plane.to(viewing.dtype) for plane in (drawn.probability, drawn.contrast)]
     p_map, c_map = planes if isinstance(pred, Tensor) else [plane.numpy() for plane in planes]
-    return Hdrvdp3Result(q, jod(q), *largest, p_map, c_map)
+    return Hdrvdp3Result(q, jod, *largest, p_map, c_map)
 
 
 def hdrvdp3_batch(pairs: Iterable[tuple[Image, Image]], **settings: Any) -> Iterator[Hdrvdp3Result]:
@@ -176,9 +179,14 @@ def hdrvdp3_loss(
         return 10 - pooled(bands(view, viewing), view, viewing, maps=False).q
 
 
-def jod(q: float) -> float:
-    """Return Q_JOD of a Q: 10 - 0.52 (10 - Q)^1.2812, at most 10."""
-    return 10 - 0.52 * math.pow(max(10 - q, 0.0), 1.2812)
+def to_jod(loss: Tensor) -> Tensor:
+    """Return Q_JOD of what Q lacks: 10 - 0.52 (10 - Q)^1.2812, at most 10.
+
+    >>> round(float(to_jod(torch.tensor(1.0))), 4)
+    9.48
+    """
+    jod: Tensor = 10 - 0.52 * loss.clamp(min=0) ** 1.2812
+    return jod
 
 
 def _viewing(

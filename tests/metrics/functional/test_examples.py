@@ -7,7 +7,7 @@ import pkgutil
 
 import pytest
 
-from bench.metrics import functional, hdrvdp2
+from bench.metrics import functional, hdrvdp2, hdrvdp3
 
 MODULES = [f"{functional.__name__}.{info.name}" for info in pkgutil.iter_modules(functional.__path__)]
 PUBLIC = [
@@ -16,7 +16,7 @@ PUBLIC = [
     for name, member in vars(importlib.import_module(module)).items()
     if (inspect.isfunction(member) or inspect.isclass(member)) and member.__module__ == module and name[0] != "_"
 ]
-PUBLIC += [(hdrvdp2.__name__, name) for name in hdrvdp2.__all__]
+PUBLIC += [(package.__name__, name) for package in (hdrvdp2, hdrvdp3) for name in package.__all__]
 
 
 @pytest.mark.parametrize(("module", "name"), PUBLIC, ids=lambda text: text.removeprefix("bench.metrics."))
