@@ -97,11 +97,11 @@ def quality(pair: "ImagePair", protocol: "Protocol", mask: "Tensor | None" = Non
     if view.version == "2.2.0":
         from bench.metrics.hdrvdp2 import older_q_mos
 
-        with _unwarned():
+        with unwarned():
             return older_q_mos(x, y, **options)
     from bench.metrics.hdrvdp2 import hdrvdp2
 
-    with _unwarned():
+    with unwarned():
         return hdrvdp2(x, y, maps=False, **options).q
 
 
@@ -113,13 +113,13 @@ def visibility(pair: "ImagePair", protocol: "Protocol") -> "Tensor":
     from bench.metrics.hdrvdp2 import hdrvdp2
 
     x, y, _, options = _handed_over(pair, protocol)
-    with _unwarned():
+    with unwarned():
         visible: Tensor = hdrvdp2(x, y, maps=True, **options).p_map
     return visible
 
 
 @contextmanager
-def _unwarned() -> Iterator[None]:
+def unwarned() -> Iterator[None]:
     """Leave out that a scale looks odd: that is for those to hear who chose it, and here the protocol did."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)

@@ -1,13 +1,13 @@
 """HDR-VDP-3 in protocols: who observes which display, and two metrics of one comparison."""
 
-import warnings
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from bench.core.metric import metric, section
+from bench.metrics.light import Positive
 from bench.metrics.settings import ProtocolSection
-from bench.metrics.viewing import Display, Positive
+from bench.metrics.viewing import Display, unwarned
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -86,8 +86,7 @@ def _compared(pair: "ImagePair", view: Hdrvdp3) -> "Hdrvdp3Result":
 
     x, y = pair.linear
     rows, columns = x.shape[:2]
-    with warnings.catch_warnings():  # that a scale looks odd is for those to hear who chose it: here the protocol did
-        warnings.simplefilter("ignore", UserWarning)
+    with unwarned():
         return hdrvdp3(
             x.double() * view.scale,
             y.double() * view.scale,
