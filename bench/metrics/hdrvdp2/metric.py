@@ -103,6 +103,11 @@ def older_q_mos(
     """Return Q_MOS of release 2.2.0, 0 to 100, the higher the better; arguments as in `hdrvdp2`.
 
     A logistic function of a Q that later releases don't have: it compares with no number of theirs.
+
+    >>> image = torch.linspace(1, 100, 20 * 24).reshape(20, 24)
+    >>> worse = older_q_mos(image * 0.5, image, color_encoding="luminance", pixels_per_degree=30)
+    >>> 0 < worse < older_q_mos(image, image, color_encoding="luminance", pixels_per_degree=30)
+    True
     """
     viewing = _viewing(color_encoding, pixels_per_degree, surround_l, rgb_display, precision)
     with torch.no_grad(), exactly(test):

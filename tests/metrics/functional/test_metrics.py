@@ -90,7 +90,7 @@ def test_a_gradient_leaves_the_value_and_is_the_slope(name, images):
     [
         {"psnr": {"peak": "max-of-truth"}, "mu": {"constant": 500.0, "negative": "nan"}},
         {"ssim": {"clip": "both", "channels": "volume", "area": "replicate", "window": {"kind": "uniform", "size": 7}}},
-        {"ssim": {"window": {"sample_covariance": True}}},
+        {"ssim": {"window": {"sample_covariance": True}, "peak": "range-of-truth"}},
     ],
 )
 def test_settings_hold_with_a_gradient_too(rules, images):
