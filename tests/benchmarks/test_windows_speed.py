@@ -23,7 +23,7 @@ CPU = torch.device("cpu")
 def group():
     """SCTNet's first group of six blocks as ours and as the naive function, with equal weights."""
     network = methods["sctnet"].build("published", drop=0.0)
-    state = rule.public_state("sctnet", built=False)
+    state = rule.drawn("sctnet", rule.public_state("sctnet"))
     methods["sctnet"].load_published(network, state)
     ours = network.stages[0].group
     assert isinstance(ours, SwinGroup)

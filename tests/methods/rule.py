@@ -84,11 +84,10 @@ def amplified(key, value, gain):
     return np.asarray(value * np.float32(factor))
 
 
-def public_state(network, gain=None, *, built=True):
+def public_state(network, gain=None):
     """State under the authors' names, as CPU tensors; every drawn array is checked by its crc32.
 
-    gain  : factors on the entries whose name contains a text, those of `case(...).gain`; None: of the base case.
-    built : include masks, position indices and counters.
+    gain : factors on the entries whose name contains a text, those of `case(...).gain`; None: of the base case.
     """
     known, state = keys(network), {}
     base = known["gain_in_base_case"]
@@ -98,9 +97,14 @@ def public_state(network, gain=None, *, built=True):
             value = weight(entry)
             assert zlib.crc32(amplified(key, value, base).astype("<f4").tobytes()) == entry["crc32"], key
             state[key] = torch.from_numpy(amplified(key, value, base if gain is None else gain))
-        elif built:
+        else:
             state[key] = torch.from_numpy(as_built(entry))
     return state
+
+
+def drawn(network, state):
+    """What of a public state the network's constructor doesn't make: no masks, position indices and counters."""
+    return {entry["key"]: state[entry["key"]] for entry in keys(network)["state_dict"] if entry["kind"] != "as_built"}
 
 
 def public_frame(index, height=64, width=64):

@@ -4,6 +4,8 @@ ytZhang99's frames and outputs are BGR. Galaxies99's network takes frames in [-1
 [0, 1), which is (noise + 1) / 2 to ours.
 """
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -23,9 +25,9 @@ ENCODERS = {"published": "encoder_{}{}.conv", "galaxies99": "encoder_{}.{}"}
 class Naive:
     """Functional, from the public names alone; inputs and state in float64."""
 
-    def __init__(self, preset):
+    def __init__(self, preset, state):
         self.theirs = preset == "published"
-        self.state = {key: value.double() for key, value in rule.public_state(PUBLIC[preset]).items()}
+        self.state = {key: value.double() for key, value in state.items()}
 
     def conv(self, name, x, **how):
         return F.conv2d(x, self.state[f"{name}.weight"], self.state[f"{name}.bias"], **how)
@@ -109,25 +111,32 @@ class Naive:
         return self.conv("reconstruction.0" if self.theirs else "final.0.conv", out, padding=1)
 
 
-def load(preset):
-    network = methods["nhdrrnet"].build(preset)
-    methods["nhdrrnet"].load_published(network, rule.public_state(PUBLIC[preset]))
-    return network
-
-
 @pytest.fixture(scope="module", params=PORTS)
 def port(request):
     return request.param
 
 
 @pytest.fixture(scope="module")
-def loaded(port):
-    return load(port).double()
+def state(port):
+    """45 million public weights, drawn once for all tests."""
+    return rule.public_state(PUBLIC[port])
 
 
 @pytest.fixture(scope="module")
-def naive(port):
-    return Naive(port)
+def single(port, state):
+    network = methods["nhdrrnet"].build(port)
+    methods["nhdrrnet"].load_published(network, dict(state))
+    return network
+
+
+@pytest.fixture(scope="module")
+def loaded(single):
+    return copy.deepcopy(single).double()
+
+
+@pytest.fixture(scope="module")
+def naive(port, state):
+    return Naive(port, state)
 
 
 @pytest.mark.parametrize("size", [(64, 64), (50, 70), (17, 23)])
@@ -143,9 +152,9 @@ def test_it_equals_the_plain_program(port, loaded, naive, size):
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-6), (torch.float32, 5e-5)])
-def test_it_equals_the_public_network(port, dtype, tolerance):
+def test_it_equals_the_public_network(port, single, loaded, dtype, tolerance):
     """Tolerances are those of the other networks' cases in test_published.py."""
-    network, bgr = load(port).to(dtype), port == "published"
+    network, bgr = loaded if dtype == torch.float64 else single, port == "published"
     wanted, frames = rule.case(f"{PUBLIC[port]}_64x64").arrays, rule.frames(bgr=bgr, dtype=dtype)
     out, last = rule.run(network, frames if bgr else (frames + 1) / 2, network.head.last)
     made = out if bgr else 2 * out - 1  # tanh
@@ -168,8 +177,7 @@ def test_a_map_larger_than_the_grid_is_pooled(loaded, naive):
         np.testing.assert_allclose(loaded.non_local(features), naive.non_local(features), rtol=0, atol=1e-9)
 
 
-def test_float32_is_close_to_float64(port, loaded):
-    single = load(port)
+def test_float32_is_close_to_float64(single, loaded):
     frames = rule.frames(64, 64)
     wanted, last = rule.run(loaded, frames, loaded.head.last)
     out, last_conv = rule.run(single, frames.float(), single.head.last)
@@ -189,25 +197,25 @@ def test_parameters_and_multiply_adds(port):
     assert rule.multiply_adds(network, 256) == counts["macs_256x256"]
 
 
-def test_every_public_name_is_used_once(port):
-    network = load(port)
+def test_every_public_name_is_used_once(port, single):
     entries = rule.keys(PUBLIC[port])["state_dict"]
     used = [entry for entry in entries if not entry["key"].startswith("triple_list.9.")]
-    assert len(used) == len(network.state_dict())
-    shapes = sorted(tuple(value.shape) for value in network.state_dict().values())
+    assert len(used) == len(single.state_dict())
+    shapes = sorted(tuple(value.shape) for value in single.state_dict().values())
     assert shapes == sorted(tuple(entry["shape"]) for entry in used)
 
 
-def test_counters_may_be_absent_and_the_idle_block_too(port):
-    state = rule.public_state(PUBLIC[port], built=False)
-    state = {f"module.{name}": value.numpy() for name, value in state.items() if "triple_list.9." not in name}
-    methods["nhdrrnet"].load_published(methods["nhdrrnet"].build(port), state)
+def test_counters_may_be_absent_and_the_idle_block_too(port, state):
+    drawn = rule.drawn(PUBLIC[port], state)
+    given = {f"module.{name}": value.numpy() for name, value in drawn.items() if "triple_list.9." not in name}
+    methods["nhdrrnet"].load_published(methods["nhdrrnet"].build(port), given)
 
 
 def test_weights_of_the_other_port_are_refused(port):
-    other = PUBLIC[next(name for name in PORTS if name != port)]
+    entries = rule.keys(PUBLIC[next(name for name in PORTS if name != port)])["state_dict"]
+    theirs = {entry["key"]: torch.zeros(entry["shape"]) for entry in entries}
     with pytest.raises(UsageError, match=r"not NHDRRNet \(.*\)'s published weights: missing"):
-        methods["nhdrrnet"].load_published(methods["nhdrrnet"].build(port), rule.public_state(other))
+        methods["nhdrrnet"].load_published(methods["nhdrrnet"].build(port), theirs)
 
 
 def test_an_unknown_port_is_refused():

@@ -1,5 +1,6 @@
 """Published weights at full size, of all networks but NHDRRNet's: counts, names, prefixes, wrong entries."""
 
+import copy
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -128,11 +129,17 @@ def loaded(name, state):
     return load(name, state)
 
 
+@pytest.fixture(scope="module", params=GOLDEN)
+def golden(request):
+    """A golden case, the name of its network, and that with the case's weights."""
+    case, name = rule.case(request.param), request.param.partition("_64x64")[0]
+    return case, name, load(name, rule.public_state(name, case.gain))
+
+
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-6), (torch.float32, 5e-5)])
-@pytest.mark.parametrize("golden", GOLDEN)
 def test_it_equals_the_public_network(golden, dtype, tolerance):
-    case, name = rule.case(golden), golden.partition("_64x64")[0]
-    network, order = load(name, rule.public_state(name, case.gain)).to(dtype), PUBLIC[name].order
+    case, name, single = golden
+    network, order = copy.deepcopy(single).to(dtype), PUBLIC[name].order
     out, last = rule.run(network, rule.frames(*case.size, **order, dtype=dtype), network.head.last)
     for made, stored in ((out, case.arrays["out"]), (last, case.arrays["last_conv"])):
         wanted = rule.colours(stored, bgr=order.get("bgr", False))
@@ -149,9 +156,7 @@ def test_parameters_and_multiply_adds_at_full_size(name):
 
 def test_decorated_names_and_arrays_are_taken_and_masks_and_indices_may_be_absent(name, state, loaded):
     """What the public constructors make themselves isn't needed; the parameters are those of the whole file."""
-    drawn = {
-        PUBLIC[name].decorated.format(key): value.numpy() for key, value in rule.public_state(name, built=False).items()
-    }
+    drawn = {PUBLIC[name].decorated.format(key): value.numpy() for key, value in rule.drawn(name, state).items()}
     one, other = loaded.state_dict(), load(name, drawn).state_dict()
     assert all(torch.equal(value, other[key]) for key, value in one.items())
     assert len(state) == rule.counts(name)["entries"]

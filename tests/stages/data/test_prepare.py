@@ -20,7 +20,7 @@ from bench.report.results import caption
 from bench.stages.data import prepare
 
 GOLDEN = Path(__file__).resolve().parents[2] / "data" / "golden" / "kalantari_layout"
-COPIES, KILLS = 24, 20
+COPIES, KILLS = 12, 20
 TWINS = "one picture under two names"
 
 
