@@ -242,7 +242,7 @@ def test_protocol_list_names_the_metrics(bench):
 
 def test_protocol_diff_is_aligned_and_holds_settings_only(bench):
     heading, *rows = bench("protocol", "diff", "safnet", "deephdr").stdout.splitlines()
-    assert heading.split() == ["setting", "safnet@1", "deephdr@1"]
+    assert heading.split() == ["setting", "safnet@1", "deephdr@2"]
     columns = [heading.index(word) for word in heading.split()]
     cells = {row[: columns[1]].strip(): (row[columns[1] : columns[2]].strip(), row[columns[2] :]) for row in rows}
     assert cells["values.clip"] == ("prediction", "none")
