@@ -247,7 +247,10 @@ def test_protocol_diff_is_aligned_and_holds_settings_only(bench):
     cells = {row[: columns[1]].strip(): (row[columns[1] : columns[2]].strip(), row[columns[2] :]) for row in rows}
     assert cells["values.clip"] == ("prediction", "none")
     assert cells["psnr.identical"] == ("inf", "100.0")
-    assert set(cells) == {"metrics", "values.clip", "psnr.identical", "masks.metrics"}
+    assert cells["region.crop.centre"] == ("-", "960 1440")
+    assert set(cells) == {
+        "metrics", "region.crop", "values.clip", "psnr.identical", "masks.metrics", "region.crop.centre"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("pair", [("whole-float", "whole-float"), ("sctnet", "afunet")])
