@@ -180,7 +180,7 @@ def why(
     folder: Annotated[Path, typer.Argument(help="Folder of <scene>.exr, .hdr, .npy or float .tif.")],
     dataset: Annotated[str, Option(help="Dataset whose test scenes the files belong to; with --truth any name.")] = "",
     truth: Annotated[Path | None, Option(help="Folder of ground truth with the same names, whose peak is 1.")] = None,
-    scenes: Annotated[int, Option(min=1, help="Score the first N scenes: 27 settings take a while.")] = 4,
+    scenes: Annotated[int, Option(min=1, help="Score the first N scenes: 33 settings take a while.")] = 4,
     out: Annotated[
         Path | None, Option(help="Folder for why.csv and why.png; default: work/<profile>/why/<folder's name>.")
     ] = None,
@@ -191,7 +191,7 @@ def why(
     """Show why your HDR-VDP-2 differs from a paper's.
 
     Scores the same files under every setting of HDR-VDP-2 that public code states, and under single steps away from
-    one of them: encoding, scale, pixels per degree, order, file and version.
+    one of them: encoding, scale, pixels per degree, order, file and version; HDR-VDP-3 too.
 
     Exit codes: 0 done, 1 some files are bad, 2 nothing could be scored or the command is at fault.
 

@@ -7,6 +7,7 @@ from bench.core.registry import protocols
 from bench.metrics.light import OwnMaximum, OwnPercentiles, TruthMaximum
 from bench.metrics.protocol import Protocol
 from bench.metrics.viewing import Display, Hdrvdp2
+from bench.metrics.viewing3 import Hdrvdp3
 
 BASE = "whole-float"
 """The protocol whose setting steps lead away from."""
@@ -15,6 +16,9 @@ LIGHT = "light of 100 cd/m2"
 """The step to linear light; steps of its scale lead away from it."""
 
 METRIC = "hdrvdp2"
+
+JOD = "3.0.7, Q_JOD"
+"""The step to HDR-VDP-3; steps of its own lead away from it."""
 
 
 class ViewingSetting(NamedTuple):
@@ -40,9 +44,9 @@ class ViewingSetting(NamedTuple):
         return f"{self.group}: {self.name}"
 
     @property
-    def view(self) -> Hdrvdp2:
-        """What HDR-VDP-2 is called with."""
-        return self.protocol.section(Hdrvdp2)
+    def view(self) -> Hdrvdp2 | Hdrvdp3:
+        """What the model is called with."""
+        return self.protocol.section(Hdrvdp2) if self.metric == METRIC else self.protocol.section(Hdrvdp3)
 
     @property
     def scale(self) -> str:
@@ -85,6 +89,12 @@ def steps() -> list[ViewingSetting]:
         ViewingSetting("through Radiance .hdr", "file", stored, BASE),
         *_group("version", base, BASE, {"2.2.1": {"version": "2.2.1"}}),
         *_group("version", base, BASE, {"2.2.0, Q_MOS": {"version": "2.2.0"}}, "Q_MOS"),
+        ViewingSetting("3.0.7, Q", "version", _third(base), BASE, "hdrvdp3", "Q of 3"),
+        ViewingSetting(JOD, "version", _third(base), BASE, "hdrvdp3-jod", "JOD"),
+        *(
+            ViewingSetting(name, "HDR-VDP-3", _third(base, **change), JOD, "hdrvdp3-jod", "JOD")
+            for name, change in THIRD.items()
+        ),
     ]
 
 
@@ -98,6 +108,23 @@ DENSITIES = {
 """Pixels per degree -> whose public code has them, at 1500x1000 where the image's size decides."""
 
 OWN = Display(diagonal_inches=24.0, resolution="image", distance_m=0.5)
+
+
+THIRD: Mapping[str, Mapping[str, Any]] = {
+    "light of 100 cd/m2, HDR-VDP-3": {"encoding": "rgb-bt.709", "scale": 100.0},
+    "light of 4000 cd/m2, HDR-VDP-3": {"encoding": "rgb-bt.709", "scale": 4000.0},
+    "10 ppd, HDR-VDP-3": {"pixels_per_degree": 10.0},
+    "59.94 ppd, HDR-VDP-3": {"pixels_per_degree": 59.9442},
+}
+"""Steps of HDR-VDP-3."""
+
+
+def _third(protocol: Protocol, **changes: Any) -> Protocol:
+    """Return a protocol whose images HDR-VDP-3 gets as HDR-VDP-2 does, but for these changes."""
+    view = protocol.section(Hdrvdp2)
+    same = {"encoding": view.encoding, "scale": view.scale, "pixels_per_degree": view.pixels_per_degree}
+    content = protocol.model_dump() | {"metrics": ["hdrvdp3", "hdrvdp3-jod"], "hdrvdp3": same | changes}
+    return Protocol.model_validate(content)
 
 
 def _changed(protocol: Protocol, **changes: Any) -> Protocol:

@@ -16,6 +16,7 @@ HEADINGS = {
     "pixels per degree": "One step from {away}: pixels per degree",
     "order": "One step from {away}: the order of the images",
     "file": "One step from {away}: the files that are read",
+    "HDR-VDP-3": "One step from HDR-VDP-{away} (10: identical images): the light, and pixels per degree",
     "version": "One step from {away}: the version. What isn't Q compares with nothing else here",
 }
 SMALL = 0.05
@@ -98,8 +99,8 @@ class ScoredSettings:
 
     @property
     def steps(self) -> list[ScoredSetting]:
-        """Single steps that have a difference."""
-        found = [one for one in self.settings if one.group != PUBLISHED]
+        """Single steps that have a difference of Q."""
+        found = [one for one in self.settings if one.group != PUBLISHED and one.unit == self.settings[0].unit]
         return [one for one in found if any(self.difference(one, name) is not None for name in self.predictions)]
 
 

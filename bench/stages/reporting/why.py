@@ -9,6 +9,7 @@ from bench.core.params import Params
 from bench.core.places import place
 from bench.core.registry import datasets
 from bench.metrics import why
+from bench.metrics.viewing import NOT_PHOTOMETRIC
 from bench.report.page.page import Figure, PageSection
 from bench.report.protocols.why import ScoredSetting, ScoredSettings, findings, table
 from bench.report.protocols.why_figure import CAPTION, why_figure
@@ -81,22 +82,22 @@ def score_settings(
     named = tuple(one.protocol.model_copy(update={"name": one.key}) for one in settings)
     rules = Rules((), named, cache_folder(params), examined=not trusted)
     outcomes = {name: score_all(those, rules, workers=workers, label=f"why {name}") for name, those in tasks.items()}
-    values = {}
+    values: dict[str, dict[str, float]] = {one.key: {} for one in settings}
     for name, those in outcomes.items():
         scored = [outcome.scores for outcome in those if outcome.scores]
         for one in settings:
-            found = [scores[one.key][one.metric] for scores in scored if one.key in scores]
-            if found and len(found) == len(scored):
-                values[one.key, name] = float(np.mean(found))
+            reached = [scores[one.key][one.metric] for scores in scored if one.key in scores]
+            if reached and len(reached) == len(scored):
+                values[one.key][name] = float(np.mean(reached))
     rows, columns = Truth.read(next(iter(tasks.values()))[0].truth).radiance.shape[:2]
     scenes = max(sum(bool(outcome.scores) for outcome in those) for those in outcomes.values())
-    told = tuple(
-        ScoredSetting(
-            one.name, one.group, one.against or why.BASE, one.view.version, one.view.encoding, one.scale,
-            one.view.density(columns, rows), one.view.density(*FULL), one.view.order, one.protocol.values.quantise,
-            one.unit, {name: values[one.key, name] for name in tasks if (one.key, name) in values},
-        )
-        for one in settings
+    told = tuple(_told(one, (columns, rows), values[one.key]) for one in settings)
+    return ScoredSettings(dataset, tuple(tasks), scenes, (columns, rows), told, NOT_PHOTOMETRIC), outcomes
+
+
+def _told(one: why.ViewingSetting, size: tuple[int, int], values: Mapping[str, float]) -> ScoredSetting:
+    view = one.view
+    return ScoredSetting(
+        one.name, one.group, one.against or why.BASE, view.version, view.encoding, one.scale, view.density(*size),
+        view.density(*FULL), getattr(view, "order", "prediction-first"), one.protocol.values.quantise, one.unit, values,
     )  # fmt: skip
-    caution = settings[0].view.caution
-    return ScoredSettings(dataset, tuple(tasks), scenes, (columns, rows), told, caution), outcomes
