@@ -115,6 +115,7 @@ def _tidy(grids: Sequence[ProtocolGrid], results: Mapping[str, Results], measure
         _tidy_row(grid, variant, protocol, results.get(protocol, {}).get((variant, grid.dataset)), measured)
         for grid in grids
         for protocol in grid.protocols
+        if any(place.value is not None for place in grid.column(protocol).values())  # others don't define the metric
         for variant in grid.variants
     ]
     return Table("protocols", "", "", TIDY, tuple(rows))
