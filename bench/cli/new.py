@@ -33,15 +33,18 @@ variants:
   reference-only: {{method: reference-only}}
   triangle-merge: {{method: triangle-merge}}
 tables: {{"1": {{rows: [triangle-merge]}}, floors: [reference-only], crops: [reference-only, triangle-merge]}}
-# For methods that train, these too; profiles/smoke has all of them at their smallest. With this head, networks start
-# from what the method brighter-where-clipped gives: with a variant of that name, Table 1 shows what they gain over it.
-# Where nothing is said of `perceptual`, VGG-16's weights are downloaded for the loss.
-# preset: demo
+# For methods that train, take the # off the next six lines, and add `my-net: {{method: my-net}}` to the variants and
+# my-net to the rows. This is tiny: a minute or two of two cores for most networks. The demo's have preset demo, patches
+# of 64 and 1500 steps, up to ten minutes each; what a GPU would take says:
+# python -m bench --params {file} cost estimate
+# preset: smoke
 # head: rule-residual
 # train: {{panoramas: [0]}}
-# patches: {{size: 64, stride: 32}}
+# patches: {{size: 32, stride: 16}}
 # perceptual: {{backbone: none}}
-# stage2: {{steps: 600, batch: 4, lr: 0.001, schedule: one-cycle}}
+# stage2: {{steps: 150, batch: 4, lr: 0.001, schedule: one-cycle}}
+# With this head networks start from what the method brighter-where-clipped gives: with a variant of that name, Table 1
+# shows what they gain over it. Where nothing is said of `perceptual`, VGG-16's weights are downloaded for the loss.
 """
 
 PLAIN = '''\

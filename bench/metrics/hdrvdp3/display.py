@@ -39,7 +39,7 @@ Matrix = tuple[tuple[float, ...], ...]
 Figures = NDArray[np.float64]
 
 
-class Encoding(NamedTuple):
+class InputEncoding(NamedTuple):
     """A colour encoding.
 
     channels : 1 or 3.
@@ -55,13 +55,13 @@ class Encoding(NamedTuple):
 
 
 ENCODINGS = {
-    "luminance": Encoding(1, True, None, None),
-    "luma-display": Encoding(1, False, None, None),
-    "sRGB-display": Encoding(3, False, "led-lcd-srgb", BT_709),
-    "rgb-bt.709": Encoding(3, True, "led-lcd-srgb", BT_709),
-    "rgb-bt.2020": Encoding(3, True, "oled", BT_2020),
-    "rgb-native": Encoding(3, True, "led-lcd-srgb", None),
-    "XYZ": Encoding(3, True, "oled", IDENTITY),
+    "luminance": InputEncoding(1, True, None, None),
+    "luma-display": InputEncoding(1, False, None, None),
+    "sRGB-display": InputEncoding(3, False, "led-lcd-srgb", BT_709),
+    "rgb-bt.709": InputEncoding(3, True, "led-lcd-srgb", BT_709),
+    "rgb-bt.2020": InputEncoding(3, True, "oled", BT_2020),
+    "rgb-native": InputEncoding(3, True, "led-lcd-srgb", None),
+    "XYZ": InputEncoding(3, True, "oled", IDENTITY),
 }
 
 

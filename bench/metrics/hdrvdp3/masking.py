@@ -9,7 +9,7 @@ from torch.nn.functional import avg_pool2d
 
 from ..hdrvdp2.masking import Band, neighbours
 from ..hdrvdp2.strips import strips
-from .tasks import Task
+from .tasks import VisualTask
 
 NEVER = -10.0
 """Exponent of 10 up to which a kind of masking is left out."""
@@ -41,7 +41,9 @@ def mutual_mask(band: Band, norm: float) -> Tensor:
     return mean
 
 
-def excesses(band: Band, masks: Sequence[Tensor], sensitivity: Tensor, task: Task) -> Iterator[tuple[slice, Excess]]:
+def excesses(
+    band: Band, masks: Sequence[Tensor], sensitivity: Tensor, task: VisualTask
+) -> Iterator[tuple[slice, Excess]]:
     """Yield rows of the band and their difference, strip by strip.
 
     masks       : of all bands, as `mutual_mask` returns them, times 2^(number - 1).
@@ -57,7 +59,7 @@ def excesses(band: Band, masks: Sequence[Tensor], sensitivity: Tensor, task: Tas
         yield part, Excess(difference.sign(), difference.abs() * s, damping)
 
 
-def _damping(own: Tensor, around: Tensor | None, sensitivity: Tensor, task: Task) -> Tensor:
+def _damping(own: Tensor, around: Tensor | None, sensitivity: Tensor, task: VisualTask) -> Tensor:
     """1 + (N_mask / N^p)^2 with N = 1 / sensitivity, which may be 0."""
     q = 10**task.mask_q
     mask = 10**task.mask_self * own**q

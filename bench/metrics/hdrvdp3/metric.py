@@ -19,7 +19,7 @@ from .display import ENCODINGS, native, need_display, shown
 from .optics import MTFS
 from .pooling import pooled, visibility
 from .tasks import TASKS
-from .vision import Seen, Viewing, bands, seen, surroundings
+from .vision import Conditions, Responses, bands, seen, surroundings
 
 RELEASE = "HDR-VDP-3"
 ROLES = ("test", "reference")
@@ -92,7 +92,7 @@ def hdrvdp3(
     surround          : `none` continues images as their mirror image; a luminance in cd/m2; or `mean`, the geometric
                         mean of each reference channel.
     mtf               : of the eye's optics: `hdrvdp`, `cie` (glare grows with age) or `none`.
-    options           : other parameters by the reference's names, see `Task`.
+    options           : other parameters by the reference's names, see `VisualTask`.
     maps              : False computes Q and Q_JOD only, in less time and memory.
     precision         : "double" is float64 throughout; "fast" has float32 behind the bands, which moves Q and P_det by
                         less than 1e-5 and C_max by less than 0.001 %.
@@ -199,7 +199,7 @@ def _viewing(
     mtf: str,
     options: Mapping[str, Any] | None,
     precision: str,
-) -> Viewing:
+) -> Conditions:
     words = {"encoding": encoding, "task": task, "display": display or "", "mtf": mtf, "precision": precision}
     for name, value in words.items():
         if not isinstance(value, str):
@@ -217,7 +217,9 @@ def _viewing(
     if precision not in DTYPES:
         raise UsageError(f"precision {precision!r}; expected 'fast' or 'double'.")
     figures = TASKS[task].with_options(options or {})
-    return Viewing(known, density, need_display(display), years, mtf, _surround(surround), figures, DTYPES[precision])
+    return Conditions(
+        known, density, need_display(display), years, mtf, _surround(surround), figures, DTYPES[precision]
+    )
 
 
 def _surround(surround: float | str) -> float | Literal["mean"] | None:
@@ -230,7 +232,7 @@ def _surround(surround: float | str) -> float | Literal["mean"] | None:
     return around
 
 
-def _seen(test: Image, reference: Image, viewing: Viewing) -> Seen:
+def _seen(test: Image, reference: Image, viewing: Conditions) -> Responses:
     """Look at both images, on the test image's device."""
     expected = Expected(RELEASE, viewing.encoding, ENCODINGS[viewing.encoding].channels, viewing.smallest)
     lights = []

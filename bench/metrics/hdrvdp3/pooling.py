@@ -9,11 +9,12 @@ from torch import Tensor
 from ..hdrvdp2 import pyramid
 from ..hdrvdp2.csf import HIGHEST, LOWEST
 from ..hdrvdp2.masking import Band
+from ..hdrvdp2.pooling import Pooled
 from ..hdrvdp2.resize import resized
 from . import csf
 from .masking import excesses, mutual_mask
 from .smoothing import smoothed
-from .vision import Seen, Viewing
+from .vision import Conditions, Responses
 
 EXPONENT = 0.8
 """Of the mean of a band's differences."""
@@ -22,14 +23,7 @@ ROBUST = 0.25
 """Degrees: standard deviation of the area that the largest probability is a mean of."""
 
 
-class Pooled(NamedTuple):
-    """Q as float64 without dimension, and for the maps the differences of each band (empty without maps)."""
-
-    q: Tensor
-    bands: list[Tensor]
-
-
-def pooled(bands: list[Band], view: Seen, viewing: Viewing, maps: bool) -> Pooled:
+def pooled(bands: list[Band], view: Responses, viewing: Conditions, maps: bool) -> Pooled:
     """Compare the bands of both images: Q = 6 - ln(exp(-4) + the sum over bands of their errors, by their number)."""
     task = viewing.task
     masks = [mutual_mask(band, 10**task.masking_norm) for band in bands]
@@ -44,7 +38,9 @@ def pooled(bands: list[Band], view: Seen, viewing: Viewing, maps: bool) -> Poole
     return Pooled(6 - (math.exp(-4) + total).log(), kept)
 
 
-def _energy(band: Band, masks: list[Tensor], view: Seen, viewing: Viewing, maps: bool) -> tuple[Tensor, list[Tensor]]:
+def _energy(
+    band: Band, masks: list[Tensor], view: Responses, viewing: Conditions, maps: bool
+) -> tuple[Tensor, list[Tensor]]:
     """Return the sum of |D|^EXPONENT of each orientation (float64), and with maps the strips of their map values."""
     shape = (band.reference.shape[-2], band.reference.shape[-1])
     changed = resized(view.changed, shape).abs() ** EXPONENT
@@ -59,7 +55,7 @@ def _energy(band: Band, masks: list[Tensor], view: Seen, viewing: Viewing, maps:
     return energy, kept
 
 
-def _sensitivity(band: Band, view: Seen, viewing: Viewing, last: bool) -> Tensor:
+def _sensitivity(band: Band, view: Responses, viewing: Conditions, last: bool) -> Tensor:
     """Return the contrast sensitivity of a band's pixels, (h, w); of the base band one number without dimension."""
     shape = (band.reference.shape[-2], band.reference.shape[-1])
     logs = resized(view.logs, shape).clamp(LOWEST, HIGHEST)
@@ -82,7 +78,7 @@ def _strongest(difference: Tensor, frequency: float) -> Tensor:
     return torch.where(magnitude.max() > 0, rho.mT.flatten()[found], 0.0)
 
 
-class VisibilityMaps(NamedTuple):
+class Detection(NamedTuple):
     """Visibility of the differences: maps (H, W), and their largest values as the task finds them (no dimension)."""
 
     probability: Tensor
@@ -91,7 +87,7 @@ class VisibilityMaps(NamedTuple):
     c_max: Tensor
 
 
-def visibility(differences: list[Tensor], viewing: Viewing) -> VisibilityMaps:
+def visibility(differences: list[Tensor], viewing: Conditions) -> Detection:
     """Put the bands' differences together to the contrast in units of the threshold and how probably it is detected."""
     task, ppd = viewing.task, viewing.pixels_per_degree
     contrast = pyramid.join(differences, viewing.bank).abs()
@@ -106,4 +102,4 @@ def visibility(differences: list[Tensor], viewing: Viewing) -> VisibilityMaps:
         largest = [smoothed(plane, ROBUST * ppd, "zero").max() for plane in (probability, contrast)]
     else:
         largest = [probability.max(), contrast.max()]
-    return VisibilityMaps(probability, contrast, largest[0], largest[1])
+    return Detection(probability, contrast, largest[0], largest[1])

@@ -8,7 +8,7 @@ from ..errors import UsageError, unknown_name
 
 
 @dataclass(frozen=True)
-class Task:
+class VisualTask:
     """Parameters of a task, by the names and in the units of the reference's options (exponents of 10 mostly)."""
 
     base_sensitivity_correction: float
@@ -31,31 +31,31 @@ class Task:
     do_aod: bool = True
     do_slum: bool = True
 
-    def with_options(self, options: Mapping[str, Any]) -> "Task":
+    def with_options(self, options: Mapping[str, Any]) -> "VisualTask":
         """Return the task with some parameters replaced; an unknown one, or a value that isn't one, is a UsageError."""
         known = [field.name for field in fields(self)]
         for name, value in options.items():
             if name not in known:
                 raise unknown_name("option of HDR-VDP-3", str(name), known)
-            wanted = _wanted(name)
+            wanted = _allowed(name)
             if not wanted.holds(value):
                 raise UsageError(f"option {name} of HDR-VDP-3 is {value!r}; expected {wanted.said}.")
         return replace(self, **options)
 
 
-class Wanted(NamedTuple):
+class Allowed(NamedTuple):
     """Values that an option takes, and a sentence's words for them."""
 
     holds: Callable[[Any], bool]
     said: str
 
 
-def _wanted(name: str) -> Wanted:
+def _allowed(name: str) -> Allowed:
     if name == "steerpyr_filter":
-        return Wanted(lambda value: value in FILTERS, " or ".join(FILTERS))
+        return Allowed(lambda value: value in FILTERS, " or ".join(FILTERS))
     if name.startswith("do_"):
-        return Wanted(lambda value: value in (False, True), "True or False")
-    return Wanted(
+        return Allowed(lambda value: value in (False, True), "True or False")
+    return Allowed(
         lambda value: isinstance(value, int | float) and abs(value) <= LARGEST, f"a number, {LARGEST:g} at most"
     )
 
@@ -69,7 +69,7 @@ def _expected(name: str) -> str:
     return "True or False" if name.startswith("do_") else f"a number in [-{LARGEST:g}, {LARGEST:g}]"
 
 
-QUALITY = Task(
+QUALITY = VisualTask(
     base_sensitivity_correction=0.203943775672,
     mask_self=1.41846291721,
     mask_xn=0.136877512403,
@@ -92,7 +92,7 @@ TASKS = {
         psych_func_slope=0.591472024776,
         si_sigma=-0.511779476487,
     ),
-    "detection": Task(
+    "detection": VisualTask(
         base_sensitivity_correction=-1,
         mask_self=1.73128,
         mask_xn=-50,

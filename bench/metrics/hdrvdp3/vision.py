@@ -19,7 +19,7 @@ from .csf import Observer
 from .display import sensed, visible
 from .smoothing import smoothed
 from .taps import BAND, HIGH_PASS, LOW_PASS, SHRINK
-from .tasks import Task
+from .tasks import VisualTask
 
 BANKS = {
     "sp0Filters": Bank(Filters((LOW_PASS, HIGH_PASS)), Filters((BAND, SHRINK)), len(SHRINK)),
@@ -38,7 +38,7 @@ ADAPTATION = 10**-0.781367
 
 
 @dataclass(frozen=True)
-class Viewing:
+class Conditions:
     """Viewing conditions; see `hdrvdp3`. `dtype` is that of the bands, and of everything after them."""
 
     encoding: str
@@ -47,7 +47,7 @@ class Viewing:
     age: float
     mtf: str
     surround: float | Literal["mean"] | None
-    task: Task
+    task: VisualTask
     dtype: torch.dtype
 
     @property
@@ -66,7 +66,7 @@ class Viewing:
         return 2 * self.bank.first.radius + 1
 
 
-class Seen(NamedTuple):
+class Responses(NamedTuple):
     """Input of the bands and the masking; planes are (H, W), the first two float64.
 
     difference, reference : receptor responses, in units of just noticeable differences.
@@ -80,7 +80,7 @@ class Seen(NamedTuple):
     changed: Tensor
 
 
-def surroundings(reference: list[Tensor], viewing: Viewing) -> list[Tensor | None]:
+def surroundings(reference: list[Tensor], viewing: Conditions) -> list[Tensor | None]:
     """Return the light around each channel of both images, without dimension; None for their mirror image.
 
     reference : its channels (H, W) in the encoding's own colours. Without a geometric mean it raises UsageError.
@@ -100,15 +100,15 @@ def _geometric_mean(plane: Tensor) -> Tensor:
     return plane.log().mean().exp() if bool(plane.all()) else plane.new_zeros(())
 
 
-def seen(test: list[Tensor], reference: list[Tensor], surround: list[Tensor | None], viewing: Viewing) -> Seen:
+def seen(test: list[Tensor], reference: list[Tensor], surround: list[Tensor | None], viewing: Conditions) -> Responses:
     """Pass the primaries' light of two images, channels (H, W) float64, through optics and receptors."""
     adapted, joint = zip(*(_received(visible(light), surround, viewing) for light in (test, reference)), strict=True)
     logs = ((adapted[0] + adapted[1]) / 2).clamp(DIMMEST, BRIGHTEST).log10()
     changed = visibly_changed(test, reference)
-    return Seen(joint[0] - joint[1], joint[1], logs.to(viewing.dtype), changed.to(viewing.dtype))
+    return Responses(joint[0] - joint[1], joint[1], logs.to(viewing.dtype), changed.to(viewing.dtype))
 
 
-def _received(light: list[Tensor], surround: list[Tensor | None], viewing: Viewing) -> tuple[Tensor, Tensor]:
+def _received(light: list[Tensor], surround: list[Tensor | None], viewing: Conditions) -> tuple[Tensor, Tensor]:
     """Return the adapting luminance and the joint receptor response, (H, W) float64."""
     height, width = light[0].shape
     device, ppd, task = light[0].device, viewing.pixels_per_degree, viewing.task
@@ -133,7 +133,7 @@ def _received(light: list[Tensor], surround: list[Tensor | None], viewing: Viewi
     return logs.exp(), torch.cat(response)
 
 
-def bands(view: Seen, viewing: Viewing) -> list[Band]:
+def bands(view: Responses, viewing: Conditions) -> list[Band]:
     """Split what is seen into bands, fine to coarse; the mean of the last, the base band, is taken off each image."""
     most = max(0, math.ceil(math.log2(viewing.pixels_per_degree)) - 2)
     split = [pyramid.split(plane, viewing.bank, most) for plane in (view.difference, view.reference)]

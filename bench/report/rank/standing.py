@@ -15,6 +15,9 @@ from bench.report.results.paired import BETTER, UNCLEAR, WORSE, between, interva
 from bench.report.results.results import Summary
 from bench.report.table.view import DASH
 
+IDENTICAL = "identical"
+"""The verdict on a row that has the same value in every scene: most likely the same pictures."""
+
 
 class RankedRow(NamedTuple):
     """One row of the ranking.
@@ -44,6 +47,8 @@ class RankedRow(NamedTuple):
     @property
     def verdict(self) -> str:
         """What the interval says of the own result: better or worse where it leaves out 0; "" where there is none."""
+        if self.scenes and not any(self.scenes.values()):
+            return IDENTICAL
         if self.difference is None or math.isnan(self.difference.low):
             return ""
         if self.difference.low > 0:
@@ -68,6 +73,11 @@ class Standing:
     scenes: int
     places: int
     notes: tuple[str, ...] = ()
+
+    @property
+    def about(self) -> str:
+        """What its rows are, so that nobody takes them for the published networks."""
+        return f"rows are those of profile {self.profile}, trained by its recipe and at its widths"
 
     @cached_property
     def own(self) -> RankedRow:
@@ -154,8 +164,8 @@ def text(ranked: Standing) -> str:
     against = f"{ranked.own.name} better by [95 %]"
     lines = [
         f"{ranked.dataset}, profile {ranked.profile}, protocol {ranked.protocol}, by {ranked.metric}; "
-        f"{ranked.scenes} scenes of {ranked.places} places",
-        "  ".join(["  place", f"{'row':<{width}}", *heads, f"{against:>26}", "scenes won", "so it is"]),
+        f"{ranked.scenes} scenes of {ranked.places} places; {ranked.about}",
+        "  ".join(["  place", f"{'row':<{width}}", *heads, f"{against:>26}", "scenes won", f"{ranked.own.name} is"]),
     ]
     for row in ranked.rows:
         own = row.difference is None

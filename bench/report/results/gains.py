@@ -25,8 +25,8 @@ class Gain(NamedTuple):
 
     @property
     def nothing(self) -> bool:
-        """True where the mean isn't above 0 or the interval lies below it."""
-        return self.difference.mean <= 0 or self.difference.high < 0
+        """True where the mean as it is printed isn't above 0, or the interval lies below it."""
+        return round(self.difference.mean, 2) <= 0 or self.difference.high < 0
 
     @property
     def words(self) -> str:

@@ -123,7 +123,7 @@ def _print_notes(request: MergeRequest, scene: Scene, told: Told) -> None:
     outcome = checks.check_steps(scene, "the frames")
     for note in [*told.notes, *scene.metadata.get("notes", ()), *([outcome] if outcome != checks.PASSED else [])]:
         doubted = note is outcome and "curve" in note and request.curve == curves.GAMMA_CURVE
-        hint = "; a camera's own curve is taken from the frames with --curve estimate" if doubted else ""
+        hint = "; colours will be wrong: run the same with --curve estimate" if doubted else ""
         print(f"note: {note.removeprefix(checks.NOTED)}{hint}")
 
 

@@ -132,6 +132,8 @@ def run(params: Params, partial: bool = False, out: Path | None = None) -> None:
     tables |= _views(params)
     _write(params, target / "tables", tables, measured, known)
     _write(params, target / "figures", figures, measured, known)
+    # Said before the pictures of the viewer are packed, which takes the longest.
+    print(f"{len(tables)} tables in {target / 'tables'}, {len(figures)} figures in {target / 'figures'}", flush=True)
     _write_viewer(target, measured, scores, known)
     reached = [sentence for one in sections if one.anchor == "table1" for sentence in findings(one.tables[0])]
     comparison = COMPARISON if (target / COMPARISON).is_file() else ""
@@ -140,7 +142,6 @@ def run(params: Params, partial: bool = False, out: Path | None = None) -> None:
 
     for line in (*reached, *submitted.places(measured)):
         print(line)
-    print(f"{len(tables)} tables in {target / 'tables'}, {len(figures)} figures in {target / 'figures'}")
     left = len(params.evaluations) - len(here)
     pending = f"; evaluations: {len(here)} here, {left} pending" if here and left else ""
     print(f"page: {target / 'index.html'}{pending}")

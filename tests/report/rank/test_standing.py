@@ -45,7 +45,7 @@ def test_a_copy_stands_where_the_copied_row_stands(measured):
     assert at == {"good": 1, "mine": 2, "middle": 2, "bad": 4}
     copied = next(row for row in ranked.rows if row.name == "middle")
     assert (copied.difference.mean, copied.difference.low, copied.difference.high) == (0, 0, 0)
-    assert said(copied) == "Against middle: equal in every scene"
+    assert said(copied) == "Against middle: equal in every scene" and copied.verdict == "identical"
     assert [row.name for row in ranked.neighbours] == ["good", "middle", "bad"]
 
 

@@ -46,7 +46,9 @@ def test_the_column_says_gain_base_and_interval(papers, measured):
         assert "on the frames that the row's network gets" in to_markdown(table)
 
 
-@pytest.mark.parametrize(("level", "words"), [(31.6, "+0.00 [0.00, 0.00]"), (31.0, "-0.60 [-0.60, -0.60]")])
+@pytest.mark.parametrize(
+    ("level", "words"), [(31.6, "+0.00 [0.00, 0.00]"), (31.604, "+0.00 [0.00, 0.00]"), (31.0, "-0.60 [-0.60, -0.60]")]
+)
 def test_a_row_that_gains_nothing_is_marked_and_the_caption_says_so(papers, measured, rows, level, words):
     idle = [row._replace(value=row.value - 34.2 + level) if row.variant == "full" else row for row in rows]
     table = scored.table(papers[1], measured(idle))
