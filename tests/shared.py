@@ -9,6 +9,7 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
+from bench.metrics import why
 from bench.report.figures import style
 
 COARSE = 55
@@ -33,8 +34,17 @@ def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], ob
 def coarse(patch: pytest.MonkeyPatch) -> None:
     """Draw a sixteenth of a figure's pixels: to choose their palette and to pack them is most of the time of a plot."""
     patch.setattr(style, "DPI", COARSE)
+    few_settings(patch)
+
+
+def few_settings(patch: pytest.MonkeyPatch) -> None:
+    """Compare the base with one step alone in the report's section on HDR-VDP-2: the others take seconds a report."""
+    base, step = why.published()[0], why.steps()[0]
+    patch.setattr(why, "published", lambda: [base])
+    patch.setattr(why, "steps", lambda: [step])
 
 
 def undrawn(patch: pytest.MonkeyPatch) -> None:
     """Leave a report's figures empty: drawing is most of its time, and few tests look at pictures."""
     patch.setattr(style, "_pixels", lambda figure: Image.new("RGB", (8, 8)))
+    few_settings(patch)

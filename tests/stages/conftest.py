@@ -217,8 +217,11 @@ def command(environment: dict[str, str]) -> Callable[..., Answer]:
 TOGETHER = f"""
 import json, sys
 from bench.__main__ import main
+from bench.metrics import why
 from bench.report.figures import style
 style.DPI = {COARSE}
+base, step = why.published()[0], why.steps()[0]  # as `few_settings` does
+why.published, why.steps = lambda: [base], lambda: [step]
 for words in json.loads(sys.argv[1]):
     sys.argv = ["bench", "--quiet", *words]
     try:
@@ -233,7 +236,7 @@ for words in json.loads(sys.argv[1]):
 def together(environment: dict[str, str]) -> Callable[[Workshop, Sequence[Sequence[str]]], None]:
     """Run commands in a workshop one after the other, all in one process of their own: imports take seconds.
 
-    Figures are coarse, as in `workshop`.
+    Figures are coarse and settings of HDR-VDP-2 few, as in `workshop`.
     """
 
     def run(place: Workshop, commands: Sequence[Sequence[str]]) -> None:

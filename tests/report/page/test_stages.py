@@ -199,9 +199,9 @@ def test_a_partial_report_takes_what_git_tracks_for_weights_and_ranks_submission
     assert (tmp_path / "mine" / "tables" / "table1.csv").read_text() == whole
     assert "panoramas,my-net,submitted" in whole and files(bare.reports) == before
     said = capsys.readouterr().out.splitlines()
-    assert "learned rows of Table 1 reach" in said[0]
-    assert said[1].startswith("my-net on panoramas: psnr-mu 35.20 dB, place 1 of ")
-    assert f" tables in {tmp_path / 'mine' / 'tables'}, " in said[-2]
+    assert f" tables in {tmp_path / 'mine' / 'tables'}, " in said[0]
+    assert "learned rows of Table 1 reach" in said[1]
+    assert said[2].startswith("my-net on panoramas: psnr-mu 35.20 dB, place 1 of ")
     assert said[-1] == f"page: {tmp_path / 'mine' / 'index.html'}"
 
 

@@ -45,7 +45,7 @@ def theirs(tmp_path, small_params, write_params):
         ({"options": [1]}, r"options is \[1\], not a mapping"),
         ({"options": {"colour": 1}}, "no option of ahdrnet is called 'colour'"),
         ({"options": {"channels": -8}}, "can't be built with channels -8"),
-        ({"options": {"channels": "many"}}, "method 'ahdrnet', preset 'smoke'"),
+        ({"options": {"channels": "many"}}, "ahdrnet, option channels: expected an integer such as 3, got 'many'"),
         ({"options": {"channels": 10**9}}, "options.channels is 1,000,000,000, more than a network here has"),
         ({"head": 3}, "head is 3, not a name"),
         ({"head": "sigmoid"}, "output head 'sigmoid' is unknown"),
