@@ -3,7 +3,6 @@
 `pytest tests/benchmarks/test_hdrvdp2_speed.py --benchmark-enable -s` prints the split of a 1500x1000 pair.
 """
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from bench.metrics.hdrvdp2 import hdrvdp2
 from bench.metrics.hdrvdp2.metric import _pair, _viewing
 from bench.metrics.hdrvdp2.pooling import pooled, visibility
 from bench.metrics.hdrvdp2.vision import bands, seen
+from tests.metrics.hdrvdp2.oracle import oracle
 
 from .pairs import smooth
 
@@ -41,17 +41,9 @@ print(*peaks)
 """
 
 
-@pytest.fixture(scope="module")
-def oracle():
-    spec = importlib.util.spec_from_file_location("slow", ROOT / "tests/metrics/hdrvdp2/oracle.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.oracle
-
-
 @pytest.mark.timed
 @pytest.mark.usefixtures("one_thread")
-def test_many_times_as_fast_as_a_plain_program(oracle, race, ratio):
+def test_many_times_as_fast_as_a_plain_program(race, ratio):
     """Both on one thread and with maps; the plain program is NumPy and SciPy in float64."""
     test, truth = smooth(300, 450)
     slow = [image.astype(np.float64) for image in (test, truth)]

@@ -3,9 +3,7 @@
 `pytest tests/benchmarks/test_hdrvdp3_speed.py --benchmark-enable -s` prints the split of a 1500x1000 pair.
 """
 
-import importlib.util
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,24 +13,16 @@ from bench.metrics.hdrvdp3 import hdrvdp3
 from bench.metrics.hdrvdp3.metric import _seen, _viewing
 from bench.metrics.hdrvdp3.pooling import pooled, visibility
 from bench.metrics.hdrvdp3.vision import bands
+from tests.metrics.hdrvdp3.oracle import oracle
 
 from .pairs import smooth
 
-ROOT = Path(__file__).resolve().parents[2]
 LINEAR = {"encoding": "rgb-bt.709", "pixels_per_degree": 30}
-
-
-@pytest.fixture(scope="module")
-def oracle():
-    spec = importlib.util.spec_from_file_location("slow3", ROOT / "tests/metrics/hdrvdp3/oracle.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.oracle
 
 
 @pytest.mark.timed
 @pytest.mark.usefixtures("one_thread")
-def test_many_times_as_fast_as_a_plain_program(oracle, race, ratio):
+def test_many_times_as_fast_as_a_plain_program(race, ratio):
     """Both on one thread and with maps; the plain program is NumPy and SciPy in float64."""
     test, truth = (4000.0 * image for image in smooth(300, 450))
     slow = [image.astype(np.float64) for image in (test, truth)]

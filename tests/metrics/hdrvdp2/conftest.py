@@ -1,7 +1,6 @@
 """The golden cases: what the authors' program returned for 35 pairs, and an independent program to compare with."""
 
 import csv
-import importlib.util
 import json
 import warnings
 from functools import cache
@@ -12,6 +11,7 @@ import pytest
 
 from bench.metrics.functional.images import one_thread
 from bench.metrics.hdrvdp2 import hdrvdp2
+from tests.metrics.hdrvdp2 import oracle as program
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -63,10 +63,7 @@ def tables():
 @pytest.fixture(scope="session")
 def oracle():
     """The slow program of oracle.py, which shares nothing with the product."""
-    spec = importlib.util.spec_from_file_location("hdrvdp2_oracle", Path(__file__).with_name("oracle.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return program
 
 
 @pytest.fixture(autouse=True)

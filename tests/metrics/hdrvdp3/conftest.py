@@ -1,7 +1,6 @@
 """The golden cases: what the authors' program returned for 50 pairs, and an independent program to compare with."""
 
 import csv
-import importlib.util
 import json
 import warnings
 from functools import cache
@@ -12,6 +11,7 @@ import pytest
 
 from bench.metrics.functional.images import one_thread
 from bench.metrics.hdrvdp3 import hdrvdp3
+from tests.metrics.hdrvdp3 import oracle as program
 
 GOLDEN = Path(__file__).parent / "golden"
 PAIRS = {"hdrvdp3": GOLDEN, "hdrvdp2": GOLDEN.parents[1] / "hdrvdp2" / "golden"}
@@ -69,10 +69,7 @@ def table():
 @pytest.fixture(scope="session")
 def oracle():
     """The slow program of oracle.py."""
-    spec = importlib.util.spec_from_file_location("hdrvdp3_oracle", Path(__file__).with_name("oracle.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return program
 
 
 @pytest.fixture(autouse=True)

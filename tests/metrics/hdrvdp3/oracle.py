@@ -3,17 +3,13 @@
 The pyramid's taps come from a library (pyrtools), `imresize` from the slow program of HDR-VDP-2.
 """
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
 from pyrtools.pyramids.filters import parse_filter
 from scipy import ndimage, special
 
-_spec = importlib.util.spec_from_file_location("hdrvdp2_slow", Path(__file__).parents[1] / "hdrvdp2" / "oracle.py")
-slow2 = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(slow2)
-imresize, correlate = slow2.imresize, slow2.correlate
+from tests.metrics.hdrvdp2.oracle import correlate, frequencies, imresize
 
 with np.load(Path(__file__).parents[3] / "bench" / "metrics" / "hdrvdp3" / "spectra.npz") as _tables:
     SPECTRA = dict(_tables)
@@ -96,7 +92,7 @@ def optics(plane, ppd, around, kind, age):
     else:
         padded = np.full((2 * h, 2 * w), around)
         padded[:h, :w] = plane
-    response = mtf(slow2.frequencies(2 * h, 2 * w, ppd), kind, age)
+    response = mtf(frequencies(2 * h, 2 * w, ppd), kind, age)
     return np.clip(np.fft.ifft2(np.fft.fft2(padded) * response).real[:h, :w], 1e-5, 1e10)
 
 
@@ -205,7 +201,7 @@ def strongest(difference, frequency):
     spectrum[0, 0] = 0
     if not spectrum.any():
         return 0.0
-    rho = slow2.frequencies(*difference.shape, 4 * frequency)
+    rho = frequencies(*difference.shape, 4 * frequency)
     return rho.flatten(order="F")[spectrum.flatten(order="F").argmax()]
 
 
