@@ -180,6 +180,12 @@ OPTIONS = [
     ("olc", {"prior_frozen": "no"}, "prior_frozen: expected true or false, got 'no'"),
     ("olc", {"skip": False}, "skip: expected text such as 'False', got false"),
     ("olc", {"vqgan": 16}, "vqgan: expected a mapping such as {name: value}, got 16"),
+    ("olc", {"vqgan": {"codes": "32"}}, "vqgan.codes: expected an integer such as 3, got '32'"),
+    ("olc", {"vqgan": {"codes": True}}, "vqgan.codes: expected an integer such as 3, got true"),
+    ("olc", {"vqgan": {"codes": None}}, "vqgan.codes: expected an integer such as 3, got nothing"),
+    ("olc", {"vqgan": {"segments": 3}}, "vqgan.segments: expected 'olc' or 'vanilla', got 3"),
+    ("olc", {"vqgan": {"segmnts": "olc"}}, "vqgan.segmnts: unknown key; remove it or check its spelling"),
+    ("olc", {"vqgan": {"encoder_blocks": 1}}, "vqgan.encoder_blocks: unknown key; remove it or check its spelling"),
     ("cavit", {"drop": "1e-3"}, "drop: expected a number such as 0.5, got '1e-3'"),
     ("hdr-gan", {"channels": [4, True]}, "channels.1: expected an integer such as 3, got true"),
     ("hdr-gan", {"channels": 4}, "channels: expected a list such as [4], got 4"),
@@ -199,6 +205,7 @@ def test_what_presets_and_recipes_give_are_options_of_the_right_kind(name):
     for options in (*methods[name].presets.values(), methods[name].recipe.get("options", {})):
         methods[name].check_options(options)
     methods["olc"].check_options({"encoder_blocks": None, "vqgan": {"codes": 16}, "prior_frozen": False})
+    methods["olc"].check_options({"vqgan": None})
     methods["cavit"].check_options({"drop": 0})
 
 

@@ -69,8 +69,15 @@ QUARTERS: Mapping[str, Callable[[Array], Array]] = {
 
 def correlation(one: Array, other: Array) -> float:
     """Correlation, in [-1, 1], of two pictures (H, W, 3) of linear radiance after the mu-law; 0 for a flat one."""
-    # In double precision: three values near the largest float are more than one.
-    return _correlation(*(mu_law(np.nan_to_num(image).mean(axis=-1, dtype=np.float64)) for image in (one, other)))
+    return _correlation(_tones(one), _tones(other))
+
+
+def _tones(image: Array) -> Array:
+    """Return the mean of the channels of a picture (H, W, 3) after the mu-law: (H, W), and 0 for NaN.
+
+    In double precision: three values near the largest float are more than one.
+    """
+    return mu_law(np.nan_to_num(image).mean(axis=-1, dtype=np.float64))
 
 
 def _correlation(x: Array, y: Array) -> float:
@@ -83,10 +90,12 @@ def _correlation(x: Array, y: Array) -> float:
 
 def look(image: Array) -> Array:
     """Shrink a picture (H, W, 3) of linear radiance, finite, to what tells scenes apart: (32, 32) after the mu-law."""
-    import cv2
-
-    grey = _grey(image)
-    return np.asarray(cv2.resize(grey, (SMALL, SMALL), interpolation=cv2.INTER_AREA), np.float64)
+    grey = np.asarray(_grey(image), np.float64)
+    for axis, size in enumerate(grey.shape):
+        starts = np.arange(SMALL) * size // SMALL
+        lengths = np.maximum(np.diff(starts, append=size), 1)  # of fewer rows than that, some count again
+        grey = np.add.reduceat(grey, starts, axis) / np.expand_dims(lengths, 1 - axis)
+    return grey
 
 
 def _grey(image: Array) -> Array:
@@ -115,9 +124,10 @@ def turned(picture: Array, other: Array) -> str:
     """Say how `picture` is turned against `other`, both (H, W, 3) linear; "" where that isn't obvious."""
     some = np.s_[:: -(-other.shape[0] // COARSE), :: -(-other.shape[1] // COARSE)]
     turns = TURNS if other.shape[0] != other.shape[1] else {**TURNS, **QUARTERS}
-    fits = {name: correlation(turn(picture)[some], other[some]) for name, turn in turns.items()}
+    tones = _tones(other[some])
+    fits = {name: _correlation(_tones(turn(picture)[some]), tones) for name, turn in turns.items()}
     best = max(fits, key=lambda name: fits[name])
-    return best if _better(fits[best], correlation(picture[some], other[some])) else ""
+    return best if _better(fits[best], _correlation(_tones(picture[some]), tones)) else ""
 
 
 def shift(picture: Array, other: Array) -> tuple[int, int]:
@@ -125,16 +135,15 @@ def shift(picture: Array, other: Array) -> tuple[int, int]:
 
     Both (H, W, 3) linear, finite. Compared are edges after the mu-law, which scale and exposure hardly change.
     """
-    from scipy import fft
-
     rows, columns = (min(size, WINDOW) for size in other.shape[:2])
     top, left = ((size - kept) // 2 for size, kept in zip(other.shape, (rows, columns), strict=False))
     reach = min(REACH, min(rows, columns) // 8)
     if reach < 1:
         return 0, 0
     ours, theirs = (_edges(image[top : top + rows, left : left + columns]) for image in (picture, other))
-    size = [fft.next_fast_len(edge + reach) for edge in theirs.shape]
-    found = fft.ifft2(fft.fft2(ours, size) * np.conj(fft.fft2(theirs, size))).real
+    # NumPy's transform, of lengths without large factors: SciPy's takes longer to import than it saves.
+    size = [-(-(edge + reach) // 32) * 32 for edge in theirs.shape]
+    found = np.fft.ifft2(np.fft.fft2(ours, size) * np.conj(np.fft.fft2(theirs, size))).real
     near = np.roll(found, (reach, reach), (0, 1))[: 2 * reach + 1, : 2 * reach + 1]
     down, right = (int(at) - reach for at in np.unravel_index(int(near.argmax()), near.shape))
     inner = theirs[reach:-reach, reach:-reach]

@@ -41,8 +41,8 @@ class MethodCard:
                weights: "channels", "colours", "divisor", "output", "tiles" and the like, each in a phrase.
     tuned    : of a method without training, which data its settings were chosen on, in a phrase that tables print.
     unavailable : why nobody can run it, "" for what can: such a card only tells what a row of printed numbers is.
-    options  : what the class takes -> its kind, a type or Any, which the registry reads from the source; None where
-               that doesn't say.
+    options  : what the class takes -> its kind, which the registry reads from the source: a type, Any or, of an option
+               that is itself a dictionary, the kinds of its entries; None where that doesn't say.
     """
 
     name: str
@@ -79,17 +79,22 @@ class MethodCard:
 
         The method itself isn't imported for it.
         """
-        from pydantic import ConfigDict, TypeAdapter, ValidationError
+        from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 
         from bench.core.section import faults
 
         if self.options is None:
             return
+        strict = ConfigDict(strict=True, extra="forbid")
         for name, value in options.items():
             if name not in self.options:
                 raise unknown_name(f"option of {self.name}{where}", name, self.options)
+            kind = self.options[name]
+            if isinstance(kind, Mapping):
+                entries: dict[str, Any] = {key: (one, None) for key, one in kind.items()}
+                kind = create_model(name, __config__=strict, **entries) | None
             try:
-                TypeAdapter(self.options[name], config=ConfigDict(strict=True)).validate_python(value)
+                TypeAdapter(kind, config=strict).validate_python(value)
             except ValidationError as error:
                 raise UsageError(f"{self.name}{where}, option {faults(error, name)}.") from error
 

@@ -57,14 +57,14 @@ class Registry(Mapping[str, Card], Generic[Card]):
         for node in body:
             for call in getattr(node, "decorator_list", []):
                 if isinstance(call, ast.Call) and getattr(call.func, "id", "") == self.noun:
-                    yield self._card(call, module, node, where)  # type: ignore[arg-type]
+                    yield self._card(call, module, node, where, body)  # type: ignore[arg-type]
 
-    def _card(self, call: ast.Call, module: str, node: ast.ClassDef, file: Path) -> Card:
+    def _card(self, call: ast.Call, module: str, node: ast.ClassDef, file: Path, body: Sequence[ast.stmt]) -> Card:
         try:
             name = ast.literal_eval(call.args[0])
             fields = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
             if self.card is MethodCard:
-                fields["options"] = _options(node)
+                fields["options"] = _options(node, body)
             card = self.card(name=name, module=module, attribute=node.name, **fields)
         except (ValueError, TypeError, IndexError) as error:
             said = f"the card of a {self.noun} must consist of literals: {error}"
@@ -120,28 +120,44 @@ def _misfit(value: Any, kind: Any) -> str:
     return "" if kind not in NAMES or type(value) is kind else f"expected {NAMES[kind]}, got {value!r}"
 
 
-def _options(node: ast.ClassDef) -> dict[str, Any] | None:
-    """Return the arguments that a class's own `__init__` takes and their kinds; None where the source doesn't say."""
+def _options(node: ast.ClassDef, body: Sequence[ast.stmt]) -> dict[str, Any] | None:
+    """Return the arguments that a class's own `__init__` takes and their kinds; None where the source doesn't say.
+
+    body : of the class's file; what it derives from TypedDict is a kind, too.
+    """
+    known = dict(KINDS)
+    for made in body:
+        if isinstance(made, ast.ClassDef) and any(getattr(base, "id", "") == "TypedDict" for base in made.bases):
+            entries = (one for one in made.body if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name))
+            known[made.name] = {one.target.id: _kind(one.annotation, known) for one in entries}  # type: ignore[union-attr]
     for member in node.body:
         if isinstance(member, ast.FunctionDef) and member.name == "__init__" and member.args.kwarg is None:
             taken = (*member.args.args[1:], *member.args.kwonlyargs)
-            return {argument.arg: _kind(argument.annotation) for argument in taken}
+            return {argument.arg: _kind(argument.annotation, known) for argument in taken}
     return None
 
 
 KINDS: Mapping[str, Any] = {"int": int, "float": float, "bool": bool, "str": str, "Mapping": Mapping[str, Any]}
 
 
-def _kind(annotation: ast.expr | None) -> Any:
-    """Return the type that an annotation in the source names; Any for one that parameter files hold no value of."""
+def _kind(annotation: ast.expr | None, known: Mapping[str, Any]) -> Any:
+    """Return the type that an annotation in the source names; Any for one that parameter files hold no value of.
+
+    A TypedDict is a dictionary of its entries' kinds, and may be None.
+    """
     if isinstance(annotation, ast.BinOp):
-        return _kind(annotation.left) | _kind(annotation.right)
+        left, right = _kind(annotation.left, known), _kind(annotation.right, known)
+        return left if isinstance(left, dict) else left | right
     if isinstance(annotation, ast.Constant) and annotation.value is None:
         return None
     if isinstance(annotation, ast.Subscript):
         container = getattr(annotation.value, "id", "")
-        return Sequence[_kind(annotation.slice)] if container == "Sequence" else KINDS.get(container, Any)  # type: ignore[misc]
-    return KINDS.get(getattr(annotation, "id", ""), Any)
+        if container == "Literal":
+            return Literal[ast.literal_eval(annotation.slice)]
+        if container == "Sequence":
+            return Sequence[_kind(annotation.slice, known)]  # type: ignore[misc]
+        return known.get(container, Any)
+    return known.get(getattr(annotation, "id", ""), Any)
 
 
 class Protocols(Mapping[str, Any]):

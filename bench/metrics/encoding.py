@@ -22,7 +22,7 @@ class Fit(NamedTuple):
     curve: str = ""
 
 
-SAMPLES = 1 << 16
+SAMPLES = 1 << 14
 """Pixels looked at, evenly spread over the picture."""
 
 FEWEST = 0.05

@@ -6,7 +6,6 @@ A third, what other frames don't show, no frame tells: it comes with the scene (
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from bench.core.errors import UsageError
 from bench.core.scene import GAMMA, Array
@@ -51,6 +50,8 @@ def moving(ldr: Array, linear: Array, times: Array, reference: int, rule: MaskRu
             f"frames {ldr.shape}, linear {linear.shape}, {len(times)} times, reference {reference}; "
             "expected two arrays (N, H, W, 3), N times and an index below N."
         )
+    from scipy import ndimage  # a third of a second, for masks alone
+
     low, high = _bounds(ldr[reference], linear[reference], times[reference], 1.0, rule)
     window = (2 * rule.slack + 1, 2 * rule.slack + 1, 1)
     low, high = ndimage.minimum_filter(low, window), ndimage.maximum_filter(high, window)
@@ -75,6 +76,8 @@ def _bounds(ldr: Array, linear: Array, time: float, gain: float, rule: MaskRule)
 
 def _clean(mask: Mask, opening: int, dilation: int) -> Mask:
     """Open with a disc, then dilate; outside the image counts as moving, so that regions at the border survive."""
+    from scipy import ndimage
+
     core = ndimage.binary_erosion(mask, _disc(opening), border_value=1)
     grown: Mask = ndimage.binary_dilation(core, _disc(opening + dilation))
     return grown

@@ -33,8 +33,10 @@ def segment(kind: int, size: int, layout: str) -> slice:
     With alpha = size / 4, "olc" gives L_i codes [(i - 1) alpha, (i + 1) alpha) and H all of them: the one reading of
     eq. 4 and its text that agrees with both. "vanilla" gives every kind the whole book (V-mix).
     """
-    if size % 4:
-        raise UsageError(f"a codebook of {size} codes can't be split into quarters; K must be a multiple of 4.")
+    if size < 4 or size % 4:
+        raise UsageError(
+            f"a codebook of {size} codes can't be split into quarters; K must be a positive multiple of 4."
+        )
     if layout not in ("olc", "vanilla"):
         raise UsageError(f"codebook segments {layout!r} are unknown; expected olc or vanilla.")
     if layout == "vanilla" or kind == 3:

@@ -1,7 +1,7 @@
 """Stage 2: the HDR network with all its ablations (Table 3), each a choice of parts."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypedDict
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ from bench.nn.blocks import HdrNetwork, Head, ResBlock, conv
 from bench.nn.statistics import OnWhole
 from methods.olc.codebook import codebook_losses
 from methods.olc.parts import FRAMES, FSM, RF, ConcatFusion, ParallelAlignment, merger
-from methods.olc.vqgan import VQGAN
+from methods.olc.vqgan import VQGAN, need_at_least
 
 SCALES = 3
 """Scales of the fidelity decoder: H, H/2, H/4."""
@@ -27,6 +27,15 @@ PRIOR_RMS = 0.1
 At 1, several times U, F_vq of codes that aren't learnt yet drowned U: row 7 gained nothing on its head's base in 500
 steps of the demo's recipe, at any of three learning rates; at 0.1 it gained 0.38 dB.
 """
+
+
+class Prior(TypedDict, total=False):
+    """Which VQGAN stands behind a network: what parameter files may say of it."""
+
+    codes: int
+    segments: Literal["olc", "vanilla"]
+    network: str
+    encoder_domain: Literal["linear", "mu-law"]
 
 
 class FrameEncoder(nn.Module):
@@ -137,7 +146,7 @@ class OLCNet(HdrNetwork):
         self, *, channels: int, blocks: int, deform_groups: int, head: str = "published",
         alignment: str = "pa", skip: str = "fsm",
         prior: str = "rf", prior_weights: str = "trained", prior_frozen: bool = True,
-        vqgan: Mapping[str, Any] | None = None,
+        vqgan: Prior | None = None,
         encoder_blocks: int | None = None, decoder_blocks: int | None = None, middle_blocks: int = 2,
     ) -> None:  # fmt: skip
         """Choose the parts.
@@ -147,12 +156,13 @@ class OLCNet(HdrNetwork):
         prior     : how F_vq of the codebook decoder enters: "rf", "concat", or "none" (then no H/8 level exists).
         prior_weights : "trained", stage 1's, or "random", the control without its knowledge: no E, no mapping loss.
         prior_frozen  : False trains decoder and codebook along, with eq. 7's terms on z_vq; E, if any, stays frozen.
-        vqgan     : arguments of the VQGAN (codes, segments, network, encoder_domain); its sizes come from the preset.
+        vqgan     : which VQGAN; its sizes come from the preset.
         encoder_blocks, decoder_blocks, middle_blocks : its sizes; of no use with prior "none".
         """
         super().__init__()
         if alignment not in ("pa", "none"):
             raise UsageError(f"alignment {alignment!r} is unknown; expected pa or none.")
+        need_at_least(1, channels=channels, blocks=blocks, deform_groups=deform_groups)
         _check_prior(prior, prior_weights, prior_frozen, vqgan)
         self.entry = nn.ModuleList(conv(6, channels) for _ in range(FRAMES))
         self.align = _aligners(channels, deform_groups) if alignment == "pa" else nn.ModuleDict()
@@ -268,7 +278,7 @@ class OLCNet(HdrNetwork):
         return [list(maps) for maps in zip(*by_frame, strict=True)]
 
 
-def _check_prior(prior: str, weights: str, frozen: bool, vqgan: Mapping[str, Any] | None) -> None:
+def _check_prior(prior: str, weights: str, frozen: bool, vqgan: Prior | None) -> None:
     if prior not in ("rf", "concat", "none"):
         raise UsageError(f"prior {prior!r} is unknown; expected rf, concat or none.")
     if prior != "none" and not vqgan:

@@ -188,6 +188,13 @@ class Reconstruction(NamedTuple):
     radiance: Tensor
 
 
+def need_at_least(least: int, **sizes: int | None) -> None:
+    """Raise UsageError for a size below `least`: a loop over it would make no layer, without a word."""
+    for name, size in sizes.items():
+        if size is not None and size < least:
+            raise UsageError(f"{name} is {size}; expected {least} or more.")
+
+
 class VQGAN(nn.Module):
     """E, codebook and D."""
 
@@ -213,6 +220,8 @@ class VQGAN(nn.Module):
         with_encoder   : False leaves E out, for a decoder that is used without stage 1.
         """
         super().__init__()
+        need_at_least(1, channels=channels, encoder_blocks=encoder_blocks, decoder_blocks=decoder_blocks)
+        need_at_least(0, middle_blocks=middle_blocks)
         if encoder_domain not in ("linear", "mu-law"):
             raise UsageError(f"encoder_domain {encoder_domain!r} is unknown; expected linear or mu-law.")
         if network not in NETWORKS:

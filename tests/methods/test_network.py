@@ -290,6 +290,10 @@ def test_training_leaves_the_frozen_parts_as_they_are(build_row, row, tiny_scene
         ({"head": "tanh", "vqgan": BOOK}, "output head 'tanh' is unknown"),
         ({}, "needs a codebook: give its number of codes and segments"),
         ({"vqgan": {"codes": 10, "segments": "olc"}}, "10 codes can't be split into quarters"),
+        ({"vqgan": {"codes": -4, "segments": "olc"}}, "-4 codes can't be split into quarters"),
+        ({"vqgan": BOOK, "blocks": 0}, "blocks is 0; expected 1 or more"),
+        ({"vqgan": BOOK, "encoder_blocks": -1}, "encoder_blocks is -1; expected 1 or more"),
+        ({"vqgan": BOOK, "middle_blocks": -1}, "middle_blocks is -1; expected 0 or more"),
         (
             {"prior_weights": "imagenet", "vqgan": BOOK},
             "prior_weights 'imagenet' are unknown; expected trained",

@@ -103,9 +103,10 @@ def webp(figure: "Figure") -> bytes:
 def _pixels(figure: "Figure") -> "Image":
     from PIL import Image
 
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=DPI, pil_kwargs={"compress_level": 1})
-    return Image.open(out).convert("RGB")
+    canvas: Any = figure.canvas
+    figure.set_dpi(DPI)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
 
 
 def _palette(picture: "Image") -> "Image | None":
