@@ -27,6 +27,7 @@ from bench.core.simulation import Simulation
 from bench.io.radiance import read_exr
 from bench.io.tables import read_scores
 from bench.stages import plan
+from tests import forked
 from tests.shared import COARSE, coarse, shared
 from tests.stage_modules import stage_module
 
@@ -74,7 +75,7 @@ def tiny() -> tuple[dict[str, Any], str, str, str]:
     """Reduce the smoke profile to a codebook, a run without one and a run on it; name these three."""
     content = yaml.safe_load((ROOT / "profiles/smoke/params.yaml").read_text(encoding="utf-8"))
     tables, proposed = content["tables"], "olc-32"
-    tables["1"] = {"rows": {"AHDRNet": "ahdrnet", "Proposed": proposed}}
+    tables |= {"1": {"rows": {"AHDRNet": "ahdrnet", "Proposed": proposed}}, "crops": ["reference-only", proposed]}
     content |= {"profile": "tiny", "threads": 1, "train": {"panoramas": [0]}}
     content["codebooks"] = {proposed: content["codebooks"][proposed]}
     for name, variant in content["variants"].items():
@@ -198,7 +199,7 @@ Answer = subprocess.CompletedProcess[str]
 def environment() -> dict[str, str]:
     """Variables for a process that works in a copy: no GPU, one thread, this Python's `python` first."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    return {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PATH": path, "PYTHONHASHSEED": "7"}
+    return {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PATH": path, **forked.SEED}
 
 
 @pytest.fixture
@@ -206,10 +207,7 @@ def command(environment: dict[str, str]) -> Callable[..., Answer]:
     """Run `python -m bench` in a workshop, in a process of its own."""
 
     def run(place: Workshop, *words: str) -> Answer:
-        line = [sys.executable, "-m", "bench", *words]
-        return subprocess.run(
-            line, cwd=with_code(place).folder, env=environment, capture_output=True, text=True, timeout=120, check=False
-        )
+        return forked.run(["-m", "bench", *words], with_code(place).folder, environment)
 
     return run
 
@@ -234,16 +232,13 @@ for words in json.loads(sys.argv[1]):
 
 @pytest.fixture(scope="session")
 def together(environment: dict[str, str]) -> Callable[[Workshop, Sequence[Sequence[str]]], None]:
-    """Run commands in a workshop one after the other, all in one process of their own: imports take seconds.
+    """Run commands in a workshop one after the other, all in one process of their own.
 
     Figures are coarse and settings of HDR-VDP-2 few, as in `workshop`.
     """
 
     def run(place: Workshop, commands: Sequence[Sequence[str]]) -> None:
-        line = [sys.executable, "-c", TOGETHER, json.dumps(commands)]
-        answer = subprocess.run(
-            line, cwd=with_code(place).folder, env=environment, capture_output=True, text=True, timeout=300, check=False
-        )
+        answer = forked.run(["-c", TOGETHER, json.dumps(commands)], with_code(place).folder, environment)
         assert answer.returncode == 0, answer.stderr
 
     return run

@@ -9,7 +9,6 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.io.container import write_scene
+from tests import forked
 from tests.train.tiny import EVERY_OPTION, prepare, stage1, stage2
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,9 +101,8 @@ def chain(stage, scene, folder, draw):
 def chains(tiny_scene, tmp_path_factory):
     folder = tmp_path_factory.mktemp("kill")
     write_scene(folder / "scene", tiny_scene)
-    command = [sys.executable, __file__, str(folder / "scene"), str(folder)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    answer = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    answer = forked.run([__file__, str(folder / "scene"), str(folder)], ROOT, environment)
     assert answer.returncode == 0, answer.stderr
     return json.loads(answer.stdout)
 

@@ -6,7 +6,6 @@ Run as a program, it trains until it kills itself: python tests/train/test_loop.
 import math
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from bench.train.checkpoint import Checkpoint
 from bench.train.learner import HdrLearner
 from bench.train.loop import fit, seed_parameters, trainable
 from bench.train.patches import PatchStream
+from tests import forked
 from tests.train.tiny import Interrupted, Stopped, same
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,9 +85,9 @@ def test_interrupted_and_resumed_equals_uninterrupted(tiny_scene, tmp_path, whol
 
 def test_a_killed_process_is_resumed_to_the_same_bits(tiny_scene, tmp_path, whole):
     write_scene(tmp_path / "scene", tiny_scene)
-    command = [sys.executable, __file__, str(tmp_path / "scene"), str(tmp_path / "run"), "13"]
-    killed = subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    line = [__file__, str(tmp_path / "scene"), str(tmp_path / "run"), "13"]
+    killed = forked.run(line, ROOT, {**os.environ, "PYTHONPATH": str(ROOT)})
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert torch.load(tmp_path / "run" / "last.pt", weights_only=True)["state"]["step"] == 4
     weights, curve = train(tiny_scene, tmp_path / "run")
     assert same(weights, whole[0]) and curve == whole[1]

@@ -12,7 +12,6 @@ planted in `test_the_comparison_can_fail`.
 
 import os
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
@@ -22,6 +21,7 @@ import torch
 from bench.core.errors import UsageError
 from bench.io.container import write_scene
 from bench.train.parallel import ALONE, ProcessGroup, processes
+from tests import forked
 from tests.train.tiny import EVERY_OPTION, dropping, prepare, stage1, stage2
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,14 +55,11 @@ def two(scene, tmp_path_factory):
         port = str(free.getsockname()[1])
     base = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     base |= {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": "lo"}
-    command = [sys.executable, __file__, str(scene), str(folder)]
-    started = [
-        subprocess.Popen(command, cwd=ROOT, env={**base, "RANK": rank}, stderr=subprocess.PIPE, text=True)
-        for rank in "01"
-    ]
-    said = [process.communicate(timeout=300)[1] for process in started]
-    assert [process.returncode for process in started] == [0, 0], said
-    assert said[1] == ""
+    line = [__file__, str(scene), str(folder)]
+    started = [forked.Forked(line, ROOT, {**base, "RANK": rank}) for rank in "01"]
+    done = [process.wait() for process in started]
+    assert [process.returncode for process in done] == [0, 0], done
+    assert done[1].stderr == ""
     first, second = (torch.load(folder / f"{rank}.pt", weights_only=True) for rank in "01")
     assert first.keys() == second.keys()
     for name, weights in first.items():

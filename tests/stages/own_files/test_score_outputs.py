@@ -18,7 +18,7 @@ from bench.io.tables import read_scores
 from bench.metrics.scorer import Scorer
 from bench.metrics.viewing import visibility
 from bench.stages.own_files import score as stage
-from tests.shared import coarse
+from tests.shared import coarse, undrawn
 
 
 @pytest.fixture
@@ -88,7 +88,8 @@ def test_what_can_be_written_leaves_nothing_behind(tmp_path):
     assert (tmp_path / "there.csv").read_text() == "kept"
 
 
-def test_every_scored_scene_has_its_picture(score, ours, rewritten, tmp_path):
+def test_every_scored_scene_has_its_picture(score, ours, rewritten, tmp_path, monkeypatch):
+    coarse(monkeypatch)
     folder = rewritten(".exr", write_exr)
     bad, good = sorted(folder.iterdir())
     write_exr(bad, read_exr(bad) * 0)
@@ -101,7 +102,7 @@ def test_every_scored_scene_has_its_picture(score, ours, rewritten, tmp_path):
 @pytest.fixture
 def viewed(monkeypatch):
     """Protocols whose viewing conditions were used, and what was drawn of them."""
-    coarse(monkeypatch)
+    undrawn(monkeypatch)
     used, drawn = [], []
     real, figure = stage.visibility, stage.map_figure
     monkeypatch.setattr(stage, "visibility", lambda pair, rule: (used.append(rule), real(pair, rule))[1])

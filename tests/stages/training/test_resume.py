@@ -2,14 +2,13 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
 import torch
 
 from bench.core import layout
+from tests import forked
 from tests.stages.conftest import with_code
 
 STEPS, EVERY = 16, 4
@@ -44,23 +43,15 @@ def checkpoints(site):
     return sorted((site.folder / "runs").rglob("last.pt"))
 
 
-def kill_at_first_checkpoint(line, site, environment):
-    """Start a command, send SIGKILL to it and its children when a checkpoint appears; return the checkpoint."""
-    with subprocess.Popen(
-        line,
-        cwd=with_code(site).folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    ) as process:
-        end = time.monotonic() + PATIENCE
-        while not checkpoints(site) and process.poll() is None and time.monotonic() < end:
-            time.sleep(0.005)
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        output = process.stdout.read().decode()
-    assert process.returncode == -signal.SIGKILL, output
+def kill_at_first_checkpoint(process, site):
+    """Send SIGKILL to a process and its children when a checkpoint appears; return the checkpoint."""
+    end = time.monotonic() + PATIENCE
+    while not checkpoints(site) and process.returncode is None and time.monotonic() < end:
+        time.sleep(0.005)
+    if process.returncode is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    done = process.wait()
+    assert done.returncode == -signal.SIGKILL, done
     (path,) = checkpoints(site)
     return path
 
@@ -85,18 +76,19 @@ def test_a_killed_training_goes_on_and_ends_as_an_uninterrupted_one(long, enviro
     long.run(verb, name(long, verb))
     whole = [path.read_bytes() for path in results]
 
-    line = [sys.executable, "-m", "bench", verb, name(long, verb)]
+    line, folder = ["-m", "bench", verb, name(long, verb)], with_code(long).folder
     if verb == "train":
-        subprocess.run(dvc("init", "--no-scm", "--quiet"), cwd=long.folder, env=environment, check=True)
-        line = dvc("repro", "--quiet", "--single-item", "--force", f"train@{long.plain}")
+        assert forked.run(["-m", "dvc", "init", "--no-scm", "--quiet"], folder, environment).returncode == 0
+        line = ["-m", "dvc", "repro", "--quiet", "--single-item", "--force", f"train@{long.plain}"]
     else:
         for path in results:
             path.unlink()
-    checkpoint = kill_at_first_checkpoint(line, long, environment)
+    checkpoint = kill_at_first_checkpoint(forked.Forked(line, folder, environment), long)
     assert not [path for path in results if path.exists()]
     assert EVERY <= mark(checkpoint) < STEPS
 
-    subprocess.run(line, cwd=long.folder, env=environment, check=True, capture_output=True)
+    again = forked.run(line, folder, environment)
+    assert again.returncode == 0, again.stderr
     assert [weights.read_bytes(), card.read_bytes()] == whole[:2]
     assert marked(curve.read_text(encoding="utf-8"))
     resumed, before = curve.read_text(encoding="utf-8").splitlines(), whole[2].decode().splitlines()
@@ -106,14 +98,10 @@ def test_a_killed_training_goes_on_and_ends_as_an_uninterrupted_one(long, enviro
     assert not checkpoints(long)
 
 
-def dvc(*words):
-    return [sys.executable, "-m", "dvc", *words]
-
-
 def test_a_checkpoint_of_other_parameters_is_left_alone(long, environment):
     weights, _, curve = outs(long, "train")
-    line = [sys.executable, "-m", "bench", "train", long.plain]
-    checkpoint = kill_at_first_checkpoint(line, long, environment)
+    training = forked.Forked(["-m", "bench", "train", long.plain], with_code(long).folder, environment)
+    checkpoint = kill_at_first_checkpoint(training, long)
     mark(checkpoint)
     before = checkpoint.read_bytes()
     changed = long.change(stage2={"lr": 0.002})
