@@ -29,14 +29,14 @@ print(*sorted({name.partition(".")[0] for name in sys.modules} & {"cv2", "matplo
 
 @pytest.mark.timed
 @pytest.mark.usefixtures("one_thread")
-def test_checks_take_less_than_a_quarter_of_scoring_under_the_profile_s_protocol(race, ratio):
+def test_checks_take_less_than_a_seventh_of_scoring_under_the_profile_s_protocol(race, ratio):
     """At the size of the demo's views."""
     pair = [np.clip(image, 0, 1) for image in smooth(224, 320)]
     rule = protocols["whole-float"]
     assert not [finding for finding in examine(*pair) if finding.bad]
     checked, scored = race(lambda: examine(*pair), lambda: Scorer(*pair).scores(rule), rounds=5)
     ratio(scored / checked)
-    assert scored > 4 * checked
+    assert scored > 7 * checked  # 5 to 6 times before samples were fewer
 
 
 def test_neither_checks_nor_scores_of_whole_pictures_import_what_takes_long_to_load():
