@@ -57,11 +57,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: turns[item.path])
 
 
+gc.disable()  # until all is collected: hardly any of it is garbage
+
+
 def pytest_collection_finish() -> None:
-    """Leave what lives to the end of the run, libraries and seven thousand tests, out of every search for garbage."""
+    """Leave what lives to the end of the run, libraries and eight thousand tests, out of every search for garbage."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 50, 100)
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

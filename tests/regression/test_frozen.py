@@ -1,5 +1,6 @@
 """The frozen predictions: clean as they are, and a metric that drifts is seen."""
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -80,6 +81,8 @@ def test_a_direction_that_turned_is_seen(small, monkeypatch):
 
 
 def test_other_libraries_are_a_note(small, monkeypatch):
+    frozen = json.loads((small / "cards.json").read_text(encoding="utf-8"))["libraries"]
+    monkeypatch.setattr(environment, "libraries", lambda: frozen)
     assert not drift.check(small).notes
     monkeypatch.setattr(environment, "libraries", lambda: {"torch": "99.0"})
     (note,) = drift.check(small).notes

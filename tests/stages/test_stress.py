@@ -61,7 +61,7 @@ def stressed(copied):
     """The profile of the repository, made small: two places, two values of each knob, five methods; nothing has run."""
     content = yaml.safe_load((ROOT / "profiles/stress/params.yaml").read_text(encoding="utf-8"))
     plain = {name: content["variants"][name] for name in FLOORS}
-    content["simulate"] = {"width": 96, "height": 64, "test": ["courtyard", "sunset"], "train": [], "stress": SHORT}
+    content["simulate"] = {"width": 96, "height": 64, "test": ["courtyard", "interior"], "train": [], "stress": SHORT}
     content["simulate"] |= {"train_views": 0, "validation_views": 0}
     content |= {"preset": "smoke", "variants": {**plain, "flow-merge": {"method": "flow-merge"}, **variants(copied)}}
     (copied.folder / "stress.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")

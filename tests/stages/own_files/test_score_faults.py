@@ -11,7 +11,7 @@ from bench.core import layout
 from bench.io.radiance import read_exr, write_exr, write_rgbe
 from bench.io.tables import read_scores
 
-FIRST, OTHER = "courtyard-01", "sunset-01"
+FIRST, OTHER = "courtyard-01", "interior-01"
 """The test scenes of the workshop."""
 
 
