@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -39,9 +40,14 @@ def coarse(patch: pytest.MonkeyPatch) -> None:
 
 def few_settings(patch: pytest.MonkeyPatch) -> None:
     """Compare the base with one step alone in the report's section on HDR-VDP-2: the others take seconds a report."""
-    base, step = why.published()[0], why.steps()[0]
+    base, step = _fewest()
     patch.setattr(why, "published", lambda: [base])
     patch.setattr(why, "steps", lambda: [step])
+
+
+@cache  # to read all published settings takes 0.1 s, and reports some fifty times
+def _fewest() -> tuple[why.ViewingSetting, why.ViewingSetting]:
+    return why.published()[0], why.steps()[0]
 
 
 def undrawn(patch: pytest.MonkeyPatch) -> None:

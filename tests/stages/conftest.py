@@ -30,6 +30,7 @@ from bench.stages import plan
 from tests import forked
 from tests.shared import COARSE, coarse, shared
 from tests.stage_modules import stage_module
+from tests.stages.copies import Copy
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -184,14 +185,21 @@ def fresh(tmp_path: Path, code: Path) -> Workshop:
     return found(tmp_path / "fresh", code)
 
 
+@pytest.fixture(scope="session")
+def spare(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    """The copy of the finished workshop that each test of this process gets in turn, as `site`."""
+    return Copy(workshop.folder, tmp_path_factory.mktemp("spare") / "site")
+
+
 @pytest.fixture
-def site(workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workshop]:
+def site(workshop: Workshop, spare: Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workshop]:
     """A copy of the finished workshop, free to be damaged; the current folder."""
-    folder = tmp_path / "site"
-    shutil.copytree(workshop.folder, folder, symlinks=True)
-    monkeypatch.chdir(folder)
-    yield workshop._replace(folder=folder)
-    shutil.rmtree(folder)
+    home = spare.folder
+    spare.move(tmp_path / "site")
+    monkeypatch.chdir(spare.folder)
+    yield workshop._replace(folder=spare.folder)
+    spare.restore()
+    spare.move(home)
 
 
 Answer = subprocess.CompletedProcess[str]

@@ -24,7 +24,7 @@ def served(folder: Path, port: int) -> Iterator[None]:
         server = _Server((HOST, port), partial(_Files, directory=str(folder)))
     except OSError as error:
         raise UsageError(f"port {port} of this machine is taken ({error.strerror}); end what uses it.") from error
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         yield
     finally:
