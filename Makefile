@@ -107,7 +107,7 @@ test-slow: $(STAMP) ## kill the pipeline and delete its files at random: does it
 	@$(BIN)/python -m pytest tests/slow --ignore tests/slow/test_compiled.py
 
 .PHONY: test-compiled
-test-compiled: $(STAMP) ## compile a step of every method and preset: is it the eager one? (hours; DEVICE=cuda: half an hour)
+test-compiled: $(STAMP) ## compile a step of every method and preset: is it the eager one? (an hour or two; DEVICE=cuda: half an hour)
 	@$(BIN)/python -m pytest tests/slow/test_compiled.py tests/train/test_precision.py -k $(or $(DEVICE),cpu)
 
 .PHONY: test-slurm

@@ -186,7 +186,7 @@ def test_every_precision_trains_on_cuda(name, precision, mode):
 
 
 @BY_CXX
-def test_what_cannot_be_compiled_goes_on_eagerly(capsys):
+def test_on_the_cpu_what_cannot_be_compiled_goes_on_eagerly(capsys):
     """A compiler that fails in the middle of a training costs one line, and the weights are the eager ones."""
 
     def broken(graph, given):
