@@ -40,8 +40,7 @@ def compiler(monkeypatch) -> Iterator[None]:
 
     PyTorch 2.13 forgets, where it lays loops out anew, that a buffer is read after it has been added to: issue 185509
     of pytorch/pytorch, mended by 185873. Gradients behind a resize are 0 then, those of the alignment in the small
-    SAFNet among them.
-    Only code for the CPU is laid out so, which nothing but these tests compiles.
+    SAFNet among them. Only code for the CPU is laid out so, which nothing but these tests compiles.
     """
     import torch._dynamo
     import torch._inductor.config

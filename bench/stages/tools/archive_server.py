@@ -24,6 +24,7 @@ def served(folder: Path, port: int) -> Iterator[None]:
         server = _Server((HOST, port), partial(_Files, directory=str(folder)))
     except OSError as error:
         raise UsageError(f"port {port} of this machine is taken ({error.strerror}); end what uses it.") from error
+    # Every 20 ms it looks whether it shall end; by default every half second, for which the end would wait.
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         yield
